@@ -1,0 +1,78 @@
+//! Random identifiers and the comparison of secrets. All randomness is OpenSSL's.
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use openssl::hash::{MessageDigest, hash};
+use std::fmt::Write as _;
+
+/// `N` random bytes from the operating system's generator.
+///
+/// # Panics
+/// When the generator fails, which leaves nothing safe to do.
+pub fn random_bytes<const N: usize>() -> [u8; N] {
+    let mut bytes = [0; N];
+    openssl::rand::rand_bytes(&mut bytes).expect("the system's random generator works");
+    bytes
+}
+
+/// 256 random bits, base64url: session ids, access tokens, refresh tokens.
+pub fn random_token() -> String {
+    URL_SAFE_NO_PAD.encode(random_bytes::<32>())
+}
+
+/// 128 random bits in hex: transaction ids, grant ids, SAML message ids (prefix those with `_`).
+pub fn random_id() -> String {
+    hex(&random_bytes::<16>())
+}
+
+/// 80 random bits in a lower-case alphabet without look-alikes, 16 characters: correlation ids that people read aloud.
+pub fn correlation_id() -> String {
+    const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstvwxyz0123456789";
+    random_bytes::<16>().iter().map(|b| char::from(ALPHABET[usize::from(b & 31)])).collect()
+}
+
+/// SHA-256 in lower-case hex: what stores keep instead of a bearer secret.
+pub fn digest(secret: &str) -> String {
+    hex(&sha256(secret.as_bytes()))
+}
+
+pub fn sha256(bytes: &[u8]) -> [u8; 32] {
+    openssl::sha::sha256(bytes)
+}
+
+/// MD5 in hex, for Gravatar addresses only.
+pub fn gravatar_digest(email: &str) -> String {
+    hash(MessageDigest::md5(), email.trim().to_lowercase().as_bytes()).map(|digest| hex(&digest)).unwrap_or_default()
+}
+
+/// Compares in a time that depends on the lengths only.
+pub fn eq_constant_time(a: &[u8], b: &[u8]) -> bool {
+    a.len() == b.len() && openssl::memcmp::eq(a, b)
+}
+
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn identifiers_have_their_lengths_and_differ() {
+        assert_eq!(random_token().len(), 43);
+        assert_eq!(random_id().len(), 32);
+        assert_eq!(correlation_id().len(), 16);
+        assert_ne!(random_id(), random_id());
+    }
+
+    #[test]
+    fn constant_time_comparison_is_a_comparison() {
+        assert!(eq_constant_time(b"abc", b"abc"));
+        assert!(!eq_constant_time(b"abc", b"abd"));
+        assert!(!eq_constant_time(b"abc", b"ab"));
+    }
+}

@@ -1,0 +1,16 @@
+//! Isthmus, a SAML and OpenID Connect federation gateway.
+//!
+//! # Where is it?
+//!
+//! attribute mapped: `profile/mapping.rs`, tables in `mappings/` · signature checked: `saml/signature.rs` ·
+//! sessions stored: `store/session/` · which URLs: `http/routes.rs` · what happens after login: `broker/next.rs` ·
+//! who sees this text: `error.rs` · private keys: `keys/` · why did this login fail: `login/trace.rs` ·
+//! how a configuration becomes a program: `config/` and `startup.rs`.
+
+pub mod clock;
+pub mod error;
+pub mod id;
+pub mod keys;
+pub mod oidc;
+pub mod saml;
+pub mod secret;
