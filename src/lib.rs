@@ -14,3 +14,5 @@ pub mod keys;
 pub mod oidc;
 pub mod saml;
 pub mod secret;
+pub mod store;
+pub mod user;
