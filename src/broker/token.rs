@@ -1,0 +1,286 @@
+//! The token endpoint: a code or a refresh token becomes tokens.
+//!
+//! Client authentication and the rules that every grant shares stand in [`Gateway::token`], before any
+//! grant is asked anything.
+
+use super::begin::trace_op;
+use super::identify::note_rows;
+use super::{Gateway, decode, encode};
+use crate::application::Application;
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id;
+use crate::login::trace::{Part, Step as Note, Trace};
+use crate::login::{AccessToken, CodeGrant, CodeTombstone};
+use crate::oidc::{self, AccessTokenValue, Code, IdTokenFacts, RefreshToken, TokenRequest, TokenResponse};
+use crate::profile::Profile;
+use crate::store::{Consumed, Op, RefreshFamily, Rotation};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// Seconds within which a refresh token may be presented again because its answer was lost.
+const GRACE: i64 = 10;
+
+/// The answer, and the login it belongs to.
+#[derive(Debug)]
+pub struct Tokens {
+    pub response: TokenResponse,
+    pub correlation_id: String,
+}
+
+/// A refusal, and the login it belongs to where that is known.
+#[derive(Debug)]
+pub struct TokenRefusal {
+    pub error: Error,
+    pub correlation_id: Option<String>,
+}
+
+impl From<Error> for TokenRefusal {
+    fn from(error: Error) -> Self {
+        Self { error, correlation_id: None }
+    }
+}
+
+/// What a grant gives, whichever kind it is.
+struct Granted {
+    grant_id: String,
+    user_id: String,
+    connection: String,
+    sid: String,
+    scopes: Vec<String>,
+    nonce: Option<String>,
+    auth_time: Timestamp,
+    acr: Option<String>,
+    profile: Map<String, Value>,
+    correlation_id: String,
+}
+
+/// What a refresh-token family remembers.
+#[derive(Serialize, Deserialize)]
+struct FamilyData {
+    connection: String,
+    sid: String,
+    scopes: Vec<String>,
+    auth_time: Timestamp,
+    acr: Option<String>,
+    correlation_id: String,
+}
+
+impl Gateway {
+    /// The token endpoint (RFC 6749 3.2). `authorization` is the header's value.
+    pub async fn token(&self, authorization: Option<&str>, body: &[u8], now: Timestamp) -> Result<Tokens, TokenRefusal> {
+        let params = oidc::Params::parse(body)?;
+        let credentials = oidc::ClientCredentials::extract(authorization, &params)?;
+        let application = self.application(credentials.client_id());
+        oidc::authenticate_client(&credentials, application.map(|application| &application.oidc))?;
+        let application = application.ok_or_else(|| Error::new(ErrorKind::InvalidClient, "client authentication failed"))?;
+        match TokenRequest::parse(&params)? {
+            TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
+                self.code_grant(application, &code, redirect_uri.as_deref(), code_verifier.as_deref(), now).await
+            }
+            TokenRequest::RefreshToken { refresh_token, scope } => self.refresh_grant(application, &refresh_token, scope.as_deref(), now).await,
+        }
+    }
+
+    async fn code_grant(
+        &self,
+        application: &Application,
+        code: &str,
+        redirect_uri: Option<&str>,
+        verifier: Option<&str>,
+        now: Timestamp,
+    ) -> Result<Tokens, TokenRefusal> {
+        let refuse = || Error::new(ErrorKind::InvalidGrant, "the code is unknown, expired, used, or was issued for another request");
+        let code = Code::parse(code).ok_or_else(refuse)?;
+        let grant_id = code.grant_id().to_owned();
+        let key = CodeGrant::key(&grant_id, &code.digest());
+        let tombstone = encode(&CodeTombstone { used_at: now })?;
+        let grant = match self.sessions.consume(&key, tombstone, self.tokens_live()).await? {
+            Consumed::Absent => return Err(refuse().into()),
+            Consumed::Used(_) => {
+                // RFC 9700 4.5.3, RFC 6749 4.1.2: a second use revokes everything that the first one gave.
+                self.revoke_grant(&grant_id).await?;
+                tracing::warn!(client_id = application.client_id, "authorization code presented twice; its tokens are revoked");
+                return Err(refuse().into());
+            }
+            Consumed::Fresh(bytes) => decode::<CodeGrant>(&bytes)?,
+        };
+        let correlation_id = grant.correlation_id.clone();
+        let in_login = |error: Error| TokenRefusal { error, correlation_id: Some(correlation_id.clone()) };
+        check_code(&grant, application, redirect_uri, verifier, now).map_err(in_login)?;
+        let granted = Granted {
+            grant_id,
+            user_id: grant.user_id,
+            connection: grant.connection,
+            sid: grant.sid,
+            scopes: grant.scopes,
+            nonce: grant.nonce,
+            auth_time: grant.auth_time,
+            acr: grant.acr,
+            profile: grant.profile,
+            correlation_id: correlation_id.clone(),
+        };
+        self.give_from_code(application, granted, now).await.map_err(in_login)
+    }
+
+    async fn give_from_code(&self, application: &Application, granted: Granted, now: Timestamp) -> Result<Tokens> {
+        let wants_refresh = granted.scopes.iter().any(|scope| scope == "offline_access") && application.oidc.allows_refresh();
+        let refresh_token = if wants_refresh { Some(self.new_family(application, &granted, now).await?) } else { None };
+        self.give(application, granted, refresh_token, now).await
+    }
+
+    async fn new_family(&self, application: &Application, granted: &Granted, now: Timestamp) -> Result<RefreshToken> {
+        let data = FamilyData {
+            connection: granted.connection.clone(),
+            sid: granted.sid.clone(),
+            scopes: granted.scopes.clone(),
+            auth_time: granted.auth_time,
+            acr: granted.acr.clone(),
+            correlation_id: granted.correlation_id.clone(),
+        };
+        let family = RefreshFamily {
+            grant_id: granted.grant_id.clone(),
+            client_id: application.client_id.clone(),
+            user_id: granted.user_id.clone(),
+            generation: 0,
+            created_at: now,
+            rotated_at: now,
+            expires_at: now.plus_seconds(self.lifetimes.refresh_token.cast_signed()),
+            data: String::from_utf8(encode(&data)?).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))?,
+        };
+        self.directory.put_family(&family).await?;
+        RefreshToken::issue(&family.grant_id, 0, self.keyring.sealer())
+    }
+
+    async fn refresh_grant(&self, application: &Application, presented: &str, scope: Option<&str>, now: Timestamp) -> Result<Tokens, TokenRefusal> {
+        let refuse = || Error::new(ErrorKind::InvalidGrant, "the refresh token is unknown, expired, used or revoked");
+        if !application.oidc.allows_refresh() {
+            return Err(Error::new(ErrorKind::UnauthorizedClient, "this application may not use refresh tokens").into());
+        }
+        let token = RefreshToken::parse(presented, self.keyring.sealer()).ok_or_else(refuse)?;
+        let generation = i64::from(token.generation());
+        let family = match self.directory.rotate_family(token.grant_id(), &application.client_id, generation, now, GRACE).await? {
+            Rotation::Rotated(family) | Rotation::Repeated(family) => family,
+            Rotation::Reused(family) => {
+                // RFC 9700 4.14.2: a reused refresh token revokes the whole family, access tokens included.
+                self.revoke_grant(&family.grant_id).await?;
+                tracing::warn!(client_id = application.client_id, "refresh token presented twice; its family is revoked");
+                return Err(refuse().into());
+            }
+            Rotation::Refused => return Err(refuse().into()),
+        };
+        let data: FamilyData = decode(family.data.as_bytes())?;
+        let correlation_id = data.correlation_id.clone();
+        let in_login = |error: Error| TokenRefusal { error, correlation_id: Some(correlation_id.clone()) };
+        self.give_from_family(application, &family, data, scope, now).await.map_err(in_login)
+    }
+
+    async fn give_from_family(&self, application: &Application, family: &RefreshFamily, data: FamilyData, scope: Option<&str>, now: Timestamp) -> Result<Tokens> {
+        let scopes = oidc::narrow_scope(&data.scopes, scope)?;
+        let refuse = || Error::new(ErrorKind::InvalidGrant, "the user may not sign in any more");
+        let user = self.directory.user(&family.user_id).await?.filter(|user| !user.blocked).ok_or_else(refuse)?;
+        let primary = user.identities.into_iter().next().ok_or_else(refuse)?;
+        let connection_enabled = self.connections.enabled(&data.connection).is_some();
+        if !connection_enabled {
+            return Err(Error::new(ErrorKind::InvalidGrant, "the connection by which the user came is not available any more"));
+        }
+        let successor = u32::try_from(family.generation).map_err(|_| Error::new(ErrorKind::InvalidGrant, "the refresh token was rotated too often"))?;
+        let refresh_token = RefreshToken::issue(&family.grant_id, successor, self.keyring.sealer())?;
+        let granted = Granted {
+            grant_id: family.grant_id.clone(),
+            user_id: family.user_id.clone(),
+            connection: data.connection,
+            sid: data.sid,
+            scopes,
+            nonce: None,
+            auth_time: data.auth_time,
+            acr: data.acr,
+            profile: primary.profile,
+            correlation_id: data.correlation_id,
+        };
+        self.give(application, granted, Some(refresh_token), now).await
+    }
+
+    /// Releases claims by the application's table, signs, and stores the access token.
+    async fn give(&self, application: &Application, granted: Granted, refresh_token: Option<RefreshToken>, now: Timestamp) -> Result<Tokens> {
+        let mut trace = Trace::default();
+        let mut rows = Vec::new();
+        let released = application
+            .mapping
+            .from_profile(&Profile::from_map(granted.profile), &mut rows)
+            .map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
+        note_rows(&mut trace, "from_profile", rows, now);
+        let claims = oidc::filter_by_scope(released.into_iter().map(oidc::ReleasedClaim::from), &granted.scopes);
+        trace.note(
+            now,
+            Note::Released { application: application.client_id.clone(), to: "the token endpoint and /userinfo".to_owned(), claims: Value::Object(claims.clone()) },
+        );
+        let access_token = AccessTokenValue::issue(&granted.grant_id)?;
+        let id_token = self.id_token(application, &granted, &claims, &access_token, now)?;
+        let userinfo = oidc::userinfo_claims(&granted.user_id, &claims);
+        let record = AccessToken {
+            client_id: application.client_id.clone(),
+            scopes: granted.scopes.clone(),
+            expires_at: now.plus_seconds(self.lifetimes.access_token.cast_signed()),
+            correlation_id: granted.correlation_id.clone(),
+            userinfo: RawValue::from_string(userinfo.to_string())
+                .map_err(|error| Error::new(ErrorKind::Internal, "claims cannot be written").because(error))?,
+        };
+        let key = AccessToken::key(&granted.grant_id, &access_token.digest());
+        self.sessions
+            .commit(vec![
+                Op::Put { key, value: encode(&record)?, ttl: self.lifetimes.access_token },
+                trace_op(&granted.correlation_id, Part::Token, &trace)?,
+            ])
+            .await?;
+        let response = TokenResponse::bearer(access_token, self.lifetimes.access_token, refresh_token, id_token, &granted.scopes);
+        Ok(Tokens { response, correlation_id: granted.correlation_id })
+    }
+
+    fn id_token(&self, application: &Application, granted: &Granted, claims: &Map<String, Value>, access_token: &AccessTokenValue, now: Timestamp) -> Result<Option<String>> {
+        if !granted.scopes.iter().any(|scope| scope == "openid") {
+            return Ok(None);
+        }
+        let facts = IdTokenFacts {
+            issuer: &self.issuer,
+            subject: &granted.user_id,
+            client_id: &application.client_id,
+            expires_at: now.plus_seconds(self.lifetimes.id_token.cast_signed()),
+            issued_at: now,
+            auth_time: granted.auth_time,
+            nonce: granted.nonce.as_deref(),
+            acr: granted.acr.as_deref(),
+            sid: Some(&granted.sid),
+            access_token: Some(access_token.expose()),
+        };
+        self.signers.id_token(application.oidc.id_token_signed_response_alg, &facts, claims).map(Some)
+    }
+
+    /// Ends everything that one grant gave: access tokens by a mark, refresh tokens in the directory.
+    pub(super) async fn revoke_grant(&self, grant_id: &str) -> Result<()> {
+        let mark = Op::Put { key: AccessToken::revocation_key(grant_id), value: b"1".to_vec(), ttl: self.tokens_live() };
+        self.sessions.commit(vec![mark]).await?;
+        self.directory.revoke_family(grant_id).await
+    }
+
+    /// Seconds for which something of a grant may still be alive.
+    fn tokens_live(&self) -> u64 {
+        self.lifetimes.refresh_token + self.lifetimes.access_token
+    }
+}
+
+/// What a code must satisfy besides being there (RFC 6749 4.1.3, RFC 7636 4.6).
+fn check_code(grant: &CodeGrant, application: &Application, redirect_uri: Option<&str>, verifier: Option<&str>, now: Timestamp) -> Result<()> {
+    let refuse = |why: &str| Err(Error::new(ErrorKind::InvalidGrant, why.to_owned()));
+    if !id::eq_constant_time(grant.client_id.as_bytes(), application.client_id.as_bytes()) {
+        return refuse("the code is unknown, expired, used, or was issued for another request");
+    }
+    if now >= grant.expires_at {
+        return refuse("the code is unknown, expired, used, or was issued for another request");
+    }
+    if redirect_uri != Some(grant.redirect_uri.as_str()) {
+        return refuse("redirect_uri differs from that of the authorization request");
+    }
+    oidc::pkce::check(grant.code_challenge.as_deref(), verifier)
+}
