@@ -1,0 +1,83 @@
+//! Provider metadata (OpenID Connect Discovery 3, RFC 8414 2). It lists what works, and nothing else.
+
+use super::claims::standard_claims;
+use super::names::{GrantType, Prompt, ResponseMode, ResponseType, SigningAlg, TokenEndpointAuthMethod};
+use super::pkce;
+use super::scope::STANDARD_SCOPES;
+use serde::Serialize;
+
+/// Paths of the endpoints below the issuer's base URL.
+pub mod path {
+    pub const AUTHORIZATION: &str = "/authorize";
+    pub const TOKEN: &str = "/oauth/token";
+    pub const USERINFO: &str = "/userinfo";
+    pub const JWKS: &str = "/.well-known/jwks.json";
+    pub const END_SESSION: &str = "/oidc/logout";
+    pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
+    pub const OAUTH_AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
+}
+
+/// The document of both well-known paths: RFC 8414 lets OpenID members stand in it.
+#[derive(Clone, Debug, Serialize)]
+pub struct ProviderMetadata {
+    issuer: String,
+    authorization_endpoint: String,
+    token_endpoint: String,
+    userinfo_endpoint: String,
+    jwks_uri: String,
+    end_session_endpoint: String,
+    scopes_supported: &'static [&'static str],
+    response_types_supported: &'static [ResponseType],
+    response_modes_supported: &'static [ResponseMode],
+    grant_types_supported: &'static [GrantType],
+    subject_types_supported: &'static [&'static str],
+    id_token_signing_alg_values_supported: &'static [SigningAlg],
+    token_endpoint_auth_methods_supported: &'static [TokenEndpointAuthMethod],
+    prompt_values_supported: &'static [Prompt],
+    claim_types_supported: &'static [&'static str],
+    claims_supported: Vec<&'static str>,
+    code_challenge_methods_supported: &'static [&'static str],
+    authorization_response_iss_parameter_supported: bool,
+    claims_parameter_supported: bool,
+    request_parameter_supported: bool,
+    /// Stated because its default is true (Discovery 3).
+    request_uri_parameter_supported: bool,
+}
+
+impl ProviderMetadata {
+    /// `issuer` as configured; endpoints stand below it whether or not it ends with a slash.
+    pub fn new(issuer: &str) -> Self {
+        let endpoint = |path: &str| format!("{}{path}", issuer.trim_end_matches('/'));
+        Self {
+            issuer: issuer.to_owned(),
+            authorization_endpoint: endpoint(path::AUTHORIZATION),
+            token_endpoint: endpoint(path::TOKEN),
+            userinfo_endpoint: endpoint(path::USERINFO),
+            jwks_uri: endpoint(path::JWKS),
+            end_session_endpoint: endpoint(path::END_SESSION),
+            scopes_supported: STANDARD_SCOPES,
+            response_types_supported: ResponseType::SERVED,
+            response_modes_supported: ResponseMode::ALL,
+            grant_types_supported: GrantType::ALL,
+            subject_types_supported: &["public"],
+            id_token_signing_alg_values_supported: SigningAlg::ALL,
+            token_endpoint_auth_methods_supported: TokenEndpointAuthMethod::ALL,
+            prompt_values_supported: Prompt::ALL,
+            claim_types_supported: &["normal"],
+            claims_supported: ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]
+                .into_iter()
+                .chain(standard_claims())
+                .collect(),
+            code_challenge_methods_supported: &[pkce::METHOD],
+            authorization_response_iss_parameter_supported: true,
+            claims_parameter_supported: false,
+            request_parameter_supported: false,
+            request_uri_parameter_supported: false,
+        }
+    }
+
+    /// Build it once, serve it often.
+    pub fn to_json(&self) -> String {
+        serde_json::to_string(self).unwrap_or_default()
+    }
+}
