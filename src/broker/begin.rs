@@ -4,12 +4,12 @@ use super::next::{Decision, Situation, Step, next_step};
 use super::{Answer, Browser, Chooser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, is_browser};
 use crate::application::Application;
 use crate::clock::Timestamp;
-use crate::connection::{Connection, UpstreamRequest};
+use crate::connection::UpstreamRequest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{Asked, LoginTransaction, ReplyTo, Restart, Session, Stage, Stored};
-use crate::oidc::{self, AuthorizationRequest, Params, Prompt};
+use crate::login::{Asked, LoginTransaction, ReplyTo, Restart, Stage, Stored};
+use crate::oidc::{self, AuthorizationRequest, CheckedRedirect, Params, Prompt};
 use crate::store::Op;
 use std::sync::Arc;
 
@@ -31,20 +31,19 @@ impl Gateway {
     }
 
     async fn authorize_inner(&self, raw: &[u8], arrival: Arrival, browser: &Browser, correlation_id: &str, now: Timestamp) -> Result<Outcome> {
-        let params = Params::parse(raw)?;
-        let application = params.get("client_id").and_then(|client_id| self.application(client_id));
+        let params = Params::parse_noting_repeats(raw)?;
+        let application = self.application(oidc::authorization::client_id(&params)?);
         // Before the redirect URI is proven, errors stay on our page.
-        let checked = oidc::identify(&params, application.map(|application| &application.oidc))?;
+        let redirect = CheckedRedirect::identify(&params, application.map(|application| &application.oidc))?;
         let Some(application) = application else {
-            return Err(Error::new(ErrorKind::InvalidClient, "This application is not registered here."));
+            return Err(Error::new(ErrorKind::InvalidClient, "this client is not registered"));
         };
         // A cross-site POST comes without SameSite=Lax cookies; the same as GET has them.
         if arrival == Arrival::Post && browser.session.is_none() && browser.binding.is_none() && raw.len() <= 4096 {
             return Ok(Outcome::of(Answer::SeeSelf));
         }
-        let (state, mode) = oidc::reply_parameters(&params);
-        let reply_to = ReplyTo::oidc(&checked, state, mode);
-        let begun = Begun { application, reply_to: &reply_to, raw, params: &params, browser, correlation_id, now };
+        let reply_to = ReplyTo::Oidc(redirect.clone());
+        let begun = Begun { redirect: &redirect, application, reply_to: &reply_to, raw, params: &params, browser, correlation_id, now };
         match self.begin_login(&begun).await {
             Ok(outcome) => Ok(outcome),
             Err(error) if error.kind == ErrorKind::StoreUnavailable => Err(error),
@@ -54,8 +53,8 @@ impl Gateway {
 
     async fn begin_login(&self, begun: &Begun<'_>) -> Result<Outcome> {
         let Begun { application, params, now, .. } = *begun;
-        let request = AuthorizationRequest::parse(params, &application.oidc)?;
-        let asked = self.asked(&request, params, application, now)?;
+        let request = AuthorizationRequest::parse(params, &application.oidc, begun.redirect)?;
+        let asked = self.asked(request, application)?;
         let session = self.session(begun.browser, now).await?;
         let mut trace = Trace::default();
         trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(params) });
@@ -191,36 +190,30 @@ impl Gateway {
         }
     }
 
-    fn asked(&self, request: &AuthorizationRequest, params: &Params, application: &Application, now: Timestamp) -> Result<Asked> {
-        let expected_user = match &request.id_token_hint {
-            None => None,
-            Some(hint) => {
-                let claims = self.signers.verify_hint(hint, &self.issuer, now)?;
-                if !claims.audience.contains(&application.client_id) {
-                    return Err(Error::new(ErrorKind::InvalidRequest, "id_token_hint was issued to another application"));
-                }
-                Some(claims.subject)
-            }
-        };
+    fn asked(&self, request: AuthorizationRequest, application: &Application) -> Result<Asked> {
+        let hint = request.id_token_hint.as_ref().map(|hint| self.keys.public().verify_hint(hint.expose(), &self.issuer)).transpose()?;
+        if hint.as_ref().is_some_and(|hint| hint.client_id() != application.client_id) {
+            return Err(Error::new(ErrorKind::InvalidRequest, "id_token_hint was issued to another client"));
+        }
         Ok(Asked {
-            passive: request.prompt.contains(&Prompt::None),
-            fresh_login: request.prompt.contains(&Prompt::Login),
-            choose: request.prompt.contains(&Prompt::SelectAccount),
+            passive: request.prompts.is_none(),
+            fresh_login: request.prompts.contains(Prompt::Login),
+            choose: request.prompts.contains(Prompt::SelectAccount),
             max_age: request.max_age,
-            acr_values: request.acr_values.clone(),
-            login_hint: request.login_hint.clone(),
-            connection: params.get("connection").map(str::to_owned),
-            expected_user,
-            scopes: request.scopes.clone(),
-            nonce: request.nonce.clone(),
-            code_challenge: request.code_challenge.clone(),
+            acr_values: request.acr_values,
+            login_hint: request.login_hint,
+            connection: request.connection,
+            expected_user: hint.map(|hint| hint.subject().to_owned()),
+            scopes: request.scopes,
+            nonce: request.nonce,
+            code_challenge: request.code_challenge,
         })
     }
 
     pub(super) fn reply_error(&self, reply_to: &ReplyTo, error: &Error, correlation_id: &str) -> Outcome {
         let wire = error.kind.wire();
-        let description = format!("{} {} ({correlation_id})", wire.code, error.detail);
-        Outcome::of(Answer::Reply(reply_to.with_error(wire.oauth, &description, &self.issuer)))
+        let told = Error::new(error.kind, format!("{} {} ({correlation_id})", wire.code, error.detail));
+        Outcome::of(Answer::Reply(reply_to.with_error(&told, &self.issuer)))
     }
 
     pub(super) async fn save_trace(&self, correlation_id: &str, part: Part, trace: &Trace) -> Result<()> {
@@ -232,6 +225,7 @@ impl Gateway {
 #[derive(Clone, Copy)]
 pub(super) struct Begun<'a> {
     pub application: &'a Arc<Application>,
+    pub redirect: &'a CheckedRedirect,
     pub reply_to: &'a ReplyTo,
     pub raw: &'a [u8],
     pub params: &'a Params,

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, CodeGrant, ReplyTo, Session};
-use crate::oidc::Code;
+use crate::oidc::{AuthorizationCode, CodeBinding};
 use crate::store::Op;
 
 /// What a code is made from.
@@ -41,11 +41,13 @@ impl Gateway {
     /// The answer with a code, and the write that must succeed before it is sent.
     pub(super) fn issue_code(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Answer, Op)> {
         let grant_id = id::random_id();
-        let code = Code::issue(&grant_id)?;
+        let code = AuthorizationCode::issue(&grant_id)?;
         let grant = CodeGrant {
-            client_id: issue.application.client_id.clone(),
-            redirect_uri: issue.reply_to.redirect_uri().to_owned(),
-            code_challenge: issue.asked.code_challenge.clone(),
+            binding: CodeBinding {
+                client_id: issue.application.client_id.clone(),
+                redirect_uri: issue.reply_to.redirect_uri().to_owned(),
+                code_challenge: issue.asked.code_challenge.clone(),
+            },
             nonce: issue.asked.nonce.clone(),
             scopes: issue.asked.scopes.clone(),
             user_id: issue.session.user_id.clone(),
@@ -59,6 +61,6 @@ impl Gateway {
         };
         let put = Op::Put { key: CodeGrant::key(&grant_id, &code.digest()), value: encode(&grant)?, ttl: self.lifetimes.code };
         trace.note(issue.now, Note::Finished { reply: format!("a code for {} at {}", issue.application.client_id, issue.reply_to.redirect_uri()) });
-        Ok((Answer::Reply(issue.reply_to.with_code(code.expose(), &self.issuer)), put))
+        Ok((Answer::Reply(issue.reply_to.with_code(&code, &self.issuer)), put))
     }
 }

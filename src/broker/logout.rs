@@ -3,8 +3,9 @@
 use super::{Browser, Gateway};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id;
 use crate::login::Session;
-use crate::oidc::{LogoutDecision, LogoutRequest, Params};
+use crate::oidc::{AfterLogout, LogoutRequest, Params};
 use crate::store::Op;
 
 /// Where the person goes after the session has ended.
@@ -18,36 +19,43 @@ pub enum LoggedOut {
     Confirm { parameters: Vec<(String, String)> },
 }
 
+/// Form field that proves that our own page was shown to this browser.
+const CSRF: &str = "csrf";
+
 impl Gateway {
-    /// `confirmed`: the person pressed the button on our own page, from our own origin.
+    /// Ends the session, or asks for a confirmation first. `confirmed`: this is the answer of that page's form.
     pub async fn logout(&self, raw: &[u8], browser: &Browser, confirmed: bool, now: Timestamp) -> Result<LoggedOut> {
         let params = Params::parse(raw)?;
+        let token = self.csrf_token(browser)?;
+        let confirmed = confirmed && params.get(CSRF).is_some_and(|given| id::eq_constant_time(given.as_bytes(), token.as_bytes()));
         let request = LogoutRequest::parse(&params)?;
-        let hint = match &request.id_token_hint {
-            Some(hint) => Some(self.signers.verify_hint(hint, &self.issuer, now)?),
-            None => None,
-        };
-        let named = request.client_id.as_deref().or_else(|| hint.as_ref().and_then(|hint| hint.audience.first().map(String::as_str)));
-        let client = named.and_then(|client_id| self.application(client_id)).map(|application| &application.oidc);
+        let hint = request.id_token_hint.as_ref().map(|hint| self.keys.public().verify_hint(hint.expose(), &self.issuer)).transpose()?;
+        let client = request.client_id(hint.as_ref())?.and_then(|client_id| self.application(client_id)).map(|application| &application.oidc);
         let decision = request.decide(hint.as_ref(), client)?;
         let session = self.session(browser, now).await?;
         // RP-Initiated Logout 2: without a hint that names the user of this session, ask the person.
         let proven = match (&session, &hint) {
             (None, _) => true,
-            (Some(session), Some(hint)) => session.user_id == hint.subject,
+            (Some(session), Some(hint)) => session.user_id == hint.subject(),
             (Some(_), None) => false,
         };
         if !proven && !confirmed {
-            let parameters = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
-            return Ok(LoggedOut::Confirm { parameters });
+            let kept = params.iter().filter(|(name, _)| *name != CSRF).map(|(name, value)| (name.to_owned(), value.to_owned()));
+            return Ok(LoggedOut::Confirm { parameters: kept.chain([(CSRF.to_owned(), token)]).collect() });
         }
         if let Some(cookie) = &browser.session {
             self.sessions.commit(vec![Op::Delete { key: Session::key(cookie) }]).await?;
         }
-        Ok(match decision {
-            LogoutDecision::Redirect(to) => LoggedOut::Redirect(to),
-            LogoutDecision::OwnPage => LoggedOut::Page,
+        Ok(match decision.after {
+            AfterLogout::Redirect(to) => LoggedOut::Redirect(to),
+            AfterLogout::OwnPage => LoggedOut::Page,
         })
+    }
+
+    /// Belongs to the browser's session cookie and to nothing else.
+    fn csrf_token(&self, browser: &Browser) -> Result<String> {
+        let cookie = browser.session.as_deref().unwrap_or_default();
+        Ok(id::hex(&self.keyring.sealer().mac(&[b"logout form", cookie.as_bytes()])?))
     }
 
     /// An error unless every store answers.

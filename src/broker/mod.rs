@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::Keyring;
 use crate::login::{Restart, Session, Stored};
-use crate::oidc::{AuthorizationResponse, IdTokenSigners};
+use crate::oidc::{AuthorizationResponse, OidcKeys};
 use crate::store::{Directory, SessionStore};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct Lifetimes {
     pub session: u64,
     pub code: u64,
     pub id_token: u64,
-    pub access_token: u64,
+    pub access_token: u32,
     pub refresh_token: u64,
 }
 
@@ -55,7 +55,7 @@ pub struct Gateway {
     pub sessions: Arc<dyn SessionStore>,
     pub directory: Arc<dyn Directory>,
     pub keyring: Arc<Keyring>,
-    pub signers: IdTokenSigners,
+    pub keys: OidcKeys,
     pub lifetimes: Lifetimes,
     pub events: Arc<dyn Events>,
 }

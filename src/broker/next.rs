@@ -81,7 +81,7 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
         return Err("the application lets the person choose an account");
     }
     // Core 3.1.2.1: max_age counts from auth_time; 0 always demands a fresh login.
-    if asked.max_age.is_some_and(|max_age| max_age == 0 || now.seconds_since(session.auth_time) > i64::try_from(max_age).unwrap_or(i64::MAX)) {
+    if asked.max_age.is_some_and(|max_age| max_age == 0 || now.seconds_since(session.auth_time) > i64::from(max_age)) {
         return Err("the login is older than the application tolerates");
     }
     if !situation.usable.contains(&session.identity.connection) {

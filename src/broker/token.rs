@@ -9,11 +9,12 @@ use super::{Gateway, decode, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{AccessToken, CodeGrant, CodeTombstone};
-use crate::oidc::{self, AccessTokenValue, Code, IdTokenFacts, RefreshToken, TokenRequest, TokenResponse};
+use crate::oidc::token::{invalid_code, invalid_refresh_token};
+use crate::oidc::{self, AuthenticatedClient, AuthorizationCode, ClientCredentials, IdTokenClaims, RefreshToken, Scopes, TokenRequest, TokenResponse};
 use crate::profile::Profile;
+use crate::secret::Secret;
 use crate::store::{Consumed, Op, RefreshFamily, Rotation};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -48,7 +49,7 @@ struct Granted {
     user_id: String,
     connection: String,
     sid: String,
-    scopes: Vec<String>,
+    scopes: Scopes,
     nonce: Option<String>,
     auth_time: Timestamp,
     acr: Option<String>,
@@ -61,7 +62,7 @@ struct Granted {
 struct FamilyData {
     connection: String,
     sid: String,
-    scopes: Vec<String>,
+    scopes: Scopes,
     auth_time: Timestamp,
     acr: Option<String>,
     correlation_id: String,
@@ -71,44 +72,46 @@ impl Gateway {
     /// The token endpoint (RFC 6749 3.2). `authorization` is the header's value.
     pub async fn token(&self, authorization: Option<&str>, body: &[u8], now: Timestamp) -> Result<Tokens, TokenRefusal> {
         let params = oidc::Params::parse(body)?;
-        let credentials = oidc::ClientCredentials::extract(authorization, &params)?;
+        let credentials = ClientCredentials::extract(authorization, &params)?;
         let application = self.application(credentials.client_id());
-        oidc::authenticate_client(&credentials, application.map(|application| &application.oidc))?;
+        let client = credentials.authenticate(application.map(|application| &application.oidc))?;
         let application = application.ok_or_else(|| Error::new(ErrorKind::InvalidClient, "client authentication failed"))?;
-        match TokenRequest::parse(&params)? {
+        match TokenRequest::parse(&params, client, self.keyring.sealer())? {
             TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
-                self.code_grant(application, &code, redirect_uri.as_deref(), code_verifier.as_deref(), now).await
+                self.code_grant(application, client, &code, &redirect_uri, code_verifier.as_ref(), now).await
             }
-            TokenRequest::RefreshToken { refresh_token, scope } => self.refresh_grant(application, &refresh_token, scope.as_deref(), now).await,
+            TokenRequest::RefreshToken { refresh_token, scopes } => self.refresh_grant(application, &refresh_token, scopes.as_ref(), now).await,
         }
     }
 
     async fn code_grant(
         &self,
         application: &Application,
-        code: &str,
-        redirect_uri: Option<&str>,
-        verifier: Option<&str>,
+        client: AuthenticatedClient<'_>,
+        code: &AuthorizationCode,
+        redirect_uri: &str,
+        verifier: Option<&Secret<String>>,
         now: Timestamp,
     ) -> Result<Tokens, TokenRefusal> {
-        let refuse = || Error::new(ErrorKind::InvalidGrant, "the code is unknown, expired, used, or was issued for another request");
-        let code = Code::parse(code).ok_or_else(refuse)?;
         let grant_id = code.grant_id().to_owned();
         let key = CodeGrant::key(&grant_id, &code.digest());
         let tombstone = encode(&CodeTombstone { used_at: now })?;
         let grant = match self.sessions.consume(&key, tombstone, self.tokens_live()).await? {
-            Consumed::Absent => return Err(refuse().into()),
+            Consumed::Absent => return Err(invalid_code().into()),
             Consumed::Used(_) => {
                 // RFC 9700 4.5.3, RFC 6749 4.1.2: a second use revokes everything that the first one gave.
                 self.revoke_grant(&grant_id).await?;
                 tracing::warn!(client_id = application.client_id, "authorization code presented twice; its tokens are revoked");
-                return Err(refuse().into());
+                return Err(invalid_code().into());
             }
             Consumed::Fresh(bytes) => decode::<CodeGrant>(&bytes)?,
         };
         let correlation_id = grant.correlation_id.clone();
         let in_login = |error: Error| TokenRefusal { error, correlation_id: Some(correlation_id.clone()) };
-        check_code(&grant, application, redirect_uri, verifier, now).map_err(in_login)?;
+        if now >= grant.expires_at {
+            return Err(in_login(invalid_code()));
+        }
+        grant.binding.check(client, redirect_uri, verifier).map_err(in_login)?;
         let granted = Granted {
             grant_id,
             user_id: grant.user_id,
@@ -125,7 +128,7 @@ impl Gateway {
     }
 
     async fn give_from_code(&self, application: &Application, granted: Granted, now: Timestamp) -> Result<Tokens> {
-        let wants_refresh = granted.scopes.iter().any(|scope| scope == "offline_access") && application.oidc.allows_refresh();
+        let wants_refresh = granted.scopes.contains("offline_access");
         let refresh_token = if wants_refresh { Some(self.new_family(application, &granted, now).await?) } else { None };
         self.give(application, granted, refresh_token, now).await
     }
@@ -153,12 +156,7 @@ impl Gateway {
         RefreshToken::issue(&family.grant_id, 0, self.keyring.sealer())
     }
 
-    async fn refresh_grant(&self, application: &Application, presented: &str, scope: Option<&str>, now: Timestamp) -> Result<Tokens, TokenRefusal> {
-        let refuse = || Error::new(ErrorKind::InvalidGrant, "the refresh token is unknown, expired, used or revoked");
-        if !application.oidc.allows_refresh() {
-            return Err(Error::new(ErrorKind::UnauthorizedClient, "this application may not use refresh tokens").into());
-        }
-        let token = RefreshToken::parse(presented, self.keyring.sealer()).ok_or_else(refuse)?;
+    async fn refresh_grant(&self, application: &Application, token: &RefreshToken, scopes: Option<&Scopes>, now: Timestamp) -> Result<Tokens, TokenRefusal> {
         let generation = i64::from(token.generation());
         let family = match self.directory.rotate_family(token.grant_id(), &application.client_id, generation, now, GRACE).await? {
             Rotation::Rotated(family) | Rotation::Repeated(family) => family,
@@ -166,18 +164,18 @@ impl Gateway {
                 // RFC 9700 4.14.2: a reused refresh token revokes the whole family, access tokens included.
                 self.revoke_grant(&family.grant_id).await?;
                 tracing::warn!(client_id = application.client_id, "refresh token presented twice; its family is revoked");
-                return Err(refuse().into());
+                return Err(invalid_refresh_token().into());
             }
             Rotation::Refused => return Err(refuse().into()),
         };
         let data: FamilyData = decode(family.data.as_bytes())?;
         let correlation_id = data.correlation_id.clone();
         let in_login = |error: Error| TokenRefusal { error, correlation_id: Some(correlation_id.clone()) };
-        self.give_from_family(application, &family, data, scope, now).await.map_err(in_login)
+        self.give_from_family(application, &family, data, scopes, now).await.map_err(in_login)
     }
 
-    async fn give_from_family(&self, application: &Application, family: &RefreshFamily, data: FamilyData, scope: Option<&str>, now: Timestamp) -> Result<Tokens> {
-        let scopes = oidc::narrow_scope(&data.scopes, scope)?;
+    async fn give_from_family(&self, application: &Application, family: &RefreshFamily, data: FamilyData, asked: Option<&Scopes>, now: Timestamp) -> Result<Tokens> {
+        let scopes = data.scopes.narrow(asked)?;
         let refuse = || Error::new(ErrorKind::InvalidGrant, "the user may not sign in any more");
         let user = self.directory.user(&family.user_id).await?.filter(|user| !user.blocked).ok_or_else(refuse)?;
         let primary = user.identities.into_iter().next().ok_or_else(refuse)?;
@@ -211,18 +209,19 @@ impl Gateway {
             .from_profile(&Profile::from_map(granted.profile), &mut rows)
             .map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
         note_rows(&mut trace, "from_profile", rows, now);
-        let claims = oidc::filter_by_scope(released.into_iter().map(oidc::ReleasedClaim::from), &granted.scopes);
+        let released: Vec<_> = released.into_iter().map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
+        let claims = oidc::claims::filter_by_scope(&released, &granted.scopes);
         trace.note(
             now,
             Note::Released { application: application.client_id.clone(), to: "the token endpoint and /userinfo".to_owned(), claims: Value::Object(claims.clone()) },
         );
-        let access_token = AccessTokenValue::issue(&granted.grant_id)?;
+        let access_token = oidc::AccessToken::issue(&granted.grant_id)?;
         let id_token = self.id_token(application, &granted, &claims, &access_token, now)?;
-        let userinfo = oidc::userinfo_claims(&granted.user_id, &claims);
+        let userinfo = Value::Object(oidc::claims::userinfo(&granted.user_id, &claims));
         let record = AccessToken {
             client_id: application.client_id.clone(),
             scopes: granted.scopes.clone(),
-            expires_at: now.plus_seconds(self.lifetimes.access_token.cast_signed()),
+            expires_at: now.plus_seconds(i64::from(self.lifetimes.access_token)),
             correlation_id: granted.correlation_id.clone(),
             userinfo: RawValue::from_string(userinfo.to_string())
                 .map_err(|error| Error::new(ErrorKind::Internal, "claims cannot be written").because(error))?,
@@ -230,31 +229,41 @@ impl Gateway {
         let key = AccessToken::key(&granted.grant_id, &access_token.digest());
         self.sessions
             .commit(vec![
-                Op::Put { key, value: encode(&record)?, ttl: self.lifetimes.access_token },
+                Op::Put { key, value: encode(&record)?, ttl: u64::from(self.lifetimes.access_token) },
                 trace_op(&granted.correlation_id, Part::Token, &trace)?,
             ])
             .await?;
-        let response = TokenResponse::bearer(access_token, self.lifetimes.access_token, refresh_token, id_token, &granted.scopes);
+        let response = TokenResponse { access_token, expires_in: self.lifetimes.access_token, refresh_token, id_token, scopes: granted.scopes };
         Ok(Tokens { response, correlation_id: granted.correlation_id })
     }
 
-    fn id_token(&self, application: &Application, granted: &Granted, claims: &Map<String, Value>, access_token: &AccessTokenValue, now: Timestamp) -> Result<Option<String>> {
-        if !granted.scopes.iter().any(|scope| scope == "openid") {
+    fn id_token(
+        &self,
+        application: &Application,
+        granted: &Granted,
+        released: &Map<String, Value>,
+        access_token: &oidc::AccessToken,
+        now: Timestamp,
+    ) -> Result<Option<Secret<String>>> {
+        if !granted.scopes.contains("openid") {
             return Ok(None);
         }
-        let facts = IdTokenFacts {
+        let signer = self.keys.signer(application.oidc.id_token_signed_response_alg);
+        let claims = IdTokenClaims {
             issuer: &self.issuer,
             subject: &granted.user_id,
-            client_id: &application.client_id,
-            expires_at: now.plus_seconds(self.lifetimes.id_token.cast_signed()),
+            audience: &application.client_id,
             issued_at: now,
-            auth_time: granted.auth_time,
+            expires_at: now.plus_seconds(self.lifetimes.id_token.cast_signed()),
+            auth_time: Some(granted.auth_time),
             nonce: granted.nonce.as_deref(),
             acr: granted.acr.as_deref(),
+            amr: &[],
+            azp: None,
+            at_hash: Some(signer.half_hash(access_token.expose())),
             sid: Some(&granted.sid),
-            access_token: Some(access_token.expose()),
         };
-        self.signers.id_token(application.oidc.id_token_signed_response_alg, &facts, claims).map(Some)
+        signer.sign(&claims.to_map(released)).map(|token| Some(Secret::new(token)))
     }
 
     /// Ends everything that one grant gave: access tokens by a mark, refresh tokens in the directory.
@@ -266,21 +275,7 @@ impl Gateway {
 
     /// Seconds for which something of a grant may still be alive.
     fn tokens_live(&self) -> u64 {
-        self.lifetimes.refresh_token + self.lifetimes.access_token
+        self.lifetimes.refresh_token + u64::from(self.lifetimes.access_token)
     }
 }
 
-/// What a code must satisfy besides being there (RFC 6749 4.1.3, RFC 7636 4.6).
-fn check_code(grant: &CodeGrant, application: &Application, redirect_uri: Option<&str>, verifier: Option<&str>, now: Timestamp) -> Result<()> {
-    let refuse = |why: &str| Err(Error::new(ErrorKind::InvalidGrant, why.to_owned()));
-    if !id::eq_constant_time(grant.client_id.as_bytes(), application.client_id.as_bytes()) {
-        return refuse("the code is unknown, expired, used, or was issued for another request");
-    }
-    if now >= grant.expires_at {
-        return refuse("the code is unknown, expired, used, or was issued for another request");
-    }
-    if redirect_uri != Some(grant.redirect_uri.as_str()) {
-        return refuse("redirect_uri differs from that of the authorization request");
-    }
-    oidc::pkce::check(grant.code_challenge.as_deref(), verifier)
-}

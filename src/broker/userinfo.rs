@@ -4,20 +4,19 @@ use super::{Gateway, decode};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::AccessToken;
-use crate::oidc::AccessTokenValue;
+use crate::oidc;
+use crate::oidc::bearer::invalid_token;
 
 impl Gateway {
-    pub async fn userinfo(&self, token: &str, now: Timestamp) -> Result<AccessToken> {
-        let refuse = || Error::new(ErrorKind::InvalidToken, "the access token is unknown, expired or revoked");
-        let token = AccessTokenValue::parse(token).ok_or_else(refuse)?;
+    pub async fn userinfo(&self, token: &oidc::AccessToken, now: Timestamp) -> Result<AccessToken> {
         let keys = [AccessToken::key(token.grant_id(), &token.digest()), AccessToken::revocation_key(token.grant_id())];
         let mut found = self.sessions.get_many(&keys).await?.into_iter();
         let (record, revoked) = (found.next().flatten(), found.next().flatten());
-        let record: AccessToken = decode(&record.ok_or_else(refuse)?)?;
+        let record: AccessToken = decode(&record.ok_or_else(invalid_token)?)?;
         if revoked.is_some() || now >= record.expires_at {
-            return Err(refuse());
+            return Err(invalid_token());
         }
-        if !record.scopes.iter().any(|scope| scope == "openid") {
+        if !record.scopes.contains("openid") {
             return Err(Error::new(ErrorKind::InsufficientScope, "the access token was not issued with the scope openid"));
         }
         Ok(record)

@@ -30,7 +30,7 @@ pub enum BrowserStep {
 pub struct UpstreamRequest {
     pub force_authn: bool,
     pub passive: bool,
-    pub max_age: Option<u64>,
+    pub max_age: Option<u32>,
     pub acr_values: Vec<String>,
     pub login_hint: Option<String>,
     /// Client id of the application that asks.

@@ -4,6 +4,7 @@
 //! revocation mark also in a cluster.
 
 use crate::clock::Timestamp;
+use crate::oidc::{CodeBinding, Scopes};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -11,11 +12,10 @@ use serde_json::{Map, Value};
 /// The record behind an authorization code.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct CodeGrant {
-    pub client_id: String,
-    pub redirect_uri: String,
-    pub code_challenge: Option<String>,
+    /// What the token request must match.
+    pub binding: CodeBinding,
     pub nonce: Option<String>,
-    pub scopes: Vec<String>,
+    pub scopes: Scopes,
     pub user_id: String,
     pub connection: String,
     pub sid: String,
@@ -43,7 +43,7 @@ pub struct CodeTombstone {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct AccessToken {
     pub client_id: String,
-    pub scopes: Vec<String>,
+    pub scopes: Scopes,
     pub expires_at: Timestamp,
     pub correlation_id: String,
     /// The answer of `/userinfo`, ready to send.

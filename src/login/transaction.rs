@@ -2,6 +2,8 @@
 
 use super::ReplyTo;
 use crate::clock::Timestamp;
+use crate::oidc::Scopes;
+use crate::oidc::pkce::CodeChallenge;
 use serde::{Deserialize, Serialize};
 
 /// What the application asked for, in words that fit every protocol.
@@ -14,16 +16,16 @@ pub struct Asked {
     /// `prompt=select_account`.
     pub choose: bool,
     /// Seconds since the login that the application tolerates.
-    pub max_age: Option<u64>,
+    pub max_age: Option<u32>,
     pub acr_values: Vec<String>,
     pub login_hint: Option<String>,
     /// Name of the connection to use.
     pub connection: Option<String>,
     /// The user the application expects (`sub` of a verified `id_token_hint`).
     pub expected_user: Option<String>,
-    pub scopes: Vec<String>,
+    pub scopes: Scopes,
     pub nonce: Option<String>,
-    pub code_challenge: Option<String>,
+    pub code_challenge: Option<CodeChallenge>,
 }
 
 /// What must be remembered until the identity provider answers.
@@ -34,7 +36,7 @@ pub struct PendingAuthn {
     pub sent_at: Timestamp,
     pub force_authn: bool,
     pub passive: bool,
-    pub max_age: Option<u64>,
+    pub max_age: Option<u32>,
     /// Context classes that were asked for.
     pub authn_context: Vec<String>,
 }

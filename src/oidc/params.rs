@@ -66,6 +66,11 @@ impl Params {
         self.repeated.iter().any(|repeated| repeated == name)
     }
 
+    /// All parameters that have one value, in order.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.values.iter().map(|(name, value)| (name.as_str(), value.as_str()))
+    }
+
     pub fn get(&self, name: &str) -> Option<&str> {
         self.get_all(name).next()
     }
