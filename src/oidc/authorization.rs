@@ -307,12 +307,12 @@ fn code_challenge(params: &Params, client: &ClientFacts) -> Result<Option<CodeCh
     Ok(challenge)
 }
 
+/// Saturates: no session is older than 136 years.
 fn max_age(text: &str) -> Result<u32> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    text.parse()
-        .ok()
-        .filter(|_| digits)
-        .ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "max_age must be a number of seconds, zero or more"))
+    if text.is_empty() || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(Error::new(ErrorKind::InvalidRequest, "max_age must be a number of seconds, zero or more"));
+    }
+    Ok(text.parse().unwrap_or(u32::MAX))
 }
 
 fn claims_request(text: &str) -> Result<ClaimsRequest> {

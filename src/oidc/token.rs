@@ -203,7 +203,9 @@ impl TokenResponse {
         if let Some(id_token) = &self.id_token {
             put("id_token", id_token.expose().as_str().into());
         }
-        put("scope", self.scopes.to_string().into());
+        if !self.scopes.is_empty() {
+            put("scope", self.scopes.to_string().into());
+        }
         Value::Object(members).to_string()
     }
 }
