@@ -429,8 +429,15 @@ mod tests {
     fn only_the_port_of_a_native_loopback_address_is_free() {
         let mut native = client();
         native.application_type = ApplicationType::Native;
-        native.redirect_uris =
-            ["http://127.0.0.1/cb", "http://[::1]:80/cb", "http://localhost/cb", "https://127.0.0.1/tls"].map(str::to_owned).to_vec();
+        native.redirect_uris = [
+            "http://127.0.0.1/cb",
+            "http://[::1]:80/cb",
+            "http://localhost/cb",
+            "https://127.0.0.1/tls",
+            "http://127.0.0.1.notes.example/cb",
+        ]
+        .map(str::to_owned)
+        .to_vec();
         for uri in ["http://127.0.0.1/cb", "http://127.0.0.1:8080/cb", "http://127.0.0.1:65535/cb", "http://[::1]:9/cb", "http://[::1]/cb"]
         {
             assert!(identify(&[("redirect_uri", uri)], &native).is_ok(), "{uri}");
@@ -446,6 +453,7 @@ mod tests {
             "http://127.0.0.1:80@evil.example/cb",
             "http://127.0.0.1@evil.example/cb",
             "http://127.0.0.1.evil.example/cb",
+            "http://127.0.0.1:80.notes.example/cb",
             "http://127.0.0.1:+80/cb",
             "http://127.0.0.2:80/cb",
             "http://127.1:80/cb",
