@@ -14,5 +14,7 @@ pub mod keys;
 pub mod oidc;
 pub mod saml;
 pub mod secret;
+pub mod profile;
 pub mod store;
+pub mod toml_file;
 pub mod user;
