@@ -8,6 +8,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -22,6 +23,8 @@ pub struct Server {
     child: Option<Child>,
     command: Vec<String>,
     directory: Directory,
+    /// Whose process it is, when not ours.
+    user: Option<u32>,
 }
 
 impl Server {
@@ -33,7 +36,7 @@ impl Server {
         let mut command = vec![program, "--port".to_owned(), port.to_string(), "--dir".to_owned(), directory.text()];
         command.extend(["--bind", "127.0.0.1", "--save", "", "--appendonly", "no"].map(str::to_owned));
         command.extend(arguments.iter().map(|&argument| argument.to_owned()));
-        let mut server = Self { port, child: None, command, directory };
+        let mut server = Self { port, child: None, command, directory, user: None };
         server.start();
         server
     }
@@ -56,7 +59,7 @@ impl Server {
         let text = format!("port {port}\nbind 127.0.0.1\nsentinel monitor mymaster 127.0.0.1 {} 1\n", master.port);
         fs::write(&configuration, text).expect("the Sentinel's configuration is written");
         let command = vec![program, configuration.display().to_string(), "--sentinel".to_owned()];
-        let mut server = Self { port, child: None, command, directory };
+        let mut server = Self { port, child: None, command, directory, user: None };
         server.start();
         server
     }
@@ -68,21 +71,19 @@ impl Server {
         let port = free_port();
         let directory = Directory::new("postgres");
         // PostgreSQL refuses to run as root; its package has made a user for it.
-        let is_root = Command::new("id").arg("-u").output().is_ok_and(|id| id.stdout.starts_with(b"0\n"));
-        let user: &[&str] = if is_root { &["runuser", "-u", "postgres", "--"] } else { &[] };
-        let mut command: Vec<String> = user.iter().map(|&word| word.to_owned()).collect();
-        if is_root {
-            let chown = Command::new("chown").arg("postgres").arg(&directory.path).status();
-            assert!(chown.is_ok_and(|status| status.success()), "the user postgres exists (install the package postgresql)");
-        }
+        let user = (id(&["-u"]) == Some(0)).then(|| {
+            let user = id(&["-u", "postgres"]).expect("root needs the user postgres for this test: apt-get install postgresql");
+            std::os::unix::fs::chown(&directory.path, Some(user), None).expect("given away");
+            user
+        });
         let data = directory.path.join("data").display().to_string();
-        let mut init = command.clone();
-        init.extend([&initdb, "-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"].map(str::to_owned));
-        let initialised = spawn(&init, &directory.path).wait();
+        let init = [&initdb, "-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"].map(str::to_owned);
+        let initialised = spawn(&init, &directory.path, user).wait();
         assert!(initialised.is_ok_and(|status| status.success()), "initdb: {}", directory.log());
-        command.extend([&postgres, "-D", &data, "-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"].map(str::to_owned));
+        let mut command =
+            [&postgres, "-D", &data, "-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"].map(str::to_owned).to_vec();
         command.extend(["-c", "fsync=off", "-c", "shared_buffers=32MB"].map(str::to_owned));
-        let mut server = Self { port, child: None, command, directory };
+        let mut server = Self { port, child: None, command, directory, user };
         server.start();
         let mut psql = Command::new(program("psql", &["/usr/lib/postgresql"], "postgresql-client"));
         psql.args(["-h", "127.0.0.1", "-p", &port.to_string(), "-U", "postgres", "-c", "SELECT 1"])
@@ -106,7 +107,7 @@ impl Server {
 
     /// Starts it, or starts it again on the same port.
     pub fn start(&mut self) {
-        self.child = Some(spawn(&self.command, &self.directory.path));
+        self.child = Some(spawn(&self.command, &self.directory.path, self.user));
         self.wait_for("its port", || TcpStream::connect(("127.0.0.1", self.port)).is_ok());
     }
 
@@ -145,7 +146,7 @@ impl Server {
         }
     }
 
-    /// To the server and whatever it started: a process that `runuser` started is its child, as are PostgreSQL's.
+    /// To the server and to whatever it started, such as PostgreSQL's backends.
     fn signal(&self, signal: &str) {
         let Some(child) = &self.child else { return };
         let mut ids = vec![child.id()];
@@ -160,20 +161,36 @@ impl Server {
 }
 
 impl Drop for Server {
+    /// Asks first: a server that ends by itself leaves no processes behind.
     fn drop(&mut self) {
-        self.signal("-KILL");
-        if let Some(mut child) = self.child.take() {
-            let _ = child.wait();
+        self.signal("-CONT");
+        let Some(mut child) = self.child.take() else { return };
+        let _ = Command::new("kill").arg("-INT").arg(child.id().to_string()).stderr(Stdio::null()).status();
+        for _ in 0..250 {
+            if !matches!(child.try_wait(), Ok(None)) {
+                return;
+            }
+            sleep(Duration::from_millis(20));
         }
+        self.child = Some(child);
+        self.kill();
     }
 }
 
-fn spawn(command: &[String], directory: &Path) -> Child {
+fn id(arguments: &[&str]) -> Option<u32> {
+    let answer = Command::new("id").args(arguments).output().ok()?;
+    String::from_utf8_lossy(&answer.stdout).trim().parse().ok()
+}
+
+fn spawn(command: &[String], directory: &Path, user: Option<u32>) -> Child {
     let log = fs::OpenOptions::new().create(true).append(true).open(directory.join("log")).expect("a log file");
     let errors = log.try_clone().expect("a log file");
     let (program, arguments) = command.split_first().expect("a program");
     let mut command = Command::new(program);
     command.args(arguments).current_dir(directory).stdin(Stdio::null()).stdout(log).stderr(errors);
+    if let Some(user) = user {
+        command.uid(user);
+    }
     command.spawn().unwrap_or_else(|error| panic!("{program} does not start: {error}"))
 }
 

@@ -25,7 +25,7 @@ const MAX_TTL: u64 = 315_360_000;
 pub fn open_sessions(url: &str) -> Result<Arc<dyn SessionStore>> {
     Ok(match parse(url)? {
         Place::Memory { bytes } => Arc::new(EmbeddedSessions::new(bytes)),
-        Place::Redis(place) => Arc::new(RedisSessions::new(place)?),
+        Place::Redis(place) => Arc::new(RedisSessions::new(*place)?),
     })
 }
 
@@ -36,7 +36,7 @@ pub fn check_url(url: &str) -> Result<()> {
 
 enum Place {
     Memory { bytes: u64 },
-    Redis(redis::Place),
+    Redis(Box<redis::Place>),
 }
 
 fn parse(url: &str) -> Result<Place> {
@@ -48,7 +48,7 @@ fn parse(url: &str) -> Result<Place> {
         let mebibytes = mebibytes.ok_or_else(|| wrong("memory: takes nothing but ?size= in MiB, such as memory:?size=256"))?;
         return Ok(Place::Memory { bytes: mebibytes << 20 });
     }
-    redis::Place::parse(url).map(Place::Redis)
+    redis::Place::parse(url).map(|place| Place::Redis(Box::new(place)))
 }
 
 /// A URL problem; `detail` never repeats the URL, which may hold a password.
