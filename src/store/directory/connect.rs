@@ -1,27 +1,25 @@
-//! From a URL to a pool of connections to a database with today's tables.
+//! From a URL to a connection to a database with today's tables.
 //!
 //! To change the tables: add a file to `migrations/`, numbered, and a line to [`MIGRATIONS`]. Never edit an old one.
 
-use super::{LIMIT, unavailable};
+use super::Trouble;
 use crate::error::{Error, ErrorKind, Result};
-use sqlx::any::{AnyConnectOptions, AnyPoolOptions};
-use sqlx::{AnyConnection, AnyPool, ConnectOptions as _, Connection as _};
+use sqlx::any::AnyConnectOptions;
+use sqlx::{AnyConnection, ConnectOptions as _, Connection as _};
 use std::fs;
 use std::io;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
 use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
-use std::time::Duration;
-use tokio::time::timeout;
 use url::Url;
 
 const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
 
 /// For PostgreSQL; statements are short, so a few connections keep many callers busy.
-pub(super) const MOST_CONNECTIONS: u32 = 8;
+pub(super) const POSTGRES_CONNECTIONS: usize = 8;
 
 /// SQLite has one writer at a time. Waiting for the one connection is cheaper than for SQLite's lock.
-const SQLITE_CONNECTIONS: u32 = 1;
+const SQLITE_CONNECTIONS: usize = 1;
 
 /// NORMAL loses no consistency, only (after a power cut) the last moments: a login count or a last refresh.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
@@ -78,30 +76,41 @@ fn parse(url: &str) -> Result<Place> {
     Ok(Place::Postgres(parsed))
 }
 
-pub(super) async fn open(url: &str) -> Result<(AnyPool, Backend)> {
-    sqlx::any::install_default_drivers();
-    let options = AnyPoolOptions::new().min_connections(0).test_before_acquire(false).acquire_timeout(Duration::from_millis(1500));
-    let (url, backend) = match parse(url)? {
-        Place::Memory => ("sqlite::memory:".to_owned(), Backend::Sqlite),
-        Place::File(path) => (format!("sqlite:{}", prepare(&path)?), Backend::Sqlite),
-        Place::Postgres(url) => (url.into(), Backend::Postgres),
-    };
-    let options = match backend {
-        Backend::Sqlite => options.max_connections(SQLITE_CONNECTIONS).idle_timeout(None).max_lifetime(None),
-        Backend::Postgres => options.max_connections(MOST_CONNECTIONS),
-    };
-    let settings = match backend {
-        Backend::Sqlite => SQLITE_SETTINGS,
-        Backend::Postgres => POSTGRES_SETTINGS,
-    };
-    let options =
-        options.after_connect(move |connection, _| Box::pin(async move { sqlx::raw_sql(settings).execute(connection).await.map(|_| ()) }));
-    let connect = AnyConnectOptions::from_str(&url).map_err(|_| wrong(FORMS))?.disable_statement_logging();
-    let pool = options.connect_lazy_with(connect);
-    let mut connection = timeout(LIMIT, pool.acquire()).await.map_err(unavailable)?.map_err(unavailable)?;
-    migrate(&mut connection, backend).await?;
-    drop(connection);
-    Ok((pool, backend))
+/// Where the database is and how to talk to it.
+pub(super) struct Target {
+    pub(super) backend: Backend,
+    options: AnyConnectOptions,
+}
+
+impl Target {
+    /// Understands the URL; for SQLite, makes the file.
+    pub(super) fn new(url: &str) -> Result<Self> {
+        sqlx::any::install_default_drivers();
+        let (url, backend) = match parse(url)? {
+            Place::Memory => ("sqlite::memory:".to_owned(), Backend::Sqlite),
+            Place::File(path) => (format!("sqlite:{}", prepare(&path)?), Backend::Sqlite),
+            Place::Postgres(url) => (url.into(), Backend::Postgres),
+        };
+        let options = AnyConnectOptions::from_str(&url).map_err(|_| wrong(FORMS))?.disable_statement_logging();
+        Ok(Self { backend, options })
+    }
+
+    pub(super) const fn most_connections(&self) -> usize {
+        match self.backend {
+            Backend::Sqlite => SQLITE_CONNECTIONS,
+            Backend::Postgres => POSTGRES_CONNECTIONS,
+        }
+    }
+
+    pub(super) async fn connect(&self) -> Result<AnyConnection, sqlx::Error> {
+        let mut connection = self.options.connect().await?;
+        let settings = match self.backend {
+            Backend::Sqlite => SQLITE_SETTINGS,
+            Backend::Postgres => POSTGRES_SETTINGS,
+        };
+        sqlx::raw_sql(settings).execute(&mut connection).await?;
+        Ok(connection)
+    }
 }
 
 /// Makes the file, readable to this user only, and its directory. Answers its full path.
@@ -122,29 +131,29 @@ fn prepare(path: &Path) -> Result<String> {
 }
 
 /// Applies what is missing, all or nothing. Of several nodes that start at once one does it and the others wait.
-async fn migrate(connection: &mut AnyConnection, backend: Backend) -> Result<()> {
+pub(super) async fn migrate(connection: &mut AnyConnection, backend: Backend) -> Result<(), Trouble> {
     let begin = match backend {
         Backend::Sqlite => "BEGIN IMMEDIATE",
         Backend::Postgres => "BEGIN",
     };
-    let mut transaction = connection.begin_with(begin).await.map_err(unavailable)?;
+    let mut transaction = connection.begin_with(begin).await?;
     if backend == Backend::Postgres {
         // The lock's number says "isthmus" in no code in particular; it only has to be always the same.
         let alone = "SET LOCAL statement_timeout = '5min'; SELECT pg_advisory_xact_lock(4785074604081152)";
-        sqlx::raw_sql(alone).execute(&mut *transaction).await.map_err(unavailable)?;
+        sqlx::raw_sql(alone).execute(&mut *transaction).await?;
     }
     let table = "CREATE TABLE IF NOT EXISTS schema_version (version BIGINT NOT NULL PRIMARY KEY)";
-    sqlx::raw_sql(table).execute(&mut *transaction).await.map_err(unavailable)?;
+    sqlx::raw_sql(table).execute(&mut *transaction).await?;
     let newest = "SELECT COALESCE(MAX(version), 0) FROM schema_version";
-    let applied: i64 = sqlx::query_scalar(newest).fetch_one(&mut *transaction).await.map_err(unavailable)?;
+    let applied: i64 = sqlx::query_scalar(newest).fetch_one(&mut *transaction).await?;
     let applied = usize::try_from(applied).unwrap_or(usize::MAX);
     if applied > MIGRATIONS.len() {
-        return Err(wrong("The directory was made by a newer Isthmus than this one."));
+        return Err(wrong("The directory was made by a newer Isthmus than this one.").into());
     }
     for (sql, version) in MIGRATIONS.iter().zip(1_i64..).skip(applied) {
-        sqlx::raw_sql(*sql).execute(&mut *transaction).await.map_err(unavailable)?;
+        sqlx::raw_sql(*sql).execute(&mut *transaction).await?;
         let done = "INSERT INTO schema_version (version) VALUES ($1)";
-        sqlx::query(done).bind(version).execute(&mut *transaction).await.map_err(unavailable)?;
+        sqlx::query(done).bind(version).execute(&mut *transaction).await?;
     }
-    transaction.commit().await.map_err(unavailable)
+    Ok(transaction.commit().await?)
 }

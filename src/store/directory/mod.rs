@@ -1,13 +1,14 @@
 //! The directory in SQL: one SQL text, for SQLite (one node, no server) and PostgreSQL.
 //!
 //! This file opens a directory and gives out connections under a time limit; [`users`], [`families`] and
-//! [`records`] hold the statements, [`connect`] the URLs and migrations.
+//! [`records`] hold the statements, [`connect`] the URLs and migrations, [`pool`] the connections.
 //!
 //! Texts with a NUL character cannot be kept (PostgreSQL has no such texts): an identity with one is refused as
 //! [`ErrorKind::IdpResponseInvalid`], and nobody is found by one.
 
 mod connect;
 mod families;
+mod pool;
 mod records;
 mod users;
 
@@ -17,16 +18,19 @@ use super::{AuditEvent, Directory, IdentityLogin, Later, RefreshFamily, Rotation
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::user::User;
-use connect::Backend;
-use sqlx::pool::PoolConnection;
-use sqlx::{Any, AnyConnection, AnyPool};
-use std::ops::{Deref, DerefMut};
+use connect::Target;
+use pool::{Held, Pool, Use};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use tokio::sync::Mutex;
 use tokio::time::timeout;
 
 /// For every call but the two that write sessions down and read them back.
 const LIMIT: Duration = Duration::from_millis(1800);
+
+/// Several nodes may wait for the one that changes large tables.
+const MIGRATION_LIMIT: Duration = Duration::from_secs(300);
 
 /// At start and stop only: a store full of sessions takes a while.
 const LONG_LIMIT: Duration = Duration::from_secs(30);
@@ -37,56 +41,78 @@ pub async fn open_directory(url: &str) -> Result<Arc<dyn Directory>> {
     Ok(Arc::new(SqlDirectory::open(url).await?))
 }
 
-struct SqlDirectory {
-    pool: AnyPool,
-    backend: Backend,
-}
-
-impl SqlDirectory {
-    async fn open(url: &str) -> Result<Self> {
-        let (pool, backend) = connect::open(url).await?;
-        let directory = Self { pool, backend };
-        let now = Timestamp::now();
-        let forget = |mut held: Held| async move {
-            let answer = families::forget_expired(&mut held, now).await;
-            (held, answer)
-        };
-        directory.run(LONG_LIMIT, forget).await?;
-        Ok(directory)
-    }
-
-    /// Runs statements on one connection, within `limit`. When the connection turns out to be dead (the server was
-    /// restarted since its last use), they run again on another one.
-    async fn run<T, F>(&self, limit: Duration, work: impl Fn(Held) -> F + Send) -> Result<T>
-    where
-        F: Future<Output = (Held, Result<T, Trouble>)> + Send,
-    {
-        let attempts = async {
-            for left in (0..=connect::MOST_CONNECTIONS).rev() {
-                let connection = self.pool.acquire().await.map_err(unavailable)?;
-                let (mut held, answer) = work(Held { connection: Some(connection), backend: self.backend, sound: false }).await;
-                held.sound = !matches!(&answer, Err(Trouble::Sql(error)) if is_broken(error));
-                match answer {
-                    Ok(answer) => return Ok(answer),
-                    Err(Trouble::Refused(error)) => return Err(error),
-                    Err(Trouble::Sql(error)) if held.sound || left == 0 => return Err(unavailable(error)),
-                    Err(Trouble::Sql(_)) => {}
-                }
-            }
-            Err(unavailable("every connection was broken"))
-        };
-        timeout(limit, attempts).await.unwrap_or_else(|late| Err(unavailable(late)))
-    }
-}
-
 /// `on!(self, LIMIT, |held| work(&mut held, ..))`: the work of one call as the trait wants it.
 macro_rules! on {
     ($self:ident, $limit:expr, |$held:ident| $work:expr) => {
-        Box::pin($self.run($limit, move |mut $held: Held| async move {
+        Box::pin($self.run($limit, move |mut $held: Held<'_>| async move {
             let answer = $work.await;
             ($held, answer)
         }))
     };
+}
+
+struct SqlDirectory {
+    pool: Pool,
+    /// The last call found no database that answers. Then one caller at a time tries, and the others are refused.
+    down: AtomicBool,
+    trying: Mutex<()>,
+}
+
+impl SqlDirectory {
+    async fn open(url: &str) -> Result<Self> {
+        let target = Target::new(url)?;
+        let backend = target.backend;
+        let directory = Self { pool: Pool::new(target), down: AtomicBool::new(false), trying: Mutex::new(()) };
+        // Nothing to migrate, and nothing to wait for, when the server is not there.
+        on!(directory, LIMIT, |held| records::ping(&mut held)).await?;
+        on!(directory, MIGRATION_LIMIT, |held| connect::migrate(&mut held, backend)).await?;
+        let now = Timestamp::now();
+        on!(directory, LONG_LIMIT, |held| families::forget_expired(&mut held, now)).await?;
+        Ok(directory)
+    }
+
+    /// Runs statements on one connection, within `limit`.
+    async fn run<'s, T, F>(&'s self, limit: Duration, work: impl Fn(Held<'s>) -> F + Send) -> Result<T>
+    where
+        F: Future<Output = (Held<'s>, Result<T, Trouble>)> + Send,
+    {
+        let _only_one = if self.down.load(Ordering::Relaxed) {
+            let again = "the database did not answer a moment ago and is being tried again";
+            Some(self.trying.try_lock().map_err(|_| unavailable(again))?)
+        } else {
+            None
+        };
+        let answer = timeout(limit, self.attempts(work)).await;
+        let (answer, down) = match answer {
+            Ok(Ok(answer)) => (Ok(answer), false),
+            Ok(Err(Trouble::Refused(error))) => (Err(error), false),
+            Ok(Err(Trouble::Sql(error))) => {
+                let down = is_broken(&error);
+                (Err(unavailable(error)), down)
+            }
+            Err(late) => (Err(unavailable(late)), true),
+        };
+        self.down.store(down, Ordering::Relaxed);
+        answer
+    }
+
+    /// When a connection turns out to be dead (the server was restarted since its last use), the statements run again
+    /// on another one. The worst that comes of it is a login counted twice.
+    async fn attempts<'s, T, F>(&'s self, work: impl Fn(Held<'s>) -> F + Send) -> Result<T, Trouble>
+    where
+        F: Future<Output = (Held<'s>, Result<T, Trouble>)> + Send,
+    {
+        let mut left = connect::POSTGRES_CONNECTIONS;
+        loop {
+            let (mut held, answer) = work(self.pool.acquire().await?).await;
+            let broke = matches!(&answer, Err(Trouble::Sql(error)) if is_broken(error));
+            held.ended(if broke { Use::Broke } else { Use::Finished });
+            if !broke || left == 0 {
+                return answer;
+            }
+            left -= 1;
+        }
+    }
 }
 
 impl Directory for SqlDirectory {
@@ -158,37 +184,6 @@ impl Directory for SqlDirectory {
             let _ = timeout(LIMIT, self.pool.close()).await;
             Ok(())
         })
-    }
-}
-
-/// A connection in use. One that broke, or whose caller ran out of time in the middle of an answer, does not go
-/// back to the pool: the next user would wait for the rest of that answer, or for a dead server.
-struct Held {
-    connection: Option<PoolConnection<Any>>,
-    backend: Backend,
-    sound: bool,
-}
-
-impl Deref for Held {
-    type Target = AnyConnection;
-
-    fn deref(&self) -> &AnyConnection {
-        self.connection.as_ref().expect("present until dropped")
-    }
-}
-
-impl DerefMut for Held {
-    fn deref_mut(&mut self) -> &mut AnyConnection {
-        self.connection.as_mut().expect("present until dropped")
-    }
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // SQLite has no server that could hang, and an in-memory database lives no longer than its connection.
-        if !self.sound && self.backend == Backend::Postgres {
-            drop(self.connection.take().map(PoolConnection::detach));
-        }
     }
 }
 

@@ -5,6 +5,7 @@ use crate::store::conformance;
 use crate::store::test_servers::Server;
 use crate::user::Identity;
 use serde_json::Map;
+use sqlx::Connection as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Instant;
 use tokio::task::JoinSet;
@@ -60,7 +61,9 @@ async fn a_newer_database_is_refused() {
     let place = tempfile::tempdir().expect("a directory");
     let url = format!("sqlite:{}", place.path().join("d.db").display());
     let directory = SqlDirectory::open(&url).await.expect("opened");
-    sqlx::query("INSERT INTO schema_version VALUES (1000)").execute(&directory.pool).await.expect("written");
+    let mut held = directory.pool.acquire().await.expect("a connection");
+    sqlx::query("INSERT INTO schema_version VALUES (1000)").execute(&mut *held).await.expect("written");
+    drop(held);
     directory.close().await.expect("closed");
     let error = open_directory(&url).await.err().expect("refused");
     assert_eq!(error.kind, ErrorKind::Misconfigured);
@@ -98,7 +101,8 @@ async fn a_locked_database_is_a_short_error() {
     let place = tempfile::tempdir().expect("a directory");
     let url = format!("sqlite:{}", place.path().join("d.db").display());
     let (ours, other) = (open_directory(&url).await.expect("opened"), SqlDirectory::open(&url).await.expect("opened"));
-    let lock = other.pool.begin_with("BEGIN IMMEDIATE").await.expect("locked");
+    let mut held = other.pool.acquire().await.expect("a connection");
+    let lock = held.begin_with("BEGIN IMMEDIATE").await.expect("locked");
     let begin = Instant::now();
     assert_eq!(login(&*ours).await.expect_err("locked").kind, ErrorKind::StoreUnavailable);
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());

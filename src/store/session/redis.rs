@@ -174,7 +174,10 @@ enum State {
         serial: u64,
     },
     /// A task in the background is trying to get back `Up`.
-    Down,
+    Down {
+        /// What was wrong the last time.
+        why: String,
+    },
 }
 
 #[derive(Clone)]
@@ -215,7 +218,7 @@ impl Link {
                 continue;
             }
             if breaks(&error) {
-                self.lost(serial);
+                self.lost(serial, &error);
             }
             return Err(unavailable(error));
         }
@@ -232,7 +235,7 @@ impl Link {
         match self.way.connect().await {
             Ok(connection) => Ok((connection.clone(), self.found(connection))),
             Err(error) => {
-                self.search();
+                self.search(&error);
                 Err(unavailable(error))
             }
         }
@@ -243,7 +246,7 @@ impl Link {
         match &*self.state() {
             State::Idle => None,
             State::Up { connection, serial } => Some(Ok((connection.clone(), *serial))),
-            State::Down => Some(Err(unavailable("Redis was unreachable a moment ago and is being tried again"))),
+            State::Down { why } => Some(Err(unavailable(format!("Redis is being tried again, after: {why}")))),
         }
     }
 
@@ -265,23 +268,27 @@ impl Link {
         }
     }
 
-    fn lost(self: &Arc<Self>, broken: u64) {
+    fn lost(self: &Arc<Self>, broken: u64, error: &RedisError) {
         if matches!(*self.state(), State::Up { serial, .. } if serial == broken) {
-            self.search();
+            self.search(error);
         }
     }
 
     /// From now on callers are refused at once, until the task that this starts finds Redis again.
-    fn search(self: &Arc<Self>) {
-        if matches!(std::mem::replace(&mut *self.state(), State::Down), State::Down) {
+    fn search(self: &Arc<Self>, error: &RedisError) {
+        let down = State::Down { why: error.to_string() };
+        if matches!(std::mem::replace(&mut *self.state(), down), State::Down { .. }) {
             return;
         }
         let link = Arc::downgrade(self);
         tokio::spawn(async move {
             while let Some(link) = link.upgrade() {
-                if let Ok(connection) = link.way.connect().await {
-                    link.found(connection);
-                    return;
+                match link.way.connect().await {
+                    Ok(connection) => {
+                        link.found(connection);
+                        return;
+                    }
+                    Err(error) => *link.state() = State::Down { why: error.to_string() },
                 }
                 drop(link);
                 tokio::time::sleep(PROBE).await;
