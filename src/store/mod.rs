@@ -6,6 +6,17 @@
 //!
 //! Every error of a store is [`crate::error::ErrorKind::StoreUnavailable`], and no call takes longer than two seconds.
 
+pub mod directory;
+pub mod session;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod test_servers;
+
+pub use directory::open_directory;
+pub use session::open_sessions;
+
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::user::{Identity, User};
