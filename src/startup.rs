@@ -97,7 +97,7 @@ pub fn operations_server(state: &Data<State>, listener: TcpListener) -> Result<S
 
 /// Binds an address, with an error that names it.
 pub fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
-    let listener = std::net::TcpListener::bind(address)
+    let listener = TcpListener::bind(address)
         .map_err(|error| Error::new(ErrorKind::Misconfigured, format!("{address} cannot be listened on: {error}")))?;
     Ok(listener)
 }
@@ -149,7 +149,8 @@ async fn stop(handles: [ServerHandle; 2]) {
     operations.stop(true).await;
 }
 
-async fn wait_for_signal() {
+/// Until SIGTERM or SIGINT.
+pub async fn wait_for_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         // Without signals the process can only be killed.

@@ -166,7 +166,7 @@ impl Gateway {
                 tracing::warn!(client_id = application.client_id, "refresh token presented twice; its family is revoked");
                 return Err(invalid_refresh_token().into());
             }
-            Rotation::Refused => return Err(refuse().into()),
+            Rotation::Refused => return Err(invalid_refresh_token().into()),
         };
         let data: FamilyData = decode(family.data.as_bytes())?;
         let correlation_id = data.correlation_id.clone();
@@ -201,12 +201,12 @@ impl Gateway {
     }
 
     /// Releases claims by the application's table, signs, and stores the access token.
-    async fn give(&self, application: &Application, granted: Granted, refresh_token: Option<RefreshToken>, now: Timestamp) -> Result<Tokens> {
+    async fn give(&self, application: &Application, mut granted: Granted, refresh_token: Option<RefreshToken>, now: Timestamp) -> Result<Tokens> {
         let mut trace = Trace::default();
         let mut rows = Vec::new();
         let released = application
             .mapping
-            .from_profile(&Profile::from_map(granted.profile), &mut rows)
+            .from_profile(&Profile::from_map(std::mem::take(&mut granted.profile)), &mut rows)
             .map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
         note_rows(&mut trace, "from_profile", rows, now);
         let released: Vec<_> = released.into_iter().map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();

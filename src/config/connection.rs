@@ -155,7 +155,7 @@ fn from_metadata(context: &Context<'_>, section: &Section<'_>, file: &str, entit
             return None;
         }
     };
-    match saml::read_idp(&text, MetadataOptions { entity_id, pinned: pinned.as_ref() }, context.now) {
+    match saml::metadata::read_idp(&text, MetadataOptions { entity_id, pinned: pinned.as_ref() }, context.now) {
         Ok(metadata) => {
             warn_expiry(section, "metadata_file", &metadata.signing_certificates);
             Some(metadata.trust())

@@ -10,7 +10,7 @@ use crate::startup::TlsFiles;
 use crate::store;
 use crate::telemetry::LogFormat;
 use crate::toml_file::{Problem, Section, TomlFile};
-use std::cell::RefCell;
+use serde_json::Value;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -26,8 +26,7 @@ pub struct Context<'a> {
     /// Both signature engines.
     pub second_opinion: bool,
     directory: &'a Path,
-    library: RefCell<MappingLibrary>,
-    mapping_findings: RefCell<Findings>,
+    library: MappingLibrary,
 }
 
 impl Context<'_> {
@@ -39,14 +38,12 @@ impl Context<'_> {
     /// The mapping table that a section names, or the usual one; faults in the table's own file are reported with it.
     pub fn mapping(&self, section: &Section<'_>, usual: &str, direction: Direction) -> Option<Arc<MappingTable>> {
         let name = section.string("mapping").map_or(usual, |at| at.value);
-        match self.library.borrow_mut().table(name, direction) {
-            Ok(table) => Some(table),
-            Err(findings) => {
-                section.problem("mapping", format!("the mapping table `{name}` cannot be used"), format!("it is looked for in mappings/{name}.toml beside this file, then among the built-in ones"));
-                self.mapping_findings.borrow_mut().extend(findings);
-                None
-            }
+        let table = self.library.table(name, direction);
+        if table.is_none() && !self.library.is_broken(name) {
+            let help = format!("write mappings/{name}.toml beside this file, or use one of: {}", self.library.names(direction).join(", "));
+            section.problem("mapping", format!("there is no mapping table `{name}` with direction {}", direction.name()), help);
         }
+        table
     }
 }
 
@@ -70,38 +67,73 @@ pub fn read(path: &Path, now: Timestamp) -> (Option<Config>, Findings) {
 }
 
 fn unreadable(file: String, error: &std::io::Error) -> Findings {
-    let problem = Problem {
-        file,
-        line: 0,
-        column: 0,
-        path: String::new(),
-        message: format!("the configuration cannot be read: {error}"),
-        help: "name it with --config; isthmus.example.toml is one to start from".to_owned(),
-        excerpt: None,
-        width: 0,
-    };
+    let help = "name it with --config; isthmus.example.toml is one to start from";
+    let problem = whole_file(file, String::new(), format!("the configuration cannot be read: {error}"), help);
     Findings { problems: vec![problem], warnings: Vec::new() }
 }
 
+fn whole_file(file: String, path: String, message: String, help: &str) -> Problem {
+    Problem { file, line: 0, column: 0, path, message, help: help.to_owned(), excerpt: None, width: 0 }
+}
+
+/// The operator's mapping tables: path and text of every `.toml` file in the directory.
+fn mapping_files(directory: &Path, unreadable: &mut Vec<Problem>) -> Vec<(String, String)> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    paths.sort();
+    let mut files = Vec::new();
+    for path in paths {
+        let name = path.display().to_string();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => files.push((name, text)),
+            Err(error) => unreadable.push(whole_file(name, String::new(), format!("the mapping table cannot be read: {error}"), "correct the file's mode or encoding")),
+        }
+    }
+    files
+}
+
+/// The tests that mapping tables carry.
+fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
+    let failures = library.tables().flat_map(|table| table.run_tests());
+    failures
+        .map(|failure| {
+            let differences: Vec<_> = failure
+                .differences
+                .iter()
+                .map(|difference| {
+                    let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
+                    format!("{}: expected {}, found {}", difference.field, shown(&difference.expected), shown(&difference.found))
+                })
+                .collect();
+            let message = format!("the test \"{}\" of the mapping table fails: {}", failure.test, differences.join("; "));
+            let problem = whole_file(failure.table, "test".to_owned(), message, "correct the row or the test");
+            Problem { line: failure.line, column: 1, ..problem }
+        })
+        .collect()
+}
+
 fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Config>, Findings) {
+    let mut unreadable_files = Vec::new();
     let issuer = issuer(root);
     let loopback_http = issuer.as_ref().is_some_and(|issuer| issuer.starts_with("http://"));
     let development = root.bool("development").unwrap_or(loopback_http);
     if development && !loopback_http {
         root.warning("development", "development mode: secrets may stand in the file", "remove it where people really sign in");
     }
+    let (library, mut findings) = MappingLibrary::load(mapping_files(&directory.join("mappings"), &mut unreadable_files));
+    findings.problems.extend(unreadable_files);
+    findings.problems.extend(failed_tests(&library));
     let context = Context {
         now,
         development,
         second_opinion: signature_check(root),
         directory,
-        library: RefCell::new(MappingLibrary::new(&directory.join("mappings"))),
-        mapping_findings: RefCell::default(),
+        library,
     };
     let listen = address(root, "listen", "127.0.0.1:8400");
     let operations_listen = address(root, "operations_listen", "127.0.0.1:8401");
-    let directory_url = url_of(&context, root, "directory", "sqlite:data/isthmus.db", store::check_directory_url);
-    let sessions_url = url_of(&context, root, "sessions", "memory:", store::check_sessions_url);
+    let directory_url = url_of(&context, root, "directory", "sqlite:data/isthmus.db", store::directory::check_url);
+    let sessions_url = url_of(&context, root, "sessions", "memory:", store::session::check_url);
     let keys_path = in_section(root, "keys", |keys| keys.string("path").map(|at| at.value.to_owned())).flatten().unwrap_or_else(|| "certs".to_owned());
     let tls = tls(&context, root);
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
@@ -112,7 +144,6 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     unique_domains(root);
     let applications: Vec<_> = each(root, "application", |section| application::read(&context, section, &names));
     names_unique(root, "application", "client_id");
-    let findings = context.mapping_findings.take();
     let config = (|| {
         Some(Config {
             issuer: issuer?,

@@ -9,7 +9,7 @@ use crate::keys::{CertifiedKey, Keyring, Purpose};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::{Fact, RawAttribute, RawAttributes};
-use crate::saml::{self, Check, Comparison, Expected, Outgoing, Rejection, RequestOptions, SpSettings, VerifiedAssertion};
+use crate::saml::{self, Check, Comparison, Expected, Outgoing, Rejection, RequestOptions, SpMetadata, SpSettings, VerifiedAssertion};
 use crate::user::Identity;
 use std::sync::Arc;
 
@@ -150,16 +150,12 @@ impl Connection for SamlConnection {
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
         let signing: Vec<_> = self.keyring.of(Purpose::SamlSigning).collect();
         let encryption = self.decryption_keys();
-        let settings = self.settings();
-        let description = saml::SpDescription {
-            sp: &self.sp,
-            display_name: &self.config.display_name,
-            signing_keys: &signing,
-            encryption_keys: &encryption,
-            name_id_format: settings.name_id_format.as_deref(),
+        let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
+            name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
+            ..SpMetadata::new(&self.sp, signing, encryption)
         };
-        let document = saml::write_sp_metadata(&description, saml::Signer::new(self.keyring.active(Purpose::SamlSigning)), now)?;
+        let document = saml::metadata::write_sp(&description, saml::Signer::new(self.keyring.active(Purpose::SamlSigning)), now)?;
         Ok(("application/samlmetadata+xml", document))
     }
 
@@ -170,17 +166,21 @@ impl Connection for SamlConnection {
 
 /// The rejection as it is told: the kind to the application, the words to the operator.
 fn refused(rejection: Rejection) -> Refused {
-    let kind = match rejection.idp_status() {
-        // parity.md's table of answers: what the identity provider says goes on in the application's words.
-        Some((_, Some(second))) if second.ends_with(":AuthnFailed") || second.ends_with(":RequestDenied") => ErrorKind::AccessDenied,
-        Some((_, Some(second))) if second.ends_with(":NoPassive") => ErrorKind::LoginRequired,
-        Some((_, Some(second))) if second.ends_with(":NoAuthnContext") => ErrorKind::UnmetAuthenticationRequirements,
-        Some((_, Some(second))) if second.ends_with(":InvalidNameIDPolicy") => ErrorKind::InvalidRequest,
-        Some(_) => ErrorKind::IdpFailed,
-        None if matches!(rejection, Rejection::Unsolicited) => ErrorKind::UnsolicitedResponse,
-        None => ErrorKind::IdpResponseInvalid,
+    let kind = match &rejection {
+        Rejection::Unsolicited => ErrorKind::UnsolicitedResponse,
+        // What the identity provider says goes on in the application's words.
+        Rejection::StatusNotSuccess { second, .. } => match second.as_deref().and_then(|status| status.rsplit(':').next()) {
+            Some("AuthnFailed" | "RequestDenied") => ErrorKind::AccessDenied,
+            Some("NoPassive") => ErrorKind::LoginRequired,
+            Some("NoAuthnContext") => ErrorKind::UnmetAuthenticationRequirements,
+            Some("InvalidNameIDPolicy") => ErrorKind::InvalidRequest,
+            _ => ErrorKind::IdpFailed,
+        },
+        Rejection::AuthnContextNotMet { .. } => ErrorKind::UnmetAuthenticationRequirements,
+        _ => ErrorKind::IdpResponseInvalid,
     };
-    Refused { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm: rejection.is_alarm() }
+    let alarm = matches!(rejection, Rejection::SecondOpinionDiffers | Rejection::SecondOpinionRefused { .. });
+    Refused { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm }
 }
 
 fn raw_attributes(assertion: &VerifiedAssertion) -> RawAttributes {

@@ -7,6 +7,7 @@
 
 use crate::broker::{Browser, CookieChange};
 use actix_web::HttpRequest;
+use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
@@ -31,7 +32,7 @@ fn append(headers: &mut HeaderMap, name: &'static str, change: &CookieChange, se
     let mut cookie = match change {
         CookieChange::Keep => return,
         CookieChange::Set(value) => Cookie::new(name, value.as_str()),
-        CookieChange::Clear => Cookie::build(name, "").max_age(actix_web::cookie::time::Duration::ZERO).finish(),
+        CookieChange::Clear => Cookie::build(name, "").max_age(Duration::ZERO).finish(),
     };
     cookie.set_path("/");
     cookie.set_http_only(true);

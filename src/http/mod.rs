@@ -13,3 +13,4 @@ pub mod routes;
 pub mod state;
 pub mod traces;
 pub mod upstream;
+pub mod practice;

@@ -68,8 +68,8 @@ impl AutoPost {
         Self::new("You are going on to sign in", action, fields)
     }
 
-    pub fn to_application(action: String, fields: Vec<(&'static str, String)>) -> Self {
-        Self::new("You are going back to the application", action, owned(fields))
+    pub fn to_application(action: String, fields: Vec<(String, String)>) -> Self {
+        Self::new("You are going back to the application", action, fields)
     }
 
     /// The same form again, from our own page and to ourselves.
@@ -80,10 +80,6 @@ impl AutoPost {
     fn new(title: &'static str, action: String, fields: Vec<(String, String)>) -> Self {
         Self { title, action, fields, nonce: id::random_id() }
     }
-}
-
-fn owned(fields: Vec<(&'static str, String)>) -> Vec<(String, String)> {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// An error as a page, or as `application/problem+json` (RFC 9457) for a program that asks for JSON.

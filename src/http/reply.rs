@@ -26,7 +26,10 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
         Answer::Upstream(BrowserStep::Redirect(url)) => see_other(url.as_str()),
         Answer::Upstream(BrowserStep::PostForm { action, fields }) => pages::auto_post(request, &AutoPost::to_idp(action, fields)),
         Answer::Reply(AuthorizationResponse::Redirect(url)) => see_other(&url),
-        Answer::Reply(AuthorizationResponse::FormPost { action, fields }) => pages::auto_post(request, &AutoPost::to_application(action, fields)),
+        Answer::Reply(AuthorizationResponse::FormPost { action, fields }) => {
+            let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            pages::auto_post(request, &AutoPost::to_application(action, fields))
+        }
         Answer::Choose(chooser) => pages::chooser(request, &chooser),
         Answer::SeeSelf => match again.and_then(|again| again.see) {
             Some(location) => see_other(&location),
