@@ -28,7 +28,8 @@ const ALIVE: &str = "SELECT grant_id, client_id, user_id, generation, created_at
 
 const REVOKE: &str = "UPDATE refresh_families SET revoked = 1 WHERE grant_id = $1 AND revoked = 0";
 
-const FORGET: &str = "DELETE FROM refresh_families WHERE expires_at < $1";
+const FORGET: &str = "DELETE FROM refresh_families WHERE grant_id IN \
+    (SELECT grant_id FROM refresh_families WHERE expires_at < $1 LIMIT 10000)";
 
 /// A new family; the user must exist ([`ErrorKind::InvalidGrant`] when deleted meanwhile).
 pub(super) async fn put(connection: &mut AnyConnection, family: &RefreshFamily) -> Result<(), Trouble> {
@@ -83,7 +84,7 @@ pub(super) async fn revoke(connection: &mut AnyConnection, grant_id: &str) -> Re
     Ok(())
 }
 
-/// Families that expired before `now` answer nobody any more.
+/// Families that expired before `now` answer nobody any more. Some stay until the next time when there are many.
 pub(super) async fn forget_expired(connection: &mut AnyConnection, now: Timestamp) -> Result<(), Trouble> {
     sqlx::query(FORGET).bind(now.millis()).execute(connection).await?;
     Ok(())

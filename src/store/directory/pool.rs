@@ -1,7 +1,7 @@
 //! A few connections, given out one user at a time.
 //!
 //! Smaller than the pool of sqlx, which asks the server whether a connection still works each time that it is given
-//! back: as much work as the login itself. Here a connection that broke is not given back, and one that broke
+//! back, and so nearly doubles the work of a login. Here a connection that broke is not given back, and one that broke
 //! while idle is replaced by whoever finds it so.
 
 use super::connect::{Backend, Target};

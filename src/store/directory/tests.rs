@@ -57,6 +57,26 @@ async fn several_nodes_start_at_once() {
 }
 
 #[tokio::test]
+async fn expired_families_are_forgotten_at_start() {
+    let place = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite:{}", place.path().join("d.db").display());
+    let directory = open_directory(&url).await.expect("opened");
+    let user_id = login(&*directory).await.expect("recorded").user_id;
+    let now = Timestamp::now();
+    for (grant_id, expires_at) in [("old", now.plus_seconds(-1)), ("new", now.plus_seconds(600))] {
+        let (user_id, client_id, data) = (user_id.clone(), "notes".to_owned(), "{}".to_owned());
+        let (grant_id, generation) = (grant_id.to_owned(), 0);
+        let family = RefreshFamily { grant_id, client_id, user_id, generation, created_at: now, rotated_at: now, expires_at, data };
+        directory.put_family(&family).await.expect("stored");
+    }
+    directory.close().await.expect("closed");
+    let directory = SqlDirectory::open(&url).await.expect("opened again");
+    let mut held = directory.pool.acquire().await.expect("a connection");
+    let left: Vec<String> = sqlx::query_scalar("SELECT grant_id FROM refresh_families").fetch_all(&mut *held).await.expect("read");
+    assert_eq!(left, ["new"]);
+}
+
+#[tokio::test]
 async fn a_newer_database_is_refused() {
     let place = tempfile::tempdir().expect("a directory");
     let url = format!("sqlite:{}", place.path().join("d.db").display());
@@ -81,6 +101,15 @@ async fn postgres_outages_are_short_errors() {
     let begin = Instant::now();
     assert_eq!(login(&*directory).await.expect_err("held").kind, ErrorKind::StoreUnavailable);
     assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    // While one caller tries again, the others do not wait.
+    let begin = Instant::now();
+    let (trying, other) = tokio::join!(login(&*directory), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let other = login(&*directory).await;
+        assert!(begin.elapsed() < Duration::from_millis(300), "{:?}", begin.elapsed());
+        other
+    });
+    assert!(trying.is_err() && other.is_err());
     server.go_on();
     recovers(&*directory, Duration::from_secs(2)).await;
 
