@@ -108,12 +108,12 @@ impl<'a> TomlFile<'a> {
     }
 
     pub fn problem(&self, span: Range<usize>, path: &str, message: impl Into<String>, help: impl Into<String>) {
-        let problem = self.locate(span, path, message.into(), help.into());
+        let problem = self.describe(span, path, message.into(), help.into());
         self.findings.borrow_mut().problems.push(problem);
     }
 
     pub fn warning(&self, span: Range<usize>, path: &str, message: impl Into<String>, help: impl Into<String>) {
-        let warning = self.locate(span, path, message.into(), help.into());
+        let warning = self.describe(span, path, message.into(), help.into());
         self.findings.borrow_mut().warnings.push(warning);
     }
 
@@ -125,7 +125,8 @@ impl<'a> TomlFile<'a> {
         self.findings.into_inner()
     }
 
-    fn locate(&self, span: Range<usize>, path: &str, message: String, help: String) -> Problem {
+    /// A problem that is not noted yet.
+    pub fn describe(&self, span: Range<usize>, path: &str, message: String, help: String) -> Problem {
         let start = span.start.min(self.text.len());
         let row = self.line_starts.partition_point(|&at| at <= start).saturating_sub(1);
         let line_start = self.line_starts.get(row).copied().unwrap_or(0);
@@ -181,6 +182,11 @@ impl<'t> Section<'t> {
 
     pub fn warning(&self, key: &str, message: impl Into<String>, help: impl Into<String>) {
         self.file.warning(self.span_of(key), &self.path_of(key), message, help);
+    }
+
+    /// The line where the table begins.
+    pub fn line(&self) -> usize {
+        self.file.describe(self.span.clone(), &self.path, String::new(), String::new()).line
     }
 
     pub fn span_of(&self, key: &str) -> Range<usize> {
@@ -299,7 +305,7 @@ impl<'t> Section<'t> {
     }
 
     /// Reports the keys that nobody asked for.
-    pub fn finish(self) {
+    pub fn finish(&self) {
         let read = self.read.borrow();
         for key in self.table.keys() {
             let name: &str = <Spanned<DeString<'_>> as std::borrow::Borrow<str>>::borrow(key);
@@ -337,9 +343,11 @@ pub fn to_json(value: &DeValue<'_>) -> serde_json::Value {
         DeValue::Boolean(flag) => Value::Bool(*flag),
         DeValue::Datetime(date) => Value::String(date.to_string()),
         DeValue::Array(items) => items.iter().map(|item| to_json(item.get_ref())).collect(),
-        DeValue::Table(table) => {
-            table.iter().map(|(key, value)| (key.get_ref().clone().into_owned(), to_json(value.get_ref()))).collect::<serde_json::Map<_, _>>().into()
-        }
+        DeValue::Table(table) => table
+            .iter()
+            .map(|(key, value)| (key.get_ref().clone().into_owned(), to_json(value.get_ref())))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
     }
 }
 
@@ -350,10 +358,16 @@ fn integer(value: &DeValue<'_>) -> Option<i64> {
 
 /// "did you mean", or what there is.
 fn suggestion(unknown: &str, known: &BTreeSet<&'static str>) -> String {
-    match known.iter().map(|name| (distance(unknown, name), name)).min() {
-        Some((distance, name)) if distance <= 1 + name.len() / 4 => format!("did you mean `{name}`?"),
-        _ => format!("remove it; known here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
+    match nearest(unknown, known.iter().copied()) {
+        Some(name) => format!("did you mean `{name}`?"),
+        None => format!("remove it; known here: {}", known.iter().copied().collect::<Vec<_>>().join(", ")),
     }
+}
+
+/// The name that was probably meant.
+pub fn nearest<'n>(unknown: &str, names: impl Iterator<Item = &'n str>) -> Option<&'n str> {
+    let (distance, name) = names.map(|name| (distance(unknown, name), name)).min()?;
+    (distance <= 1 + name.len() / 4).then_some(name)
 }
 
 /// Levenshtein's distance.
