@@ -343,9 +343,11 @@ pub fn to_json(value: &DeValue<'_>) -> serde_json::Value {
         DeValue::Boolean(flag) => Value::Bool(*flag),
         DeValue::Datetime(date) => Value::String(date.to_string()),
         DeValue::Array(items) => items.iter().map(|item| to_json(item.get_ref())).collect(),
-        DeValue::Table(table) => {
-            table.iter().map(|(key, value)| (key.get_ref().clone().into_owned(), to_json(value.get_ref()))).collect::<serde_json::Map<_, _>>().into()
-        }
+        DeValue::Table(table) => table
+            .iter()
+            .map(|(key, value)| (key.get_ref().clone().into_owned(), to_json(value.get_ref())))
+            .collect::<serde_json::Map<_, _>>()
+            .into(),
     }
 }
 

@@ -11,8 +11,13 @@ use std::sync::{Arc, LazyLock};
 
 /// Octets of source.
 const MAX_SOURCE: usize = 2048;
+/// Brackets, `?`, `!` and `-`: what nests. The parser descends once for each and has no limit of its own there.
+const MAX_NESTING: usize = 48;
 /// Macros (`map`, `filter`, `exists` ..) inside each other.
 const MAX_MACRO_DEPTH: usize = 2;
+/// Levels of the parsed expression, since evaluating it descends too.
+const MAX_LEVELS: usize = 24;
+const PARSER_STACK: usize = 64 << 20;
 /// Values that an expression with nested macros may see.
 const MAX_VALUES_FOR_NESTED: usize = 500;
 
@@ -29,12 +34,15 @@ impl Expression {
         if source.len() > MAX_SOURCE {
             return Err(format!("the expression is longer than {MAX_SOURCE} octets"));
         }
-        let program = ENV.compile(source).map_err(|errors| {
-            let text = errors.to_string();
-            text.lines().next().unwrap_or("it is no CEL expression").to_owned()
-        })?;
-        let mut walk = Walk { scope: variables.to_vec(), macro_depth: 0, unknown: None };
+        if source.matches(['(', '[', '{', '?', '!', '-']).count() > MAX_NESTING {
+            return Err(format!("the expression has more than {MAX_NESTING} brackets and operators that nest"));
+        }
+        let program = parse(source)?;
+        let mut walk = Walk { scope: variables.to_vec(), macro_depth: 0, level: 0, too_deep: false, unknown: None };
         walk.visit(program.expression(), 0);
+        if walk.too_deep {
+            return Err(format!("the expression is more than {MAX_LEVELS} levels deep"));
+        }
         if walk.macro_depth > MAX_MACRO_DEPTH {
             return Err(format!("macros are nested more than {MAX_MACRO_DEPTH} deep"));
         }
@@ -106,6 +114,20 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     Arc::new(env)
 });
 
+/// Parses on a stack of its own: the generated parser takes tens of kilobytes for one bracket in a debug build.
+fn parse(source: &str) -> Result<Program, String> {
+    let compile = || {
+        ENV.compile(source).map_err(|errors| {
+            let text = errors.to_string();
+            text.lines().next().unwrap_or("it is no CEL expression").to_owned()
+        })
+    };
+    std::thread::scope(|scope| {
+        let thread = std::thread::Builder::new().stack_size(PARSER_STACK).spawn_scoped(scope, compile);
+        thread.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(|| Err("the expression cannot be parsed".to_owned()))
+    })
+}
+
 fn append(map: &mut Map<String, Value>, name: &str, values: &[Value]) {
     if let Value::Array(list) = map.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
         list.extend_from_slice(values);
@@ -124,12 +146,24 @@ fn count(value: &Value) -> usize {
 struct Walk<'e> {
     scope: Vec<&'e str>,
     macro_depth: usize,
+    level: usize,
+    too_deep: bool,
     unknown: Option<&'e str>,
 }
 
 impl<'e> Walk<'e> {
     fn visit(&mut self, node: &'e IdedExpr, depth: usize) {
         self.macro_depth = self.macro_depth.max(depth);
+        if self.level >= MAX_LEVELS {
+            self.too_deep = true;
+            return;
+        }
+        self.level += 1;
+        self.visit_inner(node, depth);
+        self.level -= 1;
+    }
+
+    fn visit_inner(&mut self, node: &'e IdedExpr, depth: usize) {
         match &node.expr {
             Expr::Ident(name) => {
                 let known = self.scope.contains(&name.as_str()) || TYPES.contains(&name.as_str()) || name.starts_with('@');
@@ -215,10 +249,29 @@ mod tests {
             &"!".repeat(2040),
             &format!("'{}'", "x".repeat(3000)),
             &"a.map(x,".repeat(200),
+            &format!("{}1{}", "(".repeat(2000), ")".repeat(20)),
+            &format!("{}1{}", "(".repeat(40), ")".repeat(39)),
             &"1+".repeat(1000),
+            &format!("attributes{}", ".a".repeat(900)),
+            &format!("1{}", "+1".repeat(900)),
+            &format!("true{}", "||x".repeat(600)),
+            &format!("1{}", " in 1".repeat(400)),
+            &"true?true:".repeat(200),
+            &"-".repeat(1000),
             "\u{0}",
         ] {
             assert!(Expression::compile(source, ATTRIBUTE_VARIABLES).is_err(), "{source}");
+        }
+    }
+
+    #[test]
+    fn the_deepest_expressions_that_load_also_run() {
+        for (start, more, end) in [("1", "+1", ""), ("facts.issuer", ".x", ""), ("", "[", ""), ("", "!", "true"), ("true", "&&true", "")] {
+            let longest = (1..200).rev().find_map(|n| {
+                let close = if more == "[" { "]".repeat(n) } else { String::new() };
+                Expression::compile(&format!("{start}{}{end}{close}", more.repeat(n)), ATTRIBUTE_VARIABLES).ok()
+            });
+            let _ = longest.expect("some depth is accepted").evaluate(&scope());
         }
     }
 

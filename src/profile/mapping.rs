@@ -145,9 +145,15 @@ pub(super) struct Row {
 
 #[derive(Debug)]
 pub(super) enum Target {
-    Field { name: String, field: Field },
+    Field {
+        name: String,
+        field: Field,
+    },
     /// `saml_data.*`
-    Members { name: String, root: Field },
+    Members {
+        name: String,
+        root: Field,
+    },
     /// `name` may contain one `*`.
     Release(Release),
 }
@@ -350,9 +356,9 @@ impl MappingTable {
         let mut notes = Vec::new();
         let result = match self.direction {
             Direction::ToProfile => self.to_profile(&raw_of_test(&test.given), &mut notes),
-            Direction::FromProfile => self.from_profile(&Profile::from_map(test.given.clone()), &mut notes).map(|released| {
-                Profile::from_map(released.into_iter().map(|released| (released.name, released.value)).collect())
-            }),
+            Direction::FromProfile => self
+                .from_profile(&Profile::from_map(test.given.clone()), &mut notes)
+                .map(|released| Profile::from_map(released.into_iter().map(|released| (released.name, released.value)).collect())),
         };
         let profile = match (result, test.refused) {
             (Ok(profile), false) => profile,
@@ -461,7 +467,11 @@ fn named_values(name: &str, slots: Slots, gathered: &Gathered<'_>) -> Vec<Value>
     let whole: Vec<Value> = gathered.at(slots.whole).filter(|value| !is_nothing(value)).cloned().collect();
     let (true, Some(parent), Some((_, below))) = (whole.is_empty(), slots.parent, name.split_once('.')) else { return whole };
     let nested = gathered.at(parent).filter_map(|value| walk(value, below));
-    nested.flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)).filter(|v| !is_nothing(v)).cloned().collect()
+    nested
+        .flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice))
+        .filter(|v| !is_nothing(v))
+        .cloned()
+        .collect()
 }
 
 fn first_field(sources: &[Source], profile: &Profile) -> Found {
@@ -596,7 +606,9 @@ impl Row {
         let mut note = RowNote { field: name.to_owned(), source: None, value: None, outcome: Outcome::Absent, detail: None };
         let Input::From(sources) = &self.input else { return note };
         let mut members: Map<String, Value> = Map::new();
-        let wanted = |attribute: &RawAttribute| sources.iter().any(|source| matches!(source, Source::Rest(prefix) if attribute.name.starts_with(prefix.as_str())));
+        let wanted = |attribute: &RawAttribute| {
+            sources.iter().any(|source| matches!(source, Source::Rest(prefix) if attribute.name.starts_with(prefix.as_str())))
+        };
         for attribute in gathered.rest.iter().filter(|attribute| wanted(attribute)) {
             let mut values = Vec::with_capacity(attribute.values.len());
             for value in attribute.values.iter().filter(|value| !is_nothing(value)) {
@@ -628,7 +640,13 @@ impl Row {
     }
 
     /// `release = "prefix*"` from `custom.*`: every member of an object.
-    fn release_members(&self, release: &Release, object: &str, profile: &Profile, released: &mut Vec<Released>) -> Result<RowNote, MappingError> {
+    fn release_members(
+        &self,
+        release: &Release,
+        object: &str,
+        profile: &Profile,
+        released: &mut Vec<Released>,
+    ) -> Result<RowNote, MappingError> {
         let mut note = RowNote { field: release.name.clone(), source: None, value: None, outcome: Outcome::Absent, detail: None };
         let Some(Value::Object(members)) = profile.get(object.trim_end_matches('.')) else { return Ok(note) };
         let mut given = Map::new();

@@ -174,7 +174,8 @@ fn assemble(name: &str, direction: Direction, written: &Written) -> Result<Mappi
     }
     let mut rows: Vec<Arc<Row>> = Vec::new();
     for (table, _) in chain.iter().rev() {
-        let replaced: HashSet<&str> = table.rows.iter().map(|row| row.target.name()).chain(table.omitted.iter().map(String::as_str)).collect();
+        let replaced: HashSet<&str> =
+            table.rows.iter().map(|row| row.target.name()).chain(table.omitted.iter().map(String::as_str)).collect();
         rows.retain(|row| !replaced.contains(row.target.name()));
         rows.extend(table.rows.iter().cloned());
     }
@@ -204,7 +205,11 @@ fn read_table(root: &Section<'_>, name: &str, suffix: Option<Direction>) -> Opti
     let _ = root.string("description");
     let directions = [("to_profile", Direction::ToProfile), ("from_profile", Direction::FromProfile)];
     if !root.has("direction") {
-        root.problem("direction", "`direction` is missing", "write direction = \"to_profile\" for connections, \"from_profile\" for applications");
+        root.problem(
+            "direction",
+            "`direction` is missing",
+            "write direction = \"to_profile\" for connections, \"from_profile\" for applications",
+        );
     }
     let direction = root.choice("direction", &directions);
     if let (Some(direction), Some(suffix)) = (direction, suffix)
@@ -357,7 +362,11 @@ impl RowReader<'_> {
         let sources = self.section.strings("from");
         let cel = self.section.string("cel");
         if omit && (sources.is_some() || cel.is_some()) {
-            self.section.problem("omit", "a row with `omit` removes an inherited row and has no source", "remove `from` and `cel`, or `omit`");
+            self.section.problem(
+                "omit",
+                "a row with `omit` removes an inherited row and has no source",
+                "remove `from` and `cel`, or `omit`",
+            );
         }
         if let (Some(_), Some(cel)) = (&sources, &cel) {
             let text = "a row has either `from` or `cel`";
@@ -436,7 +445,11 @@ impl RowReader<'_> {
                 self.forbid(&["require", "default"], "a row with `*`");
             }
             Target::Field { .. } | Target::Release(_) if rest > 0 => {
-                self.section.problem("from", "a source with `*` needs a field with `*`", "write field = \"saml_data.*\" (or release = \"*\")");
+                self.section.problem(
+                    "from",
+                    "a source with `*` needs a field with `*`",
+                    "write field = \"saml_data.*\" (or release = \"*\")",
+                );
             }
             Target::Field { .. } | Target::Release(_) => {}
         }
@@ -469,7 +482,11 @@ impl RowReader<'_> {
             _ => None,
         };
         if take.is_none() {
-            self.section.problem("take", format!("`{}` is not a way to take values", written.value), "use first, all, join(\",\") or split(\",\")");
+            self.section.problem(
+                "take",
+                format!("`{}` is not a way to take values", written.value),
+                "use first, all, join(\",\") or split(\",\")",
+            );
         }
         if !plural && matches!(take, Some(Take::All | Take::Split(_))) {
             let text = format!("`{}` gives a list, and this field holds one value", written.value);
@@ -484,7 +501,8 @@ impl RowReader<'_> {
             let transform = transform(name.value);
             if transform.is_none() {
                 let text = format!("`{}` is no transformation", name.value);
-                let help = "use trim, lowercase, uppercase, local_part, domain, cn, prefix(\"..\"), strip_prefix(\"..\") or strip_suffix(\"..\")";
+                let help =
+                    "use trim, lowercase, uppercase, local_part, domain, cn, prefix(\"..\"), strip_prefix(\"..\") or strip_suffix(\"..\")";
                 self.section.file().problem(name.span.clone(), &name.path, text, help);
             }
             transform

@@ -144,7 +144,10 @@ fn a_file_may_replace_and_extend_the_built_in_table_of_its_name() {
     let (library, findings) = MappingLibrary::load(vec![("mappings/oidc.toml".into(), text.into())]);
     assert_eq!(findings, Findings::default());
     let names = |direction| library.table("oidc", direction).map(|table| table.released_names().count());
-    assert_eq!(names(Direction::FromProfile), Some(MappingLibrary::built_in().table("oidc", Direction::FromProfile).map_or(0, |t| t.released_names().count()) + 1));
+    assert_eq!(
+        names(Direction::FromProfile),
+        Some(MappingLibrary::built_in().table("oidc", Direction::FromProfile).map_or(0, |t| t.released_names().count()) + 1)
+    );
     assert!(library.table("oidc", Direction::ToProfile).is_some(), "the other direction stays");
 }
 

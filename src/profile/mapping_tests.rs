@@ -100,7 +100,8 @@ fn transformations_apply_in_order() {
 
 #[test]
 fn tables_drop_keep_or_refuse_what_they_do_not_list() {
-    let row = |unlisted: &str| format!("field = \"groups\"\nfrom = [\"g\"]\ntable = {{ A = \"admin\", B = [\"x\", \"admin\"] }}\n{unlisted}");
+    let row =
+        |unlisted: &str| format!("field = \"groups\"\nfrom = [\"g\"]\ntable = {{ A = \"admin\", B = [\"x\", \"admin\"] }}\n{unlisted}");
     let given: &[(&str, &[&str])] = &[("g", &["A", "Canteen", "B"])];
     assert_eq!(mapped(&row(""), given).0, json!(["admin", "x"]));
     assert_eq!(mapped(&row("unlisted = \"drop\""), given).0, json!(["admin", "x"]));
@@ -130,7 +131,8 @@ fn a_default_stands_in_for_what_is_absent() {
 
 #[test]
 fn facts_are_ordinary_sources() {
-    let table = table("[[row]]\nfield = \"username\"\nfrom = [\"uid\", \"$name_id\"]\n[[row]]\nfield = \"saml_data.idp\"\nfrom = [\"$issuer\"]\n");
+    let table =
+        table("[[row]]\nfield = \"username\"\nfrom = [\"uid\", \"$name_id\"]\n[[row]]\nfield = \"saml_data.idp\"\nfrom = [\"$issuer\"]\n");
     let mut attributes = raw(&[("$name_id", &["forged"])]);
     attributes.set_fact(Fact::NameId, "jane");
     attributes.set_fact(Fact::Issuer, "https://idp.example");
@@ -170,7 +172,8 @@ fn friendly_names_are_found_after_names() {
 
 #[test]
 fn wildcards_take_what_no_row_names_and_explicit_rows_win() {
-    let rows = "[[row]]\nfield = \"custom.*\"\nfrom = [\"urn:acme:*\"]\n[[row]]\nfield = \"custom.own\"\nfrom = [\"x\"]\ntake = \"first\"\n";
+    let rows =
+        "[[row]]\nfield = \"custom.*\"\nfrom = [\"urn:acme:*\"]\n[[row]]\nfield = \"custom.own\"\nfrom = [\"x\"]\ntake = \"first\"\n";
     let given: &[(&str, &[&str])] = &[("urn:acme:a", &["1"]), ("urn:other", &["2"]), ("x", &["3"]), ("own", &["4"])];
     let profile = table(rows).to_profile(&raw(given), &mut Vec::new()).expect("maps");
     assert_eq!(profile.get("custom"), Some(&json!({"urn:acme:a": ["1"], "own": "3"})));
