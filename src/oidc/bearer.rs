@@ -44,3 +44,69 @@ fn bearer_credentials(authorization: &str) -> Option<&str> {
 }
 
 const CHALLENGE: &str = "Bearer realm=\"userinfo\"";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::testing::{self, params};
+
+    fn token() -> AccessToken {
+        AccessToken::issue(&crate::id::random_id()).expect("issued")
+    }
+
+    #[test]
+    fn reads_the_header_or_the_form() {
+        let token = token();
+        let none = params(&[]);
+        for header in [format!("Bearer {}", token.expose()), format!("bearer  {}", token.expose())] {
+            let found = access_token(Some(&header), &none, None).expect("read").expect("present");
+            assert_eq!(found.digest(), token.digest());
+        }
+        let form = params(&[("access_token", token.expose())]);
+        assert_eq!(access_token(None, &none, Some(&form)).expect("read").expect("present").digest(), token.digest());
+        assert!(access_token(None, &none, None).expect("read").is_none());
+        assert!(access_token(Some("Basic YTpi"), &none, None).expect("read").is_none());
+    }
+
+    #[test]
+    fn two_ways_at_once_are_refused() {
+        let form = params(&[("access_token", token().expose())]);
+        let header = format!("Bearer {}", token().expose());
+        assert_eq!(access_token(Some(&header), &params(&[]), Some(&form)).expect_err("two").kind, ErrorKind::InvalidRequest);
+    }
+
+    #[test]
+    fn a_token_in_the_url_is_refused() {
+        for query in [params(&[("access_token", "x")]), params(&[("access_token", "x"), ("access_token", "y")])] {
+            let header = format!("Bearer {}", token().expose());
+            assert_eq!(access_token(Some(&header), &query, None).expect_err("in the URL").kind, ErrorKind::InvalidRequest);
+        }
+    }
+
+    #[test]
+    fn a_malformed_token_is_an_invalid_token() {
+        for header in ["Bearer x", "Bearer ", "Bearer a b"] {
+            assert_eq!(access_token(Some(header), &params(&[]), None).expect_err(header).kind, ErrorKind::InvalidToken, "{header}");
+        }
+    }
+
+    #[test]
+    fn challenges_tell_the_error_only_when_there_was_a_token() {
+        assert_eq!(challenge(None), "Bearer realm=\"userinfo\"");
+        assert_eq!(
+            challenge(Some(&invalid_token())),
+            "Bearer realm=\"userinfo\", error=\"invalid_token\", error_description=\"the access token is not valid\""
+        );
+        let hostile = challenge(Some(&Error::new(ErrorKind::InsufficientScope, "a\"\r\nSet-Cookie: b")));
+        assert!(hostile.contains("scope=\"openid\"") && !hostile.contains(['\r', '\n']), "{hostile}");
+    }
+
+    #[test]
+    fn hostile_octets_never_panic() {
+        for octets in testing::hostile(5_000) {
+            let text = String::from_utf8_lossy(&octets);
+            let _ = access_token(Some(&text), &params(&[]), None);
+            let _ = AccessToken::parse(&text);
+        }
+    }
+}

@@ -130,3 +130,78 @@ fn add_released(claims: &mut Map<String, Value>, released: &Map<String, Value>) 
         claims.insert(name.clone(), value.clone());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn released(name: &str, value: Value, scope: Option<&str>) -> Released {
+        Released { name: name.to_owned(), value, scope: scope.map(str::to_owned) }
+    }
+
+    fn names(released: &[Released], scopes: &str) -> Vec<String> {
+        filter_by_scope(released, &Scopes::parse(scopes).expect("scopes")).keys().cloned().collect()
+    }
+
+    #[test]
+    fn each_claim_needs_its_scope() {
+        let all = [
+            released("name", json!("Jane"), None),
+            released("email", json!("jane@acme.example"), None),
+            released("groups", json!(["staff"]), None),
+            released("address", json!({}), None),
+            released("phone_number", json!("+1"), None),
+            released("department", json!("x"), None),
+            released("salary", json!(1), Some("hr")),
+            released("given_name", json!("Jane"), Some("names")),
+        ];
+        assert_eq!(names(&all, "openid"), ["department"]);
+        assert_eq!(names(&all, "openid profile"), ["name", "department"]);
+        assert_eq!(names(&all, "email hr"), ["email", "department", "salary"]);
+        assert_eq!(names(&all, "groups address phone names"), ["groups", "address", "phone_number", "department", "given_name"]);
+    }
+
+    #[test]
+    fn of_equal_names_the_first_wins() {
+        let twice = [released("a", json!(1), None), released("a", json!(2), None)];
+        assert_eq!(filter_by_scope(&twice, &Scopes::default()), Map::from_iter([("a".to_owned(), json!(1))]));
+    }
+
+    #[test]
+    fn no_mapping_can_speak_for_the_protocol() {
+        let hostile: Vec<Released> = RESERVED.iter().map(|name| released(name, json!("forged"), None)).collect();
+        assert!(names(&hostile, "openid profile email").is_empty());
+        let forged: Map<String, Value> = hostile.into_iter().map(|claim| (claim.name, claim.value)).collect();
+        assert_eq!(userinfo("jane", &forged), Map::from_iter([("sub".to_owned(), json!("jane"))]));
+        let token = id_token().to_map(&forged);
+        assert!(token.values().all(|value| value != "forged"), "{token:?}");
+    }
+
+    fn id_token() -> IdTokenClaims<'static> {
+        IdTokenClaims {
+            issuer: "https://login.example.org",
+            subject: "jane",
+            audience: "notes",
+            issued_at: Timestamp::from_seconds(1000),
+            expires_at: Timestamp::from_seconds(1300),
+            auth_time: Some(Timestamp::from_millis(999_999)),
+            nonce: Some("n"),
+            acr: None,
+            amr: &[],
+            azp: None,
+            at_hash: Some("h".to_owned()),
+            sid: Some("s"),
+        }
+    }
+
+    #[test]
+    fn an_id_token_says_what_the_login_was() {
+        let extra = Map::from_iter([("email".to_owned(), json!("jane@acme.example"))]);
+        let expected = json!({
+            "iss": "https://login.example.org", "sub": "jane", "aud": "notes", "exp": 1300, "iat": 1000, "auth_time": 999,
+            "nonce": "n", "at_hash": "h", "sid": "s", "email": "jane@acme.example"
+        });
+        assert_eq!(Value::Object(id_token().to_map(&extra)), expected);
+    }
+}

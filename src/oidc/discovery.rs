@@ -81,3 +81,46 @@ impl ProviderMetadata {
         serde_json::to_string(self).unwrap_or_default()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    #[test]
+    fn lists_what_works_and_nothing_else() {
+        for (issuer, base) in
+            [("https://login.example.org", "https://login.example.org"), ("https://login.example.org/", "https://login.example.org")]
+        {
+            let metadata: Value = serde_json::from_str(&ProviderMetadata::new(issuer).to_json()).expect("json");
+            let expected = json!({
+                "issuer": issuer,
+                "authorization_endpoint": format!("{base}/authorize"),
+                "token_endpoint": format!("{base}/oauth/token"),
+                "userinfo_endpoint": format!("{base}/userinfo"),
+                "jwks_uri": format!("{base}/.well-known/jwks.json"),
+                "end_session_endpoint": format!("{base}/oidc/logout"),
+                "scopes_supported": ["openid", "profile", "email", "address", "phone", "groups", "offline_access"],
+                "response_types_supported": ["code"],
+                "response_modes_supported": ["query", "fragment", "form_post"],
+                "grant_types_supported": ["authorization_code", "refresh_token"],
+                "subject_types_supported": ["public"],
+                "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+                "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
+                "prompt_values_supported": ["none", "login", "consent", "select_account"],
+                "claim_types_supported": ["normal"],
+                "claims_supported": [
+                    "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "name", "family_name", "given_name",
+                    "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender", "birthdate", "zoneinfo",
+                    "locale", "updated_at", "email", "email_verified", "address", "phone_number", "phone_number_verified", "groups"
+                ],
+                "code_challenge_methods_supported": ["S256"],
+                "authorization_response_iss_parameter_supported": true,
+                "claims_parameter_supported": false,
+                "request_parameter_supported": false,
+                "request_uri_parameter_supported": false,
+            });
+            assert_eq!(metadata, expected);
+        }
+    }
+}

@@ -96,3 +96,72 @@ pub enum Confirmation {
     AskUser,
     NotNeeded,
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::keys::{KeyKind, PrivateKey};
+    use crate::oidc::jose::{IdTokenSigner, PublicKeys};
+    use crate::oidc::testing::{ISSUER, client, params};
+    use serde_json::json;
+
+    const BYE: &str = "https://notes.example/bye";
+
+    fn hint(client_id: &str) -> IdTokenHint {
+        let key = PrivateKey::generate(KeyKind::Ed25519).expect("a key");
+        let claims = json!({ "iss": ISSUER, "sub": "jane", "aud": client_id }).as_object().cloned().unwrap_or_default();
+        let token = IdTokenSigner::new(&key).and_then(|signer| signer.sign(&claims)).expect("signed");
+        PublicKeys::new([&key]).and_then(|keys| keys.verify_hint(&token, ISSUER)).expect("ours")
+    }
+
+    fn request(pairs: &[(&str, &str)]) -> LogoutRequest {
+        LogoutRequest::parse(&params(pairs)).expect("read")
+    }
+
+    #[test]
+    fn goes_back_only_where_the_client_registered() {
+        let decision = request(&[("post_logout_redirect_uri", BYE), ("state", "a b")])
+            .decide(Some(&hint("notes")), Some(&client()))
+            .expect("registered");
+        assert_eq!(decision.after, AfterLogout::Redirect(format!("{BYE}?state=a+b")));
+        assert_eq!(decision.confirmation, Confirmation::NotNeeded);
+        for uri in [
+            "https://notes.example/bye/",
+            "https://notes.example/bye?x",
+            "https://notes.example/bye#",
+            "https://evil.example/",
+            "//evil.example",
+        ] {
+            let error = request(&[("post_logout_redirect_uri", uri)]).decide(Some(&hint("notes")), Some(&client())).expect_err(uri);
+            assert_eq!(error.kind, ErrorKind::InvalidRedirectUri, "{uri}");
+        }
+    }
+
+    #[test]
+    fn a_client_that_nobody_named_gives_no_address() {
+        assert!(request(&[("post_logout_redirect_uri", BYE)]).decide(None, Some(&client())).is_err());
+        assert!(request(&[("post_logout_redirect_uri", BYE), ("client_id", "other")]).decide(None, Some(&client())).is_err());
+        assert!(request(&[("post_logout_redirect_uri", BYE), ("client_id", "notes")]).decide(None, None).is_err());
+    }
+
+    #[test]
+    fn without_a_hint_the_person_is_asked() {
+        let decision =
+            request(&[("post_logout_redirect_uri", BYE), ("client_id", "notes")]).decide(None, Some(&client())).expect("registered");
+        assert_eq!((decision.after, decision.confirmation), (AfterLogout::Redirect(BYE.to_owned()), Confirmation::AskUser));
+        let decision = request(&[]).decide(None, None).expect("in order");
+        assert_eq!((decision.after, decision.confirmation, decision.client_id), (AfterLogout::OwnPage, Confirmation::AskUser, None));
+    }
+
+    #[test]
+    fn a_hint_for_another_client_is_refused() {
+        let request = request(&[("client_id", "notes"), ("post_logout_redirect_uri", BYE)]);
+        assert_eq!(request.client_id(Some(&hint("wiki"))).expect_err("mismatch").kind, ErrorKind::InvalidRequest);
+        assert_eq!(request.decide(Some(&hint("wiki")), Some(&client())).expect_err("mismatch").kind, ErrorKind::InvalidRequest);
+    }
+
+    #[test]
+    fn repeated_parameters_are_refused() {
+        assert!(LogoutRequest::parse(&params(&[("state", "a"), ("state", "b")])).is_err());
+    }
+}

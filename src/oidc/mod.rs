@@ -27,6 +27,9 @@ pub mod pkce;
 pub mod scope;
 pub mod token;
 
+#[cfg(test)]
+mod testing;
+
 pub use authorization::{AuthorizationRequest, AuthorizationResponse, CheckedRedirect};
 pub use claims::{IdTokenClaims, Released};
 pub use client::ClientFacts;

@@ -157,3 +157,35 @@ wire_names! {
         Native = "native",
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompt_none_stands_alone() {
+        assert!(Prompts::parse("none").expect("alone").is_none());
+        for text in ["none login", "login none", "consent none select_account", "create", "None"] {
+            assert_eq!(Prompts::parse(text).expect_err(text).kind, ErrorKind::InvalidRequest, "{text}");
+        }
+        let both = Prompts::parse("login  consent login").expect("a set");
+        assert!(both.contains(Prompt::Login) && both.contains(Prompt::Consent) && !both.is_none());
+        assert_eq!(Prompts::parse("").expect("empty"), Prompts::default());
+    }
+
+    #[test]
+    fn the_order_of_response_type_words_does_not_matter() {
+        assert_eq!(ResponseType::parse("token id_token code"), Some(ResponseType::CodeIdTokenToken));
+        for text in ["", "code code", "token", "Code", "code  token", "none"] {
+            assert_eq!(ResponseType::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_stored_as_they_travel() {
+        for method in TokenEndpointAuthMethod::ALL {
+            assert_eq!(serde_json::to_string(method).expect("json"), format!("\"{}\"", method.as_str()));
+            assert_eq!(TokenEndpointAuthMethod::from_wire(method.as_str()), Some(*method));
+        }
+    }
+}

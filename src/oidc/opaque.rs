@@ -160,3 +160,78 @@ fn grant_octets(grant_id: &str) -> Result<[u8; GRANT_ID]> {
     }
     u128::from_str_radix(grant_id, 16).map(u128::to_be_bytes).map_err(|_| refuse())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::testing::sealer;
+
+    const GRANT: &str = "00112233445566778899aabbccddeeff";
+
+    #[test]
+    fn each_token_names_its_grant_and_is_read_back() {
+        let code = AuthorizationCode::issue(GRANT).expect("issued");
+        let access = AccessToken::issue(GRANT).expect("issued");
+        let refresh = RefreshToken::issue(GRANT, 7, &sealer()).expect("issued");
+        assert_eq!(AuthorizationCode::parse(code.expose()).expect("ours").grant_id(), GRANT);
+        assert_eq!(AccessToken::parse(access.expose()).expect("ours").grant_id(), GRANT);
+        let read = RefreshToken::parse(refresh.expose(), &sealer()).expect("ours");
+        assert_eq!((read.grant_id(), read.generation()), (GRANT, 7));
+        assert_eq!(read.digest(), id::digest(refresh.expose()));
+        assert_ne!(code.digest(), AuthorizationCode::issue(GRANT).expect("issued").digest());
+    }
+
+    #[test]
+    fn a_refresh_token_has_one_successor() {
+        let refresh = RefreshToken::issue(GRANT, 1, &sealer()).expect("issued");
+        let (one, two) = (refresh.successor(&sealer()).expect("next"), refresh.successor(&sealer()).expect("next"));
+        assert_eq!(one.expose(), two.expose());
+        assert_eq!(one.generation(), 2);
+        let last = RefreshToken::issue(GRANT, u32::MAX, &sealer()).expect("issued");
+        assert_eq!(last.successor(&sealer()).expect_err("no more").kind, ErrorKind::InvalidGrant);
+    }
+
+    #[test]
+    fn no_bit_of_a_refresh_token_can_be_changed() {
+        let octets = URL_SAFE_NO_PAD.decode(RefreshToken::issue(GRANT, 1, &sealer()).expect("issued").expose()).expect("base64");
+        for position in 0..octets.len() * 8 {
+            let mut changed = octets.clone();
+            changed[position / 8] ^= 1 << (position % 8);
+            assert!(RefreshToken::parse(&URL_SAFE_NO_PAD.encode(changed), &sealer()).is_none(), "bit {position}");
+        }
+        let other = Sealer::new(&Secret::new(vec![8; 32])).expect("sealer");
+        assert!(RefreshToken::parse(&URL_SAFE_NO_PAD.encode(octets), &other).is_none());
+    }
+
+    #[test]
+    fn one_kind_of_token_is_never_read_as_another() {
+        let code = AuthorizationCode::issue(GRANT).expect("issued");
+        let access = AccessToken::issue(GRANT).expect("issued");
+        assert!(AccessToken::parse(code.expose()).is_none());
+        assert!(AuthorizationCode::parse(access.expose()).is_none());
+        assert!(RefreshToken::parse(access.expose(), &sealer()).is_none());
+        assert!(AccessToken::parse(RefreshToken::issue(GRANT, 0, &sealer()).expect("issued").expose()).is_none());
+    }
+
+    #[test]
+    fn there_is_one_text_for_one_token() {
+        let code = AuthorizationCode::issue(GRANT).expect("issued");
+        for text in [format!("{}=", code.expose()), format!(" {}", code.expose()), code.expose().replace(|c: char| c.is_ascii(), "+")] {
+            assert!(AuthorizationCode::parse(&text).is_none(), "{text}");
+        }
+    }
+
+    #[test]
+    fn a_grant_id_of_another_form_is_refused() {
+        for id in ["", "+0112233445566778899aabbccddeeff", "00112233445566778899aabbccddeef", "0x112233445566778899aabbccddeeff"] {
+            assert!(AccessToken::issue(id).is_err(), "{id}");
+        }
+    }
+
+    #[test]
+    fn tokens_do_not_print() {
+        let tokens = (AuthorizationCode::issue(GRANT).expect("issued"), RefreshToken::issue(GRANT, 1, &sealer()).expect("issued"));
+        let printed = format!("{tokens:?}");
+        assert!(!printed.contains(tokens.0.expose()) && !printed.contains(tokens.1.expose()), "{printed}");
+    }
+}

@@ -86,7 +86,8 @@ impl Params {
     }
 
     pub fn require(&self, name: &'static str) -> Result<&str> {
-        self.get(name).ok_or_else(|| Error::new(ErrorKind::InvalidRequest, format!("the parameter {name} is missing")))
+        let why = || if self.is_repeated(name) { "repeated" } else { "missing" };
+        self.get(name).ok_or_else(|| Error::new(ErrorKind::InvalidRequest, format!("the parameter {name} is {}", why())))
     }
 
     /// The words of a space-separated list; empty when absent.
@@ -133,4 +134,79 @@ fn hex_digit(byte: Option<&u8>) -> Option<u8> {
 /// A name from the request, fit for a message: short, and of characters that parameter names have.
 fn printable(name: &str) -> String {
     name.chars().take(40).map(|c| if c.is_ascii_alphanumeric() || "_-.".contains(c) { c } else { '?' }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::testing;
+
+    fn refused(octets: &[u8]) -> Error {
+        Params::parse(octets).expect_err("refused")
+    }
+
+    #[test]
+    fn a_repeated_parameter_is_refused_by_name() {
+        for octets in ["state=a&b=c&state=a", "state=&state=a", "%73tate=a&state=b"] {
+            let error = refused(octets.as_bytes());
+            assert_eq!(error.detail, "the parameter state is repeated", "{octets}");
+        }
+        assert_eq!(refused(b"%3cscript%3e=a&%3cscript%3e=b").detail, "the parameter ?script? is repeated");
+        let noted = Params::parse_noting_repeats(b"state=a&state=b&state=c&x=1").expect("noted");
+        assert_eq!((noted.get("state"), noted.get("x")), (None, Some("1")));
+        assert!(noted.is_repeated("state") && !noted.is_repeated("x"));
+        assert!(noted.require("state").expect_err("no value").detail.contains("repeated"));
+    }
+
+    #[test]
+    fn a_resource_may_be_repeated() {
+        let params = Params::parse(b"resource=a&resource=b").expect("allowed");
+        assert_eq!(params.get_all("resource").collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn an_empty_value_is_absent() {
+        let params = Params::parse(b"&&a=&b&=c&d=1&").expect("read");
+        assert_eq!((params.get("a"), params.get("b"), params.get("d")), (None, None, Some("1")));
+    }
+
+    #[test]
+    fn decodes_once_and_only_what_is_well_formed() {
+        let params = Params::parse(b"a=x+y%2Bz%2525%C3%A4&b=c=d").expect("read");
+        assert_eq!(params.get("a"), Some("x y+z%25\u{e4}"));
+        assert_eq!(params.get("b"), Some("c=d"));
+        for octets in [b"a=%".as_slice(), b"a=%1", b"a=%zz", b"a=%+1", b"a=%ff", b"a=\xff", b"%c3=a"] {
+            assert_eq!(refused(octets).kind, ErrorKind::InvalidRequest);
+        }
+    }
+
+    #[test]
+    fn control_characters_are_refused() {
+        for octets in [b"a=%00".as_slice(), b"a=b%0d%0aSet-Cookie:", b"a=\x7f", b"a%0a=b", b"a=%c2%85"] {
+            assert_eq!(refused(octets).detail, "a parameter has a control character");
+        }
+    }
+
+    #[test]
+    fn number_and_size_are_bounded() {
+        let many = |count: usize| (0..count).map(|n| format!("p{n}=1")).collect::<Vec<_>>().join("&");
+        assert!(Params::parse(many(MAX_PARAMETERS).as_bytes()).is_ok());
+        assert_eq!(refused(many(MAX_PARAMETERS + 1).as_bytes()).kind, ErrorKind::InvalidRequest);
+        assert_eq!(refused(&vec![b'a'; MAX_BYTES + 1]).kind, ErrorKind::PayloadTooLarge);
+    }
+
+    #[test]
+    fn values_do_not_print() {
+        let params = Params::parse(b"client_secret=hunter2").expect("read");
+        assert_eq!(format!("{params:?}"), "Params{\"client_secret\"}");
+    }
+
+    #[test]
+    fn hostile_octets_never_panic() {
+        for octets in testing::hostile(20_000) {
+            if let Ok(params) = Params::parse_noting_repeats(&octets) {
+                assert!(params.values.iter().all(|(_, value)| !value.contains('\0')));
+            }
+        }
+    }
 }

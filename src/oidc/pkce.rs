@@ -56,3 +56,57 @@ pub fn verify(challenge: Option<&CodeChallenge>, verifier: Option<&str>) -> Resu
 fn is_verifier(text: &str) -> bool {
     (43..=128).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::testing::{CHALLENGE, VERIFIER};
+
+    fn challenge() -> CodeChallenge {
+        CodeChallenge::parse(Some(CHALLENGE), Some(METHOD)).expect("well formed").expect("present")
+    }
+
+    #[test]
+    fn the_example_of_the_rfc_verifies() {
+        verify(Some(&challenge()), Some(VERIFIER)).expect("matches");
+    }
+
+    #[test]
+    fn another_verifier_is_refused() {
+        let other = VERIFIER.replace('d', "e");
+        assert_eq!(verify(Some(&challenge()), Some(&other)).expect_err("differs").kind, ErrorKind::InvalidGrant);
+        // The challenge itself is what an attacker would have seen.
+        verify(Some(&challenge()), Some(CHALLENGE)).expect_err("plain");
+    }
+
+    #[test]
+    fn a_downgrade_is_refused_both_ways() {
+        verify(None, None).expect("no PKCE at all");
+        assert_eq!(verify(None, Some(VERIFIER)).expect_err("no challenge").kind, ErrorKind::InvalidGrant);
+        assert_eq!(verify(Some(&challenge()), None).expect_err("no verifier").kind, ErrorKind::InvalidGrant);
+    }
+
+    #[test]
+    fn a_malformed_verifier_is_refused() {
+        for verifier in ["a".repeat(42), "a".repeat(129), format!("{}+", &VERIFIER[..42]), format!("{}\u{e4}", &VERIFIER[..42])] {
+            assert_eq!(verify(Some(&challenge()), Some(&verifier)).expect_err("malformed").detail, "the code_verifier is malformed");
+        }
+    }
+
+    #[test]
+    fn only_s256_and_only_whole_challenges() {
+        for (challenge, method) in [
+            (Some(CHALLENGE), None),
+            (Some(CHALLENGE), Some("plain")),
+            (Some(CHALLENGE), Some("s256")),
+            (None, Some("S256")),
+            (Some(&CHALLENGE[..42]), Some("S256")),
+            (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM="), Some("S256")),
+            (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw+cM"), Some("S256")),
+            (Some("E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cN"), Some("S256")),
+        ] {
+            assert_eq!(CodeChallenge::parse(challenge, method).expect_err("refused").kind, ErrorKind::InvalidRequest);
+        }
+        assert_eq!(CodeChallenge::parse(None, None).expect("absent"), None);
+    }
+}

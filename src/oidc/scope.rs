@@ -73,3 +73,36 @@ impl<'a> FromIterator<&'a str> for Scopes {
         Self(words.into_iter().map(str::to_owned).collect())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::testing;
+
+    #[test]
+    fn unknown_scopes_are_ignored_and_offline_access_needs_the_refresh_grant() {
+        let mut client = testing::client();
+        let asked = Scopes::parse("openid admin offline_access email").expect("scopes");
+        assert_eq!(asked.allowed_for(&client).to_string(), "openid offline_access email");
+        client.grant_types = vec![GrantType::AuthorizationCode];
+        assert_eq!(asked.allowed_for(&client).to_string(), "openid email");
+        client.scopes = Some(vec!["admin".to_owned()]);
+        assert_eq!(asked.allowed_for(&client).to_string(), "admin");
+    }
+
+    #[test]
+    fn a_refresh_cannot_widen_the_scope() {
+        let granted = Scopes::parse("openid email").expect("scopes");
+        let narrow = |asked: &str| granted.narrow(Some(&Scopes::parse(asked).expect("scopes")));
+        assert_eq!(granted.narrow(None).expect("the same"), granted);
+        assert_eq!(narrow("email").expect("less").to_string(), "email");
+        assert_eq!(narrow("email phone").expect_err("more").kind, ErrorKind::InvalidScope);
+    }
+
+    #[test]
+    fn scope_characters_are_those_of_the_grammar() {
+        for text in ["a\"b", "a\\b", "ä", "a\tb"] {
+            assert_eq!(Scopes::parse(text).expect_err(text).kind, ErrorKind::InvalidScope, "{text:?}");
+        }
+    }
+}

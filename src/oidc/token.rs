@@ -203,7 +203,9 @@ impl TokenResponse {
         if let Some(id_token) = &self.id_token {
             put("id_token", id_token.expose().as_str().into());
         }
-        put("scope", self.scopes.to_string().into());
+        if !self.scopes.is_empty() {
+            put("scope", self.scopes.to_string().into());
+        }
         Value::Object(members).to_string()
     }
 }
@@ -214,4 +216,194 @@ pub fn error_json(error: &Error) -> String {
     members.insert("error".to_owned(), error.kind.wire().oauth.into());
     members.insert("error_description".to_owned(), super::authorization::description(&error.detail).into());
     Value::Object(members).to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::testing::{self, CALLBACK, CHALLENGE, VERIFIER, client, params, sealer};
+
+    fn basic(text: &str) -> String {
+        format!("Basic {}", STANDARD.encode(text))
+    }
+
+    fn by_header(text: &str) -> ClientCredentials {
+        ClientCredentials::extract(Some(&basic(text)), &params(&[])).expect("read")
+    }
+
+    fn by_body(body: &[(&str, &str)]) -> ClientCredentials {
+        ClientCredentials::extract(None, &params(body)).expect("read")
+    }
+
+    fn by_method(method: TokenEndpointAuthMethod) -> ClientFacts {
+        ClientFacts { token_endpoint_auth_method: method, ..client() }
+    }
+
+    const POST: [(&str, &str); 2] = [("client_id", "notes"), ("client_secret", "s3cret")];
+
+    #[test]
+    fn the_method_is_fixed_by_the_registration() {
+        use TokenEndpointAuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public};
+        for registered in [ClientSecretBasic, ClientSecretPost, Public] {
+            let client = by_method(registered);
+            let tried = [
+                (ClientSecretBasic, by_header("notes:s3cret")),
+                (ClientSecretPost, by_body(&POST)),
+                (Public, by_body(&[("client_id", "notes")])),
+            ];
+            for (method, credentials) in tried {
+                let result = credentials.authenticate(Some(&client));
+                assert_eq!(result.is_ok(), method == registered, "{registered:?} by {method:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_wrong_secret_and_an_unknown_client_look_alike() {
+        let client = client();
+        let wrong = by_header("notes:guess").authenticate(Some(&client)).expect_err("wrong");
+        let unknown = by_header("nobody:guess").authenticate(None).expect_err("unknown");
+        let other = by_header("other:s3cret").authenticate(Some(&client)).expect_err("not this client");
+        for error in [&wrong, &unknown, &other] {
+            assert_eq!((error.kind, error.detail.as_str()), (ErrorKind::InvalidClient, "client authentication failed"));
+        }
+    }
+
+    #[test]
+    fn every_current_secret_is_good_and_an_empty_one_never() {
+        let mut client = client();
+        client.secret_digests.push(id::digest("next"));
+        assert!(by_header("notes:next").authenticate(Some(&client)).is_ok());
+        assert!(by_header("notes:s3cret").authenticate(Some(&client)).is_ok());
+        client.secret_digests = vec![id::digest("")];
+        assert!(by_header("notes:").authenticate(Some(&client)).is_err());
+        client.secret_digests.clear();
+        assert!(by_header("notes:").authenticate(Some(&client)).is_err());
+    }
+
+    #[test]
+    fn two_methods_at_once_are_refused() {
+        let error = ClientCredentials::extract(Some(&basic("notes:s3cret")), &params(&POST)).expect_err("two");
+        assert_eq!(error.kind, ErrorKind::InvalidRequest);
+        let error = ClientCredentials::extract(Some(&basic("notes:s3cret")), &params(&[("client_id", "wiki")])).expect_err("two clients");
+        assert_eq!(error.kind, ErrorKind::InvalidRequest);
+        assert!(ClientCredentials::extract(Some(&basic("notes:s3cret")), &params(&[("client_id", "notes")])).is_ok());
+        let error =
+            ClientCredentials::extract(None, &params(&[("client_id", "notes"), ("client_assertion", "e.e.e")])).expect_err("assertion");
+        assert_eq!(error.kind, ErrorKind::InvalidClient);
+    }
+
+    #[test]
+    fn basic_credentials_are_form_decoded() {
+        let mut client = client();
+        client.client_id = "a b:c".to_owned();
+        client.secret_digests = vec![id::digest("p%:+ä")];
+        assert!(by_header("a+b%3Ac:p%25%3A%2B%C3%A4").authenticate(Some(&client)).is_ok());
+        assert!(by_header("a+b%3Ac:p%25:%2B%C3%A4").authenticate(Some(&client)).is_ok(), "the first colon separates");
+    }
+
+    #[test]
+    fn an_unreadable_header_is_an_invalid_client() {
+        for header in
+            ["Basic", "Basic !", "Bearer x", "Digest a", &basic("nocolon"), &basic(":x"), &basic("a%:b"), &basic("a:%ff"), &basic("a:b%00")]
+        {
+            let error = ClientCredentials::extract(Some(header), &params(&[])).expect_err(header);
+            assert_eq!(error.kind, ErrorKind::InvalidClient, "{header}");
+        }
+        assert_eq!(ClientCredentials::extract(None, &params(&[])).expect_err("nobody").kind, ErrorKind::InvalidClient);
+    }
+
+    fn parse(body: &[(&str, &str)], client: &ClientFacts) -> Result<TokenRequest> {
+        let client = by_header("notes:s3cret").authenticate(Some(client)).expect("authenticated");
+        TokenRequest::parse(&params(body), client, &sealer())
+    }
+
+    #[test]
+    fn reads_both_grants() {
+        let grant = id::random_id();
+        let code = AuthorizationCode::issue(&grant).expect("a code");
+        let body = [("grant_type", "authorization_code"), ("code", code.expose()), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
+        let Ok(TokenRequest::AuthorizationCode { code: read, .. }) = parse(&body, &client()) else { panic!("a code") };
+        assert_eq!(read.grant_id(), grant);
+        let refresh = RefreshToken::issue(&grant, 3, &sealer()).expect("a token");
+        let body = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose()), ("scope", "openid")];
+        let Ok(TokenRequest::RefreshToken { refresh_token, scopes }) = parse(&body, &client()) else { panic!("a token") };
+        assert_eq!((refresh_token.generation(), scopes.map(|scopes| scopes.to_string())), (3, Some("openid".to_owned())));
+    }
+
+    #[test]
+    fn each_grant_has_its_errors() {
+        let kind = |body: &[(&str, &str)]| parse(body, &client()).expect_err("refused").kind;
+        assert_eq!(kind(&[]), ErrorKind::InvalidRequest);
+        assert_eq!(kind(&[("grant_type", "password")]), ErrorKind::UnsupportedGrantType);
+        assert_eq!(kind(&[("grant_type", "authorization_code")]), ErrorKind::InvalidRequest);
+        assert_eq!(kind(&[("grant_type", "authorization_code"), ("code", "x"), ("redirect_uri", CALLBACK)]), ErrorKind::InvalidGrant);
+        let code = AuthorizationCode::issue(&id::random_id()).expect("a code");
+        assert_eq!(kind(&[("grant_type", "authorization_code"), ("code", code.expose())]), ErrorKind::InvalidRequest);
+        assert_eq!(kind(&[("grant_type", "refresh_token"), ("refresh_token", "x")]), ErrorKind::InvalidGrant);
+        let narrow = ClientFacts { grant_types: vec![GrantType::AuthorizationCode], ..client() };
+        assert_eq!(parse(&[("grant_type", "refresh_token")], &narrow).expect_err("not allowed").kind, ErrorKind::UnauthorizedClient);
+    }
+
+    #[test]
+    fn a_code_is_bound_to_client_redirect_uri_and_verifier() {
+        let client = client();
+        let client = by_header("notes:s3cret").authenticate(Some(&client)).expect("authenticated");
+        let challenge = CodeChallenge::parse(Some(CHALLENGE), Some(pkce::METHOD)).expect("well formed");
+        let binding = CodeBinding { client_id: "notes".to_owned(), redirect_uri: CALLBACK.to_owned(), code_challenge: challenge };
+        let verifier = Secret::new(VERIFIER.to_owned());
+        binding.check(client, CALLBACK, Some(&verifier)).expect("all as issued");
+        let other_client = CodeBinding { client_id: "wiki".to_owned(), ..binding.clone() };
+        let downgraded = CodeBinding { code_challenge: None, ..binding.clone() };
+        for result in [
+            binding.check(client, "https://notes.example/callback/", Some(&verifier)),
+            binding.check(client, CALLBACK, None),
+            binding.check(client, CALLBACK, Some(&Secret::new("x".repeat(43)))),
+            other_client.check(client, CALLBACK, Some(&verifier)),
+            downgraded.check(client, CALLBACK, Some(&verifier)),
+        ] {
+            assert_eq!(result.expect_err("refused").kind, ErrorKind::InvalidGrant);
+        }
+    }
+
+    #[test]
+    fn the_response_has_its_members_and_does_not_print_them() {
+        let grant = id::random_id();
+        let mut response = TokenResponse {
+            access_token: AccessToken::issue(&grant).expect("a token"),
+            expires_in: 300,
+            refresh_token: Some(RefreshToken::issue(&grant, 0, &sealer()).expect("a token")),
+            id_token: Some(Secret::new("e.e.e".to_owned())),
+            scopes: ["openid", "email"].into_iter().collect(),
+        };
+        let json: Value = serde_json::from_str(&response.to_json()).expect("json");
+        assert_eq!(json["token_type"], "Bearer");
+        assert_eq!(json["expires_in"], 300);
+        assert_eq!(json["scope"], "openid email");
+        assert_eq!(json["access_token"], response.access_token.expose());
+        assert_eq!(json["id_token"], "e.e.e");
+        assert!(json["refresh_token"].is_string());
+        let printed = format!("{response:?}");
+        assert!(!printed.contains("e.e.e") && !printed.contains(response.access_token.expose()), "{printed}");
+        (response.refresh_token, response.id_token, response.scopes) = (None, None, Scopes::default());
+        let json: Map<String, Value> = serde_json::from_str(&response.to_json()).expect("json");
+        assert_eq!(json.keys().collect::<Vec<_>>(), ["access_token", "token_type", "expires_in"]);
+    }
+
+    #[test]
+    fn credentials_do_not_print() {
+        assert!(!format!("{:?} {:?}", by_header("notes:hunter2"), by_body(&POST)).contains("hunter2"));
+    }
+
+    #[test]
+    fn hostile_octets_never_panic() {
+        for octets in testing::hostile(5_000) {
+            let text = String::from_utf8_lossy(&octets).into_owned();
+            let _ = ClientCredentials::extract(Some(&text), &params(&[]));
+            let _ = ClientCredentials::extract(Some(&basic(&text)), &params(&[]));
+            let _ = AuthorizationCode::parse(&text);
+            let _ = RefreshToken::parse(&text, &sealer());
+            let _ = Scopes::parse(&text);
+        }
+    }
 }
