@@ -103,7 +103,8 @@ fn xsw8_the_original_in_an_object_of_the_forged_assertions_signature() {
 fn xsw9_two_elements_with_the_signed_id() {
     let (xml, assertion, signature, bare) = pieces();
     let evil = bare.replace("subject-1", "admin").replacen("</saml:Issuer>", &format!("</saml:Issuer>{signature}"), 1);
-    let attack = xml.replace(&assertion, &evil).replace("<samlp:Status>", &format!("<samlp:Extensions>{bare}</samlp:Extensions><samlp:Status>"));
+    let attack =
+        xml.replace(&assertion, &evil).replace("<samlp:Status>", &format!("<samlp:Extensions>{bare}</samlp:Extensions><samlp:Status>"));
     assert_eq!(harmless("equal IDs", &attack), Some("duplicate-id"));
     assert_eq!(harmless("the forged one alone", &xml.replace(&assertion, &evil)), Some("digest-differs"));
 }
@@ -116,7 +117,9 @@ fn a_signed_failure_with_a_forged_assertion_inside_is_refused() {
     let attack = failure.replace("</samlp:Response>", &format!("{}</samlp:Response>", forged(&bare)));
     assert_eq!(harmless("inside", &attack), Some("digest-differs"));
     let (xml, assertion, ..) = pieces();
-    let attack = xml.replace(&assertion, &forged(&bare)).replace("<samlp:Status>", &format!("<samlp:Extensions>{failure}</samlp:Extensions><samlp:Status>"));
+    let attack = xml
+        .replace(&assertion, &forged(&bare))
+        .replace("<samlp:Status>", &format!("<samlp:Extensions>{failure}</samlp:Extensions><samlp:Status>"));
     assert!(harmless("around", &attack).is_some());
 }
 

@@ -200,7 +200,11 @@ fn exactly_one_assertion_is_accepted() {
     });
     assert_eq!(refusal(&whole).name(), "several-assertions");
     // An element of that name in another namespace is no assertion.
-    response_refused("assertion-missing", "<saml:Assertion xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"", "<saml:Assertion xmlns:saml=\"urn:x\"");
+    response_refused(
+        "assertion-missing",
+        "<saml:Assertion xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\"",
+        "<saml:Assertion xmlns:saml=\"urn:x\"",
+    );
 }
 
 #[test]

@@ -139,7 +139,10 @@ fn what_was_decrypted_passes_the_same_strict_reader() {
 fn an_encrypted_key_beside_the_data_is_found() {
     let xml = encrypted(Sign::Assertion);
     let key = cut(&xml, "xenc:EncryptedKey").to_owned();
-    let named = key.replace("<xenc:EncryptedKey>", &format!("<xenc:EncryptedKey Id=\"_k\" xmlns:xenc=\"{}\" xmlns:ds=\"{}\">", names::XENC, names::DS));
+    let named = key.replace(
+        "<xenc:EncryptedKey>",
+        &format!("<xenc:EncryptedKey Id=\"_k\" xmlns:xenc=\"{}\" xmlns:ds=\"{}\">", names::XENC, names::DS),
+    );
     let beside = |inside: &str| xml.replace(&key, inside).replace("</xenc:EncryptedData>", &format!("</xenc:EncryptedData>{named}"));
     receive(&beside("")).expect("without a name");
     receive(&beside("<ds:RetrievalMethod URI=\"#_k\"/>")).expect("by RetrievalMethod");

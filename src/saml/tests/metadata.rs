@@ -13,7 +13,9 @@ fn certificate(key: &TestKey) -> String {
 
 fn key_descriptor(usage: &str, key: &TestKey) -> String {
     let line_broken = certificate(key).as_bytes().chunks(64).map(String::from_utf8_lossy).collect::<Vec<_>>().join("\n   ");
-    format!("<md:KeyDescriptor{usage}><ds:KeyInfo><ds:X509Data><ds:X509Certificate>\n{line_broken}\n</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>")
+    format!(
+        "<md:KeyDescriptor{usage}><ds:KeyInfo><ds:X509Data><ds:X509Certificate>\n{line_broken}\n</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"
+    )
 }
 
 fn entity(entity_id: &str, keys: &str) -> String {

@@ -22,7 +22,6 @@ pub const IDP: &str = "https://idp.example.edu/entity";
 pub const SP: &str = "https://gateway.example.com/saml/metadata/acme";
 pub const ACS: &str = "https://gateway.example.com/login/callback";
 pub const REQUEST: &str = "_request1";
-pub const SAML_PREFIX: &str = "saml:";
 
 /// A key that the tests may also see in PEM, for the judges.
 pub struct TestKey {
