@@ -70,12 +70,10 @@ pub fn state(parts: Parts) -> Result<Data<State>> {
 /// The public listener on a socket.
 pub fn public_server(state: &Data<State>, listener: TcpListener, tls: Option<&TlsFiles>) -> Result<Server> {
     let shared = state.clone();
-    let server = HttpServer::new(move || {
-        App::new().app_data(shared.clone()).wrap(from_fn(headers::wrap)).configure(routes::public)
-    })
-    .disable_signals()
-    .shutdown_timeout(DRAIN)
-    .client_request_timeout(Duration::from_secs(15));
+    let server = HttpServer::new(move || App::new().app_data(shared.clone()).wrap(from_fn(headers::wrap)).configure(routes::public))
+        .disable_signals()
+        .shutdown_timeout(DRAIN)
+        .client_request_timeout(Duration::from_secs(15));
     let bound = match tls {
         Some(files) => server.listen_openssl(listener, acceptor(files)?),
         None => server.listen(listener),
@@ -97,7 +95,7 @@ pub fn operations_server(state: &Data<State>, listener: TcpListener) -> Result<S
 
 /// Binds an address, with an error that names it.
 pub fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
-    let listener = std::net::TcpListener::bind(address)
+    let listener = TcpListener::bind(address)
         .map_err(|error| Error::new(ErrorKind::Misconfigured, format!("{address} cannot be listened on: {error}")))?;
     Ok(listener)
 }
@@ -149,7 +147,8 @@ async fn stop(handles: [ServerHandle; 2]) {
     operations.stop(true).await;
 }
 
-async fn wait_for_signal() {
+/// Until SIGTERM or SIGINT.
+pub async fn wait_for_signal() {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
         // Without signals the process can only be killed.

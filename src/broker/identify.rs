@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::connection::{Authentication, Connection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Step as Note, Trace};
-use crate::profile::{Profile, RowNote, normalize};
+use crate::profile::{Outcome, Profile, RowNote, normalize};
 use crate::store::{IdentityLogin, UserLogin};
 
 impl Gateway {
@@ -35,7 +35,10 @@ fn map_profile(connection: &dyn Connection, authentication: &Authentication, now
     let mapped = connection.config().mapping.to_profile(&authentication.attributes, &mut rows);
     note_rows(trace, "to_profile", rows, now);
     let profile = mapped
-        .and_then(|profile| normalize(profile, &authentication.identity.user_id_for_new_user()))
+        .and_then(|mut profile| {
+            normalize(&mut profile, &authentication.identity.user_id_for_new_user(), &authentication.identity.user_id)?;
+            Ok(profile)
+        })
         .map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))?;
     trace.note(now, Note::Profile { profile: serde_json::Value::Object(profile.as_map().clone()) });
     Ok(profile)
@@ -50,8 +53,19 @@ pub(super) fn note_rows(trace: &mut Trace, direction: &str, rows: Vec<RowNote>, 
                 field: row.field,
                 source: row.source,
                 value: row.value,
-                outcome: row.outcome.to_string(),
+                outcome: outcome(row.outcome, row.detail),
             },
         );
     }
+}
+
+fn outcome(outcome: Outcome, detail: Option<String>) -> String {
+    let name = match outcome {
+        Outcome::Taken => "taken",
+        Outcome::Default => "default",
+        Outcome::Absent => "absent",
+        Outcome::Unlisted => "unlisted",
+        Outcome::Unusable => "unusable",
+    };
+    detail.map_or_else(|| name.to_owned(), |detail| format!("{name}: {detail}"))
 }

@@ -18,5 +18,10 @@ pub struct Options {
 pub fn run(options: &Options) -> ExitCode {
     let findings = config::check(&options.config);
     print(&if options.json { config::to_json(&findings) } else { config::render_human(&findings) });
-    ExitCode::from(findings.exit_status())
+    // A file that cannot be read at all is no finding in it.
+    match findings.problems.as_slice() {
+        [] => ExitCode::SUCCESS,
+        [only] if only.line == 0 && only.path.is_empty() => ExitCode::from(2),
+        _ => ExitCode::from(1),
+    }
 }

@@ -9,7 +9,7 @@ use crate::keys::{CertifiedKey, Keyring, Purpose};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::{Fact, RawAttribute, RawAttributes};
-use crate::saml::{self, Check, Comparison, Expected, Outgoing, Rejection, RequestOptions, SpSettings, VerifiedAssertion};
+use crate::saml::{self, Check, Comparison, Expected, Outgoing, Rejection, RequestOptions, SpMetadata, SpSettings, VerifiedAssertion};
 use crate::user::Identity;
 use std::sync::Arc;
 
@@ -82,7 +82,13 @@ impl SamlConnection {
 }
 
 impl Connection for SamlConnection {
-    fn begin(&self, transaction_id: &str, asked: &UpstreamRequest, now: Timestamp, trace: &mut Trace) -> Result<(BrowserStep, PendingAuthn)> {
+    fn begin(
+        &self,
+        transaction_id: &str,
+        asked: &UpstreamRequest,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<(BrowserStep, PendingAuthn)> {
         let settings = self.settings();
         let classes = self.context_classes(&asked.acr_values);
         let force_authn = asked.force_authn || settings.force_authn;
@@ -104,7 +110,9 @@ impl Connection for SamlConnection {
                 shown.set_query(None);
                 (BrowserStep::Redirect(url), "HTTP-Redirect", shown.to_string())
             }
-            Outgoing::PostForm { action, fields } => (BrowserStep::PostForm { action: action.to_string(), fields }, "HTTP-POST", action.to_string()),
+            Outgoing::PostForm { action, fields } => {
+                (BrowserStep::PostForm { action: action.to_string(), fields }, "HTTP-POST", action.to_string())
+            }
         };
         let mut facts = vec![
             ("ForceAuthn".to_owned(), force_authn.to_string()),
@@ -114,7 +122,13 @@ impl Connection for SamlConnection {
         facts.extend(classes.iter().map(|class| ("AuthnContextClassRef".to_owned(), class.clone())));
         trace.note(
             now,
-            Note::RequestOut { connection: self.config.name.clone(), binding: binding.to_owned(), destination, request_id: options.id.clone(), facts },
+            Note::RequestOut {
+                connection: self.config.name.clone(),
+                binding: binding.to_owned(),
+                destination,
+                request_id: options.id.clone(),
+                facts,
+            },
         );
         let pending = PendingAuthn {
             request_id: options.id,
@@ -127,7 +141,13 @@ impl Connection for SamlConnection {
         Ok((step, pending))
     }
 
-    fn complete(&self, callback: Callback<'_>, pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Authentication, Refused> {
+    fn complete(
+        &self,
+        callback: Callback<'_>,
+        pending: &PendingAuthn,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<Authentication, Refused> {
         let Callback::SamlResponse { response } = callback;
         let settings = self.settings();
         let context = (!pending.authn_context.is_empty()).then(|| (Comparison::Exact, pending.authn_context.clone()));
@@ -140,7 +160,8 @@ impl Connection for SamlConnection {
             requested_authn_context: context.as_ref(),
         };
         let mut checks = Vec::new();
-        let verified = saml::receive_response(response, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, &mut checks);
+        let verified =
+            saml::receive_response(response, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, &mut checks);
         for Check { name, passed, expected, found } in checks {
             trace.note(now, Note::Check { name: name.to_owned(), passed, expected, found });
         }
@@ -150,16 +171,12 @@ impl Connection for SamlConnection {
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
         let signing: Vec<_> = self.keyring.of(Purpose::SamlSigning).collect();
         let encryption = self.decryption_keys();
-        let settings = self.settings();
-        let description = saml::SpDescription {
-            sp: &self.sp,
-            display_name: &self.config.display_name,
-            signing_keys: &signing,
-            encryption_keys: &encryption,
-            name_id_format: settings.name_id_format.as_deref(),
+        let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
+            name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
+            ..SpMetadata::new(&self.sp, signing, encryption)
         };
-        let document = saml::write_sp_metadata(&description, saml::Signer::new(self.keyring.active(Purpose::SamlSigning)), now)?;
+        let document = saml::metadata::write_sp(&description, saml::Signer::new(self.keyring.active(Purpose::SamlSigning)), now)?;
         Ok(("application/samlmetadata+xml", document))
     }
 
@@ -170,17 +187,21 @@ impl Connection for SamlConnection {
 
 /// The rejection as it is told: the kind to the application, the words to the operator.
 fn refused(rejection: Rejection) -> Refused {
-    let kind = match rejection.idp_status() {
-        // parity.md's table of answers: what the identity provider says goes on in the application's words.
-        Some((_, Some(second))) if second.ends_with(":AuthnFailed") || second.ends_with(":RequestDenied") => ErrorKind::AccessDenied,
-        Some((_, Some(second))) if second.ends_with(":NoPassive") => ErrorKind::LoginRequired,
-        Some((_, Some(second))) if second.ends_with(":NoAuthnContext") => ErrorKind::UnmetAuthenticationRequirements,
-        Some((_, Some(second))) if second.ends_with(":InvalidNameIDPolicy") => ErrorKind::InvalidRequest,
-        Some(_) => ErrorKind::IdpFailed,
-        None if matches!(rejection, Rejection::Unsolicited) => ErrorKind::UnsolicitedResponse,
-        None => ErrorKind::IdpResponseInvalid,
+    let kind = match &rejection {
+        Rejection::Unsolicited => ErrorKind::UnsolicitedResponse,
+        // What the identity provider says goes on in the application's words.
+        Rejection::StatusNotSuccess { second, .. } => match second.as_deref().and_then(|status| status.rsplit(':').next()) {
+            Some("AuthnFailed" | "RequestDenied") => ErrorKind::AccessDenied,
+            Some("NoPassive") => ErrorKind::LoginRequired,
+            Some("NoAuthnContext") => ErrorKind::UnmetAuthenticationRequirements,
+            Some("InvalidNameIDPolicy") => ErrorKind::InvalidRequest,
+            _ => ErrorKind::IdpFailed,
+        },
+        Rejection::AuthnContextNotMet { .. } => ErrorKind::UnmetAuthenticationRequirements,
+        _ => ErrorKind::IdpResponseInvalid,
     };
-    Refused { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm: rejection.is_alarm() }
+    let alarm = matches!(rejection, Rejection::SecondOpinionDiffers | Rejection::SecondOpinionRefused { .. });
+    Refused { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm }
 }
 
 fn raw_attributes(assertion: &VerifiedAssertion) -> RawAttributes {

@@ -7,6 +7,7 @@
 
 use crate::broker::{Browser, CookieChange};
 use actix_web::HttpRequest;
+use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
 use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
 
@@ -15,7 +16,8 @@ pub fn read(request: &HttpRequest, secure: bool) -> Browser {
     let value = |name: &str| {
         let cookie = request.cookie(name)?;
         let value = cookie.value();
-        (value.len() == 43 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')).then(|| value.to_owned())
+        (value.len() == 43 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'))
+            .then(|| value.to_owned())
     };
     Browser { binding: value(binding_name(secure)), session: value(session_name(secure)) }
 }
@@ -31,7 +33,7 @@ fn append(headers: &mut HeaderMap, name: &'static str, change: &CookieChange, se
     let mut cookie = match change {
         CookieChange::Keep => return,
         CookieChange::Set(value) => Cookie::new(name, value.as_str()),
-        CookieChange::Clear => Cookie::build(name, "").max_age(actix_web::cookie::time::Duration::ZERO).finish(),
+        CookieChange::Clear => Cookie::build(name, "").max_age(Duration::ZERO).finish(),
     };
     cookie.set_path("/");
     cookie.set_http_only(true);

@@ -8,6 +8,7 @@ pub mod login;
 pub mod metrics;
 pub mod op;
 pub mod pages;
+pub mod practice;
 pub mod reply;
 pub mod routes;
 pub mod state;

@@ -68,8 +68,8 @@ impl AutoPost {
         Self::new("You are going on to sign in", action, fields)
     }
 
-    pub fn to_application(action: String, fields: Vec<(&'static str, String)>) -> Self {
-        Self::new("You are going back to the application", action, owned(fields))
+    pub fn to_application(action: String, fields: Vec<(String, String)>) -> Self {
+        Self::new("You are going back to the application", action, fields)
     }
 
     /// The same form again, from our own page and to ourselves.
@@ -80,10 +80,6 @@ impl AutoPost {
     fn new(title: &'static str, action: String, fields: Vec<(String, String)>) -> Self {
         Self { title, action, fields, nonce: id::random_id() }
     }
-}
-
-fn owned(fields: Vec<(&'static str, String)>) -> Vec<(String, String)> {
-    fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
 }
 
 /// An error as a page, or as `application/problem+json` (RFC 9457) for a program that asks for JSON.
@@ -123,7 +119,9 @@ fn advice(kind: ErrorKind, can_restart: bool) -> String {
         (ErrorKind::LoginExpired | ErrorKind::LoginAlreadyFinished, false) => "Go back to the application and start again there.",
         (ErrorKind::OtherBrowser, _) => "Go back to the application in this browser and start again there.",
         (ErrorKind::CookiesBlocked, _) => "Allow cookies for this site, go back to the application and start again there.",
-        (ErrorKind::StoreUnavailable | ErrorKind::Overloaded, _) => "Wait a moment and try again. If it does not go away, give the operators of this service the code below.",
+        (ErrorKind::StoreUnavailable | ErrorKind::Overloaded, _) => {
+            "Wait a moment and try again. If it does not go away, give the operators of this service the code below."
+        }
         (kind, _) if kind.wire().actor == Actor::User && !can_restart => "Go back to the application and try again.",
         (kind, _) => kind.wire().actor.advice(),
     };
@@ -155,7 +153,8 @@ pub fn confirm_logout(_request: &HttpRequest, parameters: &[(String, String)]) -
 }
 
 pub fn auto_post(_request: &HttpRequest, page: &AutoPost) -> HttpResponse {
-    let policy = format!("default-src 'none'; style-src 'self'; script-src 'nonce-{}'; base-uri 'none'; frame-ancestors 'none'", page.nonce);
+    let policy =
+        format!("default-src 'none'; style-src 'self'; script-src 'nonce-{}'; base-uri 'none'; frame-ancestors 'none'", page.nonce);
     html(reply::status(200), page, &policy)
 }
 

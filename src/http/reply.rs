@@ -1,9 +1,9 @@
 //! Use cases' answers become HTTP answers.
 
+use super::cookies;
 use super::headers::Correlation;
 use super::pages::{self, AutoPost};
 use super::state::State;
-use super::cookies;
 use crate::broker::{Answer, Outcome};
 use crate::connection::BrowserStep;
 use crate::error::{Error, ErrorKind};
@@ -26,13 +26,18 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
         Answer::Upstream(BrowserStep::Redirect(url)) => see_other(url.as_str()),
         Answer::Upstream(BrowserStep::PostForm { action, fields }) => pages::auto_post(request, &AutoPost::to_idp(action, fields)),
         Answer::Reply(AuthorizationResponse::Redirect(url)) => see_other(&url),
-        Answer::Reply(AuthorizationResponse::FormPost { action, fields }) => pages::auto_post(request, &AutoPost::to_application(action, fields)),
+        Answer::Reply(AuthorizationResponse::FormPost { action, fields }) => {
+            let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            pages::auto_post(request, &AutoPost::to_application(action, fields))
+        }
         Answer::Choose(chooser) => pages::chooser(request, &chooser),
         Answer::SeeSelf => match again.and_then(|again| again.see) {
             Some(location) => see_other(&location),
             None => pages::error(request, &Error::new(ErrorKind::Internal, ""), None),
         },
-        Answer::Bounce => pages::auto_post(request, &AutoPost::bounce(request.uri().to_string(), again.map(|again| again.fields).unwrap_or_default())),
+        Answer::Bounce => {
+            pages::auto_post(request, &AutoPost::bounce(request.uri().to_string(), again.map(|again| again.fields).unwrap_or_default()))
+        }
         Answer::Refused(refusal) => pages::error(request, &refusal.error, refusal.restart.as_ref()),
     };
     cookies::write(response.headers_mut(), state.settings.secure, &outcome.binding, &outcome.session);

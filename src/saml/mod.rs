@@ -1,1 +1,38 @@
-//! SAML 2.0 without I/O.
+//! SAML 2.0 (OASIS, with Errata 05) without I/O, without a clock and without async.
+//!
+//! - `sp`: the service provider role. Begin with [`sp::authn_request`] and [`sp::receive_response`].
+//! - `idp`: a minimal identity provider that answers requests.
+//! - `metadata`: reading a partner's, writing ours.
+//!
+//! Below them: `binding` (how messages travel), `xml` (strict reader, canonical forms, escaping writer), `signature` (the
+//! engine whose hashed bytes are the bytes that are read), `second_opinion` (libxmlsec1 on what that engine verified),
+//! `encryption`, `assertion` (what was said), `conditions` (whether it holds), `rejection` (why not), `names`.
+//!
+//! Nothing here remembers anything: whoever accepts a [`sp::VerifiedAssertion`] must claim its IDs once in a shared store.
+
+pub mod assertion;
+pub mod binding;
+mod conditions;
+pub mod encryption;
+pub mod idp;
+pub mod metadata;
+pub mod names;
+pub mod rejection;
+#[cfg(feature = "xmlsec")]
+mod second_opinion;
+pub mod signature;
+pub mod sp;
+pub mod xml;
+
+pub use assertion::{Attribute, AttributeValue, NameId};
+pub use binding::{Binding, Outgoing};
+pub use metadata::{IdpMetadata, MetadataError, MetadataOptions, SpMetadata};
+pub use rejection::{Check, Rejection};
+pub use signature::{Signer, TrustedKeys};
+pub use sp::{
+    Comparison, Endpoint, Expected, IdpTrust, RequestOptions, ResponsePolicy, Scope, SpSettings, VerifiedAssertion, authn_request,
+    peek_in_response_to, receive_response,
+};
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,597 @@
+//! Mapping tables as files.
+//!
+//! A file `<name>.toml` holds one table of one direction. Where the same name is wanted in the other direction too, it
+//! is in `<name>.to_profile.toml` or `<name>.from_profile.toml`: a connection with `mapping = "oidc"` and an application
+//! with `mapping = "oidc"` each get the one that fits. The built-in tables (`saml`, `oidc`, both in both directions) are
+//! in `mappings/` of the source and inside the program; a file of the same name in the operator's directory takes their
+//! place, and may extend the one that it replaces.
+//!
+//! A row that a table writes takes the place of the inherited row for the same field or release; `omit = true` removes
+//! it. To add a built-in table: put the file into `mappings/` and a line into [`BUILT_IN`].
+
+use super::expression::{ATTRIBUTE_VARIABLES, Expression, PROFILE_VARIABLES};
+use super::mapping::{Direction, Input, MappingTable, MappingTest, Release, Row, Source, Take, Target, Transform, Unlisted};
+use super::{Fact, Field, Kind};
+use crate::toml_file::{At, Findings, Problem, Section, TomlFile, nearest, to_json};
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use toml::de::DeValue;
+
+/// All tables that can be named: the built-in ones and the operator's.
+#[derive(Clone, Debug, Default)]
+pub struct MappingLibrary {
+    tables: BTreeMap<(String, Direction), Arc<MappingTable>>,
+    /// Files that were there but had problems, by name without direction.
+    broken: HashSet<String>,
+}
+
+impl MappingLibrary {
+    /// The built-in tables alone.
+    pub fn built_in() -> Self {
+        Self::load(Vec::new()).0
+    }
+
+    /// The built-in tables and these files (path, text). All problems of all files are reported.
+    pub fn load(files: Vec<(String, String)>) -> (Self, Findings) {
+        let mut findings = Findings::default();
+        let mut library = Self::default();
+        let mut written = BTreeMap::new();
+        for (path, text) in BUILT_IN.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())) {
+            library.read(&path, &text, Origin::BuiltIn, &mut written, &mut findings);
+        }
+        for (path, text) in files {
+            library.read(&path, &text, Origin::Operator, &mut written, &mut findings);
+        }
+        let keys: HashSet<(String, Direction)> = written.keys().map(|(name, direction, _)| (name.clone(), *direction)).collect();
+        for (name, direction) in keys {
+            match assemble(&name, direction, &written) {
+                Ok(table) => {
+                    library.tables.insert((name, direction), Arc::new(table));
+                }
+                Err(problem) => {
+                    library.broken.insert(name);
+                    findings.problems.extend(problem.map(|problem| *problem));
+                }
+            }
+        }
+        findings.sort();
+        (library, findings)
+    }
+
+    /// One table from its text, which may extend the built-in ones.
+    pub fn load_one(path: &str, text: &str) -> Result<Arc<MappingTable>, Findings> {
+        let (library, findings) = Self::load(vec![(path.to_owned(), text.to_owned())]);
+        let (name, _) = name_of(path);
+        let mine = |(known, direction): &(String, Direction)| *known == name && text.contains(direction.name());
+        match library.tables.iter().find(|(key, _)| mine(key)).map(|(_, table)| Arc::clone(table)) {
+            Some(table) if findings.is_good() => Ok(table),
+            _ => Err(findings),
+        }
+    }
+
+    pub fn table(&self, name: &str, direction: Direction) -> Option<Arc<MappingTable>> {
+        self.tables.get(&(name.to_owned(), direction)).cloned()
+    }
+
+    /// Whether a file of this name was there but could not be used (its problems are reported already).
+    pub fn is_broken(&self, name: &str) -> bool {
+        self.broken.contains(name)
+    }
+
+    pub fn tables(&self) -> impl Iterator<Item = &Arc<MappingTable>> {
+        self.tables.values()
+    }
+
+    /// The names there are for a direction.
+    pub fn names(&self, direction: Direction) -> Vec<&str> {
+        self.tables.keys().filter(|(_, known)| *known == direction).map(|(name, _)| name.as_str()).collect()
+    }
+
+    fn read(&mut self, path: &str, text: &str, origin: Origin, written: &mut Written, findings: &mut Findings) {
+        let (name, suffix) = name_of(path);
+        let file = TomlFile::new(path, text);
+        let root = file.parse();
+        let table = read_table(&file.root(&root), &name, suffix);
+        let good = !file.has_problems();
+        if let (Some(table), true) = (table, good) {
+            written.insert((name, table.direction, origin), table);
+        } else {
+            self.broken.insert(name);
+        }
+        findings.extend(file.into_findings());
+    }
+}
+
+/// The built-in tables.
+const BUILT_IN: &[(&str, &str)] = &[
+    ("mappings/saml.toml", include_str!("../../mappings/saml.toml")),
+    ("mappings/saml.from_profile.toml", include_str!("../../mappings/saml.from_profile.toml")),
+    ("mappings/oidc.toml", include_str!("../../mappings/oidc.toml")),
+    ("mappings/oidc.to_profile.toml", include_str!("../../mappings/oidc.to_profile.toml")),
+];
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+enum Origin {
+    BuiltIn,
+    Operator,
+}
+
+type Written = BTreeMap<(String, Direction, Origin), WrittenTable>;
+
+/// A file's table before its parents are added.
+#[derive(Debug)]
+struct WrittenTable {
+    direction: Direction,
+    extends: Option<Place>,
+    rows: Vec<Arc<Row>>,
+    /// Targets of inherited rows to leave out.
+    omitted: Vec<String>,
+    tests: Vec<MappingTest>,
+}
+
+/// The parent's name, and where it is written, for a later problem.
+#[derive(Debug)]
+struct Place {
+    name: String,
+    missing: Problem,
+    circular: Problem,
+}
+
+/// `acme` of `mappings/acme.toml` and of `mappings/acme.from_profile.toml`.
+fn name_of(path: &str) -> (String, Option<Direction>) {
+    let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    let stem = file.strip_suffix(".toml").unwrap_or(file);
+    for direction in [Direction::ToProfile, Direction::FromProfile] {
+        if let Some(name) = stem.strip_suffix(direction.name()).and_then(|name| name.strip_suffix('.')) {
+            return (name.to_owned(), Some(direction));
+        }
+    }
+    (stem.to_owned(), None)
+}
+
+/// Adds the parents' rows. An error is the problem to report; `None` where the parent's own problems are reported.
+fn assemble(name: &str, direction: Direction, written: &Written) -> Result<MappingTable, Option<Box<Problem>>> {
+    let mut chain: Vec<(&WrittenTable, Origin)> = Vec::new();
+    let mut next = Some((name, newest(name, direction, written)));
+    let mut visited = HashSet::new();
+    let mut place: Option<&Place> = None;
+    while let Some((parent, found)) = next {
+        let Some((table, origin)) = found else {
+            return Err(place.map(|place| Box::new(place.missing.clone())));
+        };
+        if !visited.insert((parent, origin)) {
+            return Err(place.map(|place| Box::new(place.circular.clone())));
+        }
+        chain.push((table, origin));
+        place = table.extends.as_ref();
+        next = place.map(|place| {
+            // A file that extends its own name means the built-in table which it replaces.
+            let own = place.name == parent && origin == Origin::Operator;
+            let found = if own { built_in(parent, direction, written) } else { newest(&place.name, direction, written) };
+            (place.name.as_str(), found)
+        });
+    }
+    let mut rows: Vec<Arc<Row>> = Vec::new();
+    for (table, _) in chain.iter().rev() {
+        let replaced: HashSet<&str> =
+            table.rows.iter().map(|row| row.target.name()).chain(table.omitted.iter().map(String::as_str)).collect();
+        rows.retain(|row| !replaced.contains(row.target.name()));
+        rows.extend(table.rows.iter().cloned());
+    }
+    let tests = chain.first().map(|(table, _)| table.tests.clone()).unwrap_or_default();
+    Ok(MappingTable::new(name.to_owned(), direction, rows, tests))
+}
+
+fn newest<'w>(name: &str, direction: Direction, written: &'w Written) -> Option<(&'w WrittenTable, Origin)> {
+    let operators = written.get(&(name.to_owned(), direction, Origin::Operator)).map(|table| (table, Origin::Operator));
+    operators.or_else(|| built_in(name, direction, written))
+}
+
+fn built_in<'w>(name: &str, direction: Direction, written: &'w Written) -> Option<(&'w WrittenTable, Origin)> {
+    written.get(&(name.to_owned(), direction, Origin::BuiltIn)).map(|table| (table, Origin::BuiltIn))
+}
+
+impl Target {
+    fn name(&self) -> &str {
+        match self {
+            Self::Field { name, .. } | Self::Members { name, .. } => name,
+            Self::Release(release) => &release.name,
+        }
+    }
+}
+
+fn read_table(root: &Section<'_>, name: &str, suffix: Option<Direction>) -> Option<WrittenTable> {
+    let _ = root.string("description");
+    let directions = [("to_profile", Direction::ToProfile), ("from_profile", Direction::FromProfile)];
+    if !root.has("direction") {
+        root.problem(
+            "direction",
+            "`direction` is missing",
+            "write direction = \"to_profile\" for connections, \"from_profile\" for applications",
+        );
+    }
+    let direction = root.choice("direction", &directions);
+    if let (Some(direction), Some(suffix)) = (direction, suffix)
+        && direction != suffix
+    {
+        root.problem("direction", format!("the file's name says {}", suffix.name()), "rename the file or change the direction");
+    }
+    let extends = root.string("extends").map(|parent| place(root, &parent, direction));
+    let sections = root.sections("row");
+    let mut table = WrittenTable {
+        direction: direction.unwrap_or(Direction::ToProfile),
+        extends,
+        rows: Vec::with_capacity(sections.len()),
+        omitted: Vec::new(),
+        tests: root.sections("test").into_iter().filter_map(read_test).collect(),
+    };
+    let mut seen: HashMap<String, usize> = HashMap::new();
+    for (index, section) in sections.into_iter().enumerate() {
+        let reader = RowReader { section, direction: table.direction, table: name, number: index + 1 };
+        reader.read(&mut table, &mut seen);
+    }
+    root.finish();
+    direction.map(|_| table)
+}
+
+fn place(root: &Section<'_>, parent: &At<&str>, direction: Option<Direction>) -> Place {
+    let direction = direction.map_or("this", Direction::name);
+    let missing = format!("there is no usable mapping table `{}` for direction {direction}", parent.value);
+    let circular = format!("`{}` leads back to this table", parent.value);
+    Place {
+        name: parent.value.to_owned(),
+        missing: root.file().describe(parent.span.clone(), &parent.path, missing, "name a built-in table or a file beside this one".into()),
+        circular: root.file().describe(parent.span.clone(), &parent.path, circular, "remove one `extends`".into()),
+    }
+}
+
+fn read_test(section: Section<'_>) -> Option<MappingTest> {
+    let line = section.line();
+    let name = section.required("name").map(|name| name.value.to_owned());
+    let object = |key| match section.section(key) {
+        Some(inner) => inner.entries().map(|(name, value)| (name.to_owned(), to_json(value.value))).collect(),
+        None => Map::new(),
+    };
+    let (given, expect) = (object("given"), object("expect"));
+    for source in given.keys().filter(|name| name.starts_with('$') && Fact::parse(name).is_none()) {
+        section.problem("given", format!("`{source}` is no protocol fact"), facts_help());
+    }
+    let absent = section.strings("absent").unwrap_or_default().into_iter().map(|name| name.value.to_owned()).collect();
+    let refused = section.bool("refused").unwrap_or(false);
+    section.finish();
+    Some(MappingTest { name: name?, line, given, expect, absent, refused })
+}
+
+/// Reads one `[[row]]`.
+struct RowReader<'t> {
+    section: Section<'t>,
+    direction: Direction,
+    table: &'t str,
+    number: usize,
+}
+
+impl RowReader<'_> {
+    fn read(self, table: &mut WrittenTable, seen: &mut HashMap<String, usize>) {
+        let target = self.target();
+        let omit = self.section.bool("omit").unwrap_or(false);
+        let input = self.input(omit);
+        let take = self.take(target.as_ref());
+        let transform = self.transforms();
+        let lookup = self.lookup();
+        let unlisted = self.unlisted(lookup.is_some());
+        let require = self.section.bool("require").unwrap_or(false);
+        let default = self.default(target.as_ref());
+        self.check_wildcards(target.as_ref(), &input);
+        let has_default = default.is_some();
+        if let Some(target) = &target
+            && let Some(other) = seen.insert(target.name().to_owned(), self.number)
+        {
+            let text = format!("`{}` is written in row {other} already", target.name());
+            self.section.problem(self.target_key(), text, "put all sources into one row: the first that is present wins");
+        }
+        if matches!(input, Input::Nothing) && !has_default && !omit {
+            self.section.problem("from", "the row has no source", "add from = [\"..\"], cel = '..', default = .. or omit = true");
+        }
+        let (table_name, number) = (self.table.to_owned(), self.number);
+        self.section.finish();
+        match target {
+            Some(target) if omit => table.omitted.push(target.name().to_owned()),
+            Some(target) => table.rows.push(Arc::new(Row {
+                table: table_name,
+                number,
+                target,
+                input,
+                take,
+                transform,
+                lookup,
+                unlisted,
+                require,
+                default,
+            })),
+            None => {}
+        }
+    }
+
+    fn target_key(&self) -> &'static str {
+        match self.direction {
+            Direction::ToProfile => "field",
+            Direction::FromProfile => "release",
+        }
+    }
+
+    fn target(&self) -> Option<Target> {
+        let name = self.section.required(self.target_key());
+        match self.direction {
+            Direction::ToProfile => self.field_target(&name?),
+            Direction::FromProfile => {
+                let release = Release {
+                    name: name.as_ref().map(|name| name.value.to_owned()).unwrap_or_default(),
+                    scope: self.section.string("scope").map(|scope| scope.value.to_owned()),
+                    name_format: self.section.string("name_format").map(|format| name_format(format.value)),
+                    friendly_name: self.section.string("friendly_name").map(|name| name.value.to_owned()),
+                };
+                if let Some(scope) = release.scope.as_deref().filter(|scope| scope.is_empty() || scope.contains(char::is_whitespace)) {
+                    self.section.problem("scope", format!("`{scope}` is no scope"), "name one scope, without spaces");
+                }
+                name.map(|_| Target::Release(release))
+            }
+        }
+    }
+
+    fn field_target(&self, name: &At<&str>) -> Option<Target> {
+        if let Some(object) = name.value.strip_suffix(".*") {
+            let root = Field::parse(object).filter(|field| field.kind == Kind::Object && !field.own);
+            if root.is_none() {
+                self.section.problem("field", format!("`{object}` takes no free members"), "use saml_data.* or custom.*");
+            }
+            return root.map(|root| Target::Members { name: name.value.to_owned(), root });
+        }
+        let Some(field) = Field::parse(name.value) else {
+            self.section.problem("field", format!("`{}` is no profile field", name.value), fields_help(name.value));
+            return None;
+        };
+        if field.own {
+            self.section.problem("field", format!("`{}` is set by the gateway itself", name.value), "choose another field");
+            return None;
+        }
+        Some(Target::Field { name: name.value.to_owned(), field })
+    }
+
+    fn input(&self, omit: bool) -> Input {
+        let sources = self.section.strings("from");
+        let cel = self.section.string("cel");
+        if omit && (sources.is_some() || cel.is_some()) {
+            self.section.problem(
+                "omit",
+                "a row with `omit` removes an inherited row and has no source",
+                "remove `from` and `cel`, or `omit`",
+            );
+        }
+        if let (Some(_), Some(cel)) = (&sources, &cel) {
+            let text = "a row has either `from` or `cel`";
+            self.section.file().problem(cel.span.clone(), &cel.path, text, "remove one; an expression reads attributes itself");
+        }
+        if let Some(cel) = cel {
+            let variables = match self.direction {
+                Direction::ToProfile => ATTRIBUTE_VARIABLES,
+                Direction::FromProfile => PROFILE_VARIABLES,
+            };
+            return match Expression::compile(cel.value, variables) {
+                Ok(expression) => Input::Cel(expression),
+                Err(reason) => {
+                    self.section.problem("cel", reason, "correct the expression (CEL)");
+                    Input::From(Vec::new())
+                }
+            };
+        }
+        match sources {
+            Some(sources) if sources.is_empty() => {
+                self.section.problem("from", "`from` is empty", "name at least one source");
+                Input::From(Vec::new())
+            }
+            Some(sources) => Input::From(sources.iter().filter_map(|source| self.source(source)).collect()),
+            None => Input::Nothing,
+        }
+    }
+
+    fn source(&self, source: &At<&str>) -> Option<Source> {
+        let problem = |text: String, help: String| self.section.file().problem(source.span.clone(), &source.path, text, help);
+        let name = source.value;
+        if name.trim().is_empty() {
+            problem("a source is empty".into(), "remove it".into());
+            return None;
+        }
+        if let Some(prefix) = name.strip_suffix('*') {
+            return Some(Source::Rest(prefix.to_owned()));
+        }
+        match self.direction {
+            Direction::ToProfile if name.starts_with('$') => {
+                let fact = Fact::parse(name);
+                if fact.is_none() {
+                    problem(format!("`{name}` is no protocol fact"), facts_help());
+                }
+                fact.map(Source::Fact)
+            }
+            Direction::FromProfile if Field::parse(name).is_none() => {
+                problem(format!("`{name}` is no profile field"), fields_help(name));
+                None
+            }
+            _ => Some(Source::Named(name.to_owned())),
+        }
+    }
+
+    /// `*` stands only on both sides of a row, and in its simple form.
+    fn check_wildcards(&self, target: Option<&Target>, input: &Input) {
+        let Some(target) = target else { return };
+        let sources: &[Source] = if let Input::From(sources) = input { sources } else { &[] };
+        let rest = sources.iter().filter(|source| matches!(source, Source::Rest(_))).count();
+        match target {
+            Target::Members { .. } => {
+                if rest == 0 || rest != sources.len() {
+                    self.section.problem("from", "a field with `*` takes sources with `*` only", "write from = [\"*\"] or [\"prefix*\"]");
+                }
+                self.forbid(&["take", "table", "require", "default"], "a row with `*`");
+            }
+            Target::Release(release) if release.name.contains('*') => {
+                let object = match sources {
+                    [Source::Rest(prefix)] => prefix.strip_suffix('.').and_then(Field::parse),
+                    _ => None,
+                };
+                if release.name.matches('*').count() != 1 || object.is_none_or(|field| !matches!(field.kind, Kind::Object | Kind::Any)) {
+                    let help = "write release = \"*\" or \"prefix*\", from = [\"custom.*\"]";
+                    self.section.problem("from", "a release with `*` takes the members of one object", help);
+                }
+                self.forbid(&["require", "default"], "a row with `*`");
+            }
+            Target::Field { .. } | Target::Release(_) if rest > 0 => {
+                self.section.problem(
+                    "from",
+                    "a source with `*` needs a field with `*`",
+                    "write field = \"saml_data.*\" (or release = \"*\")",
+                );
+            }
+            Target::Field { .. } | Target::Release(_) => {}
+        }
+    }
+
+    fn forbid(&self, keys: &[&str], what: &str) {
+        for key in keys.iter().filter(|key| self.section.has(key)) {
+            self.section.problem(key, format!("{what} has no `{key}`"), "remove it");
+        }
+    }
+
+    fn take(&self, target: Option<&Target>) -> Take {
+        let plural = match target {
+            Some(Target::Field { field, .. }) => field.is_plural(),
+            _ => true,
+        };
+        let Some(written) = self.section.string("take") else {
+            return match target {
+                Some(Target::Release(_)) => Take::AsIs,
+                // An object or a number is one value, and a text field cannot hold several.
+                Some(Target::Field { .. }) if !plural => Take::First,
+                _ => Take::All,
+            };
+        };
+        let take = match (written.value, argument(written.value)) {
+            ("first", _) => Some(Take::First),
+            ("all", _) => Some(Take::All),
+            (_, Some(("join", separator))) => Some(Take::Join(separator.to_owned())),
+            (_, Some(("split", separator))) if !separator.is_empty() => Some(Take::Split(separator.to_owned())),
+            _ => None,
+        };
+        if take.is_none() {
+            self.section.problem(
+                "take",
+                format!("`{}` is not a way to take values", written.value),
+                "use first, all, join(\",\") or split(\",\")",
+            );
+        }
+        if !plural && matches!(take, Some(Take::All | Take::Split(_))) {
+            let text = format!("`{}` gives a list, and this field holds one value", written.value);
+            self.section.problem("take", text, "use first or join(\",\")");
+        }
+        take.unwrap_or(Take::All)
+    }
+
+    fn transforms(&self) -> Vec<Transform> {
+        let written = self.section.strings("transform").unwrap_or_default();
+        let read = |name: &At<&str>| {
+            let transform = transform(name.value);
+            if transform.is_none() {
+                let text = format!("`{}` is no transformation", name.value);
+                let help =
+                    "use trim, lowercase, uppercase, local_part, domain, cn, prefix(\"..\"), strip_prefix(\"..\") or strip_suffix(\"..\")";
+                self.section.file().problem(name.span.clone(), &name.path, text, help);
+            }
+            transform
+        };
+        written.iter().filter_map(read).collect()
+    }
+
+    fn lookup(&self) -> Option<HashMap<String, Vec<String>>> {
+        let section = self.section.section("table")?;
+        let read = |(key, value): (&str, At<&DeValue<'_>>)| {
+            let texts: Option<Vec<String>> = match value.value {
+                DeValue::String(text) => Some(vec![text.clone().into_owned()]),
+                DeValue::Array(items) => items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect(),
+                _ => None,
+            };
+            if texts.is_none() {
+                self.section.file().problem(value.span, &value.path, "expected a text or a list of texts", "put it in quotes");
+            }
+            (key.to_owned(), texts.unwrap_or_default())
+        };
+        Some(section.entries().map(read).collect())
+    }
+
+    fn unlisted(&self, has_table: bool) -> Unlisted {
+        let choices = [("drop", Unlisted::Drop), ("keep", Unlisted::Keep), ("refuse", Unlisted::Refuse)];
+        let unlisted = self.section.choice("unlisted", &choices);
+        if unlisted.is_some() && !has_table {
+            self.section.problem("unlisted", "`unlisted` is about values that are not in `table`", "add a table, or remove `unlisted`");
+        }
+        unlisted.unwrap_or(Unlisted::Drop)
+    }
+
+    fn default(&self, target: Option<&Target>) -> Option<Value> {
+        let written = self.section.value("default")?;
+        let value = to_json(written.value);
+        if let Some(Target::Field { field, .. }) = target {
+            match field.convert(value.clone()) {
+                Ok(Some(_)) => {}
+                Ok(None) => self.section.problem("default", "the default is empty", "remove it: what is absent stays absent"),
+                Err(reason) => self.section.problem("default", format!("the default {}", reason.0), "give it the field's kind"),
+            }
+        }
+        Some(value)
+    }
+}
+
+/// `("join", ",")` of `join(",")`.
+fn argument(text: &str) -> Option<(&str, &str)> {
+    let (verb, rest) = text.split_once('(')?;
+    let inner = rest.strip_suffix(')')?.trim();
+    let quoted = |quote: char| inner.strip_prefix(quote)?.strip_suffix(quote);
+    Some((verb.trim(), quoted('"').or_else(|| quoted('\''))?))
+}
+
+fn transform(text: &str) -> Option<Transform> {
+    Some(match (text, argument(text)) {
+        ("trim", _) => Transform::Trim,
+        ("lowercase", _) => Transform::Lowercase,
+        ("uppercase", _) => Transform::Uppercase,
+        ("local_part", _) => Transform::LocalPart,
+        ("domain", _) => Transform::Domain,
+        ("cn", _) => Transform::Cn,
+        (_, Some(("prefix", argument))) => Transform::Prefix(argument.to_owned()),
+        (_, Some(("strip_prefix", argument))) => Transform::StripPrefix(argument.to_owned()),
+        (_, Some(("strip_suffix", argument))) => Transform::StripSuffix(argument.to_owned()),
+        _ => return None,
+    })
+}
+
+/// SAML Core 8.2: `uri`, `basic` and `unspecified` are written short; anything else is taken as it is.
+fn name_format(text: &str) -> String {
+    match text {
+        "uri" | "basic" | "unspecified" => format!("urn:oasis:names:tc:SAML:2.0:attrname-format:{text}"),
+        other => other.to_owned(),
+    }
+}
+
+fn facts_help() -> String {
+    let names: Vec<String> = Fact::ALL.iter().map(|(name, _)| format!("${name}")).collect();
+    format!("use one of {}", names.join(", "))
+}
+
+fn fields_help(name: &str) -> String {
+    match nearest(name, Field::names()) {
+        Some(near) => format!("did you mean `{near}`? Free data goes to custom.* or saml_data.*"),
+        None => "use a standard claim name, saml_data.<name> or custom.<name>".to_owned(),
+    }
+}
+
+#[cfg(test)]
+#[path = "mapping_file_tests.rs"]
+mod tests;

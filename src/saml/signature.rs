@@ -1,0 +1,630 @@
+//! XML signatures: the strict engine that verifies them, and the signer.
+//!
+//! The engine accepts one form only: one `Signature` as a direct child of the element it signs, one `Reference`
+//! to that element's ID, the enveloped-signature and exclusive canonicalisation transforms, allowed algorithms,
+//! a configured key. [`SignedXml`] is the result, and **the bytes that were hashed are the bytes that are read**:
+//! a mistake in canonicalisation can refuse a good message but never accept a bad one. SignedInfo likewise.
+
+use super::names;
+use super::rejection::{Checks, Part, Rejection};
+use super::xml::{Canonicalization, Document, Element, Limits, Writer, canonicalize, parse};
+use crate::error::{Error, ErrorKind, Result as CrateResult};
+use crate::id;
+use crate::keys::{CertifiedKey, Digest, KeyKind, SignatureScheme};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use openssl::bn::BigNum;
+use openssl::ecdsa::EcdsaSig;
+use openssl::hash::hash;
+use openssl::pkey::{Id, PKey, Public};
+use openssl::rsa::Padding;
+use openssl::sign::{RsaPssSaltlen, Verifier};
+use openssl::x509::X509;
+use std::fmt;
+
+// ---------------------------------------------------------------------------------------------------------------
+// Whom we trust, and what we allow.
+
+/// The keys of one partner, never none.
+#[derive(Clone)]
+pub struct TrustedKeys(Vec<TrustedKey>);
+
+#[derive(Clone)]
+struct TrustedKey {
+    key: PKey<Public>,
+    der: Vec<u8>,
+    fingerprint: String,
+}
+
+impl TrustedKeys {
+    /// From the certificates of metadata or of the configuration. Dates and chains of the certificates mean
+    /// nothing here (Metadata Interoperability Profile 2.6.1): they carry keys.
+    ///
+    /// # Errors
+    /// When no certificate holds a usable key: RSA of 2048 bits or more, or an elliptic curve.
+    pub fn new(certificates: &[X509]) -> CrateResult<Self> {
+        let mut keys: Vec<TrustedKey> = Vec::new();
+        let mut unusable = Vec::new();
+        for certificate in certificates {
+            let (Ok(key), Ok(der)) = (certificate.public_key(), certificate.to_der()) else {
+                unusable.push("one without readable key".to_owned());
+                continue;
+            };
+            match key.id() {
+                Id::RSA if key.bits() >= 2048 => {}
+                Id::EC => {}
+                Id::RSA => {
+                    unusable.push(format!("RSA with {} bits", key.bits()));
+                    continue;
+                }
+                _ => {
+                    unusable.push("neither RSA nor an elliptic curve".to_owned());
+                    continue;
+                }
+            }
+            let fingerprint = id::hex(&id::sha256(&der));
+            if !keys.iter().any(|known| known.fingerprint == fingerprint) {
+                keys.push(TrustedKey { key, der, fingerprint });
+            }
+        }
+        if keys.is_empty() {
+            let why = if unusable.is_empty() { "there is none".to_owned() } else { unusable.join(", ") };
+            return Err(Error::new(ErrorKind::Misconfigured, format!("a usable signing certificate is needed: {why}")));
+        }
+        Ok(Self(keys))
+    }
+
+    /// SHA-256 fingerprints of the certificates, hex.
+    pub fn fingerprints(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().map(|key| key.fingerprint.as_str())
+    }
+
+    fn names(&self) -> String {
+        self.fingerprints().collect::<Vec<_>>().join(", ")
+    }
+
+    /// Tries every key of the right kind.
+    fn verify(&self, scheme: SignatureScheme, data: &[u8], signature: &[u8]) -> Option<&TrustedKey> {
+        self.0.iter().find(|key| key.verify(scheme, data, signature))
+    }
+
+    /// Verifies a detached signature; the fingerprint of the key that made it.
+    pub(super) fn verify_detached(&self, scheme: SignatureScheme, data: &[u8], signature: &[u8]) -> Option<&str> {
+        self.verify(scheme, data, signature).map(|key| key.fingerprint.as_str())
+    }
+}
+
+impl fmt::Debug for TrustedKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TrustedKeys({})", self.names())
+    }
+}
+
+impl TrustedKey {
+    fn verify(&self, scheme: SignatureScheme, data: &[u8], signature: &[u8]) -> bool {
+        let fits = matches!(
+            (scheme, self.key.id()),
+            (SignatureScheme::RsaPkcs1(_) | SignatureScheme::RsaPss(_), Id::RSA) | (SignatureScheme::Ecdsa(_), Id::EC)
+        );
+        fits && self.verify_inner(scheme, data, signature).unwrap_or(false)
+    }
+
+    fn verify_inner(&self, scheme: SignatureScheme, data: &[u8], signature: &[u8]) -> Result<bool, openssl::error::ErrorStack> {
+        match scheme {
+            SignatureScheme::RsaPkcs1(digest) => Verifier::new(digest.openssl(), &self.key)?.verify_oneshot(signature, data),
+            SignatureScheme::RsaPss(digest) => {
+                let mut verifier = Verifier::new(digest.openssl(), &self.key)?;
+                verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
+                verifier.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH)?;
+                verifier.set_rsa_mgf1_md(digest.openssl())?;
+                verifier.verify_oneshot(signature, data)
+            }
+            SignatureScheme::Ecdsa(digest) => {
+                // XML Signature 6.4.3: r || s, each padded to the size of the group order.
+                let half = self.key.bits().div_ceil(8) as usize;
+                let Some((r, s)) = signature.split_at_checked(half).filter(|(_, s)| s.len() == half) else { return Ok(false) };
+                let der = EcdsaSig::from_private_components(BigNum::from_slice(r)?, BigNum::from_slice(s)?)?.to_der()?;
+                Verifier::new(digest.openssl(), &self.key)?.verify_oneshot(&der, data)
+            }
+            SignatureScheme::EdDsa => Ok(false),
+        }
+    }
+}
+
+/// How the signatures of one partner are verified.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Verification<'k> {
+    pub keys: &'k TrustedKeys,
+    pub allowed: Allowed,
+    /// Keep what a second engine needs.
+    pub evidence: bool,
+}
+
+/// What is allowed beyond the default list, each by name.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Allowed {
+    pub sha1: bool,
+    pub inclusive_c14n: bool,
+}
+
+/// The scheme of a SignatureMethod, if it is on the list.
+///
+/// # Errors
+/// [`Rejection::AlgorithmRefused`].
+pub fn signature_scheme(uri: &str, allowed: Allowed) -> Result<SignatureScheme, Rejection> {
+    match uri {
+        names::RSA_SHA256 => Ok(SignatureScheme::RsaPkcs1(Digest::Sha256)),
+        names::RSA_SHA384 => Ok(SignatureScheme::RsaPkcs1(Digest::Sha384)),
+        names::RSA_SHA512 => Ok(SignatureScheme::RsaPkcs1(Digest::Sha512)),
+        names::RSA_PSS_SHA256 => Ok(SignatureScheme::RsaPss(Digest::Sha256)),
+        names::RSA_PSS_SHA384 => Ok(SignatureScheme::RsaPss(Digest::Sha384)),
+        names::RSA_PSS_SHA512 => Ok(SignatureScheme::RsaPss(Digest::Sha512)),
+        names::ECDSA_SHA256 => Ok(SignatureScheme::Ecdsa(Digest::Sha256)),
+        names::ECDSA_SHA384 => Ok(SignatureScheme::Ecdsa(Digest::Sha384)),
+        names::ECDSA_SHA512 => Ok(SignatureScheme::Ecdsa(Digest::Sha512)),
+        names::RSA_SHA1 if allowed.sha1 => Ok(SignatureScheme::RsaPkcs1(Digest::Sha1)),
+        names::ECDSA_SHA1 if allowed.sha1 => Ok(SignatureScheme::Ecdsa(Digest::Sha1)),
+        _ => Err(Rejection::AlgorithmRefused { what: "signature", found: uri.to_owned() }),
+    }
+}
+
+/// The URI of a scheme, the other way round.
+pub const fn signature_uri(scheme: SignatureScheme) -> Option<&'static str> {
+    Some(match scheme {
+        SignatureScheme::RsaPkcs1(Digest::Sha1) => names::RSA_SHA1,
+        SignatureScheme::RsaPkcs1(Digest::Sha256) => names::RSA_SHA256,
+        SignatureScheme::RsaPkcs1(Digest::Sha384) => names::RSA_SHA384,
+        SignatureScheme::RsaPkcs1(Digest::Sha512) => names::RSA_SHA512,
+        SignatureScheme::RsaPss(Digest::Sha256) => names::RSA_PSS_SHA256,
+        SignatureScheme::RsaPss(Digest::Sha384) => names::RSA_PSS_SHA384,
+        SignatureScheme::RsaPss(Digest::Sha512) => names::RSA_PSS_SHA512,
+        SignatureScheme::Ecdsa(Digest::Sha1) => names::ECDSA_SHA1,
+        SignatureScheme::Ecdsa(Digest::Sha256) => names::ECDSA_SHA256,
+        SignatureScheme::Ecdsa(Digest::Sha384) => names::ECDSA_SHA384,
+        SignatureScheme::Ecdsa(Digest::Sha512) => names::ECDSA_SHA512,
+        SignatureScheme::RsaPss(Digest::Sha1) | SignatureScheme::EdDsa => return None,
+    })
+}
+
+fn digest_method(uri: &str, allowed: Allowed) -> Result<Digest, Rejection> {
+    match uri {
+        names::SHA256 => Ok(Digest::Sha256),
+        names::SHA384 => Ok(Digest::Sha384),
+        names::SHA512 => Ok(Digest::Sha512),
+        names::SHA1 if allowed.sha1 => Ok(Digest::Sha1),
+        _ => Err(Rejection::AlgorithmRefused { what: "digest", found: uri.to_owned() }),
+    }
+}
+
+const fn digest_uri(digest: Digest) -> &'static str {
+    match digest {
+        Digest::Sha1 => names::SHA1,
+        Digest::Sha256 => names::SHA256,
+        Digest::Sha384 => names::SHA384,
+        Digest::Sha512 => names::SHA512,
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Verifying.
+
+/// An element whose signature was verified: its canonical bytes without that signature, and nothing else.
+#[derive(Debug)]
+pub struct SignedXml {
+    bytes: String,
+    /// What a second engine needs to look at the same signature.
+    evidence: Option<Evidence>,
+}
+
+/// The signed element with the essential parts of its signature, as a document of its own.
+#[derive(Debug)]
+#[cfg_attr(not(feature = "xmlsec"), expect(dead_code, reason = "only the second opinion reads it"))]
+pub(super) struct Evidence {
+    pub document: String,
+    pub certificate_der: Vec<u8>,
+    pub signature_algorithm: String,
+}
+
+impl SignedXml {
+    /// Verifies the signature of `element`, which is the root or was found by the caller in its schema place.
+    ///
+    /// # Errors
+    /// A [`Rejection`] for the first check that fails; every check is noted.
+    pub(super) fn verify(element: Element<'_>, part: Part, how: Verification<'_>, checks: &mut Checks<'_>) -> Result<Self, Rejection> {
+        let Verification { keys, allowed, .. } = how;
+        let signature = checks.outcome("signature-place", "one Signature, in its place", signature_of(element, part))?;
+        let parts = checks.outcome("signature-structure", "SignedInfo, SignatureValue, at most one KeyInfo", Parts::of(signature))?;
+
+        // SignedInfo is read only from the canonical bytes that the signature covers.
+        let method = checks.outcome("signed-info-canonicalization", "Exclusive C14N", parts.canonicalization(allowed))?;
+        let signed_info = method.apply(parts.signed_info, &[]);
+        let document = parse(&signed_info, Limits::MESSAGE)?;
+        let info = SignedInfo::read(document.root(), allowed, checks)?;
+        let key = verify_value(&info, &signed_info, &parts, keys, checks)?;
+
+        let expected = checks.outcome("element-id", "an ID", element_id(element, part))?;
+        checks.require("reference", info.reference.strip_prefix('#') == Some(expected), format!("#{expected}"), &info.reference, || {
+            Rejection::WrongReference { expected: format!("#{expected}"), found: info.reference.clone() }
+        })?;
+        let bytes = info.transform.apply(element, &[signature]);
+        let found = hash(info.digest.openssl(), bytes.as_bytes())
+            .map_err(|_| Rejection::SignatureStructure { why: "the digest cannot be made" })?;
+        let same = id::eq_constant_time(&found, &info.digest_value);
+        let (expected, found) = (STANDARD.encode(&info.digest_value), STANDARD.encode(&found));
+        checks
+            .require("digest", same, &expected, &found, || Rejection::DigestDiffers { expected: expected.clone(), found: found.clone() })?;
+
+        let evidence = how.evidence.then(|| Evidence {
+            document: evidence_document(element, signature, &method, &info.transform),
+            certificate_der: key.der.clone(),
+            signature_algorithm: info.signature_algorithm,
+        });
+        Ok(Self { bytes, evidence })
+    }
+
+    /// The bytes that were hashed.
+    pub fn bytes(&self) -> &str {
+        &self.bytes
+    }
+
+    /// Reads the bytes that were hashed.
+    ///
+    /// # Errors
+    /// Never for what the strict reader accepted before; the type says so anyway.
+    pub fn document(&self) -> Result<Document<'_>, Rejection> {
+        // Canonical bytes may be longer than what was read (declarations are repeated, characters escaped).
+        parse(&self.bytes, Limits::METADATA).map_err(Rejection::from)
+    }
+
+    #[cfg_attr(not(feature = "xmlsec"), expect(dead_code, reason = "only the second opinion reads it"))]
+    pub(super) const fn evidence(&self) -> Option<&Evidence> {
+        self.evidence.as_ref()
+    }
+}
+
+/// Whether `element` carries a Signature child.
+pub(super) fn is_signed(element: Element<'_>) -> bool {
+    element.child(names::DS, "Signature").is_some()
+}
+
+/// Refuses signatures anywhere but as a child of one of `places`, and IDs that occur twice.
+pub(super) fn check_document(document: &Document<'_>, places: &[Element<'_>], checks: &mut Checks<'_>) -> Result<(), Rejection> {
+    let misplaced = document
+        .elements()
+        .filter(|element| element.is(names::DS, "Signature"))
+        .find(|signature| !signature.parent().is_some_and(|parent| places.contains(&parent)));
+    let found = misplaced.map_or_else(
+        || "only there".to_owned(),
+        |signature| signature.parent().map_or_else(|| "the root".to_owned(), |parent| parent.local_name().to_owned()),
+    );
+    checks.require("signatures-in-place", misplaced.is_none(), "signatures only on the message and its assertion", &found, || {
+        Rejection::SignatureMisplaced { found: found.clone() }
+    })?;
+
+    let mut ids: Vec<&str> = document
+        .elements()
+        .flat_map(|element| [element.attribute("ID"), element.attribute("Id"), element.attribute_ns(names::XML, "id")])
+        .flatten()
+        .collect();
+    ids.sort_unstable();
+    let twice = ids.windows(2).find_map(|pair| match pair {
+        [one, two] if one == two => Some((*one).to_owned()),
+        _ => None,
+    });
+    checks.require("ids-unique", twice.is_none(), "every ID once", twice.as_deref().unwrap_or("every ID once"), || Rejection::DuplicateId {
+        id: twice.clone().unwrap_or_default(),
+    })
+}
+
+// SAML Core 5.4.2: the element must have an ID; Core 1.3.4: of type xs:ID.
+fn element_id<'d>(element: Element<'d>, part: Part) -> Result<&'d str, Rejection> {
+    element.attribute("ID").filter(|id| super::xml::is_ncname(id)).ok_or(Rejection::IdMissing { on: part })
+}
+
+// SAML Core 5.4.1: enveloped. Schema: the Signature follows the Issuer (protocol, assertion) or is the first child (metadata).
+fn signature_of(element: Element<'_>, part: Part) -> Result<Element<'_>, Rejection> {
+    let mut signatures = element.children_named(names::DS, "Signature");
+    let Some(signature) = signatures.next() else { return Err(Rejection::Unsigned { on: part }) };
+    if signatures.next().is_some() {
+        return Err(Rejection::SeveralSignatures { on: part });
+    }
+    let before = element.children().find(|child| !child.is(names::SAML, "Issuer"));
+    if before != Some(signature) {
+        return Err(Rejection::SignatureMisplaced { found: format!("{} after other elements", element.local_name()) });
+    }
+    Ok(signature)
+}
+
+/// The children of a Signature, by their fixed order.
+struct Parts<'d> {
+    signed_info: Element<'d>,
+    value: Vec<u8>,
+    key_info: Option<Element<'d>>,
+}
+
+impl<'d> Parts<'d> {
+    fn of(signature: Element<'d>) -> Result<Self, Rejection> {
+        let broken = |why| Rejection::SignatureStructure { why };
+        let mut children = signature.children();
+        let signed_info = children.next().filter(|e| e.is(names::DS, "SignedInfo")).ok_or_else(|| broken("SignedInfo must come first"))?;
+        let value =
+            children.next().filter(|e| e.is(names::DS, "SignatureValue")).ok_or_else(|| broken("SignatureValue must come second"))?;
+        let value = decode_base64(&value.text()).ok_or(Rejection::Encoding { what: "the SignatureValue is not base64" })?;
+        let key_info = children.next();
+        if key_info.is_some_and(|e| !e.is(names::DS, "KeyInfo")) || children.next().is_some() {
+            return Err(broken("after SignatureValue only one KeyInfo may follow"));
+        }
+        Ok(Self { signed_info, value, key_info })
+    }
+
+    fn canonicalization(&self, allowed: Allowed) -> Result<Method, Rejection> {
+        let method = self.signed_info.child(names::DS, "CanonicalizationMethod");
+        let method = method.ok_or(Rejection::SignatureStructure { why: "CanonicalizationMethod is missing" })?;
+        Method::read(method, allowed)
+    }
+
+    /// Fingerprints of the certificates that the message names.
+    fn named_certificates(&self) -> Vec<String> {
+        let Some(key_info) = self.key_info else { return Vec::new() };
+        key_info
+            .children_named(names::DS, "X509Data")
+            .flat_map(|data| data.children_named(names::DS, "X509Certificate"))
+            .take(8)
+            .filter_map(|certificate| decode_base64(&certificate.text()))
+            .map(|der| id::hex(&id::sha256(&der)))
+            .collect()
+    }
+}
+
+/// A canonicalisation method as named in a message.
+#[derive(PartialEq, Eq)]
+struct Method {
+    inclusive: bool,
+    prefixes: Vec<String>,
+}
+
+impl Method {
+    fn read(element: Element<'_>, allowed: Allowed) -> Result<Self, Rejection> {
+        let uri = element.attribute("Algorithm").unwrap_or_default();
+        match uri {
+            // With or without comments is the same here: a message with a comment is not read at all.
+            names::EXC_C14N | names::EXC_C14N_WITH_COMMENTS => {}
+            names::C14N | names::C14N_WITH_COMMENTS if allowed.inclusive_c14n => {
+                return Ok(Self { inclusive: true, prefixes: Vec::new() });
+            }
+            _ => return Err(Rejection::TransformRefused { found: uri.to_owned() }),
+        }
+        let mut prefixes = Vec::new();
+        for child in element.children() {
+            if !child.is(names::EXC_C14N, "InclusiveNamespaces") {
+                return Err(Rejection::SignatureStructure { why: "only InclusiveNamespaces may stand in a transform" });
+            }
+            prefixes.extend(child.attribute("PrefixList").unwrap_or_default().split_ascii_whitespace().map(str::to_owned));
+        }
+        if prefixes.len() > 64 {
+            return Err(Rejection::TooComplex { what: "prefixes in InclusiveNamespaces", limit: 64 });
+        }
+        Ok(Self { inclusive: false, prefixes })
+    }
+
+    fn apply(&self, element: Element<'_>, omit: &[Element<'_>]) -> String {
+        if self.inclusive {
+            return canonicalize(element, Canonicalization::Inclusive, omit);
+        }
+        let prefixes: Vec<&str> = self.prefixes.iter().map(String::as_str).collect();
+        canonicalize(element, Canonicalization::Exclusive(&prefixes), omit)
+    }
+}
+
+/// What a SignedInfo says, in its own canonical bytes.
+struct SignedInfo {
+    signature_algorithm: String,
+    scheme: SignatureScheme,
+    reference: String,
+    transform: Method,
+    digest: Digest,
+    digest_value: Vec<u8>,
+}
+
+impl SignedInfo {
+    fn read(info: Element<'_>, allowed: Allowed, checks: &mut Checks<'_>) -> Result<Self, Rejection> {
+        let broken = |why| Rejection::SignatureStructure { why };
+        let mut children = info.children();
+        let canonicalization = children.next().filter(|e| e.is(names::DS, "CanonicalizationMethod"));
+        canonicalization.ok_or_else(|| broken("CanonicalizationMethod must come first"))?;
+        let method =
+            children.next().filter(|e| e.is(names::DS, "SignatureMethod")).ok_or_else(|| broken("SignatureMethod must come second"))?;
+        let algorithm = method.attribute("Algorithm").unwrap_or_default();
+        let scheme = signature_scheme(algorithm, allowed);
+        checks.require("signature-algorithm", scheme.is_ok(), "an allowed algorithm", algorithm, || Rejection::AlgorithmRefused {
+            what: "signature",
+            found: algorithm.to_owned(),
+        })?;
+        let scheme = scheme?;
+        if method.children().next().is_some() {
+            return Err(broken("SignatureMethod takes no parameters"));
+        }
+
+        let references: Vec<_> = children.collect();
+        let [reference] = references.as_slice() else {
+            return checks.outcome("one-reference", "one Reference", Err(Rejection::ReferenceCount { found: references.len() }));
+        };
+        checks.outcome("one-reference", "one Reference", Ok(()))?;
+        if !reference.is(names::DS, "Reference") {
+            return Err(broken("Reference must come third"));
+        }
+        let mut children = reference.children();
+        let (transforms, digest, value) = (children.next(), children.next(), children.next());
+        let transforms = transforms.filter(|e| e.is(names::DS, "Transforms")).ok_or_else(|| broken("Transforms are missing"))?;
+        let digest = digest.filter(|e| e.is(names::DS, "DigestMethod")).ok_or_else(|| broken("DigestMethod is missing"))?;
+        let value = value.filter(|e| e.is(names::DS, "DigestValue")).ok_or_else(|| broken("DigestValue is missing"))?;
+        if children.next().is_some() {
+            return Err(broken("something follows DigestValue"));
+        }
+        let transform = checks.outcome("transforms", "enveloped signature, then Exclusive C14N", read_transforms(transforms, allowed))?;
+        let algorithm_of_digest = digest.attribute("Algorithm").unwrap_or_default();
+        let digest = digest_method(algorithm_of_digest, allowed);
+        checks.require("digest-algorithm", digest.is_ok(), "an allowed algorithm", algorithm_of_digest, || {
+            Rejection::AlgorithmRefused { what: "digest", found: algorithm_of_digest.to_owned() }
+        })?;
+        Ok(Self {
+            signature_algorithm: algorithm.to_owned(),
+            scheme,
+            reference: reference.attribute("URI").unwrap_or_default().to_owned(),
+            transform,
+            digest: digest?,
+            digest_value: decode_base64(&value.text()).ok_or(Rejection::Encoding { what: "the DigestValue is not base64" })?,
+        })
+    }
+}
+
+// SAML Core 5.4.4: enveloped signature and exclusive canonicalisation, nothing else.
+fn read_transforms(transforms: Element<'_>, allowed: Allowed) -> Result<Method, Rejection> {
+    let mut children = transforms.children();
+    let (Some(first), Some(second), None) = (children.next(), children.next(), children.next()) else {
+        let found = transforms.children().map(|e| e.attribute("Algorithm").unwrap_or("?").to_owned()).collect::<Vec<_>>().join(", ");
+        return Err(Rejection::TransformRefused { found });
+    };
+    if !first.is(names::DS, "Transform") || !second.is(names::DS, "Transform") {
+        return Err(Rejection::SignatureStructure { why: "only Transform may stand in Transforms" });
+    }
+    if first.attribute("Algorithm") != Some(names::ENVELOPED) || first.children().next().is_some() {
+        return Err(Rejection::TransformRefused { found: first.attribute("Algorithm").unwrap_or_default().to_owned() });
+    }
+    Method::read(second, allowed)
+}
+
+/// Verifies the signature value, and when it fails says whether another certificate was named.
+fn verify_value<'k>(
+    info: &SignedInfo,
+    signed_info: &str,
+    parts: &Parts<'_>,
+    keys: &'k TrustedKeys,
+    checks: &mut Checks<'_>,
+) -> Result<&'k TrustedKey, Rejection> {
+    let key = keys.verify(info.scheme, signed_info.as_bytes(), &parts.value);
+    if let Some(key) = key {
+        checks.require("signature", true, keys.names(), &key.fingerprint, || Rejection::SignatureInvalid { keys: keys.names() })?;
+        return Ok(key);
+    }
+    let named = parts.named_certificates();
+    let foreign = named.first().filter(|_| !named.iter().any(|name| keys.fingerprints().any(|known| known == name)));
+    let rejection = match foreign {
+        Some(found) => Rejection::WrongKey { expected: keys.names(), found: found.clone() },
+        None => Rejection::SignatureInvalid { keys: keys.names() },
+    };
+    let found = foreign.map_or_else(|| "no configured key fits".to_owned(), |found| format!("certificate {found}"));
+    checks.require("signature", false, keys.names(), found, || rejection.clone())?;
+    Err(rejection)
+}
+
+/// The element with its signature as a document of its own, from which both canonical forms come out the same.
+fn evidence_document(element: Element<'_>, signature: Element<'_>, first: &Method, second: &Method) -> String {
+    // Nothing that the signature does not cover goes to the second engine: no KeyInfo, no Object.
+    let omit: Vec<_> =
+        signature.children().filter(|child| !child.is(names::DS, "SignedInfo") && !child.is(names::DS, "SignatureValue")).collect();
+    if first.inclusive || second.inclusive {
+        return canonicalize(element, Canonicalization::Inclusive, &omit);
+    }
+    let mut prefixes: Vec<&str> = first.prefixes.iter().chain(&second.prefixes).map(String::as_str).collect();
+    // A signature on an element inside has prefixes of its own.
+    let lists: Vec<&str> = element
+        .document()
+        .elements()
+        .filter(|e| e.is(names::EXC_C14N, "InclusiveNamespaces"))
+        .filter_map(|list| list.attribute("PrefixList"))
+        .collect();
+    prefixes.extend(lists.iter().flat_map(|list| list.split_ascii_whitespace()));
+    prefixes.sort_unstable();
+    prefixes.dedup();
+    canonicalize(element, Canonicalization::Exclusive(&prefixes), &omit)
+}
+
+/// Base64 with white space in it.
+pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
+    if !text.bytes().any(|byte| byte.is_ascii_whitespace()) {
+        return STANDARD.decode(text).ok();
+    }
+    let compact: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
+    STANDARD.decode(compact).ok()
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Signing.
+
+/// A key and how to sign with it.
+#[derive(Clone, Copy, Debug)]
+pub struct Signer<'k> {
+    pub key: &'k CertifiedKey,
+    pub scheme: SignatureScheme,
+}
+
+impl<'k> Signer<'k> {
+    /// With the usual scheme for the key: RSA-SHA256, ECDSA-SHA256 or ECDSA-SHA384.
+    pub fn new(key: &'k CertifiedKey) -> Self {
+        let scheme = match key.key.kind() {
+            KeyKind::Rsa => SignatureScheme::RsaPkcs1(Digest::Sha256),
+            KeyKind::EcP256 => SignatureScheme::Ecdsa(Digest::Sha256),
+            KeyKind::EcP384 => SignatureScheme::Ecdsa(Digest::Sha384),
+            KeyKind::Ed25519 => SignatureScheme::EdDsa,
+        };
+        Self { key, scheme }
+    }
+
+    pub(super) fn algorithm(&self) -> CrateResult<&'static str> {
+        signature_uri(self.scheme).ok_or_else(|| Error::new(ErrorKind::Misconfigured, "SAML cannot sign with this kind of key"))
+    }
+
+    const fn digest(&self) -> Digest {
+        match self.scheme {
+            SignatureScheme::RsaPkcs1(digest) | SignatureScheme::RsaPss(digest) | SignatureScheme::Ecdsa(digest) => digest,
+            SignatureScheme::EdDsa => Digest::Sha512,
+        }
+    }
+}
+
+/// Signs the root element of `xml` (which our writer made) and returns the document with the signature in its place.
+///
+/// # Errors
+/// When the key does not fit the scheme.
+pub fn sign(xml: &str, signer: Signer<'_>) -> CrateResult<String> {
+    let internal = |why: &str| Error::new(ErrorKind::Internal, format!("a message cannot be signed: {why}"));
+    let document = parse(xml, Limits::METADATA).map_err(|error| internal("it is not readable").because(error))?;
+    let root = document.root();
+    let id = root.attribute("ID").ok_or_else(|| internal("it has no ID"))?;
+    let place = match root.children().next() {
+        Some(issuer) if issuer.is(names::SAML, "Issuer") => issuer.range().end,
+        Some(first) => first.range().start,
+        None => return Err(internal("it is empty")),
+    };
+    let bytes = canonicalize(root, Canonicalization::Exclusive(&[]), &[]);
+    let digest = hash(signer.digest().openssl(), bytes.as_bytes()).map_err(|error| internal("no digest").because(error))?;
+    let signed_info = signed_info(id, signer.algorithm()?, digest_uri(signer.digest()), &STANDARD.encode(digest));
+    let value = signer.key.key.sign(signer.scheme, signed_info.as_bytes())?;
+
+    let mut signature = Writer::new();
+    signature.start("ds:Signature").attribute("xmlns:ds", names::DS);
+    // SignedInfo was signed with its own declaration; inside Signature it is inherited, and canonicalisation adds it again.
+    signature.written(&signed_info);
+    signature.leaf("ds:SignatureValue", &STANDARD.encode(value));
+    signature.start("ds:KeyInfo").start("ds:X509Data").leaf("ds:X509Certificate", &STANDARD.encode(signer.key.certificate_der()));
+    let signature = signature.finish();
+    let (before, after) = xml.split_at_checked(place).ok_or_else(|| internal("no place for the signature"))?;
+    Ok([before, &signature, after].concat())
+}
+
+/// SignedInfo, written in its canonical form.
+fn signed_info(id: &str, algorithm: &str, digest_algorithm: &str, digest: &str) -> String {
+    let mut info = Writer::new();
+    info.start("ds:SignedInfo").attribute("xmlns:ds", names::DS);
+    info.start("ds:CanonicalizationMethod").attribute("Algorithm", names::EXC_C14N).text("").end();
+    info.start("ds:SignatureMethod").attribute("Algorithm", algorithm).text("").end();
+    info.start("ds:Reference").attribute("URI", &format!("#{id}"));
+    info.start("ds:Transforms");
+    info.start("ds:Transform").attribute("Algorithm", names::ENVELOPED).text("").end();
+    info.start("ds:Transform").attribute("Algorithm", names::EXC_C14N).text("").end();
+    info.end();
+    info.start("ds:DigestMethod").attribute("Algorithm", digest_algorithm).text("").end();
+    info.leaf("ds:DigestValue", digest);
+    info.finish()
+}

@@ -1,0 +1,517 @@
+//! The service provider role: asking an identity provider, and judging what it answers.
+
+use super::assertion::{AssertionContent, Attribute, NameId, ResponseHead};
+use super::binding::{Binding, MessageKind, Outgoing, decode_post, encode_post, encode_redirect};
+use super::conditions::{Judge, subject_attribute};
+use super::encryption::decrypt_element;
+use super::names;
+use super::rejection::{Check, Checks, Part, Rejection};
+use super::signature::{self, Allowed, SignedXml, Signer, TrustedKeys, Verification};
+use super::xml::{Document, Element, Limits, Writer, parse, parse_in_context};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result as CrateResult};
+use crate::id;
+use crate::keys::CertifiedKey;
+use url::Url;
+
+// ---------------------------------------------------------------------------------------------------------------
+// The two parties and the terms.
+
+/// Who we are toward one identity provider.
+#[derive(Clone, Debug)]
+pub struct SpSettings {
+    pub entity_id: String,
+    pub acs_url: Url,
+}
+
+/// An endpoint of the partner.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Endpoint {
+    pub binding: Binding,
+    pub location: Url,
+}
+
+/// `shibmd:Scope`: what the identity provider may put behind the @ of a scoped attribute.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scope {
+    pub value: String,
+    pub regexp: bool,
+}
+
+/// Whom we trust on one connection.
+#[derive(Clone, Debug)]
+pub struct IdpTrust {
+    pub entity_id: String,
+    pub sso_endpoints: Vec<Endpoint>,
+    pub keys: TrustedKeys,
+    pub scopes: Vec<Scope>,
+    pub want_authn_requests_signed: bool,
+}
+
+impl IdpTrust {
+    fn sso(&self, binding: Binding) -> CrateResult<&Url> {
+        self.sso_endpoints.iter().find(|endpoint| endpoint.binding == binding).map(|endpoint| &endpoint.location).ok_or_else(|| {
+            Error::new(ErrorKind::Misconfigured, format!("the identity provider has no single sign-on address for {binding:?}"))
+        })
+    }
+}
+
+/// The terms of one connection. The default is the strict one.
+#[derive(Clone, Debug)]
+pub struct ResponsePolicy {
+    /// How far the clocks may differ.
+    pub skew_seconds: i64,
+    /// How old the IssueInstant of a message may be.
+    pub message_max_age_seconds: i64,
+    pub allow_sha1: bool,
+    pub allow_inclusive_c14n: bool,
+    /// AES-CBC has no integrity of its own: whoever can send us messages may learn from how long we take. Only for
+    /// partners that cannot do GCM.
+    pub allow_cbc: bool,
+    /// Ask libxmlsec1 too (where it is compiled in).
+    pub second_opinion: bool,
+    /// Take the subject from this attribute instead of the NameID.
+    pub subject_attribute: Option<String>,
+}
+
+impl Default for ResponsePolicy {
+    fn default() -> Self {
+        Self {
+            skew_seconds: 60,
+            message_max_age_seconds: 300,
+            allow_sha1: false,
+            allow_inclusive_c14n: false,
+            allow_cbc: false,
+            second_opinion: true,
+            subject_attribute: None,
+        }
+    }
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Asking.
+
+/// How the asked authentication contexts compare (Core 3.3.2.2.1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Comparison {
+    Exact,
+    Minimum,
+    Maximum,
+    Better,
+}
+
+impl Comparison {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Exact => "exact",
+            Self::Minimum => "minimum",
+            Self::Maximum => "maximum",
+            Self::Better => "better",
+        }
+    }
+}
+
+/// What one AuthnRequest asks for.
+#[derive(Clone, Debug)]
+pub struct RequestOptions {
+    pub id: String,
+    pub force_authn: bool,
+    pub is_passive: bool,
+    pub requested_authn_context: Option<(Comparison, Vec<String>)>,
+    pub name_id_format: Option<String>,
+    pub allow_create: bool,
+    /// Name the ACS by index instead of by URL.
+    pub acs_index: Option<u16>,
+    pub attribute_consuming_service_index: Option<u16>,
+    pub provider_name: Option<String>,
+    /// For whom we ask (Scoping).
+    pub requester_ids: Vec<String>,
+    pub proxy_count: Option<u32>,
+    /// Who is expected to sign in.
+    pub subject_hint: Option<String>,
+}
+
+impl RequestOptions {
+    /// Nothing special, with a fresh ID of 128 random bits.
+    pub fn new() -> Self {
+        Self {
+            id: format!("_{}", id::random_id()),
+            force_authn: false,
+            is_passive: false,
+            requested_authn_context: None,
+            name_id_format: None,
+            allow_create: true,
+            acs_index: None,
+            attribute_consuming_service_index: None,
+            provider_name: None,
+            requester_ids: Vec::new(),
+            proxy_count: None,
+            subject_hint: None,
+        }
+    }
+}
+
+impl Default for RequestOptions {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// The AuthnRequest, ready for the browser.
+///
+/// # Errors
+/// When the identity provider has no endpoint for the binding, demands signed requests and there is no signer, or
+/// the key cannot sign.
+pub fn authn_request(
+    sp: &SpSettings,
+    idp: &IdpTrust,
+    options: &RequestOptions,
+    binding: Binding,
+    relay_state: Option<&str>,
+    signer: Option<Signer<'_>>,
+    now: Timestamp,
+) -> CrateResult<Outgoing> {
+    if idp.want_authn_requests_signed && signer.is_none() {
+        return Err(Error::new(ErrorKind::Misconfigured, "the identity provider wants signed requests, but the connection does not sign"));
+    }
+    let destination = idp.sso(binding)?;
+    let xml = write_authn_request(sp, options, destination, now);
+    match binding {
+        Binding::Redirect => encode_redirect(MessageKind::Request, &xml, destination, relay_state, signer).map(Outgoing::Redirect),
+        Binding::Post => {
+            let xml = signer.map_or_else(|| Ok(xml.clone()), |signer| signature::sign(&xml, signer))?;
+            Ok(encode_post(MessageKind::Request, &xml, destination, relay_state))
+        }
+    }
+}
+
+// SAML Core 3.4.1; elements in the order of the schema.
+fn write_authn_request(sp: &SpSettings, options: &RequestOptions, destination: &Url, now: Timestamp) -> String {
+    let mut writer = Writer::new();
+    writer.start("samlp:AuthnRequest").attribute("xmlns:samlp", names::SAMLP).attribute("xmlns:saml", names::SAML);
+    writer.attribute("ID", &options.id).attribute("Version", "2.0").attribute("IssueInstant", &now.to_string());
+    writer.attribute("Destination", destination.as_str());
+    if options.force_authn {
+        writer.attribute("ForceAuthn", "true");
+    }
+    if options.is_passive {
+        writer.attribute("IsPassive", "true");
+    }
+    match options.acs_index {
+        Some(index) => writer.attribute("AssertionConsumerServiceIndex", &index.to_string()),
+        None => writer.attribute("AssertionConsumerServiceURL", sp.acs_url.as_str()).attribute("ProtocolBinding", names::BINDING_POST),
+    };
+    writer.optional("AttributeConsumingServiceIndex", options.attribute_consuming_service_index.map(|index| index.to_string()).as_deref());
+    writer.optional("ProviderName", options.provider_name.as_deref());
+    writer.leaf("saml:Issuer", &sp.entity_id);
+    if let Some(hint) = &options.subject_hint {
+        let format = if hint.contains('@') { names::NAMEID_EMAIL } else { names::NAMEID_UNSPECIFIED };
+        writer.start("saml:Subject").start("saml:NameID").attribute("Format", format).text(hint).end().end();
+    }
+    writer.start("samlp:NameIDPolicy").optional("Format", options.name_id_format.as_deref());
+    // SAML Core 3.4.1.1: AllowCreate means nothing for transient identifiers, and SHOULD then be left out.
+    if options.name_id_format.as_deref() != Some(names::NAMEID_TRANSIENT) {
+        writer.attribute("AllowCreate", if options.allow_create { "true" } else { "false" });
+    }
+    writer.end();
+    if let Some((comparison, classes)) = &options.requested_authn_context {
+        writer.start("samlp:RequestedAuthnContext").attribute("Comparison", comparison.name());
+        for class in classes {
+            writer.leaf("saml:AuthnContextClassRef", class);
+        }
+        writer.end();
+    }
+    if options.proxy_count.is_some() || !options.requester_ids.is_empty() {
+        writer.start("samlp:Scoping").optional("ProxyCount", options.proxy_count.map(|count| count.to_string()).as_deref());
+        for requester in &options.requester_ids {
+            writer.leaf("samlp:RequesterID", requester);
+        }
+        writer.end();
+    }
+    writer.finish()
+}
+
+// ---------------------------------------------------------------------------------------------------------------
+// Judging the answer.
+
+/// What this very login expects.
+#[derive(Clone, Copy, Debug)]
+pub struct Expected<'a> {
+    pub request_id: &'a str,
+    /// When the request was sent; ForceAuthn wants a sign-in after it.
+    pub requested_at: Timestamp,
+    pub now: Timestamp,
+    pub force_authn: bool,
+    pub max_age_seconds: Option<i64>,
+    pub requested_authn_context: Option<&'a (Comparison, Vec<String>)>,
+}
+
+/// An assertion whose signature and every condition was verified. Only [`receive_response`] makes one.
+#[derive(Clone, Debug)]
+pub struct VerifiedAssertion {
+    content: AssertionContent,
+    response_id: String,
+    remember_until: Timestamp,
+    issuer: String,
+    subject: String,
+}
+
+impl VerifiedAssertion {
+    pub fn assertion_id(&self) -> &str {
+        &self.content.id
+    }
+
+    pub fn response_id(&self) -> &str {
+        &self.response_id
+    }
+
+    /// Until when the IDs of assertion and response must be remembered: after it they would be refused anyway.
+    pub const fn not_on_or_after(&self) -> Timestamp {
+        self.remember_until
+    }
+
+    /// The identity provider's entity ID.
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
+    /// The attribute configured as the subject, else the NameID; never empty.
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    pub const fn name_id(&self) -> Option<&NameId> {
+        self.content.name_id.as_ref()
+    }
+
+    pub fn attributes(&self) -> &[Attribute] {
+        &self.content.attributes
+    }
+
+    pub fn authn_instant(&self) -> Option<Timestamp> {
+        self.content.authn_statements.first().map(|statement| statement.authn_instant)
+    }
+
+    /// The earliest end of the session at the identity provider.
+    pub fn session_not_on_or_after(&self) -> Option<Timestamp> {
+        self.content.authn_statements.iter().filter_map(|statement| statement.session_not_on_or_after).min()
+    }
+
+    pub fn session_index(&self) -> Option<&str> {
+        self.content.authn_statements.first()?.session_index.as_deref()
+    }
+
+    pub fn authn_context_class_ref(&self) -> Option<&str> {
+        self.content.authn_statements.first()?.context_class_ref.as_deref()
+    }
+
+    pub fn authenticating_authorities(&self) -> &[String] {
+        self.content.authn_statements.first().map_or(&[], |statement| &statement.authenticating_authorities)
+    }
+}
+
+/// Verifies the `SAMLResponse` form value against one login. Every check made is pushed to `checks`.
+///
+/// The caller still has to claim both IDs once, in the shared store.
+///
+/// # Errors
+/// The [`Rejection`] of the first check that fails.
+pub fn receive_response(
+    saml_response: &str,
+    sp: &SpSettings,
+    idp: &IdpTrust,
+    decryption_keys: &[&CertifiedKey],
+    policy: &ResponsePolicy,
+    expected: &Expected<'_>,
+    checks: &mut Vec<Check>,
+) -> Result<VerifiedAssertion, Rejection> {
+    let mut checks = Checks(checks);
+    let judge = Judge { our_entity_id: &sp.entity_id, acs_url: sp.acs_url.as_str(), idp_entity_id: &idp.entity_id, policy, expected };
+    Receiver { judge, keys: &idp.keys, decryption_keys }.receive(saml_response, &mut checks)
+}
+
+/// The InResponseTo of a response that nobody has verified yet; only good for finding the login it may belong to.
+pub fn peek_in_response_to(saml_response: &str) -> Option<String> {
+    let xml = decode_post(saml_response).ok()?;
+    let document = parse(&xml, Limits::MESSAGE).ok()?;
+    let root = document.root();
+    let found = root.attribute("InResponseTo").filter(|id| root.is(names::SAMLP, "Response") && !id.is_empty() && id.len() <= 256)?;
+    Some(found.to_owned())
+}
+
+struct Receiver<'a> {
+    judge: Judge<'a>,
+    keys: &'a TrustedKeys,
+    decryption_keys: &'a [&'a CertifiedKey],
+}
+
+impl Receiver<'_> {
+    fn receive(&self, saml_response: &str, checks: &mut Checks<'_>) -> Result<VerifiedAssertion, Rejection> {
+        let xml = checks.outcome("encoding", "base64 of UTF-8", decode_post(saml_response))?;
+        let document = checks.outcome("well-formed", "strict XML", parse(&xml, Limits::MESSAGE).map_err(Rejection::from))?;
+        let root = document.root();
+        let kind = root.is(names::SAMLP, "Response");
+        checks.require("message-kind", kind, "samlp:Response", root.local_name(), || Rejection::WrongRoot {
+            expected: "samlp:Response",
+            found: root.local_name().to_owned(),
+        })?;
+        let mut places = vec![root];
+        places.extend(root.children_named(names::SAML, "Assertion"));
+        signature::check_document(&document, &places, checks)?;
+
+        // 1. The response's own signature, if it has one. From here on the response is what that signature covered.
+        let signed =
+            signature::is_signed(root).then(|| SignedXml::verify(root, Part::Response, self.verification(), checks)).transpose()?;
+        let signed_document = signed.as_ref().map(SignedXml::document).transpose()?;
+        let response = signed_document.as_ref().map_or(root, Document::root);
+
+        // 2. What stands around the assertion.
+        let head = ResponseHead::read(response)?;
+        self.judge.response(&head, signed.is_some(), checks)?;
+        let response_id = head.id.filter(|id| !id.is_empty()).ok_or(Rejection::IdMissing { on: Part::Response })?;
+
+        // 3. Exactly one assertion, signed itself or by the response around it.
+        match usable_assertion(response, checks)? {
+            Found::Plain(assertion) => {
+                let inner = self.plain_assertion(root, assertion, signed.is_some(), checks)?;
+                self.second_opinion(signed.as_ref(), inner.as_ref(), checks)?;
+                match &inner {
+                    Some(inner) => self.judge(inner.document()?.root(), response_id, checks),
+                    None => self.judge(assertion, response_id, checks),
+                }
+            }
+            Found::Encrypted(encrypted) => {
+                let text = decrypt_element(encrypted, self.decryption_keys, self.judge.policy.allow_cbc);
+                let text = checks.outcome("decryption", "our key opens it", text)?;
+                let document = self.read_decrypted(&text, encrypted)?;
+                let assertion = document.root();
+                signature::check_document(&document, &[assertion], checks)?;
+                let inner = self.decrypted_assertion(assertion, signed.is_some(), checks)?;
+                self.second_opinion(signed.as_ref(), None, checks)?;
+                self.second_opinion(inner.as_ref(), None, checks)?;
+                match &inner {
+                    Some(inner) => self.judge(inner.document()?.root(), response_id, checks),
+                    None => self.judge(assertion, response_id, checks),
+                }
+            }
+        }
+    }
+
+    const fn verification(&self) -> Verification<'_> {
+        let policy = self.judge.policy;
+        let allowed = Allowed { sha1: policy.allow_sha1, inclusive_c14n: policy.allow_inclusive_c14n };
+        Verification { keys: self.keys, allowed, evidence: policy.second_opinion && cfg!(feature = "xmlsec") }
+    }
+
+    /// The assertion's own signature, verified where it was made: in the document as it came.
+    fn plain_assertion(
+        &self,
+        root: Element<'_>,
+        assertion: Element<'_>,
+        response_signed: bool,
+        checks: &mut Checks<'_>,
+    ) -> Result<Option<SignedXml>, Rejection> {
+        if !signature::is_signed(assertion) {
+            checks.require(
+                "signed",
+                response_signed,
+                "a signed response or assertion",
+                if response_signed { "response" } else { "none" },
+                || Rejection::Unsigned { on: Part::Response },
+            )?;
+            return Ok(None);
+        }
+        let original = root.child(names::SAML, "Assertion").ok_or(Rejection::AssertionMissing)?;
+        let inner = SignedXml::verify(original, Part::Assertion, self.verification(), checks)?;
+        checks.require("signed", true, "a signed response or assertion", if response_signed { "both" } else { "assertion" }, || {
+            Rejection::Unsigned { on: Part::Response }
+        })?;
+        Ok(Some(inner))
+    }
+
+    fn decrypted_assertion(
+        &self,
+        assertion: Element<'_>,
+        response_signed: bool,
+        checks: &mut Checks<'_>,
+    ) -> Result<Option<SignedXml>, Rejection> {
+        if signature::is_signed(assertion) {
+            return SignedXml::verify(assertion, Part::Assertion, self.verification(), checks).map(Some);
+        }
+        let found = if response_signed { "response" } else { "none" };
+        checks.require("signed", response_signed, "a signed response or assertion", found, || Rejection::EncryptedButUnsigned)?;
+        Ok(None)
+    }
+
+    fn read_decrypted<'t>(&self, text: &'t str, encrypted: Element<'t>) -> Result<Document<'t>, Rejection> {
+        let document = parse_in_context(text, Limits::MESSAGE, &encrypted.namespace_context()).map_err(|error| {
+            // Without integrity, how the plain text is broken tells something about it.
+            if self.judge.policy.allow_cbc { Rejection::DecryptionFailed } else { error.into() }
+        })?;
+        let root = document.root();
+        if !root.is(names::SAML, "Assertion") {
+            return Err(Rejection::WrongRoot { expected: "saml:Assertion", found: root.local_name().to_owned() });
+        }
+        Ok(document)
+    }
+
+    #[cfg(feature = "xmlsec")]
+    fn second_opinion(&self, signed: Option<&SignedXml>, inner: Option<&SignedXml>, checks: &mut Checks<'_>) -> Result<(), Rejection> {
+        if !self.judge.policy.second_opinion {
+            return Ok(());
+        }
+        match (signed, inner) {
+            // A signature inside a signed response is verified with it.
+            (Some(signed), inner) => super::second_opinion::confirm(signed, inner, checks),
+            (None, Some(inner)) => super::second_opinion::confirm(inner, None, checks),
+            (None, None) => Ok(()),
+        }
+    }
+
+    #[cfg(not(feature = "xmlsec"))]
+    #[expect(clippy::unnecessary_wraps, clippy::unused_self, reason = "the form of the other one")]
+    fn second_opinion(&self, _: Option<&SignedXml>, _: Option<&SignedXml>, _: &mut Checks<'_>) -> Result<(), Rejection> {
+        Ok(())
+    }
+
+    /// 4. The assertion's own conditions.
+    fn judge(&self, assertion: Element<'_>, response_id: String, checks: &mut Checks<'_>) -> Result<VerifiedAssertion, Rejection> {
+        let content = AssertionContent::read(assertion)?;
+        self.judge.assertion(&content, checks)?;
+        let policy = self.judge.policy;
+        let subject = match &policy.subject_attribute {
+            Some(name) => subject_attribute(&content, name).map(str::to_owned),
+            None => content.name_id.as_ref().map(|name_id| name_id.value.clone()),
+        };
+        let until = content.conditions.as_ref().and_then(|conditions| conditions.not_on_or_after);
+        let window = content.issue_instant.map(|issued| issued.plus_seconds(policy.message_max_age_seconds));
+        let ends = until.into_iter().chain(window).min().ok_or(Rejection::ConditionsMissing)?;
+        Ok(VerifiedAssertion {
+            response_id,
+            remember_until: ends.plus_seconds(policy.skew_seconds).plus_seconds(1),
+            issuer: self.judge.idp_entity_id.to_owned(),
+            subject: subject.ok_or(Rejection::NameIdMissing)?,
+            content,
+        })
+    }
+}
+
+enum Found<'d> {
+    Plain(Element<'d>),
+    Encrypted(Element<'d>),
+}
+
+fn usable_assertion<'d>(response: Element<'d>, checks: &mut Checks<'_>) -> Result<Found<'d>, Rejection> {
+    let plain: Vec<_> = response.children_named(names::SAML, "Assertion").collect();
+    let encrypted: Vec<_> = response.children_named(names::SAML, "EncryptedAssertion").collect();
+    let found = format!("{} plain, {} encrypted", plain.len(), encrypted.len());
+    let outcome = match (plain.as_slice(), encrypted.as_slice()) {
+        ([assertion], []) => Ok(Found::Plain(*assertion)),
+        ([], [assertion]) => Ok(Found::Encrypted(*assertion)),
+        ([], []) => Err(Rejection::AssertionMissing),
+        (_, []) | ([], _) => Err(Rejection::SeveralAssertions { found: plain.len() + encrypted.len() }),
+        (_, _) => Err(Rejection::PlainAndEncryptedAssertion),
+    };
+    checks.0.push(Check { name: "one-assertion", passed: outcome.is_ok(), expected: "exactly one".to_owned(), found });
+    outcome
+}

@@ -1,0 +1,13 @@
+//! Tests of whole messages. Everything that a check promises has a response here that breaks only this promise.
+
+mod support;
+
+mod attacks;
+mod conditions;
+mod encryption;
+mod hostile;
+mod judges;
+mod metadata;
+mod redirect;
+mod request;
+mod response;

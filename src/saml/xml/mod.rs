@@ -1,0 +1,19 @@
+//! XML as SAML needs it: a strict, bounded reader into a small tree, canonicalisation, and an escaping writer.
+//!
+//! The reader refuses everything that the SAML profile has no use for and attackers have: document types,
+//! foreign encodings, several roots, undeclared prefixes, duplicate attributes, trailing data, and (in messages)
+//! comments and processing instructions. What it accepts it bounds by [`Limits`].
+
+mod c14n;
+mod dom;
+mod reader;
+mod writer;
+
+pub use c14n::{Canonicalization, canonicalize};
+pub use dom::{Declaration, Document, Element};
+pub(crate) use reader::is_ncname;
+pub use reader::{Limits, XmlError, XmlErrorKind, parse, parse_in_context};
+pub use writer::Writer;
+
+#[cfg(test)]
+mod tests;
