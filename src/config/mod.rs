@@ -8,6 +8,8 @@ mod connection;
 mod read;
 mod render;
 mod secrets;
+#[cfg(test)]
+mod tests;
 
 pub use crate::toml_file::{Findings, Problem};
 pub use render::{render_human, to_json};
