@@ -122,7 +122,14 @@ mod tests {
 
     fn application() -> Application {
         let mapping = MappingLibrary::built_in().table("oidc", Direction::FromProfile).expect("built in");
-        Application { client_id: "app".into(), name: "App".into(), enabled: true, connections: None, mapping, oidc: ClientFacts::public("app") }
+        Application {
+            client_id: "app".into(),
+            name: "App".into(),
+            enabled: true,
+            connections: None,
+            mapping,
+            oidc: ClientFacts::public("app"),
+        }
     }
 
     /// A session that is one minute old, by the connection `one`.
@@ -204,7 +211,10 @@ mod tests {
         let asked = Asked { connection: Some("two".into()), ..Asked::default() };
         assert_eq!(decide_for(&asked, None, &["one", "two"], Some("one")), to("two", false));
         assert_eq!(decide_for(&Asked::default(), None, &["one", "two"], Some("two")), to("two", false));
-        assert_eq!(decide_for(&Asked::default(), None, &["one", "two"], Some("foreign")), Step::ChooseConnection(vec!["one".into(), "two".into()]));
+        assert_eq!(
+            decide_for(&Asked::default(), None, &["one", "two"], Some("foreign")),
+            Step::ChooseConnection(vec!["one".into(), "two".into()])
+        );
         assert_eq!(decide_for(&Asked::default(), None, &["one"], None), to("one", false));
     }
 

@@ -72,7 +72,10 @@ fn client_facts(context: &Context<'_>, section: &Section<'_>, client_id: String)
     let post_logout_redirect_uris = uris(section, "post_logout_redirect_uris", native);
     let secret = secrets::read(context, section, "client_secret");
     if secret.as_ref().is_some_and(|secret| secret.expose().len() < SECRET_LENGTH) {
-        let (message, help) = (format!("a client secret needs at least {SECRET_LENGTH} characters"), "use a random one, such as `openssl rand -hex 32` prints");
+        let (message, help) = (
+            format!("a client secret needs at least {SECRET_LENGTH} characters"),
+            "use a random one, such as `openssl rand -hex 32` prints",
+        );
         if context.development { section.warning("client_secret", message, help) } else { section.problem("client_secret", message, help) }
     }
     let method = auth_method(section, section.has("client_secret"));
@@ -119,7 +122,12 @@ fn grant_types(section: &Section<'_>) -> Vec<GrantType> {
     for at in texts {
         match GrantType::from_wire(at.value) {
             Some(grant) => grants.push(grant),
-            None => section.file().problem(at.span.clone(), &at.path, format!("the grant type `{}` is not available", at.value), "use authorization_code and refresh_token"),
+            None => section.file().problem(
+                at.span.clone(),
+                &at.path,
+                format!("the grant type `{}` is not available", at.value),
+                "use authorization_code and refresh_token",
+            ),
         }
     }
     grants

@@ -98,8 +98,14 @@ fn mapping_files(directory: &Path, unreadable: &mut Vec<Problem>) -> Vec<(String
     files
 }
 
+/// The file that holds a table, for a finding about it.
+fn table_file(table: &str, directory: &Path) -> String {
+    let path = directory.join(format!("{table}.toml"));
+    if path.exists() { path.display().to_string() } else { format!("built-in mapping table {table}") }
+}
+
 /// The tests that mapping tables carry.
-fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
+fn failed_tests(library: &MappingLibrary, directory: &Path) -> Vec<Problem> {
     let failures = library.tables().flat_map(|table| table.run_tests());
     failures
         .map(|failure| {
@@ -112,7 +118,7 @@ fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
                 })
                 .collect();
             let message = format!("the test \"{}\" of the mapping table fails: {}", failure.test, differences.join("; "));
-            let problem = whole_file(failure.table, "test".to_owned(), message, "correct the row or the test");
+            let problem = whole_file(table_file(&failure.table, directory), "test".to_owned(), message, "correct the row or the test");
             Problem { line: failure.line, column: 1, ..problem }
         })
         .collect()
@@ -128,7 +134,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     }
     let (library, mut findings) = MappingLibrary::load(mapping_files(&directory.join("mappings"), &mut unreadable_files));
     findings.problems.extend(unreadable_files);
-    findings.problems.extend(failed_tests(&library));
+    findings.problems.extend(failed_tests(&library, &directory.join("mappings")));
     let context = Context { now, development, second_opinion: signature_check(root), directory, library };
     let listen = address(root, "listen", "127.0.0.1:8400");
     let operations_listen = address(root, "operations_listen", "127.0.0.1:8401");

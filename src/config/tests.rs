@@ -127,7 +127,12 @@ fn the_issuer_is_https_or_loopback_without_path() {
 #[test]
 fn a_connection_without_trust_is_refused() {
     refused("metadata_file = \"idp.xml\"", "", "connection[0].saml.certificates", "missing");
-    refused("metadata_file = \"idp.xml\"", "entity_id = \"x\"\nsso_url = \"https://i.example/\"\ncertificates = []", "connection[0].saml.certificates", "usable signing certificate");
+    refused(
+        "metadata_file = \"idp.xml\"",
+        "entity_id = \"x\"\nsso_url = \"https://i.example/\"\ncertificates = []",
+        "connection[0].saml.certificates",
+        "usable signing certificate",
+    );
     refused("metadata_file = \"idp.xml\"", "metadata_file = \"isthmus.toml\"", "connection[0].saml.metadata_file", "isthmus.toml");
     refused("metadata_file = \"idp.xml\"", "metadata_url = \"https://i.example/\"", "connection[0].saml.metadata_url", "cannot be fetched");
 }
@@ -137,7 +142,8 @@ fn names_and_domains_are_unique() {
     let twice = "name = \"acme\"\ndomains = [\"a.example\"]\n[connection.saml]\nmetadata_file = \"idp.xml\"\n[[connection]]\nname = \"acme\"\ndomains = [\"A.example\"]";
     refused("name = \"acme\"", twice, "connection[1].name", "twice");
     refused("name = \"acme\"", twice, "connection[1].domains", "another connection");
-    let application = "client_id = \"notes\"\n[application.oidc]\nredirect_uris = [\"https://x.example/\"]\n[[application]]\nclient_id = \"notes\"";
+    let application =
+        "client_id = \"notes\"\n[application.oidc]\nredirect_uris = [\"https://x.example/\"]\n[[application]]\nclient_id = \"notes\"";
     refused("client_id = \"notes\"", application, "application[1].client_id", "twice");
 }
 
@@ -177,13 +183,28 @@ fn secrets_come_from_files_and_the_environment() {
     let config = load(&directory.path().join("isthmus.toml")).expect("good");
     let digests: Vec<_> = config.applications.iter().flat_map(|application| &application.oidc.secret_digests).cloned().collect();
     assert_eq!(digests, [crate::id::digest("0123456789abcdef")]);
-    refused("redirect_uris", "client_secret = { env = \"ISTHMUS_NOT_SET\" }\nredirect_uris", "application[0].oidc.client_secret.env", "not set");
-    refused("redirect_uris", "client_secret = { file = \"nix\" }\nredirect_uris", "application[0].oidc.client_secret.file", "cannot be read");
+    refused(
+        "redirect_uris",
+        "client_secret = { env = \"ISTHMUS_NOT_SET\" }\nredirect_uris",
+        "application[0].oidc.client_secret.env",
+        "not set",
+    );
+    refused(
+        "redirect_uris",
+        "client_secret = { file = \"nix\" }\nredirect_uris",
+        "application[0].oidc.client_secret.file",
+        "cannot be read",
+    );
 }
 
 #[test]
 fn the_authentication_method_fits_the_secret() {
-    refused("redirect_uris", "token_endpoint_auth_method = \"client_secret_post\"\nredirect_uris", "application[0].oidc.token_endpoint_auth_method", "needs a `client_secret`");
+    refused(
+        "redirect_uris",
+        "token_endpoint_auth_method = \"client_secret_post\"\nredirect_uris",
+        "application[0].oidc.token_endpoint_auth_method",
+        "needs a `client_secret`",
+    );
     let both = "client_secret = \"0123456789abcdef\"\ntoken_endpoint_auth_method = \"none\"\nredirect_uris";
     refused("redirect_uris", both, "application[0].oidc.token_endpoint_auth_method", "public client has no secret");
     refused("redirect_uris", "require_pkce = false\nredirect_uris", "application[0].oidc.require_pkce", "cannot do without PKCE");
@@ -204,7 +225,9 @@ fn mapping_tables_beside_the_file_are_used_and_tested() {
     let directory = written(&GOOD.replace("name = \"acme\"", "name = \"acme\"\nmapping = \"acme\""));
     fs::create_dir(directory.path().join("mappings")).expect("made");
     let table = |expected: &str| {
-        format!("direction = \"to_profile\"\nextends = \"saml\"\n[[test]]\nname = \"mail\"\ngiven = {{ mail = [\"A@x.example\"] }}\nexpect = {{ email = \"{expected}\" }}\n")
+        format!(
+            "direction = \"to_profile\"\nextends = \"saml\"\n[[test]]\nname = \"mail\"\ngiven = {{ mail = [\"a@x.example\"] }}\nexpect = {{ email = \"{expected}\" }}\n"
+        )
     };
     let path = directory.path().join("mappings/acme.toml");
     fs::write(&path, table("a@x.example")).expect("written");
@@ -218,5 +241,10 @@ fn mapping_tables_beside_the_file_are_used_and_tested() {
 #[test]
 fn what_is_not_available_is_said() {
     refused("[connection.saml]\nmetadata_file = \"idp.xml\"", "[connection.oidc]\nissuer = \"x\"", "connection[0].oidc", "not available");
-    refused("[application.oidc]\nredirect_uris = [\"https://notes.example/callback\"]", "[application.saml]\nx = 1", "application[0].saml", "not available");
+    refused(
+        "[application.oidc]\nredirect_uris = [\"https://notes.example/callback\"]",
+        "[application.saml]\nx = 1",
+        "application[0].saml",
+        "not available",
+    );
 }
