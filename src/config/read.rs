@@ -166,6 +166,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             http,
             connections: connections.into_iter().collect::<Option<_>>()?,
             applications: applications.into_iter().collect::<Option<_>>()?,
+            warnings: Vec::new(),
         })
     })();
     (config, findings)
