@@ -161,10 +161,9 @@ impl RedirectMessage {
         let signed =
             checks.outcome("query-signature-present", "SigAlg and Signature", self.signed.as_ref().ok_or(Rejection::Unsigned { on }))?;
         let scheme = checks.outcome("signature-algorithm", "an allowed algorithm", signature_scheme(&signed.algorithm, allowed))?;
-        let key = keys.verify_detached(scheme, signed.octets.as_bytes(), &signed.value);
-        let names = || keys.fingerprints().collect::<Vec<_>>().join(", ");
-        checks.require("signature", key.is_some(), names(), key.unwrap_or("no configured key fits"), || Rejection::SignatureInvalid {
-            keys: names(),
+        let key = keys.verify(scheme, signed.octets.as_bytes(), &signed.value).map(|key| key.fingerprint.as_str());
+        checks.require("signature", key.is_some(), keys.names(), key.unwrap_or("no configured key fits"), || Rejection::SignatureInvalid {
+            keys: keys.names(),
         })
     }
 }
