@@ -126,6 +126,10 @@ pub fn decode_redirect(raw_query: &str) -> Result<RedirectMessage, Rejection> {
     let compressed = percent_decode(raw, false).and_then(|text| decode_base64(&text)).ok_or(Rejection::Encoding { what: "not base64" })?;
     let xml = inflate(&compressed)?;
     let decoded_state = relay_state.map(|raw| percent_decode(raw, true).ok_or(Rejection::Encoding { what: "RelayState is not UTF-8" }));
+    let decoded_state = decoded_state.transpose()?;
+    if decoded_state.as_ref().is_some_and(|state| state.len() > RELAY_STATE_LIMIT) {
+        return Err(Rejection::TooLarge { limit: RELAY_STATE_LIMIT });
+    }
     let signed = match (algorithm, signature) {
         (None, None) => None,
         (Some(raw_algorithm), Some(raw_signature)) => {
@@ -143,7 +147,7 @@ pub fn decode_redirect(raw_query: &str) -> Result<RedirectMessage, Rejection> {
         }
         _ => return Err(Rejection::SignatureStructure { why: "SigAlg and Signature belong together" }),
     };
-    Ok(RedirectMessage { kind, xml, relay_state: decoded_state.transpose()?, signed })
+    Ok(RedirectMessage { kind, xml, relay_state: decoded_state, signed })
 }
 
 impl RedirectMessage {

@@ -40,7 +40,7 @@ impl Receiver<'_> {
             found: root.local_name().to_owned(),
         })?;
         let mut places = vec![root];
-        places.extend(root.children_named(names::SAML, "Assertion"));
+        places.extend(root.children_named(names::SAML, "Assertion").take(8));
         signature::check_document(&document, &places, checks)?;
 
         // 1. The response's own signature, if it has one. From here on the response is what that signature covered.
@@ -105,7 +105,8 @@ impl Receiver<'_> {
             )?;
             return Ok(None);
         }
-        let original = root.child(names::SAML, "Assertion").ok_or(Rejection::AssertionMissing)?;
+        let original = root.child(names::SAML, "Assertion").filter(|original| original.attribute("ID") == assertion.attribute("ID"));
+        let original = original.ok_or(Rejection::AssertionMissing)?;
         let inner = SignedXml::verify(original, Part::Assertion, self.verification(), checks)?;
         checks.require("signed", true, "a signed response or assertion", if response_signed { "both" } else { "assertion" }, || {
             Rejection::Unsigned { on: Part::Response }
@@ -128,13 +129,12 @@ impl Receiver<'_> {
     }
 
     fn read_decrypted<'t>(&self, text: &'t str, encrypted: Element<'t>) -> Result<Document<'t>, Rejection> {
-        let document = parse_in_context(text, Limits::MESSAGE, &encrypted.namespace_context()).map_err(|error| {
-            // Without integrity, how the plain text is broken tells something about it.
-            if self.judge.policy.allow_cbc { Rejection::DecryptionFailed } else { error.into() }
-        })?;
+        // AES-CBC has no integrity: how its plain text is broken must not be told.
+        let told = |rejection: Rejection| if self.judge.policy.allow_cbc { Rejection::DecryptionFailed } else { rejection };
+        let document = parse_in_context(text, Limits::MESSAGE, &encrypted.namespace_context()).map_err(|error| told(error.into()))?;
         let root = document.root();
         if !root.is(names::SAML, "Assertion") {
-            return Err(Rejection::WrongRoot { expected: "saml:Assertion", found: root.local_name().to_owned() });
+            return Err(told(Rejection::WrongRoot { expected: "saml:Assertion", found: root.local_name().to_owned() }));
         }
         Ok(document)
     }

@@ -30,7 +30,7 @@ impl TrustedKeys {
     /// nothing here (Metadata Interoperability Profile 2.6.1): they carry keys.
     ///
     /// # Errors
-    /// When no certificate holds a usable key: RSA of 2048 bits or more, or an elliptic curve.
+    /// When no certificate holds a usable key: RSA of 2048 bits or more, or an elliptic curve of 256 or more.
     pub fn new(certificates: &[X509]) -> CrateResult<Self> {
         let mut keys: Vec<TrustedKey> = Vec::new();
         let mut unusable = Vec::new();
@@ -41,9 +41,9 @@ impl TrustedKeys {
             };
             match key.id() {
                 Id::RSA if key.bits() >= 2048 => {}
-                Id::EC => {}
-                Id::RSA => {
-                    unusable.push(format!("RSA with {} bits", key.bits()));
+                Id::EC if key.bits() >= 256 => {}
+                Id::RSA | Id::EC => {
+                    unusable.push(format!("only {} bits", key.bits()));
                     continue;
                 }
                 _ => {
