@@ -136,6 +136,15 @@ fn what_was_decrypted_passes_the_same_strict_reader() {
 }
 
 #[test]
+fn where_cbc_is_allowed_a_broken_plain_text_looks_like_a_wrong_key() {
+    let policy = ResponsePolicy { allow_cbc: true, ..ResponsePolicy::default() };
+    for plain in ["<x/>", "no XML", "<!DOCTYPE x><x/>"] {
+        let refused = receive_with(&around(plain), &RSA, &policy, &expected()).expect_err("refused");
+        assert_eq!(refused, Rejection::DecryptionFailed);
+    }
+}
+
+#[test]
 fn an_encrypted_key_beside_the_data_is_found() {
     let xml = encrypted(Sign::Assertion);
     let key = cut(&xml, "xenc:EncryptedKey").to_owned();

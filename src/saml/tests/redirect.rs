@@ -61,6 +61,8 @@ fn changed_missing_and_repeated_parameters_are_refused() {
         assert_eq!(decode_redirect(&format!("{signed}&{parameter}")).expect_err("refused").name(), "duplicate-parameter", "{parameter}");
     }
     assert_eq!(decode_redirect(&format!("{signed}&SAMLResponse=x")).expect_err("refused").name(), "duplicate-parameter");
+    let long = format!("{}&RelayState={}", query(None).split("&RelayState").next().expect("a part"), "x".repeat(5000));
+    assert_eq!(decode_redirect(&long).expect_err("refused").name(), "too-large");
     assert_eq!(decode_redirect("RelayState=x").expect_err("refused").name(), "message-missing");
     let half = signed.split("&Signature=").next().expect("a half");
     assert_eq!(decode_redirect(half).expect_err("refused").name(), "signature-structure");
