@@ -98,8 +98,14 @@ fn mapping_files(directory: &Path, unreadable: &mut Vec<Problem>) -> Vec<(String
     files
 }
 
+/// The file that holds a table, for a finding about it.
+fn table_file(table: &str, directory: &Path) -> String {
+    let path = directory.join(format!("{table}.toml"));
+    if path.exists() { path.display().to_string() } else { format!("built-in mapping table {table}") }
+}
+
 /// The tests that mapping tables carry.
-fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
+fn failed_tests(library: &MappingLibrary, directory: &Path) -> Vec<Problem> {
     let failures = library.tables().flat_map(|table| table.run_tests());
     failures
         .map(|failure| {
@@ -112,7 +118,7 @@ fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
                 })
                 .collect();
             let message = format!("the test \"{}\" of the mapping table fails: {}", failure.test, differences.join("; "));
-            let problem = whole_file(failure.table, "test".to_owned(), message, "correct the row or the test");
+            let problem = whole_file(table_file(&failure.table, directory), "test".to_owned(), message, "correct the row or the test");
             Problem { line: failure.line, column: 1, ..problem }
         })
         .collect()
@@ -121,14 +127,14 @@ fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
 fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Config>, Findings) {
     let mut unreadable_files = Vec::new();
     let issuer = issuer(root);
-    let loopback_http = issuer.as_ref().is_some_and(|issuer| issuer.starts_with("http://"));
-    let development = root.bool("development").unwrap_or(loopback_http);
-    if development && !loopback_http {
+    let loopback = issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok()).is_some_and(|issuer| application::is_loopback(&issuer));
+    let development = root.bool("development").unwrap_or(loopback);
+    if development && !loopback && issuer.is_some() {
         root.warning("development", "development mode: secrets may stand in the file", "remove it where people really sign in");
     }
     let (library, mut findings) = MappingLibrary::load(mapping_files(&directory.join("mappings"), &mut unreadable_files));
     findings.problems.extend(unreadable_files);
-    findings.problems.extend(failed_tests(&library));
+    findings.problems.extend(failed_tests(&library, &directory.join("mappings")));
     let context = Context { now, development, second_opinion: signature_check(root), directory, library };
     let listen = address(root, "listen", "127.0.0.1:8400");
     let operations_listen = address(root, "operations_listen", "127.0.0.1:8401");
@@ -160,6 +166,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             http,
             connections: connections.into_iter().collect::<Option<_>>()?,
             applications: applications.into_iter().collect::<Option<_>>()?,
+            warnings: Vec::new(),
         })
     })();
     (config, findings)
