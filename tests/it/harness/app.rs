@@ -51,10 +51,10 @@ impl App {
 
     /// Its `[[application]]`; `top` and `oidc` are more lines of both tables.
     pub fn toml(&self, top: &str, oidc: &str) -> String {
-        let secret = if self.auth == Auth::None { String::new() } else { format!("client_secret = \"{SECRET}\"\n") };
+        let secret = if self.auth == Auth::None { "" } else { "client_secret = { env = \"TEST_SECRET\" }\n" };
         format!(
             "client_id = \"{id}\"\nname = \"{name}\"\n{top}\n[application.oidc]\nredirect_uris = [\"{callback}\"]\n\
-             token_endpoint_auth_method = \"{auth}\"\ngrant_types = [\"authorization_code\", \"refresh_token\"]\n{secret}{oidc}\n",
+             token_endpoint_auth_method = \"{auth}\"\n{secret}{oidc}\n",
             id = self.client_id,
             name = title(&self.client_id),
             callback = self.callback,

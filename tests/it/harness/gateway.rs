@@ -40,7 +40,7 @@ impl Setup {
             connections: Vec::new(),
             applications: Vec::new(),
             tls: None,
-            environment: Vec::new(),
+            environment: vec![("TEST_SECRET".to_owned(), super::app::SECRET.to_owned())],
         }
     }
 
@@ -213,10 +213,11 @@ impl Gateway {
 
 impl Drop for Gateway {
     fn drop(&mut self) {
+        let ended = self.process.child().try_wait().ok().flatten();
         self.process.kill();
         let log = self.log();
         if std::thread::panicking() {
-            eprintln!("--- the gateway's log\n{log}---");
+            eprintln!("--- the gateway's log\n{log}--- {}", ended.map_or_else(|| "still running".to_owned(), |status| format!("ended with {status}")));
         } else {
             assert!(!log.contains("panicked at"), "the gateway panicked:\n{log}");
         }

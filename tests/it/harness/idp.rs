@@ -8,6 +8,11 @@ use super::process::{run, text};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::DeflateDecoder;
+use openssl::encrypt::Encrypter;
+use openssl::hash::MessageDigest;
+use openssl::rsa::Padding;
+use openssl::symm::{Cipher, encrypt_aead};
+use openssl::x509::X509;
 use std::fs;
 use std::io::Read as _;
 use std::path::PathBuf;
@@ -231,8 +236,11 @@ impl Idp {
         if response.sign.assertion() {
             xml = self.sign(&xml, &format!("//*[@ID='{}']", response.assertion_id));
         }
-        if let Some(encryption) = &response.encrypt {
-            xml = self.encrypt(&xml, encryption);
+        match &response.encrypt {
+            // xmlsec1 of Debian 12 knows OAEP with SHA-1 only.
+            Some(encryption) if encryption.oaep_digest.ends_with("sha256") => xml = encryption.by_openssl(&xml),
+            Some(encryption) => xml = self.encrypt(&xml, encryption),
+            None => {}
         }
         if response.sign.response() {
             xml = self.sign(&xml, &format!("/*[@ID='{}']", response.id));
@@ -321,6 +329,29 @@ impl Encryption {
             session_key: "aes-256",
             oaep_digest: "http://www.w3.org/2000/09/xmldsig#sha1",
         }
+    }
+
+    /// The same by OpenSSL: AES-256-GCM, and the key by RSA-OAEP with SHA-256 and MGF1 with SHA-1.
+    fn by_openssl(&self, xml: &str) -> String {
+        let (start, end) = (xml.find("<saml:Assertion").unwrap(), xml.find("</saml:Assertion>").unwrap() + "</saml:Assertion>".len());
+        let (mut key, mut iv, mut tag) = ([0; 32], [0; 12], [0; 16]);
+        openssl::rand::rand_bytes(&mut key).unwrap();
+        openssl::rand::rand_bytes(&mut iv).unwrap();
+        let text = encrypt_aead(Cipher::aes_256_gcm(), &key, Some(&iv), &[], &xml.as_bytes()[start..end], &mut tag).unwrap();
+        let recipient = X509::from_pem(self.certificate_pem.as_bytes()).unwrap().public_key().unwrap();
+        let mut encrypter = Encrypter::new(&recipient).unwrap();
+        encrypter.set_rsa_padding(Padding::PKCS1_OAEP).unwrap();
+        encrypter.set_rsa_oaep_md(MessageDigest::sha256()).unwrap();
+        encrypter.set_rsa_mgf1_md(MessageDigest::sha1()).unwrap();
+        let mut wrapped = vec![0; encrypter.encrypt_len(&key).unwrap()];
+        let length = encrypter.encrypt(&key, &mut wrapped).unwrap();
+        wrapped.truncate(length);
+        let (key_value, value) = (STANDARD.encode(wrapped), STANDARD.encode([iv.as_slice(), &text, &tag].concat()));
+        let filled = self
+            .template()
+            .replacen("<xenc:CipherValue/>", &format!("<xenc:CipherValue>{key_value}</xenc:CipherValue>"), 1)
+            .replacen("<xenc:CipherValue/>", &format!("<xenc:CipherValue>{value}</xenc:CipherValue>"), 1);
+        format!("{}<saml:EncryptedAssertion>{filled}</saml:EncryptedAssertion>{}", &xml[..start], &xml[end..])
     }
 
     fn template(&self) -> String {

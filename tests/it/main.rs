@@ -1,0 +1,9 @@
+//! The integration tests: one binary, every test with a gateway process of its own and judges that are not ours.
+//!
+//! `tests/setup.sh` installs what they need. A missing program fails a test and says which package to install;
+//! nothing is skipped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+
+mod harness;
+
+mod flows;
