@@ -308,7 +308,6 @@ impl MappingTable {
     }
 
     /// Maps a profile to what an application is told. Filtering by scope is the caller's.
-    #[expect(clippy::wrong_self_convention, reason = "named like its counterpart, and like the direction in the files")]
     pub fn from_profile(&self, profile: &Profile, notes: &mut Vec<RowNote>) -> Result<Vec<Released>, MappingError> {
         self.demand(Direction::FromProfile)?;
         let scope = OnceCell::new();

@@ -51,7 +51,7 @@ impl MappingLibrary {
                 }
                 Err(problem) => {
                     library.broken.insert(name);
-                    findings.problems.extend(problem);
+                    findings.problems.extend(problem.map(|problem| *problem));
                 }
             }
         }
@@ -151,17 +151,17 @@ fn name_of(path: &str) -> (String, Option<Direction>) {
 }
 
 /// Adds the parents' rows. An error is the problem to report; `None` where the parent's own problems are reported.
-fn assemble(name: &str, direction: Direction, written: &Written) -> Result<MappingTable, Option<Problem>> {
+fn assemble(name: &str, direction: Direction, written: &Written) -> Result<MappingTable, Option<Box<Problem>>> {
     let mut chain: Vec<(&WrittenTable, Origin)> = Vec::new();
     let mut next = Some((name, newest(name, direction, written)));
     let mut visited = HashSet::new();
     let mut place: Option<&Place> = None;
     while let Some((parent, found)) = next {
         let Some((table, origin)) = found else {
-            return Err(place.map(|place| place.missing.clone()));
+            return Err(place.map(|place| Box::new(place.missing.clone())));
         };
         if !visited.insert((parent, origin)) {
-            return Err(place.map(|place| place.circular.clone()));
+            return Err(place.map(|place| Box::new(place.circular.clone())));
         }
         chain.push((table, origin));
         place = table.extends.as_ref();
