@@ -7,14 +7,22 @@
 //! who sees this text: `error.rs` · private keys: `keys/` · why did this login fail: `login/trace.rs` ·
 //! how a configuration becomes a program: `config/` and `startup.rs`.
 
+pub mod application;
+pub mod broker;
+pub mod cli;
 pub mod clock;
+pub mod config;
+pub mod connection;
 pub mod error;
+pub mod http;
 pub mod id;
 pub mod keys;
+pub mod login;
 pub mod oidc;
 pub mod profile;
 pub mod saml;
 pub mod secret;
 pub mod store;
+pub mod telemetry;
 pub mod toml_file;
 pub mod user;

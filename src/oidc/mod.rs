@@ -1,1 +1,43 @@
-//! OAuth 2.0 and OpenID Connect without I/O.
+//! OAuth 2.0 and OpenID Connect without I/O: the provider side of the authorization code flow.
+//!
+//! Every function here is plain: octets, facts about the client and `now` go in, a checked value or an
+//! [`Error`](crate::error::Error) comes out. Nothing here knows stores, profiles, sessions or HTTP types; the
+//! broker does the looking up between the steps.
+//!
+//! A login by code touches the files in this order: [`params`] reads the octets, [`authorization`] proves the
+//! redirect URI, reads the request and builds the answer, [`opaque`] makes the code and the tokens, [`token`]
+//! authenticates the client and reads its request, [`pkce`] checks the verifier, [`claims`] chooses what is
+//! said, [`jose`] signs it, [`bearer`] reads the access token at userinfo, [`logout`] ends it.
+//! [`discovery`] tells applications all of this; a feature is advertised there when it works, not before.
+//!
+//! Not here yet, and answered with the error the specifications name: response types other than `code`,
+//! request objects and PAR, dynamic registration, DPoP, the device grant.
+
+pub mod authorization;
+pub mod bearer;
+pub mod claims;
+pub mod client;
+pub mod discovery;
+pub mod jose;
+pub mod logout;
+pub mod names;
+pub mod opaque;
+pub mod params;
+pub mod pkce;
+pub mod scope;
+pub mod token;
+
+#[cfg(test)]
+mod testing;
+
+pub use authorization::{AuthorizationRequest, AuthorizationResponse, CheckedRedirect};
+pub use claims::{IdTokenClaims, Released};
+pub use client::ClientFacts;
+pub use discovery::ProviderMetadata;
+pub use jose::{IdTokenHint, IdTokenSigner, OidcKeys, PublicKeys};
+pub use logout::{AfterLogout, Confirmation, LogoutDecision, LogoutRequest};
+pub use names::{ApplicationType, Display, GrantType, Prompt, Prompts, ResponseMode, ResponseType, SigningAlg, TokenEndpointAuthMethod};
+pub use opaque::{AccessToken, AuthorizationCode, RefreshToken};
+pub use params::Params;
+pub use scope::Scopes;
+pub use token::{AuthenticatedClient, ClientCredentials, CodeBinding, TokenRequest, TokenResponse};

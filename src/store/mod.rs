@@ -4,7 +4,20 @@
 //! [`Directory`] lasts: users, identities, refresh-token families, audit. One conformance suite
 //! ([`conformance`]) runs over every implementation; a store is finished when it passes.
 //!
-//! Every error of a store is [`crate::error::ErrorKind::StoreUnavailable`], and no call takes longer than two seconds.
+//! An error of a store is [`crate::error::ErrorKind::StoreUnavailable`] where its method does not name another, or
+//! `Internal` when the store holds what this program did not write. No call takes longer than two seconds, except
+//! writing sessions down and reading them back.
+
+pub mod directory;
+pub mod session;
+
+#[cfg(test)]
+mod conformance;
+#[cfg(test)]
+mod test_servers;
+
+pub use directory::open_directory;
+pub use session::open_sessions;
 
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -45,7 +58,9 @@ pub enum Consumed {
     Absent,
 }
 
-/// Shared, expiring memory. Values are opaque bytes that never begin with a NUL byte.
+/// Shared, expiring memory. Values are opaque bytes that never begin with a NUL byte. A key belongs to one family of
+/// verbs: put, get and take, or put and consume, or claim. Claims and tombstones are not values: reading finds nothing.
+/// A `ttl` of 0 counts as 1.
 pub trait SessionStore: Send + Sync {
     /// Reads several keys in one round trip; keys of one call share a `{hash tag}` or are one key.
     fn get_many<'a>(&'a self, keys: &'a [String]) -> Later<'a, Vec<Option<Vec<u8>>>>;
@@ -136,12 +151,15 @@ pub struct AuditEvent {
 /// Lasting memory.
 pub trait Directory: Send + Sync {
     /// Finds or makes the user of an identity and stores the profile; for a known identity in one round trip.
-    /// Concurrent first logins of one identity make one user.
+    /// Concurrent first logins of one identity make one user. A blocked user's login is answered but changes nothing,
+    /// neither profile nor count. A subject that cannot be kept (a NUL character, more than 2000 bytes) is refused as
+    /// [`crate::error::ErrorKind::IdpResponseInvalid`].
     fn record_login<'a>(&'a self, login: &'a IdentityLogin<'a>) -> Later<'a, UserLogin>;
     fn user<'a>(&'a self, user_id: &'a str) -> Later<'a, Option<User>>;
     /// Deletes a user with its identities and refresh-token families; false when there was none.
     fn delete_user<'a>(&'a self, user_id: &'a str) -> Later<'a, bool>;
     fn set_blocked<'a>(&'a self, user_id: &'a str, blocked: bool) -> Later<'a, bool>;
+    /// Stores a new family; [`crate::error::ErrorKind::InvalidGrant`] when its user was deleted meanwhile.
     fn put_family<'a>(&'a self, family: &'a RefreshFamily) -> Later<'a, ()>;
     /// Atomic rotation: `generation` is that of the presented token; `grace` in seconds.
     fn rotate_family<'a>(

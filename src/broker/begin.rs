@@ -1,0 +1,265 @@
+//! A login begins: the application's request, and the person's choice of an identity provider.
+
+use super::next::{Decision, Situation, Step, next_step};
+use super::{Answer, Browser, Chooser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, is_browser};
+use crate::application::Application;
+use crate::clock::Timestamp;
+use crate::connection::UpstreamRequest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id;
+use crate::login::trace::{Part, Step as Note, Trace};
+use crate::login::{Asked, LoginTransaction, ReplyTo, Restart, Stage, Stored};
+use crate::oidc::{self, AuthorizationRequest, CheckedRedirect, Params, Prompt};
+use crate::store::Op;
+use std::sync::Arc;
+
+/// How the authorization request came.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Arrival {
+    Get,
+    Post,
+}
+
+impl Gateway {
+    /// The authorization endpoint (OpenID Connect Core 3.1.2).
+    pub async fn authorize(&self, raw: &[u8], arrival: Arrival, browser: &Browser, correlation_id: &str, now: Timestamp) -> Outcome {
+        let outcome = match self.authorize_inner(raw, arrival, browser, correlation_id, now).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::refused(error, None),
+        };
+        outcome.in_login(correlation_id)
+    }
+
+    async fn authorize_inner(&self, raw: &[u8], arrival: Arrival, browser: &Browser, correlation_id: &str, now: Timestamp) -> Result<Outcome> {
+        let params = Params::parse_noting_repeats(raw)?;
+        let application = self.application(oidc::authorization::client_id(&params)?);
+        // Before the redirect URI is proven, errors stay on our page.
+        let redirect = CheckedRedirect::identify(&params, application.map(|application| &application.oidc))?;
+        let Some(application) = application else {
+            return Err(Error::new(ErrorKind::InvalidClient, "this client is not registered"));
+        };
+        // A cross-site POST comes without SameSite=Lax cookies; the same as GET has them.
+        if arrival == Arrival::Post && browser.session.is_none() && browser.binding.is_none() && raw.len() <= 4096 {
+            return Ok(Outcome::of(Answer::SeeSelf));
+        }
+        let reply_to = ReplyTo::Oidc(redirect.clone());
+        let begun = Begun { redirect: &redirect, application, reply_to: &reply_to, raw, params: &params, browser, correlation_id, now };
+        match self.begin_login(&begun).await {
+            Ok(outcome) => Ok(outcome),
+            Err(error) if error.kind == ErrorKind::StoreUnavailable => Err(error),
+            Err(error) => Ok(self.reply_error(&reply_to, &error, correlation_id)),
+        }
+    }
+
+    async fn begin_login(&self, begun: &Begun<'_>) -> Result<Outcome> {
+        let Begun { application, params, now, .. } = *begun;
+        let request = AuthorizationRequest::parse(params, &application.oidc, begun.redirect)?;
+        let asked = self.asked(request, application)?;
+        let session = self.session(begun.browser, now).await?;
+        let mut trace = Trace::default();
+        trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(params) });
+        let usable = self.usable_connections(application);
+        let by_hint = asked.login_hint.as_deref().and_then(|hint| self.connections.for_email(hint));
+        let decision = next_step(
+            &Situation {
+                asked: &asked,
+                application,
+                session: session.as_ref(),
+                usable: &usable,
+                by_hint: by_hint.map(|connection| connection.config().name.as_str()),
+            },
+            now,
+        );
+        note_decision(&mut trace, &decision, now);
+        match decision.step {
+            Step::Refuse(kind) => {
+                self.save_trace(begun.correlation_id, Part::Begin, &trace).await?;
+                Err(Error::new(kind, decision.why))
+            }
+            Step::Issue => {
+                let session = session.ok_or_else(|| Error::new(ErrorKind::Internal, "a decision without its session"))?;
+                self.finish_from_session(begun, &asked, &session, trace).await
+            }
+            step => self.open_transaction(begun, asked, step, trace).await,
+        }
+    }
+
+    async fn open_transaction(&self, begun: &Begun<'_>, asked: Asked, step: Step, mut trace: Trace) -> Result<Outcome> {
+        let now = begun.now;
+        let (binding, change) = match &begun.browser.binding {
+            Some(value) => (value.clone(), CookieChange::Keep),
+            None => {
+                let value = id::random_token();
+                (value.clone(), CookieChange::Set(value))
+            }
+        };
+        let transaction = LoginTransaction {
+            id: id::random_id(),
+            correlation_id: begun.correlation_id.to_owned(),
+            created_at: now,
+            expires_at: now.plus_seconds(self.lifetimes.transaction.cast_signed()),
+            browser: id::digest(&binding),
+            client_id: begun.application.client_id.clone(),
+            asked,
+            reply_to: begun.reply_to.clone(),
+            restart: Restart { application: begun.application.name.clone(), path: format!("/authorize?{}", String::from_utf8_lossy(begun.raw)) },
+            stage: Stage::ChoosingConnection,
+        };
+        let (answer, transaction) = match step {
+            Step::SendToIdp { connection, force } => self.send_to_idp(transaction, &connection, force, now, &mut trace)?,
+            _ => (Answer::Choose(self.chooser(&transaction)), transaction),
+        };
+        let key = LoginTransaction::key(&transaction.id);
+        let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
+        self.sessions.commit(vec![put, trace_op(begun.correlation_id, Part::Begin, &trace)?]).await?;
+        Ok(Outcome { answer, binding: change, session: CookieChange::Keep, correlation_id: None })
+    }
+
+    fn send_to_idp(&self, transaction: LoginTransaction, name: &str, force: bool, now: Timestamp, trace: &mut Trace) -> Result<(Answer, LoginTransaction)> {
+        let connection =
+            self.connections.enabled(name).ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
+        let asked = UpstreamRequest {
+            force_authn: force || transaction.asked.fresh_login,
+            passive: transaction.asked.passive,
+            max_age: transaction.asked.max_age,
+            acr_values: transaction.asked.acr_values.clone(),
+            login_hint: transaction.asked.login_hint.clone(),
+            requester: transaction.client_id.clone(),
+        };
+        let (step, pending) = connection.begin(&transaction.id, &asked, now, trace)?;
+        Ok((Answer::Upstream(step), transaction.sent_to(name.to_owned(), pending)))
+    }
+
+    /// The person chose a connection on the chooser page, or wants to see that page again.
+    pub async fn choose(&self, transaction_id: &str, connection: Option<&str>, browser: &Browser, now: Timestamp) -> Outcome {
+        match self.choose_inner(transaction_id, connection, browser, now).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::refused(error, None),
+        }
+    }
+
+    async fn choose_inner(&self, transaction_id: &str, connection: Option<&str>, browser: &Browser, now: Timestamp) -> Result<Outcome> {
+        let key = LoginTransaction::key(transaction_id);
+        let found = self.sessions.get_many(std::slice::from_ref(&key)).await?.into_iter().next().flatten();
+        let transaction = match found.map(|bytes| decode::<Stored>(&bytes)).transpose()? {
+            None => return Err(Error::new(ErrorKind::LoginExpired, "This sign-in is not known here any more.")),
+            Some(Stored::Finished { browser: owner, correlation_id, restart }) => {
+                let restart = is_browser(browser, &owner).then_some(restart);
+                return Ok(Outcome::refused(Error::new(ErrorKind::LoginAlreadyFinished, ""), restart).in_login(&correlation_id));
+            }
+            Some(Stored::Running(transaction)) => *transaction,
+        };
+        let correlation_id = transaction.correlation_id.clone();
+        if !is_browser(browser, &transaction.browser) {
+            return Ok(Outcome::refused(Error::new(ErrorKind::OtherBrowser, ""), None).in_login(&correlation_id));
+        }
+        if now >= transaction.expires_at {
+            return Ok(Outcome::refused(Error::new(ErrorKind::LoginExpired, ""), Some(transaction.restart)).in_login(&correlation_id));
+        }
+        let allowed = self.application(&transaction.client_id).map(|application| self.usable_connections(application)).unwrap_or_default();
+        let Some(name) = connection else { return Ok(Outcome::of(Answer::Choose(self.chooser(&transaction))).in_login(&correlation_id)) };
+        if !allowed.iter().any(|usable| usable == name) {
+            return Ok(Outcome::refused(Error::new(ErrorKind::UnknownConnection, ""), Some(transaction.restart)).in_login(&correlation_id));
+        }
+        let mut trace = Trace::default();
+        trace.note(now, Note::Decision { what: format!("to the identity provider of {name}"), why: "the person chose it".to_owned() });
+        let force = transaction.asked.max_age.is_some();
+        let (answer, transaction) = self.send_to_idp(transaction, name, force, now, &mut trace)?;
+        let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
+        self.sessions.commit(vec![put, trace_op(&correlation_id, Part::Choice, &trace)?]).await?;
+        Ok(Outcome::of(answer).in_login(&correlation_id))
+    }
+
+    fn chooser(&self, transaction: &LoginTransaction) -> Chooser {
+        let usable = self.application(&transaction.client_id).map(|application| self.usable_connections(application)).unwrap_or_default();
+        let connections = usable
+            .into_iter()
+            .filter_map(|name| {
+                let display = self.connections.enabled(&name)?.config().display_name.clone();
+                Some((name, display))
+            })
+            .collect();
+        Chooser { transaction_id: transaction.id.clone(), application: transaction.restart.application.clone(), connections }
+    }
+
+    /// Enabled connections that the application may use.
+    pub(super) fn usable_connections(&self, application: &Application) -> Vec<String> {
+        match &application.connections {
+            Some(allowed) => allowed.iter().filter(|name| self.connections.enabled(name).is_some()).cloned().collect(),
+            None => self.connections.all_enabled().into_iter().map(|connection| connection.config().name.clone()).collect(),
+        }
+    }
+
+    fn asked(&self, request: AuthorizationRequest, application: &Application) -> Result<Asked> {
+        let hint = request.id_token_hint.as_ref().map(|hint| self.keys.public().verify_hint(hint.expose(), &self.issuer)).transpose()?;
+        if hint.as_ref().is_some_and(|hint| hint.client_id() != application.client_id) {
+            return Err(Error::new(ErrorKind::InvalidRequest, "id_token_hint was issued to another client"));
+        }
+        Ok(Asked {
+            passive: request.prompts.is_none(),
+            fresh_login: request.prompts.contains(Prompt::Login),
+            choose: request.prompts.contains(Prompt::SelectAccount),
+            max_age: request.max_age,
+            acr_values: request.acr_values,
+            login_hint: request.login_hint,
+            connection: request.connection,
+            expected_user: hint.map(|hint| hint.subject().to_owned()),
+            scopes: request.scopes,
+            nonce: request.nonce,
+            code_challenge: request.code_challenge,
+        })
+    }
+
+    pub(super) fn reply_error(&self, reply_to: &ReplyTo, error: &Error, correlation_id: &str) -> Outcome {
+        let wire = error.kind.wire();
+        let told = Error::new(error.kind, format!("{} {} ({correlation_id})", wire.code, error.detail));
+        Outcome::of(Answer::Reply(reply_to.with_error(&told, &self.issuer)))
+    }
+
+    pub(super) async fn save_trace(&self, correlation_id: &str, part: Part, trace: &Trace) -> Result<()> {
+        self.sessions.commit(vec![trace_op(correlation_id, part, trace)?]).await.map(drop)
+    }
+}
+
+/// A login that begins, with all that is known of it.
+#[derive(Clone, Copy)]
+pub(super) struct Begun<'a> {
+    pub application: &'a Arc<Application>,
+    pub redirect: &'a CheckedRedirect,
+    pub reply_to: &'a ReplyTo,
+    pub raw: &'a [u8],
+    pub params: &'a Params,
+    pub browser: &'a Browser,
+    pub correlation_id: &'a str,
+    pub now: Timestamp,
+}
+
+pub(super) fn trace_op(correlation_id: &str, part: Part, trace: &Trace) -> Result<Op> {
+    Ok(Op::Put { key: Trace::key(correlation_id, part), value: encode(trace)?, ttl: crate::login::trace::KEPT })
+}
+
+fn note_decision(trace: &mut Trace, decision: &Decision, now: Timestamp) {
+    let what = match &decision.step {
+        Step::ChooseConnection(among) => format!("the person chooses among {} connections", among.len()),
+        Step::SendToIdp { connection, force: true } => format!("to the identity provider of {connection}, for a fresh login"),
+        Step::SendToIdp { connection, force: false } => format!("to the identity provider of {connection}"),
+        Step::Issue => "answered from the session".to_owned(),
+        Step::Refuse(kind) => format!("refused with {}", kind.wire().oauth),
+    };
+    trace.note(now, Note::Decision { what, why: decision.why.to_owned() });
+}
+
+/// The request's parameters without what could be misused: hints that are tokens are only named.
+fn recordable(params: &Params) -> Vec<(String, String)> {
+    params
+        .iter()
+        .map(|(name, value)| {
+            let shown = match name {
+                "id_token_hint" | "request" | "client_secret" | "client_assertion" | "code_challenge" | "nonce" | "state" => "(present)",
+                _ => value,
+            };
+            (name.to_owned(), shown.chars().take(200).collect())
+        })
+        .collect()
+}
+

@@ -1,0 +1,66 @@
+//! The end of a login: a code for the application, from a session that exists or has just been made.
+
+use super::begin::{Begun, trace_op};
+use super::{Answer, Gateway, Outcome, encode};
+use crate::application::Application;
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id;
+use crate::login::trace::{Part, Step as Note, Trace};
+use crate::login::{Asked, CodeGrant, ReplyTo, Session};
+use crate::oidc::{AuthorizationCode, CodeBinding};
+use crate::store::Op;
+
+/// What a code is made from.
+pub(super) struct Issue<'a> {
+    pub application: &'a Application,
+    pub reply_to: &'a ReplyTo,
+    pub asked: &'a Asked,
+    pub session: &'a Session,
+    pub correlation_id: &'a str,
+    pub now: Timestamp,
+}
+
+impl Gateway {
+    /// Single sign-on: the session answers, the identity provider is not asked.
+    pub(super) async fn finish_from_session(&self, begun: &Begun<'_>, asked: &Asked, session: &Session, mut trace: Trace) -> Result<Outcome> {
+        let issue = Issue {
+            application: begun.application,
+            reply_to: begun.reply_to,
+            asked,
+            session,
+            correlation_id: begun.correlation_id,
+            now: begun.now,
+        };
+        let (answer, put) = self.issue_code(&issue, &mut trace)?;
+        self.sessions.commit(vec![put, trace_op(begun.correlation_id, Part::Begin, &trace)?]).await?;
+        self.events.login(&session.identity.connection, "single-sign-on");
+        Ok(Outcome::of(answer))
+    }
+
+    /// The answer with a code, and the write that must succeed before it is sent.
+    pub(super) fn issue_code(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Answer, Op)> {
+        let grant_id = id::random_id();
+        let code = AuthorizationCode::issue(&grant_id)?;
+        let grant = CodeGrant {
+            binding: CodeBinding {
+                client_id: issue.application.client_id.clone(),
+                redirect_uri: issue.reply_to.redirect_uri().to_owned(),
+                code_challenge: issue.asked.code_challenge.clone(),
+            },
+            nonce: issue.asked.nonce.clone(),
+            scopes: issue.asked.scopes.clone(),
+            user_id: issue.session.user_id.clone(),
+            connection: issue.session.identity.connection.clone(),
+            sid: issue.session.sid.clone(),
+            auth_time: issue.session.auth_time,
+            acr: issue.session.acr.clone(),
+            profile: issue.session.profile.clone(),
+            correlation_id: issue.correlation_id.to_owned(),
+            expires_at: issue.now.plus_seconds(self.lifetimes.code.cast_signed()),
+        };
+        let put = Op::Put { key: CodeGrant::key(&grant_id, &code.digest()), value: encode(&grant)?, ttl: self.lifetimes.code };
+        trace.note(issue.now, Note::Finished { reply: format!("a code for {} at {}", issue.application.client_id, issue.reply_to.redirect_uri()) });
+        Ok((Answer::Reply(issue.reply_to.with_code(&code, &self.issuer)), put))
+    }
+}

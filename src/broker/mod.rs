@@ -1,0 +1,174 @@
+//! The use cases: begin a login, take the identity provider's answer, hand out tokens, end a session.
+//!
+//! Handlers translate HTTP into calls of this module and its [`Outcome`]s into HTTP; this module does the
+//! I/O with the stores. What happens next in a login is decided in one place, [`next::next_step`].
+
+pub mod begin;
+mod finish;
+mod identify;
+pub mod logout;
+pub mod next;
+pub mod token;
+pub mod traces;
+pub mod upstream;
+pub mod userinfo;
+
+use crate::application::Application;
+use crate::clock::Timestamp;
+use crate::connection::{BrowserStep, Registry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id;
+use crate::keys::Keyring;
+use crate::login::{Restart, Session, Stored};
+use crate::oidc::{AuthorizationResponse, OidcKeys};
+use crate::store::{Directory, SessionStore};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Lifetimes in seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// From the application's request to the identity provider's answer.
+    pub transaction: u64,
+    pub session: u64,
+    pub code: u64,
+    pub id_token: u64,
+    pub access_token: u32,
+    pub refresh_token: u64,
+}
+
+impl Default for Lifetimes {
+    fn default() -> Self {
+        Self { transaction: 900, session: 8 * 3600, code: 60, id_token: 3600, access_token: 3600, refresh_token: 30 * 24 * 3600 }
+    }
+}
+
+/// Seconds that the remains of a login are kept after it ended or expired, for a helpful page.
+const REMAINS: u64 = 24 * 3600;
+
+/// Everything a use case needs. Made once at start.
+pub struct Gateway {
+    /// Without a trailing slash.
+    pub issuer: String,
+    pub applications: HashMap<String, Arc<Application>>,
+    pub connections: Registry,
+    pub sessions: Arc<dyn SessionStore>,
+    pub directory: Arc<dyn Directory>,
+    pub keyring: Arc<Keyring>,
+    pub keys: OidcKeys,
+    pub lifetimes: Lifetimes,
+    pub events: Arc<dyn Events>,
+}
+
+/// Where use cases report what an operator counts.
+pub trait Events: Send + Sync {
+    /// A login ended: `outcome` is `success` or the diagnostic code.
+    fn login(&self, connection: &str, outcome: &str);
+}
+
+/// What the browser showed us: the values of its two cookies.
+#[derive(Clone, Debug, Default)]
+pub struct Browser {
+    pub binding: Option<String>,
+    pub session: Option<String>,
+}
+
+/// A change of one of our cookies.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum CookieChange {
+    #[default]
+    Keep,
+    Set(String),
+    Clear,
+}
+
+/// What the handler must answer.
+#[derive(Debug)]
+pub struct Outcome {
+    pub answer: Answer,
+    pub binding: CookieChange,
+    pub session: CookieChange,
+    /// Of the login this request belongs to; absent where it belongs to none.
+    pub correlation_id: Option<String>,
+}
+
+/// The answers there are.
+#[derive(Debug)]
+pub enum Answer {
+    /// On to the identity provider.
+    Upstream(BrowserStep),
+    /// Back to the application.
+    Reply(AuthorizationResponse),
+    /// The person picks an identity provider.
+    Choose(Chooser),
+    /// The same request again as a GET, so that the browser sends its SameSite=Lax cookies.
+    SeeSelf,
+    /// The same form again from our own page, for the same reason.
+    Bounce,
+    /// Our own page.
+    Refused(Refusal),
+}
+
+/// The chooser page's content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Chooser {
+    pub transaction_id: String,
+    pub application: String,
+    /// Name and display name.
+    pub connections: Vec<(String, String)>,
+}
+
+/// Something was refused, and the application could not or should not be told.
+#[derive(Debug)]
+pub struct Refusal {
+    pub error: Error,
+    pub restart: Option<Restart>,
+}
+
+impl Outcome {
+    fn of(answer: Answer) -> Self {
+        Self { answer, binding: CookieChange::Keep, session: CookieChange::Keep, correlation_id: None }
+    }
+
+    fn refused(error: Error, restart: Option<Restart>) -> Self {
+        Self::of(Answer::Refused(Refusal { error, restart }))
+    }
+
+    #[must_use]
+    fn in_login(mut self, correlation_id: &str) -> Self {
+        self.correlation_id = Some(correlation_id.to_owned());
+        self
+    }
+}
+
+impl Gateway {
+    /// The enabled application of this client id.
+    pub fn application(&self, client_id: &str) -> Option<&Arc<Application>> {
+        self.applications.get(client_id).filter(|application| application.enabled)
+    }
+
+    /// The living session behind the browser's cookie.
+    async fn session(&self, browser: &Browser, now: Timestamp) -> Result<Option<Session>> {
+        let Some(cookie) = &browser.session else { return Ok(None) };
+        let found = self.sessions.get_many(&[Session::key(cookie)]).await?;
+        let session = found.into_iter().next().flatten().map(|bytes| decode::<Session>(&bytes)).transpose()?;
+        Ok(session.filter(|session| session.alive(now)))
+    }
+}
+
+/// Does this browser own what `digest` was made from?
+fn is_browser(browser: &Browser, digest: &str) -> bool {
+    browser.binding.as_deref().is_some_and(|value| id::eq_constant_time(id::digest(value).as_bytes(), digest.as_bytes()))
+}
+
+fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
+    serde_json::to_vec(value).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))
+}
+
+fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be read").because(error))
+}
+
+fn remains(browser: &str, correlation_id: &str, restart: &Restart) -> Result<Vec<u8>> {
+    encode(&Stored::Finished { browser: browser.to_owned(), correlation_id: correlation_id.to_owned(), restart: restart.clone() })
+}

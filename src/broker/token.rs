@@ -1,0 +1,281 @@
+//! The token endpoint: a code or a refresh token becomes tokens.
+//!
+//! Client authentication and the rules that every grant shares stand in [`Gateway::token`], before any
+//! grant is asked anything.
+
+use super::begin::trace_op;
+use super::identify::note_rows;
+use super::{Gateway, decode, encode};
+use crate::application::Application;
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::login::trace::{Part, Step as Note, Trace};
+use crate::login::{AccessToken, CodeGrant, CodeTombstone};
+use crate::oidc::token::{invalid_code, invalid_refresh_token};
+use crate::oidc::{self, AuthenticatedClient, AuthorizationCode, ClientCredentials, IdTokenClaims, RefreshToken, Scopes, TokenRequest, TokenResponse};
+use crate::profile::Profile;
+use crate::secret::Secret;
+use crate::store::{Consumed, Op, RefreshFamily, Rotation};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// Seconds within which a refresh token may be presented again because its answer was lost.
+const GRACE: i64 = 10;
+
+/// The answer, and the login it belongs to.
+#[derive(Debug)]
+pub struct Tokens {
+    pub response: TokenResponse,
+    pub correlation_id: String,
+}
+
+/// A refusal, and the login it belongs to where that is known.
+#[derive(Debug)]
+pub struct TokenRefusal {
+    pub error: Error,
+    pub correlation_id: Option<String>,
+}
+
+impl From<Error> for TokenRefusal {
+    fn from(error: Error) -> Self {
+        Self { error, correlation_id: None }
+    }
+}
+
+/// What a grant gives, whichever kind it is.
+struct Granted {
+    grant_id: String,
+    user_id: String,
+    connection: String,
+    sid: String,
+    scopes: Scopes,
+    nonce: Option<String>,
+    auth_time: Timestamp,
+    acr: Option<String>,
+    profile: Map<String, Value>,
+    correlation_id: String,
+}
+
+/// What a refresh-token family remembers.
+#[derive(Serialize, Deserialize)]
+struct FamilyData {
+    connection: String,
+    sid: String,
+    scopes: Scopes,
+    auth_time: Timestamp,
+    acr: Option<String>,
+    correlation_id: String,
+}
+
+impl Gateway {
+    /// The token endpoint (RFC 6749 3.2). `authorization` is the header's value.
+    pub async fn token(&self, authorization: Option<&str>, body: &[u8], now: Timestamp) -> Result<Tokens, TokenRefusal> {
+        let params = oidc::Params::parse(body)?;
+        let credentials = ClientCredentials::extract(authorization, &params)?;
+        let application = self.application(credentials.client_id());
+        let client = credentials.authenticate(application.map(|application| &application.oidc))?;
+        let application = application.ok_or_else(|| Error::new(ErrorKind::InvalidClient, "client authentication failed"))?;
+        match TokenRequest::parse(&params, client, self.keyring.sealer())? {
+            TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
+                self.code_grant(application, client, &code, &redirect_uri, code_verifier.as_ref(), now).await
+            }
+            TokenRequest::RefreshToken { refresh_token, scopes } => self.refresh_grant(application, &refresh_token, scopes.as_ref(), now).await,
+        }
+    }
+
+    async fn code_grant(
+        &self,
+        application: &Application,
+        client: AuthenticatedClient<'_>,
+        code: &AuthorizationCode,
+        redirect_uri: &str,
+        verifier: Option<&Secret<String>>,
+        now: Timestamp,
+    ) -> Result<Tokens, TokenRefusal> {
+        let grant_id = code.grant_id().to_owned();
+        let key = CodeGrant::key(&grant_id, &code.digest());
+        let tombstone = encode(&CodeTombstone { used_at: now })?;
+        let grant = match self.sessions.consume(&key, tombstone, self.tokens_live()).await? {
+            Consumed::Absent => return Err(invalid_code().into()),
+            Consumed::Used(_) => {
+                // RFC 9700 4.5.3, RFC 6749 4.1.2: a second use revokes everything that the first one gave.
+                self.revoke_grant(&grant_id).await?;
+                tracing::warn!(client_id = application.client_id, "authorization code presented twice; its tokens are revoked");
+                return Err(invalid_code().into());
+            }
+            Consumed::Fresh(bytes) => decode::<CodeGrant>(&bytes)?,
+        };
+        let correlation_id = grant.correlation_id.clone();
+        let in_login = |error: Error| TokenRefusal { error, correlation_id: Some(correlation_id.clone()) };
+        if now >= grant.expires_at {
+            return Err(in_login(invalid_code()));
+        }
+        grant.binding.check(client, redirect_uri, verifier).map_err(in_login)?;
+        let granted = Granted {
+            grant_id,
+            user_id: grant.user_id,
+            connection: grant.connection,
+            sid: grant.sid,
+            scopes: grant.scopes,
+            nonce: grant.nonce,
+            auth_time: grant.auth_time,
+            acr: grant.acr,
+            profile: grant.profile,
+            correlation_id: correlation_id.clone(),
+        };
+        self.give_from_code(application, granted, now).await.map_err(in_login)
+    }
+
+    async fn give_from_code(&self, application: &Application, granted: Granted, now: Timestamp) -> Result<Tokens> {
+        let wants_refresh = granted.scopes.contains("offline_access");
+        let refresh_token = if wants_refresh { Some(self.new_family(application, &granted, now).await?) } else { None };
+        self.give(application, granted, refresh_token, now).await
+    }
+
+    async fn new_family(&self, application: &Application, granted: &Granted, now: Timestamp) -> Result<RefreshToken> {
+        let data = FamilyData {
+            connection: granted.connection.clone(),
+            sid: granted.sid.clone(),
+            scopes: granted.scopes.clone(),
+            auth_time: granted.auth_time,
+            acr: granted.acr.clone(),
+            correlation_id: granted.correlation_id.clone(),
+        };
+        let family = RefreshFamily {
+            grant_id: granted.grant_id.clone(),
+            client_id: application.client_id.clone(),
+            user_id: granted.user_id.clone(),
+            generation: 0,
+            created_at: now,
+            rotated_at: now,
+            expires_at: now.plus_seconds(self.lifetimes.refresh_token.cast_signed()),
+            data: String::from_utf8(encode(&data)?).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))?,
+        };
+        self.directory.put_family(&family).await?;
+        RefreshToken::issue(&family.grant_id, 0, self.keyring.sealer())
+    }
+
+    async fn refresh_grant(&self, application: &Application, token: &RefreshToken, scopes: Option<&Scopes>, now: Timestamp) -> Result<Tokens, TokenRefusal> {
+        let generation = i64::from(token.generation());
+        let family = match self.directory.rotate_family(token.grant_id(), &application.client_id, generation, now, GRACE).await? {
+            Rotation::Rotated(family) | Rotation::Repeated(family) => family,
+            Rotation::Reused(family) => {
+                // RFC 9700 4.14.2: a reused refresh token revokes the whole family, access tokens included.
+                self.revoke_grant(&family.grant_id).await?;
+                tracing::warn!(client_id = application.client_id, "refresh token presented twice; its family is revoked");
+                return Err(invalid_refresh_token().into());
+            }
+            Rotation::Refused => return Err(invalid_refresh_token().into()),
+        };
+        let data: FamilyData = decode(family.data.as_bytes())?;
+        let correlation_id = data.correlation_id.clone();
+        let in_login = |error: Error| TokenRefusal { error, correlation_id: Some(correlation_id.clone()) };
+        self.give_from_family(application, &family, data, scopes, now).await.map_err(in_login)
+    }
+
+    async fn give_from_family(&self, application: &Application, family: &RefreshFamily, data: FamilyData, asked: Option<&Scopes>, now: Timestamp) -> Result<Tokens> {
+        let scopes = data.scopes.narrow(asked)?;
+        let refuse = || Error::new(ErrorKind::InvalidGrant, "the user may not sign in any more");
+        let user = self.directory.user(&family.user_id).await?.filter(|user| !user.blocked).ok_or_else(refuse)?;
+        let primary = user.identities.into_iter().next().ok_or_else(refuse)?;
+        let connection_enabled = self.connections.enabled(&data.connection).is_some();
+        if !connection_enabled {
+            return Err(Error::new(ErrorKind::InvalidGrant, "the connection by which the user came is not available any more"));
+        }
+        let successor = u32::try_from(family.generation).map_err(|_| Error::new(ErrorKind::InvalidGrant, "the refresh token was rotated too often"))?;
+        let refresh_token = RefreshToken::issue(&family.grant_id, successor, self.keyring.sealer())?;
+        let granted = Granted {
+            grant_id: family.grant_id.clone(),
+            user_id: family.user_id.clone(),
+            connection: data.connection,
+            sid: data.sid,
+            scopes,
+            nonce: None,
+            auth_time: data.auth_time,
+            acr: data.acr,
+            profile: primary.profile,
+            correlation_id: data.correlation_id,
+        };
+        self.give(application, granted, Some(refresh_token), now).await
+    }
+
+    /// Releases claims by the application's table, signs, and stores the access token.
+    async fn give(&self, application: &Application, mut granted: Granted, refresh_token: Option<RefreshToken>, now: Timestamp) -> Result<Tokens> {
+        let mut trace = Trace::default();
+        let mut rows = Vec::new();
+        let released = application
+            .mapping
+            .from_profile(&Profile::from_map(std::mem::take(&mut granted.profile)), &mut rows)
+            .map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
+        note_rows(&mut trace, "from_profile", rows, now);
+        let released: Vec<_> = released.into_iter().map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
+        let claims = oidc::claims::filter_by_scope(&released, &granted.scopes);
+        trace.note(
+            now,
+            Note::Released { application: application.client_id.clone(), to: "the token endpoint and /userinfo".to_owned(), claims: Value::Object(claims.clone()) },
+        );
+        let access_token = oidc::AccessToken::issue(&granted.grant_id)?;
+        let id_token = self.id_token(application, &granted, &claims, &access_token, now)?;
+        let userinfo = Value::Object(oidc::claims::userinfo(&granted.user_id, &claims));
+        let record = AccessToken {
+            client_id: application.client_id.clone(),
+            scopes: granted.scopes.clone(),
+            expires_at: now.plus_seconds(i64::from(self.lifetimes.access_token)),
+            correlation_id: granted.correlation_id.clone(),
+            userinfo: RawValue::from_string(userinfo.to_string())
+                .map_err(|error| Error::new(ErrorKind::Internal, "claims cannot be written").because(error))?,
+        };
+        let key = AccessToken::key(&granted.grant_id, &access_token.digest());
+        self.sessions
+            .commit(vec![
+                Op::Put { key, value: encode(&record)?, ttl: u64::from(self.lifetimes.access_token) },
+                trace_op(&granted.correlation_id, Part::Token, &trace)?,
+            ])
+            .await?;
+        let response = TokenResponse { access_token, expires_in: self.lifetimes.access_token, refresh_token, id_token, scopes: granted.scopes };
+        Ok(Tokens { response, correlation_id: granted.correlation_id })
+    }
+
+    fn id_token(
+        &self,
+        application: &Application,
+        granted: &Granted,
+        released: &Map<String, Value>,
+        access_token: &oidc::AccessToken,
+        now: Timestamp,
+    ) -> Result<Option<Secret<String>>> {
+        if !granted.scopes.contains("openid") {
+            return Ok(None);
+        }
+        let signer = self.keys.signer(application.oidc.id_token_signed_response_alg);
+        let claims = IdTokenClaims {
+            issuer: &self.issuer,
+            subject: &granted.user_id,
+            audience: &application.client_id,
+            issued_at: now,
+            expires_at: now.plus_seconds(self.lifetimes.id_token.cast_signed()),
+            auth_time: Some(granted.auth_time),
+            nonce: granted.nonce.as_deref(),
+            acr: granted.acr.as_deref(),
+            amr: &[],
+            azp: None,
+            at_hash: Some(signer.half_hash(access_token.expose())),
+            sid: Some(&granted.sid),
+        };
+        signer.sign(&claims.to_map(released)).map(|token| Some(Secret::new(token)))
+    }
+
+    /// Ends everything that one grant gave: access tokens by a mark, refresh tokens in the directory.
+    pub(super) async fn revoke_grant(&self, grant_id: &str) -> Result<()> {
+        let mark = Op::Put { key: AccessToken::revocation_key(grant_id), value: b"1".to_vec(), ttl: self.tokens_live() };
+        self.sessions.commit(vec![mark]).await?;
+        self.directory.revoke_family(grant_id).await
+    }
+
+    /// Seconds for which something of a grant may still be alive.
+    fn tokens_live(&self) -> u64 {
+        self.lifetimes.refresh_token + u64::from(self.lifetimes.access_token)
+    }
+}
+

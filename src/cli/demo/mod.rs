@@ -1,0 +1,202 @@
+//! `isthmus demo`: gateway, practice identity provider and practice application in one process, on loopback, with
+//! embedded stores. Nothing is left behind: keys and directory live in a temporary directory.
+
+mod once;
+
+use super::{block_on, complain, print};
+use crate::application::Application;
+use crate::broker::Lifetimes;
+use crate::clock::Timestamp;
+use crate::connection::config::{ConnectionConfig, ConnectionKind, SamlConnection};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::practice::app::{self, App};
+use crate::http::practice::idp::{self, Idp};
+use crate::http::state::HttpSettings;
+use crate::id;
+use crate::keys::Keyring;
+use crate::oidc::{ClientFacts, GrantType, TokenEndpointAuthMethod};
+use crate::profile::{Direction, MappingLibrary};
+use crate::saml::{Binding, MetadataOptions, ResponsePolicy, metadata::read_idp};
+use crate::startup::{self, Parts};
+use crate::{store, telemetry};
+use actix_web::dev::Server;
+use actix_web::web::{Data, ServiceConfig};
+use actix_web::{HttpServer, rt};
+use clap::Args;
+use std::net::{SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::Arc;
+use tracing::level_filters::LevelFilter;
+
+/// Name of the demo's connection.
+const CONNECTION: &str = "practice";
+
+#[derive(Args)]
+pub struct Options {
+    /// Walk through one login without a browser, print the claims and the trace as JSON, and end.
+    #[arg(long)]
+    once: bool,
+    /// Which practice person signs in with --once.
+    #[arg(long, default_value = "ada", value_parser = ["ada", "zoe", "max", "nomail"])]
+    person: String,
+    /// First of four consecutive ports on loopback; with --once any free ones are taken.
+    #[arg(long, default_value_t = 8400)]
+    port: u16,
+}
+
+pub fn run(options: &Options) -> ExitCode {
+    telemetry::start(LevelFilter::WARN, telemetry::LogFormat::Human);
+    let done = TemporaryDirectory::new().and_then(|directory| block_on(demo(options, &directory.0)));
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::from(1)
+        }
+    }
+}
+
+/// The listeners of the four parts.
+struct Listeners {
+    gateway: TcpListener,
+    operations: TcpListener,
+    idp: TcpListener,
+    app: TcpListener,
+}
+
+impl Listeners {
+    fn bind(options: &Options) -> Result<Self> {
+        let bind = |offset: u16| {
+            let port = if options.once { 0 } else { options.port.saturating_add(offset) };
+            startup::bind(SocketAddr::from(([127, 0, 0, 1], port)))
+        };
+        Ok(Self { gateway: bind(0)?, operations: bind(1)?, idp: bind(2)?, app: bind(3)? })
+    }
+}
+
+async fn demo(options: &Options, directory: &Path) -> Result<()> {
+    let listeners = Listeners::bind(options)?;
+    // The gateway is another site than the others, as it is in life: localhost here, 127.0.0.1 there.
+    let issuer = url("localhost", &listeners.gateway)?;
+    let operations_url = url("localhost", &listeners.operations)?;
+    let idp_url = url("127.0.0.1", &listeners.idp)?;
+    let app_url = url("127.0.0.1", &listeners.app)?;
+    let client_secret = id::random_token();
+
+    let acs_url = format!("{issuer}/connections/{CONNECTION}/acs");
+    let sp_entity_id = format!("{issuer}/connections/{CONNECTION}/metadata");
+    let idp = Idp::new(idp_url, sp_entity_id, acs_url)?;
+    let parts = Parts {
+        connections: vec![connection(&idp)?],
+        applications: vec![application(&app_url, &client_secret)?],
+        issuer: issuer.clone(),
+        lifetimes: Lifetimes::default(),
+        http: HttpSettings { secure: false, trusted_proxies: Vec::new(), saml_body_limit: 1024 * 1024, body_limit: 64 * 1024 },
+        keyring: Keyring::open_or_create(&directory.join("certs"))?,
+        sessions: store::open_sessions("memory:")?,
+        directory: store::open_directory(&format!("sqlite:{}", directory.join("demo.db").display())).await?,
+    };
+    let state = startup::state(parts)?;
+    let app = App::new(issuer, app_url.clone(), operations_url, client_secret)?;
+    let servers = [
+        startup::public_server(&state, listeners.gateway, None)?,
+        startup::operations_server(&state, listeners.operations)?,
+        practice(Data::new(idp), listeners.idp, idp::routes)?,
+        practice(Data::new(app), listeners.app, app::routes)?,
+    ];
+    let handles: Vec<_> = servers.iter().map(Server::handle).collect();
+    for server in servers {
+        rt::spawn(server);
+    }
+    if options.once {
+        let shown = once::walk(&app_url, &options.person).await?;
+        print(&serde_json::to_string_pretty(&shown).unwrap_or_default());
+    } else {
+        print("Gateway, practice identity provider and practice application are running. Open this link, and press Ctrl-C to stop:");
+        print(&format!("\n    {app_url}/\n"));
+        startup::wait_for_signal().await;
+    }
+    for handle in handles {
+        handle.stop(false).await;
+    }
+    state.gateway.directory.close().await
+}
+
+fn practice<T: Send + Sync + 'static>(data: Data<T>, listener: TcpListener, routes: fn(&mut ServiceConfig)) -> Result<Server> {
+    HttpServer::new(move || actix_web::App::new().app_data(data.clone()).configure(routes))
+        .workers(1)
+        .disable_signals()
+        .listen(listener)
+        .map(HttpServer::run)
+        .map_err(|error| Error::new(ErrorKind::Internal, "a practice partner cannot start").because(error))
+}
+
+fn connection(idp: &Idp) -> Result<ConnectionConfig> {
+    let metadata = read_idp(&idp.metadata(), MetadataOptions::default(), Timestamp::now())
+        .map_err(|error| Error::new(ErrorKind::Internal, format!("the practice metadata: {error}")))?;
+    Ok(ConnectionConfig {
+        name: CONNECTION.to_owned(),
+        display_name: "Practice identity provider".to_owned(),
+        enabled: true,
+        domains: vec!["practice.example".to_owned()],
+        mapping: table("saml", Direction::ToProfile)?,
+        kind: ConnectionKind::Saml(SamlConnection {
+            idp: metadata.trust(),
+            policy: ResponsePolicy::default(),
+            sp_entity_id: None,
+            request_binding: Binding::Redirect,
+            sign_requests: true,
+            name_id_format: None,
+            force_authn: false,
+            acr: std::collections::BTreeMap::new(),
+            login_hint_as_subject: false,
+            send_requester_id: false,
+        }),
+    })
+}
+
+fn application(app_url: &str, client_secret: &str) -> Result<Application> {
+    Ok(Application {
+        client_id: app::CLIENT_ID.to_owned(),
+        name: "Practice application".to_owned(),
+        enabled: true,
+        connections: None,
+        mapping: table("oidc", Direction::FromProfile)?,
+        oidc: ClientFacts {
+            redirect_uris: vec![format!("{app_url}/callback")],
+            post_logout_redirect_uris: vec![format!("{app_url}/")],
+            token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
+            secret_digests: vec![id::digest(client_secret)],
+            grant_types: vec![GrantType::AuthorizationCode],
+            ..ClientFacts::public(app::CLIENT_ID)
+        },
+    })
+}
+
+fn table(name: &str, direction: Direction) -> Result<Arc<crate::profile::MappingTable>> {
+    MappingLibrary::built_in().table(name, direction).ok_or_else(|| Error::new(ErrorKind::Internal, "a built-in mapping table is missing"))
+}
+
+fn url(host: &str, listener: &TcpListener) -> Result<String> {
+    let address = listener.local_addr().map_err(|error| Error::new(ErrorKind::Internal, "a listener has no address").because(error))?;
+    Ok(format!("http://{host}:{}", address.port()))
+}
+
+/// Removed when the demo ends.
+struct TemporaryDirectory(PathBuf);
+
+impl TemporaryDirectory {
+    fn new() -> Result<Self> {
+        let path = std::env::temp_dir().join(format!("isthmus-demo-{}", id::random_id()));
+        std::fs::create_dir(&path)
+            .map_err(|error| Error::new(ErrorKind::Internal, format!("{} cannot be made", path.display())).because(error))?;
+        Ok(Self(path))
+    }
+}
+
+impl Drop for TemporaryDirectory {
+    fn drop(&mut self) {
+        drop(std::fs::remove_dir_all(&self.0));
+    }
+}

@@ -1,0 +1,112 @@
+//! One whole login over real HTTP, without a browser: what `isthmus demo --once` prints.
+
+use crate::connection::outbound;
+use crate::error::{Error, ErrorKind, Result};
+use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
+use reqwest::{Client, Method, Response};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use url::Url;
+
+/// Steps after which something goes round in circles.
+const STEPS: usize = 20;
+
+/// As much of a browser as the walk needs: cookies by host, redirects, forms that send themselves.
+struct Walker {
+    client: Client,
+    /// Cookies by host and name.
+    cookies: BTreeMap<(String, String), String>,
+    /// What to press where a page asks.
+    person: String,
+}
+
+/// Signs `person` in at the practice application; claims, ID token and trace.
+pub async fn walk(app_url: &str, person: &str) -> Result<Value> {
+    let mut walker = Walker { client: outbound::client()?, cookies: BTreeMap::new(), person: person.to_owned() };
+    let (mut method, mut target, mut form) = (Method::GET, parse(&format!("{app_url}/login"))?, Vec::new());
+    for _ in 0..STEPS {
+        let response = walker.send(&method, &target, &form).await?;
+        let status = response.status();
+        if let Some(location) = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()) {
+            (method, target, form) = (Method::GET, target.join(location).map_err(|error| stuck("a redirect leads nowhere").because(error))?, Vec::new());
+            continue;
+        }
+        let body = outbound::text(response).await?;
+        if let Ok(shown) = serde_json::from_str::<Value>(&body) {
+            return walker.with_trace(shown).await;
+        }
+        if !status.is_success() {
+            return Err(stuck(&format!("{} answered {status}: {body}", target.path())));
+        }
+        let (action, fields) = walker.form(&body).ok_or_else(|| stuck(&format!("the page at {} has no form", target.path())))?;
+        (method, target, form) = (Method::POST, target.join(&action).map_err(|error| stuck("a form leads nowhere").because(error))?, fields);
+    }
+    Err(stuck("the login goes round in circles"))
+}
+
+impl Walker {
+    async fn send(&mut self, method: &Method, target: &Url, form: &[(String, String)]) -> Result<Response> {
+        let host = target.host_str().unwrap_or_default().to_owned();
+        let cookies: Vec<_> = self.cookies.iter().filter(|((of, _), _)| *of == host).map(|((_, name), value)| format!("{name}={value}")).collect();
+        let mut request = self.client.request(method.clone(), target.clone()).header(ACCEPT, accept(target));
+        if !cookies.is_empty() {
+            request = request.header(COOKIE, cookies.join("; "));
+        }
+        if *method == Method::POST {
+            request = request.form(form);
+        }
+        let response = request.send().await.map_err(|error| stuck("no answer").because(error))?;
+        for cookie in response.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
+            if let Some((name, value)) = cookie.split(';').next().and_then(|pair| pair.split_once('=')) {
+                self.cookies.insert((host.clone(), name.to_owned()), value.to_owned());
+            }
+        }
+        Ok(response)
+    }
+
+    /// The first form of one of our own pages, with the person's button where there is one.
+    fn form(&self, page: &str) -> Option<(String, Vec<(String, String)>)> {
+        let action = between(page, "action=\"", "\"")?;
+        let mut fields = Vec::new();
+        for input in page.split("<input type=\"hidden\" ").skip(1) {
+            fields.push((unescape(between(input, "name=\"", "\"")?), unescape(between(input, "value=\"", "\"")?)));
+        }
+        if page.contains("name=\"person\"") {
+            fields.push(("person".to_owned(), self.person.clone()));
+        }
+        Some((unescape(action), fields))
+    }
+
+    async fn with_trace(&mut self, shown: Value) -> Result<Value> {
+        let trace_url = parse(shown["trace_url"].as_str().unwrap_or_default())?;
+        let response = self.send(&Method::GET, &trace_url, &[]).await?;
+        let trace: Value =
+            serde_json::from_str(&outbound::text(response).await?).map_err(|error| stuck("the trace is no JSON").because(error))?;
+        Ok(json!({ "claims": shown["claims"], "id_token": shown["id_token"], "trace": trace["entries"] }))
+    }
+}
+
+/// The application's last page and the trace are wanted as JSON; everything else as a browser sees it.
+fn accept(target: &Url) -> &'static str {
+    if target.path() == "/callback" || target.path().starts_with("/traces/") { "application/json" } else { "text/html" }
+}
+
+fn parse(text: &str) -> Result<Url> {
+    Url::parse(text).map_err(|error| stuck("an address cannot be read").because(error))
+}
+
+fn stuck(why: &str) -> Error {
+    Error::new(ErrorKind::Internal, why.to_owned())
+}
+
+fn between<'t>(text: &'t str, start: &str, end: &str) -> Option<&'t str> {
+    let rest = text.split_once(start)?.1;
+    Some(rest.split_once(end)?.0)
+}
+
+/// The character references that our templates write.
+fn unescape(text: &str) -> String {
+    [("&#60;", "<"), ("&#62;", ">"), ("&#34;", "\""), ("&#39;", "'"), ("&#38;", "&")]
+        .into_iter()
+        .fold(text.to_owned(), |text, (reference, character)| text.replace(reference, character))
+}

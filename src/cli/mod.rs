@@ -1,0 +1,72 @@
+//! The command line. Exit status: 0 good, 1 findings, 2 usage or unreadable input.
+
+mod check;
+mod demo;
+mod healthcheck;
+mod keys;
+mod serve;
+mod user;
+
+use clap::{Parser, Subcommand};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// A SAML and OpenID Connect federation gateway.
+#[derive(Parser)]
+#[command(name = "isthmus", version, about)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve logins.
+    Serve(ConfigFile),
+    /// Try it: gateway, practice identity provider and practice application on this machine.
+    Demo(demo::Options),
+    /// Check the configuration: every fault, with its place and what to do. Exit status 1 when there is one.
+    Check(check::Options),
+    /// Make or list the keys.
+    Keys(keys::Options),
+    /// Show or delete a user.
+    User(user::Options),
+    /// Ask a running gateway whether it is ready; for containers.
+    Healthcheck(healthcheck::Options),
+}
+
+/// Where the configuration is.
+#[derive(clap::Args)]
+struct ConfigFile {
+    #[arg(long, value_name = "FILE", default_value = "isthmus.toml", env = "ISTHMUS_CONFIG")]
+    config: PathBuf,
+}
+
+/// Runs the command that the arguments name.
+pub fn run() -> ExitCode {
+    match Arguments::parse().command {
+        Command::Serve(file) => serve::run(&file.config),
+        Command::Demo(options) => demo::run(&options),
+        Command::Check(options) => check::run(&options),
+        Command::Keys(options) => keys::run(&options),
+        Command::User(options) => user::run(&options),
+        Command::Healthcheck(options) => healthcheck::run(&options),
+    }
+}
+
+/// Prints one line or document of a command's result.
+#[expect(clippy::print_stdout, reason = "standard output is where a command's result belongs")]
+fn print(text: &str) {
+    println!("{text}");
+}
+
+/// Reports why a command failed.
+#[expect(clippy::print_stderr, reason = "a command's failure belongs on standard error")]
+fn complain(text: &str) {
+    eprintln!("isthmus: {text}");
+}
+
+/// A runtime for commands that talk to stores.
+fn block_on<F: Future>(future: F) -> F::Output {
+    actix_web::rt::System::new().block_on(future)
+}

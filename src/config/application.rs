@@ -1,0 +1,169 @@
+//! `[[application]]`.
+
+use super::read::Context;
+use super::secrets;
+use crate::application::Application;
+use crate::id;
+use crate::oidc::{ApplicationType, ClientFacts, GrantType, SigningAlg, TokenEndpointAuthMethod};
+use crate::profile::Direction;
+use crate::toml_file::{At, Section};
+use url::Url;
+
+/// Bytes that a client secret needs at least.
+const SECRET_LENGTH: usize = 16;
+
+/// Reads one application; `connections` are the names that exist.
+pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]) -> Option<Application> {
+    let client_id = section.required("client_id").map(|at| at.value.to_owned());
+    if client_id.as_ref().is_some_and(|id| id.len() > 255 || id.bytes().any(|byte| !(0x21..=0x7e).contains(&byte))) {
+        section.problem("client_id", "a client_id has up to 255 printable ASCII characters and no space", "choose another one");
+    }
+    let name = section.string("name").map(|at| at.value.to_owned());
+    let enabled = section.bool("enabled").unwrap_or(true);
+    let allowed = section.strings("connections").map(|names| names.into_iter().map(|at| known_connection(section, &at, connections)).collect());
+    let mapping = context.mapping(section, "oidc", Direction::FromProfile);
+    if section.has("saml") {
+        section.value("saml");
+        section.problem("saml", "SAML applications are not available in this version", "use [application.oidc]");
+    }
+    let oidc = match section.section("oidc") {
+        Some(oidc) => {
+            let facts = client_facts(context, &oidc, client_id.clone().unwrap_or_default());
+            oidc.finish();
+            facts
+        }
+        None => {
+            if !section.has("saml") {
+                section.problem("oidc", "the application has no protocol", "add [application.oidc] with its redirect_uris");
+            }
+            None
+        }
+    };
+    let client_id = client_id?;
+    Some(Application { name: name.unwrap_or_else(|| client_id.clone()), client_id, enabled, connections: allowed, mapping: mapping?, oidc: oidc? })
+}
+
+fn known_connection(section: &Section<'_>, name: &At<&str>, connections: &[String]) -> String {
+    if !connections.iter().any(|known| known == name.value) {
+        let help = if connections.is_empty() { "add the [[connection]]".to_owned() } else { format!("there are: {}", connections.join(", ")) };
+        section.file().problem(name.span.clone(), &name.path, format!("there is no connection `{}`", name.value), help);
+    }
+    name.value.to_owned()
+}
+
+fn client_facts(context: &Context<'_>, section: &Section<'_>, client_id: String) -> Option<ClientFacts> {
+    let application_type = section
+        .choice("application_type", &[("web", ApplicationType::Web), ("native", ApplicationType::Native)])
+        .unwrap_or(ApplicationType::Web);
+    let native = application_type == ApplicationType::Native;
+    let redirect_uris = uris(section, "redirect_uris", native);
+    if redirect_uris.is_empty() && !section.has("redirect_uris") {
+        section.problem("redirect_uris", "`redirect_uris` is missing", "list the addresses to which people return after a login");
+    }
+    let post_logout_redirect_uris = uris(section, "post_logout_redirect_uris", native);
+    let secret = secrets::read(context, section, "client_secret");
+    if secret.as_ref().is_some_and(|secret| secret.expose().len() < SECRET_LENGTH) {
+        section.problem("client_secret", format!("a client secret needs at least {SECRET_LENGTH} characters"), "use a random one, such as `openssl rand -hex 32` prints");
+    }
+    let method = auth_method(section, section.has("client_secret"));
+    let require_pkce = section.bool("require_pkce").unwrap_or(true);
+    if !require_pkce {
+        let public = method == TokenEndpointAuthMethod::None;
+        if public {
+            section.problem("require_pkce", "a public client cannot do without PKCE", "remove `require_pkce = false`, or give the client a secret");
+        } else {
+            section.warning("require_pkce", "weakened: a code works without PKCE", "remove it as soon as the application's library can do PKCE");
+        }
+    }
+    let refresh = section.bool("refresh_tokens").unwrap_or(true);
+    let alg = section
+        .choice("id_token_signed_response_alg", &[("RS256", SigningAlg::RS256), ("ES256", SigningAlg::ES256), ("EdDSA", SigningAlg::EdDSA)])
+        .unwrap_or(SigningAlg::RS256);
+    let scopes = section.strings("scopes").map(|scopes| scopes.into_iter().map(|at| at.value.to_owned()).collect());
+    let mut grant_types = vec![GrantType::AuthorizationCode];
+    if refresh {
+        grant_types.push(GrantType::RefreshToken);
+    }
+    Some(ClientFacts {
+        redirect_uris,
+        post_logout_redirect_uris,
+        application_type,
+        token_endpoint_auth_method: method,
+        secret_digests: secret.iter().map(|secret| id::digest(secret.expose())).collect(),
+        require_pkce,
+        grant_types,
+        scopes,
+        id_token_signed_response_alg: alg,
+        ..ClientFacts::public(client_id)
+    })
+}
+
+fn auth_method(section: &Section<'_>, has_secret: bool) -> TokenEndpointAuthMethod {
+    let default = if has_secret { TokenEndpointAuthMethod::ClientSecretBasic } else { TokenEndpointAuthMethod::None };
+    let method = section
+        .choice(
+            "token_endpoint_auth_method",
+            &[
+                ("client_secret_basic", TokenEndpointAuthMethod::ClientSecretBasic),
+                ("client_secret_post", TokenEndpointAuthMethod::ClientSecretPost),
+                ("none", TokenEndpointAuthMethod::None),
+            ],
+        )
+        .unwrap_or(default);
+    match (method, has_secret) {
+        (TokenEndpointAuthMethod::None, true) => {
+            section.problem("token_endpoint_auth_method", "a public client has no secret", "remove `client_secret`, or choose client_secret_basic");
+        }
+        (TokenEndpointAuthMethod::ClientSecretBasic | TokenEndpointAuthMethod::ClientSecretPost, false) => {
+            section.problem("token_endpoint_auth_method", "this method needs a `client_secret`", "add `client_secret = { env = \"NAME\" }`, or choose none");
+        }
+        _ => {}
+    }
+    method
+}
+
+/// Redirect addresses: absolute, without a fragment; https, or http on loopback, or a native application's own scheme.
+fn uris(section: &Section<'_>, key: &'static str, native: bool) -> Vec<String> {
+    let texts = section.strings(key).unwrap_or_default();
+    if section.has(key) && texts.is_empty() && key == "redirect_uris" {
+        section.problem(key, "at least one address is needed", "list the addresses to which people return after a login");
+    }
+    texts
+        .into_iter()
+        .map(|at| {
+            if let Err((message, help)) = check_uri(at.value, native) {
+                section.file().problem(at.span.clone(), &at.path, format!("`{}` {message}", at.value), help);
+            }
+            at.value.to_owned()
+        })
+        .collect()
+}
+
+fn check_uri(text: &str, native: bool) -> Result<(), (&'static str, &'static str)> {
+    let url = Url::parse(text).map_err(|_| ("is no absolute address", "write it with its scheme, as in https://app.example/callback"))?;
+    if url.fragment().is_some() || text.contains('#') {
+        return Err(("has a fragment", "remove everything from the # on"));
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err(("contains credentials", "remove them"));
+    }
+    match url.scheme() {
+        "https" => Ok(()),
+        "http" if is_loopback(&url) => Ok(()),
+        "http" => Err(("is not https", "use https; http is for loopback addresses only")),
+        "javascript" | "data" | "file" | "vbscript" | "blob" | "about" => Err(("has a scheme that is no place to return to", "use https")),
+        // RFC 8252 7.1: private-use schemes contain a dot.
+        scheme if native && scheme.contains('.') => Ok(()),
+        _ => Err(("is not https", "use https; a native application may use its own scheme with a dot (application_type = \"native\")")),
+    }
+}
+
+/// `localhost`, 127.0.0.0/8 or ::1.
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(url::Host::Domain(name)) => name == "localhost" || name.ends_with(".localhost"),
+        Some(url::Host::Ipv4(address)) => address.is_loopback(),
+        Some(url::Host::Ipv6(address)) => address.is_loopback(),
+        None => false,
+    }
+}

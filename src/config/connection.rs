@@ -1,0 +1,258 @@
+//! `[[connection]]`.
+
+use super::read::Context;
+use crate::connection::config::{ConnectionConfig, ConnectionKind, SamlConnection};
+use crate::keys::parse_certificate;
+use crate::profile::Direction;
+use crate::saml::{self, Binding, Endpoint, IdpTrust, MetadataOptions, ResponsePolicy, TrustedKeys};
+use crate::toml_file::Section;
+use openssl::asn1::Asn1Time;
+use openssl::x509::X509;
+use std::collections::BTreeMap;
+use url::Url;
+
+/// Days before its end from which a certificate is worth a warning.
+const EXPIRY_DAYS: u32 = 30;
+
+/// Reads one connection.
+pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<ConnectionConfig> {
+    let name = section.required("name").map(|at| at.value.to_owned());
+    let well_formed = |name: &String| name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    if name.as_ref().is_some_and(|name| !well_formed(name)) {
+        section.problem("name", "a connection's name has up to 128 letters, digits, - and _", "it becomes part of addresses; use display_name for people");
+    }
+    let display_name = section.string("display_name").map(|at| at.value.to_owned());
+    let enabled = section.bool("enabled").unwrap_or(true);
+    let domains = domains(section);
+    let mapping = context.mapping(section, "saml", Direction::ToProfile);
+    for later in ["oidc", "oauth2", "ldap", "database"] {
+        if section.has(later) {
+            note_later(section, later);
+        }
+    }
+    let saml = match section.section("saml") {
+        Some(saml) => {
+            let settings = saml_connection(context, &saml);
+            saml.finish();
+            settings
+        }
+        None => {
+            if !["oidc", "oauth2", "ldap", "database"].iter().any(|later| section.has(later)) {
+                section.problem("saml", "the connection has no protocol", "add [connection.saml] with metadata_file, or entity_id, sso_url and certificates");
+            }
+            None
+        }
+    };
+    let name = name?;
+    Some(ConnectionConfig { display_name: display_name.unwrap_or_else(|| name.clone()), name, enabled, domains, mapping: mapping?, kind: ConnectionKind::Saml(saml?) })
+}
+
+fn note_later(section: &Section<'_>, key: &str) {
+    for known in ["oidc", "oauth2", "ldap", "database"] {
+        if known == key {
+            section.value(known);
+        }
+    }
+    section.problem(key, format!("{key} connections are not available in this version"), "use [connection.saml]");
+}
+
+fn domains(section: &Section<'_>) -> Vec<String> {
+    let mut domains = Vec::new();
+    for at in section.strings("domains").unwrap_or_default() {
+        let domain = at.value.to_ascii_lowercase();
+        let well_formed = !domain.is_empty() && domain.contains('.') && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+        if !well_formed {
+            section.file().problem(at.span.clone(), &at.path, format!("`{}` is no e-mail domain", at.value), "write only what stands behind the @, in ASCII");
+        }
+        domains.push(domain);
+    }
+    domains
+}
+
+fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlConnection> {
+    let idp = idp(context, section);
+    let policy = policy(context, section);
+    let request_binding = section
+        .choice("request_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)])
+        .unwrap_or_else(|| preferred_binding(idp.as_ref()));
+    if let Some(idp) = &idp
+        && !idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == request_binding)
+    {
+        section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
+    }
+    let sign_requests = section.bool("sign_requests").unwrap_or(true);
+    let acr = acr_table(section);
+    Some(SamlConnection {
+        policy,
+        sp_entity_id: section.string("sp_entity_id").map(|at| at.value.to_owned()),
+        request_binding,
+        sign_requests,
+        name_id_format: section.string("name_id_format").map(|at| at.value.to_owned()),
+        force_authn: section.bool("force_authn").unwrap_or(false),
+        acr,
+        login_hint_as_subject: section.bool("login_hint_as_subject").unwrap_or(false),
+        send_requester_id: section.bool("send_requester_id").unwrap_or(false),
+        idp: idp?,
+    })
+}
+
+fn preferred_binding(idp: Option<&IdpTrust>) -> Binding {
+    let has_redirect = idp.is_none_or(|idp| idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == Binding::Redirect));
+    if has_redirect { Binding::Redirect } else { Binding::Post }
+}
+
+fn acr_table(section: &Section<'_>) -> BTreeMap<String, String> {
+    let Some(table) = section.section("acr") else { return BTreeMap::new() };
+    let mut acr = BTreeMap::new();
+    for (name, at) in table.entries() {
+        match at.value.as_str() {
+            Some(class) => {
+                acr.insert(name.to_owned(), class.to_owned());
+            }
+            None => section.file().problem(at.span.clone(), &at.path, "expected an AuthnContextClassRef", "put it in quotes"),
+        }
+    }
+    acr
+}
+
+/// Whom we trust: from metadata, or from literal values.
+fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
+    if section.has("metadata_url") {
+        section.value("metadata_url");
+        section.problem("metadata_url", "metadata cannot be fetched in this version", "save the document and use `metadata_file`");
+    }
+    let entity_id = section.string("entity_id").map(|at| at.value.to_owned());
+    let pinned = certificates(context, section, "metadata_certificates");
+    if let Some(file) = section.string("metadata_file") {
+        for literal in ["sso_url", "certificates"] {
+            if section.has(literal) {
+                section.problem(literal, format!("`{literal}` and `metadata_file` contradict each other"), "remove one of the two");
+            }
+        }
+        section.value("sso_url");
+        section.value("certificates");
+        section.value("sso_binding");
+        return from_metadata(context, section, file.value, entity_id.as_deref(), pinned);
+    }
+    if section.has("metadata_url") {
+        return None;
+    }
+    literal(context, section, entity_id)
+}
+
+fn from_metadata(context: &Context<'_>, section: &Section<'_>, file: &str, entity_id: Option<&str>, pinned: Option<Vec<X509>>) -> Option<IdpTrust> {
+    let text = match std::fs::read_to_string(context.resolve(file)) {
+        Ok(text) => text,
+        Err(error) => {
+            section.problem("metadata_file", format!("{file} cannot be read: {error}"), "correct the path; it is relative to the configuration");
+            return None;
+        }
+    };
+    let pinned = match pinned.map(|certificates| TrustedKeys::new(&certificates)).transpose() {
+        Ok(pinned) => pinned,
+        Err(error) => {
+            section.problem("metadata_certificates", error.detail, "name the certificate that signs the metadata");
+            return None;
+        }
+    };
+    match saml::metadata::read_idp(&text, MetadataOptions { entity_id, pinned: pinned.as_ref() }, context.now) {
+        Ok(metadata) => {
+            warn_expiry(section, "metadata_file", &metadata.signing_certificates);
+            Some(metadata.trust())
+        }
+        Err(error) => {
+            section.problem("metadata_file", format!("{file}: {error}"), "ask the identity provider for its current metadata");
+            None
+        }
+    }
+}
+
+fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<String>) -> Option<IdpTrust> {
+    if entity_id.is_none() && !section.has("entity_id") {
+        section.problem("entity_id", "it is not said which identity provider this is", "add `metadata_file`, or `entity_id`, `sso_url` and `certificates`");
+    }
+    let binding = section.choice("sso_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)]).unwrap_or(Binding::Redirect);
+    let location = section.required("sso_url").and_then(|at| match Url::parse(at.value) {
+        Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && super::application::is_loopback(&url)) => Some(url),
+        _ => {
+            section.problem("sso_url", format!("`{}` is no https address", at.value), "write the identity provider's single sign-on address");
+            None
+        }
+    });
+    if !section.has("certificates") {
+        section.problem("certificates", "`certificates` is missing: without a signing certificate nothing could be believed", "add `certificates = [\"idp.pem\"]`");
+    }
+    let keys = certificates(context, section, "certificates").and_then(|certificates| match TrustedKeys::new(&certificates) {
+        Ok(keys) => {
+            warn_expiry(section, "certificates", &certificates);
+            Some(keys)
+        }
+        Err(error) => {
+            section.problem("certificates", error.detail, "ask the identity provider for its signing certificate");
+            None
+        }
+    });
+    Some(IdpTrust {
+        entity_id: entity_id?,
+        sso_endpoints: vec![Endpoint { binding, location: location? }],
+        keys: keys?,
+        scopes: Vec::new(),
+        want_authn_requests_signed: false,
+    })
+}
+
+/// A list of files, or of certificates themselves (PEM, or base64 of DER). `None` when the key is absent or one is bad.
+fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Vec<X509>> {
+    let mut all = Some(Vec::new());
+    for at in section.strings(key)? {
+        let inline = at.value.contains("-----BEGIN") || at.value.len() > 400;
+        let text = if inline { Ok(at.value.to_owned()) } else { std::fs::read_to_string(context.resolve(at.value)) };
+        let parsed = match text {
+            Ok(text) => parse_certificate(&text).map_err(|error| error.detail),
+            Err(error) => Err(format!("{} cannot be read: {error}", at.value)),
+        };
+        match parsed {
+            Ok(certificate) => {
+                if let Some(all) = &mut all {
+                    all.push(certificate);
+                }
+            }
+            Err(why) => {
+                section.file().problem(at.span.clone(), &at.path, why, "name a PEM file, relative to the configuration, or paste the certificate");
+                all = None;
+            }
+        }
+    }
+    all
+}
+
+fn warn_expiry(section: &Section<'_>, key: &str, certificates: &[X509]) {
+    let Ok(soon) = Asn1Time::days_from_now(EXPIRY_DAYS) else { return };
+    for certificate in certificates {
+        if certificate.not_after() < &*soon {
+            let message = format!("a signing certificate of the identity provider ends on {}", certificate.not_after());
+            section.warning(key, message, "ask the identity provider for the next one; logins go on, since keys are pinned and not dates");
+        }
+    }
+}
+
+/// The terms; every loosening is an option of its own and a warning.
+fn policy(context: &Context<'_>, section: &Section<'_>) -> ResponsePolicy {
+    let strict = ResponsePolicy::default();
+    let weakened = |key: &'static str, what: &str| {
+        let on = section.bool(key).unwrap_or(false);
+        if on {
+            section.warning(key, format!("weakened: {what}"), "remove it as soon as the identity provider can do better");
+        }
+        on
+    };
+    ResponsePolicy {
+        skew_seconds: section.integer("clock_skew", 0..=600).map_or(strict.skew_seconds, |at| at.value),
+        message_max_age_seconds: section.integer("message_max_age", 30..=3600).map_or(strict.message_max_age_seconds, |at| at.value),
+        allow_sha1: weakened("allow_sha1", "signatures with SHA-1 are accepted"),
+        allow_inclusive_c14n: weakened("allow_inclusive_c14n", "inclusive canonicalization is accepted"),
+        allow_cbc: weakened("allow_cbc", "encryption without integrity (AES-CBC) is accepted"),
+        second_opinion: context.second_opinion,
+        subject_attribute: section.string("subject_attribute").map(|at| at.value.to_owned()),
+    }
+}

@@ -1,0 +1,85 @@
+//! The configuration: one TOML file, read so that every fault is reported at once with its place and what to do.
+//!
+//! `read.rs` reads the file as written, `connection.rs` and `application.rs` its two lists; what comes out, a
+//! [`Config`], holds valid values only. `isthmus check` and `isthmus serve` run the same code.
+
+mod application;
+mod connection;
+mod read;
+mod render;
+mod secrets;
+
+pub use crate::toml_file::{Findings, Problem};
+pub use render::{render_human, to_json};
+
+use crate::application::Application;
+use crate::broker::Lifetimes;
+use crate::clock::Timestamp;
+use crate::connection::config::ConnectionConfig;
+use crate::http::state::HttpSettings;
+use crate::keys::Keyring;
+use crate::secret::Secret;
+use crate::startup::{Parts, TlsFiles};
+use crate::store::{Directory, SessionStore};
+use crate::telemetry::LogFormat;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tracing::level_filters::LevelFilter;
+
+/// Valid values only.
+#[derive(Debug)]
+pub struct Config {
+    /// Our public base address, without a trailing slash.
+    pub issuer: String,
+    pub listen: SocketAddr,
+    pub operations_listen: SocketAddr,
+    pub directory_url: Secret<String>,
+    pub sessions_url: Secret<String>,
+    pub keys_path: PathBuf,
+    pub tls: Option<TlsFiles>,
+    pub log_level: LevelFilter,
+    pub log_format: LogFormat,
+    pub lifetimes: Lifetimes,
+    pub http: HttpSettings,
+    pub connections: Vec<ConnectionConfig>,
+    pub applications: Vec<Application>,
+}
+
+impl Config {
+    /// What startup makes a gateway from.
+    pub fn into_parts(self, keyring: Keyring, sessions: Arc<dyn SessionStore>, directory: Arc<dyn Directory>) -> Parts {
+        Parts {
+            issuer: self.issuer,
+            connections: self.connections,
+            applications: self.applications,
+            lifetimes: self.lifetimes,
+            http: self.http,
+            keyring,
+            sessions,
+            directory,
+        }
+    }
+}
+
+/// Reads a configuration that is to be used.
+///
+/// # Errors
+/// All problems there are; warnings alone do not stop anybody.
+pub fn load(path: &Path) -> Result<Config, Findings> {
+    let (config, findings) = read::read(path, Timestamp::now());
+    match config {
+        Some(config) if findings.is_good() => {
+            for warning in &findings.warnings {
+                tracing::warn!(file = warning.file, line = warning.line, path = warning.path, "{}", warning.message);
+            }
+            Ok(config)
+        }
+        _ => Err(findings),
+    }
+}
+
+/// Reads a configuration only to say what is wrong with it.
+pub fn check(path: &Path) -> Findings {
+    read::read(path, Timestamp::now()).1
+}

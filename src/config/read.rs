@@ -1,0 +1,346 @@
+//! The file as a whole.
+
+use super::{Config, Findings, application, connection, secrets};
+use crate::broker::Lifetimes;
+use crate::clock::Timestamp;
+use crate::http::state::HttpSettings;
+use crate::profile::{Direction, MappingLibrary, MappingTable};
+use crate::secret::Secret;
+use crate::startup::TlsFiles;
+use crate::store;
+use crate::telemetry::LogFormat;
+use crate::toml_file::{Problem, Section, TomlFile};
+use serde_json::Value;
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use tracing::level_filters::LevelFilter;
+use url::Url;
+
+/// What the parts of the file need to know while they are read.
+pub struct Context<'a> {
+    pub now: Timestamp,
+    /// Secrets may stand in the file.
+    pub development: bool,
+    /// Both signature engines.
+    pub second_opinion: bool,
+    directory: &'a Path,
+    library: MappingLibrary,
+}
+
+impl Context<'_> {
+    /// Paths are relative to the configuration file.
+    pub fn resolve(&self, path: &str) -> PathBuf {
+        self.directory.join(path)
+    }
+
+    /// The mapping table that a section names, or the usual one; faults in the table's own file are reported with it.
+    pub fn mapping(&self, section: &Section<'_>, usual: &str, direction: Direction) -> Option<Arc<MappingTable>> {
+        let name = section.string("mapping").map_or(usual, |at| at.value);
+        let table = self.library.table(name, direction);
+        if table.is_none() && !self.library.is_broken(name) {
+            let help = format!("write mappings/{name}.toml beside this file, or use one of: {}", self.library.names(direction).join(", "));
+            section.problem("mapping", format!("there is no mapping table `{name}` with direction {}", direction.name()), help);
+        }
+        table
+    }
+}
+
+/// Reads everything and says everything that is wrong.
+pub fn read(path: &Path, now: Timestamp) -> (Option<Config>, Findings) {
+    let name = path.display().to_string();
+    let text = match std::fs::read_to_string(path) {
+        Ok(text) => text,
+        Err(error) => return (None, unreadable(name, &error)),
+    };
+    let file = TomlFile::new(&name, &text);
+    let table = file.parse();
+    let root = file.root(&table);
+    let directory = path.parent().unwrap_or_else(|| Path::new("."));
+    let (config, more) = read_root(&root, directory, now);
+    root.finish();
+    let mut findings = file.into_findings();
+    findings.extend(more);
+    findings.sort();
+    (config, findings)
+}
+
+fn unreadable(file: String, error: &std::io::Error) -> Findings {
+    let help = "name it with --config; isthmus.example.toml is one to start from";
+    let problem = whole_file(file, String::new(), format!("the configuration cannot be read: {error}"), help);
+    Findings { problems: vec![problem], warnings: Vec::new() }
+}
+
+fn whole_file(file: String, path: String, message: String, help: &str) -> Problem {
+    Problem { file, line: 0, column: 0, path, message, help: help.to_owned(), excerpt: None, width: 0 }
+}
+
+/// The operator's mapping tables: path and text of every `.toml` file in the directory.
+fn mapping_files(directory: &Path, unreadable: &mut Vec<Problem>) -> Vec<(String, String)> {
+    let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
+    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    paths.sort();
+    let mut files = Vec::new();
+    for path in paths {
+        let name = path.display().to_string();
+        match std::fs::read_to_string(&path) {
+            Ok(text) => files.push((name, text)),
+            Err(error) => unreadable.push(whole_file(name, String::new(), format!("the mapping table cannot be read: {error}"), "correct the file's mode or encoding")),
+        }
+    }
+    files
+}
+
+/// The tests that mapping tables carry.
+fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
+    let failures = library.tables().flat_map(|table| table.run_tests());
+    failures
+        .map(|failure| {
+            let differences: Vec<_> = failure
+                .differences
+                .iter()
+                .map(|difference| {
+                    let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
+                    format!("{}: expected {}, found {}", difference.field, shown(&difference.expected), shown(&difference.found))
+                })
+                .collect();
+            let message = format!("the test \"{}\" of the mapping table fails: {}", failure.test, differences.join("; "));
+            let problem = whole_file(failure.table, "test".to_owned(), message, "correct the row or the test");
+            Problem { line: failure.line, column: 1, ..problem }
+        })
+        .collect()
+}
+
+fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Config>, Findings) {
+    let mut unreadable_files = Vec::new();
+    let issuer = issuer(root);
+    let loopback_http = issuer.as_ref().is_some_and(|issuer| issuer.starts_with("http://"));
+    let development = root.bool("development").unwrap_or(loopback_http);
+    if development && !loopback_http {
+        root.warning("development", "development mode: secrets may stand in the file", "remove it where people really sign in");
+    }
+    let (library, mut findings) = MappingLibrary::load(mapping_files(&directory.join("mappings"), &mut unreadable_files));
+    findings.problems.extend(unreadable_files);
+    findings.problems.extend(failed_tests(&library));
+    let context = Context {
+        now,
+        development,
+        second_opinion: signature_check(root),
+        directory,
+        library,
+    };
+    let listen = address(root, "listen", "127.0.0.1:8400");
+    let operations_listen = address(root, "operations_listen", "127.0.0.1:8401");
+    let directory_url = url_of(&context, root, "directory", "sqlite:data/isthmus.db", store::directory::check_url);
+    let sessions_url = url_of(&context, root, "sessions", "memory:", store::session::check_url);
+    let keys_path = in_section(root, "keys", |keys| keys.string("path").map(|at| at.value.to_owned())).flatten().unwrap_or_else(|| "certs".to_owned());
+    let tls = tls(&context, root);
+    let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
+    let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
+    let http = http_settings(root, issuer.as_deref().unwrap_or_default());
+    let connections: Vec<_> = each(root, "connection", |section| connection::read(&context, section));
+    let names: Vec<String> = names(root, "connection", "name");
+    unique_domains(root);
+    let applications: Vec<_> = each(root, "application", |section| application::read(&context, section, &names));
+    names_unique(root, "application", "client_id");
+    let config = (|| {
+        Some(Config {
+            issuer: issuer?,
+            listen: listen?,
+            operations_listen: operations_listen?,
+            directory_url: directory_url?,
+            sessions_url: sessions_url?,
+            keys_path: context.resolve(&keys_path),
+            tls,
+            log_level,
+            log_format,
+            lifetimes,
+            http,
+            connections: connections.into_iter().collect::<Option<_>>()?,
+            applications: applications.into_iter().collect::<Option<_>>()?,
+        })
+    })();
+    (config, findings)
+}
+
+/// Reads a sub-table and reports its unknown keys.
+fn in_section<T>(root: &Section<'_>, key: &'static str, read: impl FnOnce(&Section<'_>) -> T) -> Option<T> {
+    let section = root.section(key)?;
+    let value = read(&section);
+    section.finish();
+    Some(value)
+}
+
+fn each<T>(root: &Section<'_>, key: &'static str, read: impl Fn(&Section<'_>) -> Option<T>) -> Vec<Option<T>> {
+    root.sections(key)
+        .into_iter()
+        .map(|section| {
+            let value = read(&section);
+            section.finish();
+            value
+        })
+        .collect()
+}
+
+/// The names of a list's members; a repeated one is a problem.
+fn names(root: &Section<'_>, key: &'static str, name: &'static str) -> Vec<String> {
+    let mut seen = Vec::new();
+    for section in root.sections(key) {
+        let Some(at) = section.value(name).and_then(|at| at.value.as_str().map(str::to_owned)) else { continue };
+        if seen.contains(&at) {
+            section.problem(name, format!("`{at}` is there twice"), "give each its own");
+        } else {
+            seen.push(at);
+        }
+    }
+    seen
+}
+
+fn names_unique(root: &Section<'_>, key: &'static str, name: &'static str) {
+    names(root, key, name);
+}
+
+fn unique_domains(root: &Section<'_>) {
+    let mut seen = HashSet::new();
+    for section in root.sections("connection") {
+        let Some(items) = section.value("domains").and_then(|at| at.value.as_array().cloned()) else { continue };
+        for domain in items.iter().filter_map(|item| item.get_ref().as_str()) {
+            if !seen.insert(domain.to_ascii_lowercase()) {
+                section.problem("domains", format!("the domain {domain} belongs to another connection already"), "a domain decides where people sign in, so it can have one connection only");
+            }
+        }
+    }
+}
+
+/// Our public address: https, or http on loopback; no trailing slash, query or fragment.
+fn issuer(root: &Section<'_>) -> Option<String> {
+    let text = root.required("issuer")?;
+    let refuse = |message: &str, help: &str| {
+        root.problem("issuer", format!("`{}` {message}", text.value), help);
+        None
+    };
+    let Ok(url) = Url::parse(text.value) else { return refuse("is no address", "write it as in https://login.example.org") };
+    if url.query().is_some() || url.fragment().is_some() || !url.username().is_empty() {
+        return refuse("has more than a host and a path", "remove query, fragment and credentials");
+    }
+    if url.path() != "/" || text.value.ends_with('/') {
+        return refuse("has a path or ends with a slash", "write only scheme and host; the gateway stands at the root of its host");
+    }
+    match url.scheme() {
+        "https" => Some(text.value.to_owned()),
+        "http" if application::is_loopback(&url) => Some(text.value.to_owned()),
+        _ => refuse("is not https", "use https; http is for development on a loopback address"),
+    }
+}
+
+fn signature_check(root: &Section<'_>) -> bool {
+    in_section(root, "saml", |saml| {
+        let both = saml.choice("signature_check", &[("both", true), ("strict", false)]).unwrap_or(true);
+        if !both {
+            saml.warning("signature_check", "weakened: signatures are checked by one engine only", "\"both\" costs about 0.3 ms a login");
+        }
+        if both && !cfg!(feature = "xmlsec") {
+            saml.problem("signature_check", "this program was built without the second engine", "build it with the feature xmlsec, or set \"strict\"");
+        }
+        both
+    })
+    .unwrap_or(cfg!(feature = "xmlsec"))
+}
+
+fn address(root: &Section<'_>, key: &'static str, usual: &str) -> Option<SocketAddr> {
+    let text = root.string(key).map_or(usual, |at| at.value);
+    match text.parse() {
+        Ok(address) => Some(address),
+        Err(_) => {
+            root.problem(key, format!("`{text}` is no address to listen on"), format!("write IP and port, as in \"{usual}\""));
+            None
+        }
+    }
+}
+
+/// The address of a store. One that carries a password is a secret.
+fn url_of(
+    context: &Context<'_>,
+    root: &Section<'_>,
+    key: &'static str,
+    usual: &str,
+    check: fn(&str) -> crate::error::Result<()>,
+) -> Option<Secret<String>> {
+    let Some(section) = root.section(key) else { return Some(Secret::new(relative(context, usual))) };
+    let literal = section.value("url").and_then(|at| at.value.as_str());
+    let without_password = |text: &str| Url::parse(text).map_or(true, |url| url.password().is_none());
+    let url = match literal {
+        Some(text) if without_password(text) => Some(Secret::new(text.to_owned())),
+        None if !section.has("url") => Some(Secret::new(usual.to_owned())),
+        _ => secrets::read(context, &section, "url"),
+    };
+    let checked = url.and_then(|url| match check(url.expose()) {
+        Ok(()) => Some(Secret::new(relative(context, url.expose()))),
+        Err(error) => {
+            section.problem("url", error.detail, "directory: sqlite:PATH or postgres://..; sessions: memory:, redis://.., rediss://.., redis+sentinel://.. or redis+cluster://..");
+            None
+        }
+    });
+    section.finish();
+    checked
+}
+
+/// A relative SQLite path is relative to the configuration file.
+fn relative(context: &Context<'_>, url: &str) -> String {
+    match url.strip_prefix("sqlite:") {
+        Some(path) if !path.starts_with('/') && !path.starts_with(':') && !path.is_empty() => {
+            format!("sqlite:{}", context.resolve(path.trim_start_matches("./")).display())
+        }
+        _ => url.to_owned(),
+    }
+}
+
+fn tls(context: &Context<'_>, root: &Section<'_>) -> Option<TlsFiles> {
+    let section = root.section("tls")?;
+    let file = |key: &'static str| {
+        let path = context.resolve(section.required(key)?.value);
+        if let Err(error) = std::fs::metadata(&path) {
+            section.problem(key, format!("{} cannot be read: {error}", path.display()), "correct the path; it is relative to the configuration");
+        }
+        Some(path)
+    };
+    let (certificate, key) = (file("certificate"), file("key"));
+    section.finish();
+    Some(TlsFiles { certificate: certificate?, key: key? })
+}
+
+fn log(section: &Section<'_>) -> (LevelFilter, LogFormat) {
+    let levels = [
+        ("error", LevelFilter::ERROR),
+        ("warn", LevelFilter::WARN),
+        ("info", LevelFilter::INFO),
+        ("debug", LevelFilter::DEBUG),
+    ];
+    let level = section.choice("level", &levels).unwrap_or(LevelFilter::INFO);
+    (level, section.choice("format", &[("human", LogFormat::Human), ("json", LogFormat::Json)]).unwrap_or_default())
+}
+
+fn lifetimes(section: &Section<'_>) -> Lifetimes {
+    let usual = Lifetimes::default();
+    let seconds = |key: &'static str, range, usual: u64| section.integer(key, range).map_or(usual, |at| u64::try_from(at.value).unwrap_or(usual));
+    Lifetimes {
+        transaction: seconds("transaction", 1..=86_400, usual.transaction),
+        session: seconds("session", 60..=30 * 86_400, usual.session),
+        code: seconds("code", 5..=600, usual.code),
+        id_token: seconds("id_token", 60..=86_400, usual.id_token),
+        access_token: u32::try_from(seconds("access_token", 60..=86_400, u64::from(usual.access_token))).unwrap_or(usual.access_token),
+        refresh_token: seconds("refresh_token", 60..=365 * 86_400, usual.refresh_token),
+    }
+}
+
+fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
+    let mut trusted_proxies = Vec::new();
+    for at in root.strings("trusted_proxies").unwrap_or_default() {
+        match at.value.parse() {
+            Ok(network) => trusted_proxies.push(network),
+            Err(_) => root.file().problem(at.span.clone(), &at.path, format!("`{}` is no network", at.value), "write it as in 10.0.0.0/8"),
+        }
+    }
+    HttpSettings { secure: issuer.starts_with("https://"), trusted_proxies, saml_body_limit: 1024 * 1024, body_limit: 64 * 1024 }
+}

@@ -1,0 +1,46 @@
+//! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
+
+use crate::profile::MappingTable;
+use crate::saml::{Binding, IdpTrust, ResponsePolicy};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A configured identity provider.
+#[derive(Clone, Debug)]
+pub struct ConnectionConfig {
+    pub name: String,
+    /// For people.
+    pub display_name: String,
+    pub enabled: bool,
+    /// E-mail domains for which this connection is responsible, lower case.
+    pub domains: Vec<String>,
+    /// From what it sends to the profile.
+    pub mapping: Arc<MappingTable>,
+    pub kind: ConnectionKind,
+}
+
+/// The protocol and its settings.
+#[derive(Clone, Debug)]
+pub enum ConnectionKind {
+    Saml(SamlConnection),
+}
+
+/// Settings of a SAML identity provider.
+#[derive(Clone, Debug)]
+pub struct SamlConnection {
+    pub idp: IdpTrust,
+    pub policy: ResponsePolicy,
+    /// Our entity ID toward it; by default the address of our metadata.
+    pub sp_entity_id: Option<String>,
+    pub request_binding: Binding,
+    pub sign_requests: bool,
+    pub name_id_format: Option<String>,
+    /// Every login is a fresh one.
+    pub force_authn: bool,
+    /// `acr` values of applications, and the AuthnContextClassRef that each means here.
+    pub acr: BTreeMap<String, String>,
+    /// Send the application's `login_hint` as the Subject of the request.
+    pub login_hint_as_subject: bool,
+    /// Send the application's client id as Scoping/RequesterID.
+    pub send_requester_id: bool,
+}

@@ -1,0 +1,83 @@
+//! Connections: configured identity providers, behind one trait.
+//!
+//! A connection turns what the application asked into a step of the browser, and the identity provider's
+//! answer into an [`Authentication`]. It knows nothing of the application's protocol.
+
+pub mod config;
+pub mod outbound;
+mod registry;
+mod saml;
+
+pub use registry::Registry;
+pub use saml::SamlConnection;
+
+use crate::clock::Timestamp;
+use crate::error::{Error, Result};
+use crate::login::trace::Trace;
+use crate::login::{PendingAuthn, UpstreamSession};
+use crate::profile::RawAttributes;
+use crate::user::Identity;
+use url::Url;
+
+/// Where the browser goes next.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BrowserStep {
+    Redirect(Url),
+    PostForm { action: String, fields: Vec<(String, String)> },
+}
+
+/// What a login wants from the identity provider.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct UpstreamRequest {
+    pub force_authn: bool,
+    pub passive: bool,
+    pub max_age: Option<u32>,
+    pub acr_values: Vec<String>,
+    pub login_hint: Option<String>,
+    /// Client id of the application that asks.
+    pub requester: String,
+}
+
+/// What came back.
+#[derive(Clone, Copy, Debug)]
+pub enum Callback<'a> {
+    /// Form values of the SAML POST binding.
+    SamlResponse { response: &'a str },
+}
+
+/// Somebody proved who they are. Made by a connection only, out of verified data.
+#[derive(Clone, Debug)]
+pub struct Authentication {
+    pub identity: Identity,
+    pub attributes: RawAttributes,
+    pub auth_time: Timestamp,
+    /// Authentication context, in the words of the connection's table.
+    pub acr: Option<String>,
+    pub upstream: UpstreamSession,
+    /// Ids that may be accepted once, and until when they must be remembered.
+    pub once: Vec<(String, Timestamp)>,
+}
+
+/// A refused answer: what the application may hear, and what the operator reads.
+#[derive(Debug)]
+pub struct Refused {
+    pub error: Error,
+    /// Stable name of the failed check.
+    pub reason: String,
+    /// The second opinion disagreed: an alarm, not a mishap.
+    pub alarm: bool,
+}
+
+/// A configured identity provider.
+pub trait Connection: Send + Sync {
+    /// The step that sends the browser there, and what must be remembered for the answer.
+    fn begin(&self, transaction_id: &str, asked: &UpstreamRequest, now: Timestamp, trace: &mut Trace) -> Result<(BrowserStep, PendingAuthn)>;
+
+    /// Checks the answer; every check goes to the trace.
+    fn complete(&self, callback: Callback<'_>, pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Authentication, Refused>;
+
+    /// Metadata to hand to the identity provider: content type and document.
+    fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)>;
+
+    fn config(&self) -> &config::ConnectionConfig;
+}

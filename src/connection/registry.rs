@@ -1,0 +1,44 @@
+//! All connections by name and by e-mail domain.
+
+use super::Connection;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// Looks connections up; a hundred thousand of them cost an index, not a scan.
+#[derive(Default)]
+pub struct Registry {
+    by_name: HashMap<String, Arc<dyn Connection>>,
+    by_domain: HashMap<String, Arc<dyn Connection>>,
+}
+
+impl Registry {
+    pub fn new(connections: Vec<Arc<dyn Connection>>) -> Self {
+        let mut registry = Self::default();
+        for connection in connections {
+            for domain in &connection.config().domains {
+                registry.by_domain.insert(domain.to_ascii_lowercase(), Arc::clone(&connection));
+            }
+            registry.by_name.insert(connection.config().name.clone(), connection);
+        }
+        registry
+    }
+
+    /// The connection of this name, if it is enabled. Every entry comes through here, so a disabled
+    /// connection is refused everywhere.
+    pub fn enabled(&self, name: &str) -> Option<&Arc<dyn Connection>> {
+        self.by_name.get(name).filter(|connection| connection.config().enabled)
+    }
+
+    /// The enabled connection that is responsible for the domain of an e-mail address.
+    pub fn for_email(&self, email: &str) -> Option<&Arc<dyn Connection>> {
+        let (_, domain) = email.rsplit_once('@')?;
+        self.by_domain.get(&domain.to_ascii_lowercase()).filter(|connection| connection.config().enabled)
+    }
+
+    /// Enabled connections in the order of their display names.
+    pub fn all_enabled(&self) -> Vec<&Arc<dyn Connection>> {
+        let mut all: Vec<_> = self.by_name.values().filter(|connection| connection.config().enabled).collect();
+        all.sort_by(|a, b| a.config().display_name.cmp(&b.config().display_name));
+        all
+    }
+}

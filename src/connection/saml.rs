@@ -1,0 +1,221 @@
+//! A SAML identity provider as a connection: what the application asked becomes an AuthnRequest, a verified
+//! assertion becomes an [`Authentication`].
+
+use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
+use super::{Authentication, BrowserStep, Callback, Connection, Refused, UpstreamRequest};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::keys::{CertifiedKey, Keyring, Purpose};
+use crate::login::trace::{Step as Note, Trace};
+use crate::login::{PendingAuthn, UpstreamSession};
+use crate::profile::{Fact, RawAttribute, RawAttributes};
+use crate::saml::{self, Check, Comparison, Expected, Outgoing, Rejection, RequestOptions, SpMetadata, SpSettings, VerifiedAssertion};
+use crate::user::Identity;
+use std::sync::Arc;
+
+/// One SAML identity provider, with everything prepared that does not change from login to login.
+pub struct SamlConnection {
+    config: ConnectionConfig,
+    sp: SpSettings,
+    keyring: Arc<Keyring>,
+}
+
+impl SamlConnection {
+    /// `issuer`: our public address, without a trailing slash.
+    pub fn new(config: ConnectionConfig, issuer: &str, keyring: Arc<Keyring>) -> Result<Self> {
+        let ConnectionKind::Saml(settings) = &config.kind;
+        let acs = format!("{issuer}/connections/{}/acs", config.name);
+        let acs_url = acs.parse().map_err(|_| Error::new(ErrorKind::Misconfigured, format!("{acs} is no address")))?;
+        let entity_id = settings.sp_entity_id.clone().unwrap_or_else(|| format!("{issuer}/connections/{}/metadata", config.name));
+        Ok(Self { sp: SpSettings { entity_id, acs_url }, config, keyring })
+    }
+
+    const fn settings(&self) -> &Settings {
+        let ConnectionKind::Saml(settings) = &self.config.kind;
+        settings
+    }
+
+    fn signs_requests(&self) -> bool {
+        self.settings().sign_requests || self.settings().idp.want_authn_requests_signed
+    }
+
+    /// The class references that the asked `acr` values mean here.
+    fn context_classes(&self, acr_values: &[String]) -> Vec<String> {
+        acr_values.iter().map(|acr| self.settings().acr.get(acr).unwrap_or(acr).clone()).collect()
+    }
+
+    /// The other way round: what a class reference is called toward applications.
+    fn acr(&self, class: &str) -> String {
+        self.settings().acr.iter().find(|(_, mapped)| *mapped == class).map_or(class, |(acr, _)| acr).to_owned()
+    }
+
+    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
+        self.keyring.of(Purpose::SamlEncryption).collect()
+    }
+
+    fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp) -> Authentication {
+        let until = assertion.not_on_or_after();
+        let issuer = assertion.issuer();
+        let name_id = assertion.name_id();
+        Authentication {
+            identity: Identity {
+                connection: self.config.name.clone(),
+                provider: "samlp".to_owned(),
+                user_id: assertion.subject().to_owned(),
+                is_social: false,
+            },
+            attributes: raw_attributes(assertion),
+            auth_time: assertion.authn_instant().unwrap_or(now).min(now),
+            acr: assertion.authn_context_class_ref().map(|class| self.acr(class)),
+            upstream: UpstreamSession {
+                name_id: name_id.map(|name_id| name_id.value.clone()),
+                name_id_format: name_id.and_then(|name_id| name_id.format.clone()),
+                session_index: assertion.session_index().map(str::to_owned),
+                not_on_or_after: assertion.session_not_on_or_after(),
+            },
+            once: vec![
+                (format!("assertion {issuer} {}", assertion.assertion_id()), until),
+                (format!("response {issuer} {}", assertion.response_id()), until),
+            ],
+        }
+    }
+}
+
+impl Connection for SamlConnection {
+    fn begin(&self, transaction_id: &str, asked: &UpstreamRequest, now: Timestamp, trace: &mut Trace) -> Result<(BrowserStep, PendingAuthn)> {
+        let settings = self.settings();
+        let classes = self.context_classes(&asked.acr_values);
+        let force_authn = asked.force_authn || settings.force_authn;
+        let options = RequestOptions {
+            id: format!("_{transaction_id}"),
+            force_authn,
+            is_passive: asked.passive,
+            requested_authn_context: (!classes.is_empty()).then(|| (Comparison::Exact, classes.clone())),
+            name_id_format: settings.name_id_format.clone(),
+            requester_ids: if settings.send_requester_id { vec![asked.requester.clone()] } else { Vec::new() },
+            subject_hint: asked.login_hint.clone().filter(|_| settings.login_hint_as_subject),
+            ..RequestOptions::new()
+        };
+        let signer = self.signs_requests().then(|| self.keyring.active(Purpose::SamlSigning)).map(saml::Signer::new);
+        let outgoing = saml::authn_request(&self.sp, &settings.idp, &options, settings.request_binding, Some(transaction_id), signer, now)?;
+        let (step, binding, destination) = match outgoing {
+            Outgoing::Redirect(url) => {
+                let mut shown = url.clone();
+                shown.set_query(None);
+                (BrowserStep::Redirect(url), "HTTP-Redirect", shown.to_string())
+            }
+            Outgoing::PostForm { action, fields } => (BrowserStep::PostForm { action: action.to_string(), fields }, "HTTP-POST", action.to_string()),
+        };
+        let mut facts = vec![
+            ("ForceAuthn".to_owned(), force_authn.to_string()),
+            ("IsPassive".to_owned(), asked.passive.to_string()),
+            ("signed".to_owned(), self.signs_requests().to_string()),
+        ];
+        facts.extend(classes.iter().map(|class| ("AuthnContextClassRef".to_owned(), class.clone())));
+        trace.note(
+            now,
+            Note::RequestOut { connection: self.config.name.clone(), binding: binding.to_owned(), destination, request_id: options.id.clone(), facts },
+        );
+        let pending = PendingAuthn {
+            request_id: options.id,
+            sent_at: now,
+            force_authn,
+            passive: asked.passive,
+            max_age: asked.max_age,
+            authn_context: classes,
+        };
+        Ok((step, pending))
+    }
+
+    fn complete(&self, callback: Callback<'_>, pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Authentication, Refused> {
+        let Callback::SamlResponse { response } = callback;
+        let settings = self.settings();
+        let context = (!pending.authn_context.is_empty()).then(|| (Comparison::Exact, pending.authn_context.clone()));
+        let expected = Expected {
+            request_id: &pending.request_id,
+            requested_at: pending.sent_at,
+            now,
+            force_authn: pending.force_authn,
+            max_age_seconds: pending.max_age.map(i64::from),
+            requested_authn_context: context.as_ref(),
+        };
+        let mut checks = Vec::new();
+        let verified = saml::receive_response(response, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, &mut checks);
+        for Check { name, passed, expected, found } in checks {
+            trace.note(now, Note::Check { name: name.to_owned(), passed, expected, found });
+        }
+        verified.map(|assertion| self.authentication(&assertion, now)).map_err(refused)
+    }
+
+    fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
+        let signing: Vec<_> = self.keyring.of(Purpose::SamlSigning).collect();
+        let encryption = self.decryption_keys();
+        let description = SpMetadata {
+            authn_requests_signed: self.signs_requests(),
+            name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
+            ..SpMetadata::new(&self.sp, signing, encryption)
+        };
+        let document = saml::metadata::write_sp(&description, saml::Signer::new(self.keyring.active(Purpose::SamlSigning)), now)?;
+        Ok(("application/samlmetadata+xml", document))
+    }
+
+    fn config(&self) -> &ConnectionConfig {
+        &self.config
+    }
+}
+
+/// The rejection as it is told: the kind to the application, the words to the operator.
+fn refused(rejection: Rejection) -> Refused {
+    let kind = match &rejection {
+        Rejection::Unsolicited => ErrorKind::UnsolicitedResponse,
+        // What the identity provider says goes on in the application's words.
+        Rejection::StatusNotSuccess { second, .. } => match second.as_deref().and_then(|status| status.rsplit(':').next()) {
+            Some("AuthnFailed" | "RequestDenied") => ErrorKind::AccessDenied,
+            Some("NoPassive") => ErrorKind::LoginRequired,
+            Some("NoAuthnContext") => ErrorKind::UnmetAuthenticationRequirements,
+            Some("InvalidNameIDPolicy") => ErrorKind::InvalidRequest,
+            _ => ErrorKind::IdpFailed,
+        },
+        Rejection::AuthnContextNotMet { .. } => ErrorKind::UnmetAuthenticationRequirements,
+        _ => ErrorKind::IdpResponseInvalid,
+    };
+    let alarm = matches!(rejection, Rejection::SecondOpinionDiffers | Rejection::SecondOpinionRefused { .. });
+    Refused { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm }
+}
+
+fn raw_attributes(assertion: &VerifiedAssertion) -> RawAttributes {
+    let mut raw = RawAttributes::new();
+    raw.set_fact(Fact::Issuer, assertion.issuer());
+    raw.set_fact(Fact::Subject, assertion.subject());
+    if let Some(name_id) = assertion.name_id() {
+        raw.set_fact(Fact::NameId, name_id.value.clone());
+        for (fact, value) in [
+            (Fact::NameIdFormat, &name_id.format),
+            (Fact::NameQualifier, &name_id.name_qualifier),
+            (Fact::SpNameQualifier, &name_id.sp_name_qualifier),
+        ] {
+            if let Some(value) = value {
+                raw.set_fact(fact, value.clone());
+            }
+        }
+    }
+    let instant = assertion.authn_instant().map(|instant| instant.to_string());
+    for (fact, value) in [
+        (Fact::AuthnContext, assertion.authn_context_class_ref()),
+        (Fact::AuthnInstant, instant.as_deref()),
+        (Fact::SessionIndex, assertion.session_index()),
+    ] {
+        if let Some(value) = value {
+            raw.set_fact(fact, value);
+        }
+    }
+    for attribute in assertion.attributes() {
+        raw.push(RawAttribute {
+            name: attribute.name.clone(),
+            name_format: attribute.name_format.clone(),
+            friendly_name: attribute.friendly_name.clone(),
+            values: attribute.values.iter().filter_map(|value| value.text().map(|text| text.to_owned().into())).collect(),
+        });
+    }
+    raw
+}

@@ -1,0 +1,39 @@
+//! Reading bodies: bounded, of the expected type.
+
+use crate::error::{Error, ErrorKind, Result};
+use actix_web::HttpRequest;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::web::{Bytes, BytesMut, Payload};
+use std::future::poll_fn;
+use std::pin::Pin;
+
+/// Reads a form (`application/x-www-form-urlencoded`) of at most `limit` bytes.
+pub async fn form(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
+    let declared = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let media_type = declared.split(';').next().unwrap_or_default().trim();
+    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+        return Err(Error::new(ErrorKind::UnsupportedMediaType, "the body must be application/x-www-form-urlencoded"));
+    }
+    read(request, payload, limit).await
+}
+
+async fn read(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
+    let too_large = || Error::new(ErrorKind::PayloadTooLarge, format!("the body has more than {limit} bytes"));
+    let declared = request.headers().get("content-length").and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    if declared.is_some_and(|length| length > limit) {
+        return Err(too_large());
+    }
+    let mut body = BytesMut::new();
+    while let Some(chunk) = next_chunk(payload).await {
+        let chunk = chunk.map_err(|error| Error::new(ErrorKind::InvalidRequest, "the body cannot be read").because(error.to_string()))?;
+        if body.len() + chunk.len() > limit {
+            return Err(too_large());
+        }
+        body.extend_from_slice(&chunk);
+    }
+    Ok(body.freeze())
+}
+
+async fn next_chunk(payload: &mut Payload) -> Option<Result<Bytes, actix_web::error::PayloadError>> {
+    poll_fn(|context| futures_core::Stream::poll_next(Pin::new(&mut *payload), context)).await
+}

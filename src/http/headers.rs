@@ -1,0 +1,120 @@
+//! What every answer carries: a correlation id, security headers, a log line.
+
+use super::pages;
+use super::state::State;
+use crate::error::{Error, ErrorKind};
+use crate::id;
+use actix_web::body::MessageBody;
+use actix_web::dev::{ServiceRequest, ServiceResponse};
+use actix_web::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS,
+    X_FRAME_OPTIONS,
+};
+use actix_web::middleware::Next;
+use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
+use std::cell::RefCell;
+use std::net::IpAddr;
+use std::rc::Rc;
+use std::time::Instant;
+
+/// The header that names the login in every answer.
+pub const CORRELATION_ID: HeaderName = HeaderName::from_static("x-correlation-id");
+
+/// The id under which everything about a request is found. It begins as the request's own; a request that
+/// turns out to belong to a login takes over the login's.
+#[derive(Clone)]
+pub struct Correlation(Rc<RefCell<String>>);
+
+impl Correlation {
+    pub fn of(request: &HttpRequest) -> Self {
+        request.extensions().get::<Self>().cloned().unwrap_or_else(Self::new)
+    }
+
+    fn new() -> Self {
+        Self(Rc::new(RefCell::new(id::correlation_id())))
+    }
+
+    pub fn get(&self) -> String {
+        self.0.borrow().clone()
+    }
+
+    pub fn join(&self, login: Option<&str>) {
+        if let Some(login) = login {
+            login.clone_into(&mut self.0.borrow_mut());
+        }
+    }
+}
+
+/// The outermost layer of both listeners.
+pub async fn wrap<B: MessageBody>(state: web::Data<State>, request: ServiceRequest, next: Next<B>) -> Result<ServiceResponse<B>, actix_web::Error> {
+    let started = Instant::now();
+    let correlation = Correlation::new();
+    request.extensions_mut().insert(correlation.clone());
+    let method = request.method().clone();
+    let client = client_address(request.request(), &state);
+    let mut response = next.call(request).await?;
+    let route = response.request().match_pattern().unwrap_or_else(|| "(none)".to_owned());
+    let status = response.status().as_u16();
+    let correlation_id = correlation.get();
+    let secure = state.settings.secure;
+    decorate(response.headers_mut(), &correlation_id, secure);
+    state.metrics.requests.with_label_values(&[route.as_str(), status_text(status)]).inc();
+    tracing::info!(
+        correlation_id,
+        method = method.as_str(),
+        route,
+        status,
+        client = client.map(tracing::field::display),
+        micros = u64::try_from(started.elapsed().as_micros()).unwrap_or(u64::MAX),
+        "answered"
+    );
+    Ok(response)
+}
+
+/// `2xx` and so on: few label values, whatever is asked.
+const fn status_text(status: u16) -> &'static str {
+    match status {
+        200..300 => "2xx",
+        300..400 => "3xx",
+        400..500 => "4xx",
+        _ => "5xx",
+    }
+}
+
+fn decorate(headers: &mut HeaderMap, correlation_id: &str, secure: bool) {
+    let mut add = |name: HeaderName, value: HeaderValue| {
+        if !headers.contains_key(&name) {
+            headers.insert(name, value);
+        }
+    };
+    if let Ok(value) = HeaderValue::from_str(correlation_id) {
+        add(CORRELATION_ID, value);
+    }
+    add(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    add(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    add(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    // Pages that need more say so themselves.
+    add(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
+    add(X_FRAME_OPTIONS, HeaderValue::from_static("DENY"));
+    if secure {
+        add(STRICT_TRANSPORT_SECURITY, HeaderValue::from_static("max-age=31536000; includeSubDomains"));
+    }
+}
+
+/// The client's address: the peer's, or behind a trusted proxy the last address that no trusted proxy has.
+fn client_address(request: &HttpRequest, state: &State) -> Option<IpAddr> {
+    let peer = request.peer_addr()?.ip();
+    let trusted = |address: &IpAddr| state.settings.trusted_proxies.iter().any(|network| network.contains(address));
+    if !trusted(&peer) {
+        return Some(peer);
+    }
+    let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok()).unwrap_or_default();
+    forwarded.rsplit(',').map_while(|part| part.trim().parse().ok()).find(|address| !trusted(address)).or(Some(peer))
+}
+
+/// Nothing is at this path, or not by this method.
+pub async fn nothing_here(request: HttpRequest) -> HttpResponse {
+    let kind = if request.resource_map().has_resource(request.path()) { ErrorKind::MethodNotAllowed } else { ErrorKind::NotFound };
+    let detail = if kind == ErrorKind::NotFound { "There is no page at this address." } else { "This address does not take this method." };
+    pages::error(&request, &Error::new(kind, detail), None)
+}

@@ -1,0 +1,50 @@
+//! Pages on the way: the chooser, the end of a session.
+
+use super::pages::{self, STYLE};
+use super::state::State;
+use super::{body, cookies, reply};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::oidc::Params;
+use actix_web::http::header::CACHE_CONTROL;
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+
+/// Somebody typed our address.
+pub async fn home(request: HttpRequest) -> HttpResponse {
+    pages::notice(&request, "Sign-in service", "This is a sign-in service. Start from the application that you want to use.")
+}
+
+pub async fn chooser(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    match transaction(request.query_string().as_bytes()) {
+        Ok((transaction, _)) => choose_inner(&request, &state, &transaction, None).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
+}
+
+pub async fn choose(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    let form = body::form(&request, &mut payload, state.settings.body_limit).await;
+    match form.and_then(|form| transaction(&form)) {
+        Ok((transaction, connection)) => choose_inner(&request, &state, &transaction, connection.as_deref()).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
+}
+
+async fn choose_inner(request: &HttpRequest, state: &State, transaction: &str, connection: Option<&str>) -> HttpResponse {
+    let browser = cookies::read(request, state.settings.secure);
+    let outcome = Box::pin(state.gateway.choose(transaction, connection, &browser, Timestamp::now())).await;
+    reply::outcome(request, state, outcome, None)
+}
+
+fn transaction(raw: &[u8]) -> Result<(String, Option<String>)> {
+    let params = Params::parse(raw)?;
+    Ok((params.require("login")?.to_owned(), params.text("connection")))
+}
+
+pub async fn logged_out(request: HttpRequest) -> HttpResponse {
+    pages::notice(&request, "You are signed out", "Your session at this sign-in service has ended. Applications may keep their own sessions; sign out there too.")
+}
+
+pub async fn style() -> HttpResponse {
+    HttpResponse::Ok().content_type("text/css; charset=utf-8").insert_header((CACHE_CONTROL, "public, max-age=3600")).body(STYLE)
+}

@@ -1,0 +1,35 @@
+//! Counters for `/metrics`, in a registry of their own.
+
+use crate::broker::Events;
+use prometheus::{IntCounterVec, Opts, Registry, TextEncoder};
+
+/// All that is counted.
+pub struct Metrics {
+    registry: Registry,
+    pub requests: IntCounterVec,
+    logins: IntCounterVec,
+}
+
+impl Metrics {
+    /// # Errors
+    /// When two counters share a name, which is a defect.
+    pub fn new() -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let requests = IntCounterVec::new(Opts::new("isthmus_http_requests_total", "Requests answered"), &["route", "status"])?;
+        let logins = IntCounterVec::new(Opts::new("isthmus_logins_total", "Logins ended, by connection and outcome"), &["connection", "outcome"])?;
+        registry.register(Box::new(requests.clone()))?;
+        registry.register(Box::new(logins.clone()))?;
+        Ok(Self { registry, requests, logins })
+    }
+
+    /// Prometheus' text format.
+    pub fn render(&self) -> String {
+        TextEncoder::new().encode_to_string(&self.registry.gather()).unwrap_or_default()
+    }
+}
+
+impl Events for Metrics {
+    fn login(&self, connection: &str, outcome: &str) {
+        self.logins.with_label_values(&[connection, outcome]).inc();
+    }
+}

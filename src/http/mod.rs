@@ -1,0 +1,16 @@
+//! HTTP: the only home of actix-web and askama. Handlers translate and decide nothing.
+
+pub mod body;
+pub mod cookies;
+pub mod headers;
+pub mod health;
+pub mod login;
+pub mod metrics;
+pub mod op;
+pub mod pages;
+pub mod reply;
+pub mod routes;
+pub mod state;
+pub mod traces;
+pub mod upstream;
+pub mod practice;

@@ -1,0 +1,29 @@
+//! `/authorize`.
+
+use crate::broker::begin::Arrival;
+use crate::clock::Timestamp;
+use crate::http::headers::Correlation;
+use crate::http::reply::{self, Again};
+use crate::http::state::State;
+use crate::http::{body, cookies, pages};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+
+pub async fn get(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    answer(&request, &state, request.query_string().as_bytes(), Arrival::Get).await
+}
+
+pub async fn post(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    match body::form(&request, &mut payload, state.settings.body_limit).await {
+        Ok(form) => answer(&request, &state, &form, Arrival::Post).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
+}
+
+async fn answer(request: &HttpRequest, state: &State, raw: &[u8], arrival: Arrival) -> HttpResponse {
+    let browser = cookies::read(request, state.settings.secure);
+    let correlation_id = Correlation::of(request).get();
+    let outcome = Box::pin(state.gateway.authorize(raw, arrival, &browser, &correlation_id, Timestamp::now())).await;
+    let see = std::str::from_utf8(raw).ok().map(|query| format!("/authorize?{query}"));
+    reply::outcome(request, state, outcome, Some(Again { see, fields: Vec::new() }))
+}

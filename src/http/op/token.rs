@@ -1,0 +1,31 @@
+//! `/oauth/token`.
+
+use crate::clock::Timestamp;
+use crate::http::headers::Correlation;
+use crate::http::state::State;
+use crate::http::{body, reply};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, PRAGMA};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+
+pub async fn post(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    let form = match body::form(&request, &mut payload, state.settings.body_limit).await {
+        Ok(form) => form,
+        Err(error) => return reply::oauth_error(&request, &error),
+    };
+    // A header that is no text is no credential, but must not be taken for none.
+    let authorization = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or("(not text)"));
+    match Box::pin(state.gateway.token(authorization, &form, Timestamp::now())).await {
+        Ok(tokens) => {
+            Correlation::of(&request).join(Some(&tokens.correlation_id));
+            HttpResponse::Ok()
+                .insert_header((CONTENT_TYPE, "application/json"))
+                .insert_header((PRAGMA, "no-cache"))
+                .body(tokens.response.to_json())
+        }
+        Err(refusal) => {
+            Correlation::of(&request).join(refusal.correlation_id.as_deref());
+            reply::oauth_error(&request, &refusal.error)
+        }
+    }
+}

@@ -1,0 +1,65 @@
+//! `/userinfo`.
+
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::headers::Correlation;
+use crate::http::state::State;
+use crate::http::{body, reply};
+use crate::oidc::{Params, bearer};
+use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, WWW_AUTHENTICATE};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+
+pub async fn get(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    respond(&request, &state, None).await
+}
+
+pub async fn post(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    // RFC 6750 2.2: the token may stand in a form body; without a form the header must have it.
+    if !request.headers().contains_key(CONTENT_TYPE) {
+        return respond(&request, &state, None).await;
+    }
+    let form = match body::form(&request, &mut payload, state.settings.body_limit).await {
+        Ok(form) => Params::parse(&form),
+        Err(error) if error.kind == ErrorKind::UnsupportedMediaType => return respond(&request, &state, None).await,
+        Err(error) => Err(error),
+    };
+    match form {
+        Ok(form) => respond(&request, &state, Some(&form)).await,
+        Err(error) => refuse(&request, &error),
+    }
+}
+
+async fn respond(request: &HttpRequest, state: &State, form: Option<&Params>) -> HttpResponse {
+    match token(request, form) {
+        Ok(Some(token)) => match state.gateway.userinfo(&token, Timestamp::now()).await {
+            Ok(record) => {
+                Correlation::of(request).join(Some(&record.correlation_id));
+                HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(record.userinfo.get().to_owned())
+            }
+            Err(error) => refuse(request, &error),
+        },
+        // RFC 6750 3.1: no token, no error code.
+        Ok(None) => HttpResponse::Unauthorized().insert_header((WWW_AUTHENTICATE, bearer::challenge(None))).finish(),
+        Err(error) => refuse(request, &error),
+    }
+}
+
+fn token(request: &HttpRequest, form: Option<&Params>) -> Result<Option<crate::oidc::AccessToken>> {
+    let query = Params::parse_noting_repeats(request.query_string().as_bytes())?;
+    let authorization = match request.headers().get(AUTHORIZATION) {
+        None => None,
+        Some(value) => Some(value.to_str().map_err(|_| Error::new(ErrorKind::InvalidRequest, "the Authorization header is not text"))?),
+    };
+    bearer::access_token(authorization, &query, form)
+}
+
+fn refuse(request: &HttpRequest, error: &Error) -> HttpResponse {
+    let mut response = reply::oauth_error(request, error);
+    if error.kind.wire().status < 500
+        && let Ok(challenge) = actix_web::http::header::HeaderValue::from_str(&bearer::challenge(Some(error)))
+    {
+        response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+    }
+    response
+}

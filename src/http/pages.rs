@@ -1,0 +1,220 @@
+//! Pages for people. Every page is a struct with a `sample()`, rendered in a test with a hostile value in each field.
+
+use super::headers::Correlation;
+use super::reply;
+use super::traces::TracePage;
+use crate::broker::Chooser;
+use crate::error::{Actor, Error, ErrorKind};
+use crate::id;
+use crate::login::Restart;
+use actix_web::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use serde_json::json;
+
+/// The style sheet of all pages.
+pub const STYLE: &str = include_str!("../../templates/page.css");
+
+/// Marks a form that our own page has sent again.
+pub const BOUNCED: &str = "isthmus_again";
+
+const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+#[derive(Template)]
+#[template(path = "error.html")]
+struct ErrorPage {
+    title: String,
+    detail: String,
+    advice: String,
+    code: String,
+    correlation_id: String,
+    restart: Option<Restart>,
+    restart_label: &'static str,
+}
+
+#[derive(Template)]
+#[template(path = "notice.html")]
+struct NoticePage {
+    title: String,
+    text: String,
+}
+
+#[derive(Template)]
+#[template(path = "chooser.html")]
+struct ChooserPage {
+    transaction_id: String,
+    application: String,
+    connections: Vec<(String, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "confirm_logout.html")]
+struct ConfirmLogoutPage {
+    parameters: Vec<(String, String)>,
+}
+
+/// A page whose form sends itself, with a button for where scripts do not run.
+#[derive(Template)]
+#[template(path = "auto_post.html")]
+pub struct AutoPost {
+    title: &'static str,
+    action: String,
+    fields: Vec<(String, String)>,
+    nonce: String,
+}
+
+impl AutoPost {
+    pub fn to_idp(action: String, fields: Vec<(String, String)>) -> Self {
+        Self::new("You are going on to sign in", action, fields)
+    }
+
+    pub fn to_application(action: String, fields: Vec<(String, String)>) -> Self {
+        Self::new("You are going back to the application", action, fields)
+    }
+
+    /// The same form again, from our own page and to ourselves.
+    pub fn bounce(action: String, fields: Vec<(&str, &str)>) -> Self {
+        Self::new("You are being signed in", action, fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    fn new(title: &'static str, action: String, fields: Vec<(String, String)>) -> Self {
+        Self { title, action, fields, nonce: id::random_id() }
+    }
+}
+
+/// An error as a page, or as `application/problem+json` (RFC 9457) for a program that asks for JSON.
+pub fn error(request: &HttpRequest, error: &Error, restart: Option<&Restart>) -> HttpResponse {
+    let wire = error.kind.wire();
+    let correlation_id = Correlation::of(request).get();
+    reply::log_error(request, error);
+    let mut builder = reply::status(wire.status);
+    reply::retry_after(&mut builder, wire.status);
+    if wants_json(request) {
+        let problem = json!({
+            "type": format!("urn:isthmus:problem:{}", wire.problem),
+            "title": wire.title,
+            "status": wire.status,
+            "detail": error.detail,
+            "code": wire.code,
+            "correlation_id": correlation_id,
+        });
+        return builder.insert_header((CONTENT_TYPE, "application/problem+json")).body(problem.to_string());
+    }
+    let page = ErrorPage {
+        title: wire.title.to_owned(),
+        detail: error.detail.clone(),
+        advice: advice(error.kind, restart.is_some()),
+        code: wire.code.to_owned(),
+        correlation_id,
+        restart: restart.cloned(),
+        restart_label: if error.kind == ErrorKind::LoginAlreadyFinished { "Continue to" } else { "Start again at" },
+    };
+    html(builder, &page, CONTENT_POLICY)
+}
+
+/// What the person can do.
+fn advice(kind: ErrorKind, can_restart: bool) -> String {
+    let text = match (kind, can_restart) {
+        (ErrorKind::LoginExpired | ErrorKind::LoginAlreadyFinished, true) => "Use the button to go on.",
+        (ErrorKind::LoginExpired | ErrorKind::LoginAlreadyFinished, false) => "Go back to the application and start again there.",
+        (ErrorKind::OtherBrowser, _) => "Go back to the application in this browser and start again there.",
+        (ErrorKind::CookiesBlocked, _) => "Allow cookies for this site, go back to the application and start again there.",
+        (ErrorKind::StoreUnavailable | ErrorKind::Overloaded, _) => "Wait a moment and try again. If it does not go away, give the operators of this service the code below.",
+        (kind, _) if kind.wire().actor == Actor::User && !can_restart => "Go back to the application and try again.",
+        (kind, _) => kind.wire().actor.advice(),
+    };
+    text.to_owned()
+}
+
+fn wants_json(request: &HttpRequest) -> bool {
+    let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    accept.contains("json") && !accept.contains("text/html")
+}
+
+pub fn notice(_request: &HttpRequest, title: &str, text: &str) -> HttpResponse {
+    html(reply::status(200), &NoticePage { title: title.to_owned(), text: text.to_owned() }, CONTENT_POLICY)
+}
+
+pub fn chooser(_request: &HttpRequest, chooser: &Chooser) -> HttpResponse {
+    let page = ChooserPage {
+        transaction_id: chooser.transaction_id.clone(),
+        application: chooser.application.clone(),
+        connections: chooser.connections.clone(),
+    };
+    // The form's answer leads on to an identity provider, which form-action would forbid in some browsers.
+    html(reply::status(200), &page, "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+}
+
+pub fn confirm_logout(_request: &HttpRequest, parameters: &[(String, String)]) -> HttpResponse {
+    let page = ConfirmLogoutPage { parameters: parameters.to_vec() };
+    html(reply::status(200), &page, "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+}
+
+pub fn auto_post(_request: &HttpRequest, page: &AutoPost) -> HttpResponse {
+    let policy = format!("default-src 'none'; style-src 'self'; script-src 'nonce-{}'; base-uri 'none'; frame-ancestors 'none'", page.nonce);
+    html(reply::status(200), page, &policy)
+}
+
+pub fn trace(_request: &HttpRequest, page: &TracePage) -> HttpResponse {
+    html(reply::status(200), page, CONTENT_POLICY)
+}
+
+fn html(mut builder: actix_web::HttpResponseBuilder, page: &impl Template, policy: &str) -> HttpResponse {
+    match page.render() {
+        Ok(text) => builder.content_type("text/html; charset=utf-8").insert_header((CONTENT_SECURITY_POLICY, policy)).body(text),
+        Err(error) => {
+            tracing::error!(%error, "a page cannot be rendered");
+            HttpResponse::InternalServerError().content_type("text/plain").body("ISTH-5000 This page cannot be shown.\n")
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
+
+    /// Every page with the hostile value in each field that can come from outside.
+    fn hostile_pages() -> Vec<String> {
+        let pair = || vec![(HOSTILE.to_owned(), HOSTILE.to_owned())];
+        let restart = Restart { application: HOSTILE.to_owned(), path: HOSTILE.to_owned() };
+        let error = ErrorPage {
+            title: HOSTILE.to_owned(),
+            detail: HOSTILE.to_owned(),
+            advice: HOSTILE.to_owned(),
+            code: HOSTILE.to_owned(),
+            correlation_id: HOSTILE.to_owned(),
+            restart: Some(restart),
+            restart_label: "Start again at",
+        };
+        [
+            error.render(),
+            NoticePage { title: HOSTILE.to_owned(), text: HOSTILE.to_owned() }.render(),
+            ChooserPage { transaction_id: HOSTILE.to_owned(), application: HOSTILE.to_owned(), connections: pair() }.render(),
+            ConfirmLogoutPage { parameters: pair() }.render(),
+            AutoPost { title: "x", action: HOSTILE.to_owned(), fields: pair(), nonce: "n".to_owned() }.render(),
+            TracePage::sample(HOSTILE).render(),
+        ]
+        .into_iter()
+        .map(|page| page.expect("renders"))
+        .collect()
+    }
+
+    #[test]
+    fn hostile_values_come_out_escaped() {
+        for page in hostile_pages() {
+            assert!(!page.contains("<script>alert"), "{page}");
+            assert!(!page.contains("\"><"), "{page}");
+            assert!(page.contains("&#60;script&#62;") || page.contains("&lt;script&gt;"), "{page}");
+        }
+    }
+
+    #[test]
+    fn every_error_kind_has_advice() {
+        for kind in ErrorKind::ALL {
+            assert!(!advice(*kind, true).is_empty());
+            assert!(!advice(*kind, false).is_empty());
+        }
+    }
+}

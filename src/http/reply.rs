@@ -1,0 +1,83 @@
+//! Use cases' answers become HTTP answers.
+
+use super::headers::Correlation;
+use super::pages::{self, AutoPost};
+use super::state::State;
+use super::cookies;
+use crate::broker::{Answer, Outcome};
+use crate::connection::BrowserStep;
+use crate::error::{Error, ErrorKind};
+use crate::oidc::AuthorizationResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
+use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
+
+/// What the browser posted, for sending it again from our own page.
+pub struct Again<'a> {
+    /// Path and query of a GET that repeats a POST.
+    pub see: Option<String>,
+    pub fields: Vec<(&'a str, &'a str)>,
+}
+
+/// The one translation of browser answers.
+pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Option<Again<'_>>) -> HttpResponse {
+    Correlation::of(request).join(outcome.correlation_id.as_deref());
+    let mut response = match outcome.answer {
+        Answer::Upstream(BrowserStep::Redirect(url)) => see_other(url.as_str()),
+        Answer::Upstream(BrowserStep::PostForm { action, fields }) => pages::auto_post(request, &AutoPost::to_idp(action, fields)),
+        Answer::Reply(AuthorizationResponse::Redirect(url)) => see_other(&url),
+        Answer::Reply(AuthorizationResponse::FormPost { action, fields }) => {
+            let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+            pages::auto_post(request, &AutoPost::to_application(action, fields))
+        }
+        Answer::Choose(chooser) => pages::chooser(request, &chooser),
+        Answer::SeeSelf => match again.and_then(|again| again.see) {
+            Some(location) => see_other(&location),
+            None => pages::error(request, &Error::new(ErrorKind::Internal, ""), None),
+        },
+        Answer::Bounce => pages::auto_post(request, &AutoPost::bounce(request.uri().to_string(), again.map(|again| again.fields).unwrap_or_default())),
+        Answer::Refused(refusal) => pages::error(request, &refusal.error, refusal.restart.as_ref()),
+    };
+    cookies::write(response.headers_mut(), state.settings.secure, &outcome.binding, &outcome.session);
+    response
+}
+
+/// 303: the browser goes on with a GET, and never re-posts (RFC 9700 4.12).
+pub fn see_other(location: &str) -> HttpResponse {
+    HttpResponse::SeeOther().insert_header((LOCATION, location)).finish()
+}
+
+/// An error as `application/problem+json`-free OAuth JSON (RFC 6749 5.2).
+pub fn oauth_error(request: &HttpRequest, error: &Error) -> HttpResponse {
+    let wire = error.kind.wire();
+    log_error(request, error);
+    let mut builder = status(wire.status);
+    if error.kind == ErrorKind::InvalidClient && request.headers().contains_key("authorization") {
+        builder.insert_header(("www-authenticate", crate::oidc::token::CHALLENGE));
+    }
+    retry_after(&mut builder, wire.status);
+    let told = Error::new(error.kind, format!("{} {} ({})", wire.code, error.detail, Correlation::of(request).get()));
+    builder.insert_header((CONTENT_TYPE, "application/json")).body(crate::oidc::token::error_json(&told))
+}
+
+pub fn status(code: u16) -> HttpResponseBuilder {
+    HttpResponse::build(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+}
+
+pub fn retry_after(builder: &mut HttpResponseBuilder, status: u16) {
+    if status == 503 || status == 429 {
+        builder.insert_header((RETRY_AFTER, "2"));
+    }
+}
+
+/// Logged once, here, with the correlation id; severity by whose fault it is.
+pub fn log_error(request: &HttpRequest, error: &Error) {
+    let wire = error.kind.wire();
+    let correlation_id = Correlation::of(request).get();
+    let source = error.source.as_ref().map(tracing::field::display);
+    if wire.status >= 500 {
+        tracing::error!(correlation_id, code = wire.code, detail = error.detail, source, "request failed");
+    } else {
+        tracing::info!(correlation_id, code = wire.code, detail = error.detail, source, "request refused");
+    }
+}

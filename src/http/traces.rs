@@ -1,0 +1,150 @@
+//! The trace of a login, as a page for operators and as JSON for programs.
+
+use super::pages;
+use super::state::State;
+use crate::error::{Error, ErrorKind};
+use crate::login::trace::{Entry, Step, Trace};
+use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
+use actix_web::web::{Data, Path};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use serde_json::Value;
+
+#[derive(Template)]
+#[template(path = "trace.html")]
+pub struct TracePage {
+    correlation_id: String,
+    verdict: String,
+    verdict_class: &'static str,
+    events: Vec<EventRow>,
+    checks: Vec<CheckRow>,
+    tables: Vec<MappingRows>,
+    documents: Vec<(String, String)>,
+}
+
+struct EventRow {
+    at: String,
+    what: &'static str,
+    detail: String,
+}
+
+struct CheckRow {
+    name: String,
+    passed: bool,
+    expected: String,
+    found: String,
+}
+
+struct MappingRows {
+    title: &'static str,
+    rows: Vec<MappingRow>,
+}
+
+struct MappingRow {
+    field: String,
+    source: String,
+    value: String,
+    outcome: String,
+}
+
+/// `/traces/{correlation_id}` on the operations listener.
+pub async fn show(request: HttpRequest, correlation_id: Path<String>, state: Data<State>) -> HttpResponse {
+    match state.gateway.trace(&correlation_id).await {
+        Ok(Some(trace)) if wants_json(&request) => {
+            let body = serde_json::to_string_pretty(&trace).unwrap_or_default();
+            HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body)
+        }
+        Ok(Some(trace)) => pages::trace(&request, &TracePage::new(&correlation_id, trace)),
+        Ok(None) => pages::error(&request, &Error::new(ErrorKind::NotFound, "Nothing is recorded of such a login, or it is more than seven days ago."), None),
+        Err(error) => pages::error(&request, &error, None),
+    }
+}
+
+fn wants_json(request: &HttpRequest) -> bool {
+    request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).is_some_and(|accept| accept.contains("application/json"))
+}
+
+impl TracePage {
+    fn new(correlation_id: &str, trace: Trace) -> Self {
+        let mut page = Self {
+            correlation_id: correlation_id.to_owned(),
+            verdict: "The browser has not come back from the identity provider yet.".to_owned(),
+            verdict_class: "soft",
+            events: Vec::new(),
+            checks: Vec::new(),
+            tables: Vec::new(),
+            documents: Vec::new(),
+        };
+        let (mut inward, mut outward) = (Vec::new(), Vec::new());
+        for entry in trace.entries {
+            page.add(entry, &mut inward, &mut outward);
+        }
+        for (title, rows) in [("From attributes to the profile", inward), ("From the profile to claims", outward)] {
+            if !rows.is_empty() {
+                page.tables.push(MappingRows { title, rows });
+            }
+        }
+        page
+    }
+
+    fn add(&mut self, entry: Entry, inward: &mut Vec<MappingRow>, outward: &mut Vec<MappingRow>) {
+        let at = entry.at.to_string();
+        let pairs = |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
+        let (what, detail) = match entry.event {
+            Step::Check { name, passed, expected, found } => return self.checks.push(CheckRow { name, passed, expected, found }),
+            Step::Mapping { direction, field, source, value, outcome } => {
+                let value = value.as_ref().map(shown).unwrap_or_default();
+                let rows = if direction == "to_profile" { inward } else { outward };
+                return rows.push(MappingRow { field, source: source.unwrap_or_default(), value, outcome });
+            }
+            Step::Profile { profile } => return self.documents.push(("The profile".to_owned(), pretty(&profile))),
+            Step::RequestIn { application, parameters } => ("request of the application", format!("{application}: {}", pairs(parameters))),
+            Step::Decision { what, why } => ("decision", format!("{what}: {why}")),
+            Step::RequestOut { connection, binding, destination, request_id, facts } => {
+                ("request to the identity provider", format!("{connection}, {binding} to {destination}, id {request_id}; {}", pairs(facts)))
+            }
+            Step::User { user_id, created, why } => (if created { "user made" } else { "user found" }, format!("{user_id}: {why}")),
+            Step::Released { application, to, claims } => {
+                self.documents.push((format!("Released to {application}"), pretty(&claims)));
+                ("claims released", format!("to {application} at {to}"))
+            }
+            Step::Finished { reply } => {
+                self.verdict = "The login succeeded.".to_owned();
+                self.verdict_class = "good";
+                ("finished", reply)
+            }
+            Step::Refused { code, reason, detail } => {
+                self.verdict = format!("The login was refused: {code}, {reason}. {detail}");
+                self.verdict_class = "bad";
+                ("refused", format!("{code} {reason}: {detail}"))
+            }
+        };
+        self.events.push(EventRow { at, what, detail });
+    }
+
+    /// Every field filled with one text.
+    #[cfg(test)]
+    pub fn sample(text: &str) -> Self {
+        let row = || MappingRow { field: text.to_owned(), source: text.to_owned(), value: text.to_owned(), outcome: text.to_owned() };
+        Self {
+            correlation_id: text.to_owned(),
+            verdict: text.to_owned(),
+            verdict_class: "good",
+            events: vec![EventRow { at: text.to_owned(), what: "decision", detail: text.to_owned() }],
+            checks: vec![CheckRow { name: text.to_owned(), passed: false, expected: text.to_owned(), found: text.to_owned() }],
+            tables: vec![MappingRows { title: "From attributes to the profile", rows: vec![row()] }],
+            documents: vec![(text.to_owned(), text.to_owned())],
+        }
+    }
+}
+
+fn shown(value: &Value) -> String {
+    match value {
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}
+
+fn pretty(value: &Value) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}

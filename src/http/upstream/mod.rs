@@ -1,0 +1,4 @@
+//! The endpoints that identity providers' answers reach.
+
+pub mod acs;
+pub mod metadata;

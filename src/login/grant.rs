@@ -1,0 +1,62 @@
+//! What an application was given: the record behind a code, and the one behind an access token.
+//!
+//! Everything of one grant shares the hash tag `{grant id}`, so that one round trip reads a token and its
+//! revocation mark also in a cluster.
+
+use crate::clock::Timestamp;
+use crate::oidc::{CodeBinding, Scopes};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
+use serde_json::{Map, Value};
+
+/// The record behind an authorization code.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CodeGrant {
+    /// What the token request must match.
+    pub binding: CodeBinding,
+    pub nonce: Option<String>,
+    pub scopes: Scopes,
+    pub user_id: String,
+    pub connection: String,
+    pub sid: String,
+    pub auth_time: Timestamp,
+    pub acr: Option<String>,
+    /// The profile of this transaction.
+    pub profile: Map<String, Value>,
+    pub correlation_id: String,
+    pub expires_at: Timestamp,
+}
+
+impl CodeGrant {
+    pub fn key(grant_id: &str, code_digest: &str) -> String {
+        format!("{{{grant_id}}}code:{code_digest}")
+    }
+}
+
+/// What stands in the place of a used code.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct CodeTombstone {
+    pub used_at: Timestamp,
+}
+
+/// The record behind an opaque access token.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AccessToken {
+    pub client_id: String,
+    pub scopes: Scopes,
+    pub expires_at: Timestamp,
+    pub correlation_id: String,
+    /// The answer of `/userinfo`, ready to send.
+    pub userinfo: Box<RawValue>,
+}
+
+impl AccessToken {
+    pub fn key(grant_id: &str, token_digest: &str) -> String {
+        format!("{{{grant_id}}}token:{token_digest}")
+    }
+
+    /// The mark that stops everything of one grant.
+    pub fn revocation_key(grant_id: &str) -> String {
+        format!("{{{grant_id}}}revoked")
+    }
+}

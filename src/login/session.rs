@@ -1,0 +1,47 @@
+//! A session: single sign-on at Isthmus, with the profile that applications are served from.
+
+use crate::clock::Timestamp;
+use crate::user::Identity;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// What the identity provider calls the session there, for logout.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UpstreamSession {
+    pub name_id: Option<String>,
+    pub name_id_format: Option<String>,
+    pub session_index: Option<String>,
+    /// The upstream session's own end (SessionNotOnOrAfter): an upper bound of ours.
+    pub not_on_or_after: Option<Timestamp>,
+}
+
+/// Single sign-on of one browser. The store knows it by the digest of the cookie's value.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Session {
+    /// Public name of the session (`sid` claim); not the cookie's value.
+    pub sid: String,
+    pub user_id: String,
+    /// By which identity the user came.
+    pub identity: Identity,
+    /// The normalized profile as of `auth_time`.
+    pub profile: Map<String, Value>,
+    /// When the person proved who they are, at the identity provider.
+    pub auth_time: Timestamp,
+    pub acr: Option<String>,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub upstream: UpstreamSession,
+    /// Correlation id of the login that made it.
+    pub correlation_id: String,
+}
+
+impl Session {
+    /// Store key of the session behind a cookie value.
+    pub fn key(cookie: &str) -> String {
+        format!("session:{}", crate::id::digest(cookie))
+    }
+
+    pub fn alive(&self, now: Timestamp) -> bool {
+        now < self.expires_at && self.upstream.not_on_or_after.is_none_or(|end| now < end)
+    }
+}

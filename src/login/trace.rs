@@ -1,0 +1,92 @@
+//! The login trace: one recorder on the transaction that notes every step.
+//!
+//! Explain pages, test logins and replays are views of this one record. It is kept seven days. Secrets and
+//! tokens never enter it: only the functions here add to it, and none takes one.
+
+use crate::clock::Timestamp;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// Seconds that a trace is kept.
+pub const KEPT: u64 = 7 * 24 * 3600;
+
+/// One thing that happened.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", tag = "step")]
+pub enum Step {
+    /// The application's request came in.
+    RequestIn { application: String, parameters: Vec<(String, String)> },
+    /// `next_step` decided.
+    Decision { what: String, why: String },
+    /// A request went to the identity provider.
+    RequestOut { connection: String, binding: String, destination: String, request_id: String, facts: Vec<(String, String)> },
+    /// One check of the identity provider's answer.
+    Check { name: String, passed: bool, expected: String, found: String },
+    /// One row of a mapping table: into the profile, or out of it.
+    Mapping { direction: String, field: String, source: Option<String>, value: Option<Value>, outcome: String },
+    /// The profile after mapping and defaults.
+    Profile { profile: Value },
+    /// To whom it belongs, and why.
+    User { user_id: String, created: bool, why: String },
+    /// What went to the application, and where.
+    Released { application: String, to: String, claims: Value },
+    /// The login ended well.
+    Finished { reply: String },
+    /// The login ended here.
+    Refused { code: String, reason: String, detail: String },
+}
+
+/// A step with its time.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Entry {
+    pub at: Timestamp,
+    pub event: Step,
+}
+
+/// The recorder.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Trace {
+    pub entries: Vec<Entry>,
+}
+
+impl Trace {
+    pub fn note(&mut self, at: Timestamp, step: Step) {
+        self.entries.push(Entry { at, event: step });
+    }
+
+    /// Store key of a part of the trace of a login.
+    pub fn key(correlation_id: &str, part: Part) -> String {
+        format!("{{{correlation_id}}}trace:{}", part.name())
+    }
+
+    /// Store keys of all parts, in order.
+    pub fn keys(correlation_id: &str) -> Vec<String> {
+        Part::ALL.iter().map(|part| Self::key(correlation_id, *part)).collect()
+    }
+}
+
+/// A trace is written by several requests, each its own part.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// From the application's request to the identity provider.
+    Begin,
+    /// The person's choice of an identity provider.
+    Choice,
+    /// The identity provider's answer and what became of it.
+    Login,
+    /// What the token endpoint released.
+    Token,
+}
+
+impl Part {
+    pub const ALL: [Self; 4] = [Self::Begin, Self::Choice, Self::Login, Self::Token];
+
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Begin => "begin",
+            Self::Choice => "choice",
+            Self::Login => "login",
+            Self::Token => "token",
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! One login under way: who asked, what was asked, where the answer goes, and how far it has come.
+
+use super::ReplyTo;
+use crate::clock::Timestamp;
+use crate::oidc::Scopes;
+use crate::oidc::pkce::CodeChallenge;
+use serde::{Deserialize, Serialize};
+
+/// What the application asked for, in words that fit every protocol.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Asked {
+    /// `prompt=none`, IsPassive.
+    pub passive: bool,
+    /// `prompt=login`, ForceAuthn.
+    pub fresh_login: bool,
+    /// `prompt=select_account`.
+    pub choose: bool,
+    /// Seconds since the login that the application tolerates.
+    pub max_age: Option<u32>,
+    pub acr_values: Vec<String>,
+    pub login_hint: Option<String>,
+    /// Name of the connection to use.
+    pub connection: Option<String>,
+    /// The user the application expects (`sub` of a verified `id_token_hint`).
+    pub expected_user: Option<String>,
+    pub scopes: Scopes,
+    pub nonce: Option<String>,
+    pub code_challenge: Option<CodeChallenge>,
+}
+
+/// What must be remembered until the identity provider answers.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingAuthn {
+    /// ID of the AuthnRequest.
+    pub request_id: String,
+    pub sent_at: Timestamp,
+    pub force_authn: bool,
+    pub passive: bool,
+    pub max_age: Option<u32>,
+    /// Context classes that were asked for.
+    pub authn_context: Vec<String>,
+}
+
+/// How far the login has come. Each variant carries what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Stage {
+    /// The person picks an identity provider.
+    ChoosingConnection,
+    /// The browser is at the identity provider.
+    AwaitingIdp { connection: String, pending: PendingAuthn },
+}
+
+/// How to begin the same login again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Restart {
+    /// Name of the application, for the page.
+    pub application: String,
+    /// Path and query here that begins it.
+    pub path: String,
+}
+
+/// The login itself.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct LoginTransaction {
+    /// 128 random bits, hex; also the RelayState, and with `_` before it the AuthnRequest's ID.
+    pub id: String,
+    pub correlation_id: String,
+    pub created_at: Timestamp,
+    pub expires_at: Timestamp,
+    /// Digest of the browser's binding cookie.
+    pub browser: String,
+    pub client_id: String,
+    pub asked: Asked,
+    pub reply_to: ReplyTo,
+    pub restart: Restart,
+    pub stage: Stage,
+}
+
+impl LoginTransaction {
+    pub fn key(id: &str) -> String {
+        format!("login:{id}")
+    }
+
+    /// The transition to the identity provider; consumes the transaction.
+    #[must_use]
+    pub fn sent_to(mut self, connection: String, pending: PendingAuthn) -> Self {
+        self.stage = Stage::AwaitingIdp { connection, pending };
+        self
+    }
+}
+
+/// What the store holds under a transaction's key: the login, or what is left of it.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum Stored {
+    Running(Box<LoginTransaction>),
+    /// The login is over; kept so that the Back button and a second POST meet a helpful page.
+    Finished { browser: String, correlation_id: String, restart: Restart },
+}

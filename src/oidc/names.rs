@@ -1,0 +1,191 @@
+//! The words of OAuth 2.0 and OpenID Connect as types, each spelled once.
+
+use crate::error::{Error, ErrorKind, Result};
+use serde::{Deserialize, Serialize};
+
+/// An enum whose variants have one spelling, on the wire and in stores alike.
+macro_rules! wire_names {
+    ($(#[$meta:meta])* $name:ident { $($(#[$variant_meta:meta])* $variant:ident = $text:literal),+ $(,)? }) => {
+        $(#[$meta])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+        pub enum $name {
+            $($(#[$variant_meta])* #[serde(rename = $text)] $variant,)+
+        }
+
+        impl $name {
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            pub const fn as_str(self) -> &'static str {
+                match self { $(Self::$variant => $text,)+ }
+            }
+
+            /// `None` for a word that is not known here.
+            pub fn from_wire(text: &str) -> Option<Self> {
+                Self::ALL.iter().copied().find(|known| known.as_str() == text)
+            }
+        }
+    };
+}
+
+wire_names! {
+    /// OAuth 2.0 Multiple Response Types 3 and 5. Only [`ResponseType::SERVED`] is answered.
+    ResponseType {
+        Code = "code",
+        IdToken = "id_token",
+        IdTokenToken = "id_token token",
+        CodeIdToken = "code id_token",
+        CodeToken = "code token",
+        CodeIdTokenToken = "code id_token token",
+    }
+}
+
+impl ResponseType {
+    pub const SERVED: &'static [Self] = &[Self::Code];
+
+    /// RFC 6749 3.1.1: the order of the words does not matter.
+    pub fn parse(text: &str) -> Option<Self> {
+        let sorted = |text: &str| {
+            let mut words: Vec<String> = text.split(' ').map(str::to_owned).collect();
+            words.sort_unstable();
+            words
+        };
+        let asked = sorted(text);
+        Self::ALL.iter().copied().find(|known| sorted(known.as_str()) == asked)
+    }
+
+    /// Multiple Response Types 5: what carries a token goes into the fragment.
+    pub const fn default_mode(self) -> ResponseMode {
+        match self {
+            Self::Code => ResponseMode::Query,
+            Self::IdToken | Self::IdTokenToken | Self::CodeIdToken | Self::CodeToken | Self::CodeIdTokenToken => ResponseMode::Fragment,
+        }
+    }
+}
+
+wire_names! {
+    /// How the authorization response travels.
+    ResponseMode {
+        Query = "query",
+        Fragment = "fragment",
+        FormPost = "form_post",
+    }
+}
+
+wire_names! {
+    /// OpenID Connect Core 3.1.2.1.
+    Prompt {
+        None = "none",
+        Login = "login",
+        Consent = "consent",
+        SelectAccount = "select_account",
+    }
+}
+
+/// The `prompt` parameter: a set in which `none` stands alone.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Prompts(Vec<Prompt>);
+
+impl Prompts {
+    pub fn parse(text: &str) -> Result<Self> {
+        let mut prompts = Vec::new();
+        for word in text.split(' ').filter(|word| !word.is_empty()) {
+            let prompt =
+                Prompt::from_wire(word).ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "prompt has a value that is not supported"))?;
+            if !prompts.contains(&prompt) {
+                prompts.push(prompt);
+            }
+        }
+        // Core 3.1.2.1: none with any other value is an error.
+        if prompts.contains(&Prompt::None) && prompts.len() > 1 {
+            return Err(Error::new(ErrorKind::InvalidRequest, "prompt=none cannot be combined with other values"));
+        }
+        Ok(Self(prompts))
+    }
+
+    pub fn contains(&self, prompt: Prompt) -> bool {
+        self.0.contains(&prompt)
+    }
+
+    /// Whether nobody may be shown anything.
+    pub fn is_none(&self) -> bool {
+        self.contains(Prompt::None)
+    }
+}
+
+wire_names! {
+    /// OpenID Connect Core 3.1.2.1.
+    Display {
+        Page = "page",
+        Popup = "popup",
+        Touch = "touch",
+        Wap = "wap",
+    }
+}
+
+wire_names! {
+    GrantType {
+        AuthorizationCode = "authorization_code",
+        RefreshToken = "refresh_token",
+    }
+}
+
+wire_names! {
+    /// How a client proves who it is at the token endpoint; fixed by its registration.
+    TokenEndpointAuthMethod {
+        ClientSecretBasic = "client_secret_basic",
+        ClientSecretPost = "client_secret_post",
+        /// A public client.
+        None = "none",
+    }
+}
+
+wire_names! {
+    /// JWS algorithms that ID tokens are signed with (RFC 7518 3.1, RFC 8037).
+    SigningAlg {
+        RS256 = "RS256",
+        ES256 = "ES256",
+        EdDSA = "EdDSA",
+    }
+}
+
+wire_names! {
+    /// OpenID Connect Dynamic Client Registration 2.
+    ApplicationType {
+        Web = "web",
+        /// May use any port of the loopback interface (RFC 8252 7.3).
+        Native = "native",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn prompt_none_stands_alone() {
+        assert!(Prompts::parse("none").expect("alone").is_none());
+        for text in ["none login", "login none", "consent none select_account", "create", "None"] {
+            assert_eq!(Prompts::parse(text).expect_err(text).kind, ErrorKind::InvalidRequest, "{text}");
+        }
+        let both = Prompts::parse("login  consent login").expect("a set");
+        assert!(both.contains(Prompt::Login) && both.contains(Prompt::Consent) && !both.is_none());
+        assert_eq!(Prompts::parse("").expect("empty"), Prompts::default());
+    }
+
+    #[test]
+    fn the_order_of_response_type_words_does_not_matter() {
+        assert_eq!(ResponseType::parse("token id_token code"), Some(ResponseType::CodeIdTokenToken));
+        for text in ["", "code code", "token", "Code", "code  token", "none"] {
+            assert_eq!(ResponseType::parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn names_are_stored_as_they_travel() {
+        for method in TokenEndpointAuthMethod::ALL {
+            assert_eq!(serde_json::to_string(method).expect("json"), format!("\"{}\"", method.as_str()));
+            assert_eq!(TokenEndpointAuthMethod::from_wire(method.as_str()), Some(*method));
+        }
+    }
+}

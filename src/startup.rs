@@ -1,0 +1,163 @@
+//! All wiring on one page: from a valid configuration to running listeners, and to a graceful stop.
+
+use crate::application::Application;
+use crate::broker::{Gateway, Lifetimes};
+use crate::clock::Timestamp;
+use crate::config::Config;
+use crate::connection::config::ConnectionConfig;
+use crate::connection::{Connection, Registry, SamlConnection};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::metrics::Metrics;
+use crate::http::state::{HttpSettings, State};
+use crate::http::{headers, routes};
+use crate::keys::Keyring;
+use crate::oidc::OidcKeys;
+use crate::store::{self, Directory, SessionStore};
+use actix_web::dev::{Server, ServerHandle};
+use actix_web::middleware::from_fn;
+use actix_web::web::Data;
+use actix_web::{App, HttpServer};
+use openssl::ssl::{SslAcceptor, SslAcceptorBuilder, SslFiletype, SslMethod, SslVersion};
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+/// Seconds that requests under way may take at a stop.
+const DRAIN: u64 = 10;
+
+/// The parts from which a gateway is made.
+pub struct Parts {
+    pub issuer: String,
+    pub connections: Vec<ConnectionConfig>,
+    pub applications: Vec<Application>,
+    pub lifetimes: Lifetimes,
+    pub http: HttpSettings,
+    pub keyring: Keyring,
+    pub sessions: Arc<dyn SessionStore>,
+    pub directory: Arc<dyn Directory>,
+}
+
+/// Certificate and private key of the public listener, PEM.
+#[derive(Clone, Debug)]
+pub struct TlsFiles {
+    pub certificate: PathBuf,
+    pub key: PathBuf,
+}
+
+/// Makes the gateway and what the HTTP side shares.
+pub fn state(parts: Parts) -> Result<Data<State>> {
+    let metrics = Arc::new(Metrics::new().map_err(|error| Error::new(ErrorKind::Internal, "metrics cannot be made").because(error))?);
+    let keyring = Arc::new(parts.keyring);
+    let mut connections: Vec<Arc<dyn Connection>> = Vec::new();
+    for config in parts.connections {
+        connections.push(Arc::new(SamlConnection::new(config, &parts.issuer, Arc::clone(&keyring))?));
+    }
+    let gateway = Gateway {
+        issuer: parts.issuer,
+        applications: parts.applications.into_iter().map(|application| (application.client_id.clone(), Arc::new(application))).collect(),
+        connections: Registry::new(connections),
+        sessions: parts.sessions,
+        directory: parts.directory,
+        keys: OidcKeys::new(&keyring)?,
+        keyring,
+        lifetimes: parts.lifetimes,
+        events: Arc::clone(&metrics) as _,
+    };
+    Ok(Data::new(State::new(gateway, parts.http, metrics)))
+}
+
+/// The public listener on a socket.
+pub fn public_server(state: &Data<State>, listener: TcpListener, tls: Option<&TlsFiles>) -> Result<Server> {
+    let shared = state.clone();
+    let server = HttpServer::new(move || {
+        App::new().app_data(shared.clone()).wrap(from_fn(headers::wrap)).configure(routes::public)
+    })
+    .disable_signals()
+    .shutdown_timeout(DRAIN)
+    .client_request_timeout(Duration::from_secs(15));
+    let bound = match tls {
+        Some(files) => server.listen_openssl(listener, acceptor(files)?),
+        None => server.listen(listener),
+    };
+    bound.map(HttpServer::run).map_err(|error| Error::new(ErrorKind::Misconfigured, "the public listener cannot start").because(error))
+}
+
+/// The operations listener on a socket; one worker is enough for machines.
+pub fn operations_server(state: &Data<State>, listener: TcpListener) -> Result<Server> {
+    let shared = state.clone();
+    HttpServer::new(move || App::new().app_data(shared.clone()).wrap(from_fn(headers::wrap)).configure(routes::operations))
+        .workers(1)
+        .disable_signals()
+        .shutdown_timeout(DRAIN)
+        .listen(listener)
+        .map(HttpServer::run)
+        .map_err(|error| Error::new(ErrorKind::Misconfigured, "the operations listener cannot start").because(error))
+}
+
+/// Binds an address, with an error that names it.
+pub fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
+    let listener = TcpListener::bind(address)
+        .map_err(|error| Error::new(ErrorKind::Misconfigured, format!("{address} cannot be listened on: {error}")))?;
+    Ok(listener)
+}
+
+fn acceptor(files: &TlsFiles) -> Result<SslAcceptorBuilder> {
+    let refuse = |path: &Path, what: &str| {
+        let text = format!("{}: {what}", path.display());
+        move |error: openssl::error::ErrorStack| Error::new(ErrorKind::Misconfigured, text).because(error)
+    };
+    // Mozilla's intermediate profile: TLS 1.2 and 1.3 with forward secrecy only.
+    let mut builder = SslAcceptor::mozilla_intermediate_v5(SslMethod::tls()).map_err(refuse(&files.certificate, "TLS cannot be set up"))?;
+    builder.set_min_proto_version(Some(SslVersion::TLS1_2)).map_err(refuse(&files.certificate, "TLS cannot be set up"))?;
+    builder.set_certificate_chain_file(&files.certificate).map_err(refuse(&files.certificate, "not a readable PEM certificate chain"))?;
+    builder.set_private_key_file(&files.key, SslFiletype::PEM).map_err(refuse(&files.key, "not a readable PEM private key"))?;
+    builder.check_private_key().map_err(refuse(&files.key, "does not belong to the certificate"))?;
+    Ok(builder)
+}
+
+/// `isthmus serve`: everything from the configuration, until SIGTERM or SIGINT.
+pub async fn serve(config: Config) -> Result<()> {
+    let directory = store::open_directory(config.directory_url.expose()).await?;
+    let sessions = store::open_sessions(config.sessions_url.expose())?;
+    sessions.import(directory.take_sessions().await?, Timestamp::now());
+    let keyring = Keyring::open_or_create(&config.keys_path)?;
+    let (listen, operations_listen, tls) = (config.listen, config.operations_listen, config.tls.clone());
+    let state = state(config.into_parts(keyring, Arc::clone(&sessions), Arc::clone(&directory)))?;
+    let public = public_server(&state, bind(listen)?, tls.as_ref())?;
+    let operations = operations_server(&state, bind(operations_listen)?)?;
+    tracing::info!(issuer = state.gateway.issuer, %listen, %operations_listen, version = env!("CARGO_PKG_VERSION"), "serving");
+    let handles = [public.handle(), operations.handle()];
+    let (public, operations) = (actix_web::rt::spawn(public), actix_web::rt::spawn(operations));
+    wait_for_signal().await;
+    tracing::info!("stopping: requests under way are finished");
+    state.drain();
+    stop(handles).await;
+    let _ = tokio::join!(public, operations);
+    let saved = sessions.export();
+    if !saved.is_empty() {
+        directory.save_sessions(&saved).await?;
+        tracing::info!(entries = saved.len(), "sessions written down");
+    }
+    directory.close().await
+}
+
+async fn stop(handles: [ServerHandle; 2]) {
+    let [public, operations] = handles;
+    // The operations listener stays until the public one has finished, so that probes see why.
+    public.stop(true).await;
+    operations.stop(true).await;
+}
+
+/// Until SIGTERM or SIGINT.
+pub async fn wait_for_signal() {
+    use tokio::signal::unix::{SignalKind, signal};
+    let (Ok(mut terminate), Ok(mut interrupt)) = (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) else {
+        // Without signals the process can only be killed.
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+}

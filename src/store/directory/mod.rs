@@ -1,0 +1,232 @@
+//! The directory in SQL: one SQL text, for SQLite (one node, no server) and PostgreSQL.
+//!
+//! This file opens a directory and gives out connections under a time limit; [`users`], [`families`] and
+//! [`records`] hold the statements, [`connect`] the URLs and migrations, [`pool`] the connections.
+//!
+//! Texts with a NUL character cannot be kept (PostgreSQL has no such texts): an identity with one is refused as
+//! [`ErrorKind::IdpResponseInvalid`], and nobody is found by one.
+
+mod connect;
+mod families;
+mod pool;
+mod records;
+mod users;
+
+pub use connect::check_url;
+
+use super::{AuditEvent, Directory, IdentityLogin, Later, RefreshFamily, Rotation, SavedEntry, UserLogin};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::user::User;
+use connect::Target;
+use pool::{Held, Pool, Use};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+use tokio::sync::Mutex;
+use tokio::time::timeout;
+
+/// For every call but the two that write sessions down and read them back.
+const LIMIT: Duration = Duration::from_millis(1800);
+
+/// Several nodes may wait for the one that changes large tables.
+const MIGRATION_LIMIT: Duration = Duration::from_secs(300);
+
+/// At start and stop only: a store full of sessions takes a while.
+const LONG_LIMIT: Duration = Duration::from_secs(30);
+
+/// Opens the directory at `url`, `sqlite:path` or `postgres://..`, and brings its tables up to date.
+/// A database that does not answer is [`ErrorKind::StoreUnavailable`] after two seconds; try again if it may be starting.
+pub async fn open_directory(url: &str) -> Result<Arc<dyn Directory>> {
+    Ok(Arc::new(SqlDirectory::open(url).await?))
+}
+
+/// `on!(self, LIMIT, |held| work(&mut held, ..))`: the work of one call as the trait wants it.
+macro_rules! on {
+    ($self:ident, $limit:expr, |$held:ident| $work:expr) => {
+        Box::pin($self.run($limit, move |mut $held: Held<'_>| async move {
+            let answer = $work.await;
+            ($held, answer)
+        }))
+    };
+}
+
+struct SqlDirectory {
+    pool: Pool,
+    /// The last call found no database that answers. Then one caller at a time tries, and the others are refused.
+    down: AtomicBool,
+    trying: Mutex<()>,
+}
+
+impl SqlDirectory {
+    async fn open(url: &str) -> Result<Self> {
+        let target = Target::new(url)?;
+        let backend = target.backend;
+        let directory = Self { pool: Pool::new(target), down: AtomicBool::new(false), trying: Mutex::new(()) };
+        // Nothing to migrate, and nothing to wait for, when the server is not there.
+        on!(directory, LIMIT, |held| records::ping(&mut held)).await?;
+        on!(directory, MIGRATION_LIMIT, |held| connect::migrate(&mut held, backend)).await?;
+        let now = Timestamp::now();
+        on!(directory, LONG_LIMIT, |held| families::forget_expired(&mut held, now)).await?;
+        Ok(directory)
+    }
+
+    /// Runs statements on one connection, within `limit`.
+    async fn run<'s, T, F>(&'s self, limit: Duration, work: impl Fn(Held<'s>) -> F + Send) -> Result<T>
+    where
+        F: Future<Output = (Held<'s>, Result<T, Trouble>)> + Send,
+    {
+        let _only_one = if self.down.load(Ordering::Relaxed) {
+            let again = "the database did not answer a moment ago and is being tried again";
+            Some(self.trying.try_lock().map_err(|_| unavailable(again))?)
+        } else {
+            None
+        };
+        let answer = timeout(limit, self.attempts(work)).await;
+        let (answer, down) = match answer {
+            Ok(Ok(answer)) => (Ok(answer), false),
+            Ok(Err(Trouble::Refused(error))) => (Err(error), false),
+            Ok(Err(Trouble::Sql(error))) => {
+                let down = is_broken(&error);
+                (Err(unavailable(error)), down)
+            }
+            Err(late) => (Err(unavailable(late)), true),
+        };
+        self.down.store(down, Ordering::Relaxed);
+        answer
+    }
+
+    /// When a connection turns out to be dead (the server was restarted since its last use), the statements run again
+    /// on another one. The worst that comes of it is a login counted twice.
+    async fn attempts<'s, T, F>(&'s self, work: impl Fn(Held<'s>) -> F + Send) -> Result<T, Trouble>
+    where
+        F: Future<Output = (Held<'s>, Result<T, Trouble>)> + Send,
+    {
+        let mut left = connect::POSTGRES_CONNECTIONS;
+        loop {
+            let (mut held, answer) = work(self.pool.acquire().await?).await;
+            let broke = matches!(&answer, Err(Trouble::Sql(error)) if is_broken(error));
+            held.ended(if broke { Use::Broke } else { Use::Finished });
+            if !broke || left == 0 {
+                return answer;
+            }
+            left -= 1;
+        }
+    }
+}
+
+impl Directory for SqlDirectory {
+    fn record_login<'a>(&'a self, login: &'a IdentityLogin<'a>) -> Later<'a, UserLogin> {
+        match users::checked(login) {
+            Ok(profile) => Box::pin(async move {
+                let profile = profile.as_str();
+                on!(self, LIMIT, |held| users::record_login(&mut held, login, profile)).await
+            }),
+            Err(refusal) => Box::pin(std::future::ready(Err(refusal))),
+        }
+    }
+
+    fn user<'a>(&'a self, user_id: &'a str) -> Later<'a, Option<User>> {
+        on!(self, LIMIT, |held| users::user(&mut held, user_id))
+    }
+
+    fn delete_user<'a>(&'a self, user_id: &'a str) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| users::delete(&mut held, user_id))
+    }
+
+    fn set_blocked<'a>(&'a self, user_id: &'a str, blocked: bool) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| users::set_blocked(&mut held, user_id, blocked))
+    }
+
+    fn put_family<'a>(&'a self, family: &'a RefreshFamily) -> Later<'a, ()> {
+        on!(self, LIMIT, |held| families::put(&mut held, family))
+    }
+
+    fn rotate_family<'a>(
+        &'a self,
+        grant_id: &'a str,
+        client_id: &'a str,
+        generation: i64,
+        now: Timestamp,
+        grace: i64,
+    ) -> Later<'a, Rotation> {
+        let token = families::Presented { grant_id, client_id, generation };
+        on!(self, LIMIT, |held| families::rotate(&mut held, token, now, grace))
+    }
+
+    fn revoke_family<'a>(&'a self, grant_id: &'a str) -> Later<'a, ()> {
+        on!(self, LIMIT, |held| families::revoke(&mut held, grant_id))
+    }
+
+    fn audit<'a>(&'a self, event: &'a AuditEvent) -> Later<'a, ()> {
+        on!(self, LIMIT, |held| records::audit(&mut held, event))
+    }
+
+    fn audit_events(&self, limit: i64) -> Later<'_, Vec<AuditEvent>> {
+        on!(self, LIMIT, |held| records::audit_events(&mut held, limit))
+    }
+
+    fn save_sessions<'a>(&'a self, entries: &'a [SavedEntry]) -> Later<'a, ()> {
+        on!(self, LONG_LIMIT, |held| records::save_sessions(&mut held, entries))
+    }
+
+    fn take_sessions(&self) -> Later<'_, Vec<SavedEntry>> {
+        on!(self, LONG_LIMIT, |held| records::take_sessions(&mut held))
+    }
+
+    fn ping(&self) -> Later<'_, ()> {
+        on!(self, LIMIT, |held| records::ping(&mut held))
+    }
+
+    fn close(&self) -> Later<'_, ()> {
+        Box::pin(async move {
+            // A server that hangs must not keep this program from stopping.
+            let _ = timeout(LIMIT, self.pool.close()).await;
+            Ok(())
+        })
+    }
+}
+
+/// Why statements did not give an answer.
+enum Trouble {
+    Sql(sqlx::Error),
+    /// An answer after all, and the answer is no.
+    Refused(Error),
+}
+
+impl From<sqlx::Error> for Trouble {
+    fn from(error: sqlx::Error) -> Self {
+        Self::Sql(error)
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Refused(error)
+    }
+}
+
+/// Did the connection break, as opposed to the statement being refused? 57P: the server shuts down or starts up.
+fn is_broken(error: &sqlx::Error) -> bool {
+    match error {
+        sqlx::Error::Io(_) | sqlx::Error::Protocol(_) | sqlx::Error::Tls(_) | sqlx::Error::WorkerCrashed => true,
+        sqlx::Error::Database(error) => error.code().is_some_and(|code| code.starts_with("57P")),
+        _ => false,
+    }
+}
+
+fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::StoreUnavailable, "The directory does not answer.").because(source)
+}
+
+/// The database holds what this program did not write.
+fn unreadable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Trouble {
+    Error::new(ErrorKind::Internal, "The directory holds something unreadable.").because(source).into()
+}
+
+fn has_nul(text: &str) -> bool {
+    text.contains('\0')
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! What every directory must do is in `store::conformance`; here it runs, with what only SQL directories do.
+
+use super::*;
+use crate::store::conformance;
+use crate::store::test_servers::Server;
+use crate::user::Identity;
+use serde_json::Map;
+use sqlx::Connection as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Instant;
+use tokio::task::JoinSet;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_conforms() {
+    let place = tempfile::tempdir().expect("a directory");
+    let path = place.path().join("made/here/isthmus.db");
+    conformance::directory(open_directory(&format!("sqlite:{}", path.display())).await.expect("opened")).await;
+    let mode = |path: &std::path::Path| std::fs::metadata(path).expect("made").permissions().mode() & 0o777;
+    assert_eq!(mode(&path), 0o600);
+    assert_eq!(mode(path.parent().expect("a parent")), 0o700);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn sqlite_in_memory_conforms() {
+    conformance::directory(open_directory("sqlite::memory:").await.expect("opened")).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_conforms() {
+    let server = Server::postgres();
+    conformance::directory(open_directory(&server.postgres_url()).await.expect("opened")).await;
+}
+
+#[tokio::test]
+async fn what_was_written_is_there_after_a_restart() {
+    let place = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite:{}", place.path().join("d.db").display());
+    let first = open_directory(&url).await.expect("opened");
+    let user_id = login(&*first).await.expect("recorded").user_id;
+    first.close().await.expect("closed");
+    let second = open_directory(&url).await.expect("opened again");
+    assert!(second.user(&user_id).await.expect("read").is_some());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn several_nodes_start_at_once() {
+    let server = Server::postgres();
+    let place = tempfile::tempdir().expect("a directory");
+    for url in [server.postgres_url(), format!("sqlite:{}", place.path().join("d.db").display())] {
+        let mut nodes = JoinSet::new();
+        for _ in 0..6 {
+            let url = url.clone();
+            nodes.spawn(async move { login(&*open_directory(&url).await.expect("opened")).await.expect("recorded") });
+        }
+        assert_eq!(nodes.join_all().await.iter().filter(|login| login.created).count(), 1);
+    }
+}
+
+#[tokio::test]
+async fn expired_families_are_forgotten_at_start() {
+    let place = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite:{}", place.path().join("d.db").display());
+    let directory = open_directory(&url).await.expect("opened");
+    let user_id = login(&*directory).await.expect("recorded").user_id;
+    let now = Timestamp::now();
+    for (grant_id, expires_at) in [("old", now.plus_seconds(-1)), ("new", now.plus_seconds(600))] {
+        let (user_id, client_id, data) = (user_id.clone(), "notes".to_owned(), "{}".to_owned());
+        let (grant_id, generation) = (grant_id.to_owned(), 0);
+        let family = RefreshFamily { grant_id, client_id, user_id, generation, created_at: now, rotated_at: now, expires_at, data };
+        directory.put_family(&family).await.expect("stored");
+    }
+    directory.close().await.expect("closed");
+    let directory = SqlDirectory::open(&url).await.expect("opened again");
+    let mut held = directory.pool.acquire().await.expect("a connection");
+    let left: Vec<String> = sqlx::query_scalar("SELECT grant_id FROM refresh_families").fetch_all(&mut *held).await.expect("read");
+    assert_eq!(left, ["new"]);
+}
+
+#[tokio::test]
+async fn a_newer_database_is_refused() {
+    let place = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite:{}", place.path().join("d.db").display());
+    let directory = SqlDirectory::open(&url).await.expect("opened");
+    let mut held = directory.pool.acquire().await.expect("a connection");
+    sqlx::query("INSERT INTO schema_version VALUES (1000)").execute(&mut *held).await.expect("written");
+    drop(held);
+    directory.close().await.expect("closed");
+    let error = open_directory(&url).await.err().expect("refused");
+    assert_eq!(error.kind, ErrorKind::Misconfigured);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn postgres_outages_are_short_errors() {
+    let mut server = Server::postgres();
+    let directory = open_directory(&server.postgres_url()).await.expect("opened");
+    for _ in 0..4 {
+        login(&*directory).await.expect("recorded");
+    }
+
+    server.hold();
+    let begin = Instant::now();
+    assert_eq!(login(&*directory).await.expect_err("held").kind, ErrorKind::StoreUnavailable);
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    // While one caller tries again, the others do not wait.
+    let begin = Instant::now();
+    let (trying, other) = tokio::join!(login(&*directory), async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        let other = login(&*directory).await;
+        assert!(begin.elapsed() < Duration::from_millis(300), "{:?}", begin.elapsed());
+        other
+    });
+    assert!(trying.is_err() && other.is_err());
+    server.go_on();
+    recovers(&*directory, Duration::from_secs(2)).await;
+
+    server.kill();
+    let begin = Instant::now();
+    assert_eq!(login(&*directory).await.expect_err("dead").kind, ErrorKind::StoreUnavailable);
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    server.start();
+    recovers(&*directory, Duration::from_secs(20)).await;
+    // Connections from before are no trouble later on either.
+    for _ in 0..4 {
+        login(&*directory).await.expect("recorded");
+    }
+}
+
+#[tokio::test]
+async fn a_locked_database_is_a_short_error() {
+    let place = tempfile::tempdir().expect("a directory");
+    let url = format!("sqlite:{}", place.path().join("d.db").display());
+    let (ours, other) = (open_directory(&url).await.expect("opened"), SqlDirectory::open(&url).await.expect("opened"));
+    let mut held = other.pool.acquire().await.expect("a connection");
+    let lock = held.begin_with("BEGIN IMMEDIATE").await.expect("locked");
+    let begin = Instant::now();
+    assert_eq!(login(&*ours).await.expect_err("locked").kind, ErrorKind::StoreUnavailable);
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    lock.rollback().await.expect("unlocked");
+    recovers(&*ours, Duration::from_secs(2)).await;
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_said_in_time() {
+    let begin = Instant::now();
+    let url = format!("postgres://u:hunter2@127.0.0.1:{}/d", crate::store::test_servers::free_port());
+    let error = open_directory(&url).await.err().expect("nobody there");
+    assert_eq!(error.kind, ErrorKind::StoreUnavailable);
+    assert!(begin.elapsed() < Duration::from_secs(2), "{:?}", begin.elapsed());
+    assert!(!format!("{error:?}").contains("hunter2"), "{error:?}");
+}
+
+#[test]
+fn urls_are_checked_without_connecting() {
+    for url in [
+        "sqlite:data/isthmus.db",
+        "sqlite://data/x.db",
+        "sqlite:/var/lib/x.db",
+        "sqlite::memory:",
+        "postgres://h/d",
+        "postgresql://u:p@h:1/d?sslmode=require",
+    ] {
+        assert!(check_url(url).is_ok(), "{url}: {:?}", check_url(url).err());
+    }
+    for url in [
+        "",
+        "sqlite:",
+        "sqlite:dir/",
+        "sqlite:x?mode=ro",
+        "hunter2.db",
+        "mysql://u:hunter2@h/d",
+        "postgres://u:hunter2@h",
+        "postgres://u:hunter2@h/d?sslmode=hunter2",
+    ] {
+        let error = check_url(url).expect_err(url);
+        assert_eq!(error.kind, ErrorKind::Misconfigured, "{url}");
+        assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
+    }
+}
+
+async fn login(directory: &dyn Directory) -> Result<UserLogin> {
+    let identity = Identity { connection: "acme".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false };
+    directory.record_login(&IdentityLogin { identity: &identity, profile: &Map::new(), now: Timestamp::now() }).await
+}
+
+async fn recovers(directory: &dyn Directory, patience: Duration) {
+    let deadline = Instant::now() + patience;
+    while let Err(error) = login(directory).await {
+        assert!(Instant::now() < deadline, "{error:?}");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
