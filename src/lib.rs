@@ -22,6 +22,7 @@ pub mod oidc;
 pub mod profile;
 pub mod saml;
 pub mod secret;
+pub mod startup;
 pub mod store;
 pub mod telemetry;
 pub mod toml_file;

@@ -70,12 +70,10 @@ pub fn state(parts: Parts) -> Result<Data<State>> {
 /// The public listener on a socket.
 pub fn public_server(state: &Data<State>, listener: TcpListener, tls: Option<&TlsFiles>) -> Result<Server> {
     let shared = state.clone();
-    let server = HttpServer::new(move || {
-        App::new().app_data(shared.clone()).wrap(from_fn(headers::wrap)).configure(routes::public)
-    })
-    .disable_signals()
-    .shutdown_timeout(DRAIN)
-    .client_request_timeout(Duration::from_secs(15));
+    let server = HttpServer::new(move || App::new().app_data(shared.clone()).wrap(from_fn(headers::wrap)).configure(routes::public))
+        .disable_signals()
+        .shutdown_timeout(DRAIN)
+        .client_request_timeout(Duration::from_secs(15));
     let bound = match tls {
         Some(files) => server.listen_openssl(listener, acceptor(files)?),
         None => server.listen(listener),

@@ -30,7 +30,14 @@ impl Gateway {
         outcome.in_login(correlation_id)
     }
 
-    async fn authorize_inner(&self, raw: &[u8], arrival: Arrival, browser: &Browser, correlation_id: &str, now: Timestamp) -> Result<Outcome> {
+    async fn authorize_inner(
+        &self,
+        raw: &[u8],
+        arrival: Arrival,
+        browser: &Browser,
+        correlation_id: &str,
+        now: Timestamp,
+    ) -> Result<Outcome> {
         let params = Params::parse_noting_repeats(raw)?;
         let application = self.application(oidc::authorization::client_id(&params)?);
         // Before the redirect URI is proven, errors stay on our page.
@@ -102,7 +109,10 @@ impl Gateway {
             client_id: begun.application.client_id.clone(),
             asked,
             reply_to: begun.reply_to.clone(),
-            restart: Restart { application: begun.application.name.clone(), path: format!("/authorize?{}", String::from_utf8_lossy(begun.raw)) },
+            restart: Restart {
+                application: begun.application.name.clone(),
+                path: format!("/authorize?{}", String::from_utf8_lossy(begun.raw)),
+            },
             stage: Stage::ChoosingConnection,
         };
         let (answer, transaction) = match step {
@@ -115,9 +125,18 @@ impl Gateway {
         Ok(Outcome { answer, binding: change, session: CookieChange::Keep, correlation_id: None })
     }
 
-    fn send_to_idp(&self, transaction: LoginTransaction, name: &str, force: bool, now: Timestamp, trace: &mut Trace) -> Result<(Answer, LoginTransaction)> {
-        let connection =
-            self.connections.enabled(name).ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
+    fn send_to_idp(
+        &self,
+        transaction: LoginTransaction,
+        name: &str,
+        force: bool,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<(Answer, LoginTransaction)> {
+        let connection = self
+            .connections
+            .enabled(name)
+            .ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
         let asked = UpstreamRequest {
             force_authn: force || transaction.asked.fresh_login,
             passive: transaction.asked.passive,
@@ -262,4 +281,3 @@ fn recordable(params: &Params) -> Vec<(String, String)> {
         })
         .collect()
 }
-

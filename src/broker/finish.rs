@@ -23,7 +23,13 @@ pub(super) struct Issue<'a> {
 
 impl Gateway {
     /// Single sign-on: the session answers, the identity provider is not asked.
-    pub(super) async fn finish_from_session(&self, begun: &Begun<'_>, asked: &Asked, session: &Session, mut trace: Trace) -> Result<Outcome> {
+    pub(super) async fn finish_from_session(
+        &self,
+        begun: &Begun<'_>,
+        asked: &Asked,
+        session: &Session,
+        mut trace: Trace,
+    ) -> Result<Outcome> {
         let issue = Issue {
             application: begun.application,
             reply_to: begun.reply_to,
@@ -60,7 +66,10 @@ impl Gateway {
             expires_at: issue.now.plus_seconds(self.lifetimes.code.cast_signed()),
         };
         let put = Op::Put { key: CodeGrant::key(&grant_id, &code.digest()), value: encode(&grant)?, ttl: self.lifetimes.code };
-        trace.note(issue.now, Note::Finished { reply: format!("a code for {} at {}", issue.application.client_id, issue.reply_to.redirect_uri()) });
+        trace.note(
+            issue.now,
+            Note::Finished { reply: format!("a code for {} at {}", issue.application.client_id, issue.reply_to.redirect_uri()) },
+        );
         Ok((Answer::Reply(issue.reply_to.with_code(&code, &self.issuer)), put))
     }
 }

@@ -30,7 +30,8 @@ impl Gateway {
         let confirmed = confirmed && params.get(CSRF).is_some_and(|given| id::eq_constant_time(given.as_bytes(), token.as_bytes()));
         let request = LogoutRequest::parse(&params)?;
         let hint = request.id_token_hint.as_ref().map(|hint| self.keys.public().verify_hint(hint.expose(), &self.issuer)).transpose()?;
-        let client = request.client_id(hint.as_ref())?.and_then(|client_id| self.application(client_id)).map(|application| &application.oidc);
+        let client =
+            request.client_id(hint.as_ref())?.and_then(|client_id| self.application(client_id)).map(|application| &application.oidc);
         let decision = request.decide(hint.as_ref(), client)?;
         let session = self.session(browser, now).await?;
         // RP-Initiated Logout 2: without a hint that names the user of this session, ask the person.

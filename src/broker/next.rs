@@ -18,7 +18,10 @@ pub enum Step {
     /// The person chooses among these connections.
     ChooseConnection(Vec<String>),
     /// To this identity provider; `force` demands a fresh login there.
-    SendToIdp { connection: String, force: bool },
+    SendToIdp {
+        connection: String,
+        force: bool,
+    },
     /// The session answers the application.
     Issue,
     Refuse(ErrorKind),

@@ -12,7 +12,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{AccessToken, CodeGrant, CodeTombstone};
 use crate::oidc::token::{invalid_code, invalid_refresh_token};
-use crate::oidc::{self, AuthenticatedClient, AuthorizationCode, ClientCredentials, IdTokenClaims, RefreshToken, Scopes, TokenRequest, TokenResponse};
+use crate::oidc::{
+    self, AuthenticatedClient, AuthorizationCode, ClientCredentials, IdTokenClaims, RefreshToken, Scopes, TokenRequest, TokenResponse,
+};
 use crate::profile::Profile;
 use crate::secret::Secret;
 use crate::store::{Consumed, Op, RefreshFamily, Rotation};
@@ -80,7 +82,9 @@ impl Gateway {
             TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
                 self.code_grant(application, client, &code, &redirect_uri, code_verifier.as_ref(), now).await
             }
-            TokenRequest::RefreshToken { refresh_token, scopes } => self.refresh_grant(application, &refresh_token, scopes.as_ref(), now).await,
+            TokenRequest::RefreshToken { refresh_token, scopes } => {
+                self.refresh_grant(application, &refresh_token, scopes.as_ref(), now).await
+            }
         }
     }
 
@@ -150,13 +154,20 @@ impl Gateway {
             created_at: now,
             rotated_at: now,
             expires_at: now.plus_seconds(self.lifetimes.refresh_token.cast_signed()),
-            data: String::from_utf8(encode(&data)?).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))?,
+            data: String::from_utf8(encode(&data)?)
+                .map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))?,
         };
         self.directory.put_family(&family).await?;
         RefreshToken::issue(&family.grant_id, 0, self.keyring.sealer())
     }
 
-    async fn refresh_grant(&self, application: &Application, token: &RefreshToken, scopes: Option<&Scopes>, now: Timestamp) -> Result<Tokens, TokenRefusal> {
+    async fn refresh_grant(
+        &self,
+        application: &Application,
+        token: &RefreshToken,
+        scopes: Option<&Scopes>,
+        now: Timestamp,
+    ) -> Result<Tokens, TokenRefusal> {
         let generation = i64::from(token.generation());
         let family = match self.directory.rotate_family(token.grant_id(), &application.client_id, generation, now, GRACE).await? {
             Rotation::Rotated(family) | Rotation::Repeated(family) => family,
@@ -174,7 +185,14 @@ impl Gateway {
         self.give_from_family(application, &family, data, scopes, now).await.map_err(in_login)
     }
 
-    async fn give_from_family(&self, application: &Application, family: &RefreshFamily, data: FamilyData, asked: Option<&Scopes>, now: Timestamp) -> Result<Tokens> {
+    async fn give_from_family(
+        &self,
+        application: &Application,
+        family: &RefreshFamily,
+        data: FamilyData,
+        asked: Option<&Scopes>,
+        now: Timestamp,
+    ) -> Result<Tokens> {
         let scopes = data.scopes.narrow(asked)?;
         let refuse = || Error::new(ErrorKind::InvalidGrant, "the user may not sign in any more");
         let user = self.directory.user(&family.user_id).await?.filter(|user| !user.blocked).ok_or_else(refuse)?;
@@ -183,7 +201,8 @@ impl Gateway {
         if !connection_enabled {
             return Err(Error::new(ErrorKind::InvalidGrant, "the connection by which the user came is not available any more"));
         }
-        let successor = u32::try_from(family.generation).map_err(|_| Error::new(ErrorKind::InvalidGrant, "the refresh token was rotated too often"))?;
+        let successor =
+            u32::try_from(family.generation).map_err(|_| Error::new(ErrorKind::InvalidGrant, "the refresh token was rotated too often"))?;
         let refresh_token = RefreshToken::issue(&family.grant_id, successor, self.keyring.sealer())?;
         let granted = Granted {
             grant_id: family.grant_id.clone(),
@@ -201,7 +220,13 @@ impl Gateway {
     }
 
     /// Releases claims by the application's table, signs, and stores the access token.
-    async fn give(&self, application: &Application, mut granted: Granted, refresh_token: Option<RefreshToken>, now: Timestamp) -> Result<Tokens> {
+    async fn give(
+        &self,
+        application: &Application,
+        mut granted: Granted,
+        refresh_token: Option<RefreshToken>,
+        now: Timestamp,
+    ) -> Result<Tokens> {
         let mut trace = Trace::default();
         let mut rows = Vec::new();
         let released = application
@@ -209,11 +234,16 @@ impl Gateway {
             .from_profile(&Profile::from_map(std::mem::take(&mut granted.profile)), &mut rows)
             .map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
         note_rows(&mut trace, "from_profile", rows, now);
-        let released: Vec<_> = released.into_iter().map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
+        let released: Vec<_> =
+            released.into_iter().map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
         let claims = oidc::claims::filter_by_scope(&released, &granted.scopes);
         trace.note(
             now,
-            Note::Released { application: application.client_id.clone(), to: "the token endpoint and /userinfo".to_owned(), claims: Value::Object(claims.clone()) },
+            Note::Released {
+                application: application.client_id.clone(),
+                to: "the token endpoint and /userinfo".to_owned(),
+                claims: Value::Object(claims.clone()),
+            },
         );
         let access_token = oidc::AccessToken::issue(&granted.grant_id)?;
         let id_token = self.id_token(application, &granted, &claims, &access_token, now)?;
@@ -233,7 +263,8 @@ impl Gateway {
                 trace_op(&granted.correlation_id, Part::Token, &trace)?,
             ])
             .await?;
-        let response = TokenResponse { access_token, expires_in: self.lifetimes.access_token, refresh_token, id_token, scopes: granted.scopes };
+        let response =
+            TokenResponse { access_token, expires_in: self.lifetimes.access_token, refresh_token, id_token, scopes: granted.scopes };
         Ok(Tokens { response, correlation_id: granted.correlation_id })
     }
 
@@ -278,4 +309,3 @@ impl Gateway {
         self.lifetimes.refresh_token + u64::from(self.lifetimes.access_token)
     }
 }
-

@@ -38,7 +38,10 @@ impl Gateway {
         // Unverified, and only used to find the login; the verified InResponseTo must name it again.
         let Some(transaction_id) = transaction_of(&post) else {
             self.events.login(post.connection, ErrorKind::UnsolicitedResponse.wire().code);
-            return Err(Error::new(ErrorKind::UnsolicitedResponse, "The answer belongs to no sign-in that was started here, and this connection does not allow that."));
+            return Err(Error::new(
+                ErrorKind::UnsolicitedResponse,
+                "The answer belongs to no sign-in that was started here, and this connection does not allow that.",
+            ));
         };
         // SameSite=Lax cookies are absent from a cross-site POST: have our own page send it again.
         if browser.binding.is_none() {
@@ -78,7 +81,14 @@ impl Gateway {
     }
 
     /// From here on the login ends, well or not.
-    async fn answer_of_idp(&self, post: SamlPost<'_>, transaction: LoginTransaction, pending: PendingAuthn, key: &str, now: Timestamp) -> Result<Outcome> {
+    async fn answer_of_idp(
+        &self,
+        post: SamlPost<'_>,
+        transaction: LoginTransaction,
+        pending: PendingAuthn,
+        key: &str,
+        now: Timestamp,
+    ) -> Result<Outcome> {
         let mut trace = Trace::default();
         let result = self.accept_answer(post, &transaction, &pending, key, now, &mut trace).await;
         match result {
@@ -126,7 +136,11 @@ impl Gateway {
             Ok(vec![
                 Op::Put { key: Session::key(&cookie), value: encode(&session)?, ttl },
                 code,
-                Op::Put { key: key.to_owned(), value: remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?, ttl: REMAINS },
+                Op::Put {
+                    key: key.to_owned(),
+                    value: remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?,
+                    ttl: REMAINS,
+                },
                 trace_op(&transaction.correlation_id, Part::Login, trace)?,
             ])
         })();

@@ -57,6 +57,13 @@ fn show(keyring: &Keyring, as_json: bool) {
         return print(&json!(rows).to_string());
     }
     for key in keys {
-        print(&format!("{:<16} {:<9} {:<8} until {}  {}", key.purpose.name(), key.state.name(), format!("{:?}", key.kind), key.not_after, key.fingerprint));
+        print(&format!(
+            "{:<16} {:<9} {:<8} until {}  {}",
+            key.purpose.name(),
+            key.state.name(),
+            format!("{:?}", key.kind),
+            key.not_after,
+            key.fingerprint
+        ));
     }
 }

@@ -17,7 +17,12 @@ pub fn run(path: &Path) -> ExitCode {
     match block_on(startup::serve(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            tracing::error!(code = error.kind.wire().code, detail = error.detail, source = error.source.as_ref().map(tracing::field::display), "cannot serve");
+            tracing::error!(
+                code = error.kind.wire().code,
+                detail = error.detail,
+                source = error.source.as_ref().map(tracing::field::display),
+                "cannot serve"
+            );
             ExitCode::from(1)
         }
     }

@@ -20,7 +20,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]
     }
     let name = section.string("name").map(|at| at.value.to_owned());
     let enabled = section.bool("enabled").unwrap_or(true);
-    let allowed = section.strings("connections").map(|names| names.into_iter().map(|at| known_connection(section, &at, connections)).collect());
+    let allowed =
+        section.strings("connections").map(|names| names.into_iter().map(|at| known_connection(section, &at, connections)).collect());
     let mapping = context.mapping(section, "oidc", Direction::FromProfile);
     if section.has("saml") {
         section.value("saml");
@@ -40,12 +41,20 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]
         }
     };
     let client_id = client_id?;
-    Some(Application { name: name.unwrap_or_else(|| client_id.clone()), client_id, enabled, connections: allowed, mapping: mapping?, oidc: oidc? })
+    Some(Application {
+        name: name.unwrap_or_else(|| client_id.clone()),
+        client_id,
+        enabled,
+        connections: allowed,
+        mapping: mapping?,
+        oidc: oidc?,
+    })
 }
 
 fn known_connection(section: &Section<'_>, name: &At<&str>, connections: &[String]) -> String {
     if !connections.iter().any(|known| known == name.value) {
-        let help = if connections.is_empty() { "add the [[connection]]".to_owned() } else { format!("there are: {}", connections.join(", ")) };
+        let help =
+            if connections.is_empty() { "add the [[connection]]".to_owned() } else { format!("there are: {}", connections.join(", ")) };
         section.file().problem(name.span.clone(), &name.path, format!("there is no connection `{}`", name.value), help);
     }
     name.value.to_owned()
@@ -63,16 +72,28 @@ fn client_facts(context: &Context<'_>, section: &Section<'_>, client_id: String)
     let post_logout_redirect_uris = uris(section, "post_logout_redirect_uris", native);
     let secret = secrets::read(context, section, "client_secret");
     if secret.as_ref().is_some_and(|secret| secret.expose().len() < SECRET_LENGTH) {
-        section.problem("client_secret", format!("a client secret needs at least {SECRET_LENGTH} characters"), "use a random one, such as `openssl rand -hex 32` prints");
+        section.problem(
+            "client_secret",
+            format!("a client secret needs at least {SECRET_LENGTH} characters"),
+            "use a random one, such as `openssl rand -hex 32` prints",
+        );
     }
     let method = auth_method(section, section.has("client_secret"));
     let require_pkce = section.bool("require_pkce").unwrap_or(true);
     if !require_pkce {
         let public = method == TokenEndpointAuthMethod::None;
         if public {
-            section.problem("require_pkce", "a public client cannot do without PKCE", "remove `require_pkce = false`, or give the client a secret");
+            section.problem(
+                "require_pkce",
+                "a public client cannot do without PKCE",
+                "remove `require_pkce = false`, or give the client a secret",
+            );
         } else {
-            section.warning("require_pkce", "weakened: a code works without PKCE", "remove it as soon as the application's library can do PKCE");
+            section.warning(
+                "require_pkce",
+                "weakened: a code works without PKCE",
+                "remove it as soon as the application's library can do PKCE",
+            );
         }
     }
     let refresh = section.bool("refresh_tokens").unwrap_or(true);
@@ -112,10 +133,18 @@ fn auth_method(section: &Section<'_>, has_secret: bool) -> TokenEndpointAuthMeth
         .unwrap_or(default);
     match (method, has_secret) {
         (TokenEndpointAuthMethod::None, true) => {
-            section.problem("token_endpoint_auth_method", "a public client has no secret", "remove `client_secret`, or choose client_secret_basic");
+            section.problem(
+                "token_endpoint_auth_method",
+                "a public client has no secret",
+                "remove `client_secret`, or choose client_secret_basic",
+            );
         }
         (TokenEndpointAuthMethod::ClientSecretBasic | TokenEndpointAuthMethod::ClientSecretPost, false) => {
-            section.problem("token_endpoint_auth_method", "this method needs a `client_secret`", "add `client_secret = { env = \"NAME\" }`, or choose none");
+            section.problem(
+                "token_endpoint_auth_method",
+                "this method needs a `client_secret`",
+                "add `client_secret = { env = \"NAME\" }`, or choose none",
+            );
         }
         _ => {}
     }

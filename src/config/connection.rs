@@ -17,9 +17,14 @@ const EXPIRY_DAYS: u32 = 30;
 /// Reads one connection.
 pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<ConnectionConfig> {
     let name = section.required("name").map(|at| at.value.to_owned());
-    let well_formed = |name: &String| name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
+    let well_formed =
+        |name: &String| name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
     if name.as_ref().is_some_and(|name| !well_formed(name)) {
-        section.problem("name", "a connection's name has up to 128 letters, digits, - and _", "it becomes part of addresses; use display_name for people");
+        section.problem(
+            "name",
+            "a connection's name has up to 128 letters, digits, - and _",
+            "it becomes part of addresses; use display_name for people",
+        );
     }
     let display_name = section.string("display_name").map(|at| at.value.to_owned());
     let enabled = section.bool("enabled").unwrap_or(true);
@@ -38,13 +43,24 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<ConnectionCo
         }
         None => {
             if !["oidc", "oauth2", "ldap", "database"].iter().any(|later| section.has(later)) {
-                section.problem("saml", "the connection has no protocol", "add [connection.saml] with metadata_file, or entity_id, sso_url and certificates");
+                section.problem(
+                    "saml",
+                    "the connection has no protocol",
+                    "add [connection.saml] with metadata_file, or entity_id, sso_url and certificates",
+                );
             }
             None
         }
     };
     let name = name?;
-    Some(ConnectionConfig { display_name: display_name.unwrap_or_else(|| name.clone()), name, enabled, domains, mapping: mapping?, kind: ConnectionKind::Saml(saml?) })
+    Some(ConnectionConfig {
+        display_name: display_name.unwrap_or_else(|| name.clone()),
+        name,
+        enabled,
+        domains,
+        mapping: mapping?,
+        kind: ConnectionKind::Saml(saml?),
+    })
 }
 
 fn note_later(section: &Section<'_>, key: &str) {
@@ -60,9 +76,16 @@ fn domains(section: &Section<'_>) -> Vec<String> {
     let mut domains = Vec::new();
     for at in section.strings("domains").unwrap_or_default() {
         let domain = at.value.to_ascii_lowercase();
-        let well_formed = !domain.is_empty() && domain.contains('.') && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+        let well_formed = !domain.is_empty()
+            && domain.contains('.')
+            && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
         if !well_formed {
-            section.file().problem(at.span.clone(), &at.path, format!("`{}` is no e-mail domain", at.value), "write only what stands behind the @, in ASCII");
+            section.file().problem(
+                at.span.clone(),
+                &at.path,
+                format!("`{}` is no e-mail domain", at.value),
+                "write only what stands behind the @, in ASCII",
+            );
         }
         domains.push(domain);
     }
@@ -140,11 +163,21 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
     literal(context, section, entity_id)
 }
 
-fn from_metadata(context: &Context<'_>, section: &Section<'_>, file: &str, entity_id: Option<&str>, pinned: Option<Vec<X509>>) -> Option<IdpTrust> {
+fn from_metadata(
+    context: &Context<'_>,
+    section: &Section<'_>,
+    file: &str,
+    entity_id: Option<&str>,
+    pinned: Option<Vec<X509>>,
+) -> Option<IdpTrust> {
     let text = match std::fs::read_to_string(context.resolve(file)) {
         Ok(text) => text,
         Err(error) => {
-            section.problem("metadata_file", format!("{file} cannot be read: {error}"), "correct the path; it is relative to the configuration");
+            section.problem(
+                "metadata_file",
+                format!("{file} cannot be read: {error}"),
+                "correct the path; it is relative to the configuration",
+            );
             return None;
         }
     };
@@ -169,18 +202,30 @@ fn from_metadata(context: &Context<'_>, section: &Section<'_>, file: &str, entit
 
 fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<String>) -> Option<IdpTrust> {
     if entity_id.is_none() && !section.has("entity_id") {
-        section.problem("entity_id", "it is not said which identity provider this is", "add `metadata_file`, or `entity_id`, `sso_url` and `certificates`");
+        section.problem(
+            "entity_id",
+            "it is not said which identity provider this is",
+            "add `metadata_file`, or `entity_id`, `sso_url` and `certificates`",
+        );
     }
     let binding = section.choice("sso_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)]).unwrap_or(Binding::Redirect);
     let location = section.required("sso_url").and_then(|at| match Url::parse(at.value) {
         Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && super::application::is_loopback(&url)) => Some(url),
         _ => {
-            section.problem("sso_url", format!("`{}` is no https address", at.value), "write the identity provider's single sign-on address");
+            section.problem(
+                "sso_url",
+                format!("`{}` is no https address", at.value),
+                "write the identity provider's single sign-on address",
+            );
             None
         }
     });
     if !section.has("certificates") {
-        section.problem("certificates", "`certificates` is missing: without a signing certificate nothing could be believed", "add `certificates = [\"idp.pem\"]`");
+        section.problem(
+            "certificates",
+            "`certificates` is missing: without a signing certificate nothing could be believed",
+            "add `certificates = [\"idp.pem\"]`",
+        );
     }
     let keys = certificates(context, section, "certificates").and_then(|certificates| match TrustedKeys::new(&certificates) {
         Ok(keys) => {
@@ -218,7 +263,12 @@ fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'static str)
                 }
             }
             Err(why) => {
-                section.file().problem(at.span.clone(), &at.path, why, "name a PEM file, relative to the configuration, or paste the certificate");
+                section.file().problem(
+                    at.span.clone(),
+                    &at.path,
+                    why,
+                    "name a PEM file, relative to the configuration, or paste the certificate",
+                );
                 all = None;
             }
         }

@@ -79,14 +79,20 @@ fn whole_file(file: String, path: String, message: String, help: &str) -> Proble
 /// The operator's mapping tables: path and text of every `.toml` file in the directory.
 fn mapping_files(directory: &Path, unreadable: &mut Vec<Problem>) -> Vec<(String, String)> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
-    let mut paths: Vec<PathBuf> = entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
+    let mut paths: Vec<PathBuf> =
+        entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();
     paths.sort();
     let mut files = Vec::new();
     for path in paths {
         let name = path.display().to_string();
         match std::fs::read_to_string(&path) {
             Ok(text) => files.push((name, text)),
-            Err(error) => unreadable.push(whole_file(name, String::new(), format!("the mapping table cannot be read: {error}"), "correct the file's mode or encoding")),
+            Err(error) => unreadable.push(whole_file(
+                name,
+                String::new(),
+                format!("the mapping table cannot be read: {error}"),
+                "correct the file's mode or encoding",
+            )),
         }
     }
     files
@@ -123,18 +129,13 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let (library, mut findings) = MappingLibrary::load(mapping_files(&directory.join("mappings"), &mut unreadable_files));
     findings.problems.extend(unreadable_files);
     findings.problems.extend(failed_tests(&library));
-    let context = Context {
-        now,
-        development,
-        second_opinion: signature_check(root),
-        directory,
-        library,
-    };
+    let context = Context { now, development, second_opinion: signature_check(root), directory, library };
     let listen = address(root, "listen", "127.0.0.1:8400");
     let operations_listen = address(root, "operations_listen", "127.0.0.1:8401");
     let directory_url = url_of(&context, root, "directory", "sqlite:data/isthmus.db", store::directory::check_url);
     let sessions_url = url_of(&context, root, "sessions", "memory:", store::session::check_url);
-    let keys_path = in_section(root, "keys", |keys| keys.string("path").map(|at| at.value.to_owned())).flatten().unwrap_or_else(|| "certs".to_owned());
+    let keys_path =
+        in_section(root, "keys", |keys| keys.string("path").map(|at| at.value.to_owned())).flatten().unwrap_or_else(|| "certs".to_owned());
     let tls = tls(&context, root);
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
     let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
@@ -207,7 +208,11 @@ fn unique_domains(root: &Section<'_>) {
         let Some(items) = section.value("domains").and_then(|at| at.value.as_array().cloned()) else { continue };
         for domain in items.iter().filter_map(|item| item.get_ref().as_str()) {
             if !seen.insert(domain.to_ascii_lowercase()) {
-                section.problem("domains", format!("the domain {domain} belongs to another connection already"), "a domain decides where people sign in, so it can have one connection only");
+                section.problem(
+                    "domains",
+                    format!("the domain {domain} belongs to another connection already"),
+                    "a domain decides where people sign in, so it can have one connection only",
+                );
             }
         }
     }
@@ -241,7 +246,11 @@ fn signature_check(root: &Section<'_>) -> bool {
             saml.warning("signature_check", "weakened: signatures are checked by one engine only", "\"both\" costs about 0.3 ms a login");
         }
         if both && !cfg!(feature = "xmlsec") {
-            saml.problem("signature_check", "this program was built without the second engine", "build it with the feature xmlsec, or set \"strict\"");
+            saml.problem(
+                "signature_check",
+                "this program was built without the second engine",
+                "build it with the feature xmlsec, or set \"strict\"",
+            );
         }
         both
     })
@@ -301,7 +310,11 @@ fn tls(context: &Context<'_>, root: &Section<'_>) -> Option<TlsFiles> {
     let file = |key: &'static str| {
         let path = context.resolve(section.required(key)?.value);
         if let Err(error) = std::fs::metadata(&path) {
-            section.problem(key, format!("{} cannot be read: {error}", path.display()), "correct the path; it is relative to the configuration");
+            section.problem(
+                key,
+                format!("{} cannot be read: {error}", path.display()),
+                "correct the path; it is relative to the configuration",
+            );
         }
         Some(path)
     };
@@ -311,19 +324,15 @@ fn tls(context: &Context<'_>, root: &Section<'_>) -> Option<TlsFiles> {
 }
 
 fn log(section: &Section<'_>) -> (LevelFilter, LogFormat) {
-    let levels = [
-        ("error", LevelFilter::ERROR),
-        ("warn", LevelFilter::WARN),
-        ("info", LevelFilter::INFO),
-        ("debug", LevelFilter::DEBUG),
-    ];
+    let levels = [("error", LevelFilter::ERROR), ("warn", LevelFilter::WARN), ("info", LevelFilter::INFO), ("debug", LevelFilter::DEBUG)];
     let level = section.choice("level", &levels).unwrap_or(LevelFilter::INFO);
     (level, section.choice("format", &[("human", LogFormat::Human), ("json", LogFormat::Json)]).unwrap_or_default())
 }
 
 fn lifetimes(section: &Section<'_>) -> Lifetimes {
     let usual = Lifetimes::default();
-    let seconds = |key: &'static str, range, usual: u64| section.integer(key, range).map_or(usual, |at| u64::try_from(at.value).unwrap_or(usual));
+    let seconds =
+        |key: &'static str, range, usual: u64| section.integer(key, range).map_or(usual, |at| u64::try_from(at.value).unwrap_or(usual));
     Lifetimes {
         transaction: seconds("transaction", 1..=86_400, usual.transaction),
         session: seconds("session", 60..=30 * 86_400, usual.session),

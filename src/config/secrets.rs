@@ -9,7 +9,11 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> 
     let value = section.value(key)?;
     if let Some(text) = value.value.as_str() {
         if !context.development {
-            section.problem(key, format!("`{key}` is written into the file itself"), format!("use `{key} = {{ env = \"NAME\" }}` or `{{ file = \"path\" }}`"));
+            section.problem(
+                key,
+                format!("`{key}` is written into the file itself"),
+                format!("use `{key} = {{ env = \"NAME\" }}` or `{{ file = \"path\" }}`"),
+            );
             return None;
         }
         return Some(Secret::new(text.to_owned()));
@@ -24,7 +28,11 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> 
         (Some(name), None) => from_env(&table, name.value),
         (None, Some(path)) => from_file(context, &table, path.value),
         _ => {
-            section.problem(key, "a secret has either `env` or `file`", format!("use `{key} = {{ env = \"NAME\" }}` or `{{ file = \"path\" }}`"));
+            section.problem(
+                key,
+                "a secret has either `env` or `file`",
+                format!("use `{key} = {{ env = \"NAME\" }}` or `{{ file = \"path\" }}`"),
+            );
             None
         }
     };
@@ -36,7 +44,11 @@ fn from_env(table: &Section<'_>, name: &str) -> Option<Secret<String>> {
     match std::env::var(name) {
         Ok(value) if !value.is_empty() => Some(Secret::new(value)),
         _ => {
-            table.problem("env", format!("the environment variable {name} is not set, or is empty"), format!("set {name} before the program starts"));
+            table.problem(
+                "env",
+                format!("the environment variable {name} is not set, or is empty"),
+                format!("set {name} before the program starts"),
+            );
             None
         }
     }
@@ -50,7 +62,11 @@ fn from_file(context: &Context<'_>, table: &Section<'_>, path: &str) -> Option<S
             None
         }
         Err(error) => {
-            table.problem("file", format!("{path} cannot be read: {error}"), "correct the path (it is relative to the configuration) or the file's mode");
+            table.problem(
+                "file",
+                format!("{path} cannot be read: {error}"),
+                "correct the path (it is relative to the configuration) or the file's mode",
+            );
             None
         }
     }

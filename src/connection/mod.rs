@@ -71,10 +71,22 @@ pub struct Refused {
 /// A configured identity provider.
 pub trait Connection: Send + Sync {
     /// The step that sends the browser there, and what must be remembered for the answer.
-    fn begin(&self, transaction_id: &str, asked: &UpstreamRequest, now: Timestamp, trace: &mut Trace) -> Result<(BrowserStep, PendingAuthn)>;
+    fn begin(
+        &self,
+        transaction_id: &str,
+        asked: &UpstreamRequest,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<(BrowserStep, PendingAuthn)>;
 
     /// Checks the answer; every check goes to the trace.
-    fn complete(&self, callback: Callback<'_>, pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Authentication, Refused>;
+    fn complete(
+        &self,
+        callback: Callback<'_>,
+        pending: &PendingAuthn,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<Authentication, Refused>;
 
     /// Metadata to hand to the identity provider: content type and document.
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)>;

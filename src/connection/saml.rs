@@ -82,7 +82,13 @@ impl SamlConnection {
 }
 
 impl Connection for SamlConnection {
-    fn begin(&self, transaction_id: &str, asked: &UpstreamRequest, now: Timestamp, trace: &mut Trace) -> Result<(BrowserStep, PendingAuthn)> {
+    fn begin(
+        &self,
+        transaction_id: &str,
+        asked: &UpstreamRequest,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<(BrowserStep, PendingAuthn)> {
         let settings = self.settings();
         let classes = self.context_classes(&asked.acr_values);
         let force_authn = asked.force_authn || settings.force_authn;
@@ -104,7 +110,9 @@ impl Connection for SamlConnection {
                 shown.set_query(None);
                 (BrowserStep::Redirect(url), "HTTP-Redirect", shown.to_string())
             }
-            Outgoing::PostForm { action, fields } => (BrowserStep::PostForm { action: action.to_string(), fields }, "HTTP-POST", action.to_string()),
+            Outgoing::PostForm { action, fields } => {
+                (BrowserStep::PostForm { action: action.to_string(), fields }, "HTTP-POST", action.to_string())
+            }
         };
         let mut facts = vec![
             ("ForceAuthn".to_owned(), force_authn.to_string()),
@@ -114,7 +122,13 @@ impl Connection for SamlConnection {
         facts.extend(classes.iter().map(|class| ("AuthnContextClassRef".to_owned(), class.clone())));
         trace.note(
             now,
-            Note::RequestOut { connection: self.config.name.clone(), binding: binding.to_owned(), destination, request_id: options.id.clone(), facts },
+            Note::RequestOut {
+                connection: self.config.name.clone(),
+                binding: binding.to_owned(),
+                destination,
+                request_id: options.id.clone(),
+                facts,
+            },
         );
         let pending = PendingAuthn {
             request_id: options.id,
@@ -127,7 +141,13 @@ impl Connection for SamlConnection {
         Ok((step, pending))
     }
 
-    fn complete(&self, callback: Callback<'_>, pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Authentication, Refused> {
+    fn complete(
+        &self,
+        callback: Callback<'_>,
+        pending: &PendingAuthn,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<Authentication, Refused> {
         let Callback::SamlResponse { response } = callback;
         let settings = self.settings();
         let context = (!pending.authn_context.is_empty()).then(|| (Comparison::Exact, pending.authn_context.clone()));
@@ -140,7 +160,8 @@ impl Connection for SamlConnection {
             requested_authn_context: context.as_ref(),
         };
         let mut checks = Vec::new();
-        let verified = saml::receive_response(response, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, &mut checks);
+        let verified =
+            saml::receive_response(response, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, &mut checks);
         for Check { name, passed, expected, found } in checks {
             trace.note(now, Note::Check { name: name.to_owned(), passed, expected, found });
         }

@@ -19,7 +19,8 @@ pub async fn form(request: &HttpRequest, payload: &mut Payload, limit: usize) ->
 
 async fn read(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
     let too_large = || Error::new(ErrorKind::PayloadTooLarge, format!("the body has more than {limit} bytes"));
-    let declared = request.headers().get("content-length").and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
+    let declared =
+        request.headers().get("content-length").and_then(|value| value.to_str().ok()).and_then(|text| text.parse::<usize>().ok());
     if declared.is_some_and(|length| length > limit) {
         return Err(too_large());
     }

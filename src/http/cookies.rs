@@ -16,7 +16,8 @@ pub fn read(request: &HttpRequest, secure: bool) -> Browser {
     let value = |name: &str| {
         let cookie = request.cookie(name)?;
         let value = cookie.value();
-        (value.len() == 43 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')).then(|| value.to_owned())
+        (value.len() == 43 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'))
+            .then(|| value.to_owned())
     };
     Browser { binding: value(binding_name(secure)), session: value(session_name(secure)) }
 }

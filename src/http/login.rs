@@ -42,7 +42,11 @@ fn transaction(raw: &[u8]) -> Result<(String, Option<String>)> {
 }
 
 pub async fn logged_out(request: HttpRequest) -> HttpResponse {
-    pages::notice(&request, "You are signed out", "Your session at this sign-in service has ended. Applications may keep their own sessions; sign out there too.")
+    pages::notice(
+        &request,
+        "You are signed out",
+        "Your session at this sign-in service has ended. Applications may keep their own sessions; sign out there too.",
+    )
 }
 
 pub async fn style() -> HttpResponse {

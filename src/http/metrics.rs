@@ -16,7 +16,8 @@ impl Metrics {
     pub fn new() -> Result<Self, prometheus::Error> {
         let registry = Registry::new();
         let requests = IntCounterVec::new(Opts::new("isthmus_http_requests_total", "Requests answered"), &["route", "status"])?;
-        let logins = IntCounterVec::new(Opts::new("isthmus_logins_total", "Logins ended, by connection and outcome"), &["connection", "outcome"])?;
+        let logins =
+            IntCounterVec::new(Opts::new("isthmus_logins_total", "Logins ended, by connection and outcome"), &["connection", "outcome"])?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(logins.clone()))?;
         Ok(Self { registry, requests, logins })

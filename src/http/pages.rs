@@ -119,7 +119,9 @@ fn advice(kind: ErrorKind, can_restart: bool) -> String {
         (ErrorKind::LoginExpired | ErrorKind::LoginAlreadyFinished, false) => "Go back to the application and start again there.",
         (ErrorKind::OtherBrowser, _) => "Go back to the application in this browser and start again there.",
         (ErrorKind::CookiesBlocked, _) => "Allow cookies for this site, go back to the application and start again there.",
-        (ErrorKind::StoreUnavailable | ErrorKind::Overloaded, _) => "Wait a moment and try again. If it does not go away, give the operators of this service the code below.",
+        (ErrorKind::StoreUnavailable | ErrorKind::Overloaded, _) => {
+            "Wait a moment and try again. If it does not go away, give the operators of this service the code below."
+        }
         (kind, _) if kind.wire().actor == Actor::User && !can_restart => "Go back to the application and try again.",
         (kind, _) => kind.wire().actor.advice(),
     };
@@ -151,7 +153,8 @@ pub fn confirm_logout(_request: &HttpRequest, parameters: &[(String, String)]) -
 }
 
 pub fn auto_post(_request: &HttpRequest, page: &AutoPost) -> HttpResponse {
-    let policy = format!("default-src 'none'; style-src 'self'; script-src 'nonce-{}'; base-uri 'none'; frame-ancestors 'none'", page.nonce);
+    let policy =
+        format!("default-src 'none'; style-src 'self'; script-src 'nonce-{}'; base-uri 'none'; frame-ancestors 'none'", page.nonce);
     html(reply::status(200), page, &policy)
 }
 

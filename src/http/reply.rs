@@ -1,9 +1,9 @@
 //! Use cases' answers become HTTP answers.
 
+use super::cookies;
 use super::headers::Correlation;
 use super::pages::{self, AutoPost};
 use super::state::State;
-use super::cookies;
 use crate::broker::{Answer, Outcome};
 use crate::connection::BrowserStep;
 use crate::error::{Error, ErrorKind};
@@ -35,7 +35,9 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
             Some(location) => see_other(&location),
             None => pages::error(request, &Error::new(ErrorKind::Internal, ""), None),
         },
-        Answer::Bounce => pages::auto_post(request, &AutoPost::bounce(request.uri().to_string(), again.map(|again| again.fields).unwrap_or_default())),
+        Answer::Bounce => {
+            pages::auto_post(request, &AutoPost::bounce(request.uri().to_string(), again.map(|again| again.fields).unwrap_or_default()))
+        }
         Answer::Refused(refusal) => pages::error(request, &refusal.error, refusal.restart.as_ref()),
     };
     cookies::write(response.headers_mut(), state.settings.secure, &outcome.binding, &outcome.session);

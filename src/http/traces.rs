@@ -55,7 +55,11 @@ pub async fn show(request: HttpRequest, correlation_id: Path<String>, state: Dat
             HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body)
         }
         Ok(Some(trace)) => pages::trace(&request, &TracePage::new(&correlation_id, trace)),
-        Ok(None) => pages::error(&request, &Error::new(ErrorKind::NotFound, "Nothing is recorded of such a login, or it is more than seven days ago."), None),
+        Ok(None) => pages::error(
+            &request,
+            &Error::new(ErrorKind::NotFound, "Nothing is recorded of such a login, or it is more than seven days ago."),
+            None,
+        ),
         Err(error) => pages::error(&request, &error, None),
     }
 }
@@ -89,7 +93,8 @@ impl TracePage {
 
     fn add(&mut self, entry: Entry, inward: &mut Vec<MappingRow>, outward: &mut Vec<MappingRow>) {
         let at = entry.at.to_string();
-        let pairs = |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
+        let pairs =
+            |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
         let (what, detail) = match entry.event {
             Step::Check { name, passed, expected, found } => return self.checks.push(CheckRow { name, passed, expected, found }),
             Step::Mapping { direction, field, source, value, outcome } => {

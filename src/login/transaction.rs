@@ -94,5 +94,9 @@ impl LoginTransaction {
 pub enum Stored {
     Running(Box<LoginTransaction>),
     /// The login is over; kept so that the Back button and a second POST meet a helpful page.
-    Finished { browser: String, correlation_id: String, restart: Restart },
+    Finished {
+        browser: String,
+        correlation_id: String,
+        restart: Restart,
+    },
 }

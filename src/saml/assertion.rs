@@ -189,7 +189,10 @@ impl AssertionContent {
                 .map(SubjectConfirmation::read)
                 .collect::<Result<_, _>>()?,
             conditions: only(assertion, names::SAML, "Conditions", part)?.map(Conditions::read).transpose()?,
-            authn_statements: assertion.children_named(names::SAML, "AuthnStatement").map(AuthnStatement::read).collect::<Result<_, _>>()?,
+            authn_statements: assertion
+                .children_named(names::SAML, "AuthnStatement")
+                .map(AuthnStatement::read)
+                .collect::<Result<_, _>>()?,
             attributes: assertion
                 .children_named(names::SAML, "AttributeStatement")
                 .flat_map(|statement| statement.children_named(names::SAML, "Attribute"))
@@ -289,7 +292,12 @@ fn date(element: Element<'_>, on: Part, name: &'static str) -> Result<Option<Tim
 }
 
 /// A child that the schema allows once.
-pub(super) fn only<'d>(parent: Element<'d>, namespace: &'static str, local: &'static str, on: Part) -> Result<Option<Element<'d>>, Rejection> {
+pub(super) fn only<'d>(
+    parent: Element<'d>,
+    namespace: &'static str,
+    local: &'static str,
+    on: Part,
+) -> Result<Option<Element<'d>>, Rejection> {
     let mut children = parent.children_named(namespace, local);
     let first = children.next();
     if children.next().is_some() {

@@ -1,6 +1,6 @@
 //! The HTTP-Redirect and HTTP-POST bindings (SAML Bindings 3.4 and 3.5), without HTTP.
 
-use super::rejection::{Checks, Check, Rejection};
+use super::rejection::{Check, Checks, Rejection};
 use super::signature::{Allowed, Signer, TrustedKeys, decode_base64, signature_scheme};
 use crate::error::{Error, ErrorKind, Result as CrateResult};
 use base64::Engine as _;
@@ -158,11 +158,14 @@ impl RedirectMessage {
     pub fn verify(&self, keys: &TrustedKeys, allowed: Allowed, checks: &mut Vec<Check>) -> Result<(), Rejection> {
         let mut checks = Checks(checks);
         let on = super::rejection::Part::Request;
-        let signed = checks.outcome("query-signature-present", "SigAlg and Signature", self.signed.as_ref().ok_or(Rejection::Unsigned { on }))?;
+        let signed =
+            checks.outcome("query-signature-present", "SigAlg and Signature", self.signed.as_ref().ok_or(Rejection::Unsigned { on }))?;
         let scheme = checks.outcome("signature-algorithm", "an allowed algorithm", signature_scheme(&signed.algorithm, allowed))?;
         let key = keys.verify_detached(scheme, signed.octets.as_bytes(), &signed.value);
         let names = || keys.fingerprints().collect::<Vec<_>>().join(", ");
-        checks.require("signature", key.is_some(), names(), key.unwrap_or("no configured key fits"), || Rejection::SignatureInvalid { keys: names() })
+        checks.require("signature", key.is_some(), names(), key.unwrap_or("no configured key fits"), || Rejection::SignatureInvalid {
+            keys: names(),
+        })
     }
 }
 

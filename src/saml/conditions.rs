@@ -82,10 +82,8 @@ impl Judge<'_> {
     fn response_in_response_to(&self, found: Option<&str>, checks: &mut Checks<'_>) -> Outcome {
         let expected = self.expected.request_id;
         checks.require("solicited", found.is_some(), "InResponseTo present", found.unwrap_or("none"), || Rejection::Unsolicited)?;
-        checks.require("response-in-response-to", found == Some(expected), expected, found.unwrap_or("none"), || Rejection::WrongInResponseTo {
-            on: Part::Response,
-            expected: expected.to_owned(),
-            found: found.unwrap_or_default().to_owned(),
+        checks.require("response-in-response-to", found == Some(expected), expected, found.unwrap_or("none"), || {
+            Rejection::WrongInResponseTo { on: Part::Response, expected: expected.to_owned(), found: found.unwrap_or_default().to_owned() }
         })
     }
 
@@ -96,18 +94,12 @@ impl Judge<'_> {
         let issued = checks.outcome(name, "a date", issued.ok_or(Rejection::DateMissing { on, name: "IssueInstant" }))?;
         let offset = format!("{issued}, {} s from {now}", issued.seconds_since(now));
         let future = issued > now.plus_seconds(skew_seconds);
-        checks.require("not-issued-in-future", !future, format!("at most {skew_seconds} s ahead"), &offset, || Rejection::IssuedInFuture {
-            on,
-            issued,
-            now,
-            skew_seconds,
+        checks.require("not-issued-in-future", !future, format!("at most {skew_seconds} s ahead"), &offset, || {
+            Rejection::IssuedInFuture { on, issued, now, skew_seconds }
         })?;
         let old = issued.plus_seconds(window_seconds).plus_seconds(skew_seconds) < now;
-        checks.require("not-issued-too-long-ago", !old, format!("at most {window_seconds} s ago"), &offset, || Rejection::IssuedTooLongAgo {
-            on,
-            issued,
-            now,
-            window_seconds,
+        checks.require("not-issued-too-long-ago", !old, format!("at most {window_seconds} s ago"), &offset, || {
+            Rejection::IssuedTooLongAgo { on, issued, now, window_seconds }
         })
     }
 
@@ -132,8 +124,8 @@ impl Judge<'_> {
         let mut bearers = content.confirmations.iter().filter(|confirmation| confirmation.method == names::CM_BEARER).peekable();
         let found: Vec<&str> = content.confirmations.iter().map(|confirmation| confirmation.method.as_str()).collect();
         let found = if found.is_empty() { "none".to_owned() } else { found.join(", ") };
-        checks.require("bearer-confirmation", bearers.peek().is_some(), names::CM_BEARER, &found, || Rejection::BearerConfirmationMissing {
-            found: found.clone(),
+        checks.require("bearer-confirmation", bearers.peek().is_some(), names::CM_BEARER, &found, || {
+            Rejection::BearerConfirmationMissing { found: found.clone() }
         })?;
         let mut refused = None;
         for confirmation in bearers {
@@ -196,23 +188,27 @@ impl Judge<'_> {
         })?;
         for audiences in &conditions.audience_restrictions {
             let found = audiences.join(", ");
-            checks.require("audience", audiences.iter().any(|audience| audience == expected), expected, &found, || Rejection::WrongAudience {
-                expected: expected.to_owned(),
-                found: found.clone(),
+            checks.require("audience", audiences.iter().any(|audience| audience == expected), expected, &found, || {
+                Rejection::WrongAudience { expected: expected.to_owned(), found: found.clone() }
             })?;
         }
 
         // SAML Core 2.5.1: a condition that is not understood makes the assertion invalid. OneTimeUse is understood (every
         // assertion is accepted once), ProxyRestriction too (we do not pass assertions on).
         let unknown = conditions.unknown.first();
-        checks.require("conditions-understood", unknown.is_none(), "only known conditions", unknown.map_or("only known conditions", |u| u), || {
-            Rejection::UnknownCondition { found: unknown.cloned().unwrap_or_default() }
-        })
+        checks.require(
+            "conditions-understood",
+            unknown.is_none(),
+            "only known conditions",
+            unknown.map_or("only known conditions", |u| u),
+            || Rejection::UnknownCondition { found: unknown.cloned().unwrap_or_default() },
+        )
     }
 
     fn authentication(&self, statements: &[AuthnStatement], checks: &mut Checks<'_>) -> Outcome {
         // SAML Profiles 4.1.4.2: at least one AuthnStatement.
-        let statement = checks.outcome("authn-statement", "an AuthnStatement", statements.first().ok_or(Rejection::AuthnStatementMissing))?;
+        let statement =
+            checks.outcome("authn-statement", "an AuthnStatement", statements.first().ok_or(Rejection::AuthnStatementMissing))?;
         let (now, skew_seconds) = (self.now(), self.skew());
         for until in statements.iter().filter_map(|statement| statement.session_not_on_or_after) {
             checks.require("session-valid", now < until.plus_seconds(skew_seconds), format!("after {now}"), until.to_string(), || {

@@ -209,7 +209,9 @@ pub fn encrypt_assertion(assertion: &str, recipient: &X509, cipher: ContentCiphe
     if cipher.is_cbc() {
         return Err(Error::new(ErrorKind::Misconfigured, "assertions are encrypted with AES-GCM only"));
     }
-    let fail = |error: openssl::error::ErrorStack| Error::new(ErrorKind::Misconfigured, "the encryption certificate cannot be used").because(error);
+    let fail = |error: openssl::error::ErrorStack| {
+        Error::new(ErrorKind::Misconfigured, "the encryption certificate cannot be used").because(error)
+    };
     let content_key = Secret::new(id::random_bytes::<32>().iter().copied().take(cipher.openssl().key_len()).collect::<Vec<u8>>());
     let iv = id::random_bytes::<IV>();
     let mut tag = [0; TAG];

@@ -169,7 +169,14 @@ pub struct Answer<'a> {
 
 impl<'a> Answer<'a> {
     /// An answer to `in_response_to`: assertion signed, valid for five minutes.
-    pub fn new(issuer: &'a str, audience: &'a str, acs_url: &'a str, in_response_to: Option<&'a str>, subject: &str, now: Timestamp) -> Self {
+    pub fn new(
+        issuer: &'a str,
+        audience: &'a str,
+        acs_url: &'a str,
+        in_response_to: Option<&'a str>,
+        subject: &str,
+        now: Timestamp,
+    ) -> Self {
         Self {
             response_id: format!("_{}", id::random_id()),
             assertion_id: format!("_{}", id::random_id()),
@@ -198,7 +205,10 @@ impl<'a> Answer<'a> {
             name: name.to_owned(),
             name_format: Some(format.to_owned()),
             friendly_name: friendly_name.map(str::to_owned),
-            values: values.iter().map(|value| AttributeValue::Text { value: (*value).to_owned(), xsi_type: Some("string".to_owned()) }).collect(),
+            values: values
+                .iter()
+                .map(|value| AttributeValue::Text { value: (*value).to_owned(), xsi_type: Some("string".to_owned()) })
+                .collect(),
         });
         self
     }

@@ -135,7 +135,10 @@ fn read_root(root: Element<'_>, wanted: Option<&str>, now: Timestamp) -> Result<
             let first = providers.next().ok_or_else(|| MetadataError::new("the metadata have no identity provider (IDPSSODescriptor)"))?;
             let others = providers.count();
             if others > 0 {
-                return Err(MetadataError::new(format!("the metadata have {} identity providers: say which entityID is meant", others + 1)));
+                return Err(MetadataError::new(format!(
+                    "the metadata have {} identity providers: say which entityID is meant",
+                    others + 1
+                )));
             }
             first
         }

@@ -47,37 +47,93 @@ impl fmt::Display for Part {
 pub enum Rejection {
     // How it arrived.
     /// The message or a parameter is missing from the form or query.
-    MessageMissing { parameter: &'static str },
-    DuplicateParameter { parameter: String },
-    Encoding { what: &'static str },
-    TooLarge { limit: usize },
+    MessageMissing {
+        parameter: &'static str,
+    },
+    DuplicateParameter {
+        parameter: String,
+    },
+    Encoding {
+        what: &'static str,
+    },
+    TooLarge {
+        limit: usize,
+    },
     CompressionBroken,
     // XML.
-    TooComplex { what: &'static str, limit: usize },
-    DocumentType { line: usize },
-    CommentOrInstruction { line: usize },
-    NotWellFormed { line: usize, why: String },
-    WrongRoot { expected: &'static str, found: String },
+    TooComplex {
+        what: &'static str,
+        limit: usize,
+    },
+    DocumentType {
+        line: usize,
+    },
+    CommentOrInstruction {
+        line: usize,
+    },
+    NotWellFormed {
+        line: usize,
+        why: String,
+    },
+    WrongRoot {
+        expected: &'static str,
+        found: String,
+    },
     /// The schema wants something else here.
-    Structure { on: Part, why: String },
+    Structure {
+        on: Part,
+        why: String,
+    },
     // Signature.
-    Unsigned { on: Part },
-    SignatureMisplaced { found: String },
-    SeveralSignatures { on: Part },
-    SignatureStructure { why: &'static str },
-    ReferenceCount { found: usize },
-    WrongReference { expected: String, found: String },
-    IdMissing { on: Part },
-    DuplicateId { id: String },
-    AlgorithmRefused { what: &'static str, found: String },
-    TransformRefused { found: String },
+    Unsigned {
+        on: Part,
+    },
+    SignatureMisplaced {
+        found: String,
+    },
+    SeveralSignatures {
+        on: Part,
+    },
+    SignatureStructure {
+        why: &'static str,
+    },
+    ReferenceCount {
+        found: usize,
+    },
+    WrongReference {
+        expected: String,
+        found: String,
+    },
+    IdMissing {
+        on: Part,
+    },
+    DuplicateId {
+        id: String,
+    },
+    AlgorithmRefused {
+        what: &'static str,
+        found: String,
+    },
+    TransformRefused {
+        found: String,
+    },
     /// The message names a certificate that is not among the configured ones.
-    WrongKey { expected: String, found: String },
+    WrongKey {
+        expected: String,
+        found: String,
+    },
     /// No configured key verifies the signature, although the message does not name another one.
-    SignatureInvalid { keys: String },
-    DigestDiffers { expected: String, found: String },
+    SignatureInvalid {
+        keys: String,
+    },
+    DigestDiffers {
+        expected: String,
+        found: String,
+    },
     /// libxmlsec1 did not verify what our engine verified.
-    SecondOpinionRefused { why: String },
+    SecondOpinionRefused {
+        why: String,
+    },
     /// libxmlsec1 verified other bytes than our engine.
     SecondOpinionDiffers,
     // Encryption.
@@ -86,48 +142,139 @@ pub enum Rejection {
     /// Encrypted, but neither the assertion inside nor the response around it is signed.
     EncryptedButUnsigned,
     // Response.
-    WrongVersion { on: Part, found: String },
-    DestinationMissing { expected: String },
-    WrongDestination { expected: String, found: String },
-    IssuerMissing { on: Part, expected: String },
-    WrongIssuer { on: Part, expected: String, found: String },
-    WrongIssuerFormat { on: Part, found: String },
+    WrongVersion {
+        on: Part,
+        found: String,
+    },
+    DestinationMissing {
+        expected: String,
+    },
+    WrongDestination {
+        expected: String,
+        found: String,
+    },
+    IssuerMissing {
+        on: Part,
+        expected: String,
+    },
+    WrongIssuer {
+        on: Part,
+        expected: String,
+        found: String,
+    },
+    WrongIssuerFormat {
+        on: Part,
+        found: String,
+    },
     StatusMissing,
-    StatusNotSuccess { top: String, second: Option<String>, message: Option<String> },
+    StatusNotSuccess {
+        top: String,
+        second: Option<String>,
+        message: Option<String>,
+    },
     /// An answer to no question.
     Unsolicited,
-    WrongInResponseTo { on: Part, expected: String, found: String },
+    WrongInResponseTo {
+        on: Part,
+        expected: String,
+        found: String,
+    },
     AssertionMissing,
-    SeveralAssertions { found: usize },
+    SeveralAssertions {
+        found: usize,
+    },
     PlainAndEncryptedAssertion,
-    DateMissing { on: Part, name: &'static str },
-    DateUnreadable { on: Part, name: &'static str, found: String },
-    IssuedInFuture { on: Part, issued: Timestamp, now: Timestamp, skew_seconds: i64 },
-    IssuedTooLongAgo { on: Part, issued: Timestamp, now: Timestamp, window_seconds: i64 },
+    DateMissing {
+        on: Part,
+        name: &'static str,
+    },
+    DateUnreadable {
+        on: Part,
+        name: &'static str,
+        found: String,
+    },
+    IssuedInFuture {
+        on: Part,
+        issued: Timestamp,
+        now: Timestamp,
+        skew_seconds: i64,
+    },
+    IssuedTooLongAgo {
+        on: Part,
+        issued: Timestamp,
+        now: Timestamp,
+        window_seconds: i64,
+    },
     // Subject.
     SubjectMissing,
-    BearerConfirmationMissing { found: String },
-    RecipientMissing { expected: String },
-    WrongRecipient { expected: String, found: String },
-    ConfirmationInResponseToMissing { expected: String },
-    ConfirmationExpired { not_on_or_after: Timestamp, now: Timestamp, skew_seconds: i64 },
-    ConfirmationHasNotBefore { found: String },
+    BearerConfirmationMissing {
+        found: String,
+    },
+    RecipientMissing {
+        expected: String,
+    },
+    WrongRecipient {
+        expected: String,
+        found: String,
+    },
+    ConfirmationInResponseToMissing {
+        expected: String,
+    },
+    ConfirmationExpired {
+        not_on_or_after: Timestamp,
+        now: Timestamp,
+        skew_seconds: i64,
+    },
+    ConfirmationHasNotBefore {
+        found: String,
+    },
     NameIdMissing,
     EncryptedNameId,
-    SubjectAttributeMissing { attribute: String },
+    SubjectAttributeMissing {
+        attribute: String,
+    },
     // Conditions.
     ConditionsMissing,
-    NotYetValid { not_before: Timestamp, now: Timestamp, skew_seconds: i64 },
-    Expired { not_on_or_after: Timestamp, now: Timestamp, skew_seconds: i64 },
-    AudienceMissing { expected: String },
-    WrongAudience { expected: String, found: String },
-    UnknownCondition { found: String },
+    NotYetValid {
+        not_before: Timestamp,
+        now: Timestamp,
+        skew_seconds: i64,
+    },
+    Expired {
+        not_on_or_after: Timestamp,
+        now: Timestamp,
+        skew_seconds: i64,
+    },
+    AudienceMissing {
+        expected: String,
+    },
+    WrongAudience {
+        expected: String,
+        found: String,
+    },
+    UnknownCondition {
+        found: String,
+    },
     // Authentication.
     AuthnStatementMissing,
-    SessionExpired { session_not_on_or_after: Timestamp, now: Timestamp, skew_seconds: i64 },
-    AuthnInstantInFuture { authn_instant: Timestamp, now: Timestamp, skew_seconds: i64 },
-    AuthenticationTooOld { authn_instant: Timestamp, limit: Timestamp },
-    AuthnContextNotMet { expected: String, found: String },
+    SessionExpired {
+        session_not_on_or_after: Timestamp,
+        now: Timestamp,
+        skew_seconds: i64,
+    },
+    AuthnInstantInFuture {
+        authn_instant: Timestamp,
+        now: Timestamp,
+        skew_seconds: i64,
+    },
+    AuthenticationTooOld {
+        authn_instant: Timestamp,
+        limit: Timestamp,
+    },
+    AuthnContextNotMet {
+        expected: String,
+        found: String,
+    },
 }
 
 impl Rejection {
@@ -232,7 +379,9 @@ impl fmt::Display for Rejection {
             Self::IdMissing { on } => write!(f, "The {on} has no (valid) ID."),
             Self::DuplicateId { id } => write!(f, "The ID {id} occurs more than once."),
             Self::AlgorithmRefused { what, found } => write!(f, "The {what} algorithm {found} is not allowed for this connection."),
-            Self::TransformRefused { found } => write!(f, "The signature uses the transform {found}, which is not allowed for this connection."),
+            Self::TransformRefused { found } => {
+                write!(f, "The signature uses the transform {found}, which is not allowed for this connection.")
+            }
             Self::WrongKey { expected, found } => write!(
                 f,
                 "The message names another signing certificate than the configured ones. Found SHA-256 fingerprint {found}, configured {expected}. \
@@ -242,18 +391,27 @@ impl fmt::Display for Rejection {
                 write!(f, "The signature was not made with a configured key ({keys}), or the signed information was changed afterwards.")
             }
             Self::DigestDiffers { .. } => write!(f, "The content was changed after it was signed: the digest differs. The key is right."),
-            Self::SecondOpinionRefused { why } => write!(f, "The second signature check (libxmlsec1) refused what the first accepted: {why}."),
+            Self::SecondOpinionRefused { why } => {
+                write!(f, "The second signature check (libxmlsec1) refused what the first accepted: {why}.")
+            }
             Self::SecondOpinionDiffers => write!(f, "The second signature check (libxmlsec1) verified other bytes than the first."),
             Self::DecryptionKeyMissing => write!(f, "The assertion is encrypted, but the connection has no decryption key."),
-            Self::DecryptionFailed => write!(f, "The assertion cannot be decrypted. Does the identity provider use our current encryption certificate?"),
+            Self::DecryptionFailed => {
+                write!(f, "The assertion cannot be decrypted. Does the identity provider use our current encryption certificate?")
+            }
             Self::EncryptedButUnsigned => {
-                write!(f, "The assertion is encrypted, but neither it nor the response is signed; encryption proves nothing about the sender.")
+                write!(
+                    f,
+                    "The assertion is encrypted, but neither it nor the response is signed; encryption proves nothing about the sender."
+                )
             }
             Self::WrongVersion { on, found } => write!(f, "The {on} has version \"{found}\"; 2.0 was expected."),
             Self::DestinationMissing { expected } => write!(f, "The signed response has no Destination; {expected} was expected."),
             Self::WrongDestination { expected, found } => write!(f, "The response is for {found}; we are {expected}."),
             Self::IssuerMissing { on, expected } => write!(f, "The {on} names no issuer; {expected} was expected."),
-            Self::WrongIssuer { on, expected, found } => write!(f, "The {on} was issued by \"{found}\"; this connection trusts \"{expected}\"."),
+            Self::WrongIssuer { on, expected, found } => {
+                write!(f, "The {on} was issued by \"{found}\"; this connection trusts \"{expected}\".")
+            }
             Self::WrongIssuerFormat { on, found } => write!(f, "The issuer of the {on} has the format {found}; it must be an entity."),
             Self::StatusMissing => write!(f, "The response has no status."),
             Self::StatusNotSuccess { top, second, message } => {
@@ -302,7 +460,9 @@ impl fmt::Display for Rejection {
             }
             Self::NameIdMissing => write!(f, "The subject has no NameID, or an empty one, and no attribute is configured as the subject."),
             Self::EncryptedNameId => write!(f, "The NameID is encrypted; only whole assertions can be decrypted here."),
-            Self::SubjectAttributeMissing { attribute } => write!(f, "The attribute {attribute}, configured as the subject, is missing or empty."),
+            Self::SubjectAttributeMissing { attribute } => {
+                write!(f, "The attribute {attribute}, configured as the subject, is missing or empty.")
+            }
             Self::ConditionsMissing => write!(f, "The assertion has no Conditions."),
             Self::NotYetValid { not_before, now, skew_seconds } => write!(
                 f,

@@ -101,8 +101,12 @@ mod library {
         unsafe {
             xmlSecIOCleanupCallbacks();
             let list = xmlSecTransformIdsGet();
-            let computing =
-                [xmlSecTransformXPathGetKlass(), xmlSecTransformXPath2GetKlass(), xmlSecTransformXPointerGetKlass(), xmlSecTransformXsltGetKlass()];
+            let computing = [
+                xmlSecTransformXPathGetKlass(),
+                xmlSecTransformXPath2GetKlass(),
+                xmlSecTransformXPointerGetKlass(),
+                xmlSecTransformXsltGetKlass(),
+            ];
             for position in 0..xmlSecPtrListGetSize(list) {
                 if computing.contains(&xmlSecPtrListGetItem(list, position)) {
                     xmlSecPtrListSet(list, xmlSecTransformInclC14NGetKlass(), position);

@@ -230,12 +230,7 @@ impl SignedXml {
     ///
     /// # Errors
     /// A [`Rejection`] for the first check that fails; every check is noted.
-    pub(super) fn verify(
-        element: Element<'_>,
-        part: Part,
-        how: Verification<'_>,
-        checks: &mut Checks<'_>,
-    ) -> Result<Self, Rejection> {
+    pub(super) fn verify(element: Element<'_>, part: Part, how: Verification<'_>, checks: &mut Checks<'_>) -> Result<Self, Rejection> {
         let Verification { keys, allowed, .. } = how;
         let signature = checks.outcome("signature-place", "one Signature, in its place", signature_of(element, part))?;
         let parts = checks.outcome("signature-structure", "SignedInfo, SignatureValue, at most one KeyInfo", Parts::of(signature))?;
@@ -252,10 +247,12 @@ impl SignedXml {
             Rejection::WrongReference { expected: format!("#{expected}"), found: info.reference.clone() }
         })?;
         let bytes = info.transform.apply(element, &[signature]);
-        let found = hash(info.digest.openssl(), bytes.as_bytes()).map_err(|_| Rejection::SignatureStructure { why: "the digest cannot be made" })?;
+        let found = hash(info.digest.openssl(), bytes.as_bytes())
+            .map_err(|_| Rejection::SignatureStructure { why: "the digest cannot be made" })?;
         let same = id::eq_constant_time(&found, &info.digest_value);
         let (expected, found) = (STANDARD.encode(&info.digest_value), STANDARD.encode(&found));
-        checks.require("digest", same, &expected, &found, || Rejection::DigestDiffers { expected: expected.clone(), found: found.clone() })?;
+        checks
+            .require("digest", same, &expected, &found, || Rejection::DigestDiffers { expected: expected.clone(), found: found.clone() })?;
 
         let evidence = how.evidence.then(|| Evidence {
             document: evidence_document(element, signature, &method, &info.transform),
@@ -304,8 +301,11 @@ pub(super) fn check_document(document: &Document<'_>, places: &[Element<'_>], ch
         Rejection::SignatureMisplaced { found: found.clone() }
     })?;
 
-    let mut ids: Vec<&str> =
-        document.elements().flat_map(|element| [element.attribute("ID"), element.attribute("Id"), element.attribute_ns(names::XML, "id")]).flatten().collect();
+    let mut ids: Vec<&str> = document
+        .elements()
+        .flat_map(|element| [element.attribute("ID"), element.attribute("Id"), element.attribute_ns(names::XML, "id")])
+        .flatten()
+        .collect();
     ids.sort_unstable();
     let twice = ids.windows(2).find_map(|pair| match pair {
         [one, two] if one == two => Some((*one).to_owned()),
@@ -347,7 +347,8 @@ impl<'d> Parts<'d> {
         let broken = |why| Rejection::SignatureStructure { why };
         let mut children = signature.children();
         let signed_info = children.next().filter(|e| e.is(names::DS, "SignedInfo")).ok_or_else(|| broken("SignedInfo must come first"))?;
-        let value = children.next().filter(|e| e.is(names::DS, "SignatureValue")).ok_or_else(|| broken("SignatureValue must come second"))?;
+        let value =
+            children.next().filter(|e| e.is(names::DS, "SignatureValue")).ok_or_else(|| broken("SignatureValue must come second"))?;
         let value = decode_base64(&value.text()).ok_or(Rejection::Encoding { what: "the SignatureValue is not base64" })?;
         let key_info = children.next();
         if key_info.is_some_and(|e| !e.is(names::DS, "KeyInfo")) || children.next().is_some() {
@@ -431,7 +432,8 @@ impl SignedInfo {
         let mut children = info.children();
         let canonicalization = children.next().filter(|e| e.is(names::DS, "CanonicalizationMethod"));
         canonicalization.ok_or_else(|| broken("CanonicalizationMethod must come first"))?;
-        let method = children.next().filter(|e| e.is(names::DS, "SignatureMethod")).ok_or_else(|| broken("SignatureMethod must come second"))?;
+        let method =
+            children.next().filter(|e| e.is(names::DS, "SignatureMethod")).ok_or_else(|| broken("SignatureMethod must come second"))?;
         let algorithm = method.attribute("Algorithm").unwrap_or_default();
         let scheme = signature_scheme(algorithm, allowed);
         checks.require("signature-algorithm", scheme.is_ok(), "an allowed algorithm", algorithm, || Rejection::AlgorithmRefused {
@@ -462,9 +464,8 @@ impl SignedInfo {
         let transform = checks.outcome("transforms", "enveloped signature, then Exclusive C14N", read_transforms(transforms, allowed))?;
         let algorithm_of_digest = digest.attribute("Algorithm").unwrap_or_default();
         let digest = digest_method(algorithm_of_digest, allowed);
-        checks.require("digest-algorithm", digest.is_ok(), "an allowed algorithm", algorithm_of_digest, || Rejection::AlgorithmRefused {
-            what: "digest",
-            found: algorithm_of_digest.to_owned(),
+        checks.require("digest-algorithm", digest.is_ok(), "an allowed algorithm", algorithm_of_digest, || {
+            Rejection::AlgorithmRefused { what: "digest", found: algorithm_of_digest.to_owned() }
         })?;
         Ok(Self {
             signature_algorithm: algorithm.to_owned(),

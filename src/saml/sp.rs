@@ -326,8 +326,7 @@ pub fn receive_response(
     checks: &mut Vec<Check>,
 ) -> Result<VerifiedAssertion, Rejection> {
     let mut checks = Checks(checks);
-    let judge =
-        Judge { our_entity_id: &sp.entity_id, acs_url: sp.acs_url.as_str(), idp_entity_id: &idp.entity_id, policy, expected };
+    let judge = Judge { our_entity_id: &sp.entity_id, acs_url: sp.acs_url.as_str(), idp_entity_id: &idp.entity_id, policy, expected };
     Receiver { judge, keys: &idp.keys, decryption_keys }.receive(saml_response, &mut checks)
 }
 
@@ -361,7 +360,8 @@ impl Receiver<'_> {
         signature::check_document(&document, &places, checks)?;
 
         // 1. The response's own signature, if it has one. From here on the response is what that signature covered.
-        let signed = signature::is_signed(root).then(|| SignedXml::verify(root, Part::Response, self.verification(), checks)).transpose()?;
+        let signed =
+            signature::is_signed(root).then(|| SignedXml::verify(root, Part::Response, self.verification(), checks)).transpose()?;
         let signed_document = signed.as_ref().map(SignedXml::document).transpose()?;
         let response = signed_document.as_ref().map_or(root, Document::root);
 
@@ -412,9 +412,13 @@ impl Receiver<'_> {
         checks: &mut Checks<'_>,
     ) -> Result<Option<SignedXml>, Rejection> {
         if !signature::is_signed(assertion) {
-            checks.require("signed", response_signed, "a signed response or assertion", if response_signed { "response" } else { "none" }, || {
-                Rejection::Unsigned { on: Part::Response }
-            })?;
+            checks.require(
+                "signed",
+                response_signed,
+                "a signed response or assertion",
+                if response_signed { "response" } else { "none" },
+                || Rejection::Unsigned { on: Part::Response },
+            )?;
             return Ok(None);
         }
         let original = root.child(names::SAML, "Assertion").ok_or(Rejection::AssertionMissing)?;

@@ -28,7 +28,8 @@ pub async fn walk(app_url: &str, person: &str) -> Result<Value> {
         let response = walker.send(&method, &target, &form).await?;
         let status = response.status();
         if let Some(location) = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()) {
-            (method, target, form) = (Method::GET, target.join(location).map_err(|error| stuck("a redirect leads nowhere").because(error))?, Vec::new());
+            (method, target, form) =
+                (Method::GET, target.join(location).map_err(|error| stuck("a redirect leads nowhere").because(error))?, Vec::new());
             continue;
         }
         let body = outbound::text(response).await?;
@@ -39,7 +40,8 @@ pub async fn walk(app_url: &str, person: &str) -> Result<Value> {
             return Err(stuck(&format!("{} answered {status}: {body}", target.path())));
         }
         let (action, fields) = walker.form(&body).ok_or_else(|| stuck(&format!("the page at {} has no form", target.path())))?;
-        (method, target, form) = (Method::POST, target.join(&action).map_err(|error| stuck("a form leads nowhere").because(error))?, fields);
+        (method, target, form) =
+            (Method::POST, target.join(&action).map_err(|error| stuck("a form leads nowhere").because(error))?, fields);
     }
     Err(stuck("the login goes round in circles"))
 }
@@ -47,7 +49,8 @@ pub async fn walk(app_url: &str, person: &str) -> Result<Value> {
 impl Walker {
     async fn send(&mut self, method: &Method, target: &Url, form: &[(String, String)]) -> Result<Response> {
         let host = target.host_str().unwrap_or_default().to_owned();
-        let cookies: Vec<_> = self.cookies.iter().filter(|((of, _), _)| *of == host).map(|((_, name), value)| format!("{name}={value}")).collect();
+        let cookies: Vec<_> =
+            self.cookies.iter().filter(|((of, _), _)| *of == host).map(|((_, name), value)| format!("{name}={value}")).collect();
         let mut request = self.client.request(method.clone(), target.clone()).header(ACCEPT, accept(target));
         if !cookies.is_empty() {
             request = request.header(COOKIE, cookies.join("; "));

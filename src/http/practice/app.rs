@@ -95,7 +95,9 @@ async fn login(app: Data<App>) -> HttpResponse {
 async fn callback(request: HttpRequest, app: Data<App>) -> HttpResponse {
     match take_callback(&request, &app).await {
         Ok(response) => response,
-        Err(error) => HttpResponse::BadRequest().content_type("text/plain; charset=utf-8").body(format!("The login failed: {}\n", error.detail)),
+        Err(error) => {
+            HttpResponse::BadRequest().content_type("text/plain; charset=utf-8").body(format!("The login failed: {}\n", error.detail))
+        }
     }
 }
 
@@ -110,7 +112,12 @@ async fn take_callback(request: &HttpRequest, app: &App) -> Result<HttpResponse>
         return Err(refuse("the answer names another issuer".to_owned()));
     }
     let state = answer.get("state").map_or("", String::as_str);
-    let pending = app.pending.lock().ok().and_then(|mut all| all.remove(state)).ok_or_else(|| refuse("this login is not known; start again at /".to_owned()))?;
+    let pending = app
+        .pending
+        .lock()
+        .ok()
+        .and_then(|mut all| all.remove(state))
+        .ok_or_else(|| refuse("this login is not known; start again at /".to_owned()))?;
     let code = answer.get("code").ok_or_else(|| refuse("the answer has no code".to_owned()))?;
     let (tokens, correlation_id) = exchange(app, code, &pending.verifier).await?;
     let id_token = tokens["id_token"].as_str().ok_or_else(|| refuse("the token endpoint gave no ID token".to_owned()))?;
@@ -125,7 +132,10 @@ async fn take_callback(request: &HttpRequest, app: &App) -> Result<HttpResponse>
         return Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(shown.to_string()));
     }
     let pretty = |value: &Value| serde_json::to_string_pretty(value).unwrap_or_default();
-    let logout = Serializer::new(String::new()).append_pair("id_token_hint", id_token).append_pair("post_logout_redirect_uri", &format!("{}/", app.own_url)).finish();
+    let logout = Serializer::new(String::new())
+        .append_pair("id_token_hint", id_token)
+        .append_pair("post_logout_redirect_uri", &format!("{}/", app.own_url))
+        .finish();
     let page = ResultPage {
         name: userinfo["name"].as_str().unwrap_or("somebody").to_owned(),
         userinfo: pretty(&userinfo),
@@ -156,7 +166,8 @@ async fn exchange(app: &App, code: &str, verifier: &str) -> Result<(Value, Strin
     if !status.is_success() {
         return Err(Error::new(ErrorKind::InvalidGrant, format!("the token endpoint answered {body}")));
     }
-    let tokens = serde_json::from_str(&body).map_err(|error| Error::new(ErrorKind::Internal, "the token endpoint's answer is no JSON").because(error))?;
+    let tokens = serde_json::from_str(&body)
+        .map_err(|error| Error::new(ErrorKind::Internal, "the token endpoint's answer is no JSON").because(error))?;
     Ok((tokens, correlation_id))
 }
 
@@ -169,6 +180,7 @@ async fn userinfo(app: &App, access_token: &str) -> Result<Value> {
 
 /// Header and claims of a token that came straight from the token endpoint.
 fn decoded(token: &str) -> Option<(Value, Value)> {
-    let mut parts = token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()));
+    let mut parts =
+        token.split('.').map(|part| URL_SAFE_NO_PAD.decode(part).ok().and_then(|bytes| serde_json::from_slice::<Value>(&bytes).ok()));
     Some((parts.next()??, parts.next()??))
 }

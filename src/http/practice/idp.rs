@@ -100,7 +100,8 @@ async fn metadata(idp: Data<Idp>) -> HttpResponse {
 async fn sso(request: HttpRequest, idp: Data<Idp>) -> HttpResponse {
     match receive_redirect(request.query_string(), None, &mut Vec::new()) {
         Ok(AuthnRequest { id, relay_state, .. }) => {
-            let page = ChoosePage { acs: &idp.acs_url, request: &id, relay_state: relay_state.as_deref().unwrap_or_default(), people: &PEOPLE };
+            let page =
+                ChoosePage { acs: &idp.acs_url, request: &id, relay_state: relay_state.as_deref().unwrap_or_default(), people: &PEOPLE };
             HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page.render().unwrap_or_default())
         }
         Err(rejection) => HttpResponse::BadRequest().content_type("text/plain; charset=utf-8").body(format!("{rejection}\n")),

@@ -41,7 +41,15 @@ pub const PEOPLE: [Person; 4] = [
         email: Some("max@practice.example"),
         group_count: 200,
     },
-    Person { id: "nomail", remark: "somebody without an e-mail address", given_name: "Nora", family_name: "Nomail", display_name: "Nora Nomail", email: None, group_count: 1 },
+    Person {
+        id: "nomail",
+        remark: "somebody without an e-mail address",
+        given_name: "Nora",
+        family_name: "Nomail",
+        display_name: "Nora Nomail",
+        email: None,
+        group_count: 1,
+    },
 ];
 
 impl Person {

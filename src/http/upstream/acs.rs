@@ -34,7 +34,8 @@ async fn answer(request: &HttpRequest, state: &State, connection: &str, mut payl
 async fn take(request: &HttpRequest, state: &State, connection: &str, payload: &mut Payload) -> Result<HttpResponse> {
     let form = body::form(request, payload, state.settings.saml_body_limit).await?;
     let form = saml_form(&form)?;
-    let saml_response = form.response.as_deref().ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "the parameter SAMLResponse is missing"))?;
+    let saml_response =
+        form.response.as_deref().ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "the parameter SAMLResponse is missing"))?;
     let post = SamlPost { connection, saml_response, relay_state: form.relay_state.as_deref(), bounced: form.bounced };
     let browser = cookies::read(request, state.settings.secure);
     let outcome = Box::pin(state.gateway.assertion_consumer(post, &browser, Timestamp::now())).await;

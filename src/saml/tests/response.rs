@@ -118,7 +118,8 @@ fn the_attribute_configured_as_subject_replaces_the_name_id() {
 #[test]
 fn dates_of_all_dialects_are_read() {
     for date in ["2026-11-21T02:42:00.1234567Z", "2026-11-21T02:42:00", "2026-11-21T03:42:00+01:00"] {
-        let xml = with_assertion(|assertion| assertion.replace("AuthnInstant=\"2026-11-21T02:42:00Z\"", &format!("AuthnInstant=\"{date}\"")));
+        let xml =
+            with_assertion(|assertion| assertion.replace("AuthnInstant=\"2026-11-21T02:42:00Z\"", &format!("AuthnInstant=\"{date}\"")));
         let instant = receive(&xml).expect("accepted").authn_instant().expect("there");
         assert_eq!(instant.seconds(), Timestamp::parse("2026-11-21T02:42:00Z").expect("a date").seconds(), "{date}");
     }

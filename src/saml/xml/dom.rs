@@ -63,7 +63,10 @@ impl<'a> Document<'a> {
 
     /// Every element, in document order.
     pub fn elements(&self) -> impl Iterator<Item = Element<'_>> {
-        (0u32..).zip(&self.nodes).filter(|(_, node)| matches!(node.kind, Kind::Element(_))).map(|(index, _)| Element { document: self, index })
+        (0u32..)
+            .zip(&self.nodes)
+            .filter(|(_, node)| matches!(node.kind, Kind::Element(_)))
+            .map(|(index, _)| Element { document: self, index })
     }
 
     /// The source text that was read.
@@ -146,9 +149,9 @@ impl<'d> Element<'d> {
 
     /// Child elements in order.
     pub fn children(self) -> impl Iterator<Item = Self> {
-        self.child_indices().filter(move |index| matches!(self.document.node(*index), Some(Node { kind: Kind::Element(_), .. }))).map(
-            move |index| Self { index, ..self },
-        )
+        self.child_indices()
+            .filter(move |index| matches!(self.document.node(*index), Some(Node { kind: Kind::Element(_), .. })))
+            .map(move |index| Self { index, ..self })
     }
 
     pub(super) fn child_indices(self) -> impl Iterator<Item = u32> {

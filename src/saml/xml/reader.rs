@@ -52,9 +52,15 @@ pub struct XmlError {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum XmlErrorKind {
-    TooLarge { limit: usize, found: usize },
+    TooLarge {
+        limit: usize,
+        found: usize,
+    },
     /// A limit on structure.
-    TooComplex { what: &'static str, limit: usize },
+    TooComplex {
+        what: &'static str,
+        limit: usize,
+    },
     DocumentType,
     Comment,
     ProcessingInstruction,
