@@ -83,3 +83,6 @@ pub fn load(path: &Path) -> Result<Config, Findings> {
 pub fn check(path: &Path) -> Findings {
     read::read(path, Timestamp::now()).1
 }
+
+#[cfg(test)]
+mod tests;

@@ -10,7 +10,6 @@ use crate::startup::TlsFiles;
 use crate::store;
 use crate::telemetry::LogFormat;
 use crate::toml_file::{Problem, Section, TomlFile};
-use serde_json::Value;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -103,16 +102,9 @@ fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
     let failures = library.tables().flat_map(|table| table.run_tests());
     failures
         .map(|failure| {
-            let differences: Vec<_> = failure
-                .differences
-                .iter()
-                .map(|difference| {
-                    let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
-                    format!("{}: expected {}, found {}", difference.field, shown(&difference.expected), shown(&difference.found))
-                })
-                .collect();
+            let differences: Vec<_> = failure.differences.iter().map(ToString::to_string).collect();
             let message = format!("the test \"{}\" of the mapping table fails: {}", failure.test, differences.join("; "));
-            let problem = whole_file(failure.table, "test".to_owned(), message, "correct the row or the test");
+            let problem = whole_file(failure.file, "test".to_owned(), message, "correct the row or the test");
             Problem { line: failure.line, column: 1, ..problem }
         })
         .collect()
