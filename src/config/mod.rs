@@ -7,7 +7,11 @@ mod application;
 mod connection;
 mod read;
 mod render;
+#[cfg(test)]
+mod rule_tests;
 mod secrets;
+#[cfg(test)]
+mod tests;
 
 pub use crate::toml_file::{Findings, Problem};
 pub use render::{render_human, to_json};
@@ -83,6 +87,3 @@ pub fn load(path: &Path) -> Result<Config, Findings> {
 pub fn check(path: &Path) -> Findings {
     read::read(path, Timestamp::now()).1
 }
-
-#[cfg(test)]
-mod tests;

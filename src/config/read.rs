@@ -113,9 +113,9 @@ fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
 fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Config>, Findings) {
     let mut unreadable_files = Vec::new();
     let issuer = issuer(root);
-    let loopback_http = issuer.as_ref().is_some_and(|issuer| issuer.starts_with("http://"));
-    let development = root.bool("development").unwrap_or(loopback_http);
-    if development && !loopback_http {
+    let loopback = issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok()).is_some_and(|issuer| application::is_loopback(&issuer));
+    let development = root.bool("development").unwrap_or(loopback);
+    if development && !loopback && issuer.is_some() {
         root.warning("development", "development mode: secrets may stand in the file", "remove it where people really sign in");
     }
     let (library, mut findings) = MappingLibrary::load(mapping_files(&directory.join("mappings"), &mut unreadable_files));

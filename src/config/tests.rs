@@ -1,379 +1,250 @@
-//! Every rule of the configuration has a file that breaks it.
-
-use super::*;
-use crate::keys::{CertifiedKey, KeyKind, PrivateKey};
-use openssl::asn1::Asn1Time;
-use openssl::hash::MessageDigest;
-use openssl::pkey::PKey;
-use openssl::x509::{X509Builder, X509NameBuilder};
+use super::{Config, Findings, check, load, render_human};
+use std::fs;
+use std::path::Path;
 use tempfile::TempDir;
 
-/// A directory with a certificate `idp.pem`, an empty file and a secret.
-fn place() -> TempDir {
-    let place = TempDir::new().expect("a directory");
-    let key = PrivateKey::generate(KeyKind::EcP256).expect("a key");
-    let pem = CertifiedKey::self_signed(key, "idp").expect("a certificate").certificate().to_pem().expect("pem");
-    std::fs::write(place.path().join("idp.pem"), pem).expect("written");
-    std::fs::write(place.path().join("empty"), "").expect("written");
-    std::fs::write(place.path().join("secret"), "0123456789abcdef0123\n").expect("written");
-    std::fs::create_dir(place.path().join("mappings")).expect("a directory");
-    place
-}
-
-const SERVER: &str = "issuer = \"https://login.example.org\"\n";
-const CONNECTION: &str = "[[connection]]\nname = \"acme\"\n[connection.saml]\nentity_id = \"https://idp\"\nsso_url = \"https://idp/sso\"\ncertificates = [\"idp.pem\"]\n";
-const APPLICATION: &str = "[[application]]\nclient_id = \"notes\"\n[application.oidc]\nredirect_uris = [\"https://notes/cb\"]\n";
-
-fn check_in(place: &TempDir, text: &str) -> Findings {
-    let path = place.path().join("isthmus.toml");
-    std::fs::write(&path, text).expect("written");
-    check(&path)
-}
-
-fn found(text: &str) -> Findings {
-    check_in(&place(), text)
-}
-
-/// The paths at which there are problems.
-fn problems(text: &str) -> Vec<String> {
-    found(text).problems.into_iter().map(|problem| problem.path).collect()
-}
-
-fn warnings(text: &str) -> Vec<String> {
-    let findings = found(text);
-    assert_eq!(findings.problems, [], "{text}");
-    findings.warnings.into_iter().map(|problem| problem.path).collect()
-}
-
-/// Each root line breaks one rule.
-fn root_fails(line: &str, path: &str) {
-    assert_eq!(problems(&format!("{SERVER}{line}\n")), [path], "{line}");
-}
-
-/// Each line breaks one rule of a SAML connection.
-fn saml_fails(lines: &str, paths: &[&str]) {
-    assert_eq!(problems(&format!("{SERVER}[[connection]]\nname = \"acme\"\n[connection.saml]\n{lines}\n")), paths, "{lines}");
-}
-
-/// Each line breaks one rule of an application.
-fn oidc_fails(lines: &str, paths: &[&str]) {
-    assert_eq!(problems(&format!("{SERVER}[[application]]\nclient_id = \"notes\"\n[application.oidc]\n{lines}\n")), paths, "{lines}");
-}
-
-#[test]
-fn the_example_passes_the_check() {
-    let example = Path::new(env!("CARGO_MANIFEST_DIR")).join("isthmus.example.toml");
-    assert_eq!(check(&example), Findings::default());
-    // So do the lines that are commented out, where their files exist.
-    let place = place();
-    std::fs::create_dir(place.path().join("tls")).expect("a directory");
-    for file in ["tls/fullchain.pem", "tls/private.pem"] {
-        std::fs::write(place.path().join(file), "x").expect("written");
-    }
-    let text = std::fs::read_to_string(&example).expect("the example");
-    let commented = |line: &&str| line.starts_with("# ") && (line.contains(" = ") || line.starts_with("# ["));
-    let lines: Vec<&str> = text.lines().map(|line| if commented(&line) { &line[2..] } else { line }).collect();
-    let text =
-        lines.join("\n").replace("metadata_file = ", "# metadata_file = ").replace("{ env = \"NOTES_SECRET\" }", "{ file = \"secret\" }");
-    let text = text.replace("A secret is", "# A secret is").replace("the default or", "# the default or");
-    assert_eq!(render_human(&check_in(&place, &text)), "The configuration is good.");
-}
-
-#[test]
-fn a_small_configuration_loads_with_its_defaults() {
-    let place = place();
-    let path = place.path().join("isthmus.toml");
-    std::fs::write(&path, format!("{SERVER}{CONNECTION}{APPLICATION}")).expect("written");
-    let config = load(&path).map_err(|findings| render_human(&findings)).expect("valid");
-    assert_eq!((config.issuer.as_str(), config.connections.len(), config.applications.len()), ("https://login.example.org", 1, 1));
-    assert_eq!(config.connections[0].display_name, "acme");
-    assert!(config.applications[0].oidc.needs_pkce() && config.applications[0].oidc.is_public());
-    assert_eq!(config.keys_path, place.path().join("certs"));
-}
-
-#[test]
-fn a_dozen_faults_are_all_reported_at_their_places() {
-    let text = r#"issuer = "http://login.example.org/"
-listen = "everywhere"
-opertions_listen = "127.0.0.1:8401"
-
-[sessions]
-url = "memcached://host"
-
-[log]
-level = "loud"
-
-[lifetimes]
-code = "60"
-
+const GOOD: &str = r#"
+issuer = "http://127.0.0.1:8400"
 [[connection]]
-name = "ac me"
-mapping = "missing"
+name = "acme"
 [connection.saml]
-metadata_file = "nowhere.xml"
-
-[[connection]]
-name = "later"
-[connection.oidc]
-issuer = "https://accounts.example"
-
+metadata_file = "idp.xml"
 [[application]]
 client_id = "notes"
 connections = ["acme"]
 [application.oidc]
-redirect_uris = ["http://notes.example/cb", "https://notes.example/cb#x"]
-client_secret = "written here in plain text"
-require_pcke = false
+redirect_uris = ["https://notes.example/callback"]
 "#;
-    let place = place();
-    std::fs::write(place.path().join("mappings/own.toml"), "direction = \"to_profile\"\n[[row]]\nfield = \"emial\"\nfrom = [\"m\"]\n")
-        .expect("written");
-    let findings = check_in(&place, text);
-    let found: Vec<(usize, &str)> = findings.problems.iter().map(|problem| (problem.line, problem.path.as_str())).collect();
-    let expected = [
-        (1, "issuer"),
-        (2, "listen"),
-        (3, "opertions_listen"),
-        (6, "sessions.url"),
-        (9, "log.level"),
-        (12, "lifetimes.code"),
-        (15, "connection[0].name"),
-        (16, "connection[0].mapping"),
-        (18, "connection[0].saml.metadata_file"),
-        (22, "connection[1].oidc"),
-        (27, "application[0].connections[0]"),
-        (29, "application[0].oidc.redirect_uris[0]"),
-        (29, "application[0].oidc.redirect_uris[1]"),
-        (30, "application[0].oidc.client_secret"),
-        (31, "application[0].oidc.require_pcke"),
-        (3, "row[0].field"),
-    ];
-    assert_eq!(found, expected);
-    assert!(findings.problems.iter().all(|problem| !problem.help.is_empty()), "each says what to do");
-    let text = render_human(&findings);
-    assert!(text.contains("  2 | listen = \"everywhere\"\n    |          ^^^^^^^^^^^^\n"), "{text}");
-    assert!(text.ends_with("16 errors, 0 warnings."), "{text}");
-    assert!(!text.contains("plain text") && !to_json(&findings).contains("plain text"), "secrets are not shown");
-    assert!(to_json(&findings).contains("\"line\": 2"));
+
+/// A directory with this configuration and the metadata of a test identity provider.
+fn written(text: &str) -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("isthmus.toml"), text).expect("written");
+    fs::copy("tests/fixtures/config/acme-idp.xml", directory.path().join("idp.xml")).expect("copied");
+    directory
+}
+
+fn findings(text: &str) -> Findings {
+    check(&written(text).path().join("isthmus.toml"))
+}
+
+fn config(text: &str) -> Config {
+    let directory = written(text);
+    load(&directory.path().join("isthmus.toml")).unwrap_or_else(|findings| panic!("{}", render_human(&findings)))
+}
+
+/// The good configuration with a change makes exactly this problem.
+#[track_caller]
+fn refused(from: &str, to: &str, path: &str, message: &str) {
+    assert!(GOOD.contains(from), "{from}");
+    let findings = findings(&GOOD.replace(from, to));
+    let found: Vec<_> = findings.problems.iter().map(|problem| (problem.path.as_str(), problem.message.as_str())).collect();
+    assert!(found.iter().any(|(at, text)| *at == path && text.contains(message)), "{found:?}");
 }
 
 #[test]
-fn syntax_errors_do_not_hide_other_faults() {
-    let lines: Vec<usize> =
-        found(&format!("{SERVER}listen = \noperations_listen = 7\n")).problems.iter().map(|problem| problem.line).collect();
-    assert!(lines.contains(&2) && lines.contains(&3), "{lines:?}");
+fn a_good_configuration_has_no_findings() {
+    let findings = findings(GOOD);
+    assert!(findings.problems.is_empty() && findings.warnings.is_empty(), "{}", render_human(&findings));
+    let config = config(GOOD);
+    assert_eq!((config.connections.len(), config.applications.len()), (1, 1));
+    assert!(!config.http.secure);
 }
 
 #[test]
-fn a_file_that_is_not_there_is_one_problem() {
-    let findings = check(Path::new("/nowhere/isthmus.toml"));
-    assert_eq!((findings.problems.len(), findings.problems[0].line), (1, 0));
+fn the_example_is_good() {
+    let findings = check(Path::new("isthmus.example.toml"));
+    assert!(findings.problems.is_empty() && findings.warnings.is_empty(), "{}", render_human(&findings));
 }
 
 #[test]
-fn the_issuer_is_a_bare_https_address() {
-    for issuer in ["http://login.example.org", "https://x/", "https://x/path", "https://x?y", "https://x#y", "login", "ftp://x", ""] {
-        assert_eq!(problems(&format!("issuer = \"{issuer}\"\n")), ["issuer"], "{issuer}");
-    }
-    assert_eq!(problems(""), ["issuer"]);
-    for issuer in ["http://127.0.0.1:8400", "http://localhost", "http://[::1]:8", "https://login.example.org:8443"] {
-        assert_eq!(problems(&format!("issuer = \"{issuer}\"\n")), [""; 0], "{issuer}");
-    }
-}
-
-#[test]
-fn server_settings_are_checked() {
-    root_fails("listen = \"8400\"", "listen");
-    root_fails("listen = 8400", "listen");
-    root_fails("trusted_proxies = [\"10.0.0.0/99\"]", "trusted_proxies[0]");
-    root_fails("nonsense = 1", "nonsense");
-    root_fails("[directory]\nurl = \"mysql://host/db\"", "directory.url");
-    root_fails("[directory]\nurl = \"postgres://u:password@host/db\"", "directory.url");
-    root_fails("[sessions]\nurl = \"http://host\"", "sessions.url");
-    root_fails("[sessions]\nurl = \"memory:\"\nsize = 1", "sessions.size");
-    root_fails("[saml]\nsignature_check = \"none\"", "saml.signature_check");
-    root_fails("[log]\nformat = \"xml\"", "log.format");
-    root_fails("[lifetimes]\ncode = 0", "lifetimes.code");
-    root_fails("[lifetimes]\nsession = 99999999", "lifetimes.session");
-    root_fails("[tls]\ncertificate = \"idp.pem\"\nkey = \"nowhere.pem\"", "tls.key");
-    root_fails("[tls]\ncertificate = \"idp.pem\"", "tls.key");
-}
-
-#[test]
-fn names_and_domains_are_given_once() {
-    assert_eq!(problems(&format!("{SERVER}{CONNECTION}{CONNECTION}")), ["connection[1].name"]);
-    assert_eq!(problems(&format!("{SERVER}{APPLICATION}{APPLICATION}")), ["application[1].client_id"]);
-    let with_domain = |name: &str| CONNECTION.replace("name = \"acme\"", &format!("name = \"{name}\"\ndomains = [\"Acme.example\"]"));
-    assert_eq!(problems(&format!("{SERVER}{}{}", with_domain("a"), with_domain("b"))), ["connection[1].domains"]);
-}
-
-#[test]
-fn a_connection_has_a_name_for_addresses_and_one_protocol_of_this_version() {
-    let named = |name: &str| problems(&format!("{SERVER}{}", CONNECTION.replace("\"acme\"", name)));
-    for name in ["\"a b\"", "\"a/b\"", "\"\"", "7"] {
-        assert_eq!(named(name), ["connection[0].name"], "{name}");
-    }
-    for protocol in ["oidc", "oauth2", "ldap", "database"] {
-        let text = format!("{SERVER}[[connection]]\nname = \"a\"\n[connection.{protocol}]\nx = 1\n");
-        assert_eq!(problems(&text), [format!("connection[0].{protocol}")]);
-    }
-    assert_eq!(problems(&format!("{SERVER}[[connection]]\nname = \"a\"\n")), ["connection[0].saml"]);
+fn all_faults_are_reported_at_once_with_their_places() {
+    let findings = findings(
+        r#"issuer = "http://login.example.org"
+listen = "localhost"
+colour = "red"
+[directory]
+url = "mysql://x"
+[saml]
+signature_check = "none"
+[[connection]]
+name = "a b"
+mapping = "nope"
+[connection.saml]
+metadata_file = "nix.xml"
+alow_cbc = true
+[[application]]
+client_id = "n"
+connections = ["acme"]
+[application.oidc]
+redirect_uris = ["http://notes.example/cb", "javascript:alert(1)"]
+client_secret = "0123456789abcdef"
+require_pkce = "yes"
+"#,
+    );
+    let places: Vec<_> = findings.problems.iter().map(|problem| (problem.line, problem.column, problem.path.as_str())).collect();
     assert_eq!(
-        problems(&format!("{SERVER}{}", CONNECTION.replace("[connection.saml]", "domains = [\"a@b\"]\n[connection.saml]"))),
-        ["connection[0].domains[0]"]
+        places,
+        [
+            (1, 10, "issuer"),
+            (2, 10, "listen"),
+            (3, 1, "colour"),
+            (5, 7, "directory.url"),
+            (7, 19, "saml.signature_check"),
+            (9, 8, "connection[0].name"),
+            (10, 11, "connection[0].mapping"),
+            (12, 17, "connection[0].saml.metadata_file"),
+            (13, 1, "connection[0].saml.alow_cbc"),
+            (16, 16, "application[0].connections[0]"),
+            (18, 18, "application[0].oidc.redirect_uris[0]"),
+            (18, 45, "application[0].oidc.redirect_uris[1]"),
+            (19, 17, "application[0].oidc.client_secret"),
+            (20, 16, "application[0].oidc.require_pkce"),
+        ]
     );
+    assert!(findings.problems.iter().all(|problem| !problem.help.is_empty()));
 }
 
 #[test]
-fn an_identity_provider_without_a_usable_key_cannot_be_configured() {
-    let literal = "entity_id = \"e\"\nsso_url = \"https://i/s\"\n";
-    saml_fails(literal, &["connection[0].saml.certificates"]);
-    saml_fails(&format!("{literal}certificates = []"), &["connection[0].saml.certificates"]);
-    saml_fails(&format!("{literal}certificates = [\"nowhere.pem\"]"), &["connection[0].saml.certificates[0]"]);
-    saml_fails(&format!("{literal}certificates = [\"empty\"]"), &["connection[0].saml.certificates[0]"]);
-    saml_fails("entity_id = \"e\"\nsso_url = \"http://i/s\"\ncertificates = [\"idp.pem\"]", &["connection[0].saml.sso_url"]);
-    saml_fails("sso_url = \"https://i/s\"\ncertificates = [\"idp.pem\"]", &["connection[0].saml.entity_id"]);
-    saml_fails("metadata_url = \"https://i/metadata\"", &["connection[0].saml.metadata_url"]);
-    saml_fails("metadata_file = \"empty\"", &["connection[0].saml.metadata_file"]);
-    saml_fails("metadata_file = \"idp.pem\"", &["connection[0].saml.metadata_file"]);
+fn a_syntax_error_is_reported_with_its_place() {
+    let findings = findings("issuer = \"http://127.0.0.1:8400\"\nlisten = \n[keys\n");
+    assert!(findings.problems.iter().any(|problem| problem.line == 2), "{}", render_human(&findings));
 }
 
 #[test]
-fn saml_settings_are_checked() {
-    let with = |line: &str| problems(&format!("{SERVER}{CONNECTION}{line}\n"));
-    for (line, path) in [
-        ("request_binding = \"post\"", "request_binding"),
-        ("request_binding = \"artifact\"", "request_binding"),
-        ("clock_skew = 601", "clock_skew"),
-        ("message_max_age = 1", "message_max_age"),
-        ("sign_requests = \"yes\"", "sign_requests"),
-        ("validate = false", "validate"),
-        ("acr = { mfa = 1 }", "acr.mfa"),
+fn the_issuer_is_https_or_loopback_without_path() {
+    for (text, message) in [
+        ("http://login.example.org", "is not https"),
+        ("https://login.example.org/", "ends with a slash"),
+        ("https://login.example.org/path", "has a path"),
+        ("https://login.example.org?x", "more than a host"),
+        ("login", "is no address"),
     ] {
-        assert_eq!(with(line), [format!("connection[0].saml.{path}")], "{line}");
+        refused("http://127.0.0.1:8400", text, "issuer", message);
     }
 }
 
 #[test]
-fn weakened_settings_are_warnings() {
-    let with = |line: &str| warnings(&format!("{SERVER}{CONNECTION}{line} = true\n"));
-    for key in ["allow_sha1", "allow_inclusive_c14n", "allow_cbc"] {
-        assert_eq!(with(key), [format!("connection[0].saml.{key}")]);
-    }
-    assert_eq!(warnings(&format!("{SERVER}[saml]\nsignature_check = \"strict\"\n")), ["saml.signature_check"]);
-    assert_eq!(warnings(&format!("{SERVER}development = true\n")), ["development"]);
-    let confidential = format!("{SERVER}{APPLICATION}client_secret = {{ file = \"secret\" }}\nrequire_pkce = false\n");
-    assert_eq!(warnings(&confidential), ["application[0].oidc.require_pkce"]);
+fn a_connection_without_trust_is_refused() {
+    refused("metadata_file = \"idp.xml\"", "", "connection[0].saml.certificates", "missing");
+    refused(
+        "metadata_file = \"idp.xml\"",
+        "entity_id = \"x\"\nsso_url = \"https://i.example/\"\ncertificates = []",
+        "connection[0].saml.certificates",
+        "usable signing certificate",
+    );
+    refused("metadata_file = \"idp.xml\"", "metadata_file = \"isthmus.toml\"", "connection[0].saml.metadata_file", "isthmus.toml");
+    refused("metadata_file = \"idp.xml\"", "metadata_url = \"https://i.example/\"", "connection[0].saml.metadata_url", "cannot be fetched");
 }
 
 #[test]
-fn certificates_that_end_soon_are_warnings() {
-    let place = place();
-    std::fs::write(place.path().join("idp.pem"), certificate_for(20)).expect("written");
-    let findings = check_in(&place, &format!("{SERVER}{CONNECTION}"));
-    assert_eq!(findings.problems, []);
-    assert_eq!(findings.warnings.iter().map(|w| w.path.as_str()).collect::<Vec<_>>(), ["connection[0].saml.certificates"]);
-    std::fs::write(place.path().join("idp.pem"), certificate_for(40)).expect("written");
-    assert_eq!(check_in(&place, &format!("{SERVER}{CONNECTION}")), Findings::default());
+fn names_and_domains_are_unique() {
+    let twice = "name = \"acme\"\ndomains = [\"a.example\"]\n[connection.saml]\nmetadata_file = \"idp.xml\"\n[[connection]]\nname = \"acme\"\ndomains = [\"A.example\"]";
+    refused("name = \"acme\"", twice, "connection[1].name", "twice");
+    refused("name = \"acme\"", twice, "connection[1].domains", "another connection");
+    let application =
+        "client_id = \"notes\"\n[application.oidc]\nredirect_uris = [\"https://x.example/\"]\n[[application]]\nclient_id = \"notes\"";
+    refused("client_id = \"notes\"", application, "application[1].client_id", "twice");
 }
 
 #[test]
-fn redirect_addresses_are_exact_and_safe() {
-    for uri in [
-        "http://notes/cb",
-        "https://notes/cb#f",
-        "/cb",
-        "javascript:alert(1)",
-        "data:text/html,x",
-        "https://u:p@notes/cb",
-        "notes://cb",
-        "",
+fn redirect_addresses_are_safe_ones() {
+    let address = "https://notes.example/callback";
+    for (text, message) in [
+        ("http://notes.example/callback", "not https"),
+        ("https://notes.example/callback#x", "fragment"),
+        ("https://u:p@notes.example/", "credentials"),
+        ("javascript:alert(1)", "no place to return to"),
+        ("/callback", "no absolute address"),
+        ("com.example.app:/callback", "not https"),
     ] {
-        oidc_fails(&format!("redirect_uris = [\"{uri}\"]"), &["application[0].oidc.redirect_uris[0]"]);
+        refused(address, text, "application[0].oidc.redirect_uris[0]", message);
     }
-    oidc_fails("redirect_uris = []", &["application[0].oidc.redirect_uris"]);
-    oidc_fails("", &["application[0].oidc.redirect_uris"]);
-    oidc_fails(
-        "redirect_uris = [\"https://n/cb\"]\npost_logout_redirect_uris = [\"http://n/\"]",
-        &["application[0].oidc.post_logout_redirect_uris[0]"],
-    );
-    for (uri, kind) in [("http://127.0.0.1/cb", "web"), ("http://[::1]:9/cb", "web"), ("com.example.notes:/cb", "native")] {
-        oidc_fails(&format!("application_type = \"{kind}\"\nredirect_uris = [\"{uri}\"]"), &[]);
+    for text in ["http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]:3000/cb"] {
+        config(&GOOD.replace(address, text));
     }
+    config(&GOOD.replace("redirect_uris", "application_type = \"native\"\nredirect_uris").replace(address, "com.example.app:/callback"));
 }
 
 #[test]
-fn clients_authenticate_as_registered() {
-    let with = |lines: &str, paths: &[&str]| oidc_fails(&format!("redirect_uris = [\"https://n/cb\"]\n{lines}"), paths);
-    with("require_pkce = false", &["application[0].oidc.require_pkce"]);
-    with("token_endpoint_auth_method = \"client_secret_post\"", &["application[0].oidc.token_endpoint_auth_method"]);
-    with(
-        "client_secret = { file = \"secret\" }\ntoken_endpoint_auth_method = \"none\"",
-        &["application[0].oidc.token_endpoint_auth_method"],
+fn secrets_stand_in_the_file_in_development_only() {
+    let with_secret = "client_secret = \"0123456789abcdef\"\nredirect_uris";
+    config(&GOOD.replace("redirect_uris", with_secret));
+    let elsewhere = GOOD.replace("http://127.0.0.1:8400", "https://login.example.org").replace("redirect_uris", with_secret);
+    let found = findings(&elsewhere);
+    assert!(found.problems.iter().any(|problem| problem.message.contains("written into the file")), "{}", render_human(&found));
+    assert!(!render_human(&found).contains("0123456789abcdef"), "the secret is repeated");
+}
+
+#[test]
+fn secrets_come_from_files_and_the_environment() {
+    let directory = written(&GOOD.replace("redirect_uris", "client_secret = { file = \"secret\" }\nredirect_uris"));
+    fs::write(directory.path().join("secret"), "0123456789abcdef\n").expect("written");
+    let config = load(&directory.path().join("isthmus.toml")).expect("good");
+    let digests: Vec<_> = config.applications.iter().flat_map(|application| &application.oidc.secret_digests).cloned().collect();
+    assert_eq!(digests, [crate::id::digest("0123456789abcdef")]);
+    refused(
+        "redirect_uris",
+        "client_secret = { env = \"ISTHMUS_NOT_SET\" }\nredirect_uris",
+        "application[0].oidc.client_secret.env",
+        "not set",
     );
-    with("token_endpoint_auth_method = \"private_key_jwt\"", &["application[0].oidc.token_endpoint_auth_method"]);
-    with("id_token_signed_response_alg = \"none\"", &["application[0].oidc.id_token_signed_response_alg"]);
+    refused(
+        "redirect_uris",
+        "client_secret = { file = \"nix\" }\nredirect_uris",
+        "application[0].oidc.client_secret.file",
+        "cannot be read",
+    );
 }
 
 #[test]
-fn secrets_come_from_outside_the_file() {
-    let with = |secret: &str, paths: &[&str]| oidc_fails(&format!("redirect_uris = [\"https://n/cb\"]\nclient_secret = {secret}"), paths);
-    with("\"0123456789abcdef\"", &["application[0].oidc.client_secret"]);
-    with("7", &["application[0].oidc.client_secret"]);
-    with("{ }", &["application[0].oidc.client_secret"]);
-    with("{ env = \"A\", file = \"secret\" }", &["application[0].oidc.client_secret"]);
-    with("{ env = \"ISTHMUS_NO_SUCH_VARIABLE\" }", &["application[0].oidc.client_secret.env"]);
-    with("{ file = \"nowhere\" }", &["application[0].oidc.client_secret.file"]);
-    with("{ file = \"empty\" }", &["application[0].oidc.client_secret.file"]);
-    with("{ file = \"secret\", mode = 1 }", &["application[0].oidc.client_secret.mode"]);
-    with("{ file = \"secret\" }", &[]);
-    let development = |secret: &str| problems(&format!("issuer = \"http://localhost\"\n{APPLICATION}client_secret = \"{secret}\"\n"));
-    assert_eq!(development("0123456789abcdef"), [""; 0]);
-    assert_eq!(development("short"), ["application[0].oidc.client_secret"]);
+fn the_authentication_method_fits_the_secret() {
+    refused(
+        "redirect_uris",
+        "token_endpoint_auth_method = \"client_secret_post\"\nredirect_uris",
+        "application[0].oidc.token_endpoint_auth_method",
+        "needs a `client_secret`",
+    );
+    let both = "client_secret = \"0123456789abcdef\"\ntoken_endpoint_auth_method = \"none\"\nredirect_uris";
+    refused("redirect_uris", both, "application[0].oidc.token_endpoint_auth_method", "public client has no secret");
+    refused("redirect_uris", "require_pkce = false\nredirect_uris", "application[0].oidc.require_pkce", "cannot do without PKCE");
 }
 
 #[test]
-fn an_application_names_what_exists() {
-    let with = |line: &str| {
-        problems(&format!("{SERVER}{CONNECTION}{}", APPLICATION.replace("[application.oidc]", &format!("{line}\n[application.oidc]"))))
-    };
-    assert_eq!(with("connections = [\"acme\", \"nowhere\"]"), ["application[0].connections[1]"]);
-    assert_eq!(with("mapping = \"nowhere\""), ["application[0].mapping"]);
-    assert_eq!(with("mapping = \"saml\""), [""; 0], "the one for this direction");
-    assert_eq!(problems(&format!("{SERVER}[[application]]\nclient_id = \"a\"\n")), ["application[0].oidc"]);
-    let saml = format!("{SERVER}[[application]]\nclient_id = \"a\"\n[application.saml]\nmetadata_file = \"x\"\n");
-    assert_eq!(problems(&saml), ["application[0].saml"], "not silently ignored");
-    assert_eq!(problems(&format!("{SERVER}{}", APPLICATION.replace("notes\"\n", "no tes\"\n"))), ["application[0].client_id"]);
+fn every_loosening_is_a_warning() {
+    for option in ["allow_sha1", "allow_cbc", "allow_inclusive_c14n"] {
+        let found = findings(&GOOD.replace("metadata_file", &format!("{option} = true\nmetadata_file")));
+        assert!(found.warnings.iter().any(|warning| warning.path.ends_with(option) && warning.message.contains("weakened")), "{option}");
+    }
+    let strict = findings(&GOOD.replace("[[connection]]", "[saml]\nsignature_check = \"strict\"\n[[connection]]"));
+    assert!(strict.warnings.iter().any(|warning| warning.path == "saml.signature_check"));
 }
 
 #[test]
 fn mapping_tables_beside_the_file_are_used_and_tested() {
-    let place = place();
-    let table = "direction = \"to_profile\"\n[[row]]\nfield = \"email\"\nfrom = [\"m\"]\nrequire = true\n[[test]]\nname = \"t\"\n";
-    let file = place.path().join("mappings/own.toml");
-    let connection = CONNECTION.replace("[connection.saml]", "mapping = \"own\"\n[connection.saml]");
-    std::fs::write(&file, format!("{table}given = {{ m = \"a@b\" }}\nexpect = {{ email = \"a@b\" }}\n")).expect("written");
-    assert_eq!(check_in(&place, &format!("{SERVER}{connection}")), Findings::default());
-    std::fs::write(&file, format!("{table}given = {{ x = \"a@b\" }}\n")).expect("written");
-    let findings = check_in(&place, &format!("{SERVER}{connection}"));
-    let problem = &findings.problems[0];
-    assert_eq!((findings.problems.len(), problem.file.as_str(), problem.line), (1, file.to_str().expect("utf-8"), 6));
-    assert!(problem.message.contains("is required, and nothing came for it"), "{}", problem.message);
+    let directory = written(&GOOD.replace("name = \"acme\"", "name = \"acme\"\nmapping = \"acme\""));
+    fs::create_dir(directory.path().join("mappings")).expect("made");
+    let table = |expected: &str| {
+        format!(
+            "direction = \"to_profile\"\nextends = \"saml\"\n[[test]]\nname = \"mail\"\ngiven = {{ mail = [\"a@x.example\"] }}\nexpect = {{ email = \"{expected}\" }}\n"
+        )
+    };
+    let path = directory.path().join("mappings/acme.toml");
+    fs::write(&path, table("a@x.example")).expect("written");
+    let good = check(&directory.path().join("isthmus.toml"));
+    assert!(good.problems.is_empty(), "{}", render_human(&good));
+    fs::write(&path, table("other@x.example")).expect("written");
+    let bad = check(&directory.path().join("isthmus.toml"));
+    assert!(bad.problems.iter().any(|problem| problem.message.contains("the test \"mail\"")), "{}", render_human(&bad));
 }
 
-/// A certificate that ends in some days.
-fn certificate_for(days: u32) -> Vec<u8> {
-    let curve = openssl::ec::EcGroup::from_curve_name(openssl::nid::Nid::X9_62_PRIME256V1).expect("a curve");
-    let key = PKey::from_ec_key(openssl::ec::EcKey::generate(&curve).expect("a key")).expect("a key");
-    let mut name = X509NameBuilder::new().expect("a name");
-    name.append_entry_by_text("CN", "idp").expect("a name");
-    let name = name.build();
-    let mut builder = X509Builder::new().expect("a builder");
-    builder.set_subject_name(&name).expect("set");
-    builder.set_issuer_name(&name).expect("set");
-    builder.set_pubkey(&key).expect("set");
-    builder.set_not_before(&Asn1Time::days_from_now(0).expect("a date")).expect("set");
-    builder.set_not_after(&Asn1Time::days_from_now(days).expect("a date")).expect("set");
-    builder.sign(&key, MessageDigest::sha256()).expect("signed");
-    builder.build().to_pem().expect("pem")
+#[test]
+fn what_is_not_available_is_said() {
+    refused("[connection.saml]\nmetadata_file = \"idp.xml\"", "[connection.oidc]\nissuer = \"x\"", "connection[0].oidc", "not available");
+    refused(
+        "[application.oidc]\nredirect_uris = [\"https://notes.example/callback\"]",
+        "[application.saml]\nx = 1",
+        "application[0].saml",
+        "not available",
+    );
 }

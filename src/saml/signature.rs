@@ -250,7 +250,7 @@ impl SignedXml {
         let found = hash(info.digest.openssl(), bytes.as_bytes())
             .map_err(|_| Rejection::SignatureStructure { why: "the digest cannot be made" })?;
         let same = id::eq_constant_time(&found, &info.digest_value);
-        let (expected, found) = (STANDARD.encode(&info.digest_value), STANDARD.encode(&found));
+        let (expected, found) = (STANDARD.encode(&info.digest_value), STANDARD.encode(found));
         checks
             .require("digest", same, &expected, &found, || Rejection::DigestDiffers { expected: expected.clone(), found: found.clone() })?;
 
