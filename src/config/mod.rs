@@ -7,6 +7,8 @@ mod application;
 mod connection;
 mod read;
 mod render;
+#[cfg(test)]
+mod rule_tests;
 mod secrets;
 #[cfg(test)]
 mod tests;

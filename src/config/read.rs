@@ -10,7 +10,6 @@ use crate::startup::TlsFiles;
 use crate::store;
 use crate::telemetry::LogFormat;
 use crate::toml_file::{Problem, Section, TomlFile};
-use serde_json::Value;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -98,27 +97,14 @@ fn mapping_files(directory: &Path, unreadable: &mut Vec<Problem>) -> Vec<(String
     files
 }
 
-/// The file that holds a table, for a finding about it.
-fn table_file(table: &str, directory: &Path) -> String {
-    let path = directory.join(format!("{table}.toml"));
-    if path.exists() { path.display().to_string() } else { format!("built-in mapping table {table}") }
-}
-
 /// The tests that mapping tables carry.
-fn failed_tests(library: &MappingLibrary, directory: &Path) -> Vec<Problem> {
+fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
     let failures = library.tables().flat_map(|table| table.run_tests());
     failures
         .map(|failure| {
-            let differences: Vec<_> = failure
-                .differences
-                .iter()
-                .map(|difference| {
-                    let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
-                    format!("{}: expected {}, found {}", difference.field, shown(&difference.expected), shown(&difference.found))
-                })
-                .collect();
+            let differences: Vec<_> = failure.differences.iter().map(ToString::to_string).collect();
             let message = format!("the test \"{}\" of the mapping table fails: {}", failure.test, differences.join("; "));
-            let problem = whole_file(table_file(&failure.table, directory), "test".to_owned(), message, "correct the row or the test");
+            let problem = whole_file(failure.file, "test".to_owned(), message, "correct the row or the test");
             Problem { line: failure.line, column: 1, ..problem }
         })
         .collect()
@@ -134,7 +120,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     }
     let (library, mut findings) = MappingLibrary::load(mapping_files(&directory.join("mappings"), &mut unreadable_files));
     findings.problems.extend(unreadable_files);
-    findings.problems.extend(failed_tests(&library, &directory.join("mappings")));
+    findings.problems.extend(failed_tests(&library));
     let context = Context { now, development, second_opinion: signature_check(root), directory, library };
     let listen = address(root, "listen", "127.0.0.1:8400");
     let operations_listen = address(root, "operations_listen", "127.0.0.1:8401");

@@ -159,6 +159,10 @@ impl<'d> Parts<'d> {
         let broken = |why| Rejection::SignatureStructure { why };
         let mut children = signature.children();
         let signed_info = children.next().filter(|e| e.is(names::DS, "SignedInfo")).ok_or_else(|| broken("SignedInfo must come first"))?;
+        // It is canonicalised before anything of it is known to be true.
+        if signed_info.range().len() > SIGNED_INFO_LIMIT {
+            return Err(Rejection::TooComplex { what: "bytes in SignedInfo", limit: SIGNED_INFO_LIMIT });
+        }
         let value =
             children.next().filter(|e| e.is(names::DS, "SignatureValue")).ok_or_else(|| broken("SignatureValue must come second"))?;
         let value = decode_base64(&value.text()).ok_or(Rejection::Encoding { what: "the SignatureValue is not base64" })?;
@@ -359,4 +363,59 @@ pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     }
     let compact: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     STANDARD.decode(compact).ok()
+}
+
+/// Real ones have less than 3 KB.
+const SIGNED_INFO_LIMIT: usize = 16 * 1024;
+
+#[cfg(all(test, feature = "xmlsec"))]
+mod tests {
+    use super::*;
+    use crate::keys::{CertifiedKey, KeyKind, PrivateKey};
+    use crate::saml::rejection::Check;
+    use crate::saml::second_opinion::confirm;
+
+    fn signed() -> SignedXml {
+        let key = CertifiedKey::self_signed(PrivateKey::generate(KeyKind::EcP256).expect("a key"), "test").expect("a certificate");
+        let xml = sign("<a ID=\"_a\"><b>genuine</b></a>", Signer::new(&key)).expect("signed");
+        let document = parse(&xml, Limits::MESSAGE).expect("readable");
+        let keys = TrustedKeys::new(std::slice::from_ref(key.certificate())).expect("usable");
+        let how = Verification { keys: &keys, allowed: Allowed::default(), evidence: true };
+        SignedXml::verify(document.root(), Part::Metadata, how, &mut Checks(&mut Vec::new())).expect("verified")
+    }
+
+    fn opinion(signed: &SignedXml) -> (Result<(), Rejection>, Vec<Check>) {
+        let mut checks = Vec::new();
+        let outcome = confirm(signed, None, &mut Checks(&mut checks));
+        (outcome, checks)
+    }
+
+    #[test]
+    fn the_second_engine_sees_the_same_bytes() {
+        let signed = signed();
+        assert_eq!(signed.bytes(), "<a ID=\"_a\"><b>genuine</b></a>");
+        assert_eq!(opinion(&signed).0, Ok(()));
+    }
+
+    #[test]
+    fn were_the_first_engine_wrong_the_second_would_say_so() {
+        let mut other_bytes = signed();
+        other_bytes.bytes = other_bytes.bytes.replace("genuine", "forged");
+        assert_eq!(opinion(&other_bytes).0, Err(Rejection::SecondOpinionDiffers));
+
+        let mut changed = signed();
+        if let Some(evidence) = &mut changed.evidence {
+            evidence.document = evidence.document.replace("genuine", "forged");
+        }
+        let (outcome, checks) = opinion(&changed);
+        assert_eq!(outcome.expect_err("refused").name(), "second-opinion-refused");
+        assert!(checks.iter().any(|check| check.name == "second-opinion" && !check.passed));
+
+        let mut foreign = signed();
+        foreign.evidence = foreign.evidence.map(|evidence| Evidence { certificate_der: vec![0], ..evidence });
+        assert_eq!(opinion(&foreign).0.expect_err("refused").name(), "second-opinion-refused");
+
+        let silent = SignedXml { evidence: None, ..signed() };
+        assert_eq!(opinion(&silent).0.expect_err("refused").name(), "second-opinion-refused");
+    }
 }

@@ -162,6 +162,8 @@ fn a_foreign_key_is_told_from_a_broken_signature() {
 #[test]
 fn a_changed_signed_info_is_refused() {
     let xml = signed_assertion();
+    let long = xml.replace("</ds:SignedInfo>", &format!("{}</ds:SignedInfo>", "<x/>".repeat(5000)));
+    assert_eq!(refusal(&long).name(), "too-complex");
     let digest = cut(&xml, "ds:DigestValue").to_owned();
     let other = "<ds:DigestValue>AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=</ds:DigestValue>";
     assert_eq!(refusal(&xml.replace(&digest, other)).name(), "signature-invalid");
