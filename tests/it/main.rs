@@ -2,8 +2,17 @@
 //!
 //! `tests/setup.sh` installs what they need. A missing program fails a test and says which package to install;
 //! nothing is skipped.
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on has failed")]
 
 mod harness;
 
+mod bad_input;
+mod browser;
+mod check_command;
+mod chromium;
 mod flows;
+mod logout;
+mod operations;
+mod outage;
+mod peers;
+mod tokens;

@@ -126,7 +126,7 @@ async fn a_failure_to_decrypt_tells_nothing() {
     let scene = Scene::new().await;
     let stranger = crate::harness::keys::Pair::rsa("stranger");
     let mut told = Vec::new();
-    for certificate in [stranger.certificate_pem(), std::fs::read_to_string(scene.gateway.key_file("saml-encryption.active.crt")).expect("our certificate")] {
+    for certificate in [stranger.certificate_pem(), std::fs::read_to_string(scene.gateway.key_file("saml-encryption.active.crt.pem")).expect("our certificate")] {
         let request = scene.ask(&[]).await;
         let mut answer = scene.idp.respond_with(&request, &Person::jane(), |response| {
             response.encrypt = Some(Encryption::aes256_gcm(certificate));
@@ -144,7 +144,7 @@ async fn a_failure_to_decrypt_tells_nothing() {
 #[tokio::test]
 async fn encryption_is_no_signature() {
     let scene = Scene::new().await;
-    let certificate = std::fs::read_to_string(scene.gateway.key_file("saml-encryption.active.crt")).expect("our certificate");
+    let certificate = std::fs::read_to_string(scene.gateway.key_file("saml-encryption.active.crt.pem")).expect("our certificate");
     let request = scene.ask(&[]).await;
     let answer = scene.idp.respond_with(&request, &Person::jane(), |response| {
         response.sign = Sign::Nothing;

@@ -21,7 +21,7 @@ pub struct Setup {
     /// Lines before the first table.
     pub top: String,
     pub lifetimes: String,
-    pub saml: String,
+    pub log: String,
     pub connections: Vec<String>,
     pub applications: Vec<String>,
     pub tls: Option<(String, String)>,
@@ -36,7 +36,7 @@ impl Setup {
             sessions: "memory:".to_owned(),
             top: String::new(),
             lifetimes: String::new(),
-            saml: String::new(),
+            log: String::new(),
             connections: Vec::new(),
             applications: Vec::new(),
             tls: None,
@@ -74,7 +74,7 @@ impl Setup {
             fs::write(place.join("tls.key"), key).unwrap();
             toml += "[tls]\ncertificate = \"tls.crt\"\nkey = \"tls.key\"\n";
         }
-        for (table, lines) in [("lifetimes", &self.lifetimes), ("saml", &self.saml)] {
+        for (table, lines) in [("lifetimes", &self.lifetimes), ("log", &self.log)] {
             if !lines.is_empty() {
                 toml += &format!("[{table}]\n{lines}\n");
             }
