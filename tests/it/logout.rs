@@ -91,10 +91,15 @@ async fn the_application_may_post_its_request() {
     let scene = scene().await;
     let tokens = scene.tokens(&Person::jane(), &[]).await;
     let from = Url::parse("https://notes.example/").unwrap();
+    let session = scene.browser.cookie("isthmus-session").expect("a session").value;
     let fields = vec![("id_token_hint".to_owned(), tokens.id_token().to_owned()), ("post_logout_redirect_uri".to_owned(), BYE.to_owned())];
     let back = scene.browser.post(&from, &scene.gateway.url("/oidc/logout"), &fields).await.away();
     assert_eq!(back.url.as_str(), BYE);
-    assert!(!signed_in(&scene).await, "a cross-site form carries no cookie, and still the session must end");
+    assert!(scene.browser.cookie("isthmus-session").is_none());
+    // A cross-site form carries no cookie, and still the session itself must end, not only the cookie.
+    let url = scene.app.authorize(&scene.gateway, &[("prompt", "none")]);
+    let kept = crate::harness::browser::client().get(url).header("cookie", format!("isthmus-session={session}")).send().await.unwrap();
+    assert!(kept.headers()["location"].to_str().unwrap().contains("login_required"));
 }
 
 #[tokio::test]
