@@ -20,6 +20,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::hash::hash;
 
+/// Bytes of a SignedInfo as it came: the only thing that is canonicalised before anything is known to be genuine.
+const SIGNED_INFO: usize = 16 * 1024;
+
 /// An element whose signature was verified: its canonical bytes without that signature, and nothing else.
 #[derive(Debug)]
 pub struct SignedXml {
@@ -48,6 +51,9 @@ impl SignedXml {
         let parts = checks.outcome("signature-structure", "SignedInfo, SignatureValue, at most one KeyInfo", Parts::of(signature))?;
 
         // SignedInfo is read only from the canonical bytes that the signature covers.
+        if parts.signed_info.range().len() > SIGNED_INFO {
+            return Err(Rejection::TooComplex { what: "bytes in SignedInfo", limit: SIGNED_INFO });
+        }
         let method = checks.outcome("signed-info-canonicalization", "Exclusive C14N", parts.canonicalization(allowed))?;
         let signed_info = method.apply(parts.signed_info, &[]);
         let document = parse(&signed_info, Limits::MESSAGE)?;
