@@ -127,10 +127,8 @@ fn with_signed_info(namespace: &str, content: &str) -> String {
         "<ds:SignedInfo xmlns:p='{namespace}'><ds:CanonicalizationMethod Algorithm=\"{}\"/>{content}</ds:SignedInfo>",
         names::EXC_C14N
     );
-    let signature = format!(
-        "<ds:Signature xmlns:ds=\"{}\">{signed_info}<ds:SignatureValue>AAAA</ds:SignatureValue></ds:Signature>",
-        names::DS
-    );
+    let signature =
+        format!("<ds:Signature xmlns:ds=\"{}\">{signed_info}<ds:SignatureValue>AAAA</ds:SignatureValue></ds:Signature>", names::DS);
     response.replacen("</saml:Issuer>", &format!("</saml:Issuer>{signature}"), 1)
 }
 
