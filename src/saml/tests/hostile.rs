@@ -142,3 +142,18 @@ fn a_canonical_form_cannot_be_made_much_larger_than_the_message() {
     let usual = with_signed_info("urn:x", "<p:a/>");
     assert_eq!(refusal(&usual).name(), "signature-structure");
 }
+
+#[test]
+fn what_a_message_says_is_short_and_on_one_line_in_the_trace() {
+    let (response, _) = unsigned();
+    for said in ["x".repeat(200_000), "https://evil.example/&#10;another line".to_owned()] {
+        let mut checks = Vec::new();
+        let form = form(&response.replacen(&format!("Destination=\"{ACS}"), &format!("Destination=\"{said}"), 1));
+        let refused = receive_response(&form, &sp(), &idp(&RSA), &[], &ResponsePolicy::default(), &expected(), &mut checks);
+        let told = rejection::shown(refused.expect_err("refused").to_string());
+        let found = &checks.last().expect("a check").found;
+        for text in [&told, found] {
+            assert!(text.len() < 1100 && !text.contains('\n'), "{text}");
+        }
+    }
+}
