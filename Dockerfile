@@ -16,10 +16,11 @@ RUN apt-get update \
     && install --directory --mode 0700 --owner isthmus --group isthmus /var/lib/isthmus/certs /var/lib/isthmus/data
 COPY --from=build /build/target/release/isthmus /usr/local/bin/isthmus
 USER isthmus
-# Relative paths of the configuration (certs, data) are found here; mount a volume to keep them.
+# The configuration, its mapping tables and metadata files: mount a directory here, read-only. Its relative paths mean
+# this directory, so name what the program writes by absolute paths below /var/lib/isthmus, and mount a volume there.
+ENV ISTHMUS_CONFIG=/etc/isthmus/isthmus.toml
 WORKDIR /var/lib/isthmus
 VOLUME /var/lib/isthmus
-ENV ISTHMUS_CONFIG=/etc/isthmus/isthmus.toml
 # 8400 is for browsers and applications. 8401 (health, metrics, traces) is not for the public.
 EXPOSE 8400 8401
 # Asks the operations listener; give --address if operations_listen is another one.

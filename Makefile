@@ -64,7 +64,7 @@ setup-build:
 
 ## setup-test   installs what the tests need beside that: servers, peers, a browser
 setup-test:
-	@tests/setup.sh
+	@tests/setup.sh $(TARGET)
 
 ## clean        removes what was built
 clean:

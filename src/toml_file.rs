@@ -133,7 +133,8 @@ impl<'a> TomlFile<'a> {
         let line = self.text.get(line_start..).and_then(|rest| rest.lines().next()).unwrap_or_default();
         let before = self.text.get(line_start..start).unwrap_or_default();
         let marked = self.text.get(start..span.end).and_then(|marked| marked.lines().next()).unwrap_or_default();
-        let secret = ["secret", "password", "private", "://"].iter().any(|word| line.contains(word));
+        let secret = ["secret", "password", "private", "-----BEGIN"].iter().any(|word| line.contains(word))
+            || line.split_once("://").is_some_and(|(_, rest)| rest.contains('@'));
         Problem {
             file: self.name.to_owned(),
             line: row + 1,
@@ -421,5 +422,10 @@ mod tests {
         let file = TomlFile::new("f.toml", "client_secret = \"hunter2\"\n");
         file.problem(16..25, "client_secret", "no", "no");
         assert_eq!(file.into_findings().problems[0].excerpt, None);
+        for (line, shown) in [("url = \"redis://:hunter2@host\"", false), ("issuer = \"https://login.example\"", true)] {
+            let file = TomlFile::new("f.toml", line);
+            file.problem(0..1, "", "no", "no");
+            assert_eq!(file.into_findings().problems[0].excerpt.is_some(), shown, "{line}");
+        }
     }
 }

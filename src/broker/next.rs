@@ -62,7 +62,11 @@ pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
     let connection = match &asked.connection {
         Some(name) if situation.usable.contains(name) => Some(name.as_str()),
         Some(_) => return decide(Step::Refuse(ErrorKind::UnknownConnection), "the asked connection is not available to this application"),
-        None => situation.by_hint.filter(|name| situation.usable.iter().any(|usable| usable == name)),
+        // Whoever must prove themselves again does so where they came from.
+        None => {
+            let came_by = situation.session.filter(|_| !asked.choose).map(|session| session.identity.connection.as_str());
+            [situation.by_hint, came_by].into_iter().flatten().find(|name| situation.usable.iter().any(|usable| usable == name))
+        }
     };
     match (connection, situation.usable) {
         (_, []) => decide(Step::Refuse(ErrorKind::UnknownConnection), "the application has no connection that is enabled"),
@@ -104,4 +108,128 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
 
 const fn decide(step: Step, why: &'static str) -> Decision {
     Decision { step, why }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::UpstreamSession;
+    use crate::oidc::ClientFacts;
+    use crate::profile::{Direction, MappingLibrary};
+    use crate::user::Identity;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    fn application() -> Application {
+        let mapping = MappingLibrary::built_in().table("oidc", Direction::FromProfile).expect("built in");
+        Application {
+            client_id: "app".into(),
+            name: "App".into(),
+            enabled: true,
+            connections: None,
+            mapping,
+            oidc: ClientFacts::public("app"),
+        }
+    }
+
+    /// A session that is one minute old, by the connection `one`.
+    fn session() -> Session {
+        Session {
+            sid: "sid".into(),
+            user_id: "samlp|one|jane".into(),
+            identity: Identity { connection: "one".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false },
+            profile: serde_json::Map::new(),
+            auth_time: NOW.plus_seconds(-60),
+            acr: Some("pwd".into()),
+            created_at: NOW.plus_seconds(-60),
+            expires_at: NOW.plus_seconds(600),
+            upstream: UpstreamSession::default(),
+            correlation_id: "c".into(),
+        }
+    }
+
+    fn decide_for(asked: &Asked, session: Option<&Session>, usable: &[&str], by_hint: Option<&str>) -> Step {
+        let usable: Vec<String> = usable.iter().map(|name| (*name).to_owned()).collect();
+        let application = application();
+        next_step(&Situation { asked, application: &application, session, usable: &usable, by_hint }, NOW).step
+    }
+
+    fn to(connection: &str, force: bool) -> Step {
+        Step::SendToIdp { connection: connection.into(), force }
+    }
+
+    #[test]
+    fn a_session_answers() {
+        assert_eq!(decide_for(&Asked::default(), Some(&session()), &["one", "two"], None), Step::Issue);
+        let passive = Asked { passive: true, ..Asked::default() };
+        assert_eq!(decide_for(&passive, Some(&session()), &["one"], None), Step::Issue);
+    }
+
+    #[test]
+    fn a_session_that_does_not_satisfy_the_request_does_not_answer() {
+        let base = Asked::default;
+        let cases = [
+            (Asked { fresh_login: true, ..base() }, to("one", true)),
+            (Asked { max_age: Some(30), ..base() }, to("one", true)),
+            (Asked { max_age: Some(0), ..base() }, to("one", true)),
+            (Asked { max_age: Some(3600), ..base() }, Step::Issue),
+            (Asked { acr_values: vec!["mfa".into()], ..base() }, to("one", false)),
+            (Asked { acr_values: vec!["mfa".into(), "pwd".into()], ..base() }, Step::Issue),
+            (Asked { choose: true, ..base() }, to("one", false)),
+            (Asked { expected_user: Some("other".into()), ..base() }, to("one", false)),
+        ];
+        for (asked, expected) in cases {
+            assert_eq!(decide_for(&asked, Some(&session()), &["one"], None), expected, "{asked:?}");
+        }
+    }
+
+    #[test]
+    fn an_expired_session_does_not_answer() {
+        let expired = Session { expires_at: NOW, ..session() };
+        assert_eq!(decide_for(&Asked::default(), Some(&expired), &["one"], None), to("one", false));
+        let ended = Session { upstream: UpstreamSession { not_on_or_after: Some(NOW), ..UpstreamSession::default() }, ..session() };
+        assert_eq!(decide_for(&Asked::default(), Some(&ended), &["one"], None), to("one", false));
+    }
+
+    #[test]
+    fn a_session_by_a_connection_that_the_application_does_not_accept_does_not_answer() {
+        assert_eq!(decide_for(&Asked::default(), Some(&session()), &["two"], None), to("two", false));
+        let asked = Asked { connection: Some("two".into()), ..Asked::default() };
+        assert_eq!(decide_for(&asked, Some(&session()), &["one", "two"], None), to("two", false));
+    }
+
+    #[test]
+    fn prompt_none_never_interrupts() {
+        let passive = Asked { passive: true, ..Asked::default() };
+        assert_eq!(decide_for(&passive, None, &["one", "two"], None), Step::Refuse(ErrorKind::LoginRequired));
+        let with_age = Asked { max_age: Some(1), ..passive };
+        assert_eq!(decide_for(&with_age, Some(&session()), &["one"], None), Step::Refuse(ErrorKind::LoginRequired));
+    }
+
+    #[test]
+    fn the_connection_is_found_by_parameter_then_hint_then_person() {
+        let asked = Asked { connection: Some("two".into()), ..Asked::default() };
+        assert_eq!(decide_for(&asked, None, &["one", "two"], Some("one")), to("two", false));
+        assert_eq!(decide_for(&Asked::default(), None, &["one", "two"], Some("two")), to("two", false));
+        assert_eq!(
+            decide_for(&Asked::default(), None, &["one", "two"], Some("foreign")),
+            Step::ChooseConnection(vec!["one".into(), "two".into()])
+        );
+        assert_eq!(decide_for(&Asked::default(), None, &["one"], None), to("one", false));
+    }
+
+    #[test]
+    fn a_fresh_login_happens_where_the_person_came_from() {
+        let asked = Asked { fresh_login: true, ..Asked::default() };
+        assert_eq!(decide_for(&asked, Some(&session()), &["one", "two"], None), to("one", true));
+        let choose = Asked { choose: true, ..Asked::default() };
+        assert_eq!(decide_for(&choose, Some(&session()), &["one", "two"], None), Step::ChooseConnection(vec!["one".into(), "two".into()]));
+    }
+
+    #[test]
+    fn a_connection_that_is_not_usable_is_refused() {
+        let asked = Asked { connection: Some("three".into()), ..Asked::default() };
+        assert_eq!(decide_for(&asked, None, &["one", "two"], None), Step::Refuse(ErrorKind::UnknownConnection));
+        assert_eq!(decide_for(&Asked::default(), None, &[], None), Step::Refuse(ErrorKind::UnknownConnection));
+    }
 }

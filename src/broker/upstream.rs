@@ -76,7 +76,7 @@ impl Gateway {
                 return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
             }
         };
-        let outcome = self.answer_of_idp(post, transaction, pending, &key, now).await?;
+        let outcome = self.answer_of_idp(post, browser, transaction, pending, &key, now).await?;
         Ok(outcome.in_login(&correlation_id))
     }
 
@@ -84,13 +84,15 @@ impl Gateway {
     async fn answer_of_idp(
         &self,
         post: SamlPost<'_>,
+        browser: &Browser,
         transaction: LoginTransaction,
         pending: PendingAuthn,
         key: &str,
         now: Timestamp,
     ) -> Result<Outcome> {
         let mut trace = Trace::default();
-        let result = self.accept_answer(post, &transaction, &pending, key, now, &mut trace).await;
+        let answer = Received { post, browser, transaction: &transaction, pending: &pending, key, now };
+        let result = self.accept_answer(&answer, &mut trace).await;
         match result {
             Ok(outcome) => {
                 self.events.login(post.connection, "success");
@@ -100,15 +102,8 @@ impl Gateway {
         }
     }
 
-    async fn accept_answer(
-        &self,
-        post: SamlPost<'_>,
-        transaction: &LoginTransaction,
-        pending: &PendingAuthn,
-        key: &str,
-        now: Timestamp,
-        trace: &mut Trace,
-    ) -> Result<Outcome, Refused> {
+    async fn accept_answer(&self, received: &Received<'_>, trace: &mut Trace) -> Result<Outcome, Refused> {
+        let Received { post, browser, transaction, pending, key, now } = *received;
         let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
         let application = self
             .application(&transaction.client_id)
@@ -133,16 +128,16 @@ impl Gateway {
         let (answer, code) = self.issue_code(&issue, trace).map_err(plain)?;
         let ttl = u64::try_from(session.expires_at.seconds_since(now)).unwrap_or(0).max(1);
         let writes = (|| {
-            Ok(vec![
+            let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
+            let mut writes = vec![
                 Op::Put { key: Session::key(&cookie), value: encode(&session)?, ttl },
                 code,
-                Op::Put {
-                    key: key.to_owned(),
-                    value: remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?,
-                    ttl: REMAINS,
-                },
+                Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
                 trace_op(&transaction.correlation_id, Part::Login, trace)?,
-            ])
+            ];
+            // The session that this browser had before is over.
+            writes.extend(browser.session.as_deref().map(|old| Op::Delete { key: Session::key(old) }));
+            Ok(writes)
         })();
         self.commit_once(claims, writes.map_err(plain)?).await.map_err(plain)?;
         // A fresh cookie value at every login: a session that somebody planted before is worth nothing.
@@ -256,6 +251,18 @@ impl Gateway {
         };
         self.directory.audit(&event).await
     }
+}
+
+/// An answer that belongs to a login of this browser.
+#[derive(Clone, Copy)]
+struct Received<'a> {
+    post: SamlPost<'a>,
+    browser: &'a Browser,
+    transaction: &'a LoginTransaction,
+    pending: &'a PendingAuthn,
+    /// Store key of the transaction.
+    key: &'a str,
+    now: Timestamp,
 }
 
 fn plain(error: Error) -> Refused {

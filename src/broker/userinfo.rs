@@ -16,6 +16,10 @@ impl Gateway {
         if revoked.is_some() || now >= record.expires_at {
             return Err(invalid_token());
         }
+        // A disabled application gets nothing more, whatever it was given before.
+        if self.application(&record.client_id).is_none() {
+            return Err(invalid_token());
+        }
         if !record.scopes.contains("openid") {
             return Err(Error::new(ErrorKind::InsufficientScope, "the access token was not issued with the scope openid"));
         }

@@ -1,5 +1,6 @@
 //! `isthmus serve`.
 
+use super::check::exit_status;
 use super::{block_on, complain};
 use crate::{config, startup, telemetry};
 use std::path::Path;
@@ -10,10 +11,13 @@ pub fn run(path: &Path) -> ExitCode {
         Ok(config) => config,
         Err(findings) => {
             complain(&config::render_human(&findings));
-            return ExitCode::from(1);
+            return exit_status(&findings);
         }
     };
     telemetry::start(config.log_level, config.log_format);
+    for warning in &config.warnings {
+        tracing::warn!(file = warning.file, line = warning.line, path = warning.path, "{}", warning.message);
+    }
     match block_on(startup::serve(config)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

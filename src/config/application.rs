@@ -72,11 +72,11 @@ fn client_facts(context: &Context<'_>, section: &Section<'_>, client_id: String)
     let post_logout_redirect_uris = uris(section, "post_logout_redirect_uris", native);
     let secret = secrets::read(context, section, "client_secret");
     if secret.as_ref().is_some_and(|secret| secret.expose().len() < SECRET_LENGTH) {
-        section.problem(
-            "client_secret",
+        let (message, help) = (
             format!("a client secret needs at least {SECRET_LENGTH} characters"),
             "use a random one, such as `openssl rand -hex 32` prints",
         );
+        if context.development { section.warning("client_secret", message, help) } else { section.problem("client_secret", message, help) }
     }
     let method = auth_method(section, section.has("client_secret"));
     let require_pkce = section.bool("require_pkce").unwrap_or(true);
@@ -96,15 +96,11 @@ fn client_facts(context: &Context<'_>, section: &Section<'_>, client_id: String)
             );
         }
     }
-    let refresh = section.bool("refresh_tokens").unwrap_or(true);
+    let grant_types = grant_types(section);
     let alg = section
         .choice("id_token_signed_response_alg", &[("RS256", SigningAlg::RS256), ("ES256", SigningAlg::ES256), ("EdDSA", SigningAlg::EdDSA)])
         .unwrap_or(SigningAlg::RS256);
     let scopes = section.strings("scopes").map(|scopes| scopes.into_iter().map(|at| at.value.to_owned()).collect());
-    let mut grant_types = vec![GrantType::AuthorizationCode];
-    if refresh {
-        grant_types.push(GrantType::RefreshToken);
-    }
     Some(ClientFacts {
         redirect_uris,
         post_logout_redirect_uris,
@@ -117,6 +113,24 @@ fn client_facts(context: &Context<'_>, section: &Section<'_>, client_id: String)
         id_token_signed_response_alg: alg,
         ..ClientFacts::public(client_id)
     })
+}
+
+/// Codes always; refresh tokens unless the list leaves them out.
+fn grant_types(section: &Section<'_>) -> Vec<GrantType> {
+    let Some(texts) = section.strings("grant_types") else { return vec![GrantType::AuthorizationCode, GrantType::RefreshToken] };
+    let mut grants = Vec::new();
+    for at in texts {
+        match GrantType::from_wire(at.value) {
+            Some(grant) => grants.push(grant),
+            None => section.file().problem(
+                at.span.clone(),
+                &at.path,
+                format!("the grant type `{}` is not available", at.value),
+                "use authorization_code and refresh_token",
+            ),
+        }
+    }
+    grants
 }
 
 fn auth_method(section: &Section<'_>, has_secret: bool) -> TokenEndpointAuthMethod {

@@ -7,7 +7,11 @@ mod application;
 mod connection;
 mod read;
 mod render;
+#[cfg(test)]
+mod rule_tests;
 mod secrets;
+#[cfg(test)]
+mod tests;
 
 pub use crate::toml_file::{Findings, Problem};
 pub use render::{render_human, to_json};
@@ -44,6 +48,8 @@ pub struct Config {
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
+    /// Loosenings and certificates that end soon; to be logged once logging has started.
+    pub warnings: Vec<Problem>,
 }
 
 impl Config {
@@ -69,12 +75,7 @@ impl Config {
 pub fn load(path: &Path) -> Result<Config, Findings> {
     let (config, findings) = read::read(path, Timestamp::now());
     match config {
-        Some(config) if findings.is_good() => {
-            for warning in &findings.warnings {
-                tracing::warn!(file = warning.file, line = warning.line, path = warning.path, "{}", warning.message);
-            }
-            Ok(config)
-        }
+        Some(config) if findings.is_good() => Ok(Config { warnings: findings.warnings, ..config }),
         _ => Err(findings),
     }
 }

@@ -10,7 +10,6 @@ use crate::startup::TlsFiles;
 use crate::store;
 use crate::telemetry::LogFormat;
 use crate::toml_file::{Problem, Section, TomlFile};
-use serde_json::Value;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -103,16 +102,9 @@ fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
     let failures = library.tables().flat_map(|table| table.run_tests());
     failures
         .map(|failure| {
-            let differences: Vec<_> = failure
-                .differences
-                .iter()
-                .map(|difference| {
-                    let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
-                    format!("{}: expected {}, found {}", difference.field, shown(&difference.expected), shown(&difference.found))
-                })
-                .collect();
+            let differences: Vec<_> = failure.differences.iter().map(ToString::to_string).collect();
             let message = format!("the test \"{}\" of the mapping table fails: {}", failure.test, differences.join("; "));
-            let problem = whole_file(failure.table, "test".to_owned(), message, "correct the row or the test");
+            let problem = whole_file(failure.file, "test".to_owned(), message, "correct the row or the test");
             Problem { line: failure.line, column: 1, ..problem }
         })
         .collect()
@@ -121,9 +113,9 @@ fn failed_tests(library: &MappingLibrary) -> Vec<Problem> {
 fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Config>, Findings) {
     let mut unreadable_files = Vec::new();
     let issuer = issuer(root);
-    let loopback_http = issuer.as_ref().is_some_and(|issuer| issuer.starts_with("http://"));
-    let development = root.bool("development").unwrap_or(loopback_http);
-    if development && !loopback_http {
+    let loopback = issuer.as_deref().and_then(|issuer| Url::parse(issuer).ok()).is_some_and(|issuer| application::is_loopback(&issuer));
+    let development = root.bool("development").unwrap_or(loopback);
+    if development && !loopback && issuer.is_some() {
         root.warning("development", "development mode: secrets may stand in the file", "remove it where people really sign in");
     }
     let (library, mut findings) = MappingLibrary::load(mapping_files(&directory.join("mappings"), &mut unreadable_files));
@@ -160,6 +152,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             http,
             connections: connections.into_iter().collect::<Option<_>>()?,
             applications: applications.into_iter().collect::<Option<_>>()?,
+            warnings: Vec::new(),
         })
     })();
     (config, findings)

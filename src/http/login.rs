@@ -49,6 +49,11 @@ pub async fn logged_out(request: HttpRequest) -> HttpResponse {
     )
 }
 
+/// Browsers ask for an icon; there is none.
+pub async fn no_icon() -> HttpResponse {
+    HttpResponse::NoContent().insert_header((CACHE_CONTROL, "public, max-age=86400")).finish()
+}
+
 pub async fn style() -> HttpResponse {
     HttpResponse::Ok().content_type("text/css; charset=utf-8").insert_header((CACHE_CONTROL, "public, max-age=3600")).body(STYLE)
 }

@@ -102,7 +102,7 @@ pub fn error(request: &HttpRequest, error: &Error, restart: Option<&Restart>) ->
     }
     let page = ErrorPage {
         title: wire.title.to_owned(),
-        detail: error.detail.clone(),
+        detail: sentence(&error.detail),
         advice: advice(error.kind, restart.is_some()),
         code: wire.code.to_owned(),
         correlation_id,
@@ -110,6 +110,14 @@ pub fn error(request: &HttpRequest, error: &Error, restart: Option<&Restart>) ->
         restart_label: if error.kind == ErrorKind::LoginAlreadyFinished { "Continue to" } else { "Start again at" },
     };
     html(builder, &page, CONTENT_POLICY)
+}
+
+/// A detail as a sentence: details are written for protocol messages, without capital and full stop.
+fn sentence(detail: &str) -> String {
+    let mut letters = detail.chars();
+    let Some(first) = letters.next() else { return String::new() };
+    let stop = if detail.ends_with(['.', '!', '?']) { "" } else { "." };
+    format!("{}{}{stop}", first.to_uppercase(), letters.as_str())
 }
 
 /// What the person can do.
@@ -208,7 +216,7 @@ mod tests {
     fn hostile_values_come_out_escaped() {
         for page in hostile_pages() {
             assert!(!page.contains("<script>alert"), "{page}");
-            assert!(!page.contains("\"><"), "{page}");
+            assert!(!page.contains(HOSTILE), "{page}");
             assert!(page.contains("&#60;script&#62;") || page.contains("&lt;script&gt;"), "{page}");
         }
     }

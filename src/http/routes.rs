@@ -1,7 +1,10 @@
 //! Every path on one page.
 
 use super::{headers, health, login, op, traces, upstream};
-use actix_web::web::{self, ServiceConfig, get, post};
+use actix_web::Route;
+use actix_web::guard::{Any, Get, Head};
+use actix_web::http::Method;
+use actix_web::web::{self, ServiceConfig, method, post};
 
 /// The public listener.
 pub fn public(config: &mut ServiceConfig) {
@@ -10,8 +13,10 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/authorize", get().to(op::authorize::get))
         .route("/authorize", post().to(op::authorize::post))
         .route("/oauth/token", post().to(op::token::post))
+        .route("/oauth/token", method(Method::OPTIONS).to(op::preflight))
         .route("/userinfo", get().to(op::userinfo::get))
         .route("/userinfo", post().to(op::userinfo::post))
+        .route("/userinfo", method(Method::OPTIONS).to(op::preflight))
         .route("/.well-known/openid-configuration", get().to(op::metadata::discovery))
         .route("/.well-known/oauth-authorization-server", get().to(op::metadata::discovery))
         .route("/.well-known/jwks.json", get().to(op::metadata::jwks))
@@ -29,6 +34,7 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/login", post().to(login::choose))
         .route("/logged-out", get().to(login::logged_out))
         .route("/assets/page.css", get().to(login::style))
+        .route("/favicon.ico", get().to(login::no_icon))
         .default_service(web::to(headers::nothing_here));
 }
 
@@ -40,5 +46,23 @@ pub fn operations(config: &mut ServiceConfig) {
         .route("/metrics", get().to(health::metrics))
         .route("/traces/{correlation_id}", get().to(traces::show))
         .route("/assets/page.css", get().to(login::style))
+        .route("/favicon.ico", get().to(login::no_icon))
         .default_service(web::to(headers::nothing_here));
+}
+
+/// GET, and HEAD as its answer without the body.
+fn get() -> Route {
+    web::route().guard(Any(Get()).or(Head()))
+}
+
+/// The methods that a path takes, for the `Allow` header (RFC 9110 15.5.6).
+pub fn allowed(path: &str) -> &'static str {
+    match path {
+        "/oauth/token" => "POST, OPTIONS",
+        "/userinfo" => "GET, HEAD, POST, OPTIONS",
+        "/authorize" | "/oidc/logout" | "/login" => "GET, HEAD, POST",
+        "/oidc/logout/confirm" | "/login/callback" => "POST",
+        path if path.starts_with("/connections/") && path.ends_with("/acs") => "POST",
+        _ => "GET, HEAD",
+    }
 }

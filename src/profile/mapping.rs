@@ -229,6 +229,7 @@ pub(super) enum Unlisted {
 #[derive(Clone, Debug)]
 pub(super) struct MappingTest {
     pub name: String,
+    pub file: String,
     pub line: usize,
     pub given: Map<String, Value>,
     pub expect: Map<String, Value>,
@@ -240,8 +241,10 @@ pub(super) struct MappingTest {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct TestFailure {
     pub table: String,
+    /// The table's file.
+    pub file: String,
     pub test: String,
-    /// Of the test, in the table's file.
+    /// Of the test, in that file.
     pub line: usize,
     pub differences: Vec<Difference>,
 }
@@ -343,6 +346,7 @@ impl MappingTable {
             let differences = self.differences(test);
             (!differences.is_empty()).then(|| TestFailure {
                 table: self.name.clone(),
+                file: test.file.clone(),
                 test: test.name.clone(),
                 line: test.line,
                 differences,
@@ -362,7 +366,7 @@ impl MappingTable {
         let profile = match (result, test.refused) {
             (Ok(profile), false) => profile,
             (Err(_), true) => return Vec::new(),
-            (Ok(_), true) => return vec![Difference::refusal("the row was expected to refuse, and did not".into())],
+            (Ok(_), true) => return vec![Difference::refusal("the table was expected to refuse this, and did not".into())],
             (Err(error), false) => return vec![Difference::refusal(error.to_string())],
         };
         let expected = test.expect.iter().map(|(field, value)| (field.as_str(), Some(value)));
@@ -464,7 +468,8 @@ fn first_present(sources: &[Source], slots: &[Slots], raw: &RawAttributes, gathe
 
 fn named_values(name: &str, slots: Slots, gathered: &Gathered<'_>) -> Vec<Value> {
     let whole: Vec<Value> = gathered.at(slots.whole).filter(|value| !is_nothing(value)).cloned().collect();
-    let (true, Some(parent), Some((_, below))) = (whole.is_empty(), slots.parent, name.split_once('.')) else { return whole };
+    let (true, Some(parent)) = (whole.is_empty(), slots.parent) else { return whole };
+    let Some((_, below)) = name.split_once('.') else { return whole };
     let nested = gathered.at(parent).filter_map(|value| walk(value, below));
     nested
         .flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice))
@@ -678,6 +683,16 @@ impl Release {
             name_format: self.name_format.clone(),
             friendly_name: self.friendly_name.clone(),
         }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(error) = &self.error {
+            return f.write_str(error);
+        }
+        let shown = |value: &Option<Value>| value.as_ref().map_or_else(|| "nothing".to_owned(), Value::to_string);
+        write!(f, "{}: expected {}, found {}", self.field, shown(&self.expected), shown(&self.found))
     }
 }
 

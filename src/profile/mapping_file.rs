@@ -260,7 +260,7 @@ fn read_test(section: Section<'_>) -> Option<MappingTest> {
     let absent = section.strings("absent").unwrap_or_default().into_iter().map(|name| name.value.to_owned()).collect();
     let refused = section.bool("refused").unwrap_or(false);
     section.finish();
-    Some(MappingTest { name: name?, line, given, expect, absent, refused })
+    Some(MappingTest { name: name?, file: section.file().name().to_owned(), line, given, expect, absent, refused })
 }
 
 /// Reads one `[[row]]`.

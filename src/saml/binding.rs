@@ -126,6 +126,10 @@ pub fn decode_redirect(raw_query: &str) -> Result<RedirectMessage, Rejection> {
     let compressed = percent_decode(raw, false).and_then(|text| decode_base64(&text)).ok_or(Rejection::Encoding { what: "not base64" })?;
     let xml = inflate(&compressed)?;
     let decoded_state = relay_state.map(|raw| percent_decode(raw, true).ok_or(Rejection::Encoding { what: "RelayState is not UTF-8" }));
+    let decoded_state = decoded_state.transpose()?;
+    if decoded_state.as_ref().is_some_and(|state| state.len() > RELAY_STATE_LIMIT) {
+        return Err(Rejection::TooLarge { limit: RELAY_STATE_LIMIT });
+    }
     let signed = match (algorithm, signature) {
         (None, None) => None,
         (Some(raw_algorithm), Some(raw_signature)) => {
@@ -143,7 +147,7 @@ pub fn decode_redirect(raw_query: &str) -> Result<RedirectMessage, Rejection> {
         }
         _ => return Err(Rejection::SignatureStructure { why: "SigAlg and Signature belong together" }),
     };
-    Ok(RedirectMessage { kind, xml, relay_state: decoded_state.transpose()?, signed })
+    Ok(RedirectMessage { kind, xml, relay_state: decoded_state, signed })
 }
 
 impl RedirectMessage {
@@ -161,10 +165,9 @@ impl RedirectMessage {
         let signed =
             checks.outcome("query-signature-present", "SigAlg and Signature", self.signed.as_ref().ok_or(Rejection::Unsigned { on }))?;
         let scheme = checks.outcome("signature-algorithm", "an allowed algorithm", signature_scheme(&signed.algorithm, allowed))?;
-        let key = keys.verify_detached(scheme, signed.octets.as_bytes(), &signed.value);
-        let names = || keys.fingerprints().collect::<Vec<_>>().join(", ");
-        checks.require("signature", key.is_some(), names(), key.unwrap_or("no configured key fits"), || Rejection::SignatureInvalid {
-            keys: names(),
+        let key = keys.verify(scheme, signed.octets.as_bytes(), &signed.value).map(|key| key.fingerprint.as_str());
+        checks.require("signature", key.is_some(), keys.names(), key.unwrap_or("no configured key fits"), || Rejection::SignatureInvalid {
+            keys: keys.names(),
         })
     }
 }

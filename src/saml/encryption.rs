@@ -186,14 +186,15 @@ pub fn decrypt_element(encrypted: Element<'_>, keys: &[&CertifiedKey], allow_cbc
 fn encrypted_keys<'d>(encrypted: Element<'d>, data: Element<'d>) -> impl Iterator<Item = Element<'d>> {
     let key_info = data.child(names::DS, "KeyInfo");
     let inside = key_info.into_iter().flat_map(|info| info.children_named(names::XENC, "EncryptedKey"));
-    let named: Vec<&str> = key_info
+    // A RetrievalMethod names a key of this message or nothing: nothing is ever fetched.
+    let named: Vec<Option<&str>> = key_info
         .into_iter()
         .flat_map(|info| info.children_named(names::DS, "RetrievalMethod"))
-        .filter_map(|method| method.attribute("URI")?.strip_prefix('#'))
+        .map(|method| method.attribute("URI").and_then(|uri| uri.strip_prefix('#')))
         .collect();
     let beside = encrypted
         .children_named(names::XENC, "EncryptedKey")
-        .filter(move |key| named.is_empty() || key.attribute("Id").is_some_and(|id| named.contains(&id)));
+        .filter(move |key| named.is_empty() || key.attribute("Id").is_some_and(|id| named.contains(&Some(id))));
     inside.chain(beside).take(ENCRYPTED_KEYS)
 }
 

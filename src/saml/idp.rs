@@ -6,7 +6,8 @@ use super::binding::{MessageKind, Outgoing, RedirectMessage, decode_post, decode
 use super::encryption::{ContentCipher, KeyTransport, encrypt_assertion};
 use super::names;
 use super::rejection::{Check, Checks, Part, Rejection};
-use super::signature::{self, Allowed, SignedXml, Signer, TrustedKeys, Verification};
+use super::signature::{self, Allowed, SignedXml, Signer, TrustedKeys};
+use super::trust::Verification;
 use super::xml::{Element, Limits, Writer, parse};
 use crate::clock::Timestamp;
 use crate::error::Result as CrateResult;

@@ -5,7 +5,8 @@
 //! - `metadata`: reading a partner's, writing ours.
 //!
 //! Below them: `binding` (how messages travel), `xml` (strict reader, canonical forms, escaping writer), `signature` (the
-//! engine whose hashed bytes are the bytes that are read), `second_opinion` (libxmlsec1 on what that engine verified),
+//! engine whose hashed bytes are the bytes that are read), `trust` (keys and algorithms), `sign`, `receive` (the path of a
+//! response through all of them), `second_opinion` (libxmlsec1 on what that engine verified),
 //! `encryption`, `assertion` (what was said), `conditions` (whether it holds), `rejection` (why not), `names`.
 //!
 //! Nothing here remembers anything: whoever accepts a [`sp::VerifiedAssertion`] must claim its IDs once in a shared store.
@@ -17,11 +18,14 @@ pub mod encryption;
 pub mod idp;
 pub mod metadata;
 pub mod names;
+mod receive;
 pub mod rejection;
 #[cfg(feature = "xmlsec")]
 mod second_opinion;
+mod sign;
 pub mod signature;
 pub mod sp;
+mod trust;
 pub mod xml;
 
 pub use assertion::{Attribute, AttributeValue, NameId};

@@ -122,3 +122,25 @@ mod library {
         unsafe { !xmlSecTransformIdListFindByHref(xmlSecTransformIdsGet(), href.as_ptr(), ANY_USAGE).is_null() }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saml::names;
+
+    #[test]
+    fn the_library_knows_no_transform_that_computes() {
+        harden();
+        for transform in [
+            "http://www.w3.org/TR/1999/REC-xpath-19991116",
+            "http://www.w3.org/2002/06/xmldsig-filter2",
+            "http://www.w3.org/2001/04/xmldsig-more/xptr",
+            "http://www.w3.org/TR/1999/REC-xslt-19991116",
+        ] {
+            assert!(!library::knows(transform), "{transform}");
+        }
+        for known in [names::RSA_SHA256, names::ECDSA_SHA256, names::EXC_C14N, names::ENVELOPED] {
+            assert!(library::knows(known), "{known}");
+        }
+    }
+}

@@ -1,212 +1,24 @@
-//! XML signatures: the strict engine that verifies them, and the signer.
+//! XML signatures: the strict engine that verifies them.
 //!
 //! The engine accepts one form only: one `Signature` as a direct child of the element it signs, one `Reference`
 //! to that element's ID, the enveloped-signature and exclusive canonicalisation transforms, allowed algorithms,
 //! a configured key. [`SignedXml`] is the result, and **the bytes that were hashed are the bytes that are read**:
 //! a mistake in canonicalisation can refuse a good message but never accept a bad one. SignedInfo likewise.
+//!
+//! The keys and the list of algorithms are in `trust.rs`, the signer in `sign.rs`.
+
+pub use super::sign::{Signer, sign};
+pub use super::trust::{Allowed, TrustedKeys, signature_scheme, signature_uri};
 
 use super::names;
 use super::rejection::{Checks, Part, Rejection};
-use super::xml::{Canonicalization, Document, Element, Limits, Writer, canonicalize, parse};
-use crate::error::{Error, ErrorKind, Result as CrateResult};
+use super::trust::{TrustedKey, Verification, digest_method};
+use super::xml::{Canonicalization, Document, Element, Limits, canonicalize, parse};
 use crate::id;
-use crate::keys::{CertifiedKey, Digest, KeyKind, SignatureScheme};
+use crate::keys::{Digest, SignatureScheme};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use openssl::bn::BigNum;
-use openssl::ecdsa::EcdsaSig;
 use openssl::hash::hash;
-use openssl::pkey::{Id, PKey, Public};
-use openssl::rsa::Padding;
-use openssl::sign::{RsaPssSaltlen, Verifier};
-use openssl::x509::X509;
-use std::fmt;
-
-// ---------------------------------------------------------------------------------------------------------------
-// Whom we trust, and what we allow.
-
-/// The keys of one partner, never none.
-#[derive(Clone)]
-pub struct TrustedKeys(Vec<TrustedKey>);
-
-#[derive(Clone)]
-struct TrustedKey {
-    key: PKey<Public>,
-    der: Vec<u8>,
-    fingerprint: String,
-}
-
-impl TrustedKeys {
-    /// From the certificates of metadata or of the configuration. Dates and chains of the certificates mean
-    /// nothing here (Metadata Interoperability Profile 2.6.1): they carry keys.
-    ///
-    /// # Errors
-    /// When no certificate holds a usable key: RSA of 2048 bits or more, or an elliptic curve.
-    pub fn new(certificates: &[X509]) -> CrateResult<Self> {
-        let mut keys: Vec<TrustedKey> = Vec::new();
-        let mut unusable = Vec::new();
-        for certificate in certificates {
-            let (Ok(key), Ok(der)) = (certificate.public_key(), certificate.to_der()) else {
-                unusable.push("one without readable key".to_owned());
-                continue;
-            };
-            match key.id() {
-                Id::RSA if key.bits() >= 2048 => {}
-                Id::EC => {}
-                Id::RSA => {
-                    unusable.push(format!("RSA with {} bits", key.bits()));
-                    continue;
-                }
-                _ => {
-                    unusable.push("neither RSA nor an elliptic curve".to_owned());
-                    continue;
-                }
-            }
-            let fingerprint = id::hex(&id::sha256(&der));
-            if !keys.iter().any(|known| known.fingerprint == fingerprint) {
-                keys.push(TrustedKey { key, der, fingerprint });
-            }
-        }
-        if keys.is_empty() {
-            let why = if unusable.is_empty() { "there is none".to_owned() } else { unusable.join(", ") };
-            return Err(Error::new(ErrorKind::Misconfigured, format!("a usable signing certificate is needed: {why}")));
-        }
-        Ok(Self(keys))
-    }
-
-    /// SHA-256 fingerprints of the certificates, hex.
-    pub fn fingerprints(&self) -> impl Iterator<Item = &str> {
-        self.0.iter().map(|key| key.fingerprint.as_str())
-    }
-
-    fn names(&self) -> String {
-        self.fingerprints().collect::<Vec<_>>().join(", ")
-    }
-
-    /// Tries every key of the right kind.
-    fn verify(&self, scheme: SignatureScheme, data: &[u8], signature: &[u8]) -> Option<&TrustedKey> {
-        self.0.iter().find(|key| key.verify(scheme, data, signature))
-    }
-
-    /// Verifies a detached signature; the fingerprint of the key that made it.
-    pub(super) fn verify_detached(&self, scheme: SignatureScheme, data: &[u8], signature: &[u8]) -> Option<&str> {
-        self.verify(scheme, data, signature).map(|key| key.fingerprint.as_str())
-    }
-}
-
-impl fmt::Debug for TrustedKeys {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "TrustedKeys({})", self.names())
-    }
-}
-
-impl TrustedKey {
-    fn verify(&self, scheme: SignatureScheme, data: &[u8], signature: &[u8]) -> bool {
-        let fits = matches!(
-            (scheme, self.key.id()),
-            (SignatureScheme::RsaPkcs1(_) | SignatureScheme::RsaPss(_), Id::RSA) | (SignatureScheme::Ecdsa(_), Id::EC)
-        );
-        fits && self.verify_inner(scheme, data, signature).unwrap_or(false)
-    }
-
-    fn verify_inner(&self, scheme: SignatureScheme, data: &[u8], signature: &[u8]) -> Result<bool, openssl::error::ErrorStack> {
-        match scheme {
-            SignatureScheme::RsaPkcs1(digest) => Verifier::new(digest.openssl(), &self.key)?.verify_oneshot(signature, data),
-            SignatureScheme::RsaPss(digest) => {
-                let mut verifier = Verifier::new(digest.openssl(), &self.key)?;
-                verifier.set_rsa_padding(Padding::PKCS1_PSS)?;
-                verifier.set_rsa_pss_saltlen(RsaPssSaltlen::DIGEST_LENGTH)?;
-                verifier.set_rsa_mgf1_md(digest.openssl())?;
-                verifier.verify_oneshot(signature, data)
-            }
-            SignatureScheme::Ecdsa(digest) => {
-                // XML Signature 6.4.3: r || s, each padded to the size of the group order.
-                let half = self.key.bits().div_ceil(8) as usize;
-                let Some((r, s)) = signature.split_at_checked(half).filter(|(_, s)| s.len() == half) else { return Ok(false) };
-                let der = EcdsaSig::from_private_components(BigNum::from_slice(r)?, BigNum::from_slice(s)?)?.to_der()?;
-                Verifier::new(digest.openssl(), &self.key)?.verify_oneshot(&der, data)
-            }
-            SignatureScheme::EdDsa => Ok(false),
-        }
-    }
-}
-
-/// How the signatures of one partner are verified.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Verification<'k> {
-    pub keys: &'k TrustedKeys,
-    pub allowed: Allowed,
-    /// Keep what a second engine needs.
-    pub evidence: bool,
-}
-
-/// What is allowed beyond the default list, each by name.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Allowed {
-    pub sha1: bool,
-    pub inclusive_c14n: bool,
-}
-
-/// The scheme of a SignatureMethod, if it is on the list.
-///
-/// # Errors
-/// [`Rejection::AlgorithmRefused`].
-pub fn signature_scheme(uri: &str, allowed: Allowed) -> Result<SignatureScheme, Rejection> {
-    match uri {
-        names::RSA_SHA256 => Ok(SignatureScheme::RsaPkcs1(Digest::Sha256)),
-        names::RSA_SHA384 => Ok(SignatureScheme::RsaPkcs1(Digest::Sha384)),
-        names::RSA_SHA512 => Ok(SignatureScheme::RsaPkcs1(Digest::Sha512)),
-        names::RSA_PSS_SHA256 => Ok(SignatureScheme::RsaPss(Digest::Sha256)),
-        names::RSA_PSS_SHA384 => Ok(SignatureScheme::RsaPss(Digest::Sha384)),
-        names::RSA_PSS_SHA512 => Ok(SignatureScheme::RsaPss(Digest::Sha512)),
-        names::ECDSA_SHA256 => Ok(SignatureScheme::Ecdsa(Digest::Sha256)),
-        names::ECDSA_SHA384 => Ok(SignatureScheme::Ecdsa(Digest::Sha384)),
-        names::ECDSA_SHA512 => Ok(SignatureScheme::Ecdsa(Digest::Sha512)),
-        names::RSA_SHA1 if allowed.sha1 => Ok(SignatureScheme::RsaPkcs1(Digest::Sha1)),
-        names::ECDSA_SHA1 if allowed.sha1 => Ok(SignatureScheme::Ecdsa(Digest::Sha1)),
-        _ => Err(Rejection::AlgorithmRefused { what: "signature", found: uri.to_owned() }),
-    }
-}
-
-/// The URI of a scheme, the other way round.
-pub const fn signature_uri(scheme: SignatureScheme) -> Option<&'static str> {
-    Some(match scheme {
-        SignatureScheme::RsaPkcs1(Digest::Sha1) => names::RSA_SHA1,
-        SignatureScheme::RsaPkcs1(Digest::Sha256) => names::RSA_SHA256,
-        SignatureScheme::RsaPkcs1(Digest::Sha384) => names::RSA_SHA384,
-        SignatureScheme::RsaPkcs1(Digest::Sha512) => names::RSA_SHA512,
-        SignatureScheme::RsaPss(Digest::Sha256) => names::RSA_PSS_SHA256,
-        SignatureScheme::RsaPss(Digest::Sha384) => names::RSA_PSS_SHA384,
-        SignatureScheme::RsaPss(Digest::Sha512) => names::RSA_PSS_SHA512,
-        SignatureScheme::Ecdsa(Digest::Sha1) => names::ECDSA_SHA1,
-        SignatureScheme::Ecdsa(Digest::Sha256) => names::ECDSA_SHA256,
-        SignatureScheme::Ecdsa(Digest::Sha384) => names::ECDSA_SHA384,
-        SignatureScheme::Ecdsa(Digest::Sha512) => names::ECDSA_SHA512,
-        SignatureScheme::RsaPss(Digest::Sha1) | SignatureScheme::EdDsa => return None,
-    })
-}
-
-fn digest_method(uri: &str, allowed: Allowed) -> Result<Digest, Rejection> {
-    match uri {
-        names::SHA256 => Ok(Digest::Sha256),
-        names::SHA384 => Ok(Digest::Sha384),
-        names::SHA512 => Ok(Digest::Sha512),
-        names::SHA1 if allowed.sha1 => Ok(Digest::Sha1),
-        _ => Err(Rejection::AlgorithmRefused { what: "digest", found: uri.to_owned() }),
-    }
-}
-
-const fn digest_uri(digest: Digest) -> &'static str {
-    match digest {
-        Digest::Sha1 => names::SHA1,
-        Digest::Sha256 => names::SHA256,
-        Digest::Sha384 => names::SHA384,
-        Digest::Sha512 => names::SHA512,
-    }
-}
-
-// ---------------------------------------------------------------------------------------------------------------
-// Verifying.
 
 /// An element whose signature was verified: its canonical bytes without that signature, and nothing else.
 #[derive(Debug)]
@@ -250,7 +62,7 @@ impl SignedXml {
         let found = hash(info.digest.openssl(), bytes.as_bytes())
             .map_err(|_| Rejection::SignatureStructure { why: "the digest cannot be made" })?;
         let same = id::eq_constant_time(&found, &info.digest_value);
-        let (expected, found) = (STANDARD.encode(&info.digest_value), STANDARD.encode(&found));
+        let (expected, found) = (STANDARD.encode(&info.digest_value), STANDARD.encode(found));
         checks
             .require("digest", same, &expected, &found, || Rejection::DigestDiffers { expected: expected.clone(), found: found.clone() })?;
 
@@ -347,6 +159,10 @@ impl<'d> Parts<'d> {
         let broken = |why| Rejection::SignatureStructure { why };
         let mut children = signature.children();
         let signed_info = children.next().filter(|e| e.is(names::DS, "SignedInfo")).ok_or_else(|| broken("SignedInfo must come first"))?;
+        // It is canonicalised before anything of it is known to be true.
+        if signed_info.range().len() > SIGNED_INFO_LIMIT {
+            return Err(Rejection::TooComplex { what: "bytes in SignedInfo", limit: SIGNED_INFO_LIMIT });
+        }
         let value =
             children.next().filter(|e| e.is(names::DS, "SignatureValue")).ok_or_else(|| broken("SignatureValue must come second"))?;
         let value = decode_base64(&value.text()).ok_or(Rejection::Encoding { what: "the SignatureValue is not base64" })?;
@@ -549,82 +365,57 @@ pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     STANDARD.decode(compact).ok()
 }
 
-// ---------------------------------------------------------------------------------------------------------------
-// Signing.
+/// Real ones have less than 3 KB.
+const SIGNED_INFO_LIMIT: usize = 16 * 1024;
 
-/// A key and how to sign with it.
-#[derive(Clone, Copy, Debug)]
-pub struct Signer<'k> {
-    pub key: &'k CertifiedKey,
-    pub scheme: SignatureScheme,
-}
+#[cfg(all(test, feature = "xmlsec"))]
+mod tests {
+    use super::*;
+    use crate::keys::{CertifiedKey, KeyKind, PrivateKey};
+    use crate::saml::rejection::Check;
+    use crate::saml::second_opinion::confirm;
 
-impl<'k> Signer<'k> {
-    /// With the usual scheme for the key: RSA-SHA256, ECDSA-SHA256 or ECDSA-SHA384.
-    pub fn new(key: &'k CertifiedKey) -> Self {
-        let scheme = match key.key.kind() {
-            KeyKind::Rsa => SignatureScheme::RsaPkcs1(Digest::Sha256),
-            KeyKind::EcP256 => SignatureScheme::Ecdsa(Digest::Sha256),
-            KeyKind::EcP384 => SignatureScheme::Ecdsa(Digest::Sha384),
-            KeyKind::Ed25519 => SignatureScheme::EdDsa,
-        };
-        Self { key, scheme }
+    fn signed() -> SignedXml {
+        let key = CertifiedKey::self_signed(PrivateKey::generate(KeyKind::EcP256).expect("a key"), "test").expect("a certificate");
+        let xml = sign("<a ID=\"_a\"><b>genuine</b></a>", Signer::new(&key)).expect("signed");
+        let document = parse(&xml, Limits::MESSAGE).expect("readable");
+        let keys = TrustedKeys::new(std::slice::from_ref(key.certificate())).expect("usable");
+        let how = Verification { keys: &keys, allowed: Allowed::default(), evidence: true };
+        SignedXml::verify(document.root(), Part::Metadata, how, &mut Checks(&mut Vec::new())).expect("verified")
     }
 
-    pub(super) fn algorithm(&self) -> CrateResult<&'static str> {
-        signature_uri(self.scheme).ok_or_else(|| Error::new(ErrorKind::Misconfigured, "SAML cannot sign with this kind of key"))
+    fn opinion(signed: &SignedXml) -> (Result<(), Rejection>, Vec<Check>) {
+        let mut checks = Vec::new();
+        let outcome = confirm(signed, None, &mut Checks(&mut checks));
+        (outcome, checks)
     }
 
-    const fn digest(&self) -> Digest {
-        match self.scheme {
-            SignatureScheme::RsaPkcs1(digest) | SignatureScheme::RsaPss(digest) | SignatureScheme::Ecdsa(digest) => digest,
-            SignatureScheme::EdDsa => Digest::Sha512,
+    #[test]
+    fn the_second_engine_sees_the_same_bytes() {
+        let signed = signed();
+        assert_eq!(signed.bytes(), "<a ID=\"_a\"><b>genuine</b></a>");
+        assert_eq!(opinion(&signed).0, Ok(()));
+    }
+
+    #[test]
+    fn were_the_first_engine_wrong_the_second_would_say_so() {
+        let mut other_bytes = signed();
+        other_bytes.bytes = other_bytes.bytes.replace("genuine", "forged");
+        assert_eq!(opinion(&other_bytes).0, Err(Rejection::SecondOpinionDiffers));
+
+        let mut changed = signed();
+        if let Some(evidence) = &mut changed.evidence {
+            evidence.document = evidence.document.replace("genuine", "forged");
         }
+        let (outcome, checks) = opinion(&changed);
+        assert_eq!(outcome.expect_err("refused").name(), "second-opinion-refused");
+        assert!(checks.iter().any(|check| check.name == "second-opinion" && !check.passed));
+
+        let mut foreign = signed();
+        foreign.evidence = foreign.evidence.map(|evidence| Evidence { certificate_der: vec![0], ..evidence });
+        assert_eq!(opinion(&foreign).0.expect_err("refused").name(), "second-opinion-refused");
+
+        let silent = SignedXml { evidence: None, ..signed() };
+        assert_eq!(opinion(&silent).0.expect_err("refused").name(), "second-opinion-refused");
     }
-}
-
-/// Signs the root element of `xml` (which our writer made) and returns the document with the signature in its place.
-///
-/// # Errors
-/// When the key does not fit the scheme.
-pub fn sign(xml: &str, signer: Signer<'_>) -> CrateResult<String> {
-    let internal = |why: &str| Error::new(ErrorKind::Internal, format!("a message cannot be signed: {why}"));
-    let document = parse(xml, Limits::METADATA).map_err(|error| internal("it is not readable").because(error))?;
-    let root = document.root();
-    let id = root.attribute("ID").ok_or_else(|| internal("it has no ID"))?;
-    let place = match root.children().next() {
-        Some(issuer) if issuer.is(names::SAML, "Issuer") => issuer.range().end,
-        Some(first) => first.range().start,
-        None => return Err(internal("it is empty")),
-    };
-    let bytes = canonicalize(root, Canonicalization::Exclusive(&[]), &[]);
-    let digest = hash(signer.digest().openssl(), bytes.as_bytes()).map_err(|error| internal("no digest").because(error))?;
-    let signed_info = signed_info(id, signer.algorithm()?, digest_uri(signer.digest()), &STANDARD.encode(digest));
-    let value = signer.key.key.sign(signer.scheme, signed_info.as_bytes())?;
-
-    let mut signature = Writer::new();
-    signature.start("ds:Signature").attribute("xmlns:ds", names::DS);
-    // SignedInfo was signed with its own declaration; inside Signature it is inherited, and canonicalisation adds it again.
-    signature.written(&signed_info);
-    signature.leaf("ds:SignatureValue", &STANDARD.encode(value));
-    signature.start("ds:KeyInfo").start("ds:X509Data").leaf("ds:X509Certificate", &STANDARD.encode(signer.key.certificate_der()));
-    let signature = signature.finish();
-    let (before, after) = xml.split_at_checked(place).ok_or_else(|| internal("no place for the signature"))?;
-    Ok([before, &signature, after].concat())
-}
-
-/// SignedInfo, written in its canonical form.
-fn signed_info(id: &str, algorithm: &str, digest_algorithm: &str, digest: &str) -> String {
-    let mut info = Writer::new();
-    info.start("ds:SignedInfo").attribute("xmlns:ds", names::DS);
-    info.start("ds:CanonicalizationMethod").attribute("Algorithm", names::EXC_C14N).text("").end();
-    info.start("ds:SignatureMethod").attribute("Algorithm", algorithm).text("").end();
-    info.start("ds:Reference").attribute("URI", &format!("#{id}"));
-    info.start("ds:Transforms");
-    info.start("ds:Transform").attribute("Algorithm", names::ENVELOPED).text("").end();
-    info.start("ds:Transform").attribute("Algorithm", names::EXC_C14N).text("").end();
-    info.end();
-    info.start("ds:DigestMethod").attribute("Algorithm", digest_algorithm).text("").end();
-    info.leaf("ds:DigestValue", digest);
-    info.finish()
 }

@@ -8,7 +8,11 @@ use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, PRAGMA};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-pub async fn post(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+pub async fn post(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
+    super::readable_by_scripts(answer(request, payload, state).await)
+}
+
+async fn answer(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
     let form = match body::form(&request, &mut payload, state.settings.body_limit).await {
         Ok(form) => form,
         Err(error) => return reply::oauth_error(&request, &error),

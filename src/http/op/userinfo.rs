@@ -11,10 +11,14 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 pub async fn get(request: HttpRequest, state: Data<State>) -> HttpResponse {
-    respond(&request, &state, None).await
+    super::readable_by_scripts(respond(&request, &state, None).await)
 }
 
-pub async fn post(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+pub async fn post(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
+    super::readable_by_scripts(read_and_respond(request, payload, state).await)
+}
+
+async fn read_and_respond(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
     // RFC 6750 2.2: the token may stand in a form body; without a form the header must have it.
     if !request.headers().contains_key(CONTENT_TYPE) {
         return respond(&request, &state, None).await;

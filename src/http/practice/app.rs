@@ -64,6 +64,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/", web::get().to(home))
         .route("/login", web::get().to(login))
         .route("/callback", web::get().to(callback))
+        .route("/favicon.ico", web::get().to(crate::http::login::no_icon))
         .route("/assets/page.css", web::get().to(async || HttpResponse::Ok().content_type("text/css; charset=utf-8").body(STYLE)));
 }
 

@@ -90,6 +90,7 @@ pub fn routes(config: &mut ServiceConfig) {
         .route("/metadata", web::get().to(metadata))
         .route("/sso", web::get().to(sso))
         .route("/choose", web::post().to(choose))
+        .route("/favicon.ico", web::get().to(crate::http::login::no_icon))
         .route("/assets/page.css", web::get().to(async || HttpResponse::Ok().content_type("text/css; charset=utf-8").body(STYLE)));
 }
 

@@ -22,7 +22,6 @@ pub const IDP: &str = "https://idp.example.edu/entity";
 pub const SP: &str = "https://gateway.example.com/saml/metadata/acme";
 pub const ACS: &str = "https://gateway.example.com/login/callback";
 pub const REQUEST: &str = "_request1";
-pub const SAML_PREFIX: &str = "saml:";
 
 /// A key that the tests may also see in PEM, for the judges.
 pub struct TestKey {
@@ -108,6 +107,7 @@ pub fn answer() -> Answer<'static> {
         .with_attribute("groups", None, &["staff", "admins & <owners>"]);
     answer.response_id = "_response1".to_owned();
     answer.assertion_id = "_assertion1".to_owned();
+    answer.session_index = Some("_session1".to_owned());
     answer
 }
 
@@ -170,7 +170,8 @@ pub fn signed_assertion() -> String {
 
 /// The text of the first element of that (prefixed) name.
 pub fn cut<'x>(xml: &'x str, name: &str) -> &'x str {
-    let from = xml.find(&format!("<{name}")).unwrap_or_else(|| panic!("{name} in {xml}"));
+    let begins = |end: &str| xml.find(&format!("<{name}{end}"));
+    let from = [begins(" "), begins(">")].into_iter().flatten().min().unwrap_or_else(|| panic!("{name} in {xml}"));
     let end = format!("</{name}>");
     let to = from + xml[from..].find(&end).expect("its end") + end.len();
     &xml[from..to]

@@ -75,7 +75,10 @@ impl<'d> Canonicalizer<'d, '_> {
                 }
                 for listed in prefixes {
                     let wanted = if *listed == "#default" { "" } else { *listed };
-                    if let Some((prefix, id)) = element.bindings().into_iter().find(|(prefix, _)| *prefix == wanted) {
+                    // Below the apex only what is declared anew can differ, which keeps hostile lists cheap.
+                    let own = element.document.declarations(element.data().declarations);
+                    let found = own.iter().find(|(prefix, _)| *prefix == wanted).copied();
+                    if let Some((prefix, id)) = found.or_else(|| apex.then(|| element.lookup(wanted)).flatten()) {
                         self.need(prefix, id);
                     }
                 }

@@ -206,22 +206,22 @@ impl<'d> Element<'d> {
         1 + self.document.source.as_bytes().iter().take(start).filter(|byte| **byte == b'\n').count()
     }
 
-    /// The URI bound to `prefix` here, if any.
-    pub(super) fn lookup(self, prefix: &str) -> Option<NamespaceId> {
+    /// The binding of `prefix` here, if any.
+    pub(super) fn lookup(self, prefix: &str) -> Option<(&'d str, NamespaceId)> {
+        let find = |declarations: &'d [(&'d str, NamespaceId)]| declarations.iter().find(|(declared, _)| *declared == prefix).copied();
         let mut element = Some(self);
         while let Some(here) = element {
-            let own = self.document.declarations(here.data().declarations);
-            if let Some((_, id)) = own.iter().find(|(declared, _)| *declared == prefix) {
-                return Some(*id);
+            if let Some(found) = find(self.document.declarations(here.data().declarations)) {
+                return Some(found);
             }
             element = here.parent();
         }
-        self.document.context.iter().find(|(declared, _)| *declared == prefix).map(|(_, id)| *id)
+        find(&self.document.context)
     }
 
     /// The URI bound to `prefix` here, for a QName in content.
     pub fn resolve_prefix(self, prefix: &str) -> Option<&'d str> {
-        self.lookup(prefix).map(|id| self.document.uri(id))
+        self.lookup(prefix).map(|(_, id)| self.document.uri(id))
     }
 
     /// All bindings in force here, the nearest first, each prefix once.

@@ -1,0 +1,250 @@
+use super::{Config, Findings, check, load, render_human};
+use std::fs;
+use std::path::Path;
+use tempfile::TempDir;
+
+const GOOD: &str = r#"
+issuer = "http://127.0.0.1:8400"
+[[connection]]
+name = "acme"
+[connection.saml]
+metadata_file = "idp.xml"
+[[application]]
+client_id = "notes"
+connections = ["acme"]
+[application.oidc]
+redirect_uris = ["https://notes.example/callback"]
+"#;
+
+/// A directory with this configuration and the metadata of a test identity provider.
+fn written(text: &str) -> TempDir {
+    let directory = tempfile::tempdir().expect("a directory");
+    fs::write(directory.path().join("isthmus.toml"), text).expect("written");
+    fs::copy("tests/fixtures/config/acme-idp.xml", directory.path().join("idp.xml")).expect("copied");
+    directory
+}
+
+fn findings(text: &str) -> Findings {
+    check(&written(text).path().join("isthmus.toml"))
+}
+
+fn config(text: &str) -> Config {
+    let directory = written(text);
+    load(&directory.path().join("isthmus.toml")).unwrap_or_else(|findings| panic!("{}", render_human(&findings)))
+}
+
+/// The good configuration with a change makes exactly this problem.
+#[track_caller]
+fn refused(from: &str, to: &str, path: &str, message: &str) {
+    assert!(GOOD.contains(from), "{from}");
+    let findings = findings(&GOOD.replace(from, to));
+    let found: Vec<_> = findings.problems.iter().map(|problem| (problem.path.as_str(), problem.message.as_str())).collect();
+    assert!(found.iter().any(|(at, text)| *at == path && text.contains(message)), "{found:?}");
+}
+
+#[test]
+fn a_good_configuration_has_no_findings() {
+    let findings = findings(GOOD);
+    assert!(findings.problems.is_empty() && findings.warnings.is_empty(), "{}", render_human(&findings));
+    let config = config(GOOD);
+    assert_eq!((config.connections.len(), config.applications.len()), (1, 1));
+    assert!(!config.http.secure);
+}
+
+#[test]
+fn the_example_is_good() {
+    let findings = check(Path::new("isthmus.example.toml"));
+    assert!(findings.problems.is_empty() && findings.warnings.is_empty(), "{}", render_human(&findings));
+}
+
+#[test]
+fn all_faults_are_reported_at_once_with_their_places() {
+    let findings = findings(
+        r#"issuer = "http://login.example.org"
+listen = "localhost"
+colour = "red"
+[directory]
+url = "mysql://x"
+[saml]
+signature_check = "none"
+[[connection]]
+name = "a b"
+mapping = "nope"
+[connection.saml]
+metadata_file = "nix.xml"
+alow_cbc = true
+[[application]]
+client_id = "n"
+connections = ["acme"]
+[application.oidc]
+redirect_uris = ["http://notes.example/cb", "javascript:alert(1)"]
+client_secret = "0123456789abcdef"
+require_pkce = "yes"
+"#,
+    );
+    let places: Vec<_> = findings.problems.iter().map(|problem| (problem.line, problem.column, problem.path.as_str())).collect();
+    assert_eq!(
+        places,
+        [
+            (1, 10, "issuer"),
+            (2, 10, "listen"),
+            (3, 1, "colour"),
+            (5, 7, "directory.url"),
+            (7, 19, "saml.signature_check"),
+            (9, 8, "connection[0].name"),
+            (10, 11, "connection[0].mapping"),
+            (12, 17, "connection[0].saml.metadata_file"),
+            (13, 1, "connection[0].saml.alow_cbc"),
+            (16, 16, "application[0].connections[0]"),
+            (18, 18, "application[0].oidc.redirect_uris[0]"),
+            (18, 45, "application[0].oidc.redirect_uris[1]"),
+            (19, 17, "application[0].oidc.client_secret"),
+            (20, 16, "application[0].oidc.require_pkce"),
+        ]
+    );
+    assert!(findings.problems.iter().all(|problem| !problem.help.is_empty()));
+}
+
+#[test]
+fn a_syntax_error_is_reported_with_its_place() {
+    let findings = findings("issuer = \"http://127.0.0.1:8400\"\nlisten = \n[keys\n");
+    assert!(findings.problems.iter().any(|problem| problem.line == 2), "{}", render_human(&findings));
+}
+
+#[test]
+fn the_issuer_is_https_or_loopback_without_path() {
+    for (text, message) in [
+        ("http://login.example.org", "is not https"),
+        ("https://login.example.org/", "ends with a slash"),
+        ("https://login.example.org/path", "has a path"),
+        ("https://login.example.org?x", "more than a host"),
+        ("login", "is no address"),
+    ] {
+        refused("http://127.0.0.1:8400", text, "issuer", message);
+    }
+}
+
+#[test]
+fn a_connection_without_trust_is_refused() {
+    refused("metadata_file = \"idp.xml\"", "", "connection[0].saml.certificates", "missing");
+    refused(
+        "metadata_file = \"idp.xml\"",
+        "entity_id = \"x\"\nsso_url = \"https://i.example/\"\ncertificates = []",
+        "connection[0].saml.certificates",
+        "usable signing certificate",
+    );
+    refused("metadata_file = \"idp.xml\"", "metadata_file = \"isthmus.toml\"", "connection[0].saml.metadata_file", "isthmus.toml");
+    refused("metadata_file = \"idp.xml\"", "metadata_url = \"https://i.example/\"", "connection[0].saml.metadata_url", "cannot be fetched");
+}
+
+#[test]
+fn names_and_domains_are_unique() {
+    let twice = "name = \"acme\"\ndomains = [\"a.example\"]\n[connection.saml]\nmetadata_file = \"idp.xml\"\n[[connection]]\nname = \"acme\"\ndomains = [\"A.example\"]";
+    refused("name = \"acme\"", twice, "connection[1].name", "twice");
+    refused("name = \"acme\"", twice, "connection[1].domains", "another connection");
+    let application =
+        "client_id = \"notes\"\n[application.oidc]\nredirect_uris = [\"https://x.example/\"]\n[[application]]\nclient_id = \"notes\"";
+    refused("client_id = \"notes\"", application, "application[1].client_id", "twice");
+}
+
+#[test]
+fn redirect_addresses_are_safe_ones() {
+    let address = "https://notes.example/callback";
+    for (text, message) in [
+        ("http://notes.example/callback", "not https"),
+        ("https://notes.example/callback#x", "fragment"),
+        ("https://u:p@notes.example/", "credentials"),
+        ("javascript:alert(1)", "no place to return to"),
+        ("/callback", "no absolute address"),
+        ("com.example.app:/callback", "not https"),
+    ] {
+        refused(address, text, "application[0].oidc.redirect_uris[0]", message);
+    }
+    for text in ["http://localhost:3000/cb", "http://127.0.0.1/cb", "http://[::1]:3000/cb"] {
+        config(&GOOD.replace(address, text));
+    }
+    config(&GOOD.replace("redirect_uris", "application_type = \"native\"\nredirect_uris").replace(address, "com.example.app:/callback"));
+}
+
+#[test]
+fn secrets_stand_in_the_file_in_development_only() {
+    let with_secret = "client_secret = \"0123456789abcdef\"\nredirect_uris";
+    config(&GOOD.replace("redirect_uris", with_secret));
+    let elsewhere = GOOD.replace("http://127.0.0.1:8400", "https://login.example.org").replace("redirect_uris", with_secret);
+    let found = findings(&elsewhere);
+    assert!(found.problems.iter().any(|problem| problem.message.contains("written into the file")), "{}", render_human(&found));
+    assert!(!render_human(&found).contains("0123456789abcdef"), "the secret is repeated");
+}
+
+#[test]
+fn secrets_come_from_files_and_the_environment() {
+    let directory = written(&GOOD.replace("redirect_uris", "client_secret = { file = \"secret\" }\nredirect_uris"));
+    fs::write(directory.path().join("secret"), "0123456789abcdef\n").expect("written");
+    let config = load(&directory.path().join("isthmus.toml")).expect("good");
+    let digests: Vec<_> = config.applications.iter().flat_map(|application| &application.oidc.secret_digests).cloned().collect();
+    assert_eq!(digests, [crate::id::digest("0123456789abcdef")]);
+    refused(
+        "redirect_uris",
+        "client_secret = { env = \"ISTHMUS_NOT_SET\" }\nredirect_uris",
+        "application[0].oidc.client_secret.env",
+        "not set",
+    );
+    refused(
+        "redirect_uris",
+        "client_secret = { file = \"nix\" }\nredirect_uris",
+        "application[0].oidc.client_secret.file",
+        "cannot be read",
+    );
+}
+
+#[test]
+fn the_authentication_method_fits_the_secret() {
+    refused(
+        "redirect_uris",
+        "token_endpoint_auth_method = \"client_secret_post\"\nredirect_uris",
+        "application[0].oidc.token_endpoint_auth_method",
+        "needs a `client_secret`",
+    );
+    let both = "client_secret = \"0123456789abcdef\"\ntoken_endpoint_auth_method = \"none\"\nredirect_uris";
+    refused("redirect_uris", both, "application[0].oidc.token_endpoint_auth_method", "public client has no secret");
+    refused("redirect_uris", "require_pkce = false\nredirect_uris", "application[0].oidc.require_pkce", "cannot do without PKCE");
+}
+
+#[test]
+fn every_loosening_is_a_warning() {
+    for option in ["allow_sha1", "allow_cbc", "allow_inclusive_c14n"] {
+        let found = findings(&GOOD.replace("metadata_file", &format!("{option} = true\nmetadata_file")));
+        assert!(found.warnings.iter().any(|warning| warning.path.ends_with(option) && warning.message.contains("weakened")), "{option}");
+    }
+    let strict = findings(&GOOD.replace("[[connection]]", "[saml]\nsignature_check = \"strict\"\n[[connection]]"));
+    assert!(strict.warnings.iter().any(|warning| warning.path == "saml.signature_check"));
+}
+
+#[test]
+fn mapping_tables_beside_the_file_are_used_and_tested() {
+    let directory = written(&GOOD.replace("name = \"acme\"", "name = \"acme\"\nmapping = \"acme\""));
+    fs::create_dir(directory.path().join("mappings")).expect("made");
+    let table = |expected: &str| {
+        format!(
+            "direction = \"to_profile\"\nextends = \"saml\"\n[[test]]\nname = \"mail\"\ngiven = {{ mail = [\"a@x.example\"] }}\nexpect = {{ email = \"{expected}\" }}\n"
+        )
+    };
+    let path = directory.path().join("mappings/acme.toml");
+    fs::write(&path, table("a@x.example")).expect("written");
+    let good = check(&directory.path().join("isthmus.toml"));
+    assert!(good.problems.is_empty(), "{}", render_human(&good));
+    fs::write(&path, table("other@x.example")).expect("written");
+    let bad = check(&directory.path().join("isthmus.toml"));
+    assert!(bad.problems.iter().any(|problem| problem.message.contains("the test \"mail\"")), "{}", render_human(&bad));
+}
+
+#[test]
+fn what_is_not_available_is_said() {
+    refused("[connection.saml]\nmetadata_file = \"idp.xml\"", "[connection.oidc]\nissuer = \"x\"", "connection[0].oidc", "not available");
+    refused(
+        "[application.oidc]\nredirect_uris = [\"https://notes.example/callback\"]",
+        "[application.saml]\nx = 1",
+        "application[0].saml",
+        "not available",
+    );
+}
