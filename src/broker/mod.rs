@@ -8,6 +8,8 @@ mod finish;
 mod identify;
 pub mod logout;
 pub mod next;
+#[cfg(test)]
+mod tests;
 pub mod token;
 pub mod traces;
 pub mod upstream;

@@ -168,6 +168,13 @@ impl Gateway {
         scopes: Option<&Scopes>,
         now: Timestamp,
     ) -> Result<Tokens, TokenRefusal> {
+        // Before anything is rotated: a store that does not answer must not cost the client its token, and what was
+        // revoked while the family was being made, or while the directory was away, stays revoked.
+        let mark = AccessToken::revocation_key(token.grant_id());
+        if self.sessions.get_many(&[mark]).await?.into_iter().flatten().next().is_some() {
+            self.directory.revoke_family(token.grant_id()).await?;
+            return Err(invalid_refresh_token().into());
+        }
         let generation = i64::from(token.generation());
         let family = match self.directory.rotate_family(token.grant_id(), &application.client_id, generation, now, GRACE).await? {
             Rotation::Rotated(family) | Rotation::Repeated(family) => family,
