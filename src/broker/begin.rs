@@ -62,7 +62,7 @@ impl Gateway {
         let Begun { application, params, now, .. } = *begun;
         let request = AuthorizationRequest::parse(params, &application.oidc, begun.redirect)?;
         let asked = self.asked(request, application)?;
-        let session = self.session(begun.browser, now).await?;
+        let session = self.session_of_user(begun.browser, now).await?;
         let mut trace = Trace::default();
         trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(params) });
         let usable = self.usable_connections(application);

@@ -156,6 +156,13 @@ impl Gateway {
         let session = found.into_iter().next().flatten().map(|bytes| decode::<Session>(&bytes)).transpose()?;
         Ok(session.filter(|session| session.alive(now)))
     }
+
+    /// The same, if its user may still sign in: a session outlives neither the deletion nor the blocking of its user.
+    async fn session_of_user(&self, browser: &Browser, now: Timestamp) -> Result<Option<Session>> {
+        let Some(session) = self.session(browser, now).await? else { return Ok(None) };
+        let user = self.directory.user(&session.user_id).await?;
+        Ok(user.filter(|user| !user.blocked).map(|_| session))
+    }
 }
 
 /// Does this browser own what `digest` was made from?

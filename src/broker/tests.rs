@@ -1,12 +1,12 @@
 //! Use cases over embedded stores: what single functions cannot show.
 
 use super::*;
-use crate::login::AccessToken;
+use crate::login::{AccessToken, UpstreamSession};
 use crate::oidc::{ClientFacts, GrantType, RefreshToken, TokenEndpointAuthMethod};
 use crate::profile::{Direction, MappingLibrary};
 use crate::store::{IdentityLogin, Op, RefreshFamily, Rotation, open_directory, open_sessions};
 use crate::user::Identity;
-use serde_json::Map;
+use serde_json::{Map, Value};
 
 const CALLBACK: &str = "https://notes.example/callback";
 
@@ -78,4 +78,32 @@ async fn a_refresh_token_of_a_revoked_grant_is_refused_and_not_rotated() {
     let mark = AccessToken::revocation_key(&grant_id);
     gateway.sessions.commit(vec![Op::Delete { key: mark }]).await.expect("deleted");
     assert_eq!(gateway.directory.rotate_family(&grant_id, "notes", 0, now, 10).await.expect("an answer"), Rotation::Refused);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_user() {
+    let (gateway, now) = (gateway().await, Timestamp::now());
+    let (user_id, identity) = jane(&gateway).await;
+    let session = Session {
+        sid: "sid".into(),
+        user_id: user_id.clone(),
+        identity,
+        profile: Map::from_iter([("name".to_owned(), Value::from("Jane"))]),
+        auth_time: now,
+        acr: None,
+        created_at: now,
+        expires_at: now.plus_seconds(600),
+        upstream: UpstreamSession::default(),
+        correlation_id: "c".into(),
+    };
+    let put = Op::Put { key: Session::key("cookie"), value: encode(&session).expect("written"), ttl: 600 };
+    gateway.sessions.commit(vec![put]).await.expect("stored");
+    let browser = Browser { binding: None, session: Some("cookie".into()) };
+    assert!(gateway.session_of_user(&browser, now).await.expect("read").is_some());
+    gateway.directory.set_blocked(&user_id, true).await.expect("blocked");
+    assert!(gateway.session_of_user(&browser, now).await.expect("read").is_none());
+    gateway.directory.set_blocked(&user_id, false).await.expect("unblocked");
+    assert!(gateway.session_of_user(&browser, now).await.expect("read").is_some());
+    gateway.directory.delete_user(&user_id).await.expect("deleted");
+    assert!(gateway.session_of_user(&browser, now).await.expect("read").is_none());
 }
