@@ -45,8 +45,8 @@ impl Gateway {
         let Some(application) = application else {
             return Err(Error::new(ErrorKind::InvalidClient, "this client is not registered"));
         };
-        // A cross-site POST comes without SameSite=Lax cookies; the same as GET has them.
-        if arrival == Arrival::Post && browser.session.is_none() && browser.binding.is_none() && raw.len() <= 4096 {
+        // A cross-site POST comes without the session cookie, which is SameSite=Lax; the same as GET has it.
+        if arrival == Arrival::Post && browser.session.is_none() && raw.len() <= 4096 {
             return Ok(Outcome::of(Answer::SeeSelf));
         }
         let reply_to = ReplyTo::Oidc(redirect.clone());
@@ -111,7 +111,7 @@ impl Gateway {
             reply_to: begun.reply_to.clone(),
             restart: Restart {
                 application: begun.application.name.clone(),
-                path: format!("/authorize?{}", String::from_utf8_lossy(begun.raw)),
+                path: format!("/authorize?{}", oidc::params::as_query(begun.raw)),
             },
             stage: Stage::ChoosingConnection,
         };

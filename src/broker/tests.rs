@@ -1,5 +1,6 @@
 //! Use cases over embedded stores: what single functions cannot show.
 
+use super::begin::Arrival;
 use super::*;
 use crate::login::{AccessToken, UpstreamSession};
 use crate::oidc::{ClientFacts, GrantType, RefreshToken, TokenEndpointAuthMethod};
@@ -106,4 +107,16 @@ async fn a_session_ends_with_its_user() {
     assert!(gateway.session_of_user(&browser, now).await.expect("read").is_some());
     gateway.directory.delete_user(&user_id).await.expect("deleted");
     assert!(gateway.session_of_user(&browser, now).await.expect("read").is_none());
+}
+
+#[tokio::test]
+async fn a_post_without_the_session_cookie_is_sent_again_as_get() {
+    let (gateway, now) = (gateway().await, Timestamp::now());
+    let raw = format!("client_id=notes&redirect_uri={CALLBACK}&response_type=code&scope=openid");
+    // Over https the binding cookie comes with a POST of another site, the session cookie does not.
+    let browser = Browser { binding: Some(id::random_token()), session: None };
+    let outcome = gateway.authorize(raw.as_bytes(), Arrival::Post, &browser, "c", now).await;
+    assert!(matches!(outcome.answer, Answer::SeeSelf), "{:?}", outcome.answer);
+    let outcome = gateway.authorize(raw.as_bytes(), Arrival::Get, &browser, "c", now).await;
+    assert!(matches!(outcome.answer, Answer::Reply(_)), "{:?}", outcome.answer);
 }
