@@ -74,7 +74,7 @@ impl AutoPost {
 
     /// The same form again, from our own page and to ourselves.
     pub fn bounce(action: String, fields: Vec<(&str, &str)>) -> Self {
-        Self::new("You are being signed in", action, fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        Self::new("One moment, please", action, fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
     fn new(title: &'static str, action: String, fields: Vec<(String, String)>) -> Self {
