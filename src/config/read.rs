@@ -312,8 +312,14 @@ fn tls(context: &Context<'_>, root: &Section<'_>) -> Option<TlsFiles> {
         Some(path)
     };
     let (certificate, key) = (file("certificate"), file("key"));
+    let files = certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key });
+    if let Some(files) = files.as_ref().filter(|files| files.certificate.exists() && files.key.exists())
+        && let Err(error) = crate::startup::check_tls(files)
+    {
+        section.problem("certificate", error.detail, "name a certificate chain and its private key, both PEM and readable to this program");
+    }
     section.finish();
-    Some(TlsFiles { certificate: certificate?, key: key? })
+    files
 }
 
 fn log(section: &Section<'_>) -> (LevelFilter, LogFormat) {

@@ -70,6 +70,18 @@ fn a_file_that_is_not_there_is_one_problem() {
 }
 
 #[test]
+fn a_key_that_does_not_belong_to_the_certificate_is_found() {
+    let place = place();
+    let key = PKey::generate_ed25519().and_then(|key| key.private_key_to_pem_pkcs8()).expect("pem");
+    std::fs::write(place.path().join("other.pem"), key).expect("written");
+    for key in ["other.pem", "empty"] {
+        let text = format!("{SERVER}[tls]\ncertificate = \"idp.pem\"\nkey = \"{key}\"\n");
+        let paths: Vec<_> = check_in(&place, &text).problems.into_iter().map(|problem| problem.path).collect();
+        assert_eq!(paths, ["tls.certificate"], "{key}");
+    }
+}
+
+#[test]
 fn server_settings_are_checked() {
     root_fails("listen = \"8400\"", "listen");
     root_fails("listen = 8400", "listen");
