@@ -225,6 +225,11 @@ fn issuer(root: &Section<'_>) -> Option<String> {
     if url.path() != "/" || text.value.ends_with('/') {
         return refuse("has a path or ends with a slash", "write only scheme and host; the gateway stands at the root of its host");
     }
+    // Applications compare it letter by letter, and so do we: no capitals, blanks or default ports that parsing forgives.
+    let usual = url.as_str().trim_end_matches('/');
+    if usual != text.value {
+        return refuse("is not written in the usual form", &format!("write {usual}"));
+    }
     match url.scheme() {
         "https" => Some(text.value.to_owned()),
         "http" if application::is_loopback(&url) => Some(text.value.to_owned()),
