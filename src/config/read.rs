@@ -276,7 +276,9 @@ fn url_of(
 ) -> Option<Secret<String>> {
     let Some(section) = root.section(key) else { return Some(Secret::new(relative(context, usual))) };
     let literal = section.value("url").and_then(|at| at.value.as_str());
-    let without_password = |text: &str| Url::parse(text).map_or(true, |url| url.password().is_none());
+    // What cannot be parsed here (several hosts, for instance) holds one as soon as it holds credentials.
+    let without_password =
+        |text: &str| !text.contains("password=") && Url::parse(text).map_or_else(|_| !text.contains('@'), |url| url.password().is_none());
     let url = match literal {
         Some(text) if without_password(text) => Some(Secret::new(text.to_owned())),
         None if !section.has("url") => Some(Secret::new(usual.to_owned())),

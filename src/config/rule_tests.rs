@@ -93,6 +93,13 @@ fn a_key_that_does_not_belong_to_the_certificate_is_found() {
 }
 
 #[test]
+fn a_password_among_several_hosts_is_a_secret() {
+    for url in ["redis+sentinel://:hunter2@a:26379,b:26379/mymaster", "redis+sentinel://a/mymaster?sentinel_password=hunter2"] {
+        assert_eq!(problems(&format!("{SERVER}[sessions]\nurl = \"{url}\"\n")), ["sessions.url"], "{url}");
+    }
+}
+
+#[test]
 fn server_settings_are_checked() {
     root_fails("listen = \"8400\"", "listen");
     root_fails("listen = 8400", "listen");
