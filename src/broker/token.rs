@@ -100,7 +100,7 @@ impl Gateway {
         let grant_id = code.grant_id().to_owned();
         let key = CodeGrant::key(&grant_id, &code.digest());
         let tombstone = encode(&CodeTombstone { used_at: now })?;
-        let grant = match self.sessions.consume(&key, tombstone, self.tokens_live()).await? {
+        let grant = match self.sessions.consume(&key, tombstone, self.use_is_remembered(code)).await? {
             Consumed::Absent => return Err(invalid_code().into()),
             Consumed::Used(_) => {
                 // RFC 9700 4.5.3, RFC 6749 4.1.2: a second use revokes everything that the first one gave.
@@ -309,6 +309,12 @@ impl Gateway {
         let mark = Op::Put { key: AccessToken::revocation_key(grant_id), value: b"1".to_vec(), ttl: self.tokens_live() };
         self.sessions.commit(vec![mark]).await?;
         self.directory.revoke_family(grant_id).await
+    }
+
+    /// Seconds for which a second use of a code must be noticed: as long as what the first one gave may be alive. Marks
+    /// are never evicted, so one that outlives its purpose takes room from logins to come.
+    fn use_is_remembered(&self, code: &AuthorizationCode) -> u64 {
+        if code.gives_offline_access() { self.tokens_live() } else { self.lifetimes.code + u64::from(self.lifetimes.access_token) }
     }
 
     /// Seconds for which something of a grant may still be alive.

@@ -146,7 +146,8 @@ impl Gateway {
 
     /// The marks that make this login and every id of this answer usable once.
     fn claims(&self, transaction: &LoginTransaction, authentication: &Authentication, now: Timestamp) -> Vec<Op> {
-        let login = Op::Claim { key: format!("login-used:{}", transaction.id), ttl: self.lifetimes.transaction + REMAINS };
+        // A login that has expired is refused anyway; the rest is for nodes whose clocks differ.
+        let login = Op::Claim { key: format!("login-used:{}", transaction.id), ttl: self.lifetimes.transaction + 600 };
         let ids = authentication.once.iter().map(|(name, until)| Op::Claim {
             key: format!("once:{}", id::digest(name)),
             ttl: u64::try_from(until.seconds_since(now)).unwrap_or(0) + 1,
