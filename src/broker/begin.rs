@@ -54,7 +54,10 @@ impl Gateway {
         match self.begin_login(&begun).await {
             Ok(outcome) => Ok(outcome),
             Err(error) if error.kind == ErrorKind::StoreUnavailable => Err(error),
-            Err(error) => Ok(self.reply_error(&reply_to, &error, correlation_id)),
+            Err(error) => {
+                log_refusal(&error, application, correlation_id);
+                Ok(self.reply_error(&reply_to, &error, correlation_id))
+            }
         }
     }
 
@@ -255,6 +258,17 @@ pub(super) struct Begun<'a> {
 
 pub(super) fn trace_op(correlation_id: &str, part: Part, trace: &Trace) -> Result<Op> {
     Ok(Op::Put { key: Trace::key(correlation_id, part), value: encode(trace)?, ttl: crate::login::trace::KEPT })
+}
+
+/// What is answered by redirect passes no other boundary that logs.
+fn log_refusal(error: &Error, application: &Application, correlation_id: &str) {
+    let (wire, client_id) = (error.kind.wire(), application.client_id.as_str());
+    let source = error.source.as_ref().map(tracing::field::display);
+    if wire.status >= 500 {
+        tracing::error!(correlation_id, client_id, code = wire.code, detail = error.detail, source, "authorization request failed");
+    } else {
+        tracing::info!(correlation_id, client_id, code = wire.code, detail = error.detail, source, "authorization request refused");
+    }
 }
 
 fn note_decision(trace: &mut Trace, decision: &Decision, now: Timestamp) {
