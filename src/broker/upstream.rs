@@ -277,5 +277,5 @@ fn transaction_of(post: &SamlPost<'_>) -> Option<String> {
         return Some(id.to_owned());
     }
     let request_id = saml::peek_in_response_to(post.saml_response)?;
-    request_id.strip_prefix('_').filter(|text| looks_like_id(text)).map(str::to_owned)
+    request_id.strip_prefix('_')?.get(..32).filter(|text| looks_like_id(text)).map(str::to_owned)
 }
