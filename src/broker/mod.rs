@@ -69,19 +69,37 @@ pub trait Events: Send + Sync {
 }
 
 /// What the browser showed us: the values of its two cookies.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Browser {
     pub binding: Option<String>,
     pub session: Option<String>,
 }
 
+/// Cookies do not print.
+impl std::fmt::Debug for Browser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Browser").field("binding", &self.binding.is_some()).field("session", &self.session.is_some()).finish()
+    }
+}
+
 /// A change of one of our cookies.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub enum CookieChange {
     #[default]
     Keep,
     Set(String),
     Clear,
+}
+
+/// Cookies do not print.
+impl std::fmt::Debug for CookieChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "Keep",
+            Self::Set(_) => "Set(..)",
+            Self::Clear => "Clear",
+        })
+    }
 }
 
 /// What the handler must answer.
