@@ -204,7 +204,7 @@ fn refused(rejection: Rejection) -> Refused {
         _ => ErrorKind::IdpResponseInvalid,
     };
     let alarm = matches!(rejection, Rejection::SecondOpinionDiffers | Rejection::SecondOpinionRefused { .. });
-    Refused { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm }
+    Refused { error: Error::new(kind, saml::rejection::shown(rejection.to_string())), reason: rejection.name().to_owned(), alarm }
 }
 
 fn raw_attributes(assertion: &VerifiedAssertion) -> RawAttributes {

@@ -74,7 +74,12 @@ impl AutoPost {
 
     /// The same form again, from our own page and to ourselves.
     pub fn bounce(action: String, fields: Vec<(&str, &str)>) -> Self {
-        Self::new("One moment, please", action, fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        Self::new("You are being signed in", action, fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// The same for a logout.
+    pub fn bounce_logout(action: String, fields: Vec<(&str, &str)>) -> Self {
+        Self { title: "You are being signed out", ..Self::bounce(action, fields) }
     }
 
     fn new(title: &'static str, action: String, fields: Vec<(String, String)>) -> Self {

@@ -3,10 +3,9 @@
 use crate::broker::CookieChange;
 use crate::broker::logout::LoggedOut;
 use crate::clock::Timestamp;
-use crate::http::pages::{AutoPost, BOUNCED};
 use crate::http::state::State;
+use crate::http::pages::{AutoPost, BOUNCED};
 use crate::http::{body, cookies, pages, reply};
-use crate::oidc::Params;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -16,7 +15,7 @@ pub async fn get(request: HttpRequest, state: Data<State>) -> HttpResponse {
 
 pub async fn post(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
     match body::form(&request, &mut payload, state.settings.body_limit).await {
-        Ok(form) => match again(&request, &state, &form) {
+        Ok(form) => match sent_again(&request, &state, &form) {
             Some(page) => page,
             None => answer(&request, &state, &form, false).await,
         },
@@ -24,15 +23,16 @@ pub async fn post(request: HttpRequest, mut payload: Payload, state: Data<State>
     }
 }
 
-/// A POST from another site comes without the session cookie, which is SameSite=Lax: our own page sends it again.
-/// Otherwise any site could end a session by such a form, unasked, and the session itself would live on here.
-fn again(request: &HttpRequest, state: &State, form: &[u8]) -> Option<HttpResponse> {
-    if cookies::read(request, state.settings.secure).session.is_some() {
+/// A form of the application's own page comes without our SameSite=Lax cookie: have our page send it once more, so
+/// that the session is found and ended.
+fn sent_again(request: &HttpRequest, state: &State, form: &[u8]) -> Option<HttpResponse> {
+    let fields: Vec<_> = url::form_urlencoded::parse(form).collect();
+    if cookies::read(request, state.settings.secure).session.is_some() || fields.iter().any(|(name, _)| name == BOUNCED) {
         return None;
     }
-    let params = Params::parse(form).ok().filter(|params| params.get(BOUNCED).is_none())?;
-    let fields = params.iter().chain([(BOUNCED, "1")]).collect();
-    Some(pages::auto_post(request, &AutoPost::bounce("/oidc/logout".to_owned(), fields)))
+    let mut again: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_ref(), value.as_ref())).collect();
+    again.push((BOUNCED, "1"));
+    Some(pages::auto_post(request, &AutoPost::bounce_logout(request.path().to_owned(), again)))
 }
 
 /// The button on our own page.
@@ -51,6 +51,9 @@ async fn answer(request: &HttpRequest, state: &State, raw: &[u8], confirmed: boo
         Ok(LoggedOut::Page) => reply::see_other("/logged-out"),
         Err(error) => return pages::error(request, &error, None),
     };
-    cookies::write(response.headers_mut(), state.settings.secure, &CookieChange::Keep, &CookieChange::Clear);
+    // A request that another site made carries no session cookie, and must not take it away either.
+    if browser.session.is_some() {
+        cookies::write(response.headers_mut(), state.settings.secure, &CookieChange::Keep, &CookieChange::Clear);
+    }
     response
 }
