@@ -6,6 +6,7 @@ use super::scope::ScopeFilter;
 use super::{Authentication, BrowserStep, Callback, Connection, Refused, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id;
 use crate::keys::{CertifiedKey, Keyring, Purpose};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
@@ -128,7 +129,9 @@ impl Connection for SamlConnection {
         let classes = self.context_classes(&asked.acr_values);
         let force_authn = asked.force_authn || settings.force_authn;
         let options = RequestOptions {
-            id: format!("_{transaction_id}"),
+            // The login, and a part that differs when the person goes back and is sent off again: an identity provider may
+            // refuse an ID that it has seen.
+            id: format!("_{transaction_id}{}", id::hex(&id::random_bytes::<4>())),
             force_authn,
             is_passive: asked.passive,
             requested_authn_context: (!classes.is_empty()).then(|| (settings.authn_context_comparison, classes.clone())),
