@@ -10,7 +10,7 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 # Seconds for each fuzz target.
-FUZZ_SECONDS ?= 600
+FUZZ_SECONDS ?= 60
 
 ## help         this list
 help:
@@ -47,12 +47,12 @@ check: setup-build
 	@command -v cargo-deny >/dev/null || { echo "cargo-deny is missing: cargo install --locked cargo-deny" >&2; exit 1; }
 	cargo deny --locked check
 
-## fuzz         every fuzz target for FUZZ_SECONDS (600) each (needs cargo-fuzz and a nightly toolchain)
+## fuzz         every fuzz target for FUZZ_SECONDS (60) each (needs cargo-fuzz)
 fuzz: setup-build
 	@command -v cargo-fuzz >/dev/null || { echo "cargo-fuzz is missing: cargo install --locked cargo-fuzz" >&2; exit 1; }
-	for target in $$(cargo +nightly fuzz list); do \
+	@for target in $$(cd fuzz && cargo fuzz list); do \
 	    echo "==> $$target, $(FUZZ_SECONDS) s"; \
-	    cargo +nightly fuzz run $$target -- -max_total_time=$(FUZZ_SECONDS); \
+	    fuzz/run.sh $$target $(FUZZ_SECONDS); \
 	done
 
 ## setup-build  installs what the build needs, if it is missing (apt, as root or with sudo)

@@ -45,8 +45,8 @@ impl Gateway {
         let Some(application) = application else {
             return Err(Error::new(ErrorKind::InvalidClient, "this client is not registered"));
         };
-        // A cross-site POST comes without SameSite=Lax cookies; the same as GET has them.
-        if arrival == Arrival::Post && browser.session.is_none() && browser.binding.is_none() && raw.len() <= 4096 {
+        // A cross-site POST comes without the session cookie, which is SameSite=Lax; the same as GET has it.
+        if arrival == Arrival::Post && browser.session.is_none() && raw.len() <= 4096 {
             return Ok(Outcome::of(Answer::SeeSelf));
         }
         let reply_to = ReplyTo::Oidc(redirect.clone());
@@ -54,7 +54,10 @@ impl Gateway {
         match self.begin_login(&begun).await {
             Ok(outcome) => Ok(outcome),
             Err(error) if error.kind == ErrorKind::StoreUnavailable => Err(error),
-            Err(error) => Ok(self.reply_error(&reply_to, &error, correlation_id)),
+            Err(error) => {
+                log_refusal(&error, application, correlation_id);
+                Ok(self.reply_error(&reply_to, &error, correlation_id))
+            }
         }
     }
 
@@ -62,7 +65,7 @@ impl Gateway {
         let Begun { application, params, now, .. } = *begun;
         let request = AuthorizationRequest::parse(params, &application.oidc, begun.redirect)?;
         let asked = self.asked(request, application)?;
-        let session = self.session(begun.browser, now).await?;
+        let session = self.session_of_user(begun.browser, now).await?;
         let mut trace = Trace::default();
         trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(params) });
         let usable = self.usable_connections(application);
@@ -111,7 +114,7 @@ impl Gateway {
             reply_to: begun.reply_to.clone(),
             restart: Restart {
                 application: begun.application.name.clone(),
-                path: format!("/authorize?{}", String::from_utf8_lossy(begun.raw)),
+                path: format!("/authorize?{}", oidc::params::as_query(begun.raw)),
             },
             stage: Stage::ChoosingConnection,
         };
@@ -255,6 +258,17 @@ pub(super) struct Begun<'a> {
 
 pub(super) fn trace_op(correlation_id: &str, part: Part, trace: &Trace) -> Result<Op> {
     Ok(Op::Put { key: Trace::key(correlation_id, part), value: encode(trace)?, ttl: crate::login::trace::KEPT })
+}
+
+/// What is answered by redirect passes no other boundary that logs.
+fn log_refusal(error: &Error, application: &Application, correlation_id: &str) {
+    let (wire, client_id) = (error.kind.wire(), application.client_id.as_str());
+    let source = error.source.as_ref().map(tracing::field::display);
+    if wire.status >= 500 {
+        tracing::error!(correlation_id, client_id, code = wire.code, detail = error.detail, source, "authorization request failed");
+    } else {
+        tracing::info!(correlation_id, client_id, code = wire.code, detail = error.detail, source, "authorization request refused");
+    }
 }
 
 fn note_decision(trace: &mut Trace, decision: &Decision, now: Timestamp) {

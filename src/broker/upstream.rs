@@ -146,7 +146,8 @@ impl Gateway {
 
     /// The marks that make this login and every id of this answer usable once.
     fn claims(&self, transaction: &LoginTransaction, authentication: &Authentication, now: Timestamp) -> Vec<Op> {
-        let login = Op::Claim { key: format!("login-used:{}", transaction.id), ttl: self.lifetimes.transaction + REMAINS };
+        // A login that has expired is refused anyway; the rest is for nodes whose clocks differ.
+        let login = Op::Claim { key: format!("login-used:{}", transaction.id), ttl: self.lifetimes.transaction + 600 };
         let ids = authentication.once.iter().map(|(name, until)| Op::Claim {
             key: format!("once:{}", id::digest(name)),
             ttl: u64::try_from(until.seconds_since(now)).unwrap_or(0) + 1,
@@ -276,5 +277,5 @@ fn transaction_of(post: &SamlPost<'_>) -> Option<String> {
         return Some(id.to_owned());
     }
     let request_id = saml::peek_in_response_to(post.saml_response)?;
-    request_id.strip_prefix('_').filter(|text| looks_like_id(text)).map(str::to_owned)
+    request_id.strip_prefix('_')?.get(..32).filter(|text| looks_like_id(text)).map(str::to_owned)
 }

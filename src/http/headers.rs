@@ -112,8 +112,10 @@ fn client_address(request: &HttpRequest, state: &State) -> Option<IpAddr> {
     if !trusted(&peer) {
         return Some(peer);
     }
-    let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    forwarded.rsplit(',').map_while(|part| part.trim().parse().ok()).find(|address| !trusted(address)).or(Some(peer))
+    // A proxy may append to the header, or add one of its own after the client's: all of them are one list.
+    let all: Vec<&str> = request.headers().get_all("x-forwarded-for").map(|value| value.to_str().unwrap_or_default()).collect();
+    let mut addresses = all.iter().rev().flat_map(|header| header.rsplit(',')).map_while(|part| part.trim().parse().ok());
+    addresses.find(|address| !trusted(address)).or(Some(peer))
 }
 
 /// Nothing is at this path, or not by this method. Programs' endpoints answer programs.

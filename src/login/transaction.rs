@@ -62,7 +62,7 @@ pub struct Restart {
 /// The login itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LoginTransaction {
-    /// 128 random bits, hex; also the RelayState, and with `_` before it the AuthnRequest's ID.
+    /// 128 random bits, hex; also the RelayState, and what the AuthnRequest's ID begins with, after `_`.
     pub id: String,
     pub correlation_id: String,
     pub created_at: Timestamp,

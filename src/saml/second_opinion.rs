@@ -1,7 +1,7 @@
 //! The second opinion: libxmlsec1, through samael, looks at what the strict engine has verified and must see the same bytes.
 //!
-//! No unauthenticated byte comes here. What is handed over is the signed element, canonical, with SignedInfo and
-//! SignatureValue and nothing else of its signature, so everything in it was covered by a verified signature. The library is
+//! No unauthenticated byte comes here. What is handed over is the signed element, canonical, with a Signature written anew
+//! around the verified SignedInfo and its value, so everything in it was covered by a verified signature. The library is
 //! hardened all the same: it opens no URI, runs no XPath or XSLT, and does not write to stderr.
 
 use super::rejection::{Checks, Rejection};

@@ -20,6 +20,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::hash::hash;
 
+/// Bytes of a SignedInfo as it came: the only thing that is canonicalised before anything is known to be genuine.
+const SIGNED_INFO: usize = 16 * 1024;
+
 /// An element whose signature was verified: its canonical bytes without that signature, and nothing else.
 #[derive(Debug)]
 pub struct SignedXml {
@@ -48,6 +51,9 @@ impl SignedXml {
         let parts = checks.outcome("signature-structure", "SignedInfo, SignatureValue, at most one KeyInfo", Parts::of(signature))?;
 
         // SignedInfo is read only from the canonical bytes that the signature covers.
+        if parts.signed_info.range().len() > SIGNED_INFO {
+            return Err(Rejection::TooComplex { what: "bytes in SignedInfo", limit: SIGNED_INFO });
+        }
         let method = checks.outcome("signed-info-canonicalization", "Exclusive C14N", parts.canonicalization(allowed))?;
         let signed_info = method.apply(parts.signed_info, &[]);
         let document = parse(&signed_info, Limits::MESSAGE)?;
@@ -67,7 +73,7 @@ impl SignedXml {
             .require("digest", same, &expected, &found, || Rejection::DigestDiffers { expected: expected.clone(), found: found.clone() })?;
 
         let evidence = how.evidence.then(|| Evidence {
-            document: evidence_document(element, signature, &method, &info.transform),
+            document: evidence_document(element, signature, (&method, &signed_info, &parts.value), &info.transform),
             certificate_der: key.der.clone(),
             signature_algorithm: info.signature_algorithm,
         });
@@ -165,6 +171,9 @@ impl<'d> Parts<'d> {
         }
         let value =
             children.next().filter(|e| e.is(names::DS, "SignatureValue")).ok_or_else(|| broken("SignatureValue must come second"))?;
+        if value.children().next().is_some() {
+            return Err(broken("SignatureValue holds only text"));
+        }
         let value = decode_base64(&value.text()).ok_or(Rejection::Encoding { what: "the SignatureValue is not base64" })?;
         let key_info = children.next();
         if key_info.is_some_and(|e| !e.is(names::DS, "KeyInfo")) || children.next().is_some() {
@@ -335,25 +344,43 @@ fn verify_value<'k>(
 }
 
 /// The element with its signature as a document of its own, from which both canonical forms come out the same.
-fn evidence_document(element: Element<'_>, signature: Element<'_>, first: &Method, second: &Method) -> String {
-    // Nothing that the signature does not cover goes to the second engine: no KeyInfo, no Object.
-    let omit: Vec<_> =
-        signature.children().filter(|child| !child.is(names::DS, "SignedInfo") && !child.is(names::DS, "SignatureValue")).collect();
-    if first.inclusive || second.inclusive {
-        return canonicalize(element, Canonicalization::Inclusive, &omit);
-    }
-    let mut prefixes: Vec<&str> = first.prefixes.iter().chain(&second.prefixes).map(String::as_str).collect();
-    // A signature on an element inside has prefixes of its own.
-    let lists: Vec<&str> = element
-        .document()
-        .elements()
-        .filter(|e| e.is(names::EXC_C14N, "InclusiveNamespaces"))
-        .filter_map(|list| list.attribute("PrefixList"))
-        .collect();
-    prefixes.extend(lists.iter().flat_map(|list| list.split_ascii_whitespace()));
-    prefixes.sort_unstable();
-    prefixes.dedup();
-    canonicalize(element, Canonicalization::Exclusive(&prefixes), &omit)
+///
+/// Nothing that the signature does not cover goes to the second engine: it could make it fail, and so raise an alarm. The
+/// Signature is therefore written anew, around the SignedInfo that was verified; its place does not matter for the digest.
+fn evidence_document(
+    element: Element<'_>,
+    signature: Element<'_>,
+    (first, signed_info, value): (&Method, &str, &[u8]),
+    second: &Method,
+) -> String {
+    let omit = [signature];
+    let mut document = if first.inclusive || second.inclusive {
+        canonicalize(element, Canonicalization::Inclusive, &omit)
+    } else {
+        // A signature on an element inside has prefixes of its own.
+        let (covered, left_out) = (element.range(), signature.range());
+        let lists: Vec<&str> = element
+            .document()
+            .elements()
+            .filter(|e| covered.contains(&e.range().start) && !left_out.contains(&e.range().start))
+            .filter(|e| e.is(names::EXC_C14N, "InclusiveNamespaces"))
+            .filter_map(|list| list.attribute("PrefixList"))
+            .collect();
+        let mut prefixes: Vec<&str> = first.prefixes.iter().chain(&second.prefixes).map(String::as_str).collect();
+        prefixes.extend(lists.iter().flat_map(|list| list.split_ascii_whitespace()));
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        canonicalize(element, Canonicalization::Exclusive(&prefixes), &omit)
+    };
+    let end = document.rfind("</").unwrap_or(document.len());
+    let (prefix, colon) = (signature.prefix(), if signature.prefix().is_empty() { "" } else { ":" });
+    let written = format!(
+        "<{prefix}{colon}Signature xmlns{colon}{prefix}=\"{ds}\">{signed_info}<{prefix}{colon}SignatureValue>{value}</{prefix}{colon}SignatureValue></{prefix}{colon}Signature>",
+        ds = names::DS,
+        value = STANDARD.encode(value),
+    );
+    document.insert_str(end, &written);
+    document
 }
 
 /// Base64 with white space in it.

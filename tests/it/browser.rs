@@ -160,7 +160,9 @@ async fn two_posts_of_one_answer_at_the_same_time_make_one_login() {
     let answer = scene.idp.respond(&request, &Person::jane());
     let posts = (0..8).map(|_| scene.answer(&answer));
     let outcomes = join_all(posts).await;
-    let codes = outcomes.into_iter().filter(|landed| matches!(landed, crate::harness::browser::Landed::Away(departure) if departure.parameter("code").is_some()));
+    let codes = outcomes
+        .into_iter()
+        .filter(|landed| matches!(landed, crate::harness::browser::Landed::Away(departure) if departure.parameter("code").is_some()));
     assert_eq!(codes.count(), 1);
 }
 

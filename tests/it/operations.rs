@@ -33,7 +33,10 @@ async fn counters_move_with_logins() {
     scene.again(&[]).await;
     let request = scene.ask(&[("prompt", "login")]).await;
     scene.answer(&scene.idp.respond_with(&request, &Person::jane(), |response| response.audience = "x".to_owned())).await.away();
-    assert_eq!((scene.gateway.metric(success).await, scene.gateway.metric(single_sign_on).await, scene.gateway.metric(refused).await), (1, 1, 1));
+    assert_eq!(
+        (scene.gateway.metric(success).await, scene.gateway.metric(single_sign_on).await, scene.gateway.metric(refused).await),
+        (1, 1, 1)
+    );
     let requests = scene.gateway.metric("isthmus_http_requests_total{route=\"/connections/{name}/acs\",status=\"3xx\"}").await;
     assert_eq!(requests, 2);
 }
@@ -58,9 +61,17 @@ async fn the_trace_tells_every_check_and_every_row() {
     assert!(of("check") >= 10, "{} checks", of("check"));
     assert_eq!(of("refused"), 0);
     let directions: Vec<&Value> = events.iter().filter(|event| event["step"] == "mapping").map(|event| &event["direction"]).collect();
-    assert!(directions.iter().any(|direction| **direction == "to_profile") && directions.iter().any(|direction| **direction == "from_profile"));
+    assert!(
+        directions.iter().any(|direction| **direction == "to_profile") && directions.iter().any(|direction| **direction == "from_profile")
+    );
     let html = scene.gateway.ask_operations(&format!("/traces/{}", page.correlation_id()), "text/html").await;
-    for text in ["The login succeeded.", "Checks of the identity provider", "From attributes to the profile", "From the profile to claims", "Jane Doe"] {
+    for text in [
+        "The login succeeded.",
+        "Checks of the identity provider",
+        "From attributes to the profile",
+        "From the profile to claims",
+        "Jane Doe",
+    ] {
         assert!(html.contains(text), "{text} in {}", html.body);
     }
     for unknown in ["abcdefghjkmnpqrs", "x", "..%2f..%2fetc", "%00"] {
@@ -98,7 +109,11 @@ async fn the_log_names_the_login_and_keeps_its_secrets() {
     scene.browser.open(scene.gateway.url(&format!("/oidc/logout?id_token_hint={}", tokens[0].id_token())).as_str()).await;
     for entry in std::fs::read_dir(scene.gateway.place().join("certs")).unwrap() {
         let path = entry.unwrap().path();
-        assert_eq!(path.to_str().unwrap().contains(".crt.") || path.metadata().unwrap().permissions().mode() & 0o077 == 0, true, "{path:?}");
+        assert_eq!(
+            path.to_str().unwrap().contains(".crt.") || path.metadata().unwrap().permissions().mode() & 0o077 == 0,
+            true,
+            "{path:?}"
+        );
         let text = std::fs::read_to_string(&path).unwrap();
         if text.contains("PRIVATE KEY") || path.ends_with("seal.key") {
             secrets.extend(text.lines().filter(|line| line.len() > 40 && !line.contains("-----")).map(str::to_owned));

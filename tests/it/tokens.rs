@@ -185,9 +185,13 @@ async fn an_access_token_without_openid_tells_nothing() {
 
 #[tokio::test]
 async fn id_tokens_are_signed_as_the_application_wants() {
-    let apps: Vec<App> = ["RS256", "ES256", "EdDSA"].iter().map(|alg| App { callback: format!("https://{}.example/cb", alg.to_lowercase()), ..App::new(alg) }).collect();
+    let apps: Vec<App> = ["RS256", "ES256", "EdDSA"]
+        .iter()
+        .map(|alg| App { callback: format!("https://{}.example/cb", alg.to_lowercase()), ..App::new(alg) })
+        .collect();
     let scene = Scene::with(|setup| {
-        apps.iter().fold(setup, |setup, app| setup.application(&app.toml("", &format!("id_token_signed_response_alg = \"{}\"", app.client_id))))
+        apps.iter()
+            .fold(setup, |setup, app| setup.application(&app.toml("", &format!("id_token_signed_response_alg = \"{}\"", app.client_id))))
     })
     .await;
     scene.sign_in(&Person::jane(), &[]).await;

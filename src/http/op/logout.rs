@@ -3,8 +3,8 @@
 use crate::broker::CookieChange;
 use crate::broker::logout::LoggedOut;
 use crate::clock::Timestamp;
-use crate::http::state::State;
 use crate::http::pages::{AutoPost, BOUNCED};
+use crate::http::state::State;
 use crate::http::{body, cookies, pages, reply};
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};

@@ -237,7 +237,8 @@ async fn a_disabled_application_is_refused_on_every_entry() {
     let disabled = scene.app.toml("enabled = false", "");
     scene.gateway.start_again(|setup| setup.applications = vec![disabled]).await;
     scene.browser.open(scene.app.authorize(&scene.gateway, &[]).as_str()).await.here().assert_refused(401, "ISTH-1002");
-    for answer in [scene.app.redeem(&scene.gateway, &code, &[]).await, scene.app.refresh(&scene.gateway, tokens.refresh_token(), &[]).await] {
+    for answer in [scene.app.redeem(&scene.gateway, &code, &[]).await, scene.app.refresh(&scene.gateway, tokens.refresh_token(), &[]).await]
+    {
         crate::harness::app::assert_oauth_error(&answer, 401, "invalid_client");
     }
     let outcome = scene.answer(&scene.idp.respond(&under_way, &Person::jane())).await;

@@ -116,7 +116,9 @@ async fn redis_and_sqlite_go_together_and_so_do_memory_and_postgres() {
 async fn every_way_to_sign_and_encrypt_is_read() {
     let scene = Scene::new().await;
     let metadata = scene.gateway.url("/connections/acme/metadata");
-    let Some(certificate) = encryption_certificate(&Browser::new().open(metadata.as_str()).await.here().body) else { panic!("no key to encrypt to") };
+    let Some(certificate) = encryption_certificate(&Browser::new().open(metadata.as_str()).await.here().body) else {
+        panic!("no key to encrypt to")
+    };
     let gcm = || Encryption::aes256_gcm(certificate.clone());
     let gcm128 = Encryption { data: "http://www.w3.org/2009/xmlenc11#aes128-gcm", session_key: "aes-128", ..gcm() };
     let sha256 = Encryption { oaep_digest: "http://www.w3.org/2001/04/xmlenc#sha256", ..gcm() };

@@ -54,12 +54,12 @@ const WRONG: &[Wrong] = &[
     Wrong { what: "written long ago", change: |response| response.issue_instant = now() - Duration::from_secs(86_400) },
     Wrong { what: "not signed", change: |response| response.sign = Sign::Nothing },
     Wrong { what: "without a subject", change: |response| response.person.name_id = "  ".to_owned() },
-    Wrong { what: "of a session that is over", change: |response| response.session_not_on_or_after = Some(now() - Duration::from_secs(600)) },
-    Wrong { what: "with a document type", change: |response| response.prolog = "<!DOCTYPE r [<!ENTITY e \"x\">]>".to_owned() },
     Wrong {
-        what: "signed with SHA-1",
-        change: |response| response.signature_method = "http://www.w3.org/2000/09/xmldsig#rsa-sha1",
+        what: "of a session that is over",
+        change: |response| response.session_not_on_or_after = Some(now() - Duration::from_secs(600)),
     },
+    Wrong { what: "with a document type", change: |response| response.prolog = "<!DOCTYPE r [<!ENTITY e \"x\">]>".to_owned() },
+    Wrong { what: "signed with SHA-1", change: |response| response.signature_method = "http://www.w3.org/2000/09/xmldsig#rsa-sha1" },
 ];
 
 #[tokio::test]
@@ -126,7 +126,10 @@ async fn a_failure_to_decrypt_tells_nothing() {
     let scene = Scene::new().await;
     let stranger = crate::harness::keys::Pair::rsa("stranger");
     let mut told = Vec::new();
-    for certificate in [stranger.certificate_pem(), std::fs::read_to_string(scene.gateway.key_file("saml-encryption.active.crt.pem")).expect("our certificate")] {
+    for certificate in [
+        stranger.certificate_pem(),
+        std::fs::read_to_string(scene.gateway.key_file("saml-encryption.active.crt.pem")).expect("our certificate"),
+    ] {
         let request = scene.ask(&[]).await;
         let mut answer = scene.idp.respond_with(&request, &Person::jane(), |response| {
             response.encrypt = Some(Encryption::aes256_gcm(certificate));

@@ -101,7 +101,10 @@ impl App {
     pub fn error(&self, gateway: &Gateway, answer: &Departure) -> (String, String) {
         self.assert_mine(gateway, answer);
         assert_eq!(answer.parameter("code"), None);
-        (answer.parameter("error").unwrap_or_else(|| panic!("no error in {}", answer.url)), answer.parameter("error_description").unwrap_or_default())
+        (
+            answer.parameter("error").unwrap_or_else(|| panic!("no error in {}", answer.url)),
+            answer.parameter("error_description").unwrap_or_default(),
+        )
     }
 
     #[track_caller]
@@ -219,4 +222,3 @@ fn title(client_id: &str) -> String {
     let (first, rest) = client_id.split_at(1);
     first.to_uppercase() + rest
 }
-

@@ -91,7 +91,8 @@ impl Browser {
     /// The button of a page's form whose text is `button`.
     pub async fn press(&self, page: &Page, button: &str) -> Landed {
         let form = page.form();
-        let (name, value, _) = form.buttons.iter().find(|(_, _, text)| text == button).unwrap_or_else(|| panic!("no button {button}: {}", page.body));
+        let (name, value, _) =
+            form.buttons.iter().find(|(_, _, text)| text == button).unwrap_or_else(|| panic!("no button {button}: {}", page.body));
         let mut fields = form.fields.clone();
         if !name.is_empty() {
             fields.push((name.clone(), value.clone()));
@@ -142,7 +143,14 @@ impl Browser {
             };
             cookie.host == host(url) && (!cookie.secure || url.scheme() == "https") && crosses
         };
-        self.jar.lock().unwrap().iter().filter(sent).map(|cookie| format!("{}={}", cookie.name, cookie.value)).collect::<Vec<_>>().join("; ")
+        self.jar
+            .lock()
+            .unwrap()
+            .iter()
+            .filter(sent)
+            .map(|cookie| format!("{}={}", cookie.name, cookie.value))
+            .collect::<Vec<_>>()
+            .join("; ")
     }
 
     fn keep_cookies(&self, url: &Url, headers: &HeaderMap) {

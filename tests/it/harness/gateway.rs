@@ -222,7 +222,10 @@ impl Drop for Gateway {
         self.process.kill();
         let log = self.log();
         if std::thread::panicking() {
-            eprintln!("--- the gateway's log\n{log}--- {}", ended.map_or_else(|| "still running".to_owned(), |status| format!("ended with {status}")));
+            eprintln!(
+                "--- the gateway's log\n{log}--- {}",
+                ended.map_or_else(|| "still running".to_owned(), |status| format!("ended with {status}"))
+            );
         } else {
             assert!(!log.contains("panicked at"), "the gateway panicked:\n{log}");
         }

@@ -61,7 +61,10 @@ pub fn links(page: &str) -> Vec<(String, String)> {
 /// A double-quoted attribute of a tag.
 pub fn attribute(tag: &str, name: &str) -> Option<String> {
     let marker = format!("{name}=\"");
-    let start = tag.match_indices(&marker).find(|(at, _)| *at == 0 || tag[..*at].ends_with(char::is_whitespace)).map(|(at, _)| at + marker.len())?;
+    let start = tag
+        .match_indices(&marker)
+        .find(|(at, _)| *at == 0 || tag[..*at].ends_with(char::is_whitespace))
+        .map(|(at, _)| at + marker.len())?;
     tag[start..].split_once('"').map(|(value, _)| unescape(value))
 }
 

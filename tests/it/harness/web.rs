@@ -69,7 +69,8 @@ async fn answer(mut stream: TcpStream, page: Arc<Page>, seen: Arc<Mutex<Vec<Aske
     let Some(asked) = read(&mut stream).await else { return };
     seen.lock().unwrap().push(asked.clone());
     let body = tokio::task::spawn_blocking(move || page(&asked)).await.unwrap_or_else(|error| format!("the page panicked: {error}"));
-    let head = format!("HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let head =
+        format!("HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
     let _ = stream.write_all((head + &body).as_bytes()).await;
     let _ = stream.shutdown().await;
 }

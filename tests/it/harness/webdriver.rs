@@ -148,7 +148,12 @@ impl Chromium {
     pub async fn complaints(&self) -> Vec<String> {
         let entries = self.post("se/log", json!({"type": "browser"})).await;
         let entries = entries.as_array().expect("entries").clone();
-        entries.iter().filter(|entry| entry["level"] != "INFO").map(|entry| entry["message"].to_string()).filter(|text| !text.contains("favicon")).collect()
+        entries
+            .iter()
+            .filter(|entry| entry["level"] != "INFO")
+            .map(|entry| entry["message"].to_string())
+            .filter(|text| !text.contains("favicon"))
+            .collect()
     }
 
     /// Closes the browser. Without it, the driver's end would leave the browser behind.

@@ -1,0 +1,28 @@
+#!/usr/bin/env bash
+# Runs one fuzz target for some seconds (60), with its seeds, its dictionary and the limits of all of them.
+#
+#   fuzz/run.sh target [seconds] [libFuzzer option..]
+#
+# Sanitizers and coverage are unstable flags of the compiler, but part of every toolchain; RUSTC_BOOTSTRAP lets the
+# stable one take them, so that what is fuzzed is compiled by what compiles the release.
+set -euo pipefail
+cd "$(dirname "$0")"
+
+target=$1
+seconds=${2:-60}
+shift $(($# < 2 ? $# : 2))
+
+features=()
+seeds=$target
+case $target in
+    *_xmlsec)
+        features=(--features xmlsec)
+        seeds=${target%_xmlsec}
+        ;;
+esac
+dictionary=dictionaries/saml
+case $target in authorization_request | token_request) dictionary=dictionaries/oidc ;; esac
+
+mkdir -p "corpus/$target"
+exec env RUSTC_BOOTSTRAP=1 cargo fuzz run "${features[@]}" "$target" "corpus/$target" "seeds/$seeds" -- \
+    -max_total_time="$seconds" -rss_limit_mb=2048 -timeout=10 -max_len=65536 -dict="$dictionary" -print_funcs=0 -print_final_stats=1 "$@"
