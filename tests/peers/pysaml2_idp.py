@@ -180,7 +180,14 @@ class IdentityProvider:
                 value=STATUS + first, status_code=samlp.StatusCode(value=STATUS + second)
             )
         )
-        return self.server._response(message.id, where["destination"], status, sign=True)
+        return self.server._response(
+            message.id,
+            where["destination"],
+            status,
+            sign=True,
+            sign_alg=SIG_RSA_SHA256,
+            digest_alg=DIGEST_SHA256,
+        )
 
 
 def handler(idp):

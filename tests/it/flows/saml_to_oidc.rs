@@ -183,8 +183,8 @@ async fn a_login_works_over_https_with_host_bound_cookies() {
     scene.browser = Browser::trusting(&pair.certificate_pem());
     // Several, because what one login leaves behind in a worker thread must not hurt the next connection there.
     for _ in 0..8 {
-        let answer = scene.sign_in(&Person::jane(), &[("prompt", "login")]).await;
-        scene.app.code(&scene.gateway, &answer);
+        let tokens = scene.tokens(&Person::jane(), &[("prompt", "login")]).await;
+        assert_eq!(userinfo(&scene.gateway, tokens.access_token()).await.status, 200);
     }
     let binding = scene.browser.cookie("__Host-isthmus-login").expect("a cookie that binds the login");
     let session = scene.browser.cookie("__Host-isthmus-session").expect("a session");

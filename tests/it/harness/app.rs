@@ -1,6 +1,6 @@
 //! An application without a library: every parameter of every request is the test's to change.
 
-use super::browser::{Browser, Departure, Page, client};
+use super::browser::{Browser, Departure, Page};
 use super::gateway::Gateway;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -139,7 +139,7 @@ impl App {
             }
         }
         let url = gateway.url("/oauth/token");
-        let mut request = client().post(url.clone()).form(&form);
+        let mut request = gateway.client().post(url.clone()).form(&form);
         if self.auth == Auth::Basic {
             request = request.header("authorization", basic(&self.client_id, SECRET));
         }
@@ -155,7 +155,7 @@ pub fn basic(client_id: &str, secret: &str) -> String {
 /// The claims of an access token.
 pub async fn userinfo(gateway: &Gateway, access_token: &str) -> Page {
     let url = gateway.url("/userinfo");
-    Page::read(client().get(url.clone()).bearer_auth(access_token).send().await.expect("userinfo answers"), &url).await
+    Page::read(gateway.client().get(url.clone()).bearer_auth(access_token).send().await.expect("userinfo answers"), &url).await
 }
 
 /// What the token endpoint gave.

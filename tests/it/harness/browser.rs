@@ -61,8 +61,7 @@ impl Browser {
 
     /// One that trusts a certificate of a test.
     pub fn trusting(certificate_pem: &str) -> Self {
-        let certificate = reqwest::Certificate::from_pem(certificate_pem.as_bytes()).expect("a certificate");
-        Self::with(builder().add_root_certificate(certificate).build().expect("a client"))
+        Self::with(trusting(certificate_pem))
     }
 
     fn with(client: Client) -> Self {
@@ -315,6 +314,12 @@ impl Departure {
 /// A client without cookies of its own that never follows a redirect.
 pub fn client() -> Client {
     builder().build().expect("a client")
+}
+
+/// The same, trusting a certificate of a test.
+pub fn trusting(certificate_pem: &str) -> Client {
+    let certificate = reqwest::Certificate::from_pem(certificate_pem.as_bytes()).expect("a certificate");
+    builder().add_root_certificate(certificate).build().expect("a client")
 }
 
 fn builder() -> reqwest::ClientBuilder {

@@ -1,6 +1,6 @@
 //! The gateway as a process of its own, on free loopback ports, with everything it writes in a temporary directory.
 
-use super::browser::{Page, client};
+use super::browser::{Page, client, trusting};
 use super::keys::Pair;
 use super::process::{Process, text};
 use super::servers::free_port;
@@ -147,6 +147,11 @@ impl Gateway {
 
     pub fn id(&self) -> u32 {
         self.process.id()
+    }
+
+    /// A client that trusts its certificate.
+    pub fn client(&self) -> reqwest::Client {
+        self.setup.tls.as_ref().map_or_else(client, |(certificate, _)| trusting(certificate))
     }
 
     /// The directory in which it runs.
