@@ -5,6 +5,9 @@
 
 use std::ops::Range;
 
+/// What these mutations make is not larger; libFuzzer's own may be.
+const GROWTH: usize = 24 * 1024;
+
 const WRAPPERS: &[(&str, &str)] = &[
     ("<samlp:Extensions>", "</samlp:Extensions>"),
     ("<saml:Advice>", "</saml:Advice>"),
@@ -135,7 +138,8 @@ pub fn xml(data: &mut [u8], size: usize, max_size: usize, seed: u32, fallback: f
     for _ in 0..=random.below(3) {
         text = once(&text, &mut random);
     }
-    store(&text, data, max_size).unwrap_or_else(|| fallback(data, size, max_size))
+    // Copies of copies only slow the run down.
+    store(&text, data, max_size.min(GROWTH)).unwrap_or_else(|| fallback(data, size, max_size))
 }
 
 /// Puts an element of one document into another, or in the place of another. For `fuzz_crossover!`.
@@ -159,7 +163,7 @@ fn once(text: &str, random: &mut Random) -> String {
     let all = elements(text);
     let (Some(one), Some(two)) = (random.pick(&all).cloned(), random.pick(&all).cloned()) else { return text.to_owned() };
     let element = &text[one.clone()];
-    match random.below(11) {
+    match random.below(13) {
         0 => replaced(text, two.start..two.start, element),
         1 => replaced(text, inside(text, &two), element),
         // Moved, or swapped with what contains it.
@@ -183,6 +187,7 @@ fn once(text: &str, random: &mut Random) -> String {
             let at = boundary(text, one.start + random.below(one.len() + 1));
             replaced(text, at..at, piece)
         }
+        11 | 12 => twin(text, &all, random),
         9 => {
             let Some(attribute) = random.pick(ATTRIBUTES) else { return text.to_owned() };
             let name = text[one.start + 1..one.end].find([' ', '>', '/']).map_or(one.end, |at| one.start + 1 + at);
@@ -197,6 +202,42 @@ fn once(text: &str, random: &mut Random) -> String {
             replaced(text, place.clone(), &format!("\"{uri}\""))
         }
     }
+}
+
+/// The wrapping attack itself: beside, around or inside what is signed stands a twin without signature that says something else.
+fn twin(text: &str, all: &[Range<usize>], random: &mut Random) -> String {
+    let signed: Vec<_> = all.iter().filter(|place| identity(&text[(*place).clone()]).is_some()).collect();
+    let Some(place) = random.pick(&signed).copied() else { return text.to_owned() };
+    let original = &text[place.clone()];
+    let mut twin = original.to_owned();
+    let within = elements(original);
+    if let Some(signature) = within.iter().find(|inner| original[(*inner).clone()].starts_with("<ds:Signature ")) {
+        twin.replace_range(signature.clone(), "");
+    }
+    if let Some(id) = identity(original).filter(|_| random.below(4) != 0) {
+        twin = twin.replace(&format!("\"{id}\""), "\"_evil\"");
+    }
+    twin = reworded(&twin, random);
+    let original = match random.pick(WRAPPERS) {
+        Some((open, close)) if random.below(2) == 0 => [open, original, close].concat(),
+        _ => original.to_owned(),
+    };
+    let both = match random.below(3) {
+        0 => [original.as_str(), &twin].concat(),
+        1 => [twin.as_str(), &original].concat(),
+        _ => {
+            let host = random.pick(&elements(&twin)).map_or(twin.len()..twin.len(), |host| inside(&twin, host));
+            replaced(&twin, host, &original)
+        }
+    };
+    replaced(text, place.clone(), &both)
+}
+
+/// The ID in the start tag.
+fn identity(element: &str) -> Option<&str> {
+    let tag = element.get(..element.find('>')?)?;
+    let (_, rest) = tag.split_once(" ID=\"")?;
+    rest.split_once('"').map(|(id, _)| id)
 }
 
 /// One word replaced, in one place or in all.

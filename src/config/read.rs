@@ -124,6 +124,10 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let context = Context { now, development, second_opinion: signature_check(root), directory, library };
     let listen = address(root, "listen", "127.0.0.1:8400");
     let operations_listen = address(root, "operations_listen", "127.0.0.1:8401");
+    if operations_listen.is_some_and(|address: SocketAddr| !address.ip().is_loopback()) {
+        let help = "bind it to an address that only operators and machines reach, or keep others out by a firewall";
+        root.warning("operations_listen", "the operations listener shows login traces, which are personal data, without a password", help);
+    }
     let directory_url = url_of(&context, root, "directory", "sqlite:data/isthmus.db", store::directory::check_url);
     let sessions_url = url_of(&context, root, "sessions", "memory:", store::session::check_url);
     let keys_path =

@@ -73,6 +73,8 @@ pub struct LoginTransaction {
     pub asked: Asked,
     pub reply_to: ReplyTo,
     pub restart: Restart,
+    /// Store key of the session that the browser had when the login began; it ends when the login succeeds.
+    pub previous_session: Option<String>,
     pub stage: Stage,
 }
 
