@@ -1,7 +1,6 @@
 //! RP-initiated logout.
 
 use crate::harness::app::App;
-use crate::harness::browser::Page;
 use crate::harness::idp::Person;
 use crate::harness::scene::Scene;
 use url::Url;
@@ -80,8 +79,11 @@ async fn the_browser_returns_only_where_the_application_registered() {
     }
     assert!(signed_in(&scene).await);
     for hint in ["x", "a.b.c", &format!("{}x", tokens.id_token())] {
-        let page: Page = scene.browser.open(logout(&scene, &[("id_token_hint", hint)]).as_str()).await.here();
-        page.assert_refused(400, "ISTH-1001");
+        let page = scene.browser.open(logout(&scene, &[("id_token_hint", hint)]).as_str()).await.here();
+        assert!(page.contains("Do you want to sign out?"), "{}", page.body);
+        // What proves nothing opens no way back either.
+        let url = logout(&scene, &[("id_token_hint", hint), ("post_logout_redirect_uri", BYE)]);
+        scene.browser.open(url.as_str()).await.here().assert_refused(400, "ISTH-1008");
     }
     assert!(signed_in(&scene).await);
 }
