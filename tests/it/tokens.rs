@@ -242,7 +242,7 @@ async fn a_return_address_must_be_registered_to_the_letter() {
     }
     // Errors before the address is proven never redirect; after it they do.
     let page = scene.browser.open(scene.app.authorize(&scene.gateway, &[("client_id", "nobody")]).as_str()).await.here();
-    page.assert_refused(401, "ISTH-1002");
+    page.assert_refused(400, "ISTH-1008");
     for (changes, told) in [
         (&[("response_type", "token")][..], "unsupported_response_type"),
         (&[("response_type", "")], "invalid_request"),

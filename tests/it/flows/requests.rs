@@ -236,7 +236,7 @@ async fn a_disabled_application_is_refused_on_every_entry() {
     scene.gateway.stop();
     let disabled = scene.app.toml("enabled = false", "");
     scene.gateway.start_again(|setup| setup.applications = vec![disabled]).await;
-    scene.browser.open(scene.app.authorize(&scene.gateway, &[]).as_str()).await.here().assert_refused(401, "ISTH-1002");
+    scene.browser.open(scene.app.authorize(&scene.gateway, &[]).as_str()).await.here().assert_refused(400, "ISTH-1008");
     for answer in [scene.app.redeem(&scene.gateway, &code, &[]).await, scene.app.refresh(&scene.gateway, tokens.refresh_token(), &[]).await]
     {
         crate::harness::app::assert_oauth_error(&answer, 401, "invalid_client");
