@@ -130,14 +130,7 @@ fn bench(options: &Options) -> Result<(), String> {
     Ok(())
 }
 
-fn measure(
-    case: &Case,
-    options: &Options,
-    place: &Path,
-    idp_key: &CertifiedKey,
-    keys: &OidcKeys,
-    clock_ticks: u64,
-) -> Result<(), String> {
+fn measure(case: &Case, options: &Options, place: &Path, idp_key: &CertifiedKey, keys: &OidcKeys, clock_ticks: u64) -> Result<(), String> {
     let yardstick = Yardstick::measure()?;
     let (gateway, cpu) = Gateway::start(&case.variant, place, clock_ticks)?;
     println!("\n{}", case.variant.name);
