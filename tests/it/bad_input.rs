@@ -64,7 +64,10 @@ fn assert_refused(page: &Page, speaks: Speaks, what: &str) {
     assert!(page.body.len() < 20_000, "{what}");
     match speaks {
         Speaks::Page => {
-            assert!(page.header("content-type").starts_with("text/html") && page.contains("ISTH-") && page.contains(page.correlation_id()), "{what}");
+            assert!(
+                page.header("content-type").starts_with("text/html") && page.contains("ISTH-") && page.contains(page.correlation_id()),
+                "{what}"
+            );
             assert!(!page.contains("<script>alert"), "{what}");
         }
         Speaks::OAuth => {
@@ -109,7 +112,17 @@ async fn garbage_is_refused_by_every_endpoint_in_its_own_protocol() {
             assert_refused(&page, *speaks, what);
         }
     }
-    let queries = ["", "?", "?%00", "?a=%zz", "?client_id=a&client_id=b", "?login=%ff", "?connection=%00", "?client_id=%3Cscript%3Ealert(1)%3C/script%3E", "?access_token=x"];
+    let queries = [
+        "",
+        "?",
+        "?%00",
+        "?a=%zz",
+        "?client_id=a&client_id=b",
+        "?login=%ff",
+        "?connection=%00",
+        "?client_id=%3Cscript%3Ealert(1)%3C/script%3E",
+        "?access_token=x",
+    ];
     for (target, speaks) in GETS {
         for query in queries {
             let page = send(&scene, Method::GET, &format!("{target}{query}"), FORM, Vec::new()).await;
@@ -149,7 +162,16 @@ async fn wrong_methods_and_unknown_places_have_pages() {
         let page = send(&scene, method.clone(), "/authorize", FORM, Vec::new()).await;
         assert_eq!(page.status, 405, "{method}");
     }
-    for target in ["/nowhere", "/authorize/", "//authorize", "/connections/acme", "/connections/../../etc/passwd", "/%00", "/%ff", "/connections/%2e%2e/acs"] {
+    for target in [
+        "/nowhere",
+        "/authorize/",
+        "//authorize",
+        "/connections/acme",
+        "/connections/../../etc/passwd",
+        "/%00",
+        "/%ff",
+        "/connections/%2e%2e/acs",
+    ] {
         let page = send(&scene, Method::GET, target, FORM, Vec::new()).await;
         assert!([404, 405].contains(&page.status), "{target}: {} {}", page.status, page.body);
         assert!(page.contains("ISTH-400"), "{target}: {}", page.body);
@@ -239,7 +261,13 @@ async fn hostile_xml_is_refused_quickly_and_costs_no_memory() {
     let scene = Scene::new().await;
     let (before, _) = memory(scene.gateway.id());
     let entities: String = (1..10).map(|level| format!("<!ENTITY e{level} \"{}\">", format!("&e{};", level - 1).repeat(10))).collect();
-    let deep = |count: usize| format!("<samlp:Response xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\">{}{}</samlp:Response>", "<a>".repeat(count), "</a>".repeat(count));
+    let deep = |count: usize| {
+        format!(
+            "<samlp:Response xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\">{}{}</samlp:Response>",
+            "<a>".repeat(count),
+            "</a>".repeat(count)
+        )
+    };
     let attributes: String = (0..20_000).map(|number| format!(" a{number}=\"\"")).collect();
     let hostile: Vec<(&str, Vec<u8>)> = vec![
         ("no XML", b"no XML at all".to_vec()),
@@ -262,12 +290,16 @@ async fn hostile_xml_is_refused_quickly_and_costs_no_memory() {
     for (what, xml) in hostile {
         // In a login that runs, so that the message is really read.
         let request = scene.ask(&[("prompt", "login")]).await;
-        let fields = vec![("SAMLResponse".to_owned(), STANDARD.encode(&xml)), ("RelayState".to_owned(), request.relay_state.clone().unwrap())];
+        let fields =
+            vec![("SAMLResponse".to_owned(), STANDARD.encode(&xml)), ("RelayState".to_owned(), request.relay_state.clone().unwrap())];
         let began = Instant::now();
         let landed = scene.browser.post(&scene.idp.page(), &request.acs_url.parse().unwrap(), &fields).await;
         assert!(began.elapsed().as_secs() < 5, "{what} took {:?}", began.elapsed());
         let (error, description) = scene.app.error(&scene.gateway, &landed.away());
-        assert!(["server_error", "access_denied"].contains(&error.as_str()) && description.contains("ISTH-"), "{what}: {error} {description}");
+        assert!(
+            ["server_error", "access_denied"].contains(&error.as_str()) && description.contains("ISTH-"),
+            "{what}: {error} {description}"
+        );
         // And in none.
         let fields = &fields[..1];
         let page = scene.browser.post(&scene.idp.page(), &request.acs_url.parse().unwrap(), fields).await.here();
@@ -306,7 +338,12 @@ async fn a_refused_request_stores_nothing() {
     let scene = Scene::with(|setup| crate::harness::gateway::Setup { sessions: redis.redis_url(), ..setup }).await;
     let before = redis.ask_redis("DBSIZE");
     for (target, _) in POSTS {
-        for body in [&b"client_id=nobody"[..], b"SAMLResponse=PHg%2B", b"grant_type=authorization_code&code=x&client_id=notes", b"login=x&connection=acme"] {
+        for body in [
+            &b"client_id=nobody"[..],
+            b"SAMLResponse=PHg%2B",
+            b"grant_type=authorization_code&code=x&client_id=notes",
+            b"login=x&connection=acme",
+        ] {
             send(&scene, Method::POST, target, FORM, body.to_vec()).await;
         }
     }

@@ -23,7 +23,8 @@ fn write(text: &str) -> TempDir {
 #[test]
 fn a_good_configuration_is_called_good() {
     let (idp, app) = (Idp::new("acme"), App::new("notes"));
-    let place = write(&format!("issuer = \"http://localhost:8400\"\n[[connection]]\n{}\n[[application]]\n{}", idp.toml("", ""), app.toml("", "")));
+    let place =
+        write(&format!("issuer = \"http://localhost:8400\"\n[[connection]]\n{}\n[[application]]\n{}", idp.toml("", ""), app.toml("", "")));
     let output = check(place.path(), &[]);
     assert_eq!(output.status.code(), Some(0), "{}", said(&output));
     assert!(said(&output).contains("The configuration is good"), "{}", said(&output));
@@ -99,7 +100,9 @@ fn every_fault_is_reported_at_once_with_its_place() {
     let paragraphs: Vec<&str> = said.split("\n\n").collect();
     for (line, about) in FAULTS {
         let found = paragraphs.iter().any(|paragraph| {
-            paragraph.contains(about) && paragraph.lines().any(|text| text.contains(&format!("isthmus.toml:{line}:"))) && paragraph.contains("what to do:")
+            paragraph.contains(about)
+                && paragraph.lines().any(|text| text.contains(&format!("isthmus.toml:{line}:")))
+                && paragraph.contains("what to do:")
         });
         assert!(found, "line {line}, about {about}:\n{said}");
     }

@@ -131,7 +131,8 @@ async fn openid_client_is_content_with_our_provider() {
         let url = peer.begin(&json!({"prompt": "none", "max_age": "0"}));
         let answer = scene.browser.open(&url).await.away();
         assert_eq!(peer.try_ask(&json!({"do": "callback", "url": answer.url.as_str()}))["error"], "login_required");
-        let url = peer.ask(&json!({"do": "end_session", "parameters": {"post_logout_redirect_uri": "http://127.0.0.1:9/bye", "state": "s"}}));
+        let url =
+            peer.ask(&json!({"do": "end_session", "parameters": {"post_logout_redirect_uri": "http://127.0.0.1:9/bye", "state": "s"}}));
         let bye = scene.browser.open(url["url"].as_str().unwrap()).await.away();
         assert_eq!(bye.url.as_str(), "http://127.0.0.1:9/bye?state=s");
     }
@@ -151,8 +152,13 @@ async fn others_on_both_sides() {
     let (_, toml) = application(Auth::Basic, "RS256");
     let gateway = Gateway::start(Setup::new().connection(&idp.toml("acme", "")).application(&toml)).await;
     idp.control(&json!({"sp_metadata_url": gateway.url("/connections/acme/metadata").as_str(), "sign": "both", "encrypt": true})).await;
-    let registration =
-        Registration { client_id: "notes", client_secret: SECRET, auth_method: "client_secret_basic", alg: "RS256", redirect_uri: REDIRECT };
+    let registration = Registration {
+        client_id: "notes",
+        client_secret: SECRET,
+        auth_method: "client_secret_basic",
+        alg: "RS256",
+        redirect_uri: REDIRECT,
+    };
     let mut application = openid_client(&gateway, &registration);
     let browser = Browser::new();
     let departure = browser.open(&application.begin(&json!({}))).await.away();
@@ -174,8 +180,7 @@ async fn xmlsec1_verifies_our_metadata_and_our_posted_request() {
     for (name, xml) in [("metadata.xml", &metadata.body), ("request.xml", &request.xml)] {
         let file = scene.gateway.place().join(name);
         std::fs::write(&file, xml).unwrap();
-        let arguments =
-            ["--verify", "--pubkey-cert-pem", text(&certificate), "--id-attr:ID", id[0], "--id-attr:ID", id[1], text(&file)];
+        let arguments = ["--verify", "--pubkey-cert-pem", text(&certificate), "--id-attr:ID", id[0], "--id-attr:ID", id[1], text(&file)];
         run("xmlsec1", &arguments, "xmlsec1");
         run("xmllint", &["--noout", "--nonet", text(&file)], "libxml2-utils");
     }
