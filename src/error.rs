@@ -209,7 +209,7 @@ impl ErrorKind {
             Self::UnsupportedGrantType => row(400, "unsupported_grant_type", ("Requester", "RequestUnsupported"), "unsupported-grant-type", "ISTH-1005", Application, "The request is not supported"),
             Self::UnsupportedResponseType => row(400, "unsupported_response_type", ("Requester", "RequestUnsupported"), "unsupported-response-type", "ISTH-1006", Application, "The request is not supported"),
             Self::InvalidScope => row(400, "invalid_scope", ("Requester", "RequestUnsupported"), "invalid-scope", "ISTH-1007", Application, "The application asked for something it cannot have"),
-            Self::InvalidRedirectUri => row(400, "invalid_request", ("Requester", "RequestDenied"), "invalid-redirect-uri", "ISTH-1008", Application, "The application's return address is not registered"),
+            Self::InvalidRedirectUri => row(400, "invalid_request", ("Requester", "RequestDenied"), "invalid-redirect-uri", "ISTH-1008", Application, "The application or its return address is not registered"),
             Self::LoginRequired => row(400, "login_required", ("Responder", "NoPassive"), "login-required", "ISTH-1009", User, "You need to sign in"),
             Self::InteractionRequired => row(400, "interaction_required", ("Responder", "NoPassive"), "interaction-required", "ISTH-1010", User, "You need to sign in"),
             Self::ConsentRequired => row(400, "consent_required", ("Responder", "NoPassive"), "consent-required", "ISTH-1011", User, "Your consent is needed"),

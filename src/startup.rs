@@ -100,6 +100,11 @@ pub fn bind(address: std::net::SocketAddr) -> Result<TcpListener> {
     Ok(listener)
 }
 
+/// Can the public listener be started with these?
+pub fn check_tls(files: &TlsFiles) -> Result<()> {
+    acceptor(files).map(drop)
+}
+
 fn acceptor(files: &TlsFiles) -> Result<SslAcceptorBuilder> {
     let refuse = |path: &Path, what: &str| {
         let text = format!("{}: {what}", path.display());
@@ -118,12 +123,17 @@ fn acceptor(files: &TlsFiles) -> Result<SslAcceptorBuilder> {
 pub async fn serve(config: Config) -> Result<()> {
     let directory = store::open_directory(config.directory_url.expose()).await?;
     let sessions = store::open_sessions(config.sessions_url.expose())?;
-    sessions.import(directory.take_sessions().await?, Timestamp::now());
     let keyring = Keyring::open_or_create(&config.keys_path)?;
     let (listen, operations_listen, tls) = (config.listen, config.operations_listen, config.tls.clone());
     let state = state(config.into_parts(keyring, Arc::clone(&sessions), Arc::clone(&directory)))?;
-    let public = public_server(&state, bind(listen)?, tls.as_ref())?;
-    let operations = operations_server(&state, bind(operations_listen)?)?;
+    let listeners = (bind(listen)?, bind(operations_listen)?);
+    if let Some(files) = &tls {
+        check_tls(files)?;
+    }
+    // Taken back last: a start that fails must not forget them.
+    sessions.import(directory.take_sessions().await?, Timestamp::now());
+    let public = public_server(&state, listeners.0, tls.as_ref())?;
+    let operations = operations_server(&state, listeners.1)?;
     tracing::info!(issuer = state.gateway.issuer, %listen, %operations_listen, version = env!("CARGO_PKG_VERSION"), "serving");
     let handles = [public.handle(), operations.handle()];
     let (public, operations) = (actix_web::rt::spawn(public), actix_web::rt::spawn(operations));

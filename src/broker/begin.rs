@@ -8,7 +8,7 @@ use crate::connection::UpstreamRequest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{Asked, LoginTransaction, ReplyTo, Restart, Stage, Stored};
+use crate::login::{Asked, LoginTransaction, ReplyTo, Restart, Session, Stage, Stored};
 use crate::oidc::{self, AuthorizationRequest, CheckedRedirect, Params, Prompt};
 use crate::store::Op;
 use std::sync::Arc;
@@ -38,23 +38,32 @@ impl Gateway {
         correlation_id: &str,
         now: Timestamp,
     ) -> Result<Outcome> {
+        // What is asked is kept for as long as a login may take: nobody needs more than this.
+        if raw.len() > REQUEST_LIMIT {
+            return Err(Error::new(ErrorKind::PayloadTooLarge, format!("the request has more than {REQUEST_LIMIT} bytes")));
+        }
         let params = Params::parse_noting_repeats(raw)?;
         let application = self.application(oidc::authorization::client_id(&params)?);
         // Before the redirect URI is proven, errors stay on our page.
-        let redirect = CheckedRedirect::identify(&params, application.map(|application| &application.oidc))?;
-        let Some(application) = application else {
-            return Err(Error::new(ErrorKind::InvalidClient, "this client is not registered"));
+        let identified = CheckedRedirect::identify(&params, application.map(|application| &application.oidc));
+        let (redirect, application) = match (identified, application) {
+            (Ok(redirect), Some(application)) => (redirect, application),
+            (Err(error), _) => return Err(not_registered(error)),
+            (Ok(_), None) => return Err(Error::new(ErrorKind::Internal, "a redirect of nobody")),
         };
-        // A cross-site POST comes without SameSite=Lax cookies; the same as GET has them.
-        if arrival == Arrival::Post && browser.session.is_none() && browser.binding.is_none() && raw.len() <= 4096 {
+        // A cross-site POST comes without the session cookie, which is SameSite=Lax; the same as GET has it.
+        if arrival == Arrival::Post && browser.session.is_none() {
             return Ok(Outcome::of(Answer::SeeSelf));
         }
         let reply_to = ReplyTo::Oidc(redirect.clone());
-        let begun = Begun { redirect: &redirect, application, reply_to: &reply_to, raw, params: &params, browser, correlation_id, now };
+        let begun = Begun { redirect: &redirect, application, reply_to: &reply_to, params: &params, browser, correlation_id, now };
         match self.begin_login(&begun).await {
             Ok(outcome) => Ok(outcome),
             Err(error) if error.kind == ErrorKind::StoreUnavailable => Err(error),
-            Err(error) => Ok(self.reply_error(&reply_to, &error, correlation_id)),
+            Err(error) => {
+                log_refusal(&error, application, correlation_id);
+                Ok(self.reply_error(&reply_to, &error, correlation_id))
+            }
         }
     }
 
@@ -62,7 +71,7 @@ impl Gateway {
         let Begun { application, params, now, .. } = *begun;
         let request = AuthorizationRequest::parse(params, &application.oidc, begun.redirect)?;
         let asked = self.asked(request, application)?;
-        let session = self.session(begun.browser, now).await?;
+        let session = self.session_of_user(begun.browser, now).await?;
         let mut trace = Trace::default();
         trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(params) });
         let usable = self.usable_connections(application);
@@ -109,10 +118,8 @@ impl Gateway {
             client_id: begun.application.client_id.clone(),
             asked,
             reply_to: begun.reply_to.clone(),
-            restart: Restart {
-                application: begun.application.name.clone(),
-                path: format!("/authorize?{}", String::from_utf8_lossy(begun.raw)),
-            },
+            restart: Restart { application: begun.application.name.clone(), path: format!("/authorize?{}", restart_query(begun.params)) },
+            previous_session: begun.browser.session.as_deref().map(Session::key),
             stage: Stage::ChoosingConnection,
         };
         let (answer, transaction) = match step {
@@ -240,13 +247,33 @@ impl Gateway {
     }
 }
 
+/// Bytes of an authorization request at most.
+const REQUEST_LIMIT: usize = 8192;
+
+/// One answer for a client that is not there and for an address that is not its own, so that nobody can find out which
+/// clients exist. The log knows.
+fn not_registered(error: Error) -> Error {
+    match error.kind {
+        ErrorKind::InvalidClient | ErrorKind::InvalidRedirectUri => {
+            let told = "The application, or the address to which it wants you to return, is not registered here.";
+            Error::new(ErrorKind::InvalidRedirectUri, told).because(error.detail)
+        }
+        _ => error,
+    }
+}
+
+/// The parameters that begin the same login again; not the hint, which is a token.
+fn restart_query(params: &Params) -> String {
+    let kept = params.iter().filter(|(name, _)| *name != "id_token_hint");
+    url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
+}
+
 /// A login that begins, with all that is known of it.
 #[derive(Clone, Copy)]
 pub(super) struct Begun<'a> {
     pub application: &'a Arc<Application>,
     pub redirect: &'a CheckedRedirect,
     pub reply_to: &'a ReplyTo,
-    pub raw: &'a [u8],
     pub params: &'a Params,
     pub browser: &'a Browser,
     pub correlation_id: &'a str,
@@ -255,6 +282,17 @@ pub(super) struct Begun<'a> {
 
 pub(super) fn trace_op(correlation_id: &str, part: Part, trace: &Trace) -> Result<Op> {
     Ok(Op::Put { key: Trace::key(correlation_id, part), value: encode(trace)?, ttl: crate::login::trace::KEPT })
+}
+
+/// What is answered by redirect passes no other boundary that logs.
+fn log_refusal(error: &Error, application: &Application, correlation_id: &str) {
+    let (wire, client_id) = (error.kind.wire(), application.client_id.as_str());
+    let source = error.source.as_ref().map(tracing::field::display);
+    if wire.status >= 500 {
+        tracing::error!(correlation_id, client_id, code = wire.code, detail = error.detail, source, "authorization request failed");
+    } else {
+        tracing::info!(correlation_id, client_id, code = wire.code, detail = error.detail, source, "authorization request refused");
+    }
 }
 
 fn note_decision(trace: &mut Trace, decision: &Decision, now: Timestamp) {

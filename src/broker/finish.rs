@@ -47,7 +47,7 @@ impl Gateway {
     /// The answer with a code, and the write that must succeed before it is sent.
     pub(super) fn issue_code(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Answer, Op)> {
         let grant_id = id::random_id();
-        let code = AuthorizationCode::issue(&grant_id)?;
+        let code = AuthorizationCode::issue(&grant_id, issue.asked.scopes.contains("offline_access"))?;
         let grant = CodeGrant {
             binding: CodeBinding {
                 client_id: issue.application.client_id.clone(),

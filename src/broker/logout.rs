@@ -29,7 +29,8 @@ impl Gateway {
         let token = self.csrf_token(browser)?;
         let confirmed = confirmed && params.get(CSRF).is_some_and(|given| id::eq_constant_time(given.as_bytes(), token.as_bytes()));
         let request = LogoutRequest::parse(&params)?;
-        let hint = request.id_token_hint.as_ref().map(|hint| self.keys.public().verify_hint(hint.expose(), &self.issuer)).transpose()?;
+        // A hint that cannot be verified (any more) proves nothing: the person is asked instead.
+        let hint = request.id_token_hint.as_ref().and_then(|hint| self.keys.public().verify_hint(hint.expose(), &self.issuer).ok());
         let client =
             request.client_id(hint.as_ref())?.and_then(|client_id| self.application(client_id)).map(|application| &application.oidc);
         let decision = request.decide(hint.as_ref(), client)?;

@@ -8,6 +8,8 @@ mod finish;
 mod identify;
 pub mod logout;
 pub mod next;
+#[cfg(test)]
+mod tests;
 pub mod token;
 pub mod traces;
 pub mod upstream;
@@ -67,19 +69,37 @@ pub trait Events: Send + Sync {
 }
 
 /// What the browser showed us: the values of its two cookies.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct Browser {
     pub binding: Option<String>,
     pub session: Option<String>,
 }
 
+/// Cookies do not print.
+impl std::fmt::Debug for Browser {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Browser").field("binding", &self.binding.is_some()).field("session", &self.session.is_some()).finish()
+    }
+}
+
 /// A change of one of our cookies.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Default, PartialEq, Eq)]
 pub enum CookieChange {
     #[default]
     Keep,
     Set(String),
     Clear,
+}
+
+/// Cookies do not print.
+impl std::fmt::Debug for CookieChange {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Keep => "Keep",
+            Self::Set(_) => "Set(..)",
+            Self::Clear => "Clear",
+        })
+    }
 }
 
 /// What the handler must answer.
@@ -153,6 +173,13 @@ impl Gateway {
         let found = self.sessions.get_many(&[Session::key(cookie)]).await?;
         let session = found.into_iter().next().flatten().map(|bytes| decode::<Session>(&bytes)).transpose()?;
         Ok(session.filter(|session| session.alive(now)))
+    }
+
+    /// The same, if its user may still sign in: a session outlives neither the deletion nor the blocking of its user.
+    async fn session_of_user(&self, browser: &Browser, now: Timestamp) -> Result<Option<Session>> {
+        let Some(session) = self.session(browser, now).await? else { return Ok(None) };
+        let user = self.directory.user(&session.user_id).await?;
+        Ok(user.filter(|user| !user.blocked).map(|_| session))
     }
 }
 

@@ -100,7 +100,7 @@ impl Gateway {
         let grant_id = code.grant_id().to_owned();
         let key = CodeGrant::key(&grant_id, &code.digest());
         let tombstone = encode(&CodeTombstone { used_at: now })?;
-        let grant = match self.sessions.consume(&key, tombstone, self.tokens_live()).await? {
+        let grant = match self.sessions.consume(&key, tombstone, self.use_is_remembered(code)).await? {
             Consumed::Absent => return Err(invalid_code().into()),
             Consumed::Used(_) => {
                 // RFC 9700 4.5.3, RFC 6749 4.1.2: a second use revokes everything that the first one gave.
@@ -168,6 +168,13 @@ impl Gateway {
         scopes: Option<&Scopes>,
         now: Timestamp,
     ) -> Result<Tokens, TokenRefusal> {
+        // Before anything is rotated: a store that does not answer must not cost the client its token, and what was
+        // revoked while the family was being made, or while the directory was away, stays revoked.
+        let mark = AccessToken::revocation_key(token.grant_id());
+        if self.sessions.get_many(&[mark]).await?.into_iter().flatten().next().is_some() {
+            self.directory.revoke_family(token.grant_id()).await?;
+            return Err(invalid_refresh_token().into());
+        }
         let generation = i64::from(token.generation());
         let family = match self.directory.rotate_family(token.grant_id(), &application.client_id, generation, now, GRACE).await? {
             Rotation::Rotated(family) | Rotation::Repeated(family) => family,
@@ -302,6 +309,12 @@ impl Gateway {
         let mark = Op::Put { key: AccessToken::revocation_key(grant_id), value: b"1".to_vec(), ttl: self.tokens_live() };
         self.sessions.commit(vec![mark]).await?;
         self.directory.revoke_family(grant_id).await
+    }
+
+    /// Seconds for which a second use of a code must be noticed: as long as what the first one gave may be alive. Marks
+    /// are never evicted, so one that outlives its purpose takes room from logins to come.
+    fn use_is_remembered(&self, code: &AuthorizationCode) -> u64 {
+        if code.gives_offline_access() { self.tokens_live() } else { self.lifetimes.code + u64::from(self.lifetimes.access_token) }
     }
 
     /// Seconds for which something of a grant may still be alive.

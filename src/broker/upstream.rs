@@ -48,7 +48,10 @@ impl Gateway {
             if !post.bounced {
                 return Ok(Outcome::of(Answer::Bounce));
             }
-            return Err(Error::new(ErrorKind::CookiesBlocked, "The cookie that was set when the sign-in began did not come back."));
+            return Err(Error::new(
+                ErrorKind::CookiesBlocked,
+                "The cookie that was set when the sign-in began did not come back: cookies are blocked, or the sign-in was started in another browser.",
+            ));
         }
         let key = LoginTransaction::key(&transaction_id);
         let found = self.sessions.get_many(std::slice::from_ref(&key)).await?.into_iter().next().flatten();
@@ -76,7 +79,7 @@ impl Gateway {
                 return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
             }
         };
-        let outcome = self.answer_of_idp(post, browser, transaction, pending, &key, now).await?;
+        let outcome = self.answer_of_idp(post, transaction, pending, &key, now).await?;
         Ok(outcome.in_login(&correlation_id))
     }
 
@@ -84,14 +87,13 @@ impl Gateway {
     async fn answer_of_idp(
         &self,
         post: SamlPost<'_>,
-        browser: &Browser,
         transaction: LoginTransaction,
         pending: PendingAuthn,
         key: &str,
         now: Timestamp,
     ) -> Result<Outcome> {
         let mut trace = Trace::default();
-        let answer = Received { post, browser, transaction: &transaction, pending: &pending, key, now };
+        let answer = Received { post, transaction: &transaction, pending: &pending, key, now };
         let result = self.accept_answer(&answer, &mut trace).await;
         match result {
             Ok(outcome) => {
@@ -103,7 +105,7 @@ impl Gateway {
     }
 
     async fn accept_answer(&self, received: &Received<'_>, trace: &mut Trace) -> Result<Outcome, Refused> {
-        let Received { post, browser, transaction, pending, key, now } = *received;
+        let Received { post, transaction, pending, key, now } = *received;
         let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
         let application = self
             .application(&transaction.client_id)
@@ -136,7 +138,7 @@ impl Gateway {
                 trace_op(&transaction.correlation_id, Part::Login, trace)?,
             ];
             // The session that this browser had before is over.
-            writes.extend(browser.session.as_deref().map(|old| Op::Delete { key: Session::key(old) }));
+            writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
             Ok(writes)
         })();
         self.commit_once(claims, writes.map_err(plain)?).await.map_err(plain)?;
@@ -146,7 +148,8 @@ impl Gateway {
 
     /// The marks that make this login and every id of this answer usable once.
     fn claims(&self, transaction: &LoginTransaction, authentication: &Authentication, now: Timestamp) -> Vec<Op> {
-        let login = Op::Claim { key: format!("login-used:{}", transaction.id), ttl: self.lifetimes.transaction + REMAINS };
+        // A login that has expired is refused anyway; the rest is for nodes whose clocks differ.
+        let login = Op::Claim { key: format!("login-used:{}", transaction.id), ttl: self.lifetimes.transaction + 600 };
         let ids = authentication.once.iter().map(|(name, until)| Op::Claim {
             key: format!("once:{}", id::digest(name)),
             ttl: u64::try_from(until.seconds_since(now)).unwrap_or(0) + 1,
@@ -222,6 +225,10 @@ impl Gateway {
         if refused.error.kind == ErrorKind::StoreUnavailable {
             return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
         }
+        // Of two posts at once the one that came first has the login, and its trace.
+        if refused.error.kind == ErrorKind::IdpResponseReplayed {
+            return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
+        }
         trace.note(now, Note::Refused { code: wire.code.to_owned(), reason: refused.reason.clone(), detail: refused.error.detail.clone() });
         if refused.alarm {
             self.raise_alarm(post.connection, transaction, &refused, now).await?;
@@ -233,9 +240,6 @@ impl Gateway {
                 trace_op(&transaction.correlation_id, Part::Login, &trace)?,
             ])
             .await?;
-        if refused.error.kind == ErrorKind::IdpResponseReplayed {
-            return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
-        }
         // The application may know the outcome; what exactly was wrong is for the trace.
         Ok(self.reply_error(&transaction.reply_to, &Error::new(refused.error.kind, wire.title), &transaction.correlation_id))
     }
@@ -257,7 +261,6 @@ impl Gateway {
 #[derive(Clone, Copy)]
 struct Received<'a> {
     post: SamlPost<'a>,
-    browser: &'a Browser,
     transaction: &'a LoginTransaction,
     pending: &'a PendingAuthn,
     /// Store key of the transaction.
@@ -276,5 +279,5 @@ fn transaction_of(post: &SamlPost<'_>) -> Option<String> {
         return Some(id.to_owned());
     }
     let request_id = saml::peek_in_response_to(post.saml_response)?;
-    request_id.strip_prefix('_').filter(|text| looks_like_id(text)).map(str::to_owned)
+    request_id.strip_prefix('_')?.get(..32).filter(|text| looks_like_id(text)).map(str::to_owned)
 }

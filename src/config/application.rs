@@ -184,6 +184,10 @@ fn uris(section: &Section<'_>, key: &'static str, native: bool) -> Vec<String> {
 
 fn check_uri(text: &str, native: bool) -> Result<(), (&'static str, &'static str)> {
     let url = Url::parse(text).map_err(|_| ("is no absolute address", "write it with its scheme, as in https://app.example/callback"))?;
+    // Parsing forgives blanks and line ends, and an answer's Location header cannot carry anything else.
+    if !text.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err(("has a blank or a character that is not ASCII", "percent-encode it, and write a host name in its xn-- form"));
+    }
     if url.fragment().is_some() || text.contains('#') {
         return Err(("has a fragment", "remove everything from the # on"));
     }

@@ -1,10 +1,11 @@
 //! `[[connection]]`.
 
 use super::read::Context;
+use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, SamlConnection};
 use crate::keys::parse_certificate;
 use crate::profile::Direction;
-use crate::saml::{self, Binding, Endpoint, IdpTrust, MetadataOptions, ResponsePolicy, TrustedKeys};
+use crate::saml::{self, Binding, Comparison, Endpoint, IdpTrust, MetadataOptions, ResponsePolicy, TrustedKeys};
 use crate::toml_file::Section;
 use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
@@ -104,19 +105,30 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
     }
     let sign_requests = section.bool("sign_requests").unwrap_or(true);
-    let acr = acr_table(section);
-    Some(SamlConnection {
+    let text = |key: &'static str| section.string(key).map(|at| at.value.to_owned());
+    let index = |key: &'static str| section.integer(key, 0..=65_535).and_then(|at| u16::try_from(at.value).ok());
+    let comparisons =
+        [("exact", Comparison::Exact), ("minimum", Comparison::Minimum), ("maximum", Comparison::Maximum), ("better", Comparison::Better)];
+    let settings = SamlConnection {
         policy,
-        sp_entity_id: section.string("sp_entity_id").map(|at| at.value.to_owned()),
+        sp_entity_id: text("sp_entity_id"),
         request_binding,
         sign_requests,
-        name_id_format: section.string("name_id_format").map(|at| at.value.to_owned()),
+        name_id_format: text("name_id_format"),
         force_authn: section.bool("force_authn").unwrap_or(false),
-        acr,
+        acr: acr_table(section),
         login_hint_as_subject: section.bool("login_hint_as_subject").unwrap_or(false),
         send_requester_id: section.bool("send_requester_id").unwrap_or(false),
-        idp: idp?,
-    })
+        proxy_count: section.integer("proxy_count", 0..=100).and_then(|at| u32::try_from(at.value).ok()),
+        authn_context_comparison: section.choice("authn_context_comparison", &comparisons).unwrap_or(Comparison::Exact),
+        authn_context: section.strings("authn_context").unwrap_or_default().into_iter().map(|at| at.value.to_owned()).collect(),
+        allow_create: section.bool("allow_create").unwrap_or(true),
+        provider_name: text("provider_name"),
+        acs_index: index("acs_index"),
+        attribute_consuming_service_index: index("attribute_consuming_service_index"),
+        ..SamlConnection::new(idp?)
+    };
+    Some(settings)
 }
 
 fn preferred_binding(idp: Option<&IdpTrust>) -> Binding {
@@ -191,6 +203,9 @@ fn from_metadata(
     match saml::metadata::read_idp(&text, MetadataOptions { entity_id, pinned: pinned.as_ref() }, context.now) {
         Ok(metadata) => {
             warn_expiry(section, "metadata_file", &metadata.signing_certificates);
+            if let Err(error) = check_scopes(&metadata.scopes) {
+                section.problem("metadata_file", error.detail, "ask the identity provider for its current metadata");
+            }
             Some(metadata.trust())
         }
         Err(error) => {

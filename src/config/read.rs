@@ -124,6 +124,10 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let context = Context { now, development, second_opinion: signature_check(root), directory, library };
     let listen = address(root, "listen", "127.0.0.1:8400");
     let operations_listen = address(root, "operations_listen", "127.0.0.1:8401");
+    if operations_listen.is_some_and(|address: SocketAddr| !address.ip().is_loopback()) {
+        let help = "bind it to an address that only operators and machines reach, or keep others out by a firewall";
+        root.warning("operations_listen", "the operations listener shows login traces, which are personal data, without a password", help);
+    }
     let directory_url = url_of(&context, root, "directory", "sqlite:data/isthmus.db", store::directory::check_url);
     let sessions_url = url_of(&context, root, "sessions", "memory:", store::session::check_url);
     let keys_path =
@@ -225,6 +229,11 @@ fn issuer(root: &Section<'_>) -> Option<String> {
     if url.path() != "/" || text.value.ends_with('/') {
         return refuse("has a path or ends with a slash", "write only scheme and host; the gateway stands at the root of its host");
     }
+    // Applications compare it letter by letter, and so do we: no capitals, blanks or default ports that parsing forgives.
+    let usual = url.as_str().trim_end_matches('/');
+    if usual != text.value {
+        return refuse("is not written in the usual form", &format!("write {usual}"));
+    }
     match url.scheme() {
         "https" => Some(text.value.to_owned()),
         "http" if application::is_loopback(&url) => Some(text.value.to_owned()),
@@ -271,7 +280,9 @@ fn url_of(
 ) -> Option<Secret<String>> {
     let Some(section) = root.section(key) else { return Some(Secret::new(relative(context, usual))) };
     let literal = section.value("url").and_then(|at| at.value.as_str());
-    let without_password = |text: &str| Url::parse(text).map_or(true, |url| url.password().is_none());
+    // What cannot be parsed here (several hosts, for instance) holds one as soon as it holds credentials.
+    let without_password =
+        |text: &str| !text.contains("password=") && Url::parse(text).map_or_else(|_| !text.contains('@'), |url| url.password().is_none());
     let url = match literal {
         Some(text) if without_password(text) => Some(Secret::new(text.to_owned())),
         None if !section.has("url") => Some(Secret::new(usual.to_owned())),
@@ -312,8 +323,14 @@ fn tls(context: &Context<'_>, root: &Section<'_>) -> Option<TlsFiles> {
         Some(path)
     };
     let (certificate, key) = (file("certificate"), file("key"));
+    let files = certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key });
+    if let Some(files) = files.as_ref().filter(|files| files.certificate.exists() && files.key.exists())
+        && let Err(error) = crate::startup::check_tls(files)
+    {
+        section.problem("certificate", error.detail, "name a certificate chain and its private key, both PEM and readable to this program");
+    }
     section.finish();
-    Some(TlsFiles { certificate: certificate?, key: key? })
+    files
 }
 
 fn log(section: &Section<'_>) -> (LevelFilter, LogFormat) {

@@ -70,6 +70,36 @@ fn a_file_that_is_not_there_is_one_problem() {
 }
 
 #[test]
+fn addresses_are_written_in_the_usual_form() {
+    for issuer in ["HTTPS://login.example.org", "https://Login.example.org", "https://login.example.org:443", " https://login.example.org"]
+    {
+        assert_eq!(problems(&format!("issuer = \"{issuer}\"\n")), ["issuer"], "{issuer}");
+    }
+    for uri in ["https://notes/c b", " https://notes/cb", "https://notes/c\\tb", "https://b\u{fc}cher.example/cb"] {
+        oidc_fails(&format!("redirect_uris = [\"{uri}\"]"), &["application[0].oidc.redirect_uris[0]"]);
+    }
+}
+
+#[test]
+fn a_key_that_does_not_belong_to_the_certificate_is_found() {
+    let place = place();
+    let key = PKey::generate_ed25519().and_then(|key| key.private_key_to_pem_pkcs8()).expect("pem");
+    std::fs::write(place.path().join("other.pem"), key).expect("written");
+    for key in ["other.pem", "empty"] {
+        let text = format!("{SERVER}[tls]\ncertificate = \"idp.pem\"\nkey = \"{key}\"\n");
+        let paths: Vec<_> = check_in(&place, &text).problems.into_iter().map(|problem| problem.path).collect();
+        assert_eq!(paths, ["tls.certificate"], "{key}");
+    }
+}
+
+#[test]
+fn a_password_among_several_hosts_is_a_secret() {
+    for url in ["redis+sentinel://:hunter2@a:26379,b:26379/mymaster", "redis+sentinel://a/mymaster?sentinel_password=hunter2"] {
+        assert_eq!(problems(&format!("{SERVER}[sessions]\nurl = \"{url}\"\n")), ["sessions.url"], "{url}");
+    }
+}
+
+#[test]
 fn server_settings_are_checked() {
     root_fails("listen = \"8400\"", "listen");
     root_fails("listen = 8400", "listen");

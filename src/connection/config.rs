@@ -1,7 +1,7 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
 use crate::profile::MappingTable;
-use crate::saml::{Binding, IdpTrust, ResponsePolicy};
+use crate::saml::{Binding, Comparison, IdpTrust, ResponsePolicy};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -43,4 +43,41 @@ pub struct SamlConnection {
     pub login_hint_as_subject: bool,
     /// Send the application's client id as Scoping/RequesterID.
     pub send_requester_id: bool,
+    /// Scoping/ProxyCount: how many more proxies may stand between.
+    pub proxy_count: Option<u32>,
+    /// How the asked context classes compare.
+    pub authn_context_comparison: Comparison,
+    /// Context classes to ask for when the application asks for none.
+    pub authn_context: Vec<String>,
+    pub allow_create: bool,
+    /// Our name for people, in the request.
+    pub provider_name: Option<String>,
+    /// Name the assertion consumer service by its index instead of its address.
+    pub acs_index: Option<u16>,
+    pub attribute_consuming_service_index: Option<u16>,
+}
+
+impl SamlConnection {
+    /// The usual settings for an identity provider: redirect, signed requests, strict terms.
+    pub fn new(idp: IdpTrust) -> Self {
+        Self {
+            idp,
+            policy: ResponsePolicy::default(),
+            sp_entity_id: None,
+            request_binding: Binding::Redirect,
+            sign_requests: true,
+            name_id_format: None,
+            force_authn: false,
+            acr: BTreeMap::new(),
+            login_hint_as_subject: false,
+            send_requester_id: false,
+            proxy_count: None,
+            authn_context_comparison: Comparison::Exact,
+            authn_context: Vec::new(),
+            allow_create: true,
+            provider_name: None,
+            acs_index: None,
+            attribute_consuming_service_index: None,
+        }
+    }
 }

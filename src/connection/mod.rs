@@ -7,6 +7,7 @@ pub mod config;
 pub mod outbound;
 mod registry;
 mod saml;
+mod scope;
 
 pub use registry::Registry;
 pub use saml::SamlConnection;
@@ -18,6 +19,11 @@ use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::RawAttributes;
 use crate::user::Identity;
 use url::Url;
+
+/// Whether the scopes of an identity provider's metadata can be used.
+pub fn check_scopes(scopes: &[crate::saml::Scope]) -> Result<()> {
+    scope::ScopeFilter::new(scopes).map(drop)
+}
 
 /// Where the browser goes next.
 #[derive(Clone, Debug, PartialEq, Eq)]

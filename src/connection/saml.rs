@@ -2,21 +2,25 @@
 //! assertion becomes an [`Authentication`].
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
+use super::scope::ScopeFilter;
 use super::{Authentication, BrowserStep, Callback, Connection, Refused, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id;
 use crate::keys::{CertifiedKey, Keyring, Purpose};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::{Fact, RawAttribute, RawAttributes};
-use crate::saml::{self, Check, Comparison, Expected, Outgoing, Rejection, RequestOptions, SpMetadata, SpSettings, VerifiedAssertion};
+use crate::saml::{self, AttributeValue, Check, Expected, Outgoing, Rejection, RequestOptions, SpMetadata, SpSettings, VerifiedAssertion};
 use crate::user::Identity;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// One SAML identity provider, with everything prepared that does not change from login to login.
 pub struct SamlConnection {
     config: ConnectionConfig,
     sp: SpSettings,
+    scopes: ScopeFilter,
     keyring: Arc<Keyring>,
 }
 
@@ -27,7 +31,8 @@ impl SamlConnection {
         let acs = format!("{issuer}/connections/{}/acs", config.name);
         let acs_url = acs.parse().map_err(|_| Error::new(ErrorKind::Misconfigured, format!("{acs} is no address")))?;
         let entity_id = settings.sp_entity_id.clone().unwrap_or_else(|| format!("{issuer}/connections/{}/metadata", config.name));
-        Ok(Self { sp: SpSettings { entity_id, acs_url }, config, keyring })
+        let scopes = ScopeFilter::new(&settings.idp.scopes)?;
+        Ok(Self { sp: SpSettings { entity_id, acs_url }, scopes, config, keyring })
     }
 
     const fn settings(&self) -> &Settings {
@@ -39,8 +44,11 @@ impl SamlConnection {
         self.settings().sign_requests || self.settings().idp.want_authn_requests_signed
     }
 
-    /// The class references that the asked `acr` values mean here.
+    /// The class references that the asked `acr` values mean here; without any, those of the connection.
     fn context_classes(&self, acr_values: &[String]) -> Vec<String> {
+        if acr_values.is_empty() {
+            return self.settings().authn_context.clone();
+        }
         acr_values.iter().map(|acr| self.settings().acr.get(acr).unwrap_or(acr).clone()).collect()
     }
 
@@ -53,7 +61,7 @@ impl SamlConnection {
         self.keyring.of(Purpose::SamlEncryption).collect()
     }
 
-    fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp) -> Authentication {
+    fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> Authentication {
         let until = assertion.not_on_or_after();
         let issuer = assertion.issuer();
         let name_id = assertion.name_id();
@@ -64,7 +72,7 @@ impl SamlConnection {
                 user_id: assertion.subject().to_owned(),
                 is_social: false,
             },
-            attributes: raw_attributes(assertion),
+            attributes: self.raw_attributes(assertion, now, trace),
             auth_time: assertion.authn_instant().unwrap_or(now).min(now),
             acr: assertion.authn_context_class_ref().map(|class| self.acr(class)),
             upstream: UpstreamSession {
@@ -78,6 +86,34 @@ impl SamlConnection {
                 (format!("response {issuer} {}", assertion.response_id()), until),
             ],
         }
+    }
+
+    /// Facts and attributes. Values whose scope the identity provider may not use are left out, as the metadata say
+    /// (Shibboleth Metadata Extensions, `shibmd:Scope`).
+    fn raw_attributes(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> RawAttributes {
+        let mut raw = facts(assertion);
+        for attribute in assertion.attributes() {
+            let mut values: Vec<&str> = attribute.values.iter().filter_map(AttributeValue::text).collect();
+            if self.scopes.concern(&attribute.name) {
+                let before = values.len();
+                values.retain(|value| self.scopes.allow(value));
+                let dropped = before - values.len();
+                let found = if dropped == 0 {
+                    "all of them".to_owned()
+                } else {
+                    format!("{dropped} of {before} have another scope and are left out")
+                };
+                let expected = format!("values of {} in the scopes of the metadata", attribute.name);
+                trace.note(now, Note::Check { name: "attribute-scope".to_owned(), passed: dropped == 0, expected, found });
+            }
+            raw.push(RawAttribute {
+                name: attribute.name.clone(),
+                name_format: attribute.name_format.clone(),
+                friendly_name: attribute.friendly_name.clone(),
+                values: values.into_iter().map(Value::from).collect(),
+            });
+        }
+        raw
     }
 }
 
@@ -93,14 +129,20 @@ impl Connection for SamlConnection {
         let classes = self.context_classes(&asked.acr_values);
         let force_authn = asked.force_authn || settings.force_authn;
         let options = RequestOptions {
-            id: format!("_{transaction_id}"),
+            // The login, and a part that differs when the person goes back and is sent off again: an identity provider may
+            // refuse an ID that it has seen.
+            id: format!("_{transaction_id}{}", id::hex(&id::random_bytes::<4>())),
             force_authn,
             is_passive: asked.passive,
-            requested_authn_context: (!classes.is_empty()).then(|| (Comparison::Exact, classes.clone())),
+            requested_authn_context: (!classes.is_empty()).then(|| (settings.authn_context_comparison, classes.clone())),
             name_id_format: settings.name_id_format.clone(),
+            allow_create: settings.allow_create,
+            acs_index: settings.acs_index,
+            attribute_consuming_service_index: settings.attribute_consuming_service_index,
+            provider_name: settings.provider_name.clone(),
+            proxy_count: settings.proxy_count,
             requester_ids: if settings.send_requester_id { vec![asked.requester.clone()] } else { Vec::new() },
             subject_hint: asked.login_hint.clone().filter(|_| settings.login_hint_as_subject),
-            ..RequestOptions::new()
         };
         let signer = self.signs_requests().then(|| self.keyring.active(Purpose::SamlSigning)).map(saml::Signer::new);
         let outgoing = saml::authn_request(&self.sp, &settings.idp, &options, settings.request_binding, Some(transaction_id), signer, now)?;
@@ -150,7 +192,7 @@ impl Connection for SamlConnection {
     ) -> Result<Authentication, Refused> {
         let Callback::SamlResponse { response } = callback;
         let settings = self.settings();
-        let context = (!pending.authn_context.is_empty()).then(|| (Comparison::Exact, pending.authn_context.clone()));
+        let context = (!pending.authn_context.is_empty()).then(|| (settings.authn_context_comparison, pending.authn_context.clone()));
         let expected = Expected {
             request_id: &pending.request_id,
             requested_at: pending.sent_at,
@@ -165,7 +207,7 @@ impl Connection for SamlConnection {
         for Check { name, passed, expected, found } in checks {
             trace.note(now, Note::Check { name: name.to_owned(), passed, expected, found });
         }
-        verified.map(|assertion| self.authentication(&assertion, now)).map_err(refused)
+        verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
     }
 
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
@@ -201,10 +243,11 @@ fn refused(rejection: Rejection) -> Refused {
         _ => ErrorKind::IdpResponseInvalid,
     };
     let alarm = matches!(rejection, Rejection::SecondOpinionDiffers | Rejection::SecondOpinionRefused { .. });
-    Refused { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm }
+    Refused { error: Error::new(kind, saml::rejection::shown(rejection.to_string())), reason: rejection.name().to_owned(), alarm }
 }
 
-fn raw_attributes(assertion: &VerifiedAssertion) -> RawAttributes {
+/// What the protocol itself says.
+fn facts(assertion: &VerifiedAssertion) -> RawAttributes {
     let mut raw = RawAttributes::new();
     raw.set_fact(Fact::Issuer, assertion.issuer());
     raw.set_fact(Fact::Subject, assertion.subject());
@@ -229,14 +272,6 @@ fn raw_attributes(assertion: &VerifiedAssertion) -> RawAttributes {
         if let Some(value) = value {
             raw.set_fact(fact, value);
         }
-    }
-    for attribute in assertion.attributes() {
-        raw.push(RawAttribute {
-            name: attribute.name.clone(),
-            name_format: attribute.name_format.clone(),
-            friendly_name: attribute.friendly_name.clone(),
-            values: attribute.values.iter().filter_map(|value| value.text().map(|text| text.to_owned().into())).collect(),
-        });
     }
     raw
 }

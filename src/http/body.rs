@@ -6,6 +6,10 @@ use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, BytesMut, Payload};
 use std::future::poll_fn;
 use std::pin::Pin;
+use std::time::Duration;
+
+/// For a whole body; whoever sends slower only holds a connection.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads a form (`application/x-www-form-urlencoded`) of at most `limit` bytes.
 pub async fn form(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
@@ -24,6 +28,11 @@ async fn read(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Res
     if declared.is_some_and(|length| length > limit) {
         return Err(too_large());
     }
+    let slow = |_| Error::new(ErrorKind::InvalidRequest, "the body did not arrive in time");
+    tokio::time::timeout(PATIENCE, collect(payload, limit, too_large)).await.map_err(slow)?
+}
+
+async fn collect(payload: &mut Payload, limit: usize, too_large: impl Fn() -> Error) -> Result<Bytes> {
     let mut body = BytesMut::new();
     while let Some(chunk) = next_chunk(payload).await {
         let chunk = chunk.map_err(|error| Error::new(ErrorKind::InvalidRequest, "the body cannot be read").because(error.to_string()))?;

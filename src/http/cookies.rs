@@ -9,17 +9,27 @@ use crate::broker::{Browser, CookieChange};
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::http::header::{HeaderMap, HeaderValue, SET_COOKIE};
+use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 
 /// What the browser sent. Values that cannot be ours are ignored.
 pub fn read(request: &HttpRequest, secure: bool) -> Browser {
-    let value = |name: &str| {
-        let cookie = request.cookie(name)?;
-        let value = cookie.value();
-        (value.len() == 43 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'))
-            .then(|| value.to_owned())
-    };
+    let value = |name: &str| all(request.headers(), name).find(|value| is_ours(value)).map(str::to_owned);
     Browser { binding: value(binding_name(secure)), session: value(session_name(secure)) }
+}
+
+/// Every value under a name. Read here, cookie by cookie: what a neighbour in the same domain sets, be it no text at
+/// all, must not hide ours.
+fn all<'a>(headers: &'a HeaderMap, name: &'a str) -> impl Iterator<Item = &'a str> {
+    let pairs = headers.get_all(COOKIE).flat_map(|header| header.as_bytes().split(|byte| *byte == b';'));
+    pairs
+        .filter_map(|pair| std::str::from_utf8(pair).ok()?.trim().split_once('='))
+        .filter(move |(key, _)| *key == name)
+        .map(|(_, value)| value)
+}
+
+/// The form of [`crate::id::random_token`].
+fn is_ours(value: &str) -> bool {
+    value.len() == 43 && value.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 /// Writes the changes into the answer's headers.
@@ -50,4 +60,20 @@ const fn binding_name(secure: bool) -> &'static str {
 
 const fn session_name(secure: bool) -> &'static str {
     if secure { "__Host-isthmus-session" } else { "isthmus-session" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::test::TestRequest;
+
+    #[test]
+    fn a_neighbours_cookies_do_not_hide_ours() {
+        let ours = crate::id::random_token();
+        let header = [b"foo; caf\xe9=\xff; isthmus-login=short; x=%ff; isthmus-login=".as_slice(), ours.as_bytes(), b"; =; ;"].concat();
+        let request = TestRequest::default().insert_header((COOKIE, HeaderValue::from_bytes(&header).expect("a header"))).to_http_request();
+        assert_eq!(read(&request, false).binding.as_deref(), Some(ours.as_str()));
+        assert!(read(&request, true).binding.is_none(), "the names differ");
+        assert!(read(&request, false).session.is_none());
+    }
 }

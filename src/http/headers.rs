@@ -1,13 +1,13 @@
 //! What every answer carries: a correlation id, security headers, a log line.
 
-use super::pages;
 use super::state::State;
+use super::{pages, reply, routes};
 use crate::error::{Error, ErrorKind};
 use crate::id;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
     X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::middleware::Next;
@@ -112,13 +112,24 @@ fn client_address(request: &HttpRequest, state: &State) -> Option<IpAddr> {
     if !trusted(&peer) {
         return Some(peer);
     }
-    let forwarded = request.headers().get("x-forwarded-for").and_then(|value| value.to_str().ok()).unwrap_or_default();
-    forwarded.rsplit(',').map_while(|part| part.trim().parse().ok()).find(|address| !trusted(address)).or(Some(peer))
+    // A proxy may append to the header, or add one of its own after the client's: all of them are one list.
+    let all: Vec<&str> = request.headers().get_all("x-forwarded-for").map(|value| value.to_str().unwrap_or_default()).collect();
+    let mut addresses = all.iter().rev().flat_map(|header| header.rsplit(',')).map_while(|part| part.trim().parse().ok());
+    addresses.find(|address| !trusted(address)).or(Some(peer))
 }
 
-/// Nothing is at this path, or not by this method.
+/// Nothing is at this path, or not by this method. Programs' endpoints answer programs.
 pub async fn nothing_here(request: HttpRequest) -> HttpResponse {
-    let kind = if request.resource_map().has_resource(request.path()) { ErrorKind::MethodNotAllowed } else { ErrorKind::NotFound };
-    let detail = if kind == ErrorKind::NotFound { "There is no page at this address." } else { "This address does not take this method." };
-    pages::error(&request, &Error::new(kind, detail), None)
+    let known = request.resource_map().has_resource(request.path());
+    let error = if known {
+        Error::new(ErrorKind::MethodNotAllowed, "this address does not take this method")
+    } else {
+        Error::new(ErrorKind::NotFound, "there is nothing at this address")
+    };
+    let for_programs = request.path().starts_with("/oauth/") || request.path() == "/userinfo";
+    let mut response = if for_programs { reply::oauth_error(&request, &error) } else { pages::error(&request, &error, None) };
+    if known {
+        response.headers_mut().insert(ALLOW, HeaderValue::from_static(routes::allowed(request.path())));
+    }
+    response
 }

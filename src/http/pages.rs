@@ -77,6 +77,11 @@ impl AutoPost {
         Self::new("You are being signed in", action, fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
     }
 
+    /// The same for a logout.
+    pub fn bounce_logout(action: String, fields: Vec<(&str, &str)>) -> Self {
+        Self { title: "You are being signed out", ..Self::bounce(action, fields) }
+    }
+
     fn new(title: &'static str, action: String, fields: Vec<(String, String)>) -> Self {
         Self { title, action, fields, nonce: id::random_id() }
     }

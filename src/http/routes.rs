@@ -1,8 +1,10 @@
 //! Every path on one page.
 
 use super::{headers, health, login, op, traces, upstream};
+use actix_web::Route;
+use actix_web::guard::{Any, Get, Head};
 use actix_web::http::Method;
-use actix_web::web::{self, ServiceConfig, get, method, post};
+use actix_web::web::{self, ServiceConfig, method, post};
 
 /// The public listener.
 pub fn public(config: &mut ServiceConfig) {
@@ -46,4 +48,21 @@ pub fn operations(config: &mut ServiceConfig) {
         .route("/assets/page.css", get().to(login::style))
         .route("/favicon.ico", get().to(login::no_icon))
         .default_service(web::to(headers::nothing_here));
+}
+
+/// GET, and HEAD as its answer without the body.
+fn get() -> Route {
+    web::route().guard(Any(Get()).or(Head()))
+}
+
+/// The methods that a path takes, for the `Allow` header (RFC 9110 15.5.6).
+pub fn allowed(path: &str) -> &'static str {
+    match path {
+        "/oauth/token" => "POST, OPTIONS",
+        "/userinfo" => "GET, HEAD, POST, OPTIONS",
+        "/authorize" | "/oidc/logout" | "/login" => "GET, HEAD, POST",
+        "/oidc/logout/confirm" | "/login/callback" => "POST",
+        path if path.starts_with("/connections/") && path.ends_with("/acs") => "POST",
+        _ => "GET, HEAD",
+    }
 }

@@ -62,7 +62,7 @@ pub struct Restart {
 /// The login itself.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct LoginTransaction {
-    /// 128 random bits, hex; also the RelayState, and with `_` before it the AuthnRequest's ID.
+    /// 128 random bits, hex; also the RelayState, and what the AuthnRequest's ID begins with, after `_`.
     pub id: String,
     pub correlation_id: String,
     pub created_at: Timestamp,
@@ -73,6 +73,8 @@ pub struct LoginTransaction {
     pub asked: Asked,
     pub reply_to: ReplyTo,
     pub restart: Restart,
+    /// Store key of the session that the browser had when the login began; it ends when the login succeeds.
+    pub previous_session: Option<String>,
     pub stage: Stage,
 }
 

@@ -547,7 +547,7 @@ mod tests {
 
     #[test]
     fn state_and_iss_are_in_success_and_in_error() {
-        let code = AuthorizationCode::issue(&crate::id::random_id()).expect("a code");
+        let code = AuthorizationCode::issue(&crate::id::random_id(), false).expect("a code");
         for (mode, separator) in [("", '?'), ("query", '?'), ("fragment", '#')] {
             let redirect = identify(&[("state", "a b&c=ä"), ("response_mode", mode)], &client()).expect("identified");
             let AuthorizationResponse::Redirect(success) = redirect.success(ISSUER, &code) else { panic!("a redirect") };
@@ -566,7 +566,7 @@ mod tests {
     #[test]
     fn form_post_gives_fields_and_no_state_is_invented() {
         let redirect = identify(&[("response_mode", "form_post"), ("state", "")], &client()).expect("identified");
-        let code = AuthorizationCode::issue(&crate::id::random_id()).expect("a code");
+        let code = AuthorizationCode::issue(&crate::id::random_id(), false).expect("a code");
         let AuthorizationResponse::FormPost { action, fields } = redirect.success(ISSUER, &code) else { panic!("a form") };
         assert_eq!(action, CALLBACK);
         assert_eq!(fields, [("code", code.expose().to_owned()), ("iss", ISSUER.to_owned())]);
@@ -603,7 +603,7 @@ mod tests {
     #[test]
     fn answers_do_not_print() {
         let redirect = identify(&[], &client()).expect("identified");
-        let code = AuthorizationCode::issue(&crate::id::random_id()).expect("a code");
+        let code = AuthorizationCode::issue(&crate::id::random_id(), false).expect("a code");
         assert_eq!(format!("{:?}", redirect.success(ISSUER, &code)), "Redirect(..)");
     }
 

@@ -62,9 +62,10 @@ impl ProviderMetadata {
             subject_types_supported: &["public"],
             id_token_signing_alg_values_supported: SigningAlg::ALL,
             token_endpoint_auth_methods_supported: TokenEndpointAuthMethod::ALL,
-            prompt_values_supported: Prompt::ALL,
+            // consent is understood, and asks nothing of anybody yet: all applications are first-party.
+            prompt_values_supported: &[Prompt::None, Prompt::Login, Prompt::SelectAccount],
             claim_types_supported: &["normal"],
-            claims_supported: ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]
+            claims_supported: ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "sid"]
                 .into_iter()
                 .chain(standard_claims())
                 .collect(),

@@ -20,25 +20,37 @@ const MAC: usize = 32;
 
 /// `base64url(grant id, 24 random octets)`.
 #[derive(Clone, Debug)]
-pub struct AuthorizationCode(Opaque);
+pub struct AuthorizationCode {
+    opaque: Opaque,
+    gives_offline_access: bool,
+}
 
 impl AuthorizationCode {
-    /// A new code for the grant, whose id is 32 hexadecimal digits ([`id::random_id`]).
-    pub fn issue(grant_id: &str) -> Result<Self> {
-        Opaque::new(grant_id, &id::random_bytes::<CODE_RANDOM>()).map(Self)
+    /// A new code for the grant, whose id is 32 hexadecimal digits ([`id::random_id`]). One bit of it says whether
+    /// the grant includes offline access: how long its use is to be remembered has to be known before it is used.
+    pub fn issue(grant_id: &str, gives_offline_access: bool) -> Result<Self> {
+        let mut random = id::random_bytes::<CODE_RANDOM>();
+        random[0] = random[0] & !1 | u8::from(gives_offline_access);
+        Ok(Self { opaque: Opaque::new(grant_id, &random)?, gives_offline_access })
     }
 
     /// `None` when the text is no code of ours.
     pub fn parse(text: &str) -> Option<Self> {
-        Opaque::parse(text, CODE_RANDOM).map(|(opaque, _)| Self(opaque))
+        let (opaque, random) = Opaque::parse(text, CODE_RANDOM)?;
+        Some(Self { opaque, gives_offline_access: random.first()? & 1 == 1 })
     }
 
     pub fn grant_id(&self) -> &str {
-        &self.0.grant_id
+        &self.opaque.grant_id
+    }
+
+    /// Cannot be changed by whoever holds the code: another bit is another code, which is unknown.
+    pub const fn gives_offline_access(&self) -> bool {
+        self.gives_offline_access
     }
 
     pub fn expose(&self) -> &str {
-        self.0.text.expose()
+        self.opaque.text.expose()
     }
 
     /// What a store keeps.
@@ -170,7 +182,7 @@ mod tests {
 
     #[test]
     fn each_token_names_its_grant_and_is_read_back() {
-        let code = AuthorizationCode::issue(GRANT).expect("issued");
+        let code = AuthorizationCode::issue(GRANT, false).expect("issued");
         let access = AccessToken::issue(GRANT).expect("issued");
         let refresh = RefreshToken::issue(GRANT, 7, &sealer()).expect("issued");
         assert_eq!(AuthorizationCode::parse(code.expose()).expect("ours").grant_id(), GRANT);
@@ -178,7 +190,16 @@ mod tests {
         let read = RefreshToken::parse(refresh.expose(), &sealer()).expect("ours");
         assert_eq!((read.grant_id(), read.generation()), (GRANT, 7));
         assert_eq!(read.digest(), id::digest(refresh.expose()));
-        assert_ne!(code.digest(), AuthorizationCode::issue(GRANT).expect("issued").digest());
+        assert_ne!(code.digest(), AuthorizationCode::issue(GRANT, false).expect("issued").digest());
+    }
+
+    #[test]
+    fn a_code_says_whether_it_gives_offline_access() {
+        for offline in [true, false] {
+            let code = AuthorizationCode::issue(GRANT, offline).expect("issued");
+            assert_eq!(code.gives_offline_access(), offline);
+            assert_eq!(AuthorizationCode::parse(code.expose()).expect("ours").gives_offline_access(), offline);
+        }
     }
 
     #[test]
@@ -205,7 +226,7 @@ mod tests {
 
     #[test]
     fn one_kind_of_token_is_never_read_as_another() {
-        let code = AuthorizationCode::issue(GRANT).expect("issued");
+        let code = AuthorizationCode::issue(GRANT, false).expect("issued");
         let access = AccessToken::issue(GRANT).expect("issued");
         assert!(AccessToken::parse(code.expose()).is_none());
         assert!(AuthorizationCode::parse(access.expose()).is_none());
@@ -215,7 +236,7 @@ mod tests {
 
     #[test]
     fn there_is_one_text_for_one_token() {
-        let code = AuthorizationCode::issue(GRANT).expect("issued");
+        let code = AuthorizationCode::issue(GRANT, false).expect("issued");
         for text in [format!("{}=", code.expose()), format!(" {}", code.expose()), code.expose().replace(|c: char| c.is_ascii(), "+")] {
             assert!(AuthorizationCode::parse(&text).is_none(), "{text}");
         }
@@ -230,7 +251,7 @@ mod tests {
 
     #[test]
     fn tokens_do_not_print() {
-        let tokens = (AuthorizationCode::issue(GRANT).expect("issued"), RefreshToken::issue(GRANT, 1, &sealer()).expect("issued"));
+        let tokens = (AuthorizationCode::issue(GRANT, false).expect("issued"), RefreshToken::issue(GRANT, 1, &sealer()).expect("issued"));
         let printed = format!("{tokens:?}");
         assert!(!printed.contains(tokens.0.expose()) && !printed.contains(tokens.1.expose()), "{printed}");
     }

@@ -321,7 +321,7 @@ mod tests {
     #[test]
     fn reads_both_grants() {
         let grant = id::random_id();
-        let code = AuthorizationCode::issue(&grant).expect("a code");
+        let code = AuthorizationCode::issue(&grant, false).expect("a code");
         let body = [("grant_type", "authorization_code"), ("code", code.expose()), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
         let Ok(TokenRequest::AuthorizationCode { code: read, .. }) = parse(&body, &client()) else { panic!("a code") };
         assert_eq!(read.grant_id(), grant);
@@ -338,7 +338,7 @@ mod tests {
         assert_eq!(kind(&[("grant_type", "password")]), ErrorKind::UnsupportedGrantType);
         assert_eq!(kind(&[("grant_type", "authorization_code")]), ErrorKind::InvalidRequest);
         assert_eq!(kind(&[("grant_type", "authorization_code"), ("code", "x"), ("redirect_uri", CALLBACK)]), ErrorKind::InvalidGrant);
-        let code = AuthorizationCode::issue(&id::random_id()).expect("a code");
+        let code = AuthorizationCode::issue(&id::random_id(), false).expect("a code");
         assert_eq!(kind(&[("grant_type", "authorization_code"), ("code", code.expose())]), ErrorKind::InvalidRequest);
         assert_eq!(kind(&[("grant_type", "refresh_token"), ("refresh_token", "x")]), ErrorKind::InvalidGrant);
         let narrow = ClientFacts { grant_types: vec![GrantType::AuthorizationCode], ..client() };

@@ -306,6 +306,7 @@ pub(super) fn only<'d>(
     Ok(first)
 }
 
+/// The whole character data, also of elements inside: an identifier is never cut at one.
 fn trimmed(element: Element<'_>) -> String {
-    element.text().trim().to_owned()
+    element.deep_text().trim().to_owned()
 }

@@ -5,10 +5,10 @@ use super::signature::{Allowed, Signer, TrustedKeys, decode_base64, signature_sc
 use crate::error::{Error, ErrorKind, Result as CrateResult};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use flate2::Compression;
 use flate2::read::DeflateDecoder;
-use flate2::write::DeflateEncoder;
-use std::io::{Read as _, Write as _};
+use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
+use std::cell::RefCell;
+use std::io::Read as _;
 use url::Url;
 
 /// Largest XML message, and so also what a compressed one may inflate to.
@@ -59,9 +59,7 @@ pub fn encode_redirect(
     relay_state: Option<&str>,
     signer: Option<Signer<'_>>,
 ) -> CrateResult<Url> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::default());
-    let compressed = encoder.write_all(xml.as_bytes()).and_then(|()| encoder.finish());
-    let compressed = compressed.map_err(|error| Error::new(ErrorKind::Internal, "a message cannot be compressed").because(error))?;
+    let compressed = deflate(xml).map_err(|error| Error::new(ErrorKind::Internal, "a message cannot be compressed").because(error))?;
     let mut query = format!("{}={}", kind.parameter(), percent_encode(&STANDARD.encode(compressed)));
     if let Some(relay_state) = relay_state {
         query.push_str("&RelayState=");
@@ -201,6 +199,26 @@ fn raw_parameters<'q, const N: usize>(query: &'q str, wanted: [&str; N]) -> Resu
         }
     }
     Ok(found)
+}
+
+thread_local! {
+    /// A compressor needs 300 kB of tables, which would cost far more to make and to give back than a message to compress.
+    static COMPRESSOR: RefCell<Compress> = RefCell::new(Compress::new(Compression::fast(), false));
+}
+
+fn deflate(xml: &str) -> Result<Vec<u8>, CompressError> {
+    COMPRESSOR.with_borrow_mut(|compressor| {
+        compressor.reset();
+        let mut compressed = Vec::with_capacity(xml.len() / 2 + 128);
+        loop {
+            let done = usize::try_from(compressor.total_in()).unwrap_or(usize::MAX);
+            let rest = xml.as_bytes().get(done..).unwrap_or_default();
+            if compressor.compress_vec(rest, &mut compressed, FlushCompress::Finish)? == Status::StreamEnd {
+                return Ok(compressed);
+            }
+            compressed.reserve(xml.len() / 2 + 128);
+        }
+    })
 }
 
 fn inflate(compressed: &[u8]) -> Result<String, Rejection> {

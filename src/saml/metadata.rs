@@ -123,7 +123,9 @@ fn read_root(root: Element<'_>, wanted: Option<&str>, now: Timestamp) -> Result<
     let entities: Vec<Element<'_>> = if root.is(names::MD, "EntityDescriptor") {
         vec![root]
     } else {
-        root.document().elements().filter(|element| element.is(names::MD, "EntityDescriptor")).collect()
+        // Only where the schema has them: what an entity puts into its own Extensions does not describe another.
+        let listed = |element: &Element<'_>| ancestors(*element).skip(1).all(|around| around.is(names::MD, "EntitiesDescriptor"));
+        root.document().elements().filter(|element| element.is(names::MD, "EntityDescriptor")).filter(listed).collect()
     };
     let entity = match wanted {
         Some(wanted) => entities

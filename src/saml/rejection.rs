@@ -516,6 +516,20 @@ impl From<XmlError> for Rejection {
     }
 }
 
+/// A text that came from outside, short and on one line, for traces and logs.
+pub(crate) fn shown(text: impl Into<String>) -> String {
+    const LENGTH: usize = 1000;
+    let text: String = text.into();
+    if text.len() <= LENGTH && !text.contains(char::is_control) {
+        return text;
+    }
+    let mut short: String = text.chars().take(LENGTH).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if short.len() < text.len() {
+        short.push('\u{2026}');
+    }
+    short
+}
+
 /// Notes checks as they are made.
 pub(crate) struct Checks<'c>(pub &'c mut Vec<Check>);
 
@@ -529,14 +543,14 @@ impl Checks<'_> {
         found: impl Into<String>,
         rejection: impl FnOnce() -> Rejection,
     ) -> Result<(), Rejection> {
-        self.0.push(Check { name, passed, expected: expected.into(), found: found.into() });
+        self.0.push(Check { name, passed, expected: shown(expected), found: shown(found) });
         if passed { Ok(()) } else { Err(rejection()) }
     }
 
     /// Notes the outcome of a step that knows its own rejection.
     pub fn outcome<T>(&mut self, name: &'static str, expected: impl Into<String>, outcome: Result<T, Rejection>) -> Result<T, Rejection> {
         let found = outcome.as_ref().err().map_or_else(|| "as expected".to_owned(), ToString::to_string);
-        self.0.push(Check { name, passed: outcome.is_ok(), expected: expected.into(), found });
+        self.0.push(Check { name, passed: outcome.is_ok(), expected: shown(expected), found: shown(found) });
         outcome
     }
 }

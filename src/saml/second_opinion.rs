@@ -1,7 +1,7 @@
 //! The second opinion: libxmlsec1, through samael, looks at what the strict engine has verified and must see the same bytes.
 //!
-//! No unauthenticated byte comes here. What is handed over is the signed element, canonical, with SignedInfo and
-//! SignatureValue and nothing else of its signature, so everything in it was covered by a verified signature. The library is
+//! No unauthenticated byte comes here. What is handed over is the signed element, canonical, with a Signature written anew
+//! around the verified SignedInfo and its value, so everything in it was covered by a verified signature. The library is
 //! hardened all the same: it opens no URI, runs no XPath or XSLT, and does not write to stderr.
 
 use super::rejection::{Checks, Rejection};
@@ -45,8 +45,16 @@ fn reduce(evidence: &Evidence, inner: Option<&Evidence>) -> Result<String, Strin
         certificates.push(CertificateDer::from(inner.certificate_der.clone()));
     }
     // samael's own list of algorithms couples digest and signature; ours was applied before and is narrower.
-    Crypto::reduce_xml_to_signed_with_allowed_algorithms(&evidence.document, &certificates, ReduceMode::PreDigest, None)
-        .map_err(|error| error.to_string())
+    let reduced = Crypto::reduce_xml_to_signed_with_allowed_algorithms(&evidence.document, &certificates, ReduceMode::PreDigest, None)
+        .map_err(|error| error.to_string());
+    forget_openssl_errors();
+    reduced
+}
+
+/// libxmlsec1 leaves entries in OpenSSL's error queue of this thread, also where it succeeds. The next read of a TLS
+/// connection on the thread would take them for its own and close that connection (`SSL_get_error`, Notes).
+fn forget_openssl_errors() {
+    drop(openssl::error::ErrorStack::get());
 }
 
 /// Once per process, before the first real use.
@@ -120,5 +128,27 @@ mod library {
         let Ok(href) = CString::new(algorithm) else { return false };
         // SAFETY: reads the library's list, which does not change after `forbid`; `href` is a C string that outlives the call.
         unsafe { !xmlSecTransformIdListFindByHref(xmlSecTransformIdsGet(), href.as_ptr(), ANY_USAGE).is_null() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::saml::names;
+
+    #[test]
+    fn the_library_knows_no_transform_that_computes() {
+        harden();
+        for transform in [
+            "http://www.w3.org/TR/1999/REC-xpath-19991116",
+            "http://www.w3.org/2002/06/xmldsig-filter2",
+            "http://www.w3.org/2001/04/xmldsig-more/xptr",
+            "http://www.w3.org/TR/1999/REC-xslt-19991116",
+        ] {
+            assert!(!library::knows(transform), "{transform}");
+        }
+        for known in [names::RSA_SHA256, names::ECDSA_SHA256, names::EXC_C14N, names::ENVELOPED] {
+            assert!(library::knows(known), "{known}");
+        }
     }
 }

@@ -20,6 +20,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::hash::hash;
 
+/// Bytes of a SignedInfo as it came: the only thing that is canonicalised before anything is known to be genuine.
+const SIGNED_INFO: usize = 16 * 1024;
+
 /// An element whose signature was verified: its canonical bytes without that signature, and nothing else.
 #[derive(Debug)]
 pub struct SignedXml {
@@ -48,6 +51,9 @@ impl SignedXml {
         let parts = checks.outcome("signature-structure", "SignedInfo, SignatureValue, at most one KeyInfo", Parts::of(signature))?;
 
         // SignedInfo is read only from the canonical bytes that the signature covers.
+        if parts.signed_info.range().len() > SIGNED_INFO {
+            return Err(Rejection::TooComplex { what: "bytes in SignedInfo", limit: SIGNED_INFO });
+        }
         let method = checks.outcome("signed-info-canonicalization", "Exclusive C14N", parts.canonicalization(allowed))?;
         let signed_info = method.apply(parts.signed_info, &[]);
         let document = parse(&signed_info, Limits::MESSAGE)?;
@@ -67,7 +73,7 @@ impl SignedXml {
             .require("digest", same, &expected, &found, || Rejection::DigestDiffers { expected: expected.clone(), found: found.clone() })?;
 
         let evidence = how.evidence.then(|| Evidence {
-            document: evidence_document(element, signature, &method, &info.transform),
+            document: evidence_document(element, signature, (&method, &signed_info, &parts.value), &info.transform),
             certificate_der: key.der.clone(),
             signature_algorithm: info.signature_algorithm,
         });
@@ -159,8 +165,15 @@ impl<'d> Parts<'d> {
         let broken = |why| Rejection::SignatureStructure { why };
         let mut children = signature.children();
         let signed_info = children.next().filter(|e| e.is(names::DS, "SignedInfo")).ok_or_else(|| broken("SignedInfo must come first"))?;
+        // It is canonicalised before anything of it is known to be true.
+        if signed_info.range().len() > SIGNED_INFO_LIMIT {
+            return Err(Rejection::TooComplex { what: "bytes in SignedInfo", limit: SIGNED_INFO_LIMIT });
+        }
         let value =
             children.next().filter(|e| e.is(names::DS, "SignatureValue")).ok_or_else(|| broken("SignatureValue must come second"))?;
+        if value.children().next().is_some() {
+            return Err(broken("SignatureValue holds only text"));
+        }
         let value = decode_base64(&value.text()).ok_or(Rejection::Encoding { what: "the SignatureValue is not base64" })?;
         let key_info = children.next();
         if key_info.is_some_and(|e| !e.is(names::DS, "KeyInfo")) || children.next().is_some() {
@@ -331,25 +344,43 @@ fn verify_value<'k>(
 }
 
 /// The element with its signature as a document of its own, from which both canonical forms come out the same.
-fn evidence_document(element: Element<'_>, signature: Element<'_>, first: &Method, second: &Method) -> String {
-    // Nothing that the signature does not cover goes to the second engine: no KeyInfo, no Object.
-    let omit: Vec<_> =
-        signature.children().filter(|child| !child.is(names::DS, "SignedInfo") && !child.is(names::DS, "SignatureValue")).collect();
-    if first.inclusive || second.inclusive {
-        return canonicalize(element, Canonicalization::Inclusive, &omit);
-    }
-    let mut prefixes: Vec<&str> = first.prefixes.iter().chain(&second.prefixes).map(String::as_str).collect();
-    // A signature on an element inside has prefixes of its own.
-    let lists: Vec<&str> = element
-        .document()
-        .elements()
-        .filter(|e| e.is(names::EXC_C14N, "InclusiveNamespaces"))
-        .filter_map(|list| list.attribute("PrefixList"))
-        .collect();
-    prefixes.extend(lists.iter().flat_map(|list| list.split_ascii_whitespace()));
-    prefixes.sort_unstable();
-    prefixes.dedup();
-    canonicalize(element, Canonicalization::Exclusive(&prefixes), &omit)
+///
+/// Nothing that the signature does not cover goes to the second engine: it could make it fail, and so raise an alarm. The
+/// Signature is therefore written anew, around the SignedInfo that was verified; its place does not matter for the digest.
+fn evidence_document(
+    element: Element<'_>,
+    signature: Element<'_>,
+    (first, signed_info, value): (&Method, &str, &[u8]),
+    second: &Method,
+) -> String {
+    let omit = [signature];
+    let mut document = if first.inclusive || second.inclusive {
+        canonicalize(element, Canonicalization::Inclusive, &omit)
+    } else {
+        // A signature on an element inside has prefixes of its own.
+        let (covered, left_out) = (element.range(), signature.range());
+        let lists: Vec<&str> = element
+            .document()
+            .elements()
+            .filter(|e| covered.contains(&e.range().start) && !left_out.contains(&e.range().start))
+            .filter(|e| e.is(names::EXC_C14N, "InclusiveNamespaces"))
+            .filter_map(|list| list.attribute("PrefixList"))
+            .collect();
+        let mut prefixes: Vec<&str> = first.prefixes.iter().chain(&second.prefixes).map(String::as_str).collect();
+        prefixes.extend(lists.iter().flat_map(|list| list.split_ascii_whitespace()));
+        prefixes.sort_unstable();
+        prefixes.dedup();
+        canonicalize(element, Canonicalization::Exclusive(&prefixes), &omit)
+    };
+    let end = document.rfind("</").unwrap_or(document.len());
+    let (prefix, colon) = (signature.prefix(), if signature.prefix().is_empty() { "" } else { ":" });
+    let written = format!(
+        "<{prefix}{colon}Signature xmlns{colon}{prefix}=\"{ds}\">{signed_info}<{prefix}{colon}SignatureValue>{value}</{prefix}{colon}SignatureValue></{prefix}{colon}Signature>",
+        ds = names::DS,
+        value = STANDARD.encode(value),
+    );
+    document.insert_str(end, &written);
+    document
 }
 
 /// Base64 with white space in it.
@@ -359,4 +390,59 @@ pub(super) fn decode_base64(text: &str) -> Option<Vec<u8>> {
     }
     let compact: Vec<u8> = text.bytes().filter(|byte| !byte.is_ascii_whitespace()).collect();
     STANDARD.decode(compact).ok()
+}
+
+/// Real ones have less than 3 KB.
+const SIGNED_INFO_LIMIT: usize = 16 * 1024;
+
+#[cfg(all(test, feature = "xmlsec"))]
+mod tests {
+    use super::*;
+    use crate::keys::{CertifiedKey, KeyKind, PrivateKey};
+    use crate::saml::rejection::Check;
+    use crate::saml::second_opinion::confirm;
+
+    fn signed() -> SignedXml {
+        let key = CertifiedKey::self_signed(PrivateKey::generate(KeyKind::EcP256).expect("a key"), "test").expect("a certificate");
+        let xml = sign("<a ID=\"_a\"><b>genuine</b></a>", Signer::new(&key)).expect("signed");
+        let document = parse(&xml, Limits::MESSAGE).expect("readable");
+        let keys = TrustedKeys::new(std::slice::from_ref(key.certificate())).expect("usable");
+        let how = Verification { keys: &keys, allowed: Allowed::default(), evidence: true };
+        SignedXml::verify(document.root(), Part::Metadata, how, &mut Checks(&mut Vec::new())).expect("verified")
+    }
+
+    fn opinion(signed: &SignedXml) -> (Result<(), Rejection>, Vec<Check>) {
+        let mut checks = Vec::new();
+        let outcome = confirm(signed, None, &mut Checks(&mut checks));
+        (outcome, checks)
+    }
+
+    #[test]
+    fn the_second_engine_sees_the_same_bytes() {
+        let signed = signed();
+        assert_eq!(signed.bytes(), "<a ID=\"_a\"><b>genuine</b></a>");
+        assert_eq!(opinion(&signed).0, Ok(()));
+    }
+
+    #[test]
+    fn were_the_first_engine_wrong_the_second_would_say_so() {
+        let mut other_bytes = signed();
+        other_bytes.bytes = other_bytes.bytes.replace("genuine", "forged");
+        assert_eq!(opinion(&other_bytes).0, Err(Rejection::SecondOpinionDiffers));
+
+        let mut changed = signed();
+        if let Some(evidence) = &mut changed.evidence {
+            evidence.document = evidence.document.replace("genuine", "forged");
+        }
+        let (outcome, checks) = opinion(&changed);
+        assert_eq!(outcome.expect_err("refused").name(), "second-opinion-refused");
+        assert!(checks.iter().any(|check| check.name == "second-opinion" && !check.passed));
+
+        let mut foreign = signed();
+        foreign.evidence = foreign.evidence.map(|evidence| Evidence { certificate_der: vec![0], ..evidence });
+        assert_eq!(opinion(&foreign).0.expect_err("refused").name(), "second-opinion-refused");
+
+        let silent = SignedXml { evidence: None, ..signed() };
+        assert_eq!(opinion(&silent).0.expect_err("refused").name(), "second-opinion-refused");
+    }
 }

@@ -16,7 +16,7 @@ use crate::id;
 use crate::keys::Keyring;
 use crate::oidc::{ClientFacts, GrantType, TokenEndpointAuthMethod};
 use crate::profile::{Direction, MappingLibrary};
-use crate::saml::{Binding, MetadataOptions, ResponsePolicy, metadata::read_idp};
+use crate::saml::{MetadataOptions, metadata::read_idp};
 use crate::startup::{self, Parts};
 use crate::{store, telemetry};
 use actix_web::dev::Server;
@@ -141,18 +141,7 @@ fn connection(idp: &Idp) -> Result<ConnectionConfig> {
         enabled: true,
         domains: vec!["practice.example".to_owned()],
         mapping: table("saml", Direction::ToProfile)?,
-        kind: ConnectionKind::Saml(SamlConnection {
-            idp: metadata.trust(),
-            policy: ResponsePolicy::default(),
-            sp_entity_id: None,
-            request_binding: Binding::Redirect,
-            sign_requests: true,
-            name_id_format: None,
-            force_authn: false,
-            acr: std::collections::BTreeMap::new(),
-            login_hint_as_subject: false,
-            send_requester_id: false,
-        }),
+        kind: ConnectionKind::Saml(SamlConnection::new(metadata.trust())),
     })
 }
 

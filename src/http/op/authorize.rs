@@ -6,6 +6,7 @@ use crate::http::headers::Correlation;
 use crate::http::reply::{self, Again};
 use crate::http::state::State;
 use crate::http::{body, cookies, pages};
+use crate::oidc::params;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -24,6 +25,6 @@ async fn answer(request: &HttpRequest, state: &State, raw: &[u8], arrival: Arriv
     let browser = cookies::read(request, state.settings.secure);
     let correlation_id = Correlation::of(request).get();
     let outcome = Box::pin(state.gateway.authorize(raw, arrival, &browser, &correlation_id, Timestamp::now())).await;
-    let see = std::str::from_utf8(raw).ok().map(|query| format!("/authorize?{query}"));
-    reply::outcome(request, state, outcome, Some(Again { see, fields: Vec::new() }))
+    let see = format!("/authorize?{}", params::as_query(raw));
+    reply::outcome(request, state, outcome, Some(Again { see: Some(see), fields: Vec::new() }))
 }

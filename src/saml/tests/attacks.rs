@@ -162,6 +162,8 @@ fn a_foreign_key_is_told_from_a_broken_signature() {
 #[test]
 fn a_changed_signed_info_is_refused() {
     let xml = signed_assertion();
+    let long = xml.replace("</ds:SignedInfo>", &format!("{}</ds:SignedInfo>", "<x/>".repeat(5000)));
+    assert_eq!(refusal(&long).name(), "too-complex");
     let digest = cut(&xml, "ds:DigestValue").to_owned();
     let other = "<ds:DigestValue>AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=</ds:DigestValue>";
     assert_eq!(refusal(&xml.replace(&digest, other)).name(), "signature-invalid");
@@ -270,4 +272,30 @@ fn trusted_keys_are_never_none_and_never_weak() {
     builder.sign(&weak, openssl::hash::MessageDigest::sha256()).expect("signed");
     let error = TrustedKeys::new(&[builder.build()]).expect_err("refused");
     assert!(error.detail.contains("1024"), "{}", error.detail);
+}
+
+#[test]
+fn what_no_signature_covers_never_reaches_the_second_engine() {
+    let list = format!("<x:InclusiveNamespaces xmlns:x=\"{}\" PrefixList=\"foo\"/>", names::EXC_C14N);
+    for sign in [Sign::Assertion, Sign::Response] {
+        let xml = respond(&idp::Answer { sign, ..answer() }, signer(), now()).expect("written");
+        // libxmlsec1 refuses a relative namespace name, and samael an ID that is none.
+        let relative = xml.replacen("<samlp:Response", "<samlp:Response xmlns:foo=\"relative\"", 1);
+        for harmless in [
+            relative.replace("<ds:KeyInfo>", &format!("<ds:KeyInfo>{list}")),
+            xml.replace("<ds:Signature ", "<ds:Signature ID=\"1 2\" "),
+            xml.replace("<ds:Signature ", "<ds:Signature xmlns:foo=\"relative\" foo:x=\"\" "),
+            xml.replace("<ds:SignatureValue>", "<ds:SignatureValue ID=\"1 2\">"),
+            xml.replace("<ds:KeyInfo>", "<ds:KeyInfo ID=\"1 2\">"),
+        ] {
+            assert_ne!(harmless, xml);
+            assert_eq!(receive(&harmless).expect("accepted").subject(), "subject-1");
+        }
+        let more = xml.replace("</ds:SignatureValue>", "<x>AAAA</x></ds:SignatureValue>");
+        assert_eq!(refusal(&more).name(), "signature-structure");
+    }
+    let outside = signed_assertion()
+        .replacen("<samlp:Response", "<samlp:Response xmlns:foo=\"relative\"", 1)
+        .replace("<samlp:Status>", &format!("<samlp:Extensions>{list}</samlp:Extensions><samlp:Status>"));
+    assert_eq!(receive(&outside).expect("accepted").subject(), "subject-1");
 }

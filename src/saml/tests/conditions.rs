@@ -281,3 +281,14 @@ fn an_ancient_time_does_not_overflow() {
     let expected = Expected { now: Timestamp::from_millis(i64::MIN), force_authn: true, max_age_seconds: Some(i64::MAX), ..expected };
     assert!(receive_with(&signed_assertion(), &RSA, &ResponsePolicy::default(), &expected).is_err());
 }
+
+#[test]
+fn an_element_inside_an_identifier_does_not_cut_it() {
+    let cut_at = |value: &str| (format!(">{value}<"), format!(">{value}<x>/more</x><"));
+    let (from, to) = cut_at(SP);
+    assertion_refused("wrong-audience", &from, &to);
+    let (from, to) = cut_at(IDP);
+    assertion_refused("wrong-issuer", &from, &to);
+    let (from, to) = cut_at("subject-1");
+    assert_eq!(receive(&with_assertion(|assertion| assertion.replace(&from, &to))).expect("accepted").subject(), "subject-1/more");
+}

@@ -119,3 +119,41 @@ fn nothing_that_was_cut_or_flipped_panics_or_passes() {
         assert!(receive_response(&form(cut), &sp(), &trusted, &[], &policy, &expected(), &mut checks).is_err());
     }
 }
+
+/// A response whose SignedInfo declares this namespace and holds these elements; nobody signed it.
+fn with_signed_info(namespace: &str, content: &str) -> String {
+    let (response, _) = unsigned();
+    let signed_info = format!(
+        "<ds:SignedInfo xmlns:p='{namespace}'><ds:CanonicalizationMethod Algorithm=\"{}\"/>{content}</ds:SignedInfo>",
+        names::EXC_C14N
+    );
+    let signature =
+        format!("<ds:Signature xmlns:ds=\"{}\">{signed_info}<ds:SignatureValue>AAAA</ds:SignatureValue></ds:Signature>", names::DS);
+    response.replacen("</saml:Issuer>", &format!("</saml:Issuer>{signature}"), 1)
+}
+
+#[test]
+fn a_canonical_form_cannot_be_made_much_larger_than_the_message() {
+    // Each of the 9,000 elements would repeat the declaration.
+    let long = with_signed_info(&"\"".repeat(20_000), &"<p:a/>".repeat(9_000));
+    assert_eq!(refusal(&long).name(), "too-complex");
+    let many = with_signed_info(&"\"".repeat(256), &"<p:a/>".repeat(9_000));
+    assert_eq!(refusal(&many).name(), "too-complex");
+    let usual = with_signed_info("urn:x", "<p:a/>");
+    assert_eq!(refusal(&usual).name(), "signature-structure");
+}
+
+#[test]
+fn what_a_message_says_is_short_and_on_one_line_in_the_trace() {
+    let (response, _) = unsigned();
+    for said in ["x".repeat(200_000), "https://evil.example/&#10;another line".to_owned()] {
+        let mut checks = Vec::new();
+        let form = form(&response.replacen(&format!("Destination=\"{ACS}"), &format!("Destination=\"{said}"), 1));
+        let refused = receive_response(&form, &sp(), &idp(&RSA), &[], &ResponsePolicy::default(), &expected(), &mut checks);
+        let told = rejection::shown(refused.expect_err("refused").to_string());
+        let found = &checks.last().expect("a check").found;
+        for text in [&told, found] {
+            assert!(text.len() < 1100 && !text.contains('\n'), "{text}");
+        }
+    }
+}

@@ -147,3 +147,21 @@ fn ours_are_signed_and_publish_every_key() {
     let order: Vec<_> = role.children().map(|child| child.local_name()).collect();
     assert_eq!(order, ["KeyDescriptor", "KeyDescriptor", "KeyDescriptor", "NameIDFormat", "AssertionConsumerService"]);
 }
+
+#[test]
+fn an_entity_inside_another_describes_nobody() {
+    let inner = entity(IDP, &key_descriptor("", &OTHER_RSA));
+    let evil =
+        entity("https://evil.example", &key_descriptor("", &OTHER_RSA)).replacen("<md:Extensions>", &format!("<md:Extensions>{inner}"), 1);
+    let good = entity(IDP, &key_descriptor("", &RSA));
+    let options = MetadataOptions { entity_id: Some(IDP), ..MetadataOptions::default() };
+    let around = |entities: &str| {
+        format!(
+            "<md:EntitiesDescriptor xmlns:md=\"{}\"><md:EntitiesDescriptor>{entities}</md:EntitiesDescriptor></md:EntitiesDescriptor>",
+            names::MD
+        )
+    };
+    let read = read_idp(&around(&format!("{evil}{good}")), options, now()).expect("read");
+    assert_eq!(read.keys.fingerprints().collect::<Vec<_>>(), RSA.trusted().fingerprints().collect::<Vec<_>>());
+    assert!(read_idp(&around(&evil), options, now()).is_err());
+}

@@ -118,6 +118,10 @@ impl<'d> Element<'d> {
         self.data().local
     }
 
+    pub fn prefix(self) -> &'d str {
+        self.data().prefix
+    }
+
     pub fn namespace(self) -> &'d str {
         self.document.uri(self.data().namespace)
     }

@@ -41,6 +41,8 @@ impl Limits {
 
 /// Bindings and distinct namespaces that one document may have in force at once.
 const NAMESPACES: usize = 256;
+/// Bytes of one namespace name. A canonical form repeats it on every element that uses it.
+const NAMESPACE_NAME: usize = 256;
 
 /// Why a text was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -277,6 +279,9 @@ impl<'a> Builder<'a> {
         }
         if self.document.declarations.get(first..).unwrap_or_default().iter().any(|(declared, _)| *declared == prefix) {
             return malformed(format!("the prefix {prefix} is declared twice"));
+        }
+        if uri.len() > NAMESPACE_NAME {
+            return Err(XmlErrorKind::TooComplex { what: "bytes in a namespace name", limit: NAMESPACE_NAME });
         }
         if self.bindings.len() >= NAMESPACES {
             return Err(XmlErrorKind::TooComplex { what: "namespace declarations", limit: NAMESPACES });

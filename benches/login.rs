@@ -1,0 +1,215 @@
+//! Whole brokered logins against the release binary: `make bench`, or `cargo bench --bench login -- --quick`.
+//!
+//! The gateway runs in a process of its own, by its default configuration where [`gateway`] does not say otherwise, with its
+//! log at the default level written to /dev/null. This process is the load: browser, identity provider and application.
+//! Every login is checked from the first redirect to the claims; one that fails ends the bench. What is printed as CPU
+//! is user plus system time of the gateway's process and nothing else; what an RSA-2048 signature costs on this machine
+//! at this moment stands beside it, because machines differ and are shared.
+//!
+//! `--quick`: fewer logins, concurrency 8 only. `--only WORD`: configurations with this word in their name.
+//! `--logins N`: so many per row. `--wait`: prints the gateway's process id and waits, for attaching a profiler.
+#![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program's result is what it prints")]
+#![expect(clippy::cast_precision_loss, reason = "counts are far below the precision of a float")]
+
+#[path = "login/gateway.rs"]
+mod gateway;
+#[path = "login/http.rs"]
+mod http;
+#[path = "login/load.rs"]
+mod load;
+#[path = "../src/store/test_servers.rs"]
+mod test_servers;
+
+use gateway::{Gateway, Variant};
+use isthmus::keys::{CertifiedKey, KeyKind, Keyring, PrivateKey};
+use isthmus::oidc::OidcKeys;
+use load::{PEOPLE, Parties};
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::rsa::Rsa;
+use openssl::sign::{Signer, Verifier};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::Duration;
+use test_servers::Server;
+
+/// Logins before anything is measured: everybody's first one, and then some.
+const WARM_UP: usize = 2 * PEOPLE;
+
+fn main() -> ExitCode {
+    let outcome = Options::read().and_then(|options| bench(&options));
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("bench: {why}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+struct Options {
+    quick: bool,
+    wait: bool,
+    only: String,
+    logins: usize,
+}
+
+impl Options {
+    fn read() -> Result<Self, String> {
+        let mut options = Self { quick: false, wait: false, only: String::new(), logins: 0 };
+        let mut arguments = std::env::args().skip(1);
+        while let Some(argument) = arguments.next() {
+            let mut value = || arguments.next().ok_or_else(|| format!("{argument} needs a value"));
+            match argument.as_str() {
+                // Cargo says this to every bench.
+                "--bench" => {}
+                "--quick" => options.quick = true,
+                "--wait" => options.wait = true,
+                "--only" => options.only = value()?,
+                "--logins" => options.logins = value()?.parse().map_err(|error| format!("--logins: {error}"))?,
+                other => return Err(format!("{other}: known are --quick, --only WORD, --logins N, --wait")),
+            }
+        }
+        if options.logins == 0 {
+            options.logins = if options.quick { 400 } else { 2000 };
+        }
+        Ok(options)
+    }
+}
+
+/// A configuration with the concurrencies at which it is measured, and what is aimed at for 8 of them, in milliseconds.
+struct Case {
+    variant: Variant,
+    concurrencies: &'static [usize],
+    aim: Option<f64>,
+}
+
+fn cases(servers: Option<&(Server, Server)>) -> Vec<Case> {
+    const ALL: &[usize] = &[1, 8, 64];
+    let strict = Variant {
+        name: "strict RS256",
+        signature_check: "strict",
+        algorithm: "RS256",
+        sign_requests: false,
+        sessions: "memory:".to_owned(),
+        directory: None,
+    };
+    let es256 = Variant { name: "strict ES256", algorithm: "ES256", ..strict.clone() };
+    let both = Variant { name: "both engines RS256", signature_check: "both", ..strict.clone() };
+    let signed = Variant { name: "both engines RS256, requests signed", sign_requests: true, ..both.clone() };
+    let mut cases = vec![
+        Case { variant: strict.clone(), concurrencies: ALL, aim: Some(0.70) },
+        Case { variant: es256, concurrencies: ALL, aim: Some(0.42) },
+        Case { variant: both, concurrencies: ALL, aim: Some(1.00) },
+        Case { variant: signed, concurrencies: &[8], aim: None },
+    ];
+    if let Some((redis, postgres)) = servers {
+        let (sessions, directory) = (redis.redis_url(), Some(postgres.postgres_url()));
+        let variant = Variant { name: "strict RS256, Redis and PostgreSQL", sessions, directory, ..strict };
+        cases.push(Case { variant, concurrencies: &[8], aim: Some(1.10) });
+    }
+    cases
+}
+
+fn bench(options: &Options) -> Result<(), String> {
+    let place = tempfile::tempdir().map_err(|error| error.to_string())?;
+    gateway::make_keys(place.path())?;
+    let keyring = Keyring::open(&place.path().join("certs")).map_err(|error| error.to_string())?;
+    let keys = OidcKeys::new(&keyring).map_err(|error| error.to_string())?;
+    let idp_key = PrivateKey::generate(KeyKind::Rsa)
+        .and_then(|key| CertifiedKey::self_signed(key, "bench identity provider"))
+        .map_err(|error| error.to_string())?;
+    let certificate = idp_key.certificate().to_pem().map_err(|error| error.to_string())?;
+    std::fs::write(place.path().join("idp.pem"), certificate).map_err(|error| error.to_string())?;
+
+    let servers = servers();
+    let clock_ticks = gateway::clock_ticks()?;
+    for case in cases(servers.as_ref()).iter().filter(|case| case.variant.name.contains(&options.only)) {
+        measure(case, options, place.path(), &idp_key, &keys, clock_ticks)?;
+    }
+    Ok(())
+}
+
+fn measure(case: &Case, options: &Options, place: &Path, idp_key: &CertifiedKey, keys: &OidcKeys, clock_ticks: u64) -> Result<(), String> {
+    let yardstick = Yardstick::measure()?;
+    let (gateway, cpu) = Gateway::start(&case.variant, place, clock_ticks)?;
+    println!("\n{}", case.variant.name);
+    if options.wait {
+        println!("  process {}: press Enter to go on", gateway.process_id());
+        std::io::stdin().read_line(&mut String::new()).map_err(|error| error.to_string())?;
+    }
+    let parties = Parties { gateway: &gateway, idp_key, keys, algorithm: case.variant.algorithm };
+    load::run(&parties, WARM_UP, 8)?;
+    println!("  at once   logins   CPU ms/login   RSA signatures   logins/s   p50 ms   p99 ms   aim");
+    let mut logins = WARM_UP;
+    for &concurrency in case.concurrencies.iter().filter(|&&concurrency| concurrency == 8 || !options.quick) {
+        let before = cpu.seconds()?;
+        let measured = load::run(&parties, options.logins, concurrency)?;
+        let spent = (cpu.seconds()? - before) * 1000.0 / options.logins as f64;
+        logins += options.logins;
+        let aim = case.aim.filter(|_| concurrency == 8).map_or_else(String::new, |aim| format!("{aim:.2}"));
+        println!(
+            "  {concurrency:>7} {:>8} {spent:>14.3} {:>16.2} {:>10.0} {:>8.2} {:>8.2} {aim:>5}",
+            options.logins,
+            spent / yardstick.signature,
+            options.logins as f64 / measured.wall.as_secs_f64(),
+            milliseconds(measured.percentile(50)),
+            milliseconds(measured.percentile(99)),
+        );
+    }
+    let after = gateway.memory()?;
+    println!("  RSA-2048 at this moment: signature {:.3} ms, verification {:.3} ms of CPU", yardstick.signature, yardstick.verification);
+    println!(
+        "  memory: idle {:.1} MiB, peak {:.1} MiB with {logins} logins remembered; first answer {:.3} s after the start",
+        gateway.idle.now,
+        after.peak,
+        gateway.started_in.as_secs_f64(),
+    );
+    Ok(())
+}
+
+/// Redis and PostgreSQL for this run, where they are installed.
+fn servers() -> Option<(Server, Server)> {
+    let servers = std::panic::catch_unwind(|| (Server::redis(&[]), Server::postgres())).ok();
+    if servers.is_none() {
+        eprintln!("bench: without Redis and PostgreSQL; `make setup-test` installs them");
+    }
+    servers
+}
+
+/// CPU milliseconds of the RSA operations that every login contains, in this process.
+struct Yardstick {
+    signature: f64,
+    verification: f64,
+}
+
+impl Yardstick {
+    fn measure() -> Result<Self, String> {
+        let text = [b'x'; 600];
+        let key = Rsa::generate(2048).and_then(PKey::from_rsa).map_err(|error| error.to_string())?;
+        let sign = || Signer::new(MessageDigest::sha256(), &key)?.sign_oneshot_to_vec(&text);
+        let signature = sign().map_err(|error| error.to_string())?;
+        let verify = || Verifier::new(MessageDigest::sha256(), &key)?.verify_oneshot(&signature, &text);
+        let verification = cpu_milliseconds(5000, || verify().is_ok_and(|good| good))?;
+        Ok(Self { signature: cpu_milliseconds(800, || sign().is_ok())?, verification })
+    }
+}
+
+/// CPU time of one of `count` calls, in this thread.
+fn cpu_milliseconds(count: u32, call: impl Fn() -> bool) -> Result<f64, String> {
+    let nanoseconds = || -> Result<f64, String> {
+        // The kernel counts at the end of a time slice only: give it one.
+        std::thread::sleep(Duration::from_millis(1));
+        let schedstat = std::fs::read_to_string("/proc/thread-self/schedstat").map_err(|error| error.to_string())?;
+        schedstat.split(' ').next().and_then(|field| field.parse().ok()).ok_or_else(|| format!("unexpected schedstat: {schedstat}"))
+    };
+    let before = nanoseconds()?;
+    if !(0..count).all(|_| call()) {
+        return Err("an RSA operation failed".to_owned());
+    }
+    Ok((nanoseconds()? - before) / f64::from(count) / 1e6)
+}
+
+fn milliseconds(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1000.0
+}

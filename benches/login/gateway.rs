@@ -1,0 +1,192 @@
+//! The release binary in a process of its own, and what the kernel counts about it.
+
+use crate::http::Connection;
+use crate::load::{ACS_PATH, CLIENT_ID, CLIENT_SECRET, CONNECTION, IDP, REDIRECT_URI};
+use crate::test_servers::free_port;
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+const BINARY: &str = env!("CARGO_BIN_EXE_isthmus");
+
+/// A configuration worth measuring.
+#[derive(Clone, Debug)]
+pub struct Variant {
+    pub name: &'static str,
+    /// `saml.signature_check`.
+    pub signature_check: &'static str,
+    /// Algorithm of the ID token.
+    pub algorithm: &'static str,
+    /// Sign the AuthnRequest with the RSA key too.
+    pub sign_requests: bool,
+    pub sessions: String,
+    /// `None`: an SQLite file.
+    pub directory: Option<String>,
+}
+
+/// A running gateway; killed when dropped.
+pub struct Gateway {
+    child: Child,
+    pub address: SocketAddr,
+    pub issuer: String,
+    /// From the start of the process to its first answer.
+    pub started_in: Duration,
+    pub idle: Memory,
+}
+
+/// Resident memory in MiB.
+#[derive(Clone, Copy, Debug)]
+pub struct Memory {
+    pub now: f64,
+    pub peak: f64,
+}
+
+impl Gateway {
+    /// Starts it in `place`, where `certs/` and `idp.pem` are.
+    pub fn start(variant: &Variant, place: &Path, clock_ticks: u64) -> Result<(Self, Cpu), String> {
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
+        let issuer = format!("http://{address}");
+        let config = place.join("isthmus.toml");
+        fs::write(&config, configuration(variant, address, place)).map_err(|error| error.to_string())?;
+        let started = Instant::now();
+        let child = Command::new(BINARY)
+            .arg("serve")
+            .arg("--config")
+            .arg(&config)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(fs::File::create("/dev/null").map_err(|error| error.to_string())?)
+            .spawn()
+            .map_err(|error| format!("{BINARY} does not start: {error}"))?;
+        let cpu = Cpu { stat: format!("/proc/{}/stat", child.id()).into(), clock_ticks };
+        let nothing = Memory { now: 0.0, peak: 0.0 };
+        let mut gateway = Self { child, address, issuer, started_in: Duration::ZERO, idle: nothing };
+        gateway.started_in = gateway.first_answer(started)?;
+        // What a start leaves behind settles within a moment.
+        sleep(Duration::from_millis(300));
+        gateway.idle = gateway.memory()?;
+        Ok((gateway, cpu))
+    }
+
+    fn first_answer(&mut self, started: Instant) -> Result<Duration, String> {
+        loop {
+            if let Ok(mut connection) = Connection::open(self.address) {
+                connection.get("/.well-known/openid-configuration", &[])?.expect(200)?;
+                return Ok(started.elapsed());
+            }
+            if let Ok(Some(status)) = self.child.try_wait() {
+                return Err(format!("the gateway ended with {status}; `isthmus serve` with the same configuration tells why"));
+            }
+            if started.elapsed() > Duration::from_secs(20) {
+                return Err("the gateway does not answer".to_owned());
+            }
+            sleep(Duration::from_millis(1));
+        }
+    }
+
+    pub fn memory(&self) -> Result<Memory, String> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id())).map_err(|error| error.to_string())?;
+        let mebibytes = |field: &str| {
+            let line = status.lines().find_map(|line| line.strip_prefix(field));
+            let kibibytes = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u32>().ok());
+            kibibytes.map(|kibibytes| f64::from(kibibytes) / 1024.0).ok_or_else(|| format!("/proc says no {field}"))
+        };
+        Ok(Memory { now: mebibytes("VmRSS")?, peak: mebibytes("VmHWM")? })
+    }
+
+    pub fn process_id(&self) -> u32 {
+        self.child.id()
+    }
+}
+
+impl Drop for Gateway {
+    fn drop(&mut self) {
+        // The answer does not matter: it is gone either way.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The CPU clock of the gateway's process, all its threads together.
+pub struct Cpu {
+    stat: PathBuf,
+    clock_ticks: u64,
+}
+
+impl Cpu {
+    /// User plus system time since the start, in seconds.
+    pub fn seconds(&self) -> Result<f64, String> {
+        let stat = fs::read_to_string(&self.stat).map_err(|error| error.to_string())?;
+        // proc_pid_stat(5): utime and stime are fields 14 and 15; the name in parentheses may hold anything.
+        let fields = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
+        let ticks: Vec<u32> = fields.split_whitespace().skip(11).take(2).filter_map(|field| field.parse().ok()).collect();
+        match ticks.as_slice() {
+            [user, system] => Ok(f64::from(user + system) / self.clock_ticks as f64),
+            _ => Err(format!("unexpected {}", self.stat.display())),
+        }
+    }
+}
+
+/// Ticks per second, in which the kernel counts CPU time.
+pub fn clock_ticks() -> Result<u64, String> {
+    let answer = Command::new("getconf").arg("CLK_TCK").output().map_err(|error| format!("getconf: {error}"))?;
+    String::from_utf8_lossy(&answer.stdout).trim().parse().map_err(|error| format!("getconf CLK_TCK: {error}"))
+}
+
+/// Makes the keys, so that no start has to.
+pub fn make_keys(place: &Path) -> Result<(), String> {
+    let made = Command::new(BINARY).args(["keys", "generate", "--path"]).arg(place.join("certs")).stdout(Stdio::null()).status();
+    match made {
+        Ok(status) if status.success() => Ok(()),
+        other => Err(format!("isthmus keys generate: {other:?}")),
+    }
+}
+
+/// Everything that is not said here is as it is by default.
+fn configuration(variant: &Variant, address: SocketAddr, place: &Path) -> String {
+    let Variant { signature_check, algorithm, sign_requests, sessions, .. } = variant;
+    let directory = variant.directory.clone().unwrap_or_else(|| format!("sqlite:{}", place.join("isthmus.db").display()));
+    let operations = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    format!(
+        r#"
+issuer = "http://{address}"
+listen = "{address}"
+operations_listen = "{operations}"
+
+[directory]
+url = "{directory}"
+
+[sessions]
+url = "{sessions}"
+
+[keys]
+path = "certs"
+
+[saml]
+signature_check = "{signature_check}"
+
+[[connection]]
+name = "{CONNECTION}"
+[connection.saml]
+entity_id = "{IDP}"
+sso_url = "https://idp.example.org/sso"
+certificates = ["idp.pem"]
+sign_requests = {sign_requests}
+
+[[application]]
+client_id = "{CLIENT_ID}"
+[application.oidc]
+redirect_uris = ["{REDIRECT_URI}"]
+client_secret = "{CLIENT_SECRET}"
+id_token_signed_response_alg = "{algorithm}"
+"#
+    )
+}
+
+/// Where the identity provider's answers go.
+pub fn acs_url(issuer: &str) -> String {
+    format!("{issuer}{ACS_PATH}")
+}

@@ -1,0 +1,122 @@
+//! Use cases over embedded stores: what single functions cannot show.
+
+use super::begin::Arrival;
+use super::*;
+use crate::login::{AccessToken, UpstreamSession};
+use crate::oidc::{ClientFacts, GrantType, RefreshToken, TokenEndpointAuthMethod};
+use crate::profile::{Direction, MappingLibrary};
+use crate::store::{IdentityLogin, Op, RefreshFamily, Rotation, open_directory, open_sessions};
+use crate::user::Identity;
+use serde_json::{Map, Value};
+
+const CALLBACK: &str = "https://notes.example/callback";
+
+struct Silent;
+
+impl Events for Silent {
+    fn login(&self, _: &str, _: &str) {}
+}
+
+/// A gateway with one public application and no connection.
+async fn gateway() -> Gateway {
+    let certs = tempfile::tempdir().expect("a directory");
+    let keyring = Arc::new(Keyring::open_or_create(certs.path()).expect("keys"));
+    let application = Application {
+        client_id: "notes".to_owned(),
+        name: "Notes".to_owned(),
+        enabled: true,
+        connections: None,
+        mapping: MappingLibrary::built_in().table("oidc", Direction::FromProfile).expect("built in"),
+        oidc: ClientFacts {
+            redirect_uris: vec![CALLBACK.to_owned()],
+            token_endpoint_auth_method: TokenEndpointAuthMethod::None,
+            grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+            ..ClientFacts::public("notes")
+        },
+    };
+    Gateway {
+        issuer: "https://login.example.org".to_owned(),
+        applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
+        connections: Registry::default(),
+        sessions: open_sessions("memory:").expect("sessions"),
+        directory: open_directory("sqlite::memory:").await.expect("a directory"),
+        keys: OidcKeys::new(&keyring).expect("keys"),
+        keyring,
+        lifetimes: Lifetimes::default(),
+        events: Arc::new(Silent),
+    }
+}
+
+async fn jane(gateway: &Gateway) -> (String, Identity) {
+    let identity = Identity { connection: "acme".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false };
+    let login = IdentityLogin { identity: &identity, profile: &Map::new(), now: Timestamp::now() };
+    (gateway.directory.record_login(&login).await.expect("recorded").user_id, identity)
+}
+
+#[tokio::test]
+async fn a_refresh_token_of_a_revoked_grant_is_refused_and_not_rotated() {
+    let (gateway, now) = (gateway().await, Timestamp::now());
+    let (user_id, _) = jane(&gateway).await;
+    let grant_id = id::random_id();
+    // A code that is presented twice at once: the revocation finds no family yet.
+    gateway.revoke_grant(&grant_id).await.expect("revoked");
+    let family = RefreshFamily {
+        grant_id: grant_id.clone(),
+        client_id: "notes".into(),
+        user_id,
+        generation: 0,
+        created_at: now,
+        rotated_at: now,
+        expires_at: now.plus_seconds(600),
+        data: r#"{"connection":"acme","sid":"s","scopes":["openid"],"auth_time":0,"acr":null,"correlation_id":"c"}"#.into(),
+    };
+    gateway.directory.put_family(&family).await.expect("made");
+    let token = RefreshToken::issue(&grant_id, 0, gateway.keyring.sealer()).expect("issued");
+    let body = format!("client_id=notes&grant_type=refresh_token&refresh_token={}", token.expose());
+    let refusal = gateway.token(None, body.as_bytes(), now).await.expect_err("refused");
+    assert_eq!((refusal.error.kind, refusal.error.detail.as_str()), (ErrorKind::InvalidGrant, "the refresh token is not valid"));
+    // Revoked in the directory too now, where nothing is ever evicted.
+    let mark = AccessToken::revocation_key(&grant_id);
+    gateway.sessions.commit(vec![Op::Delete { key: mark }]).await.expect("deleted");
+    assert_eq!(gateway.directory.rotate_family(&grant_id, "notes", 0, now, 10).await.expect("an answer"), Rotation::Refused);
+}
+
+#[tokio::test]
+async fn a_session_ends_with_its_user() {
+    let (gateway, now) = (gateway().await, Timestamp::now());
+    let (user_id, identity) = jane(&gateway).await;
+    let session = Session {
+        sid: "sid".into(),
+        user_id: user_id.clone(),
+        identity,
+        profile: Map::from_iter([("name".to_owned(), Value::from("Jane"))]),
+        auth_time: now,
+        acr: None,
+        created_at: now,
+        expires_at: now.plus_seconds(600),
+        upstream: UpstreamSession::default(),
+        correlation_id: "c".into(),
+    };
+    let put = Op::Put { key: Session::key("cookie"), value: encode(&session).expect("written"), ttl: 600 };
+    gateway.sessions.commit(vec![put]).await.expect("stored");
+    let browser = Browser { binding: None, session: Some("cookie".into()) };
+    assert!(gateway.session_of_user(&browser, now).await.expect("read").is_some());
+    gateway.directory.set_blocked(&user_id, true).await.expect("blocked");
+    assert!(gateway.session_of_user(&browser, now).await.expect("read").is_none());
+    gateway.directory.set_blocked(&user_id, false).await.expect("unblocked");
+    assert!(gateway.session_of_user(&browser, now).await.expect("read").is_some());
+    gateway.directory.delete_user(&user_id).await.expect("deleted");
+    assert!(gateway.session_of_user(&browser, now).await.expect("read").is_none());
+}
+
+#[tokio::test]
+async fn a_post_without_the_session_cookie_is_sent_again_as_get() {
+    let (gateway, now) = (gateway().await, Timestamp::now());
+    let raw = format!("client_id=notes&redirect_uri={CALLBACK}&response_type=code&scope=openid");
+    // Over https the binding cookie comes with a POST of another site, the session cookie does not.
+    let browser = Browser { binding: Some(id::random_token()), session: None };
+    let outcome = gateway.authorize(raw.as_bytes(), Arrival::Post, &browser, "c", now).await;
+    assert!(matches!(outcome.answer, Answer::SeeSelf), "{:?}", outcome.answer);
+    let outcome = gateway.authorize(raw.as_bytes(), Arrival::Get, &browser, "c", now).await;
+    assert!(matches!(outcome.answer, Answer::Reply(_)), "{:?}", outcome.answer);
+}

@@ -1,0 +1,5 @@
+//! Logins from beginning to end.
+
+mod requests;
+mod saml_to_oidc;
+mod upstream_answers;

@@ -1,0 +1,18 @@
+//! The integration tests: one binary, every test with a gateway process of its own and judges that are not ours.
+//!
+//! `tests/setup.sh` installs what they need. A missing program fails a test and says which package to install;
+//! nothing is skipped.
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, clippy::print_stderr, reason = "a test that cannot go on has failed")]
+
+mod harness;
+
+mod bad_input;
+mod browser;
+mod check_command;
+mod chromium;
+mod flows;
+mod logout;
+mod operations;
+mod outage;
+mod peers;
+mod tokens;

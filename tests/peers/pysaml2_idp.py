@@ -1,0 +1,263 @@
+"""A SAML identity provider made of pysaml2: an independent judge of our requests and metadata, and a maker of
+responses that are not ours.
+
+Usage: pysaml2_idp.py WORKDIR
+
+Prints one line of JSON when it listens: {"port", "entity_id", "metadata_file"}. Then, over HTTP on that port:
+
+  POST /control   a JSON object, all members optional:
+                  sp_metadata_url  fetch this metadata and trust that service provider
+                  require_signed   refuse requests that are not signed
+                  person           {"name_id", "attributes": {local name: [values]}}
+                  sign             "response" | "assertion" | "both"
+                  encrypt          true | false
+                  status           null, or a pair of SAML status codes (last segments) to fail with
+                  answers {"ok": true} or {"error"}
+  GET  /seen      what the last request said, after pysaml2 has checked it
+  GET|POST /sso   the single sign-on service: a form that posts itself
+"""
+
+import base64
+import datetime
+import functools
+import html
+import json
+import pathlib
+import sys
+import traceback
+import urllib.parse
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.x509.oid import NameOID
+from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, entity, samlp, sigver
+from saml2.authn_context import PASSWORDPROTECTEDTRANSPORT
+from saml2.config import IdPConfig
+from saml2.metadata import entity_descriptor
+from saml2.saml import NAMEID_FORMAT_PERSISTENT, NameID
+from saml2.server import Server
+from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
+
+STATUS = "urn:oasis:names:tc:SAML:2.0:status:"
+
+
+def use_aes_gcm():
+    """pysaml2 knows only triple DES for encrypting; the template and the session key decide, so we give others."""
+    entity.pre_encryption_part = functools.partial(
+        sigver.pre_encryption_part, msg_enc="http://www.w3.org/2009/xmlenc11#aes256-gcm"
+    )
+    original = sigver.CryptoBackendXmlSec1.encrypt_assertion
+
+    def encrypt_assertion(self, statement, enc_key, template, key_type="aes-256", node_xpath=None, node_id=None):
+        return original(self, statement, enc_key, template, "aes-256", node_xpath, node_id)
+
+    sigver.CryptoBackendXmlSec1.encrypt_assertion = encrypt_assertion
+
+
+def make_certificate(workdir):
+    key = rsa.generate_private_key(public_exponent=65537, key_size=2048)
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "pysaml2 identity provider")])
+    now = datetime.datetime.now(datetime.timezone.utc)
+    certificate = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(now - datetime.timedelta(hours=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .sign(key, hashes.SHA256())
+    )
+    key_file, certificate_file = workdir / "idp.key", workdir / "idp.crt"
+    key_file.write_bytes(
+        key.private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    certificate_file.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
+    return str(key_file), str(certificate_file)
+
+
+class IdentityProvider:
+    def __init__(self, workdir, port):
+        self.base = f"http://127.0.0.1:{port}"
+        self.key_file, self.certificate_file = make_certificate(workdir)
+        self.settings = {
+            "require_signed": False,
+            "sign": "assertion",
+            "encrypt": False,
+            "status": None,
+            "person": {"name_id": "jane", "attributes": {"mail": ["jane@acme.example"]}},
+        }
+        self.sp_metadata = None
+        self.seen = {}
+        self.metadata_file = workdir / "idp-metadata.xml"
+        self.metadata_file.write_text(str(entity_descriptor(self.config())))
+
+    def config(self):
+        sso = f"{self.base}/sso"
+        config = {
+            "entityid": f"{self.base}/metadata",
+            "key_file": self.key_file,
+            "cert_file": self.certificate_file,
+            "encryption_keypairs": [],
+            "signing_algorithm": SIG_RSA_SHA256,
+            "digest_algorithm": DIGEST_SHA256,
+            "service": {
+                "idp": {
+                    "endpoints": {
+                        "single_sign_on_service": [(sso, BINDING_HTTP_REDIRECT), (sso, BINDING_HTTP_POST)]
+                    },
+                    "name_id_format": [NAMEID_FORMAT_PERSISTENT],
+                    "want_authn_requests_signed": self.settings["require_signed"],
+                    "policy": {"default": {"lifetime": {"minutes": 5}, "attribute_restrictions": None}},
+                }
+            },
+        }
+        if self.sp_metadata:
+            config["metadata"] = {"inline": [self.sp_metadata]}
+        return IdPConfig().load(config)
+
+    def control(self, changes):
+        url = changes.pop("sp_metadata_url", None)
+        if url:
+            with urllib.request.urlopen(url, timeout=10) as answer:
+                self.sp_metadata = answer.read().decode()
+        unknown = set(changes) - set(self.settings)
+        if unknown:
+            raise ValueError(f"unknown settings: {unknown}")
+        self.settings.update(changes)
+        self.server = Server(config=self.config())
+        return {"ok": True, "service_providers": list(self.server.metadata.keys())}
+
+    def sign_on(self, fields, binding):
+        request = self.server.parse_authn_request(
+            fields["SAMLRequest"],
+            binding,
+            relay_state=fields.get("RelayState"),
+            sigalg=fields.get("SigAlg"),
+            signature=fields.get("Signature"),
+        )
+        message = request.message
+        self.seen = {
+            "binding": binding.rsplit(":", 1)[-1],
+            "id": message.id,
+            "issuer": message.issuer.text,
+            "destination": message.destination,
+            "force_authn": message.force_authn,
+            "is_passive": message.is_passive,
+            "signed": bool(fields.get("Signature")) or message.signature is not None,
+        }
+        where = self.server.response_args(message)
+        if self.settings["status"]:
+            return where["destination"], self.failure(where, message), fields.get("RelayState")
+        person = self.settings["person"]
+        sp = where["sp_entity_id"]
+        sign = self.settings["sign"]
+        response = self.server.create_authn_response(
+            {name: list(values) for name, values in person["attributes"].items()},
+            in_response_to=message.id,
+            destination=where["destination"],
+            sp_entity_id=sp,
+            name_id=NameID(format=NAMEID_FORMAT_PERSISTENT, text=person["name_id"], sp_name_qualifier=sp),
+            userid=person["name_id"],
+            authn={"class_ref": PASSWORDPROTECTEDTRANSPORT, "authn_auth": self.base},
+            sign_response=sign in ("response", "both"),
+            sign_assertion=sign in ("assertion", "both"),
+            encrypt_assertion=self.settings["encrypt"],
+            sign_alg=SIG_RSA_SHA256,
+            digest_alg=DIGEST_SHA256,
+        )
+        return where["destination"], response, fields.get("RelayState")
+
+    def failure(self, where, message):
+        first, second = self.settings["status"]
+        status = samlp.Status(
+            status_code=samlp.StatusCode(
+                value=STATUS + first, status_code=samlp.StatusCode(value=STATUS + second)
+            )
+        )
+        return self.server._response(
+            message.id,
+            where["destination"],
+            status,
+            sign=True,
+            sign_alg=SIG_RSA_SHA256,
+            digest_alg=DIGEST_SHA256,
+        )
+
+
+def handler(idp):
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            path, _, query = self.path.partition("?")
+            if path == "/sso":
+                self.form(dict(urllib.parse.parse_qsl(query)), BINDING_HTTP_REDIRECT)
+            elif path == "/seen":
+                self.answer(200, "application/json", json.dumps(idp.seen))
+            else:
+                self.answer(404, "text/plain", "nothing here")
+
+        def do_POST(self):
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            if self.path == "/control":
+                try:
+                    self.answer(200, "application/json", json.dumps(idp.control(json.loads(body))))
+                except Exception as error:
+                    traceback.print_exc()
+                    self.answer(500, "application/json", json.dumps({"error": repr(error)}))
+            elif self.path == "/sso":
+                self.form(dict(urllib.parse.parse_qsl(body)), BINDING_HTTP_POST)
+            else:
+                self.answer(404, "text/plain", "nothing here")
+
+        def form(self, fields, binding):
+            try:
+                action, response, relay_state = idp.sign_on(fields, binding)
+            except Exception as error:
+                traceback.print_exc()
+                return self.answer(400, "text/plain", f"refused: {error!r}")
+            encoded = base64.b64encode(str(response).encode()).decode()
+            names = {"SAMLResponse": encoded}
+            if relay_state is not None:
+                names["RelayState"] = relay_state
+            inputs = "".join(
+                f'<input type="hidden" name="{name}" value="{html.escape(value)}">' for name, value in names.items()
+            )
+            self.answer(
+                200,
+                "text/html; charset=utf-8",
+                f'<!doctype html><title>IdP</title><form method="post" action="{html.escape(action)}" id="go">{inputs}'
+                '<button>Continue</button></form><script>document.getElementById("go").submit()</script>',
+            )
+
+        def answer(self, status, content_type, text):
+            body = text.encode()
+            self.send_response(status)
+            self.send_header("Content-Type", content_type)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    return Handler
+
+
+def main():
+    workdir = pathlib.Path(sys.argv[1])
+    use_aes_gcm()
+    listener = ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler)
+    idp = IdentityProvider(workdir, listener.server_port)
+    listener.RequestHandlerClass = handler(idp)
+    ready = {"port": listener.server_port, "entity_id": f"{idp.base}/metadata", "metadata_file": str(idp.metadata_file)}
+    print(json.dumps(ready), flush=True)
+    listener.serve_forever()
+
+
+if __name__ == "__main__":
+    main()
