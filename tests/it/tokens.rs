@@ -70,7 +70,8 @@ async fn a_code_works_only_as_it_was_asked_for() {
     let scene = Scene::with(|setup| setup.application(&wiki.toml("", ""))).await;
     scene.sign_in(&Person::jane(), &[]).await;
     let wrong_verifier = "another-code-verifier-that-is-long-enough-for-the-grammar-of-rfc";
-    let cases: [(&str, &[(&str, &str)], &str); 6] = [
+    type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str);
+    let cases: [Case<'_>; 6] = [
         ("another verifier", &[("code_verifier", wrong_verifier)], "invalid_grant"),
         ("no verifier", &[("code_verifier", "")], "invalid_grant"),
         ("another redirect_uri", &[("redirect_uri", "https://notes.example/callback2")], "invalid_grant"),

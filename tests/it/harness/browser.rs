@@ -172,10 +172,6 @@ impl Browser {
     pub fn cookies(&self) -> Vec<Cookie> {
         self.jar.lock().unwrap().clone()
     }
-
-    pub fn forget_cookies(&self) {
-        self.jar.lock().unwrap().clear();
-    }
 }
 
 /// RFC 6265bis 5.7: what is kept of a `Set-Cookie` header; nothing where a browser would refuse it.
