@@ -18,6 +18,7 @@ mod http;
 #[path = "login/load.rs"]
 mod load;
 #[path = "../src/store/test_servers.rs"]
+#[allow(clippy::panic, reason = "a bench that cannot start its servers has failed")]
 mod test_servers;
 
 use gateway::{Gateway, Variant};

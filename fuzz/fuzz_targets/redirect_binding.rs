@@ -73,5 +73,7 @@ fuzz_target!(|data: &[u8]| {
 });
 
 // A query is mutated as octets, a message as XML.
-fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| { mutate::xml(data, size, max_size, seed, fuzzer_mutate) });
+fuzz_mutator!(|data: &mut [u8], size: usize, max_size: usize, seed: u32| {
+    mutate::xml(data, size, max_size, seed, &login::REQUESTS, fuzzer_mutate)
+});
 fuzz_crossover!(|one: &[u8], other: &[u8], out: &mut [u8], seed: u32| { mutate::cross(one, other, out, seed) });

@@ -144,6 +144,14 @@ fn wrong_answers() -> Vec<(&'static str, Answer<'static>, Timestamp)> {
     ]
 }
 
+/// The XML of [`messages`] that are right, for the mutator.
+pub static RESPONSES: LazyLock<Vec<String>> =
+    LazyLock::new(|| messages().into_iter().filter(|(name, _)| !name.starts_with("wrong_")).map(|(_, xml)| xml).collect());
+/// The XML of [`signed_requests`].
+pub static REQUESTS: LazyLock<Vec<String>> = LazyLock::new(|| signed_requests().into_iter().map(|(_, xml)| xml).collect());
+/// The XML of [`metadata`].
+pub static METADATA: LazyLock<Vec<String>> = LazyLock::new(|| metadata().into_iter().map(|(_, xml)| xml).collect());
+
 /// Genuine messages by name, for the seeds.
 pub fn messages() -> Vec<(String, String)> {
     let older = |recipient| Encrypt { cipher: ContentCipher::Aes128Gcm, transport: KeyTransport::OaepMgf1p(Digest::Sha1), recipient };

@@ -71,21 +71,21 @@ impl Gateway {
         let Begun { application, params, now, .. } = *begun;
         let request = AuthorizationRequest::parse(params, &application.oidc, begun.redirect)?;
         let asked = self.asked(request, application)?;
-        let session = self.session_of_user(begun.browser, now).await?;
+        let mut session = self.session(begun.browser, now).await?;
         let mut trace = Trace::default();
         trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(params) });
         let usable = self.usable_connections(application);
         let by_hint = asked.login_hint.as_deref().and_then(|hint| self.connections.for_email(hint));
-        let decision = next_step(
-            &Situation {
-                asked: &asked,
-                application,
-                session: session.as_ref(),
-                usable: &usable,
-                by_hint: by_hint.map(|connection| connection.config().name.as_str()),
-            },
-            now,
-        );
+        let by_hint = by_hint.map(|connection| connection.config().name.as_str());
+        let decide = |session: Option<&Session>| {
+            let situation = Situation { asked: &asked, application, session, usable: &usable, by_hint };
+            next_step(&situation, now)
+        };
+        let mut decision = decide(session.as_ref());
+        if decision.step == Step::Issue && !self.may_answer(session.as_ref().ok_or_else(no_session)?).await? {
+            session = None;
+            decision = decide(None);
+        }
         note_decision(&mut trace, &decision, now);
         match decision.step {
             Step::Refuse(kind) => {
@@ -93,7 +93,7 @@ impl Gateway {
                 Err(Error::new(kind, decision.why))
             }
             Step::Issue => {
-                let session = session.ok_or_else(|| Error::new(ErrorKind::Internal, "a decision without its session"))?;
+                let session = session.ok_or_else(no_session)?;
                 self.finish_from_session(begun, &asked, &session, trace).await
             }
             step => self.open_transaction(begun, asked, step, trace).await,
@@ -245,6 +245,10 @@ impl Gateway {
     pub(super) async fn save_trace(&self, correlation_id: &str, part: Part, trace: &Trace) -> Result<()> {
         self.sessions.commit(vec![trace_op(correlation_id, part, trace)?]).await.map(drop)
     }
+}
+
+fn no_session() -> Error {
+    Error::new(ErrorKind::Internal, "a decision without its session")
 }
 
 /// Bytes of an authorization request at most.

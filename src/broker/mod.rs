@@ -175,11 +175,9 @@ impl Gateway {
         Ok(session.filter(|session| session.alive(now)))
     }
 
-    /// The same, if its user may still sign in: a session outlives neither the deletion nor the blocking of its user.
-    async fn session_of_user(&self, browser: &Browser, now: Timestamp) -> Result<Option<Session>> {
-        let Some(session) = self.session(browser, now).await? else { return Ok(None) };
-        let user = self.directory.user(&session.user_id).await?;
-        Ok(user.filter(|user| !user.blocked).map(|_| session))
+    /// Whether a session may answer an application: it outlives neither the deletion nor the blocking of its user.
+    async fn may_answer(&self, session: &Session) -> Result<bool> {
+        Ok(self.directory.user(&session.user_id).await?.is_some_and(|user| !user.blocked))
     }
 }
 

@@ -104,7 +104,8 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
     {
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
     }
-    let sign_requests = section.bool("sign_requests").unwrap_or(true);
+    // By default as the identity provider's metadata want it: a signature is most of what a login costs.
+    let sign_requests = section.bool("sign_requests").unwrap_or(false);
     let text = |key: &'static str| section.string(key).map(|at| at.value.to_owned());
     let index = |key: &'static str| section.integer(key, 0..=65_535).and_then(|at| u16::try_from(at.value).ok());
     let comparisons =

@@ -33,6 +33,7 @@ pub struct SamlConnection {
     /// Our entity ID toward it; by default the address of our metadata.
     pub sp_entity_id: Option<String>,
     pub request_binding: Binding,
+    /// Sign requests even where the identity provider's metadata do not ask for it.
     pub sign_requests: bool,
     pub name_id_format: Option<String>,
     /// Every login is a fresh one.
@@ -58,14 +59,14 @@ pub struct SamlConnection {
 }
 
 impl SamlConnection {
-    /// The usual settings for an identity provider: redirect, signed requests, strict terms.
+    /// The usual settings for an identity provider: redirect, requests signed if its metadata want it, strict terms.
     pub fn new(idp: IdpTrust) -> Self {
         Self {
             idp,
             policy: ResponsePolicy::default(),
             sp_entity_id: None,
             request_binding: Binding::Redirect,
-            sign_requests: true,
+            sign_requests: false,
             name_id_format: None,
             force_authn: false,
             acr: BTreeMap::new(),
