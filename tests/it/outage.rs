@@ -34,6 +34,7 @@ async fn assert_unavailable(scene: &Scene) {
 
 /// Logins work again, without anybody's doing.
 async fn assert_recovers(scene: &Scene) {
+    eventually("ready", async || (scene.gateway.ask_operations("/health/ready", "*/*").await.status == 200).then_some(())).await;
     let request = eventually("a login that begins", async || {
         match scene.browser.open(scene.app.authorize(&scene.gateway, &[("prompt", "login")]).as_str()).await {
             Landed::Away(departure) if departure.parameter("SAMLRequest").is_some() => Some(scene.idp.read(&departure)),
@@ -44,7 +45,6 @@ async fn assert_recovers(scene: &Scene) {
     let answer = scene.answer(&scene.idp.respond(&request, &Person::jane())).await.away();
     let code = scene.app.code(&scene.gateway, &answer);
     assert_eq!(scene.app.redeem(&scene.gateway, &code, &[]).await.status, 200);
-    eventually("ready", async || (scene.gateway.ask_operations("/health/ready", "*/*").await.status == 200).then_some(())).await;
 }
 
 #[tokio::test]
