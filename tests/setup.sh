@@ -6,50 +6,30 @@
 set -eu
 
 here=$(cd "$(dirname "$0")" && pwd)
-peers=${1:-$here/../target}/peers
+peers=${1:-${CARGO_TARGET_DIR:-$here/../target}}/peers
 mkdir -p "$peers"
 peers=$(cd "$peers" && pwd)
 
 say() { echo "setup: $*"; }
 
-missing=
-# needs PROGRAM PACKAGE WHY
+# needs PROGRAM WHY PACKAGE.. : by program, because python3 and node often come from elsewhere than apt.
 needs() {
-    if ! command -v "$1" >/dev/null 2>&1; then
-        say "$1 is missing: $2, $3"
-        missing="$missing $2"
-    fi
+    program=$1 why=$2
+    shift 2
+    command -v "$program" >/dev/null 2>&1 || "$here/../scripts/apt-missing.sh" "$why" "$@"
 }
 
-needs openssl openssl "makes the keys and certificates of test identity providers"
-needs redis-server redis-server "the shared session store"
-if ! ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1; then
-    say "initdb is missing: postgresql, the shared directory"
-    missing="$missing postgresql"
-fi
-needs xmlsec1 xmlsec1 "signs and encrypts what we read, and checks what we sign"
-needs xmllint libxml2-utils "checks our metadata against the standard's grammar"
-needs chromium chromium "a whole login in a real browser"
-needs chromedriver chromium-driver "drives that browser"
-needs python3 python3 "runs pysaml2 and authlib"
-if command -v python3 >/dev/null 2>&1 && ! python3 -c 'import ensurepip, venv' 2>/dev/null; then
-    say "python3 has no venv: python3-venv, keeps the Python peers away from the system"
-    missing="$missing python3-venv"
-elif ! command -v python3 >/dev/null 2>&1; then
-    missing="$missing python3-venv"
-fi
-needs node nodejs "runs openid-client"
-needs npm npm "installs openid-client"
-
-if [ -n "$missing" ]; then
-    sudo=
-    if [ "$(id -u)" != 0 ]; then sudo=sudo; fi
-    say "installing:$missing"
-    # Debian starts a redis and a postgres of its own after installing them; the tests need only the programs.
-    $sudo apt-get update -q
-    # shellcheck disable=SC2086
-    $sudo env DEBIAN_FRONTEND=noninteractive RUNLEVEL=1 apt-get install -q -y --no-install-recommends $missing
-fi
+needs redis-server "for the tests: the shared session store" redis-server
+ls /usr/lib/postgresql/*/bin/initdb >/dev/null 2>&1 || needs initdb "for the tests: the shared directory" postgresql
+needs xmlsec1 "for the tests: signs and encrypts what we read, and checks what we sign" xmlsec1
+needs xmllint "for the tests: reads the XML that we write" libxml2-utils
+needs chromium "for the tests: a whole login in a real browser" chromium
+needs chromedriver "for the tests: drives that browser" chromium-driver
+needs python3 "for the tests: runs pysaml2 and authlib" python3 python3-venv
+python3 -c 'import ensurepip, venv' 2>/dev/null ||
+    "$here/../scripts/apt-missing.sh" "for the tests: keeps the Python peers away from the system" python3-venv
+needs node "for the tests: runs openid-client" nodejs
+needs npm "for the tests: installs openid-client" npm
 
 # A copy of what was installed, written last, says that it is complete.
 if ! cmp -s "$here/peers/requirements.txt" "$peers/venv/installed.txt"; then

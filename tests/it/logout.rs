@@ -1,7 +1,6 @@
 //! RP-initiated logout.
 
 use crate::harness::app::App;
-use crate::harness::browser::Page;
 use crate::harness::idp::Person;
 use crate::harness::scene::Scene;
 use url::Url;
@@ -80,8 +79,11 @@ async fn the_browser_returns_only_where_the_application_registered() {
     }
     assert!(signed_in(&scene).await);
     for hint in ["x", "a.b.c", &format!("{}x", tokens.id_token())] {
-        let page: Page = scene.browser.open(logout(&scene, &[("id_token_hint", hint)]).as_str()).await.here();
-        assert!(page.contains("Do you want to sign out?"), "a hint that proves nothing leads to the question: {}", page.body);
+        let page = scene.browser.open(logout(&scene, &[("id_token_hint", hint)]).as_str()).await.here();
+        assert!(page.contains("Do you want to sign out?"), "{}", page.body);
+        // What proves nothing opens no way back either.
+        let url = logout(&scene, &[("id_token_hint", hint), ("post_logout_redirect_uri", BYE)]);
+        scene.browser.open(url.as_str()).await.here().assert_refused(400, "ISTH-1008");
     }
     assert!(signed_in(&scene).await);
 }
@@ -110,24 +112,4 @@ async fn tokens_of_an_earlier_session_of_another_person_prove_nothing() {
     let page = scene.browser.open(logout(&scene, &[("id_token_hint", jane.id_token())]).as_str()).await.here();
     assert!(page.contains("Do you want to sign out?"), "{}", page.body);
     assert!(signed_in(&scene).await);
-}
-
-#[tokio::test]
-async fn a_session_ends_when_its_user_is_deleted() {
-    let scene = scene().await;
-    scene.tokens(&Person::jane(), &[]).await;
-    assert!(signed_in(&scene).await);
-    let user = |action: &str| {
-        std::process::Command::new(env!("CARGO_BIN_EXE_isthmus"))
-            .args(["user", action, &format!("samlp|acme|{}", Person::jane().name_id)])
-            .current_dir(scene.gateway.place())
-            .env("TEST_SECRET", crate::harness::app::SECRET)
-            .output()
-            .unwrap()
-    };
-    let shown: serde_json::Value = serde_json::from_slice(&user("show").stdout).unwrap();
-    assert_eq!(shown["identities"][0]["identity"]["connection"], "acme");
-    assert!(user("delete").status.success());
-    assert!(!signed_in(&scene).await);
-    assert_eq!(user("delete").status.code(), Some(1), "there is nobody any more");
 }

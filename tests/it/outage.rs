@@ -101,8 +101,8 @@ async fn a_postgres_that_hangs_or_died_is_answered_within_two_seconds_and_forgiv
     // Nothing was half done: the same answer works now.
     let answer = scene.answer(&answer).await.away();
     scene.app.code(&scene.gateway, &answer);
-    postgres.kill();
     let request = scene.ask(&[("prompt", "login")]).await;
+    postgres.kill();
     let began = Instant::now();
     scene.answer(&scene.idp.respond(&request, &Person::jane())).await.here().assert_refused(503, "ISTH-5001");
     assert!(began.elapsed() < LIMIT, "{:?}", began.elapsed());

@@ -170,7 +170,7 @@ async fn others_on_both_sides() {
 #[tokio::test]
 async fn xmlsec1_verifies_our_metadata_and_our_posted_request() {
     let (idp, app) = (Idp::new("acme"), App::new("notes"));
-    let setup = Setup::new().connection(&idp.toml("", "request_binding = \"post\"")).application(&app.toml("", ""));
+    let setup = Setup::new().connection(&idp.toml("", "request_binding = \"post\"\nsign_requests = true")).application(&app.toml("", ""));
     let scene = Scene::of(setup, idp, app).await;
     let metadata = scene.browser.open(scene.gateway.url("/connections/acme/metadata").as_str()).await.here();
     assert_eq!(metadata.header("content-type"), "application/samlmetadata+xml");
