@@ -13,7 +13,7 @@ use url::{Host, Url};
 
 const ISSUER: &str = "https://login.example.org";
 
-static CODE: LazyLock<AuthorizationCode> = LazyLock::new(|| AuthorizationCode::issue(&"0f".repeat(16)).expect("a code"));
+static CODE: LazyLock<AuthorizationCode> = LazyLock::new(|| AuthorizationCode::issue(&"0f".repeat(16), true).expect("a code"));
 static CLIENTS: LazyLock<Vec<ClientFacts>> = LazyLock::new(|| {
     let public = ClientFacts {
         redirect_uris: vec!["https://notes.example/callback".to_owned(), "https://notes.example/other?x=1".to_owned()],

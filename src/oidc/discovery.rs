@@ -108,10 +108,10 @@ mod tests {
                 "subject_types_supported": ["public"],
                 "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
                 "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
-                "prompt_values_supported": ["none", "login", "consent", "select_account"],
+                "prompt_values_supported": ["none", "login", "select_account"],
                 "claim_types_supported": ["normal"],
                 "claims_supported": [
-                    "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "name", "family_name", "given_name",
+                    "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "sid", "name", "family_name", "given_name",
                     "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender", "birthdate", "zoneinfo",
                     "locale", "updated_at", "email", "email_verified", "address", "phone_number", "phone_number_verified", "groups"
                 ],

@@ -297,30 +297,3 @@ fn a_thousand_values_and_a_thousand_attributes_are_no_burden() {
     let profile = saml.to_profile(&attributes, &mut Vec::new()).expect("maps");
     assert_eq!((profile.list("groups").len(), profile.get("saml_data").and_then(Value::as_object).map(Map::len)), (1000, Some(1000)));
 }
-
-/// Prints, for the release build: `cargo test --release --lib profile:: -- --ignored --nocapture`.
-#[test]
-#[ignore = "a measurement"]
-#[expect(clippy::print_stdout, reason = "a measurement")]
-fn thirty_attributes_by_the_built_in_table() {
-    let names = ["mail", "givenName", "sn", "displayName", "uid", "memberOf", "title", "department", "o", "employeeNumber"];
-    let mut attributes = RawAttributes::new();
-    for name in names {
-        attributes.push_texts(name, ["some value"]);
-    }
-    for n in 0..20 {
-        attributes.push_texts(&format!("urn:acme:attribute:{n}"), ["some value"]);
-    }
-    let saml = built_in("saml", Direction::ToProfile);
-    let best = (0..20)
-        .map(|_| {
-            let start = std::time::Instant::now();
-            for _ in 0..1000 {
-                let mut notes = Vec::new();
-                std::hint::black_box(saml.to_profile(std::hint::black_box(&attributes), &mut notes)).expect("maps");
-            }
-            start.elapsed()
-        })
-        .min();
-    println!("per mapping: {:?}", best.map(|best| best / 1000));
-}
