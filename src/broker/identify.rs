@@ -6,7 +6,7 @@ use crate::clock::Timestamp;
 use crate::connection::{Authentication, Connection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Step as Note, Trace};
-use crate::profile::{Outcome, Profile, RowNote, normalize};
+use crate::profile::{Outcome, RowNote, Written, normalize};
 use crate::store::{IdentityLogin, UserLogin};
 
 impl Gateway {
@@ -17,9 +17,9 @@ impl Gateway {
         authentication: &Authentication,
         now: Timestamp,
         trace: &mut Trace,
-    ) -> Result<(Profile, UserLogin)> {
+    ) -> Result<(Written, UserLogin)> {
         let profile = map_profile(connection, authentication, now, trace)?;
-        let login = IdentityLogin { identity: &authentication.identity, profile: profile.as_map(), now };
+        let login = IdentityLogin { identity: &authentication.identity, profile: profile.as_raw(), now };
         let user = self.directory.record_login(&login).await?;
         let why = if user.created { "the first login of this identity" } else { "this identity is known" };
         trace.note(now, Note::User { user_id: user.user_id.clone(), created: user.created, why: why.to_owned() });
@@ -30,7 +30,7 @@ impl Gateway {
     }
 }
 
-fn map_profile(connection: &dyn Connection, authentication: &Authentication, now: Timestamp, trace: &mut Trace) -> Result<Profile> {
+fn map_profile(connection: &dyn Connection, authentication: &Authentication, now: Timestamp, trace: &mut Trace) -> Result<Written> {
     let mut rows = Vec::new();
     let mapped = connection.config().mapping.to_profile(&authentication.attributes, &mut rows);
     note_rows(trace, "to_profile", rows, now);
@@ -40,7 +40,8 @@ fn map_profile(connection: &dyn Connection, authentication: &Authentication, now
             Ok(profile)
         })
         .map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))?;
-    trace.note(now, Note::Profile { profile: serde_json::Value::Object(profile.as_map().clone()) });
+    let profile = Written::profile(&profile)?;
+    trace.note(now, Note::Profile { profile: profile.clone() });
     Ok(profile)
 }
 

@@ -51,7 +51,7 @@ struct MappingRow {
 pub async fn show(request: HttpRequest, correlation_id: Path<String>, state: Data<State>) -> HttpResponse {
     match state.gateway.trace(&correlation_id).await {
         Ok(Some(trace)) if wants_json(&request) => {
-            let body = serde_json::to_string_pretty(&trace).unwrap_or_default();
+            let body = serde_json::to_value(&trace).map(|trace| pretty(&trace)).unwrap_or_default();
             HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body)
         }
         Ok(Some(trace)) => pages::trace(&request, &TracePage::new(&correlation_id, trace)),
@@ -102,7 +102,7 @@ impl TracePage {
                 let rows = if direction == "to_profile" { inward } else { outward };
                 return rows.push(MappingRow { field, source: source.unwrap_or_default(), value, outcome });
             }
-            Step::Profile { profile } => return self.documents.push(("The profile".to_owned(), pretty(&profile))),
+            Step::Profile { profile } => return self.documents.push(("The profile".to_owned(), pretty(&profile.value()))),
             Step::RequestIn { application, parameters } => ("request of the application", format!("{application}: {}", pairs(parameters))),
             Step::Decision { what, why } => ("decision", format!("{what}: {why}")),
             Step::RequestOut { connection, binding, destination, request_id, facts } => {
@@ -110,7 +110,7 @@ impl TracePage {
             }
             Step::User { user_id, created, why } => (if created { "user made" } else { "user found" }, format!("{user_id}: {why}")),
             Step::Released { application, to, claims } => {
-                self.documents.push((format!("Released to {application}"), pretty(&claims)));
+                self.documents.push((format!("Released to {application}"), pretty(&claims.value())));
                 ("claims released", format!("to {application} at {to}"))
             }
             Step::Finished { reply } => {

@@ -4,6 +4,7 @@
 //! tokens never enter it: only the functions here add to it, and none takes one.
 
 use crate::clock::Timestamp;
+use crate::profile::Written;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
@@ -25,11 +26,19 @@ pub enum Step {
     /// One row of a mapping table: into the profile, or out of it.
     Mapping { direction: String, field: String, source: Option<String>, value: Option<Value>, outcome: String },
     /// The profile after mapping and defaults.
-    Profile { profile: Value },
+    Profile {
+        #[serde(deserialize_with = "Written::buffered")]
+        profile: Written,
+    },
     /// To whom it belongs, and why.
     User { user_id: String, created: bool, why: String },
     /// What went to the application, and where.
-    Released { application: String, to: String, claims: Value },
+    Released {
+        application: String,
+        to: String,
+        #[serde(deserialize_with = "Written::buffered")]
+        claims: Written,
+    },
     /// The login ended well.
     Finished { reply: String },
     /// The login ended here.
