@@ -5,7 +5,7 @@ use super::Gateway;
 use crate::clock::Timestamp;
 use crate::connection::{Authentication, Connection};
 use crate::error::{Error, ErrorKind, Result};
-use crate::login::trace::{Step as Note, Trace};
+use crate::login::trace::{Step as Note, Trace, Word};
 use crate::profile::{Outcome, RowNote, Written, normalize};
 use crate::store::{IdentityLogin, UserLogin};
 
@@ -22,7 +22,7 @@ impl Gateway {
         let login = IdentityLogin { identity: &authentication.identity, profile: profile.as_raw(), now };
         let user = self.directory.record_login(&login).await?;
         let why = if user.created { "the first login of this identity" } else { "this identity is known" };
-        trace.note(now, Note::User { user_id: user.user_id.clone(), created: user.created, why: why.to_owned() });
+        trace.note(now, Note::User { user_id: user.user_id.clone(), created: user.created, why: why.into() });
         if user.blocked {
             return Err(Error::new(ErrorKind::UserBlocked, "This account is blocked."));
         }
@@ -45,12 +45,12 @@ fn map_profile(connection: &dyn Connection, authentication: &Authentication, now
     Ok(profile)
 }
 
-pub(super) fn note_rows(trace: &mut Trace, direction: &str, rows: Vec<RowNote>, now: Timestamp) {
+pub(super) fn note_rows(trace: &mut Trace, direction: &'static str, rows: Vec<RowNote>, now: Timestamp) {
     for row in rows {
         trace.note(
             now,
             Note::Mapping {
-                direction: direction.to_owned(),
+                direction: direction.into(),
                 field: row.field,
                 source: row.source,
                 value: row.value,
@@ -60,7 +60,7 @@ pub(super) fn note_rows(trace: &mut Trace, direction: &str, rows: Vec<RowNote>, 
     }
 }
 
-fn outcome(outcome: Outcome, detail: Option<String>) -> String {
+fn outcome(outcome: Outcome, detail: Option<String>) -> Word {
     let name = match outcome {
         Outcome::Taken => "taken",
         Outcome::Default => "default",
@@ -68,5 +68,5 @@ fn outcome(outcome: Outcome, detail: Option<String>) -> String {
         Outcome::Unlisted => "unlisted",
         Outcome::Unusable => "unusable",
     };
-    detail.map_or_else(|| name.to_owned(), |detail| format!("{name}: {detail}"))
+    detail.map_or(Word::Borrowed(name), |detail| format!("{name}: {detail}").into())
 }

@@ -248,7 +248,7 @@ impl Gateway {
             now,
             Note::Released {
                 application: application.client_id.clone(),
-                to: "the token endpoint and /userinfo".to_owned(),
+                to: "the token endpoint and /userinfo".into(),
                 claims: Written::object(&claims)?,
             },
         );

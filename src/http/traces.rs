@@ -3,7 +3,7 @@
 use super::pages;
 use super::state::State;
 use crate::error::{Error, ErrorKind};
-use crate::login::trace::{Entry, Step, Trace};
+use crate::login::trace::{Entry, Step, Trace, Word};
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -29,7 +29,7 @@ struct EventRow {
 }
 
 struct CheckRow {
-    name: String,
+    name: Word,
     passed: bool,
     expected: String,
     found: String,
@@ -44,7 +44,7 @@ struct MappingRow {
     field: String,
     source: String,
     value: String,
-    outcome: String,
+    outcome: Word,
 }
 
 /// `/traces/{correlation_id}` on the operations listener.
@@ -130,13 +130,14 @@ impl TracePage {
     /// Every field filled with one text.
     #[cfg(test)]
     pub fn sample(text: &str) -> Self {
-        let row = || MappingRow { field: text.to_owned(), source: text.to_owned(), value: text.to_owned(), outcome: text.to_owned() };
+        let row =
+            || MappingRow { field: text.to_owned(), source: text.to_owned(), value: text.to_owned(), outcome: text.to_owned().into() };
         Self {
             correlation_id: text.to_owned(),
             verdict: text.to_owned(),
             verdict_class: "good",
             events: vec![EventRow { at: text.to_owned(), what: "decision", detail: text.to_owned() }],
-            checks: vec![CheckRow { name: text.to_owned(), passed: false, expected: text.to_owned(), found: text.to_owned() }],
+            checks: vec![CheckRow { name: text.to_owned().into(), passed: false, expected: text.to_owned(), found: text.to_owned() }],
             tables: vec![MappingRows { title: "From attributes to the profile", rows: vec![row()] }],
             documents: vec![(text.to_owned(), text.to_owned())],
         }
