@@ -188,7 +188,7 @@ impl Gateway {
             return Ok(Outcome::refused(Error::new(ErrorKind::UnknownConnection, ""), Some(transaction.restart)).in_login(&correlation_id));
         }
         let mut trace = Trace::default();
-        trace.note(now, Note::Decision { what: format!("to the identity provider of {name}"), why: "the person chose it".to_owned() });
+        trace.note(now, Note::Decision { what: format!("to the identity provider of {name}"), why: "the person chose it".into() });
         let force = transaction.asked.max_age.is_some();
         let (answer, transaction) = self.send_to_idp(transaction, name, force, now, &mut trace)?;
         let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
@@ -307,7 +307,7 @@ fn note_decision(trace: &mut Trace, decision: &Decision, now: Timestamp) {
         Step::Issue => "answered from the session".to_owned(),
         Step::Refuse(kind) => format!("refused with {}", kind.wire().oauth),
     };
-    trace.note(now, Note::Decision { what, why: decision.why.to_owned() });
+    trace.note(now, Note::Decision { what, why: decision.why.into() });
 }
 
 /// The request's parameters without what could be misused: hints that are tokens are only named.

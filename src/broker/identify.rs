@@ -5,8 +5,8 @@ use super::Gateway;
 use crate::clock::Timestamp;
 use crate::connection::{Authentication, Connection};
 use crate::error::{Error, ErrorKind, Result};
-use crate::login::trace::{Step as Note, Trace};
-use crate::profile::{Outcome, Profile, RowNote, normalize};
+use crate::login::trace::{Step as Note, Trace, Word};
+use crate::profile::{Outcome, RowNote, Written, normalize};
 use crate::store::{IdentityLogin, UserLogin};
 
 impl Gateway {
@@ -17,12 +17,12 @@ impl Gateway {
         authentication: &Authentication,
         now: Timestamp,
         trace: &mut Trace,
-    ) -> Result<(Profile, UserLogin)> {
+    ) -> Result<(Written, UserLogin)> {
         let profile = map_profile(connection, authentication, now, trace)?;
-        let login = IdentityLogin { identity: &authentication.identity, profile: profile.as_map(), now };
+        let login = IdentityLogin { identity: &authentication.identity, profile: profile.as_raw(), now };
         let user = self.directory.record_login(&login).await?;
         let why = if user.created { "the first login of this identity" } else { "this identity is known" };
-        trace.note(now, Note::User { user_id: user.user_id.clone(), created: user.created, why: why.to_owned() });
+        trace.note(now, Note::User { user_id: user.user_id.clone(), created: user.created, why: why.into() });
         if user.blocked {
             return Err(Error::new(ErrorKind::UserBlocked, "This account is blocked."));
         }
@@ -30,7 +30,7 @@ impl Gateway {
     }
 }
 
-fn map_profile(connection: &dyn Connection, authentication: &Authentication, now: Timestamp, trace: &mut Trace) -> Result<Profile> {
+fn map_profile(connection: &dyn Connection, authentication: &Authentication, now: Timestamp, trace: &mut Trace) -> Result<Written> {
     let mut rows = Vec::new();
     let mapped = connection.config().mapping.to_profile(&authentication.attributes, &mut rows);
     note_rows(trace, "to_profile", rows, now);
@@ -40,16 +40,17 @@ fn map_profile(connection: &dyn Connection, authentication: &Authentication, now
             Ok(profile)
         })
         .map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))?;
-    trace.note(now, Note::Profile { profile: serde_json::Value::Object(profile.as_map().clone()) });
+    let profile = Written::profile(&profile)?;
+    trace.note(now, Note::Profile { profile: profile.clone() });
     Ok(profile)
 }
 
-pub(super) fn note_rows(trace: &mut Trace, direction: &str, rows: Vec<RowNote>, now: Timestamp) {
+pub(super) fn note_rows(trace: &mut Trace, direction: &'static str, rows: Vec<RowNote>, now: Timestamp) {
     for row in rows {
         trace.note(
             now,
             Note::Mapping {
-                direction: direction.to_owned(),
+                direction: direction.into(),
                 field: row.field,
                 source: row.source,
                 value: row.value,
@@ -59,7 +60,7 @@ pub(super) fn note_rows(trace: &mut Trace, direction: &str, rows: Vec<RowNote>, 
     }
 }
 
-fn outcome(outcome: Outcome, detail: Option<String>) -> String {
+fn outcome(outcome: Outcome, detail: Option<String>) -> Word {
     let name = match outcome {
         Outcome::Taken => "taken",
         Outcome::Default => "default",
@@ -67,5 +68,5 @@ fn outcome(outcome: Outcome, detail: Option<String>) -> String {
         Outcome::Unlisted => "unlisted",
         Outcome::Unusable => "unusable",
     };
-    detail.map_or_else(|| name.to_owned(), |detail| format!("{name}: {detail}"))
+    detail.map_or(Word::Borrowed(name), |detail| format!("{name}: {detail}").into())
 }

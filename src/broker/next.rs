@@ -115,7 +115,7 @@ mod tests {
     use super::*;
     use crate::login::UpstreamSession;
     use crate::oidc::ClientFacts;
-    use crate::profile::{Direction, MappingLibrary};
+    use crate::profile::{Direction, MappingLibrary, Written};
     use crate::user::Identity;
 
     const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
@@ -138,7 +138,7 @@ mod tests {
             sid: "sid".into(),
             user_id: "samlp|one|jane".into(),
             identity: Identity { connection: "one".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false },
-            profile: serde_json::Map::new(),
+            profile: Written::object(&serde_json::Map::new()).expect("JSON"),
             auth_time: NOW.plus_seconds(-60),
             acr: Some("pwd".into()),
             created_at: NOW.plus_seconds(-60),

@@ -4,7 +4,7 @@ use super::begin::Arrival;
 use super::*;
 use crate::login::{AccessToken, UpstreamSession};
 use crate::oidc::{ClientFacts, GrantType, RefreshToken, TokenEndpointAuthMethod};
-use crate::profile::{Direction, MappingLibrary};
+use crate::profile::{Direction, MappingLibrary, Written};
 use crate::store::{IdentityLogin, Op, RefreshFamily, Rotation, open_directory, open_sessions};
 use crate::user::Identity;
 use serde_json::{Map, Value};
@@ -49,7 +49,8 @@ async fn gateway() -> Gateway {
 
 async fn jane(gateway: &Gateway) -> (String, Identity) {
     let identity = Identity { connection: "acme".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false };
-    let login = IdentityLogin { identity: &identity, profile: &Map::new(), now: Timestamp::now() };
+    let profile = Written::object(&Map::new()).expect("JSON");
+    let login = IdentityLogin { identity: &identity, profile: profile.as_raw(), now: Timestamp::now() };
     (gateway.directory.record_login(&login).await.expect("recorded").user_id, identity)
 }
 
@@ -89,7 +90,7 @@ async fn a_session_ends_with_its_user() {
         sid: "sid".into(),
         user_id: user_id.clone(),
         identity,
-        profile: Map::from_iter([("name".to_owned(), Value::from("Jane"))]),
+        profile: Written::object(&Map::from_iter([("name".to_owned(), Value::from("Jane"))])).expect("JSON"),
         auth_time: now,
         acr: None,
         created_at: now,

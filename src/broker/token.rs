@@ -15,7 +15,7 @@ use crate::oidc::token::{invalid_code, invalid_refresh_token};
 use crate::oidc::{
     self, AuthenticatedClient, AuthorizationCode, ClientCredentials, IdTokenClaims, RefreshToken, Scopes, TokenRequest, TokenResponse,
 };
-use crate::profile::Profile;
+use crate::profile::{Profile, Written};
 use crate::secret::Secret;
 use crate::store::{Consumed, Op, RefreshFamily, Rotation};
 use serde::{Deserialize, Serialize};
@@ -108,7 +108,7 @@ impl Gateway {
                 tracing::warn!(client_id = application.client_id, "authorization code presented twice; its tokens are revoked");
                 return Err(invalid_code().into());
             }
-            Consumed::Fresh(bytes) => decode::<CodeGrant>(&bytes)?,
+            Consumed::Fresh(bytes) => decode::<CodeGrant<Map<String, Value>>>(&bytes)?,
         };
         let correlation_id = grant.correlation_id.clone();
         let in_login = |error: Error| TokenRefusal { error, correlation_id: Some(correlation_id.clone()) };
@@ -248,8 +248,8 @@ impl Gateway {
             now,
             Note::Released {
                 application: application.client_id.clone(),
-                to: "the token endpoint and /userinfo".to_owned(),
-                claims: Value::Object(claims.clone()),
+                to: "the token endpoint and /userinfo".into(),
+                claims: Written::object(&claims)?,
             },
         );
         let access_token = oidc::AccessToken::issue(&granted.grant_id)?;

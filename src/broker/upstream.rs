@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{LoginTransaction, PendingAuthn, Session, Stage, Stored};
+use crate::profile::Written;
 use crate::saml;
 use crate::store::{AuditEvent, Op};
 
@@ -118,7 +119,7 @@ impl Gateway {
             return Err(plain(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for.")));
         }
         let cookie = id::random_token();
-        let session = self.new_session(transaction, authentication, user.user_id, profile.into_map(), now);
+        let session = self.new_session(transaction, authentication, user.user_id, profile, now);
         let issue = Issue {
             application,
             reply_to: &transaction.reply_to,
@@ -182,7 +183,7 @@ impl Gateway {
         transaction: &LoginTransaction,
         authentication: Authentication,
         user_id: String,
-        profile: serde_json::Map<String, serde_json::Value>,
+        profile: Written,
         now: Timestamp,
     ) -> Session {
         let own_end = now.plus_seconds(self.lifetimes.session.cast_signed());

@@ -104,7 +104,7 @@ impl SamlConnection {
                     format!("{dropped} of {before} have another scope and are left out")
                 };
                 let expected = format!("values of {} in the scopes of the metadata", attribute.name);
-                trace.note(now, Note::Check { name: "attribute-scope".to_owned(), passed: dropped == 0, expected, found });
+                trace.note(now, Note::Check { name: "attribute-scope".into(), passed: dropped == 0, expected, found });
             }
             raw.push(RawAttribute {
                 name: attribute.name.clone(),
@@ -166,7 +166,7 @@ impl Connection for SamlConnection {
             now,
             Note::RequestOut {
                 connection: self.config.name.clone(),
-                binding: binding.to_owned(),
+                binding: binding.into(),
                 destination,
                 request_id: options.id.clone(),
                 facts,
@@ -205,7 +205,7 @@ impl Connection for SamlConnection {
         let verified =
             saml::receive_response(response, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, &mut checks);
         for Check { name, passed, expected, found } in checks {
-            trace.note(now, Note::Check { name: name.to_owned(), passed, expected, found });
+            trace.note(now, Note::Check { name: name.into(), passed, expected, found });
         }
         verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
     }

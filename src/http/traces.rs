@@ -3,7 +3,7 @@
 use super::pages;
 use super::state::State;
 use crate::error::{Error, ErrorKind};
-use crate::login::trace::{Entry, Step, Trace};
+use crate::login::trace::{Entry, Step, Trace, Word};
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -29,7 +29,7 @@ struct EventRow {
 }
 
 struct CheckRow {
-    name: String,
+    name: Word,
     passed: bool,
     expected: String,
     found: String,
@@ -44,14 +44,14 @@ struct MappingRow {
     field: String,
     source: String,
     value: String,
-    outcome: String,
+    outcome: Word,
 }
 
 /// `/traces/{correlation_id}` on the operations listener.
 pub async fn show(request: HttpRequest, correlation_id: Path<String>, state: Data<State>) -> HttpResponse {
     match state.gateway.trace(&correlation_id).await {
         Ok(Some(trace)) if wants_json(&request) => {
-            let body = serde_json::to_string_pretty(&trace).unwrap_or_default();
+            let body = serde_json::to_value(&trace).map(|trace| pretty(&trace)).unwrap_or_default();
             HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body)
         }
         Ok(Some(trace)) => pages::trace(&request, &TracePage::new(&correlation_id, trace)),
@@ -102,7 +102,7 @@ impl TracePage {
                 let rows = if direction == "to_profile" { inward } else { outward };
                 return rows.push(MappingRow { field, source: source.unwrap_or_default(), value, outcome });
             }
-            Step::Profile { profile } => return self.documents.push(("The profile".to_owned(), pretty(&profile))),
+            Step::Profile { profile } => return self.documents.push(("The profile".to_owned(), pretty(&profile.value()))),
             Step::RequestIn { application, parameters } => ("request of the application", format!("{application}: {}", pairs(parameters))),
             Step::Decision { what, why } => ("decision", format!("{what}: {why}")),
             Step::RequestOut { connection, binding, destination, request_id, facts } => {
@@ -110,7 +110,7 @@ impl TracePage {
             }
             Step::User { user_id, created, why } => (if created { "user made" } else { "user found" }, format!("{user_id}: {why}")),
             Step::Released { application, to, claims } => {
-                self.documents.push((format!("Released to {application}"), pretty(&claims)));
+                self.documents.push((format!("Released to {application}"), pretty(&claims.value())));
                 ("claims released", format!("to {application} at {to}"))
             }
             Step::Finished { reply } => {
@@ -130,13 +130,14 @@ impl TracePage {
     /// Every field filled with one text.
     #[cfg(test)]
     pub fn sample(text: &str) -> Self {
-        let row = || MappingRow { field: text.to_owned(), source: text.to_owned(), value: text.to_owned(), outcome: text.to_owned() };
+        let row =
+            || MappingRow { field: text.to_owned(), source: text.to_owned(), value: text.to_owned(), outcome: text.to_owned().into() };
         Self {
             correlation_id: text.to_owned(),
             verdict: text.to_owned(),
             verdict_class: "good",
             events: vec![EventRow { at: text.to_owned(), what: "decision", detail: text.to_owned() }],
-            checks: vec![CheckRow { name: text.to_owned(), passed: false, expected: text.to_owned(), found: text.to_owned() }],
+            checks: vec![CheckRow { name: text.to_owned().into(), passed: false, expected: text.to_owned(), found: text.to_owned() }],
             tables: vec![MappingRows { title: "From attributes to the profile", rows: vec![row()] }],
             documents: vec![(text.to_owned(), text.to_owned())],
         }

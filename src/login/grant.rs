@@ -7,11 +7,11 @@ use crate::clock::Timestamp;
 use crate::oidc::{CodeBinding, Scopes};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value};
 
-/// The record behind an authorization code.
+/// The record behind an authorization code. The profile goes in as it was written for all records of the login
+/// ([`crate::profile::Written`]), and comes out as an object.
 #[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct CodeGrant {
+pub struct CodeGrant<P> {
     /// What the token request must match.
     pub binding: CodeBinding,
     pub nonce: Option<String>,
@@ -22,12 +22,12 @@ pub struct CodeGrant {
     pub auth_time: Timestamp,
     pub acr: Option<String>,
     /// The profile of this transaction.
-    pub profile: Map<String, Value>,
+    pub profile: P,
     pub correlation_id: String,
     pub expires_at: Timestamp,
 }
 
-impl CodeGrant {
+impl CodeGrant<()> {
     pub fn key(grant_id: &str, code_digest: &str) -> String {
         format!("{{{grant_id}}}code:{code_digest}")
     }

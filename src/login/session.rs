@@ -1,9 +1,9 @@
 //! A session: single sign-on at Isthmus, with the profile that applications are served from.
 
 use crate::clock::Timestamp;
+use crate::profile::Written;
 use crate::user::Identity;
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 /// What the identity provider calls the session there, for logout.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,7 +24,7 @@ pub struct Session {
     /// By which identity the user came.
     pub identity: Identity,
     /// The normalized profile as of `auth_time`.
-    pub profile: Map<String, Value>,
+    pub profile: Written,
     /// When the person proved who they are, at the identity provider.
     pub auth_time: Timestamp,
     pub acr: Option<String>,

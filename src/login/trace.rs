@@ -4,11 +4,16 @@
 //! tokens never enter it: only the functions here add to it, and none takes one.
 
 use crate::clock::Timestamp;
+use crate::profile::Written;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::borrow::Cow;
 
 /// Seconds that a trace is kept.
 pub const KEPT: u64 = 7 * 24 * 3600;
+
+/// A text that the program mostly knows beforehand.
+pub type Word = Cow<'static, str>;
 
 /// One thing that happened.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -17,19 +22,27 @@ pub enum Step {
     /// The application's request came in.
     RequestIn { application: String, parameters: Vec<(String, String)> },
     /// `next_step` decided.
-    Decision { what: String, why: String },
+    Decision { what: String, why: Word },
     /// A request went to the identity provider.
-    RequestOut { connection: String, binding: String, destination: String, request_id: String, facts: Vec<(String, String)> },
+    RequestOut { connection: String, binding: Word, destination: String, request_id: String, facts: Vec<(String, String)> },
     /// One check of the identity provider's answer.
-    Check { name: String, passed: bool, expected: String, found: String },
+    Check { name: Word, passed: bool, expected: String, found: String },
     /// One row of a mapping table: into the profile, or out of it.
-    Mapping { direction: String, field: String, source: Option<String>, value: Option<Value>, outcome: String },
+    Mapping { direction: Word, field: String, source: Option<String>, value: Option<Value>, outcome: Word },
     /// The profile after mapping and defaults.
-    Profile { profile: Value },
+    Profile {
+        #[serde(deserialize_with = "Written::buffered")]
+        profile: Written,
+    },
     /// To whom it belongs, and why.
-    User { user_id: String, created: bool, why: String },
+    User { user_id: String, created: bool, why: Word },
     /// What went to the application, and where.
-    Released { application: String, to: String, claims: Value },
+    Released {
+        application: String,
+        to: Word,
+        #[serde(deserialize_with = "Written::buffered")]
+        claims: Written,
+    },
     /// The login ended well.
     Finished { reply: String },
     /// The login ended here.

@@ -9,11 +9,13 @@ pub mod field;
 pub mod mapping;
 pub mod mapping_file;
 pub mod normalize;
+mod written;
 
 pub use field::{Field, Kind};
 pub use mapping::{Direction, MappingError, MappingTable, Outcome, Released, RowNote};
 pub use mapping_file::MappingLibrary;
 pub use normalize::normalize;
+pub use written::Written;
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -159,8 +161,9 @@ impl Profile {
     }
 
     /// From a stored object. Nulls and empty texts are left out.
-    pub fn from_map(map: Map<String, Value>) -> Self {
-        Self(map.into_iter().filter(|(_, value)| !is_nothing(value)).collect())
+    pub fn from_map(mut map: Map<String, Value>) -> Self {
+        map.retain(|_, value| !is_nothing(value));
+        Self(map)
     }
 
     pub fn as_map(&self) -> &Map<String, Value> {

@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::error::ErrorKind;
 use crate::id::random_id;
 use crate::user::Identity;
+use serde_json::value::{RawValue, to_raw_value};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 use std::time::Duration;
@@ -134,8 +135,12 @@ fn identity(subject: &str) -> Identity {
 
 const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
 
+fn raw(profile: &Value) -> Box<RawValue> {
+    to_raw_value(profile).expect("JSON")
+}
+
 async fn login(directory: &dyn Directory, identity: &Identity, profile: Value, now: Timestamp) -> UserLogin {
-    directory.record_login(&IdentityLogin { identity, profile: &object(profile), now }).await.expect("recorded")
+    directory.record_login(&IdentityLogin { identity, profile: &raw(&profile), now }).await.expect("recorded")
 }
 
 /// The whole suite for a [`Directory`].
@@ -211,7 +216,7 @@ async fn odd_subjects(directory: &dyn Directory) {
         assert!(directory.user(&first.user_id).await.expect("read").is_some());
     }
     for subject in ["a\0b".to_owned(), "s".repeat(3000)] {
-        let refused = directory.record_login(&IdentityLogin { identity: &identity(&subject), profile: &Map::new(), now: NOW }).await;
+        let refused = directory.record_login(&IdentityLogin { identity: &identity(&subject), profile: &raw(&json!({})), now: NOW }).await;
         assert_eq!(refused.expect_err("refused").kind, ErrorKind::IdpResponseInvalid);
     }
     assert_eq!(directory.user("a\0b").await.expect("an answer"), None);

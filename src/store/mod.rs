@@ -22,6 +22,7 @@ pub use session::open_sessions;
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::user::{Identity, User};
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::future::Future;
 use std::pin::Pin;
@@ -91,7 +92,7 @@ pub struct SavedEntry {
 pub struct IdentityLogin<'a> {
     pub identity: &'a Identity,
     /// The normalized profile from the connection; replaces the one stored for this identity.
-    pub profile: &'a Map<String, Value>,
+    pub profile: &'a RawValue,
     pub now: Timestamp,
 }
 

@@ -118,10 +118,7 @@ impl SqlDirectory {
 impl Directory for SqlDirectory {
     fn record_login<'a>(&'a self, login: &'a IdentityLogin<'a>) -> Later<'a, UserLogin> {
         match users::checked(login) {
-            Ok(profile) => Box::pin(async move {
-                let profile = profile.as_str();
-                on!(self, LIMIT, |held| users::record_login(&mut held, login, profile)).await
-            }),
+            Ok(()) => on!(self, LIMIT, |held| users::record_login(&mut held, login)),
             Err(refusal) => Box::pin(std::future::ready(Err(refusal))),
         }
     }

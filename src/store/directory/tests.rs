@@ -1,6 +1,7 @@
 //! What every directory must do is in `store::conformance`; here it runs, with what only SQL directories do.
 
 use super::*;
+use crate::profile::Written;
 use crate::store::conformance;
 use crate::store::test_servers::Server;
 use crate::user::Identity;
@@ -179,7 +180,13 @@ fn urls_are_checked_without_connecting() {
 
 async fn login(directory: &dyn Directory) -> Result<UserLogin> {
     let identity = Identity { connection: "acme".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false };
-    directory.record_login(&IdentityLogin { identity: &identity, profile: &Map::new(), now: Timestamp::now() }).await
+    directory
+        .record_login(&IdentityLogin {
+            identity: &identity,
+            profile: Written::object(&Map::new()).expect("JSON").as_raw(),
+            now: Timestamp::now(),
+        })
+        .await
 }
 
 async fn recovers(directory: &dyn Directory, patience: Duration) {

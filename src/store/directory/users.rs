@@ -37,7 +37,7 @@ const USER: &str = "SELECT u.blocked, u.created_at, u.user_metadata, u.app_metad
     ORDER BY i.position, i.connection, i.subject";
 
 /// The profile as it is stored, of a login whose identity can be stored.
-pub(super) fn checked(login: &IdentityLogin<'_>) -> Result<String> {
+pub(super) fn checked(login: &IdentityLogin<'_>) -> Result<()> {
     let Identity { connection, provider, user_id, .. } = login.identity;
     if [connection, provider, user_id].into_iter().any(|text| has_nul(text)) {
         return Err(Error::new(ErrorKind::IdpResponseInvalid, "The subject holds a NUL character."));
@@ -45,29 +45,29 @@ pub(super) fn checked(login: &IdentityLogin<'_>) -> Result<String> {
     if connection.len() + provider.len() + user_id.len() > LONGEST_SUBJECT {
         return Err(Error::new(ErrorKind::IdpResponseInvalid, format!("The subject is longer than {LONGEST_SUBJECT} bytes.")));
     }
-    serde_json::to_string(login.profile).map_err(|error| Error::new(ErrorKind::Internal, "The profile is no JSON.").because(error))
+    Ok(())
 }
 
-pub(super) async fn record_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>, profile: &str) -> Result<UserLogin, Trouble> {
+pub(super) async fn record_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<UserLogin, Trouble> {
     // Whoever loses a race against another first login finds the winner's user in the second round.
     for _ in 0..3 {
-        if let Some(known) = known_login(connection, login, profile).await? {
+        if let Some(known) = known_login(connection, login).await? {
             return Ok(known);
         }
         if let Some(found) = found_login(connection, login.identity).await? {
             if found.blocked {
                 return Ok(found);
             }
-        } else if let Some(new) = first_login(connection, login, profile).await? {
+        } else if let Some(new) = first_login(connection, login).await? {
             return Ok(new);
         }
     }
     Err(Error::new(ErrorKind::StoreUnavailable, "The user changes too fast.").into())
 }
 
-async fn known_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>, profile: &str) -> Result<Option<UserLogin>, Trouble> {
+async fn known_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Option<UserLogin>, Trouble> {
     let Identity { connection: name, user_id: subject, .. } = login.identity;
-    let update = sqlx::query(KNOWN).bind(name).bind(subject).bind(profile).bind(login.now.millis());
+    let update = sqlx::query(KNOWN).bind(name).bind(subject).bind(login.profile.get()).bind(login.now.millis());
     // All rows and not the first: only the end of the statement tells that it was committed.
     match update.fetch_all(connection).await?.first() {
         Some(row) => user_login(row, false).map(Some),
@@ -95,7 +95,7 @@ fn user_login(row: &AnyRow, blocked: bool) -> Result<UserLogin, Trouble> {
 }
 
 /// Makes user and identity; `None` when somebody else was faster.
-async fn first_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>, profile: &str) -> Result<Option<UserLogin>, Trouble> {
+async fn first_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Option<UserLogin>, Trouble> {
     let IdentityLogin { identity, now, .. } = login;
     let user_id = identity.user_id_for_new_user();
     let mut transaction = connection.begin().await?;
@@ -108,7 +108,7 @@ async fn first_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>, 
         .bind(&identity.provider)
         .bind(i64::from(identity.is_social))
         .bind(now.millis())
-        .bind(profile);
+        .bind(login.profile.get());
     let identities = new_identity.execute(&mut *transaction).await?.rows_affected();
     match (users, identities) {
         (1, 1) => transaction.commit().await?,
