@@ -68,7 +68,6 @@ impl Server {
     pub fn postgres() -> Self {
         let initdb = program("initdb", &["/usr/lib/postgresql"], "postgresql");
         let postgres = program("postgres", &["/usr/lib/postgresql"], "postgresql");
-        let port = free_port();
         let directory = Directory::new("postgres");
         // PostgreSQL refuses to run as root; its package has made a user for it.
         let user = (id(&["-u"]) == Some(0)).then(|| {
@@ -80,6 +79,8 @@ impl Server {
         let init = [&initdb, "-D", &data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"].map(str::to_owned);
         let initialised = spawn(&init, &directory.path, user).wait();
         assert!(initialised.is_ok_and(|status| status.success()), "initdb: {}", directory.log());
+        // Only now: the making of a database takes seconds, in which somebody else could take the port.
+        let port = free_port();
         let mut command =
             [&postgres, "-D", &data, "-p", &port.to_string(), "-k", "", "-c", "listen_addresses=127.0.0.1"].map(str::to_owned).to_vec();
         command.extend(["-c", "fsync=off", "-c", "shared_buffers=32MB"].map(str::to_owned));
