@@ -1,7 +1,7 @@
 //! A login begins: the application's request, and the person's choice of an identity provider.
 
 use super::next::{Decision, Situation, Step, next_step};
-use super::{Answer, Browser, Chooser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, is_browser};
+use super::{Answer, Browser, Chooser, CookieChange, Gateway, Outcome, REMAINS, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::connection::UpstreamRequest;
@@ -165,23 +165,11 @@ impl Gateway {
     }
 
     async fn choose_inner(&self, transaction_id: &str, connection: Option<&str>, browser: &Browser, now: Timestamp) -> Result<Outcome> {
-        let key = LoginTransaction::key(transaction_id);
-        let found = self.sessions.get_many(std::slice::from_ref(&key)).await?.into_iter().next().flatten();
-        let transaction = match found.map(|bytes| decode::<Stored>(&bytes)).transpose()? {
-            None => return Err(Error::new(ErrorKind::LoginExpired, "This sign-in is not known here any more.")),
-            Some(Stored::Finished { browser: owner, correlation_id, restart }) => {
-                let restart = is_browser(browser, &owner).then_some(restart);
-                return Ok(Outcome::refused(Error::new(ErrorKind::LoginAlreadyFinished, ""), restart).in_login(&correlation_id));
-            }
-            Some(Stored::Running(transaction)) => *transaction,
+        let transaction = match self.login_of(transaction_id, browser, now).await? {
+            Ok(transaction) => transaction,
+            Err(outcome) => return Ok(*outcome),
         };
-        let correlation_id = transaction.correlation_id.clone();
-        if !is_browser(browser, &transaction.browser) {
-            return Ok(Outcome::refused(Error::new(ErrorKind::OtherBrowser, ""), None).in_login(&correlation_id));
-        }
-        if now >= transaction.expires_at {
-            return Ok(Outcome::refused(Error::new(ErrorKind::LoginExpired, ""), Some(transaction.restart)).in_login(&correlation_id));
-        }
+        let (key, correlation_id) = (LoginTransaction::key(&transaction.id), transaction.correlation_id.clone());
         let allowed = self.application(&transaction.client_id).map(|application| self.usable_connections(application)).unwrap_or_default();
         let Some(name) = connection else { return Ok(Outcome::of(Answer::Choose(self.chooser(&transaction))).in_login(&correlation_id)) };
         if !allowed.iter().any(|usable| usable == name) {

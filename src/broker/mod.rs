@@ -21,7 +21,7 @@ use crate::connection::{BrowserStep, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::Keyring;
-use crate::login::{Restart, Session, Stored};
+use crate::login::{LoginTransaction, Restart, Session, Stored};
 use crate::oidc::{AuthorizationResponse, OidcKeys};
 use crate::store::{Directory, SessionStore};
 use std::collections::HashMap;
@@ -178,6 +178,25 @@ impl Gateway {
     /// Whether a session may answer an application: it outlives neither the deletion nor the blocking of its user.
     async fn may_answer(&self, session: &Session) -> Result<bool> {
         Ok(self.directory.user(&session.user_id).await?.is_some_and(|user| !user.blocked))
+    }
+}
+
+impl Gateway {
+    /// The login under way of this browser; where there is none, what to answer instead.
+    async fn login_of(&self, id: &str, browser: &Browser, now: Timestamp) -> Result<Result<LoginTransaction, Box<Outcome>>> {
+        let found = self.sessions.get_many(&[LoginTransaction::key(id)]).await?.into_iter().next().flatten();
+        let (kind, restart, correlation_id) = match found.map(|bytes| decode::<Stored>(&bytes)).transpose()? {
+            None => return Err(Error::new(ErrorKind::LoginExpired, "This sign-in is not known here any more.")),
+            Some(Stored::Finished { browser: owner, correlation_id, restart }) => {
+                let restart = is_browser(browser, &owner).then_some(restart);
+                (ErrorKind::LoginAlreadyFinished, restart, correlation_id)
+            }
+            // The login belongs to the browser that began it; another one learns nothing of it and ends nothing.
+            Some(Stored::Running(login)) if !is_browser(browser, &login.browser) => (ErrorKind::OtherBrowser, None, login.correlation_id),
+            Some(Stored::Running(login)) if now >= login.expires_at => (ErrorKind::LoginExpired, Some(login.restart), login.correlation_id),
+            Some(Stored::Running(login)) => return Ok(Ok(*login)),
+        };
+        Ok(Err(Box::new(Outcome::refused(Error::new(kind, ""), restart).in_login(&correlation_id))))
     }
 }
 

@@ -2,13 +2,13 @@
 
 use super::begin::trace_op;
 use super::finish::Issue;
-use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, is_browser, remains};
+use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, encode, remains};
 use crate::clock::Timestamp;
 use crate::connection::{Authentication, Callback, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{LoginTransaction, PendingAuthn, Session, Stage, Stored};
+use crate::login::{LoginTransaction, PendingAuthn, Session, Stage};
 use crate::profile::Written;
 use crate::saml;
 use crate::store::{AuditEvent, Op};
@@ -54,24 +54,11 @@ impl Gateway {
                 "The cookie that was set when the sign-in began did not come back: cookies are blocked, or the sign-in was started in another browser.",
             ));
         }
-        let key = LoginTransaction::key(&transaction_id);
-        let found = self.sessions.get_many(std::slice::from_ref(&key)).await?.into_iter().next().flatten();
-        let transaction = match found.map(|bytes| decode::<Stored>(&bytes)).transpose()? {
-            None => return Err(Error::new(ErrorKind::LoginExpired, "This sign-in is not known here any more.")),
-            Some(Stored::Finished { browser: owner, correlation_id, restart }) => {
-                let restart = is_browser(browser, &owner).then_some(restart);
-                return Ok(Outcome::refused(Error::new(ErrorKind::LoginAlreadyFinished, ""), restart).in_login(&correlation_id));
-            }
-            Some(Stored::Running(transaction)) => *transaction,
+        let transaction = match self.login_of(&transaction_id, browser, now).await? {
+            Ok(transaction) => transaction,
+            Err(outcome) => return Ok(*outcome),
         };
-        let correlation_id = transaction.correlation_id.clone();
-        // The login belongs to the browser that began it; another one learns nothing of it and ends nothing.
-        if !is_browser(browser, &transaction.browser) {
-            return Ok(Outcome::refused(Error::new(ErrorKind::OtherBrowser, ""), None).in_login(&correlation_id));
-        }
-        if now >= transaction.expires_at {
-            return Ok(Outcome::refused(Error::new(ErrorKind::LoginExpired, ""), Some(transaction.restart)).in_login(&correlation_id));
-        }
+        let (key, correlation_id) = (LoginTransaction::key(&transaction.id), transaction.correlation_id.clone());
         let pending = match &transaction.stage {
             Stage::AwaitingIdp { connection, pending } if connection == post.connection => pending.clone(),
             // An answer from another identity provider than the one that was asked (mix-up).
