@@ -8,6 +8,7 @@ mod serve;
 mod user;
 
 use clap::{Parser, Subcommand};
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -54,10 +55,9 @@ pub fn run() -> ExitCode {
     }
 }
 
-/// Prints one line or document of a command's result.
-#[expect(clippy::print_stdout, reason = "standard output is where a command's result belongs")]
+/// Prints one line or document of a command's result. Who closes the pipe early does not want the rest.
 fn print(text: &str) {
-    println!("{text}");
+    drop(writeln!(std::io::stdout(), "{text}"));
 }
 
 /// Reports why a command failed.
