@@ -278,6 +278,7 @@ impl MappingTable {
     }
 
     /// The names that a `from_profile` table releases, with their scopes: for discovery and for metadata.
+    #[cfg(test)]
     pub fn released_names(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.rows.iter().filter_map(|row| match &row.target {
             Target::Release(release) if !release.name.contains('*') => Some((release.name.as_str(), release.scope.as_deref())),

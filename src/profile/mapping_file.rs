@@ -60,6 +60,7 @@ impl MappingLibrary {
     }
 
     /// One table from its text, which may extend the built-in ones.
+    #[cfg(test)]
     pub fn load_one(path: &str, text: &str) -> Result<Arc<MappingTable>, Findings> {
         let (library, findings) = Self::load(vec![(path.to_owned(), text.to_owned())]);
         let (name, _) = name_of(path);
