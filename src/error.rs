@@ -136,11 +136,21 @@ pub enum ErrorKind {
     /// The mapping table demands an attribute that was not sent, or a value breaks a limit.
     ProfileIncomplete,
     UserBlocked,
+    /// The identity is not known, and by the connection's linking policy it cannot be said whose it is.
+    AccountConflict,
+    /// The identity belongs to a user but may not be used to sign in.
+    LinkOnlyIdentity,
     NotFound,
     MethodNotAllowed,
     PayloadTooLarge,
     UnsupportedMediaType,
     TooManyRequests,
+    /// The attribute belongs to a connection, or to the gateway itself.
+    ProtectedAttribute,
+    /// Metadata, or a root attribute, break a rule of name, kind or size.
+    InvalidUserData,
+    /// Somebody else changed the same thing, or it is there already.
+    Conflict,
     /// The session store or the directory does not answer.
     StoreUnavailable,
     /// A bounded pool is full.
@@ -183,11 +193,16 @@ impl ErrorKind {
         Self::UnsolicitedResponse,
         Self::ProfileIncomplete,
         Self::UserBlocked,
+        Self::AccountConflict,
+        Self::LinkOnlyIdentity,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::PayloadTooLarge,
         Self::UnsupportedMediaType,
         Self::TooManyRequests,
+        Self::ProtectedAttribute,
+        Self::InvalidUserData,
+        Self::Conflict,
         Self::StoreUnavailable,
         Self::Overloaded,
         Self::Misconfigured,
@@ -232,11 +247,16 @@ impl ErrorKind {
             Self::UnsolicitedResponse => row(403, "access_denied", ("Responder", "RequestDenied"), "unsolicited-response", "ISTH-3004", Operator, "This sign-in was not started here"),
             Self::ProfileIncomplete => row(403, "access_denied", ("Responder", "AuthnFailed"), "profile-incomplete", "ISTH-3005", IdentityProvider, "Something about you is missing"),
             Self::UserBlocked => row(403, "access_denied", ("Responder", "RequestDenied"), "user-blocked", "ISTH-3006", Operator, "This account may not sign in"),
+            Self::AccountConflict => row(409, "access_denied", ("Responder", "RequestDenied"), "account-conflict", "ISTH-3007", Operator, "It is not clear which account is yours"),
+            Self::LinkOnlyIdentity => row(403, "access_denied", ("Responder", "RequestDenied"), "link-only-identity", "ISTH-3008", User, "This account cannot be used to sign in"),
             Self::NotFound => row(404, "invalid_request", ("Requester", "RequestUnsupported"), "not-found", "ISTH-4001", User, "There is nothing here"),
             Self::MethodNotAllowed => row(405, "invalid_request", ("Requester", "RequestUnsupported"), "method-not-allowed", "ISTH-4002", Application, "The request cannot be understood"),
             Self::PayloadTooLarge => row(413, "invalid_request", ("Requester", "RequestUnsupported"), "payload-too-large", "ISTH-4003", Application, "The request is too large"),
             Self::UnsupportedMediaType => row(415, "invalid_request", ("Requester", "RequestUnsupported"), "unsupported-media-type", "ISTH-4004", Application, "The request cannot be understood"),
             Self::TooManyRequests => row(429, "temporarily_unavailable", ("Responder", "RequestDenied"), "too-many-requests", "ISTH-4005", User, "Too many attempts"),
+            Self::ProtectedAttribute => row(400, "invalid_request", ("Requester", "RequestUnsupported"), "protected-attribute", "ISTH-4006", Application, "This cannot be changed here"),
+            Self::InvalidUserData => row(400, "invalid_request", ("Requester", "RequestUnsupported"), "invalid-user-data", "ISTH-4007", Application, "The data cannot be accepted"),
+            Self::Conflict => row(409, "invalid_request", ("Requester", "RequestUnsupported"), "conflict", "ISTH-4008", Application, "It was changed meanwhile, or is there already"),
             Self::StoreUnavailable => row(503, "temporarily_unavailable", ("Responder", "AuthnFailed"), "store-unavailable", "ISTH-5001", Operator, "Signing in is not possible at the moment"),
             Self::Overloaded => row(503, "temporarily_unavailable", ("Responder", "AuthnFailed"), "overloaded", "ISTH-5002", Operator, "Signing in is not possible at the moment"),
             Self::Misconfigured => row(500, "server_error", ("Responder", "AuthnFailed"), "misconfigured", "ISTH-5003", Operator, "Signing in is not possible"),

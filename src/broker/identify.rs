@@ -7,7 +7,7 @@ use crate::connection::{Authentication, Connection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Step as Note, Trace, Word};
 use crate::profile::{Outcome, RowNote, Written, normalize};
-use crate::store::{IdentityLogin, UserLogin};
+use crate::store::{IdentityLogin, Recorded, UserLogin};
 
 impl Gateway {
     /// Maps, normalizes, and records the login in the directory.
@@ -19,8 +19,14 @@ impl Gateway {
         trace: &mut Trace,
     ) -> Result<(Written, UserLogin)> {
         let profile = map_profile(connection, authentication, now, trace)?;
-        let login = IdentityLogin { identity: &authentication.identity, profile: profile.as_raw(), now };
-        let user = self.directory.record_login(&login).await?;
+        let login = IdentityLogin {
+            sync: connection.config().profile.sync,
+            ..IdentityLogin::plain(&authentication.identity, profile.as_raw(), now)
+        };
+        let Recorded::Login(user) = self.directory.record_login(&login).await? else {
+            return Err(Error::new(ErrorKind::AccountConflict, ""));
+        };
+        let user = *user;
         let why = if user.created { "the first login of this identity" } else { "this identity is known" };
         trace.note(now, Note::User { user_id: user.user_id.clone(), created: user.created, why: why.into() });
         if user.blocked {

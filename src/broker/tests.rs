@@ -5,7 +5,7 @@ use super::*;
 use crate::login::{AccessToken, UpstreamSession};
 use crate::oidc::{ClientFacts, GrantType, RefreshToken, TokenEndpointAuthMethod};
 use crate::profile::{Direction, MappingLibrary, Written};
-use crate::store::{IdentityLogin, Op, RefreshFamily, Rotation, open_directory, open_sessions};
+use crate::store::{IdentityLogin, Op, Recorded, RefreshFamily, Rotation, open_directory, open_sessions};
 use crate::user::Identity;
 use serde_json::{Map, Value};
 
@@ -50,8 +50,9 @@ async fn gateway() -> Gateway {
 async fn jane(gateway: &Gateway) -> (String, Identity) {
     let identity = Identity { connection: "acme".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false };
     let profile = Written::object(&Map::new()).expect("JSON");
-    let login = IdentityLogin { identity: &identity, profile: profile.as_raw(), now: Timestamp::now() };
-    (gateway.directory.record_login(&login).await.expect("recorded").user_id, identity)
+    let login = IdentityLogin::plain(&identity, profile.as_raw(), Timestamp::now());
+    let Recorded::Login(login) = gateway.directory.record_login(&login).await.expect("recorded") else { panic!("nobody else is there") };
+    (login.user_id, identity)
 }
 
 #[tokio::test]

@@ -61,7 +61,7 @@ async fn show(directory: &dyn store::Directory, user_id: &str) -> Result<bool> {
         .map(|stored| {
             json!({
                 "identity": stored.identity, "profile": stored.profile,
-                "last_login": stored.last_login.to_string(), "logins_count": stored.logins_count,
+                "last_login": stored.last_login.map(|at| at.to_string()), "logins_count": stored.logins_count,
             })
         })
         .collect();

@@ -2,11 +2,13 @@
 
 use super::read::Context;
 use crate::connection::check_scopes;
-use crate::connection::config::{ConnectionConfig, ConnectionKind, SamlConnection};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
 use crate::keys::parse_certificate;
 use crate::profile::Direction;
 use crate::saml::{self, Binding, Comparison, Endpoint, IdpTrust, MetadataOptions, ResponsePolicy, TrustedKeys};
 use crate::toml_file::Section;
+use crate::user::ProfileSync;
+use crate::user::linking::{Linking, OnConflict, Policy, TrustEmail};
 use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 use std::collections::BTreeMap;
@@ -31,6 +33,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<ConnectionCo
     let enabled = section.bool("enabled").unwrap_or(true);
     let domains = domains(section);
     let mapping = context.mapping(section, "saml", Direction::ToProfile);
+    let profile = profile_settings(section);
+    let linking = linking(section);
     for later in ["oidc", "oauth2", "ldap", "database"] {
         if section.has(later) {
             note_later(section, later);
@@ -60,8 +64,51 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<ConnectionCo
         enabled,
         domains,
         mapping: mapping?,
+        profile,
+        linking,
         kind: ConnectionKind::Saml(saml?),
     })
+}
+
+fn profile_settings(section: &Section<'_>) -> ProfileSettings {
+    let syncs = [
+        ("on_each_login", ProfileSync::OnEachLogin),
+        ("on_first_login", ProfileSync::OnFirstLogin),
+        ("never_on_login", ProfileSync::NeverOnLogin),
+    ];
+    let comparisons = [("exact", SubjectComparison::Exact), ("ignore_case", SubjectComparison::IgnoreCase)];
+    let subject_comparison = section.choice("subject_comparison", &comparisons).unwrap_or_default();
+    if subject_comparison == SubjectComparison::IgnoreCase {
+        let message = "weakened: subjects that differ in case only are one person here";
+        section.warning("subject_comparison", message, "keep it only if the identity provider itself does not distinguish case");
+    }
+    ProfileSettings {
+        sync: section.choice("profile_sync", &syncs).unwrap_or_default(),
+        non_persistent: section.strings("non_persistent_attrs").unwrap_or_default().into_iter().map(|at| at.value.to_owned()).collect(),
+        subject_comparison,
+        link_only: section.bool("link_only").unwrap_or(false),
+    }
+}
+
+/// `[connection.linking]`. Which names `among` may hold is checked when all connections are read.
+fn linking(section: &Section<'_>) -> Linking {
+    let Some(section) = section.section("linking") else { return Linking::default() };
+    let policies = [("never", Policy::Never), ("ask", Policy::Ask), ("verified_email", Policy::VerifiedEmail)];
+    let trust = [("domains", TrustEmail::Domains), ("any", TrustEmail::Any)];
+    let linking = Linking {
+        policy: section.choice("policy", &policies).unwrap_or_default(),
+        on_conflict: section
+            .choice("on_conflict", &[("refuse", OnConflict::Refuse), ("separate_user", OnConflict::SeparateUser)])
+            .unwrap_or_default(),
+        trust_email: section.choice("trust_email", &trust).unwrap_or_default(),
+        among: section.strings("among").map(|names| names.into_iter().map(|at| at.value.to_owned()).collect()),
+    };
+    if linking.trust_email == TrustEmail::Any {
+        let message = "weakened: this connection's word on e-mail addresses counts for every domain";
+        section.warning("trust_email", message, "use it only for a provider that proves every address, and list `domains` otherwise");
+    }
+    section.finish();
+    linking
 }
 
 fn note_later(section: &Section<'_>, key: &str) {

@@ -2,6 +2,8 @@
 
 use crate::profile::MappingTable;
 use crate::saml::{Binding, Comparison, IdpTrust, ResponsePolicy};
+use crate::user::ProfileSync;
+use crate::user::linking::{Linking, TrustEmail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -16,7 +18,40 @@ pub struct ConnectionConfig {
     pub domains: Vec<String>,
     /// From what it sends to the profile.
     pub mapping: Arc<MappingTable>,
+    pub profile: ProfileSettings,
+    pub linking: Linking,
     pub kind: ConnectionKind,
+}
+
+/// What of a login is kept, and how subjects compare.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProfileSettings {
+    pub sync: ProfileSync,
+    /// Profile fields, and attributes by their upstream names, that are used in a login and never stored.
+    pub non_persistent: Vec<String>,
+    pub subject_comparison: SubjectComparison,
+    /// Identities of this connection are only linked to other accounts; nobody signs in by one alone.
+    pub link_only: bool,
+}
+
+/// Whether two subjects are the same person.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SubjectComparison {
+    /// Letter by letter.
+    #[default]
+    Exact,
+    /// Without regard to case: the subject is kept in lower case.
+    IgnoreCase,
+}
+
+impl ConnectionConfig {
+    /// Is this connection believed for the domain of an e-mail address?
+    pub fn is_trusted_for(&self, email: &str) -> bool {
+        if self.linking.trust_email == TrustEmail::Any {
+            return true;
+        }
+        email.rsplit_once('@').is_some_and(|(_, domain)| self.domains.iter().any(|known| known.eq_ignore_ascii_case(domain)))
+    }
 }
 
 /// The protocol and its settings.

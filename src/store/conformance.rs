@@ -1,6 +1,6 @@
 //! What every implementation of the two traits must do. A store is finished when it passes.
 
-use super::{AuditEvent, Consumed, Directory, IdentityLogin, Op, RefreshFamily, Rotation, SavedEntry, SessionStore, UserLogin};
+use super::{AuditEvent, Consumed, Directory, IdentityLogin, Op, Recorded, RefreshFamily, Rotation, SavedEntry, SessionStore, UserLogin};
 use crate::clock::Timestamp;
 use crate::error::ErrorKind;
 use crate::id::random_id;
@@ -140,7 +140,11 @@ fn raw(profile: &Value) -> Box<RawValue> {
 }
 
 async fn login(directory: &dyn Directory, identity: &Identity, profile: Value, now: Timestamp) -> UserLogin {
-    directory.record_login(&IdentityLogin { identity, profile: &raw(&profile), now }).await.expect("recorded")
+    let profile = raw(&profile);
+    match directory.record_login(&IdentityLogin::plain(identity, &profile, now)).await.expect("recorded") {
+        Recorded::Login(login) => *login,
+        Recorded::Taken(users) => panic!("nobody was to be looked for, and {} were found", users.len()),
+    }
 }
 
 /// The whole suite for a [`Directory`].
@@ -168,9 +172,15 @@ async fn logins(directory: &dyn Directory) {
         user_id: "samlp|acme|jane".into(),
         created: true,
         blocked: false,
+        allows_login: true,
         logins_count: 1,
+        root: nobody.clone(),
+        primary: None,
+        linked_groups: Vec::new(),
+        assigned_groups: Vec::new(),
         user_metadata: nobody.clone(),
-        app_metadata: nobody,
+        app_metadata: nobody.clone(),
+        custom_fields: nobody,
     };
     assert_eq!(first, expected);
     let second = login(directory, &jane, json!({"email": "jane@b.example", "z": "\u{0}", "b": 1, "a": 2}), NOW.plus_seconds(5)).await;
@@ -179,7 +189,7 @@ async fn logins(directory: &dyn Directory) {
     let user = directory.user("samlp|acme|jane").await.expect("read").expect("known");
     assert_eq!((user.user_id.as_str(), user.blocked, user.created_at, user.identities.len()), ("samlp|acme|jane", false, NOW, 1));
     let stored = &user.identities[0];
-    assert_eq!((&stored.identity, stored.logins_count, stored.last_login), (&jane, 2, NOW.plus_seconds(5)));
+    assert_eq!((&stored.identity, stored.logins_count, stored.last_login), (&jane, 2, Some(NOW.plus_seconds(5))));
     assert_eq!(serde_json::to_string(&stored.profile).expect("JSON"), r#"{"email":"jane@b.example","z":"\u0000","b":1,"a":2}"#);
 
     // Subjects are compared exactly, and belong to their connection.
@@ -199,7 +209,7 @@ async fn blocked_users(directory: &dyn Directory) {
     assert_eq!((refused.blocked, refused.created, refused.logins_count, refused.user_id.as_str()), (true, false, 1, user_id.as_str()));
     let user = directory.user(&user_id).await.expect("read").expect("known");
     assert!(user.blocked);
-    assert_eq!((user.identities[0].profile.clone(), user.identities[0].last_login), (object(json!({"was": "good"})), NOW));
+    assert_eq!((user.identities[0].profile.clone(), user.identities[0].last_login), (object(json!({"was": "good"})), Some(NOW)));
     assert!(directory.set_blocked(&user_id, false).await.expect("unblocked"));
     let again = login(directory, &mallory, json!({"is": "good"}), NOW.plus_seconds(10)).await;
     assert_eq!((again.blocked, again.logins_count), (false, 2));
@@ -216,7 +226,7 @@ async fn odd_subjects(directory: &dyn Directory) {
         assert!(directory.user(&first.user_id).await.expect("read").is_some());
     }
     for subject in ["a\0b".to_owned(), "s".repeat(3000)] {
-        let refused = directory.record_login(&IdentityLogin { identity: &identity(&subject), profile: &raw(&json!({})), now: NOW }).await;
+        let refused = directory.record_login(&IdentityLogin::plain(&identity(&subject), &raw(&json!({})), NOW)).await;
         assert_eq!(refused.expect_err("refused").kind, ErrorKind::IdpResponseInvalid);
     }
     assert_eq!(directory.user("a\0b").await.expect("an answer"), None);

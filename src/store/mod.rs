@@ -21,7 +21,7 @@ pub use session::open_sessions;
 
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::user::{Identity, User};
+use crate::user::{Identity, ProfileSync, User};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::future::Future;
@@ -91,10 +91,61 @@ pub struct SavedEntry {
 #[derive(Clone, Debug)]
 pub struct IdentityLogin<'a> {
     pub identity: &'a Identity,
-    /// The normalized profile from the connection; replaces the one stored for this identity.
+    /// What the connection's table made of it, without what is not to be kept; replaces the one stored for this identity.
     pub profile: &'a RawValue,
+    /// JSON object: the root attributes of `profile`. Stored for a new identity unless the mode is
+    /// [`ProfileSync::NeverOnLogin`], and for a known one if it is [`ProfileSync::OnEachLogin`].
+    pub root: &'a str,
+    pub sync: ProfileSync,
+    /// JSON array of texts: the groups that the connection gives with this login; they replace those it gave before and
+    /// touch no others.
+    pub groups: &'a str,
+    /// The e-mail address in lower case, for finding users by it.
+    pub email: Option<&'a str>,
+    pub email_verified: bool,
+    /// A new identity may be used to sign in, not only be linked.
+    pub allows_login: bool,
+    pub unknown: IfUnknown,
     pub now: Timestamp,
 }
+
+impl<'a> IdentityLogin<'a> {
+    /// A login with nothing but a profile, as a connection with default settings and without groups and e-mail gives it.
+    pub fn plain(identity: &'a Identity, profile: &'a RawValue, now: Timestamp) -> Self {
+        Self {
+            identity,
+            profile,
+            root: "{}",
+            sync: ProfileSync::OnEachLogin,
+            groups: "[]",
+            email: None,
+            email_verified: false,
+            allows_login: true,
+            unknown: IfUnknown::MakeUser,
+            now,
+        }
+    }
+}
+
+/// What to do with an identity that nobody has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IfUnknown {
+    /// Make a user.
+    MakeUser,
+    /// Make a user, unless somebody has the same e-mail address: then change nothing and say who.
+    MakeUserUnlessEmailIsTaken,
+}
+
+/// What the directory made of a login.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Recorded {
+    Login(Box<UserLogin>),
+    /// The identity is not known; these users have its e-mail address (at most [`MATCHES`]). Nothing was changed.
+    Taken(Vec<User>),
+}
+
+/// Users with one e-mail address that a login gets to see.
+pub const MATCHES: usize = 10;
 
 /// What the directory knows of the user who logs in.
 #[derive(Clone, Debug, PartialEq)]
@@ -103,10 +154,100 @@ pub struct UserLogin {
     /// This login made the user.
     pub created: bool,
     pub blocked: bool,
+    /// The identity may be used to sign in.
+    pub allows_login: bool,
     /// Logins by this identity, this one included.
     pub logins_count: i64,
+    /// The root attributes that are kept for this identity, as of now.
+    pub root: Map<String, Value>,
+    /// The primary identity, where the login was by another.
+    pub primary: Option<PrimaryIdentity>,
+    /// Groups that the connections of the user's other identities gave, the primary identity's first.
+    pub linked_groups: Vec<String>,
+    /// Groups that the operator gave.
+    pub assigned_groups: Vec<String>,
     pub user_metadata: Map<String, Value>,
     pub app_metadata: Map<String, Value>,
+    pub custom_fields: Map<String, Value>,
+}
+
+/// What a login by a linked identity needs of the primary one.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PrimaryIdentity {
+    pub connection: String,
+    pub subject: String,
+    pub profile: Map<String, Value>,
+    pub root: Map<String, Value>,
+}
+
+/// A change of what is not a connection's.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct UserChange {
+    /// The root attributes of the primary identity.
+    pub root: Option<Map<String, Value>>,
+    pub blocked: Option<bool>,
+    pub groups: Option<Vec<String>>,
+    pub user_metadata: Option<Map<String, Value>>,
+    pub app_metadata: Option<Map<String, Value>>,
+    pub custom_fields: Option<Map<String, Value>>,
+}
+
+/// A user that is made before the first login.
+#[derive(Clone, Debug, PartialEq)]
+pub struct NewUser {
+    pub identity: Identity,
+    pub allows_login: bool,
+    pub groups: Vec<String>,
+    pub user_metadata: Map<String, Value>,
+    pub app_metadata: Map<String, Value>,
+    pub custom_fields: Map<String, Value>,
+}
+
+/// Who linked, and how.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkedBy {
+    /// 32 hex digits.
+    pub link_id: String,
+    /// `operator`, `ask` or `verified_email`.
+    pub how: String,
+    /// Who: the operator's name or program, or the person's user id.
+    pub actor: String,
+    /// Of the login that linked; empty where none did.
+    pub correlation_id: String,
+}
+
+/// One line of the link journal.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LinkEntry {
+    pub by: LinkedBy,
+    pub at: Timestamp,
+    /// The user who has the identities now.
+    pub user_id: String,
+    /// The user that ended; `None` where the identity was new and had none.
+    pub former_user_id: Option<String>,
+    /// Connection and subject of the identities that moved; the first was the former user's primary one.
+    pub identities: Vec<(String, String)>,
+    /// What the former user had, to give it back: an object with `created_at` (milliseconds), `blocked`, `groups`,
+    /// `user_metadata`, `app_metadata` and `custom_fields`.
+    pub kept: Map<String, Value>,
+    pub undone_at: Option<Timestamp>,
+}
+
+/// An identity that may not be joined and may not come alone; one for each identity, the newest reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ConflictRecord {
+    pub connection: String,
+    pub subject: String,
+    /// Name of the [`crate::user::linking::Conflict`].
+    pub reason: String,
+    pub email: Option<String>,
+    /// The users it might belong to.
+    pub candidates: Vec<String>,
+    pub correlation_id: String,
+    pub first_at: Timestamp,
+    pub last_at: Timestamp,
+    /// How often it came.
+    pub times: i64,
 }
 
 /// A family of refresh tokens: what one grant of offline access gave.
@@ -152,14 +293,54 @@ pub struct AuditEvent {
 /// Lasting memory.
 pub trait Directory: Send + Sync {
     /// Finds or makes the user of an identity and stores the profile; for a known identity in one round trip.
-    /// Concurrent first logins of one identity make one user. A blocked user's login is answered but changes nothing,
-    /// neither profile nor count. A subject that cannot be kept (a NUL character, more than 2000 bytes) is refused as
-    /// [`crate::error::ErrorKind::IdpResponseInvalid`].
-    fn record_login<'a>(&'a self, login: &'a IdentityLogin<'a>) -> Later<'a, UserLogin>;
+    /// Concurrent first logins of one identity make one user. The login of a blocked user, or by an identity that does
+    /// not allow logins, is answered but changes nothing, neither profile nor count. A subject that cannot be kept (a
+    /// NUL character, more than 2000 bytes) is refused as [`crate::error::ErrorKind::IdpResponseInvalid`].
+    ///
+    /// With [`IfUnknown::MakeUserUnlessEmailIsTaken`], looking for the address and making the user are one step: of
+    /// concurrent first logins with one address, all but the first see the one that the first has made.
+    fn record_login<'a>(&'a self, login: &'a IdentityLogin<'a>) -> Later<'a, Recorded>;
+    /// Gives a new identity to a user and records its login. [`crate::error::ErrorKind::Conflict`], and nothing is
+    /// changed, when the identity has an owner by now, when the user is gone or blocked, or when `only_match` and the
+    /// user is not (any more) the one user with the identity's e-mail address.
+    fn link_login<'a>(&'a self, login: &'a IdentityLogin<'a>, user_id: &'a str, only_match: bool, by: &'a LinkedBy)
+    -> Later<'a, UserLogin>;
     fn user<'a>(&'a self, user_id: &'a str) -> Later<'a, Option<User>>;
-    /// Deletes a user with its identities and refresh-token families; false when there was none.
+    /// The user who has an identity.
+    fn user_of<'a>(&'a self, connection: &'a str, subject: &'a str) -> Later<'a, Option<User>>;
+    /// Users with an identity that carries this e-mail address (lower case), at most `limit`, by user id.
+    fn users_by_email<'a>(&'a self, email: &'a str, limit: usize) -> Later<'a, Vec<User>>;
+    /// Makes a user who has not come yet; false, and nothing is changed, when the identity or the user id is taken.
+    fn create_user<'a>(&'a self, user: &'a NewUser, now: Timestamp) -> Later<'a, bool>;
+    /// Replaces the named parts in one step, if nobody has changed the user since `seen` (its `updated_at`); `None`
+    /// where there is no such user, [`crate::error::ErrorKind::Conflict`] where somebody was faster.
+    fn update_user<'a>(&'a self, user_id: &'a str, seen: Timestamp, change: &'a UserChange, now: Timestamp) -> Later<'a, Option<()>>;
+    /// Deletes a user with its identities, refresh-token families and link journal; false when there was none.
     fn delete_user<'a>(&'a self, user_id: &'a str) -> Later<'a, bool>;
+    /// Forgets what the connections said of a user, and that there was a login: the next one makes it anew. Metadata,
+    /// links and what the operator gave stay. Refresh-token families end.
+    fn forget_profile<'a>(&'a self, user_id: &'a str, now: Timestamp) -> Later<'a, bool>;
     fn set_blocked<'a>(&'a self, user_id: &'a str, blocked: bool) -> Later<'a, bool>;
+    /// Lets an identity be used to sign in, or only be linked.
+    fn set_allows_login<'a>(&'a self, connection: &'a str, subject: &'a str, allows: bool, now: Timestamp) -> Later<'a, bool>;
+    /// Moves all identities of `other` behind those of `user_id`, writes the journal, and ends `other` with its
+    /// refresh-token families, in one step. [`crate::error::ErrorKind::NotFound`] names the user that is not there;
+    /// [`crate::error::ErrorKind::Conflict`] when they are one user or one of them is blocked.
+    fn link_users<'a>(&'a self, user_id: &'a str, other: &'a str, by: &'a LinkedBy, now: Timestamp) -> Later<'a, LinkEntry>;
+    /// Makes a linked identity a user of its own again, in one step, with what the journal kept of the user that it was
+    /// (its former id too, unless that is taken: then the id of a new user). Refresh-token families of the user it leaves
+    /// end. `None` where the user has no such identity; [`crate::error::ErrorKind::Conflict`] for the primary one.
+    fn unlink<'a>(&'a self, user_id: &'a str, connection: &'a str, subject: &'a str, now: Timestamp) -> Later<'a, Option<User>>;
+    /// Takes a line of the journal back: all identities that moved then, and are still there, become one user again.
+    /// `None` where there is no such line; [`crate::error::ErrorKind::Conflict`] where it was taken back before or
+    /// nothing of it is left.
+    fn undo_link<'a>(&'a self, link_id: &'a str, now: Timestamp) -> Later<'a, Option<User>>;
+    /// The link journal of a user, newest first.
+    fn links<'a>(&'a self, user_id: &'a str) -> Later<'a, Vec<LinkEntry>>;
+    /// Notes a conflict, or counts it once more. `first_at` and `times` of the argument do not matter.
+    fn record_conflict<'a>(&'a self, conflict: &'a ConflictRecord) -> Later<'a, ()>;
+    /// Newest first. The conflict of an identity goes when the identity is linked or made.
+    fn conflicts(&self, limit: i64) -> Later<'_, Vec<ConflictRecord>>;
     /// Stores a new family; [`crate::error::ErrorKind::InvalidGrant`] when its user was deleted meanwhile.
     fn put_family<'a>(&'a self, family: &'a RefreshFamily) -> Later<'a, ()>;
     /// Atomic rotation: `generation` is that of the presented token; `grace` in seconds.

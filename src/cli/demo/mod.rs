@@ -7,7 +7,7 @@ use super::{block_on, complain, print};
 use crate::application::Application;
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
-use crate::connection::config::{ConnectionConfig, ConnectionKind, SamlConnection};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::practice::app::{self, App};
 use crate::http::practice::idp::{self, Idp};
@@ -18,6 +18,7 @@ use crate::oidc::{ClientFacts, GrantType, TokenEndpointAuthMethod};
 use crate::profile::{Direction, MappingLibrary};
 use crate::saml::{MetadataOptions, metadata::read_idp};
 use crate::startup::{self, Parts};
+use crate::user::linking::Linking;
 use crate::{store, telemetry};
 use actix_web::dev::Server;
 use actix_web::web::{Data, ServiceConfig};
@@ -141,6 +142,8 @@ fn connection(idp: &Idp) -> Result<ConnectionConfig> {
         enabled: true,
         domains: vec!["practice.example".to_owned()],
         mapping: table("saml", Direction::ToProfile)?,
+        profile: ProfileSettings::default(),
+        linking: Linking::default(),
         kind: ConnectionKind::Saml(SamlConnection::new(metadata.trust())),
     })
 }

@@ -14,7 +14,10 @@ mod users;
 
 pub use connect::check_url;
 
-use super::{AuditEvent, Directory, IdentityLogin, Later, RefreshFamily, Rotation, SavedEntry, UserLogin};
+use super::{
+    AuditEvent, ConflictRecord, Directory, IdentityLogin, Later, LinkEntry, LinkedBy, NewUser, Recorded, RefreshFamily, Rotation,
+    SavedEntry, UserChange, UserLogin,
+};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::user::User;
@@ -116,11 +119,63 @@ impl SqlDirectory {
 }
 
 impl Directory for SqlDirectory {
-    fn record_login<'a>(&'a self, login: &'a IdentityLogin<'a>) -> Later<'a, UserLogin> {
+    fn record_login<'a>(&'a self, login: &'a IdentityLogin<'a>) -> Later<'a, Recorded> {
         match users::checked(login) {
             Ok(()) => on!(self, LIMIT, |held| users::record_login(&mut held, login)),
             Err(refusal) => Box::pin(std::future::ready(Err(refusal))),
         }
+    }
+
+    fn link_login<'a>(&'a self, _: &'a IdentityLogin<'a>, _: &'a str, _: bool, _: &'a LinkedBy) -> Later<'a, UserLogin> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn user_of<'a>(&'a self, _: &'a str, _: &'a str) -> Later<'a, Option<User>> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn users_by_email<'a>(&'a self, _: &'a str, _: usize) -> Later<'a, Vec<User>> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn create_user<'a>(&'a self, _: &'a NewUser, _: Timestamp) -> Later<'a, bool> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn update_user<'a>(&'a self, _: &'a str, _: Timestamp, _: &'a UserChange, _: Timestamp) -> Later<'a, Option<()>> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn forget_profile<'a>(&'a self, _: &'a str, _: Timestamp) -> Later<'a, bool> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn set_allows_login<'a>(&'a self, _: &'a str, _: &'a str, _: bool, _: Timestamp) -> Later<'a, bool> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn link_users<'a>(&'a self, _: &'a str, _: &'a str, _: &'a LinkedBy, _: Timestamp) -> Later<'a, LinkEntry> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn unlink<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str, _: Timestamp) -> Later<'a, Option<User>> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn undo_link<'a>(&'a self, _: &'a str, _: Timestamp) -> Later<'a, Option<User>> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn links<'a>(&'a self, _: &'a str) -> Later<'a, Vec<LinkEntry>> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn record_conflict<'a>(&'a self, _: &'a ConflictRecord) -> Later<'a, ()> {
+        Box::pin(std::future::ready(Err(not_there())))
+    }
+
+    fn conflicts(&self, _: i64) -> Later<'_, Vec<ConflictRecord>> {
+        Box::pin(std::future::ready(Err(not_there())))
     }
 
     fn user<'a>(&'a self, user_id: &'a str) -> Later<'a, Option<User>> {
@@ -182,6 +237,10 @@ impl Directory for SqlDirectory {
             Ok(())
         })
     }
+}
+
+fn not_there() -> Error {
+    Error::new(ErrorKind::Internal, "the directory cannot do this yet")
 }
 
 /// Why statements did not give an answer.

@@ -180,13 +180,11 @@ fn urls_are_checked_without_connecting() {
 
 async fn login(directory: &dyn Directory) -> Result<UserLogin> {
     let identity = Identity { connection: "acme".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false };
-    directory
-        .record_login(&IdentityLogin {
-            identity: &identity,
-            profile: Written::object(&Map::new()).expect("JSON").as_raw(),
-            now: Timestamp::now(),
-        })
-        .await
+    let profile = Written::object(&Map::new()).expect("JSON");
+    match directory.record_login(&IdentityLogin::plain(&identity, profile.as_raw(), Timestamp::now())).await? {
+        Recorded::Login(login) => Ok(*login),
+        Recorded::Taken(users) => panic!("nobody was to be looked for, and {} were found", users.len()),
+    }
 }
 
 async fn recovers(directory: &dyn Directory, patience: Duration) {

@@ -6,7 +6,7 @@
 use super::{Trouble, has_nul, unreadable};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::store::{IdentityLogin, UserLogin};
+use crate::store::{IdentityLogin, Recorded, UserLogin};
 use crate::user::{Identity, StoredIdentity, User};
 use serde_json::{Map, Value};
 use sqlx::any::AnyRow;
@@ -48,18 +48,18 @@ pub(super) fn checked(login: &IdentityLogin<'_>) -> Result<()> {
     Ok(())
 }
 
-pub(super) async fn record_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<UserLogin, Trouble> {
+pub(super) async fn record_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Recorded, Trouble> {
     // Whoever loses a race against another first login finds the winner's user in the second round.
     for _ in 0..3 {
         if let Some(known) = known_login(connection, login).await? {
-            return Ok(known);
+            return Ok(Recorded::Login(Box::new(known)));
         }
         if let Some(found) = found_login(connection, login.identity).await? {
             if found.blocked {
-                return Ok(found);
+                return Ok(Recorded::Login(Box::new(found)));
             }
         } else if let Some(new) = first_login(connection, login).await? {
-            return Ok(new);
+            return Ok(Recorded::Login(Box::new(new)));
         }
     }
     Err(Error::new(ErrorKind::StoreUnavailable, "The user changes too fast.").into())
@@ -88,9 +88,15 @@ fn user_login(row: &AnyRow, blocked: bool) -> Result<UserLogin, Trouble> {
         user_id: row.try_get("user_id")?,
         created: false,
         blocked,
+        allows_login: true,
         logins_count: row.try_get("logins_count")?,
+        root: Map::new(),
+        primary: None,
+        linked_groups: Vec::new(),
+        assigned_groups: Vec::new(),
         user_metadata: object(row, "user_metadata")?,
         app_metadata: object(row, "app_metadata")?,
+        custom_fields: Map::new(),
     })
 }
 
@@ -122,7 +128,20 @@ async fn first_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) 
             return Err(Error::new(ErrorKind::Internal, "The new user's id belongs to another user.").into());
         }
     }
-    Ok(Some(UserLogin { user_id, created: true, blocked: false, logins_count: 1, user_metadata: Map::new(), app_metadata: Map::new() }))
+    Ok(Some(UserLogin {
+        user_id,
+        created: true,
+        blocked: false,
+        allows_login: true,
+        logins_count: 1,
+        root: Map::new(),
+        primary: None,
+        linked_groups: Vec::new(),
+        assigned_groups: Vec::new(),
+        user_metadata: Map::new(),
+        app_metadata: Map::new(),
+        custom_fields: Map::new(),
+    }))
 }
 
 pub(super) async fn user(connection: &mut AnyConnection, user_id: &str) -> Result<Option<User>, Trouble> {
@@ -136,8 +155,11 @@ pub(super) async fn user(connection: &mut AnyConnection, user_id: &str) -> Resul
         blocked: first.try_get::<i64, _>("blocked")? != 0,
         created_at: time(first, "created_at")?,
         identities: rows.iter().map(stored_identity).collect::<Result<_, _>>()?,
+        updated_at: time(first, "created_at")?,
+        groups: Vec::new(),
         user_metadata: object(first, "user_metadata")?,
         app_metadata: object(first, "app_metadata")?,
+        custom_fields: Map::new(),
     }))
 }
 
@@ -150,7 +172,10 @@ fn stored_identity(row: &AnyRow) -> Result<StoredIdentity, Trouble> {
             is_social: row.try_get::<i64, _>("is_social")? != 0,
         },
         profile: object(row, "profile")?,
-        last_login: time(row, "last_login")?,
+        root: Map::new(),
+        allows_login: true,
+        created_at: time(row, "last_login")?,
+        last_login: Some(time(row, "last_login")?),
         logins_count: row.try_get("logins_count")?,
     })
 }
