@@ -2,6 +2,7 @@
 
 use crate::oidc::ClientFacts;
 use crate::profile::MappingTable;
+use crate::profile::dialect::Dialect;
 use std::sync::Arc;
 
 /// A registered application.
@@ -15,5 +16,28 @@ pub struct Application {
     pub connections: Option<Vec<String>>,
     /// From the profile to what it is told.
     pub mapping: Arc<MappingTable>,
+    pub profile: ProfileUse,
     pub oidc: ClientFacts,
+}
+
+/// What an application gets to see of the profile, beside what its table releases, and how old it may be.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct ProfileUse {
+    /// UserInfo answers with the whole profile of the transaction, whatever the scopes (S4-16), and `/tokeninfo` answers
+    /// (S4-17).
+    pub legacy_profile: bool,
+    /// In which form, if the request does not say.
+    pub dialect: Dialect,
+    /// Seconds since the connection was last asked, after which neither single sign-on nor a refresh token may go on
+    /// without asking it again. `None`: as long as session and token live.
+    pub stale_profile_max: Option<u64>,
+    /// Sealed metadata are opened for it.
+    pub reads_sealed: bool,
+}
+
+impl ProfileUse {
+    /// Is a profile of this age (seconds) still good? An unknown age is not judged.
+    pub fn is_fresh(&self, age: Option<i64>) -> bool {
+        self.stale_profile_max.zip(age).is_none_or(|(limit, age)| i64::try_from(limit).is_ok_and(|limit| age <= limit))
+    }
 }

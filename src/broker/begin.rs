@@ -77,14 +77,18 @@ impl Gateway {
         let usable = self.usable_connections(application);
         let by_hint = asked.login_hint.as_deref().and_then(|hint| self.connections.for_email(hint));
         let by_hint = by_hint.map(|connection| connection.config().name.as_str());
-        let decide = |session: Option<&Session>| {
-            let situation = Situation { asked: &asked, application, session, usable: &usable, by_hint };
+        let decide = |session: Option<&Session>, profile_age: Option<i64>| {
+            let situation = Situation { asked: &asked, application, session, profile_age, usable: &usable, by_hint };
             next_step(&situation, now)
         };
-        let mut decision = decide(session.as_ref());
-        if decision.step == Step::Issue && !self.may_answer(session.as_ref().ok_or_else(no_session)?).await? {
-            session = None;
-            decision = decide(None);
+        let mut decision = decide(session.as_ref(), None);
+        let mut profile = None;
+        if decision.step == Step::Issue {
+            let standing = self.standing(session.as_ref().ok_or_else(no_session)?).await?;
+            let age = standing.as_ref().map(|standing| now.seconds_since(standing.asked_at));
+            session = session.filter(|_| standing.is_some());
+            decision = decide(session.as_ref(), age);
+            profile = standing.map(|standing| standing.profile);
         }
         note_decision(&mut trace, &decision, now);
         match decision.step {
@@ -93,8 +97,8 @@ impl Gateway {
                 Err(Error::new(kind, decision.why))
             }
             Step::Issue => {
-                let session = session.ok_or_else(no_session)?;
-                self.finish_from_session(begun, &asked, &session, trace).await
+                let (session, profile) = session.zip(profile).ok_or_else(no_session)?;
+                self.finish_from_session(begun, &asked, &session, &profile, trace).await
             }
             step => self.open_transaction(begun, asked, step, trace).await,
         }

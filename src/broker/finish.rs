@@ -9,6 +9,7 @@ use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, CodeGrant, ReplyTo, Session};
 use crate::oidc::{AuthorizationCode, CodeBinding};
+use crate::profile::Written;
 use crate::store::Op;
 
 /// What a code is made from.
@@ -17,6 +18,9 @@ pub(super) struct Issue<'a> {
     pub reply_to: &'a ReplyTo,
     pub asked: &'a Asked,
     pub session: &'a Session,
+    /// The profile of this transaction, and the paths in it that are not to be stored.
+    pub profile: &'a Written,
+    pub transient: &'a [String],
     pub correlation_id: &'a str,
     pub now: Timestamp,
 }
@@ -28,6 +32,7 @@ impl Gateway {
         begun: &Begun<'_>,
         asked: &Asked,
         session: &Session,
+        profile: &Written,
         mut trace: Trace,
     ) -> Result<Outcome> {
         let issue = Issue {
@@ -35,6 +40,8 @@ impl Gateway {
             reply_to: begun.reply_to,
             asked,
             session,
+            profile,
+            transient: &[],
             correlation_id: begun.correlation_id,
             now: begun.now,
         };
@@ -61,7 +68,8 @@ impl Gateway {
             sid: issue.session.sid.clone(),
             auth_time: issue.session.auth_time,
             acr: issue.session.acr.clone(),
-            profile: issue.session.profile.clone(),
+            profile: issue.profile.clone(),
+            transient: issue.transient.to_vec(),
             correlation_id: issue.correlation_id.to_owned(),
             expires_at: issue.now.plus_seconds(self.lifetimes.code.cast_signed()),
         };

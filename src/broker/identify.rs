@@ -1,68 +1,438 @@
-//! An [`Authentication`] becomes a user: the mapping table makes the profile, the directory finds or makes
-//! the user.
+//! An [`Authentication`] becomes a user: the mapping table makes the profile, the directory finds or makes the user, and
+//! [`linking`] decides whose an identity is that nobody has seen before.
+//!
+//! Every way into a login passes here after its protocol has done its part, so a policy cannot be forgotten on one of
+//! them: blocked users, identities that are only linked, and new identities are dealt with in [`Gateway::identify`].
 
 use super::Gateway;
 use crate::clock::Timestamp;
+use crate::connection::config::ConnectionConfig;
 use crate::connection::{Authentication, Connection};
 use crate::error::{Error, ErrorKind, Result};
+use crate::id;
 use crate::login::trace::{Step as Note, Trace, Word};
-use crate::profile::{Outcome, RowNote, Written, normalize};
-use crate::store::{IdentityLogin, Recorded, UserLogin};
+use crate::login::{Arrived, LoginTransaction, remove_paths};
+use crate::profile::{Outcome, Profile, RawAttributes, RowNote, Written, normalize};
+use crate::store::{ConflictRecord, IdentityLogin, IfUnknown, LinkedBy, MATCHES, Recorded, UserLogin};
+use crate::user::effective::{Groups, Sources, effective_of_user, effective_profile};
+use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decision, Newcomer, OnConflict, Policy};
+use crate::user::{ProfileSync, User, sync};
+use serde_json::{Map, Value};
 
-impl Gateway {
-    /// Maps, normalizes, and records the login in the directory.
-    pub(super) async fn identify(
-        &self,
-        connection: &dyn Connection,
-        authentication: &Authentication,
-        now: Timestamp,
-        trace: &mut Trace,
-    ) -> Result<(Written, UserLogin)> {
-        let profile = map_profile(connection, authentication, now, trace)?;
-        let login = IdentityLogin {
-            sync: connection.config().profile.sync,
-            ..IdentityLogin::plain(&authentication.identity, profile.as_raw(), now)
-        };
-        let Recorded::Login(user) = self.directory.record_login(&login).await? else {
-            return Err(Error::new(ErrorKind::AccountConflict, ""));
-        };
-        let user = *user;
-        let why = if user.created { "the first login of this identity" } else { "this identity is known" };
-        trace.note(now, Note::User { user_id: user.user_id.clone(), created: user.created, why: why.into() });
-        if user.blocked {
-            return Err(Error::new(ErrorKind::UserBlocked, "This account is blocked."));
-        }
-        Ok((profile, user))
-    }
+/// A user who may sign in, with what applications see.
+pub(super) struct Identified {
+    pub user_id: String,
+    pub profiles: Profiles,
 }
 
-fn map_profile(connection: &dyn Connection, authentication: &Authentication, now: Timestamp, trace: &mut Trace) -> Result<Written> {
+/// The effective profile of a login.
+pub(super) struct Profiles {
+    /// For sessions.
+    pub lasting: Written,
+    /// For what this login gives: with the attributes that are not to be kept.
+    pub of_transaction: Written,
+    pub transient: Vec<String>,
+}
+
+/// Whose login it is.
+pub(super) enum Whose {
+    Known(Identified),
+    /// Nobody knows the identity; the person may prove one of these users by one of these connections.
+    Ask {
+        user_ids: Vec<String>,
+        connections: Vec<String>,
+    },
+}
+
+/// Of which login this is, for records and decisions.
+#[derive(Clone, Copy)]
+pub(super) struct Of<'a> {
+    pub transaction: &'a LoginTransaction,
+    pub now: Timestamp,
+}
+
+/// Maps what the connection said. Limits are checked here, before anything is recorded.
+pub(super) fn arrive(
+    connection: &dyn Connection,
+    authentication: &Authentication,
+    began: Timestamp,
+    forced: bool,
+    now: Timestamp,
+    trace: &mut Trace,
+) -> Result<Arrived> {
+    let config = connection.config();
     let mut rows = Vec::new();
-    let mapped = connection.config().mapping.to_profile(&authentication.attributes, &mut rows);
-    note_rows(trace, "to_profile", rows, now);
+    let mapped = config.mapping.to_profile(&authentication.attributes, &mut rows);
+    let transient = transient_paths(&config.profile.non_persistent, &authentication.attributes, &rows);
+    note_rows(trace, "to_profile", rows, &transient, now);
     let profile = mapped
-        .and_then(|mut profile| {
-            normalize(&mut profile, &authentication.identity.user_id_for_new_user(), &authentication.identity.user_id)?;
+        .and_then(|profile| {
+            let mut complete = profile.clone();
+            normalize(&mut complete, &authentication.identity.user_id_for_new_user(), &authentication.identity.user_id)?;
             Ok(profile)
         })
         .map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))?;
-    let profile = Written::profile(&profile)?;
-    trace.note(now, Note::Profile { profile: profile.clone() });
-    Ok(profile)
+    Ok(Arrived {
+        identity: authentication.identity.clone(),
+        profile: profile.into_map(),
+        transient,
+        auth_time: authentication.auth_time,
+        fresh: forced || authentication.auth_time >= began,
+        acr: authentication.acr.clone(),
+        upstream: authentication.upstream.clone(),
+    })
 }
 
-pub(super) fn note_rows(trace: &mut Trace, direction: &'static str, rows: Vec<RowNote>, now: Timestamp) {
-    for row in rows {
+impl Gateway {
+    /// Records the login in the directory and makes the profile, or says what must be settled first.
+    pub(super) async fn identify(&self, config: &ConnectionConfig, arrived: &Arrived, of: Of<'_>, trace: &mut Trace) -> Result<Whose> {
+        let lasting = arrived.lasting_profile();
+        let row = Row::of(arrived, &lasting, config)?;
+        if config.profile.link_only && self.directory.user_of(&arrived.identity.connection, &arrived.identity.user_id).await?.is_none() {
+            let matches = self.same_email(arrived, config).await?;
+            return self.settle(config, arrived, &row, matches, of, trace).await;
+        }
+        let unknown = if config.linking.policy == Policy::Never { IfUnknown::MakeUser } else { IfUnknown::MakeUserUnlessEmailIsTaken };
+        match self.directory.record_login(&row.login(unknown, of.now)).await? {
+            Recorded::Login(login) => self.known(&row, *login, None, of.now, trace).map(Whose::Known),
+            Recorded::Taken(users) => self.settle(config, arrived, &row, users, of, trace).await,
+        }
+    }
+
+    /// A new identity becomes a user of its own: the person says that no known account is theirs.
+    pub(super) async fn make_separate(
+        &self,
+        config: &ConnectionConfig,
+        arrived: &Arrived,
+        why: &'static str,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<Identified> {
+        if config.profile.link_only {
+            return Err(Error::new(ErrorKind::LinkOnlyIdentity, Conflict::LinkOnly.advice()));
+        }
+        let lasting = arrived.lasting_profile();
+        let row = Row::of(arrived, &lasting, config)?;
+        match self.directory.record_login(&row.login(IfUnknown::MakeUser, now)).await? {
+            Recorded::Login(login) => self.known(&row, *login, Some(why), now, trace),
+            Recorded::Taken(_) => Err(Error::new(ErrorKind::Internal, "a user was to be made and was looked for")),
+        }
+    }
+
+    /// The person has proven `proven`, freshly; the new identity joins the user who has it.
+    pub(super) async fn join_proven(
+        &self,
+        config: &ConnectionConfig,
+        arrived: &Arrived,
+        proven: (&ConnectionConfig, &Arrived),
+        user_ids: &[String],
+        of: Of<'_>,
+        trace: &mut Trace,
+    ) -> Result<Identified> {
+        let (known_config, known) = proven;
+        let owner = self.directory.user_of(&known.identity.connection, &known.identity.user_id).await?;
+        let owner = owner.filter(|owner| user_ids.contains(&owner.user_id));
+        let Some(owner) = owner else {
+            return Err(self.conflict(arrived, Conflict::OtherAccountProven, user_ids.to_vec(), of, trace).await?);
+        };
+        let known_lasting = known.lasting_profile();
+        let known_row = Row::of(known, &known_lasting, known_config)?;
+        // The proof is a login of the known account like any other: blocked users and link-only identities prove nothing.
+        let Recorded::Login(login) = self.directory.record_login(&known_row.login(IfUnknown::MakeUser, of.now)).await? else {
+            return Err(Error::new(ErrorKind::Internal, "a user was to be made and was looked for"));
+        };
+        may_sign_in(&login)?;
+        if login.user_id != owner.user_id {
+            return Err(self.conflict(arrived, Conflict::Changed, user_ids.to_vec(), of, trace).await?);
+        }
+        let lasting = arrived.lasting_profile();
+        let row = Row::of(arrived, &lasting, config)?;
+        let by = linked_by("ask", &owner.user_id, of);
+        match self.directory.link_login(&row.login(IfUnknown::MakeUser, of.now), &owner.user_id, false, &by).await {
+            Ok(_) => {}
+            Err(error) if error.kind == ErrorKind::Conflict => {
+                return Err(self.conflict(arrived, Conflict::Changed, user_ids.to_vec(), of, trace).await?);
+            }
+            Err(error) => return Err(error),
+        }
+        let why = "the person proved this account and the new identity, each by a fresh login";
+        trace.note(of.now, Note::User { user_id: owner.user_id.clone(), created: false, why: why.into() });
+        let user = self.directory.user(&owner.user_id).await?.ok_or_else(|| Error::new(ErrorKind::Conflict, Conflict::Changed.advice()))?;
+        let profile = self.effective(&user)?.ok_or_else(|| Error::new(ErrorKind::Internal, "a user who came has no profile"))?;
+        let profile = Written::profile(&profile)?;
+        note_profile(trace, &profile, of.now)?;
+        let profiles = Profiles { lasting: profile.clone(), of_transaction: profile, transient: Vec::new() };
+        Ok(Identified { user_id: user.user_id, profiles })
+    }
+
+    /// The profile of a user as the directory has it; `None` where it was deleted, or nobody came yet.
+    pub(super) fn effective(&self, user: &User) -> Result<Option<Profile>> {
+        let sync = user.primary().map_or(ProfileSync::OnEachLogin, |primary| self.sync_of(&primary.identity.connection));
+        effective_of_user(user, sync).map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))
+    }
+
+    /// Sync mode of a connection; one that is not there any more writes nothing, and its last word stays.
+    fn sync_of(&self, connection: &str) -> ProfileSync {
+        self.connections.enabled(connection).map_or(ProfileSync::OnEachLogin, |connection| connection.config().profile.sync)
+    }
+
+    /// Users with the e-mail address of a new identity.
+    async fn same_email(&self, arrived: &Arrived, config: &ConnectionConfig) -> Result<Vec<User>> {
+        match arrived.email() {
+            Some(email) if config.linking.policy != Policy::Never => self.directory.users_by_email(&email, MATCHES).await,
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Nobody knows the identity, and its connection's policy looks at who has its e-mail address.
+    async fn settle(
+        &self,
+        config: &ConnectionConfig,
+        arrived: &Arrived,
+        row: &Row<'_>,
+        matches: Vec<User>,
+        of: Of<'_>,
+        trace: &mut Trace,
+    ) -> Result<Whose> {
+        let email = arrived.email().unwrap_or_default();
+        let candidates: Vec<Candidate> = matches.iter().map(|user| self.candidate(user, &email)).collect();
+        let newcomer = Newcomer {
+            connection: &config.name,
+            email_verified: arrived.email_verified(),
+            trusted: config.is_trusted_for(&email),
+            link_only: config.profile.link_only,
+        };
+        match linking::decide(&config.linking, newcomer, &candidates) {
+            Decision::NewUser { why } => self.make_separate(config, arrived, why, of.now, trace).await.map(Whose::Known),
+            Decision::LinkTo { user_id, why } => {
+                let by = linked_by("verified_email", &user_id, of);
+                let login = row.login(IfUnknown::MakeUser, of.now);
+                match self.directory.link_login(&login, &user_id, config.linking.among.is_none(), &by).await {
+                    Ok(login) => self.known(row, login, Some(why), of.now, trace).map(Whose::Known),
+                    Err(error) if error.kind == ErrorKind::Conflict => {
+                        Err(self.conflict(arrived, Conflict::Changed, vec![user_id], of, trace).await?)
+                    }
+                    Err(error) => Err(error),
+                }
+            }
+            Decision::Ask { user_ids, mut connections } => {
+                // Whoever is not believed about the address learns nothing of the ways in which its owner signs in.
+                if !(newcomer.email_verified && newcomer.trusted) {
+                    connections = self.application(&of.transaction.client_id).map(|app| self.usable_connections(app)).unwrap_or_default();
+                }
+                trace.note(
+                    of.now,
+                    Note::Decision {
+                        what: format!("the person may prove one of {} known accounts", user_ids.len()),
+                        why: "an account with the same e-mail address is known, and the connection's policy asks".into(),
+                    },
+                );
+                Ok(Whose::Ask { user_ids, connections })
+            }
+            Decision::Conflict(conflict) => {
+                let users = matches.into_iter().map(|user| user.user_id).collect();
+                let refusal = self.conflict(arrived, conflict, users, of, trace).await?;
+                if config.linking.on_conflict == OnConflict::SeparateUser && conflict != Conflict::LinkOnly {
+                    let why = "the conflict is recorded, and the connection's policy makes a separate user";
+                    return self.make_separate(config, arrived, why, of.now, trace).await.map(Whose::Known);
+                }
+                Err(refusal)
+            }
+        }
+    }
+
+    fn candidate(&self, user: &User, email: &str) -> Candidate {
+        let identity = |stored: &crate::user::StoredIdentity| {
+            let text = |name: &str| stored.profile.get(name).and_then(Value::as_str).unwrap_or_default();
+            let connection = self.connections.enabled(&stored.identity.connection);
+            CandidateIdentity {
+                connection: stored.identity.connection.clone(),
+                same_email: !email.is_empty() && text("email").to_lowercase() == email,
+                email_verified: stored.profile.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
+                trusted: connection.is_some_and(|connection| connection.config().is_trusted_for(email)),
+                allows_login: stored.allows_login,
+                usable: connection.is_some(),
+            }
+        };
+        Candidate { user_id: user.user_id.clone(), blocked: user.blocked, identities: user.identities.iter().map(identity).collect() }
+    }
+
+    /// Records a conflict; the error is what the person is told.
+    async fn conflict(
+        &self,
+        arrived: &Arrived,
+        conflict: Conflict,
+        candidates: Vec<String>,
+        of: Of<'_>,
+        trace: &mut Trace,
+    ) -> Result<Error> {
         trace.note(
-            now,
-            Note::Mapping {
-                direction: direction.into(),
-                field: row.field,
-                source: row.source,
-                value: row.value,
-                outcome: outcome(row.outcome, row.detail),
+            of.now,
+            Note::Decision {
+                what: "the identity is not joined to a known account".into(),
+                why: format!("conflict: {}", conflict.name()).into(),
             },
         );
+        let record = ConflictRecord {
+            connection: arrived.identity.connection.clone(),
+            subject: arrived.identity.user_id.clone(),
+            reason: conflict.name().to_owned(),
+            email: arrived.email(),
+            candidates,
+            correlation_id: of.transaction.correlation_id.clone(),
+            first_at: of.now,
+            last_at: of.now,
+            times: 1,
+        };
+        self.directory.record_conflict(&record).await?;
+        Ok(Error::new(ErrorKind::AccountConflict, conflict.advice()))
+    }
+
+    /// The directory knows the user: may they sign in, and what do applications see?
+    fn known(&self, row: &Row<'_>, login: UserLogin, why: Option<&'static str>, now: Timestamp, trace: &mut Trace) -> Result<Identified> {
+        let why = why.unwrap_or(if login.created { "the first login of this identity" } else { "this identity is known" });
+        trace.note(now, Note::User { user_id: login.user_id.clone(), created: login.created, why: why.into() });
+        may_sign_in(&login)?;
+        let arrived = row.arrived;
+        let of_primary = login.primary.as_ref();
+        let make = |profile: &Map<String, Value>| {
+            let sources = Sources {
+                user_id: &login.user_id,
+                profile: of_primary.map_or(profile, |primary| &primary.profile),
+                root: of_primary.map_or(&login.root, |primary| &primary.root),
+                sync: of_primary.map_or(row.sync, |primary| self.sync_of(&primary.connection)),
+                subject: of_primary.map_or(&arrived.identity.user_id, |primary| &primary.subject),
+                groups: Groups { linked: &login.linked_groups, assigned: &login.assigned_groups },
+                user_metadata: &login.user_metadata,
+                app_metadata: &login.app_metadata,
+                custom_fields: &login.custom_fields,
+            };
+            let profile = effective_profile(&sources).map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))?;
+            Written::profile(&profile)
+        };
+        let lasting = make(row.lasting)?;
+        note_profile(trace, &lasting, now)?;
+        // What is not to be kept is of the primary identity's own login only: a linked one gives no attributes.
+        let transient = if of_primary.is_none() { arrived.transient.clone() } else { Vec::new() };
+        let of_transaction = if transient.is_empty() { lasting.clone() } else { make(&arrived.profile)? };
+        Ok(Identified { user_id: login.user_id, profiles: Profiles { lasting, of_transaction, transient } })
+    }
+}
+
+/// Blocked users and identities that are only linked sign in nowhere.
+fn may_sign_in(login: &UserLogin) -> Result<()> {
+    if login.blocked {
+        return Err(Error::new(ErrorKind::UserBlocked, "This account is blocked."));
+    }
+    if !login.allows_login {
+        return Err(Error::new(ErrorKind::LinkOnlyIdentity, Conflict::LinkOnly.advice()));
+    }
+    Ok(())
+}
+
+/// What the directory is told of a login, in its written forms.
+struct Row<'a> {
+    arrived: &'a Arrived,
+    lasting: &'a Map<String, Value>,
+    profile: Written,
+    root: String,
+    groups: String,
+    email: Option<String>,
+    sync: ProfileSync,
+    allows_login: bool,
+}
+
+impl<'a> Row<'a> {
+    fn of(arrived: &'a Arrived, lasting: &'a Map<String, Value>, config: &ConnectionConfig) -> Result<Self> {
+        Ok(Self {
+            arrived,
+            lasting,
+            profile: Written::object(lasting)?,
+            root: written(&Value::Object(sync::root_of(lasting)))?,
+            groups: lasting.get("groups").map_or_else(|| Ok("[]".to_owned()), written)?,
+            email: arrived.email().filter(|_| lasting.contains_key("email")),
+            sync: config.profile.sync,
+            allows_login: !config.profile.link_only,
+        })
+    }
+
+    fn login(&self, unknown: IfUnknown, now: Timestamp) -> IdentityLogin<'_> {
+        IdentityLogin {
+            identity: &self.arrived.identity,
+            profile: self.profile.as_raw(),
+            root: &self.root,
+            sync: self.sync,
+            groups: &self.groups,
+            email: self.email.as_deref(),
+            email_verified: self.arrived.email_verified(),
+            allows_login: self.allows_login,
+            unknown,
+            now,
+        }
+    }
+}
+
+fn written(value: &Value) -> Result<String> {
+    serde_json::to_string(value).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))
+}
+
+fn linked_by(how: &str, actor: &str, of: Of<'_>) -> LinkedBy {
+    LinkedBy {
+        link_id: id::random_id(),
+        how: how.to_owned(),
+        actor: actor.to_owned(),
+        correlation_id: of.transaction.correlation_id.clone(),
+    }
+}
+
+/// The paths of the profile that came from attributes which are not to be stored, or that are themselves named so.
+fn transient_paths(names: &[String], attributes: &RawAttributes, rows: &[RowNote]) -> Vec<String> {
+    if names.is_empty() {
+        return Vec::new();
+    }
+    let mut paths: Vec<String> = names.to_vec();
+    let named = |source: &str| names.iter().any(|name| name == source);
+    paths.extend(rows.iter().filter(|row| row.source.as_deref().is_some_and(named)).map(|row| row.field.clone()));
+    // An attribute that no row names may have gone below saml_data or custom, under its friendly name or its name.
+    for attribute in attributes.attributes() {
+        let friendly = attribute.friendly_name.as_deref();
+        if named(&attribute.name) || friendly.is_some_and(named) {
+            paths.extend(["saml_data", "custom"].map(|root| format!("{root}.{}", friendly.unwrap_or(&attribute.name))));
+        }
+    }
+    paths
+}
+
+const METADATA: [&str; 3] = ["user_metadata", "app_metadata", "custom_fields"];
+
+/// What is recorded of a profile: not the metadata, which are no connection's, and nothing that is not to be kept.
+fn note_profile(trace: &mut Trace, lasting: &Written, now: Timestamp) -> Result<()> {
+    // Read again only where there may be something to leave out.
+    let has_metadata = METADATA.iter().any(|name| lasting.as_raw().get().contains(name));
+    let shown = match if has_metadata { lasting.value() } else { Value::Null } {
+        Value::Object(mut members) => {
+            remove_paths(&mut members, &METADATA.map(str::to_owned));
+            Written::object(&members)?
+        }
+        _ => lasting.clone(),
+    };
+    trace.note(now, Note::Profile { profile: shown });
+    Ok(())
+}
+
+/// `transient`: paths whose values are not recorded.
+pub(super) fn note_rows(trace: &mut Trace, direction: &'static str, rows: Vec<RowNote>, transient: &[String], now: Timestamp) {
+    let hidden = |row: &RowNote| {
+        let read = if direction == "to_profile" { Some(row.field.as_str()) } else { row.source.as_deref() };
+        let below = |path: &str, root: &str| path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('.'));
+        let path = read.unwrap_or_default().trim_end_matches(".*");
+        transient.iter().any(|kept_out| below(path, kept_out) || below(kept_out, path))
+    };
+    for row in rows {
+        let (value, detail) =
+            if row.value.is_some() && hidden(&row) { (None, Some("not recorded".to_owned())) } else { (row.value, row.detail) };
+        let outcome = outcome(row.outcome, detail);
+        trace.note(now, Note::Mapping { direction: direction.into(), field: row.field, source: row.source, value, outcome });
     }
 }
 

@@ -6,6 +6,7 @@
 pub mod begin;
 mod finish;
 mod identify;
+pub mod link;
 pub mod logout;
 pub mod next;
 #[cfg(test)]
@@ -23,6 +24,7 @@ use crate::id;
 use crate::keys::Keyring;
 use crate::login::{LoginTransaction, Restart, Session, Stored};
 use crate::oidc::{AuthorizationResponse, OidcKeys};
+use crate::profile::Written;
 use crate::store::{Directory, SessionStore};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -121,6 +123,8 @@ pub enum Answer {
     Reply(AuthorizationResponse),
     /// The person picks an identity provider.
     Choose(Chooser),
+    /// The person may prove that a known account is theirs.
+    AskLink(LinkQuestion),
     /// The same request again as a GET, so that the browser sends its SameSite=Lax cookies.
     SeeSelf,
     /// The same form again from our own page, for the same reason.
@@ -136,6 +140,19 @@ pub struct Chooser {
     pub application: String,
     /// Name and display name.
     pub connections: Vec<(String, String)>,
+}
+
+/// The content of the page that asks whose account it is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LinkQuestion {
+    pub transaction_id: String,
+    pub application: String,
+    /// Display name of the connection that has vouched for the new identity.
+    pub came_by: String,
+    /// Name and display name of the connections by which the account can be proven.
+    pub ways: Vec<(String, String)>,
+    /// The person may go on with an account of its own.
+    pub may_decline: bool,
 }
 
 /// Something was refused, and the application could not or should not be told.
@@ -175,10 +192,27 @@ impl Gateway {
         Ok(session.filter(|session| session.alive(now)))
     }
 
-    /// Whether a session may answer an application: it outlives neither the deletion nor the blocking of its user.
-    async fn may_answer(&self, session: &Session) -> Result<bool> {
-        Ok(self.directory.user(&session.user_id).await?.is_some_and(|user| !user.blocked))
+    /// What a session may answer an application with: the profile as it is now. It outlives neither the deletion nor the
+    /// blocking of its user, nor the unlinking of the identity by which the person came, nor a deleted profile.
+    async fn standing(&self, session: &Session) -> Result<Option<Standing>> {
+        let Some(user) = self.directory.user(&session.user_id).await?.filter(|user| !user.blocked) else { return Ok(None) };
+        let came_by = user.identity(&session.identity.connection, &session.identity.user_id).filter(|stored| stored.allows_login);
+        let Some(asked_at) = came_by.and_then(|stored| stored.last_login) else { return Ok(None) };
+        // The session's copy serves as long as nothing newer is known (S4-3, S4-5).
+        let profile = if user.changed_at() <= session.created_at {
+            user.primary().and_then(|primary| primary.last_login).map(|_| session.profile.clone())
+        } else {
+            self.effective(&user)?.map(|profile| Written::profile(&profile)).transpose()?
+        };
+        Ok(profile.map(|profile| Standing { profile, asked_at: asked_at.max(session.created_at) }))
     }
+}
+
+/// What a session still stands for.
+struct Standing {
+    profile: Written,
+    /// When the connection by which the person came was last asked.
+    asked_at: Timestamp,
 }
 
 impl Gateway {

@@ -33,6 +33,8 @@ pub struct Situation<'a> {
     pub asked: &'a Asked,
     pub application: &'a Application,
     pub session: Option<&'a Session>,
+    /// Seconds since the connection of the session was last asked, once that is known.
+    pub profile_age: Option<i64>,
     /// Names of the enabled connections that the application may use, in the order of the chooser.
     pub usable: &'a [String],
     /// The connection that is responsible for the domain of the login hint.
@@ -94,6 +96,9 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
     if !situation.usable.contains(&session.identity.connection) {
         return Err("the application does not accept the connection of the session");
     }
+    if !situation.application.profile.is_fresh(situation.profile_age) {
+        return Err("the profile is older than the application tolerates, so its connection is asked again");
+    }
     if asked.connection.as_ref().is_some_and(|name| *name != session.identity.connection) {
         return Err("the session came by another connection");
     }
@@ -113,6 +118,7 @@ const fn decide(step: Step, why: &'static str) -> Decision {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::application::ProfileUse;
     use crate::login::UpstreamSession;
     use crate::oidc::ClientFacts;
     use crate::profile::{Direction, MappingLibrary, Written};
@@ -128,6 +134,7 @@ mod tests {
             enabled: true,
             connections: None,
             mapping,
+            profile: ProfileUse::default(),
             oidc: ClientFacts::public("app"),
         }
     }
@@ -151,7 +158,7 @@ mod tests {
     fn decide_for(asked: &Asked, session: Option<&Session>, usable: &[&str], by_hint: Option<&str>) -> Step {
         let usable: Vec<String> = usable.iter().map(|name| (*name).to_owned()).collect();
         let application = application();
-        next_step(&Situation { asked, application: &application, session, usable: &usable, by_hint }, NOW).step
+        next_step(&Situation { asked, application: &application, session, profile_age: None, usable: &usable, by_hint }, NOW).step
     }
 
     fn to(connection: &str, force: bool) -> Step {
@@ -196,6 +203,23 @@ mod tests {
         assert_eq!(decide_for(&Asked::default(), Some(&session()), &["two"], None), to("two", false));
         let asked = Asked { connection: Some("two".into()), ..Asked::default() };
         assert_eq!(decide_for(&asked, Some(&session()), &["one", "two"], None), to("two", false));
+    }
+
+    #[test]
+    fn s4_5_a_profile_that_is_too_old_sends_the_person_to_its_source() {
+        let stale_profile_max = Some(3600);
+        let application = Application { profile: ProfileUse { stale_profile_max, ..ProfileUse::default() }, ..application() };
+        let decide = |asked: &Asked, age| {
+            let (session, usable) = (session(), ["one".to_owned()]);
+            let situation =
+                Situation { asked, application: &application, session: Some(&session), profile_age: age, usable: &usable, by_hint: None };
+            next_step(&situation, NOW).step
+        };
+        assert_eq!(decide(&Asked::default(), Some(3600)), Step::Issue);
+        assert_eq!(decide(&Asked::default(), None), Step::Issue);
+        assert_eq!(decide(&Asked::default(), Some(3601)), to("one", false));
+        let passive = Asked { passive: true, ..Asked::default() };
+        assert_eq!(decide(&passive, Some(3601)), Step::Refuse(ErrorKind::LoginRequired));
     }
 
     #[test]

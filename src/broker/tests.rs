@@ -2,6 +2,7 @@
 
 use super::begin::Arrival;
 use super::*;
+use crate::application::ProfileUse;
 use crate::login::{AccessToken, UpstreamSession};
 use crate::oidc::{ClientFacts, GrantType, RefreshToken, TokenEndpointAuthMethod};
 use crate::profile::{Direction, MappingLibrary, Written};
@@ -27,6 +28,7 @@ async fn gateway() -> Gateway {
         enabled: true,
         connections: None,
         mapping: MappingLibrary::built_in().table("oidc", Direction::FromProfile).expect("built in"),
+        profile: ProfileUse::default(),
         oidc: ClientFacts {
             redirect_uris: vec![CALLBACK.to_owned()],
             token_endpoint_auth_method: TokenEndpointAuthMethod::None,
@@ -99,13 +101,13 @@ async fn a_session_ends_with_its_user() {
         upstream: UpstreamSession::default(),
         correlation_id: "c".into(),
     };
-    assert!(gateway.may_answer(&session).await.expect("read"));
+    assert!(gateway.standing(&session).await.expect("read").is_some());
     gateway.directory.set_blocked(&user_id, true).await.expect("blocked");
-    assert!(!gateway.may_answer(&session).await.expect("read"));
+    assert!(gateway.standing(&session).await.expect("read").is_none());
     gateway.directory.set_blocked(&user_id, false).await.expect("unblocked");
-    assert!(gateway.may_answer(&session).await.expect("read"));
+    assert!(gateway.standing(&session).await.expect("read").is_some());
     gateway.directory.delete_user(&user_id).await.expect("deleted");
-    assert!(!gateway.may_answer(&session).await.expect("read"));
+    assert!(gateway.standing(&session).await.expect("read").is_none());
 }
 
 #[tokio::test]

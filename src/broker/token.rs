@@ -15,7 +15,7 @@ use crate::oidc::token::{invalid_code, invalid_refresh_token};
 use crate::oidc::{
     self, AuthenticatedClient, AuthorizationCode, ClientCredentials, IdTokenClaims, RefreshToken, Scopes, TokenRequest, TokenResponse,
 };
-use crate::profile::{Profile, Written};
+use crate::profile::{Profile, RowNote, Written};
 use crate::secret::Secret;
 use crate::store::{Consumed, Op, RefreshFamily, Rotation};
 use serde::{Deserialize, Serialize};
@@ -56,6 +56,8 @@ struct Granted {
     auth_time: Timestamp,
     acr: Option<String>,
     profile: Map<String, Value>,
+    /// Paths in `profile` that are for this transaction only.
+    transient: Vec<String>,
     correlation_id: String,
 }
 
@@ -126,6 +128,7 @@ impl Gateway {
             auth_time: grant.auth_time,
             acr: grant.acr,
             profile: grant.profile,
+            transient: grant.transient,
             correlation_id: correlation_id.clone(),
         };
         self.give_from_code(application, granted, now).await.map_err(in_login)
@@ -203,11 +206,17 @@ impl Gateway {
         let scopes = data.scopes.narrow(asked)?;
         let refuse = || Error::new(ErrorKind::InvalidGrant, "the user may not sign in any more");
         let user = self.directory.user(&family.user_id).await?.filter(|user| !user.blocked).ok_or_else(refuse)?;
-        let primary = user.identities.into_iter().next().ok_or_else(refuse)?;
         let connection_enabled = self.connections.enabled(&data.connection).is_some();
         if !connection_enabled {
             return Err(Error::new(ErrorKind::InvalidGrant, "the connection by which the user came is not available any more"));
         }
+        // The connection cannot be asked without the person: what it said last serves as long as the application allows.
+        let asked_at = user.identities.iter().filter(|stored| stored.identity.connection == data.connection && stored.allows_login);
+        let asked_at = asked_at.filter_map(|stored| stored.last_login).max().ok_or_else(refuse)?;
+        if !application.profile.is_fresh(Some(now.seconds_since(asked_at))) {
+            return Err(Error::new(ErrorKind::InvalidGrant, "the profile is older than the application tolerates: the user must sign in"));
+        }
+        let profile = self.effective(&user)?.ok_or_else(refuse)?;
         let successor =
             u32::try_from(family.generation).map_err(|_| Error::new(ErrorKind::InvalidGrant, "the refresh token was rotated too often"))?;
         let refresh_token = RefreshToken::issue(&family.grant_id, successor, self.keyring.sealer())?;
@@ -220,7 +229,8 @@ impl Gateway {
             nonce: None,
             auth_time: data.auth_time,
             acr: data.acr,
-            profile: primary.profile,
+            profile: profile.into_map(),
+            transient: Vec::new(),
             correlation_id: data.correlation_id,
         };
         self.give(application, granted, Some(refresh_token), now).await
@@ -240,7 +250,8 @@ impl Gateway {
             .mapping
             .from_profile(&Profile::from_map(std::mem::take(&mut granted.profile)), &mut rows)
             .map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
-        note_rows(&mut trace, "from_profile", rows, now);
+        let unrecorded = unrecorded(&rows, &granted.transient);
+        note_rows(&mut trace, "from_profile", rows, &granted.transient, now);
         let released: Vec<_> =
             released.into_iter().map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
         let claims = oidc::claims::filter_by_scope(&released, &granted.scopes);
@@ -249,7 +260,7 @@ impl Gateway {
             Note::Released {
                 application: application.client_id.clone(),
                 to: "the token endpoint and /userinfo".into(),
-                claims: Written::object(&claims)?,
+                claims: Written::object(&recorded(&claims, &unrecorded))?,
             },
         );
         let access_token = oidc::AccessToken::issue(&granted.grant_id)?;
@@ -262,6 +273,7 @@ impl Gateway {
             correlation_id: granted.correlation_id.clone(),
             userinfo: RawValue::from_string(userinfo.to_string())
                 .map_err(|error| Error::new(ErrorKind::Internal, "claims cannot be written").because(error))?,
+            dialects: None,
         };
         let key = AccessToken::key(&granted.grant_id, &access_token.digest());
         self.sessions
@@ -321,4 +333,25 @@ impl Gateway {
     fn tokens_live(&self) -> u64 {
         self.lifetimes.refresh_token + u64::from(self.lifetimes.access_token)
     }
+}
+
+/// The claims that were made from what is not to be stored.
+fn unrecorded(rows: &[RowNote], transient: &[String]) -> Vec<String> {
+    if transient.is_empty() {
+        return Vec::new();
+    }
+    let root = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
+    let roots: Vec<String> = transient.iter().map(|path| root(path)).collect();
+    // An expression may have read anything.
+    let hidden = |row: &&RowNote| row.source.as_deref().is_some_and(|source| source == "cel" || roots.contains(&root(source)));
+    rows.iter().filter(hidden).map(|row| row.field.clone()).collect()
+}
+
+/// What the trace shows of released claims.
+fn recorded(claims: &Map<String, Value>, unrecorded: &[String]) -> Map<String, Value> {
+    let show = |(name, value): (&String, &Value)| {
+        let value = if unrecorded.contains(name) { Value::from("(not recorded)") } else { value.clone() };
+        (name.clone(), value)
+    };
+    claims.iter().map(show).collect()
 }

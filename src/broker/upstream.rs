@@ -2,16 +2,18 @@
 
 use super::begin::trace_op;
 use super::finish::Issue;
+use super::identify::{Identified, Of, Profiles, Whose, arrive};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, encode, remains};
 use crate::clock::Timestamp;
 use crate::connection::{Authentication, Callback, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{LoginTransaction, PendingAuthn, Session, Stage};
+use crate::login::{Arrived, LoginTransaction, PendingAuthn, PendingLink, Proof, Session, Stage, Stored};
 use crate::profile::Written;
 use crate::saml;
 use crate::store::{AuditEvent, Op};
+use crate::user::linking::Conflict;
 
 /// Form values that came to an assertion consumer service.
 #[derive(Clone, Copy, Debug)]
@@ -59,145 +61,193 @@ impl Gateway {
             Err(outcome) => return Ok(*outcome),
         };
         let (key, correlation_id) = (LoginTransaction::key(&transaction.id), transaction.correlation_id.clone());
-        let pending = match &transaction.stage {
-            Stage::AwaitingIdp { connection, pending } if connection == post.connection => pending.clone(),
-            // An answer from another identity provider than the one that was asked (mix-up).
-            _ => {
-                let error = Error::new(ErrorKind::IdpResponseInvalid, "The answer came by another connection than the one that was asked.");
-                return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
-            }
+        // An answer from another identity provider than the one that was asked (mix-up), or to no question at all.
+        let Some(question) = Question::of(&transaction, post.connection) else {
+            let error = Error::new(ErrorKind::IdpResponseInvalid, "The answer came by another connection than the one that was asked.");
+            return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
         };
-        let outcome = self.answer_of_idp(post, transaction, pending, &key, now).await?;
+        let outcome = self.answer_of_idp(post, &transaction, &question, &key, now).await?;
         Ok(outcome.in_login(&correlation_id))
     }
 
-    /// From here on the login ends, well or not.
+    /// From here on the login ends, or goes on to the question whose account it is.
     async fn answer_of_idp(
         &self,
         post: SamlPost<'_>,
-        transaction: LoginTransaction,
-        pending: PendingAuthn,
+        transaction: &LoginTransaction,
+        question: &Question,
         key: &str,
         now: Timestamp,
     ) -> Result<Outcome> {
         let mut trace = Trace::default();
-        let answer = Received { post, transaction: &transaction, pending: &pending, key, now };
-        let result = self.accept_answer(&answer, &mut trace).await;
+        let received = Received { post, transaction, question, key, now };
+        let result = self.accept_answer(&received, &mut trace).await;
         match result {
             Ok(outcome) => {
-                self.events.login(post.connection, "success");
+                if matches!(outcome.answer, Answer::Reply(_)) {
+                    self.events.login(post.connection, "success");
+                }
                 Ok(outcome)
             }
-            Err(refused) => self.refuse_answer(post, &transaction, refused, key, now, trace).await,
+            Err(refused) => self.refuse_answer(&received, refused, trace).await,
         }
     }
 
     async fn accept_answer(&self, received: &Received<'_>, trace: &mut Trace) -> Result<Outcome, Refused> {
-        let Received { post, transaction, pending, key, now } = *received;
+        let Received { post, transaction, question, now, .. } = *received;
         let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
+        let config = connection.config();
+        let callback = Callback::SamlResponse { response: post.saml_response };
+        let pending = question.pending();
+        let authentication = connection.complete(callback, pending, now, trace)?;
+        let once = once(&authentication, now);
+        let arrived =
+            arrive(connection.as_ref(), &authentication, transaction.created_at, pending.force_authn, now, trace).map_err(plain)?;
+        let of = Of { transaction, now };
+        match question {
+            Question::Login(_) => match self.identify(config, &arrived, of, trace).await.map_err(plain)? {
+                Whose::Known(identified) => self.conclude(received, &arrived, identified, once, trace).await,
+                Whose::Ask { user_ids, connections } => {
+                    let link = PendingLink { arrived, user_ids, connections, proof: Proof::Asked };
+                    let transaction = transaction.clone().linking(link);
+                    let answer = Answer::AskLink(self.link_question(&transaction));
+                    self.go_on(received, &transaction, answer, once, trace).await
+                }
+            },
+            Question::Again { link, then, .. } => {
+                // The proof is about this subject and no other.
+                if arrived.identity != link.arrived.identity {
+                    return Err(plain(Error::new(ErrorKind::AccountConflict, Conflict::OtherAccountProven.advice())));
+                }
+                let link = PendingLink { arrived, ..link.as_ref().clone() };
+                let (answer, transaction) = self.send_to_proof(transaction.clone(), link, then, now, trace).map_err(plain)?;
+                self.go_on(received, &transaction, answer, once, trace).await
+            }
+            Question::Known { link, .. } => {
+                let first = self.connections.enabled(&link.arrived.identity.connection);
+                let first =
+                    first.ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available.")))?;
+                let proven = (config, &arrived);
+                let identified = self.join_proven(first.config(), &link.arrived, proven, &link.user_ids, of, trace).await.map_err(plain)?;
+                // Nobody signs in by an identity that is only linked, not even right after linking it.
+                let by = if first.config().profile.link_only { &arrived } else { &link.arrived };
+                self.conclude(received, by, identified, once, trace).await
+            }
+        }
+    }
+
+    /// The login goes on with another page or another identity provider; the answer cannot be used again.
+    async fn go_on(
+        &self,
+        received: &Received<'_>,
+        transaction: &LoginTransaction,
+        answer: Answer,
+        once: Vec<Op>,
+        trace: &Trace,
+    ) -> Result<Outcome, Refused> {
+        let writes = (|| {
+            let running = encode(&Stored::Running(Box::new(transaction.clone())))?;
+            let put = Op::Put { key: received.key.to_owned(), value: running, ttl: self.lifetimes.transaction + REMAINS };
+            Ok(vec![put, trace_op(&transaction.correlation_id, received.question.part(), trace)?])
+        })();
+        self.commit_once(once, writes.map_err(plain)?, &[]).await.map_err(plain)?;
+        Ok(Outcome::of(answer))
+    }
+
+    /// The user is known and may sign in: session and code.
+    async fn conclude(
+        &self,
+        received: &Received<'_>,
+        arrived: &Arrived,
+        identified: Identified,
+        once: Vec<Op>,
+        trace: &mut Trace,
+    ) -> Result<Outcome, Refused> {
+        let part = received.question.part();
+        let ending = Ending { transaction: received.transaction, key: received.key, part, now: received.now };
+        self.end_login(&ending, arrived, identified, once, trace).await.map_err(plain)
+    }
+
+    /// Session, code and what remains of the login, in one step with the marks that make it happen once.
+    pub(super) async fn end_login(
+        &self,
+        ending: &Ending<'_>,
+        arrived: &Arrived,
+        identified: Identified,
+        once: Vec<Op>,
+        trace: &mut Trace,
+    ) -> Result<Outcome> {
+        let Ending { transaction, key, part, now } = *ending;
         let application = self
             .application(&transaction.client_id)
-            .ok_or_else(|| plain(Error::new(ErrorKind::UnauthorizedClient, "The application is not enabled any more.")))?;
-        let callback = Callback::SamlResponse { response: post.saml_response };
-        let authentication = connection.complete(callback, pending, now, trace)?;
-        let claims = self.claims(transaction, &authentication, now);
-        let (profile, user) = self.identify(connection.as_ref(), &authentication, now, trace).await.map_err(plain)?;
-        if transaction.asked.expected_user.as_ref().is_some_and(|expected| *expected != user.user_id) {
-            return Err(plain(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for.")));
+            .ok_or_else(|| Error::new(ErrorKind::UnauthorizedClient, "The application is not enabled any more."))?;
+        if transaction.asked.expected_user.as_ref().is_some_and(|expected| *expected != identified.user_id) {
+            return Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."));
         }
         let cookie = id::random_token();
-        let session = self.new_session(transaction, authentication, user.user_id, profile, now);
+        let Profiles { lasting, of_transaction, transient } = identified.profiles;
+        let session = self.new_session(transaction, arrived, identified.user_id, lasting, now);
         let issue = Issue {
             application,
             reply_to: &transaction.reply_to,
             asked: &transaction.asked,
             session: &session,
+            profile: &of_transaction,
+            transient: &transient,
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let (answer, code) = self.issue_code(&issue, trace).map_err(plain)?;
+        let (answer, code) = self.issue_code(&issue, trace)?;
         let ttl = u64::try_from(session.expires_at.seconds_since(now)).unwrap_or(0).max(1);
-        let writes = (|| {
-            let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
-            let mut writes = vec![
-                Op::Put { key: Session::key(&cookie), value: encode(&session)?, ttl },
-                code,
-                Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
-                trace_op(&transaction.correlation_id, Part::Login, trace)?,
-            ];
-            // The session that this browser had before is over.
-            writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
-            Ok(writes)
-        })();
-        self.commit_once(claims, writes.map_err(plain)?).await.map_err(plain)?;
+        let secrets = [Some(Session::key(&cookie)), put_key(&code)];
+        let secrets: Vec<String> = secrets.into_iter().flatten().collect();
+        let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
+        let mut writes = vec![
+            Op::Put { key: Session::key(&cookie), value: encode(&session)?, ttl },
+            code,
+            Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
+            trace_op(&transaction.correlation_id, part, trace)?,
+        ];
+        // The session that this browser had before is over.
+        writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
+        // A login that has expired is refused anyway; the rest is for nodes whose clocks differ.
+        let login = Op::Claim { key: format!("login-used:{}", transaction.id), ttl: self.lifetimes.transaction + 600 };
+        self.commit_once(std::iter::once(login).chain(once).collect(), writes, &secrets).await?;
         // A fresh cookie value at every login: a session that somebody planted before is worth nothing.
         Ok(Outcome { answer, binding: CookieChange::Keep, session: CookieChange::Set(cookie), correlation_id: None })
     }
 
-    /// The marks that make this login and every id of this answer usable once.
-    fn claims(&self, transaction: &LoginTransaction, authentication: &Authentication, now: Timestamp) -> Vec<Op> {
-        // A login that has expired is refused anyway; the rest is for nodes whose clocks differ.
-        let login = Op::Claim { key: format!("login-used:{}", transaction.id), ttl: self.lifetimes.transaction + 600 };
-        let ids = authentication.once.iter().map(|(name, until)| Op::Claim {
-            key: format!("once:{}", id::digest(name)),
-            ttl: u64::try_from(until.seconds_since(now)).unwrap_or(0) + 1,
-        });
-        std::iter::once(login).chain(ids).collect()
-    }
-
-    /// Claims and writes in one round trip. Where a claim was not ours, what was written is taken back: nobody
-    /// has learned its keys.
-    async fn commit_once(&self, claims: Vec<Op>, writes: Vec<Op>) -> Result<()> {
+    /// Claims and writes in one round trip. Where a claim was not ours, `secrets` are taken back: nobody has learned
+    /// these keys.
+    async fn commit_once(&self, claims: Vec<Op>, writes: Vec<Op>, secrets: &[String]) -> Result<()> {
         let count = claims.len();
-        let secrets: Vec<Op> = writes
-            .iter()
-            .take(2)
-            .filter_map(|write| match write {
-                Op::Put { key, .. } => Some(Op::Delete { key: key.clone() }),
-                _ => None,
-            })
-            .collect();
         let answers = self.sessions.commit(claims.into_iter().chain(writes).collect()).await?;
         if answers.len() >= count && answers.iter().take(count).all(|ours| *ours) {
             return Ok(());
         }
-        self.sessions.commit(secrets).await?;
+        self.sessions.commit(secrets.iter().map(|key| Op::Delete { key: key.clone() }).collect()).await?;
         Err(Error::new(ErrorKind::IdpResponseReplayed, "This answer was used before."))
     }
 
-    fn new_session(
-        &self,
-        transaction: &LoginTransaction,
-        authentication: Authentication,
-        user_id: String,
-        profile: Written,
-        now: Timestamp,
-    ) -> Session {
+    fn new_session(&self, transaction: &LoginTransaction, arrived: &Arrived, user_id: String, profile: Written, now: Timestamp) -> Session {
         let own_end = now.plus_seconds(self.lifetimes.session.cast_signed());
-        let expires_at = authentication.upstream.not_on_or_after.map_or(own_end, |end| end.min(own_end));
+        let expires_at = arrived.upstream.not_on_or_after.map_or(own_end, |end| end.min(own_end));
         Session {
             sid: id::random_id(),
             user_id,
-            identity: authentication.identity,
+            identity: arrived.identity.clone(),
             profile,
-            auth_time: authentication.auth_time,
-            acr: authentication.acr,
+            auth_time: arrived.auth_time,
+            acr: arrived.acr.clone(),
             created_at: now,
             expires_at,
-            upstream: authentication.upstream,
+            upstream: arrived.upstream.clone(),
             correlation_id: transaction.correlation_id.clone(),
         }
     }
 
-    async fn refuse_answer(
-        &self,
-        post: SamlPost<'_>,
-        transaction: &LoginTransaction,
-        refused: Refused,
-        key: &str,
-        now: Timestamp,
-        mut trace: Trace,
-    ) -> Result<Outcome> {
+    async fn refuse_answer(&self, received: &Received<'_>, refused: Refused, mut trace: Trace) -> Result<Outcome> {
+        let Received { post, transaction, key, now, .. } = *received;
         let wire = refused.error.kind.wire();
         self.events.login(post.connection, wire.code);
         tracing::warn!(
@@ -225,9 +275,13 @@ impl Gateway {
         self.sessions
             .commit(vec![
                 Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
-                trace_op(&transaction.correlation_id, Part::Login, &trace)?,
+                trace_op(&transaction.correlation_id, received.question.part(), &trace)?,
             ])
             .await?;
+        // Whose account it is only the person can settle, here.
+        if matches!(refused.error.kind, ErrorKind::AccountConflict | ErrorKind::LinkOnlyIdentity) {
+            return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
+        }
         // The application may know the outcome; what exactly was wrong is for the trace.
         Ok(self.reply_error(&transaction.reply_to, &Error::new(refused.error.kind, wire.title), &transaction.correlation_id))
     }
@@ -250,10 +304,80 @@ impl Gateway {
 struct Received<'a> {
     post: SamlPost<'a>,
     transaction: &'a LoginTransaction,
-    pending: &'a PendingAuthn,
+    question: &'a Question,
     /// Store key of the transaction.
     key: &'a str,
     now: Timestamp,
+}
+
+/// A login that ends well.
+#[derive(Clone, Copy)]
+pub(super) struct Ending<'a> {
+    pub transaction: &'a LoginTransaction,
+    /// Store key of the transaction.
+    pub key: &'a str,
+    /// Of the trace.
+    pub part: Part,
+    pub now: Timestamp,
+}
+
+/// What the identity provider was asked.
+enum Question {
+    /// Who is it?
+    Login(PendingAuthn),
+    /// The same person again, freshly, before a known account is proven at `then`.
+    Again { link: Box<PendingLink>, pending: PendingAuthn, then: String },
+    /// The known account that the new identity may join.
+    Known { link: Box<PendingLink>, pending: PendingAuthn },
+}
+
+impl Question {
+    /// What this connection was asked in this login; `None` if nothing.
+    fn of(transaction: &LoginTransaction, connection: &str) -> Option<Self> {
+        match &transaction.stage {
+            Stage::AwaitingIdp { connection: asked, pending } if asked == connection => Some(Self::Login(pending.clone())),
+            Stage::AwaitingLink(link) => match &link.proof {
+                Proof::Again { pending, then } if link.arrived.identity.connection == connection => {
+                    Some(Self::Again { link: link.clone(), pending: pending.clone(), then: then.clone() })
+                }
+                Proof::Known { connection: asked, pending } if asked == connection => {
+                    Some(Self::Known { link: link.clone(), pending: pending.clone() })
+                }
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
+    fn pending(&self) -> &PendingAuthn {
+        match self {
+            Self::Login(pending) | Self::Again { pending, .. } | Self::Known { pending, .. } => pending,
+        }
+    }
+
+    const fn part(&self) -> Part {
+        match self {
+            Self::Login(_) => Part::Login,
+            Self::Again { .. } => Part::LinkAgain,
+            Self::Known { .. } => Part::LinkProof,
+        }
+    }
+}
+
+/// The marks that make every id of an answer usable once.
+fn once(authentication: &Authentication, now: Timestamp) -> Vec<Op> {
+    let claim = |(name, until): &(String, Timestamp)| Op::Claim {
+        key: format!("once:{}", id::digest(name)),
+        ttl: u64::try_from(until.seconds_since(now)).unwrap_or(0) + 1,
+    };
+    authentication.once.iter().map(claim).collect()
+}
+
+fn put_key(op: &Op) -> Option<String> {
+    match op {
+        Op::Put { key, .. } => Some(key.clone()),
+        _ => None,
+    }
 }
 
 fn plain(error: Error) -> Refused {

@@ -2,10 +2,11 @@
 
 use super::read::Context;
 use super::secrets;
-use crate::application::Application;
+use crate::application::{Application, ProfileUse};
 use crate::id;
 use crate::oidc::{ApplicationType, ClientFacts, GrantType, SigningAlg, TokenEndpointAuthMethod};
 use crate::profile::Direction;
+use crate::profile::dialect::Dialect;
 use crate::toml_file::{At, Section};
 use url::Url;
 
@@ -23,6 +24,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]
     let allowed =
         section.strings("connections").map(|names| names.into_iter().map(|at| known_connection(section, &at, connections)).collect());
     let mapping = context.mapping(section, "oidc", Direction::FromProfile);
+    let profile = profile_use(section);
     if section.has("saml") {
         section.value("saml");
         section.problem("saml", "SAML applications are not available in this version", "use [application.oidc]");
@@ -47,8 +49,30 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]
         enabled,
         connections: allowed,
         mapping: mapping?,
+        profile,
         oidc: oidc?,
     })
+}
+
+/// What it sees of the profile beside its table, and how old that may be.
+fn profile_use(section: &Section<'_>) -> ProfileUse {
+    let legacy_profile = section.bool("legacy_profile").unwrap_or(false);
+    if legacy_profile {
+        let message = "weakened: UserInfo gives the whole profile, whatever scopes were granted";
+        section.warning("legacy_profile", message, "keep it for applications that were written for it, and use scopes for the others");
+    }
+    let dialects = [("auth0", Dialect::Auth0), ("gigya", Dialect::Gigya), ("logto", Dialect::Logto)];
+    let dialect = section.choice("dialect", &dialects);
+    if dialect.is_some() && !legacy_profile {
+        section.problem("dialect", "`dialect` is the form of the whole profile", "add `legacy_profile = true`, or remove `dialect`");
+    }
+    let reads_sealed = section.bool("reads_sealed").unwrap_or(false);
+    ProfileUse {
+        legacy_profile,
+        dialect: dialect.unwrap_or_default(),
+        stale_profile_max: section.integer("stale_profile_max", 0..=365 * 86_400).and_then(|at| u64::try_from(at.value).ok()),
+        reads_sealed,
+    }
 }
 
 fn known_connection(section: &Section<'_>, name: &At<&str>, connections: &[String]) -> String {

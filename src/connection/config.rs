@@ -44,6 +44,16 @@ pub enum SubjectComparison {
     IgnoreCase,
 }
 
+impl SubjectComparison {
+    /// The subject as it is kept, so that keeping it twice is the same.
+    pub fn kept(self, subject: &str) -> String {
+        match self {
+            Self::Exact => subject.to_owned(),
+            Self::IgnoreCase => subject.to_lowercase(),
+        }
+    }
+}
+
 impl ConnectionConfig {
     /// Is this connection believed for the domain of an e-mail address?
     pub fn is_trusted_for(&self, email: &str) -> bool {

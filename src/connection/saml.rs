@@ -69,7 +69,7 @@ impl SamlConnection {
             identity: Identity {
                 connection: self.config.name.clone(),
                 provider: "samlp".to_owned(),
-                user_id: assertion.subject().to_owned(),
+                user_id: self.config.profile.subject_comparison.kept(assertion.subject()),
                 is_social: false,
             },
             attributes: self.raw_attributes(assertion, now, trace),

@@ -3,9 +3,11 @@
 use super::pages::{self, STYLE};
 use super::state::State;
 use super::{body, cookies, reply};
+use crate::broker::link::LinkChoice;
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::oidc::Params;
+use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -39,6 +41,39 @@ async fn choose_inner(request: &HttpRequest, state: &State, transaction: &str, c
 fn transaction(raw: &[u8]) -> Result<(String, Option<String>)> {
     let params = Params::parse(raw)?;
     Ok((params.require("login")?.to_owned(), params.text("connection")))
+}
+
+/// The question whether a known account is the person's.
+pub async fn link_question(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    let query = request.query_string().to_owned();
+    answer_link(&request, &state, query.as_bytes()).await
+}
+
+pub async fn link(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    match body::form(&request, &mut payload, state.settings.body_limit).await {
+        Ok(form) => answer_link(&request, &state, &form).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
+}
+
+async fn answer_link(request: &HttpRequest, state: &State, raw: &[u8]) -> HttpResponse {
+    let params = match Params::parse(raw) {
+        Ok(params) => params,
+        Err(error) => return pages::error(request, &error, None),
+    };
+    let transaction = match params.require("login") {
+        Ok(transaction) => transaction,
+        Err(error) => return pages::error(request, &error, None),
+    };
+    // A link that somebody follows answers nothing.
+    let choice = match (request.method() == Method::POST, params.get("connection"), params.get("separate")) {
+        (true, Some(connection), _) => LinkChoice::Prove(connection),
+        (true, None, Some(_)) => LinkChoice::Separate,
+        _ => LinkChoice::Look,
+    };
+    let browser = cookies::read(request, state.settings.secure);
+    let outcome = Box::pin(state.gateway.link_choice(transaction, choice, &browser, Timestamp::now())).await;
+    reply::outcome(request, state, outcome, None)
 }
 
 pub async fn logged_out(request: HttpRequest) -> HttpResponse {

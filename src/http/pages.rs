@@ -3,7 +3,7 @@
 use super::headers::Correlation;
 use super::reply;
 use super::traces::TracePage;
-use crate::broker::Chooser;
+use crate::broker::{Chooser, LinkQuestion};
 use crate::error::{Actor, Error, ErrorKind};
 use crate::id;
 use crate::login::Restart;
@@ -45,6 +45,16 @@ struct ChooserPage {
     transaction_id: String,
     application: String,
     connections: Vec<(String, String)>,
+}
+
+#[derive(Template)]
+#[template(path = "link.html")]
+struct LinkPage {
+    transaction_id: String,
+    application: String,
+    came_by: String,
+    ways: Vec<(String, String)>,
+    may_decline: bool,
 }
 
 #[derive(Template)]
@@ -130,6 +140,9 @@ fn advice(kind: ErrorKind, can_restart: bool) -> String {
     let text = match (kind, can_restart) {
         (ErrorKind::LoginExpired | ErrorKind::LoginAlreadyFinished, true) => "Use the button to go on.",
         (ErrorKind::LoginExpired | ErrorKind::LoginAlreadyFinished, false) => "Go back to the application and start again there.",
+        (ErrorKind::AccountConflict | ErrorKind::LinkOnlyIdentity, _) => {
+            "If that does not help, the operators of this sign-in service can settle it. Give them the code below."
+        }
         (ErrorKind::OtherBrowser, _) => "Go back to the application in this browser and start again there.",
         (ErrorKind::CookiesBlocked, _) => "Allow cookies for this site, go back to the application and start again there.",
         (ErrorKind::StoreUnavailable | ErrorKind::Overloaded, _) => {
@@ -157,6 +170,18 @@ pub fn chooser(_request: &HttpRequest, chooser: &Chooser) -> HttpResponse {
         connections: chooser.connections.clone(),
     };
     // The form's answer leads on to an identity provider, which form-action would forbid in some browsers.
+    html(reply::status(200), &page, "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+}
+
+pub fn link(_request: &HttpRequest, question: &LinkQuestion) -> HttpResponse {
+    let page = LinkPage {
+        transaction_id: question.transaction_id.clone(),
+        application: question.application.clone(),
+        came_by: question.came_by.clone(),
+        ways: question.ways.clone(),
+        may_decline: question.may_decline,
+    };
+    // As with the chooser, the form's answer leads on to another site.
     html(reply::status(200), &page, "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
 }
 
@@ -208,6 +233,14 @@ mod tests {
             error.render(),
             NoticePage { title: HOSTILE.to_owned(), text: HOSTILE.to_owned() }.render(),
             ChooserPage { transaction_id: HOSTILE.to_owned(), application: HOSTILE.to_owned(), connections: pair() }.render(),
+            LinkPage {
+                transaction_id: HOSTILE.to_owned(),
+                application: HOSTILE.to_owned(),
+                came_by: HOSTILE.to_owned(),
+                ways: pair(),
+                may_decline: true,
+            }
+            .render(),
             ConfirmLogoutPage { parameters: pair() }.render(),
             AutoPost { title: "x", action: HOSTILE.to_owned(), fields: pair(), nonce: "n".to_owned() }.render(),
             TracePage::sample(HOSTILE).render(),

@@ -31,6 +31,7 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
             pages::auto_post(request, &AutoPost::to_application(action, fields))
         }
         Answer::Choose(chooser) => pages::chooser(request, &chooser),
+        Answer::AskLink(question) => pages::link(request, &question),
         Answer::SeeSelf => match again.and_then(|again| again.see) {
             Some(location) => see_other(&location),
             None => pages::error(request, &Error::new(ErrorKind::Internal, ""), None),

@@ -32,6 +32,8 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/", get().to(login::home))
         .route("/login", get().to(login::chooser))
         .route("/login", post().to(login::choose))
+        .route("/login/link", get().to(login::link_question))
+        .route("/login/link", post().to(login::link))
         .route("/logged-out", get().to(login::logged_out))
         .route("/assets/page.css", get().to(login::style))
         .route("/favicon.ico", get().to(login::no_icon))
@@ -60,7 +62,7 @@ pub fn allowed(path: &str) -> &'static str {
     match path {
         "/oauth/token" => "POST, OPTIONS",
         "/userinfo" => "GET, HEAD, POST, OPTIONS",
-        "/authorize" | "/oidc/logout" | "/login" => "GET, HEAD, POST",
+        "/authorize" | "/oidc/logout" | "/login" | "/login/link" => "GET, HEAD, POST",
         "/oidc/logout/confirm" | "/login/callback" => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "POST",
         _ => "GET, HEAD",

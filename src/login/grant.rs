@@ -23,6 +23,9 @@ pub struct CodeGrant<P> {
     pub acr: Option<String>,
     /// The profile of this transaction.
     pub profile: P,
+    /// Paths in `profile` that are for this transaction only and never stored.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub transient: Vec<String>,
     pub correlation_id: String,
     pub expires_at: Timestamp,
 }
@@ -48,6 +51,17 @@ pub struct AccessToken {
     pub correlation_id: String,
     /// The answer of `/userinfo`, ready to send.
     pub userinfo: Box<RawValue>,
+    /// The whole profile in each dialect, for an application with `legacy_profile`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dialects: Option<Dialects>,
+}
+
+/// A profile in every dialect.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Dialects {
+    pub auth0: Box<RawValue>,
+    pub gigya: Box<RawValue>,
+    pub logto: Box<RawValue>,
 }
 
 impl AccessToken {

@@ -1,12 +1,14 @@
 //! What is remembered of a login: the transaction while it runs, the session and the grant after it, and
 //! the trace that tells an operator why it went as it did. Plain data and transitions, no I/O.
 
+mod arrived;
 mod grant;
 mod reply_to;
 mod session;
 pub mod trace;
 mod transaction;
 
+pub use arrived::{Arrived, PendingLink, Proof, remove_paths};
 pub use grant::{AccessToken, CodeGrant, CodeTombstone};
 pub use reply_to::ReplyTo;
 pub use session::{Session, UpstreamSession};

@@ -87,18 +87,27 @@ pub enum Part {
     Choice,
     /// The identity provider's answer and what became of it.
     Login,
+    /// What the person answered to the question whether a known account is theirs.
+    LinkChoice,
+    /// The new identity, proven once more.
+    LinkAgain,
+    /// The known account, proven.
+    LinkProof,
     /// What the token endpoint released.
     Token,
 }
 
 impl Part {
-    pub const ALL: [Self; 4] = [Self::Begin, Self::Choice, Self::Login, Self::Token];
+    pub const ALL: [Self; 7] = [Self::Begin, Self::Choice, Self::Login, Self::LinkChoice, Self::LinkAgain, Self::LinkProof, Self::Token];
 
     const fn name(self) -> &'static str {
         match self {
             Self::Begin => "begin",
             Self::Choice => "choice",
             Self::Login => "login",
+            Self::LinkChoice => "link-choice",
+            Self::LinkAgain => "link-again",
+            Self::LinkProof => "link-proof",
             Self::Token => "token",
         }
     }

@@ -1,6 +1,6 @@
 //! One login under way: who asked, what was asked, where the answer goes, and how far it has come.
 
-use super::ReplyTo;
+use super::{PendingLink, ReplyTo};
 use crate::clock::Timestamp;
 use crate::oidc::Scopes;
 use crate::oidc::pkce::CodeChallenge;
@@ -42,12 +42,14 @@ pub struct PendingAuthn {
 }
 
 /// How far the login has come. Each variant carries what belongs to it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum Stage {
     /// The person picks an identity provider.
     ChoosingConnection,
     /// The browser is at the identity provider.
     AwaitingIdp { connection: String, pending: PendingAuthn },
+    /// The identity provider has vouched for somebody new, who may prove that a known account is theirs.
+    AwaitingLink(Box<PendingLink>),
 }
 
 /// How to begin the same login again.
@@ -87,6 +89,13 @@ impl LoginTransaction {
     #[must_use]
     pub fn sent_to(mut self, connection: String, pending: PendingAuthn) -> Self {
         self.stage = Stage::AwaitingIdp { connection, pending };
+        self
+    }
+
+    /// The transition to the question whose account it is, and onward through its proof; consumes the transaction.
+    #[must_use]
+    pub fn linking(mut self, link: PendingLink) -> Self {
+        self.stage = Stage::AwaitingLink(Box::new(link));
         self
     }
 }

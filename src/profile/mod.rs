@@ -4,6 +4,7 @@
 //! is always there; another table turns the profile into what an application is told ([`Released`]). No I/O, and no
 //! protocol: SAML attributes and OpenID claims look the same from here on. [`mapping_file`] reads the tables.
 
+pub mod dialect;
 pub mod expression;
 pub mod field;
 pub mod mapping;

@@ -4,7 +4,7 @@
 mod once;
 
 use super::{block_on, complain, print};
-use crate::application::Application;
+use crate::application::{Application, ProfileUse};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
@@ -155,6 +155,7 @@ fn application(app_url: &str, client_secret: &str) -> Result<Application> {
         enabled: true,
         connections: None,
         mapping: table("oidc", Direction::FromProfile)?,
+        profile: ProfileUse::default(),
         oidc: ClientFacts {
             redirect_uris: vec![format!("{app_url}/callback")],
             post_logout_redirect_uris: vec![format!("{app_url}/")],

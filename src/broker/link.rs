@@ -1,0 +1,159 @@
+//! The question whether a known account belongs to a new identity, and its proof (linking policy `ask`).
+//!
+//! The proof is two fresh logins within one transaction of one browser: of the new identity, and of the known account.
+//! It names the subject that it is about, is used once, and ends with the transaction: by the link, by a refusal, or when
+//! the person starts again. What the second login leads to is in [`super::upstream`].
+
+use super::begin::trace_op;
+use super::upstream::Ending;
+use super::{Answer, Browser, Gateway, LinkQuestion, Outcome, REMAINS, encode};
+use crate::clock::Timestamp;
+use crate::connection::UpstreamRequest;
+use crate::error::{Error, ErrorKind, Result};
+use crate::login::trace::{Part, Step as Note, Trace};
+use crate::login::{LoginTransaction, PendingLink, Proof, Stage, Stored};
+use crate::store::Op;
+
+/// What the person answers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LinkChoice<'a> {
+    /// Shows the question again.
+    Look,
+    /// "I have an account, and sign in with it by this connection."
+    Prove(&'a str),
+    /// "No account is mine: go on with one of its own."
+    Separate,
+}
+
+impl Gateway {
+    /// The person's answer to the question.
+    pub async fn link_choice(&self, transaction_id: &str, choice: LinkChoice<'_>, browser: &Browser, now: Timestamp) -> Outcome {
+        match self.link_choice_inner(transaction_id, choice, browser, now).await {
+            Ok(outcome) => outcome,
+            Err(error) => Outcome::refused(error, None),
+        }
+    }
+
+    async fn link_choice_inner(&self, id: &str, choice: LinkChoice<'_>, browser: &Browser, now: Timestamp) -> Result<Outcome> {
+        let transaction = match self.login_of(id, browser, now).await? {
+            Ok(transaction) => transaction,
+            Err(outcome) => return Ok(*outcome),
+        };
+        let correlation_id = transaction.correlation_id.clone();
+        let Stage::AwaitingLink(link) = &transaction.stage else {
+            let error = Error::new(ErrorKind::LoginExpired, "This sign-in has not come to that question.");
+            return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
+        };
+        let link = link.as_ref().clone();
+        let restart = transaction.restart.clone();
+        let result = match choice {
+            LinkChoice::Look => Ok(Outcome::of(Answer::AskLink(self.link_question(&transaction)))),
+            LinkChoice::Prove(connection) => self.prove(transaction, link, connection, now).await,
+            LinkChoice::Separate => self.stay_separate(&transaction, &link, now).await,
+        };
+        let outcome = result.unwrap_or_else(|error| Outcome::refused(error, Some(restart)));
+        Ok(outcome.in_login(&correlation_id))
+    }
+
+    async fn prove(&self, transaction: LoginTransaction, link: PendingLink, connection: &str, now: Timestamp) -> Result<Outcome> {
+        let key = LoginTransaction::key(&transaction.id);
+        if !link.connections.iter().any(|known| known == connection) {
+            return Err(Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."));
+        }
+        let mut trace = Trace::default();
+        let what = format!("the person proves a known account at {connection}");
+        trace.note(now, Note::Decision { what, why: "the person chose it".into() });
+        let (answer, transaction) = if link.arrived.fresh {
+            self.send_to_proof(transaction, link, connection, now, &mut trace)?
+        } else {
+            self.send_again(transaction, link, connection, now, &mut trace)?
+        };
+        let correlation_id = transaction.correlation_id.clone();
+        let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
+        self.sessions.commit(vec![put, trace_op(&correlation_id, Part::LinkChoice, &trace)?]).await?;
+        Ok(Outcome::of(answer))
+    }
+
+    async fn stay_separate(&self, transaction: &LoginTransaction, link: &PendingLink, now: Timestamp) -> Result<Outcome> {
+        let connection = self.connections.enabled(&link.arrived.identity.connection);
+        let connection = connection.ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
+        let mut trace = Trace::default();
+        let why = "the person wants an account of its own";
+        let identified = self.make_separate(connection.config(), &link.arrived, why, now, &mut trace).await?;
+        let key = LoginTransaction::key(&transaction.id);
+        let ending = Ending { transaction, key: &key, part: Part::LinkChoice, now };
+        let outcome = self.end_login(&ending, &link.arrived, identified, Vec::new(), &mut trace).await?;
+        self.events.login(&link.arrived.identity.connection, "success");
+        Ok(outcome)
+    }
+
+    /// To the identity provider of the new identity once more: the first login may have come from an old session there.
+    fn send_again(
+        &self,
+        transaction: LoginTransaction,
+        link: PendingLink,
+        then: &str,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<(Answer, LoginTransaction)> {
+        let asked = UpstreamRequest { acr_values: transaction.asked.acr_values.clone(), ..fresh(&transaction) };
+        let name = link.arrived.identity.connection.clone();
+        self.ask_for_proof(transaction, link, &name, &asked, now, trace, |pending| Proof::Again { pending, then: then.to_owned() })
+    }
+
+    /// To the identity provider of the known account.
+    pub(super) fn send_to_proof(
+        &self,
+        transaction: LoginTransaction,
+        link: PendingLink,
+        connection: &str,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<(Answer, LoginTransaction)> {
+        let asked = fresh(&transaction);
+        self.ask_for_proof(transaction, link, connection, &asked, now, trace, |pending| Proof::Known {
+            connection: connection.to_owned(),
+            pending,
+        })
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "two callers beside it, which name every one")]
+    fn ask_for_proof(
+        &self,
+        transaction: LoginTransaction,
+        link: PendingLink,
+        connection: &str,
+        asked: &UpstreamRequest,
+        now: Timestamp,
+        trace: &mut Trace,
+        proof: impl FnOnce(crate::login::PendingAuthn) -> Proof,
+    ) -> Result<(Answer, LoginTransaction)> {
+        let connection = self
+            .connections
+            .enabled(connection)
+            .ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
+        let (step, pending) = connection.begin(&transaction.id, asked, now, trace)?;
+        Ok((Answer::Upstream(step), transaction.linking(PendingLink { proof: proof(pending), ..link })))
+    }
+
+    /// The page's content.
+    pub(super) fn link_question(&self, transaction: &LoginTransaction) -> LinkQuestion {
+        let display = |name: &str| self.connections.enabled(name).map(|connection| connection.config().display_name.clone());
+        let (came_by, connections) = match &transaction.stage {
+            Stage::AwaitingLink(link) => (link.arrived.identity.connection.as_str(), link.connections.as_slice()),
+            _ => ("", [].as_slice()),
+        };
+        LinkQuestion {
+            transaction_id: transaction.id.clone(),
+            application: transaction.restart.application.clone(),
+            came_by: display(came_by).unwrap_or_default(),
+            ways: connections.iter().filter_map(|name| Some((name.clone(), display(name)?))).collect(),
+            may_decline: self.connections.enabled(came_by).is_some_and(|connection| !connection.config().profile.link_only),
+        }
+    }
+}
+
+/// A login that proves something begins anew at the identity provider, and shows its pages.
+fn fresh(transaction: &LoginTransaction) -> UpstreamRequest {
+    UpstreamRequest { force_authn: true, requester: transaction.client_id.clone(), ..UpstreamRequest::default() }
+}

@@ -1,0 +1,93 @@
+//! Somebody who has come from an identity provider, and the proof that an account is theirs while it is under way.
+
+use super::{PendingAuthn, UpstreamSession};
+use crate::clock::Timestamp;
+use crate::user::Identity;
+use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
+
+/// A login that the identity provider has vouched for, with its attributes mapped: all that a session is made from.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Arrived {
+    pub identity: Identity,
+    /// What the connection's table made of the attributes.
+    pub profile: Map<String, Value>,
+    /// Paths in `profile` that are used in this login and never stored (`non_persistent_attrs`).
+    pub transient: Vec<String>,
+    pub auth_time: Timestamp,
+    /// The person proved who they are for this login, and not by an older session at the identity provider.
+    pub fresh: bool,
+    pub acr: Option<String>,
+    pub upstream: UpstreamSession,
+}
+
+impl Arrived {
+    /// The profile as it may be stored.
+    pub fn lasting_profile(&self) -> Map<String, Value> {
+        let mut profile = self.profile.clone();
+        remove_paths(&mut profile, &self.transient);
+        profile
+    }
+
+    /// The e-mail address as users are found by it: in lower case.
+    pub fn email(&self) -> Option<String> {
+        self.profile.get("email")?.as_str().map(str::to_lowercase)
+    }
+
+    pub fn email_verified(&self) -> bool {
+        self.profile.get("email_verified").and_then(Value::as_bool).unwrap_or(false)
+    }
+}
+
+/// Removes members by their paths (`email`, `saml_data.x`); an object that has become empty goes too.
+pub fn remove_paths(members: &mut Map<String, Value>, paths: &[String]) {
+    for path in paths {
+        let Some((root, member)) = path.split_once('.') else {
+            members.shift_remove(path);
+            continue;
+        };
+        if let Some(Value::Object(object)) = members.get_mut(root) {
+            object.shift_remove(member);
+            if object.is_empty() {
+                members.shift_remove(root);
+            }
+        }
+    }
+}
+
+/// A new identity whose owner may prove that a known account is theirs too. It lives in the login of one browser, names
+/// the subject it is about, and ends with the first proof, refusal or restart.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct PendingLink {
+    pub arrived: Arrived,
+    /// The users whose accounts may be proven.
+    pub user_ids: Vec<String>,
+    /// The connections by which they may be.
+    pub connections: Vec<String>,
+    pub proof: Proof,
+}
+
+/// How far the proof has come.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum Proof {
+    /// The person has been asked.
+    Asked,
+    /// The new identity is proven again, freshly, before the account at `then` is.
+    Again { pending: PendingAuthn, then: String },
+    /// The known account is being proven.
+    Known { connection: String, pending: PendingAuthn },
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn transient_members_go_and_leave_no_empty_object() {
+        let mut members = json!({"email": "a@b", "saml_data": {"x": 1, "a.b": 2}, "address": {"country": "AT"}});
+        let members = members.as_object_mut().expect("an object");
+        remove_paths(members, &["email".into(), "saml_data.a.b".into(), "address.country".into(), "absent".into(), "absent.x".into()]);
+        assert_eq!(Value::Object(members.clone()), json!({"saml_data": {"x": 1}}));
+    }
+}
