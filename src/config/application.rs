@@ -75,7 +75,8 @@ fn profile_use(section: &Section<'_>) -> ProfileUse {
     }
 }
 
-fn known_connection(section: &Section<'_>, name: &At<&str>, connections: &[String]) -> String {
+/// A name of a connection that exists.
+pub fn known_connection(section: &Section<'_>, name: &At<&str>, connections: &[String]) -> String {
     if !connections.iter().any(|known| known == name.value) {
         let help =
             if connections.is_empty() { "add the [[connection]]".to_owned() } else { format!("there are: {}", connections.join(", ")) };

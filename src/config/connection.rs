@@ -17,8 +17,8 @@ use url::Url;
 /// Days before its end from which a certificate is worth a warning.
 const EXPIRY_DAYS: u32 = 30;
 
-/// Reads one connection.
-pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<ConnectionConfig> {
+/// Reads one connection; `names` are those of all.
+pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> Option<ConnectionConfig> {
     let name = section.required("name").map(|at| at.value.to_owned());
     let well_formed =
         |name: &String| name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
@@ -31,10 +31,10 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<ConnectionCo
     }
     let display_name = section.string("display_name").map(|at| at.value.to_owned());
     let enabled = section.bool("enabled").unwrap_or(true);
-    let domains = domains(section);
+    let domains = email_domains(section, "domains");
     let mapping = context.mapping(section, "saml", Direction::ToProfile);
     let profile = profile_settings(section);
-    let linking = linking(section);
+    let linking = linking(section, names, &domains);
     for later in ["oidc", "oauth2", "ldap", "database"] {
         if section.has(later) {
             note_later(section, later);
@@ -90,22 +90,33 @@ fn profile_settings(section: &Section<'_>) -> ProfileSettings {
     }
 }
 
-/// `[connection.linking]`. Which names `among` may hold is checked when all connections are read.
-fn linking(section: &Section<'_>) -> Linking {
+/// `[connection.linking]`; `domains` are those that the connection is believed for.
+fn linking(section: &Section<'_>, names: &[String], domains: &[String]) -> Linking {
     let Some(section) = section.section("linking") else { return Linking::default() };
     let policies = [("never", Policy::Never), ("ask", Policy::Ask), ("verified_email", Policy::VerifiedEmail)];
+    let conflicts = [("refuse", OnConflict::Refuse), ("separate_user", OnConflict::SeparateUser)];
     let trust = [("domains", TrustEmail::Domains), ("any", TrustEmail::Any)];
+    let among = section
+        .strings("among")
+        .map(|among| among.into_iter().map(|at| super::application::known_connection(&section, &at, names)).collect());
     let linking = Linking {
         policy: section.choice("policy", &policies).unwrap_or_default(),
-        on_conflict: section
-            .choice("on_conflict", &[("refuse", OnConflict::Refuse), ("separate_user", OnConflict::SeparateUser)])
-            .unwrap_or_default(),
+        on_conflict: section.choice("on_conflict", &conflicts).unwrap_or_default(),
         trust_email: section.choice("trust_email", &trust).unwrap_or_default(),
-        among: section.strings("among").map(|names| names.into_iter().map(|at| at.value.to_owned()).collect()),
+        email_domains: email_domains(&section, "email_domains"),
+        among,
     };
     if linking.trust_email == TrustEmail::Any {
         let message = "weakened: this connection's word on e-mail addresses counts for every domain";
         section.warning("trust_email", message, "use it only for a provider that proves every address, and list `domains` otherwise");
+    }
+    if linking.policy == Policy::VerifiedEmail
+        && linking.trust_email == TrustEmail::Domains
+        && domains.is_empty()
+        && linking.email_domains.is_empty()
+    {
+        let message = "nothing can ever be linked: the connection is believed for no e-mail domain";
+        section.problem("policy", message, "list the connection's `domains`, or the `email_domains` of its linking");
     }
     section.finish();
     linking
@@ -120,9 +131,9 @@ fn note_later(section: &Section<'_>, key: &str) {
     section.problem(key, format!("{key} connections are not available in this version"), "use [connection.saml]");
 }
 
-fn domains(section: &Section<'_>) -> Vec<String> {
+fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
     let mut domains = Vec::new();
-    for at in section.strings("domains").unwrap_or_default() {
+    for at in section.strings(key).unwrap_or_default() {
         let domain = at.value.to_ascii_lowercase();
         let well_formed = !domain.is_empty()
             && domain.contains('.')

@@ -136,8 +136,8 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
     let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
     let http = http_settings(root, issuer.as_deref().unwrap_or_default());
-    let connections: Vec<_> = each(root, "connection", |section| connection::read(&context, section));
     let names: Vec<String> = names(root, "connection", "name");
+    let connections: Vec<_> = each(root, "connection", |section| connection::read(&context, section, &names));
     unique_domains(root);
     let applications: Vec<_> = each(root, "application", |section| application::read(&context, section, &names));
     names_unique(root, "application", "client_id");

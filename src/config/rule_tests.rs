@@ -233,3 +233,45 @@ fn certificate_for(days: u32) -> Vec<u8> {
     builder.sign(&key, MessageDigest::sha256()).expect("signed");
     builder.build().to_pem().expect("pem")
 }
+
+/// Each text between the name and `[connection.saml]` breaks or loosens one rule of a connection.
+fn connection_with(lines: &str) -> Findings {
+    let (head, tail) = CONNECTION.split_once("[connection.saml]").expect("a SAML connection");
+    found(&format!("{SERVER}{head}{lines}\n[connection.saml]{tail}"))
+}
+
+#[test]
+fn linking_is_checked() {
+    for (lines, path) in [
+        ("[connection.linking]\npolicy = \"always\"", "connection[0].linking.policy"),
+        ("[connection.linking]\npolicy = \"verified_email\"", "connection[0].linking.policy"),
+        ("[connection.linking]\npolicy = \"ask\"\namong = [\"acme\", \"globex\"]", "connection[0].linking.among[1]"),
+        ("[connection.linking]\non_conflict = \"guess\"", "connection[0].linking.on_conflict"),
+        ("[connection.linking]\nemail_domains = [\"@acme\"]", "connection[0].linking.email_domains[0]"),
+        ("[connection.linking]\nautomatic = true", "connection[0].linking.automatic"),
+        ("profile_sync = \"sometimes\"", "connection[0].profile_sync"),
+        ("subject_comparison = \"fuzzy\"", "connection[0].subject_comparison"),
+    ] {
+        let paths: Vec<_> = connection_with(lines).problems.into_iter().map(|problem| problem.path).collect();
+        assert_eq!(paths, [path], "{lines}");
+    }
+    let good = "domains = [\"acme.example\"]\nprofile_sync = \"on_first_login\"\nnon_persistent_attrs = [\"phone_number\"]\nlink_only = false\n[connection.linking]\npolicy = \"verified_email\"";
+    assert_eq!(connection_with(good), Findings::default());
+}
+
+#[test]
+fn what_loosens_profile_and_linking_is_a_warning() {
+    for (lines, path) in [
+        ("[connection.linking]\npolicy = \"verified_email\"\ntrust_email = \"any\"", "connection[0].linking.trust_email"),
+        ("subject_comparison = \"ignore_case\"", "connection[0].subject_comparison"),
+    ] {
+        let findings = connection_with(lines);
+        assert!(findings.problems.is_empty(), "{findings:?}");
+        assert_eq!(findings.warnings.into_iter().map(|warning| warning.path).collect::<Vec<_>>(), [path], "{lines}");
+    }
+    let legacy = APPLICATION.replace("[application.oidc]", "legacy_profile = true\ndialect = \"gigya\"\n[application.oidc]");
+    let findings = found(&format!("{SERVER}{legacy}"));
+    assert_eq!((findings.problems.len(), findings.warnings.len()), (0, 1), "{findings:?}");
+    let dialect = APPLICATION.replace("[application.oidc]", "dialect = \"gigya\"\n[application.oidc]");
+    assert_eq!(problems(&format!("{SERVER}{dialect}")), ["application[0].dialect"]);
+}

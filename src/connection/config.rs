@@ -60,7 +60,8 @@ impl ConnectionConfig {
         if self.linking.trust_email == TrustEmail::Any {
             return true;
         }
-        email.rsplit_once('@').is_some_and(|(_, domain)| self.domains.iter().any(|known| known.eq_ignore_ascii_case(domain)))
+        let mut known = self.domains.iter().chain(&self.linking.email_domains);
+        email.rsplit_once('@').is_some_and(|(_, domain)| known.any(|known| known.eq_ignore_ascii_case(domain)))
     }
 }
 

@@ -33,7 +33,7 @@ pub enum OnConflict {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum TrustEmail {
-    /// The connection is believed for its own `domains`.
+    /// The connection is believed for its own `domains` and the `email_domains` of its linking.
     #[default]
     Domains,
     /// The connection is believed for every domain: for a provider that runs mailboxes, or proves every address.
@@ -46,6 +46,9 @@ pub struct Linking {
     pub policy: Policy,
     pub on_conflict: OnConflict,
     pub trust_email: TrustEmail,
+    /// More domains that the connection is believed for, lower case: several connections may be for one domain, while
+    /// `domains` of a connection are its alone.
+    pub email_domains: Vec<String>,
     /// Only users with an identity at one of these connections may be joined; `None`: any.
     pub among: Option<Vec<String>>,
 }
