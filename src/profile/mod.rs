@@ -10,6 +10,7 @@ pub mod field;
 pub mod mapping;
 pub mod mapping_file;
 pub mod normalize;
+mod permissions;
 mod written;
 
 pub use birthdate::Birthdate;
@@ -17,6 +18,7 @@ pub use field::{Field, Kind};
 pub use mapping::{Direction, MappingError, MappingTable, Outcome, Released, RowNote};
 pub use mapping_file::MappingLibrary;
 pub use normalize::{FilledIn, Normalized, normalize};
+pub use permissions::missing_permissions;
 pub use written::Written;
 
 use serde::{Deserialize, Serialize};
