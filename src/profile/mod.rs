@@ -11,6 +11,7 @@ pub mod mapping;
 pub mod mapping_file;
 pub mod normalize;
 mod permissions;
+pub mod provenance;
 mod written;
 
 pub use birthdate::Birthdate;
@@ -19,6 +20,7 @@ pub use mapping::{Direction, MappingError, MappingTable, Outcome, Released, RowN
 pub use mapping_file::MappingLibrary;
 pub use normalize::{FilledIn, Normalized, normalize};
 pub use permissions::missing_permissions;
+pub use provenance::Provenance;
 pub use written::Written;
 
 use serde::{Deserialize, Serialize};
