@@ -4,9 +4,11 @@
 //! key, later also the next and the previous. Keys are parsed once.
 
 mod keyring;
+mod partner_secret;
 mod seal;
 mod signing_key;
 
 pub use keyring::{KeyInfo, KeyState, Keyring, Purpose};
+pub use partner_secret::PartnerSecret;
 pub use seal::Sealer;
 pub use signing_key::{CertifiedKey, Digest, KeyKind, PrivateKey, SignatureScheme, parse_certificate};

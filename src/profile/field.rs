@@ -1,6 +1,10 @@
 //! The fields of a profile: their names, their kinds, and how a value becomes one of that kind.
 //!
 //! Names are those of OpenID Connect where it has one. `saml_data.*` and `custom.*` take anything.
+//!
+//! The fields are a superset of three well-known profile models. Where those have another name for a thing, it is a
+//! [`super::dialect`] that says it: Auth0's `phone_verified` is `phone_number_verified` here, Gigya's `verified` is
+//! `email_verified`, its `photoURL` is `picture`, its three numbers of the birth date are `birthdate`.
 
 use serde_json::{Map, Number, Value};
 
@@ -174,12 +178,18 @@ const KNOWN: &[(&str, Kind, bool)] = &[
     ("favorites", Kind::Object, false), ("likes", Kind::Items, false), ("headline", Kind::Text, false), ("bio", Kind::Text, false),
     ("industry", Kind::Text, false), ("specialties", Kind::Text, false), ("religion", Kind::Text, false), ("political_view", Kind::Text, false),
     ("interested_in", Kind::Text, false), ("relationship_status", Kind::Text, false), ("followers_count", Kind::Number, false),
-    ("following_count", Kind::Number, false), ("proxied_email", Kind::Text, false),
+    ("following_count", Kind::Number, false), ("proxied_email", Kind::Text, false), ("is_private_email", Kind::Bool, false),
+    // the account at the provider (S2-4, S2-20): `{provider_uid, api_key}` each; scopes that were asked for and not granted
+    ("mapped_provider_uids", Kind::Items, false), ("missing_permissions", Kind::List, false),
     // free data
     ("saml_data", Kind::Object, false), ("custom", Kind::Object, false),
     // the gateway's own
     ("user_id", Kind::Text, true), ("connection", Kind::Text, true), ("identities", Kind::Items, true),
-    ("user_metadata", Kind::Object, true), ("app_metadata", Kind::Object, true),
+    ("user_metadata", Kind::Object, true), ("app_metadata", Kind::Object, true), ("custom_fields", Kind::Object, true),
+    // the state of the account here (details B); dates in RFC 3339
+    ("created_at", Kind::Text, true), ("last_login", Kind::Text, true), ("last_ip", Kind::Text, true), ("logins_count", Kind::Number, true),
+    ("blocked", Kind::Bool, true), ("blocked_for", Kind::List, true), ("last_password_reset", Kind::Text, true),
+    ("multifactor", Kind::List, true), ("multifactor_last_modified", Kind::Text, true),
 ];
 
 #[cfg(test)]
@@ -215,6 +225,34 @@ mod tests {
         ] {
             assert!(converted(field, value.clone()).is_err(), "{field} {value}");
         }
+    }
+
+    #[test]
+    fn s0_s1_s2_every_member_of_the_three_models_has_a_field() {
+        let social = "name nickname picture user_id email email_verified given_name family_name identities custom_fields username";
+        let gigya = "mapped_provider_uids thumbnail address.country address.region address.locality address.postal_code \
+            address.street_address profile locale zoneinfo hometown gender age birthdate languages honors phones education publications \
+            patents certifications work skills favorites likes headline bio industry specialties religion political_view interested_in \
+            relationship_status followers_count following_count proxied_email is_private_email missing_permissions saml_data.x";
+        let auth0 = "app_metadata user_metadata blocked blocked_for created_at phone_number phone_number_verified last_ip last_login \
+            last_password_reset logins_count multifactor multifactor_last_modified tenant updated_at";
+        for name in [social, gigya, auth0].into_iter().flat_map(str::split_whitespace) {
+            assert!(Field::parse(name).is_some(), "{name}");
+        }
+    }
+
+    #[test]
+    fn s3_2_no_connection_sets_what_is_the_gateways_own() {
+        for name in ["app_metadata", "user_metadata", "custom_fields", "blocked", "logins_count", "identities", "user_id"] {
+            assert!(Field::parse(name).is_some_and(|field| field.own), "{name}");
+        }
+        assert!(Field::parse("mapped_provider_uids").is_some_and(|field| !field.own && field.is_plural()));
+    }
+
+    #[test]
+    fn every_name_is_there_once() {
+        let names: std::collections::HashSet<&str> = Field::names().collect();
+        assert_eq!(names.len(), Field::names().count());
     }
 
     #[test]

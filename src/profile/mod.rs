@@ -4,18 +4,24 @@
 //! is always there; another table turns the profile into what an application is told ([`Released`]). No I/O, and no
 //! protocol: SAML attributes and OpenID claims look the same from here on. [`mapping_file`] reads the tables.
 
+mod birthdate;
 pub mod dialect;
 pub mod expression;
 pub mod field;
 pub mod mapping;
 pub mod mapping_file;
 pub mod normalize;
+mod permissions;
+pub mod provenance;
 mod written;
 
+pub use birthdate::Birthdate;
 pub use field::{Field, Kind};
 pub use mapping::{Direction, MappingError, MappingTable, Outcome, Released, RowNote};
 pub use mapping_file::MappingLibrary;
-pub use normalize::normalize;
+pub use normalize::{FilledIn, Normalized, normalize};
+pub use permissions::missing_permissions;
+pub use provenance::Provenance;
 pub use written::Written;
 
 use serde::{Deserialize, Serialize};

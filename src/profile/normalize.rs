@@ -1,39 +1,109 @@
-//! What is always in a profile, and how long its members may be.
+//! What is always in a profile, in what form some members are kept, and how long they may be.
 
-use super::Profile;
 use super::mapping::MappingError;
+use super::{Birthdate, Profile};
 use crate::id::gravatar_digest;
+use serde::Serialize;
 
 /// Octets of an e-mail address and of its local part (RFC 5321 4.5.3.1; details B).
 const MAX_EMAIL: usize = 254;
 const MAX_LOCAL_PART: usize = 64;
-/// Characters.
+/// Characters, by field.
+const MAX_CHARACTERS: &[(&str, usize)] = &[("name", MAX_NAME), ("nickname", MAX_NICKNAME), ("username", 128)];
 const MAX_NAME: usize = 150;
 const MAX_NICKNAME: usize = 350;
+/// Digits of an E.164 number.
+const MAX_PHONE_DIGITS: usize = 15;
+/// Where Apple's relay addresses are.
+const RELAY_DOMAIN: &str = "privaterelay.appleid.com";
+/// In [`FilledIn::from`]: the person's identifier at the connection.
+pub const SUBJECT: &str = "subject";
 
-/// Fills in `name`, `nickname`, `picture` and `user_id` (S1-1) and `email_verified`, and checks the limits.
+/// What [`normalize`] did beyond what was sent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Normalized {
+    pub filled_in: Vec<FilledIn>,
+    /// Fields whose value had no form that the profile can hold, and why. Never contains the value.
+    pub dropped: Vec<(&'static str, &'static str)>,
+}
+
+/// A member that the gateway filled in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct FilledIn {
+    pub field: &'static str,
+    /// The fields from which it was made, or [`SUBJECT`]. Empty: from none, it is the gateway's own word.
+    pub from: &'static [&'static str],
+}
+
+/// Fills in `name`, `nickname`, `picture` and `user_id` (S1-1), `email_verified` and `proxied_email`; brings gender, birth
+/// date and telephone number into the form of OpenID Connect; checks the limits. Says what it did.
 ///
-/// `subject` is the person's identifier at the connection: the name of last resort.
-pub fn normalize(profile: &mut Profile, user_id: &str, subject: &str) -> Result<(), MappingError> {
+/// `subject` is the person's identifier at the connection, of any length: the name of last resort.
+pub fn normalize(profile: &mut Profile, user_id: &str, subject: &str) -> Result<Normalized, MappingError> {
     check_limits(profile)?;
+    let mut done = Normalized::default();
+    normalize_gender(profile);
+    normalize_birthdate(profile, &mut done);
+    normalize_phone_number(profile, &mut done);
     if profile.str("email").is_some() && profile.bool("email_verified").is_none() {
         // Details A: the identity provider's word; where there is none, false.
-        put(profile, "email_verified", false);
+        done.fill(profile, "email_verified", false, &[]);
+    }
+    if let Some(email) = profile.str("email").filter(|email| is_relay(profile, email)).map(str::to_owned)
+        && profile.str("proxied_email").is_none()
+    {
+        done.fill(profile, "proxied_email", email, &["email"]);
     }
     if profile.str("name").is_none() {
-        let name = default_name(profile, subject);
-        put(profile, "name", shortened(&name, MAX_NAME));
+        let (name, from) = default_name(profile, subject);
+        done.fill(profile, "name", name, from);
     }
     if profile.str("nickname").is_none() {
-        let nickname = default_nickname(profile, subject);
-        put(profile, "nickname", shortened(&nickname, MAX_NICKNAME));
+        let (nickname, from) = default_nickname(profile, subject);
+        done.fill(profile, "nickname", nickname, from);
     }
     if profile.str("picture").is_none() {
-        let picture = default_picture(profile);
-        put(profile, "picture", picture);
+        let (picture, from) = default_picture(profile);
+        done.fill(profile, "picture", picture, from);
     }
-    put(profile, "user_id", user_id);
-    Ok(())
+    done.fill(profile, "user_id", user_id, &[]);
+    Ok(done)
+}
+
+impl Normalized {
+    fn fill(&mut self, profile: &mut Profile, field: &'static str, value: impl Into<serde_json::Value>, from: &'static [&'static str]) {
+        put(profile, field, value);
+        self.filled_in.push(FilledIn { field, from });
+    }
+}
+
+/// A picture that somebody sent, and not the one that [`normalize`] fills in.
+pub(super) fn sent_picture(profile: &Profile) -> Option<&str> {
+    profile.str("picture").filter(|picture| *picture != default_picture(profile).0)
+}
+
+/// A nickname that is not the one that [`normalize`] fills in. A provider whose nickname is the same is not told apart.
+pub(super) fn sent_nickname<'p>(profile: &'p Profile, subject: &str) -> Option<&'p str> {
+    let (made_up, from) = default_nickname(profile, subject);
+    // The name may have been made from the nickname; then only the subject tells that nobody sent either.
+    let made_up = if from == ["name"] { shortened(subject, MAX_NAME) } else { made_up };
+    profile.str("nickname").filter(|nickname| *nickname != made_up)
+}
+
+/// A name that is not merely the subject, with which [`normalize`] fills in where there is no other.
+pub(super) fn sent_name<'p>(profile: &'p Profile, subject: &str) -> Option<&'p str> {
+    profile.str("name").filter(|name| *name != shortened(subject, MAX_NAME))
+}
+
+/// `male`, `female`, or the text as it came. Read are words and ISO/IEC 5218, which is also schacGender.
+pub(super) fn gender(text: &str) -> &str {
+    match text.trim().to_ascii_lowercase().as_str() {
+        "m" | "male" | "man" | "1" => "male",
+        "f" | "female" | "woman" | "2" => "female",
+        "u" | "unknown" | "0" => "unknown",
+        "9" => "not applicable",
+        _ => text,
+    }
 }
 
 fn check_limits(profile: &Profile) -> Result<(), MappingError> {
@@ -50,38 +120,92 @@ fn check_limits(profile: &Profile) -> Result<(), MappingError> {
             return Err(MappingError::limit("email", text));
         }
     }
-    for (field, limit) in [("name", MAX_NAME), ("nickname", MAX_NICKNAME)] {
-        if profile.str(field).is_some_and(|text| text.chars().count() > limit) {
+    for (field, limit) in MAX_CHARACTERS {
+        if profile.str(field).is_some_and(|text| text.chars().count() > *limit) {
             return Err(MappingError::limit(field, format!("is longer than {limit} characters")));
         }
     }
     Ok(())
 }
 
-fn default_name(profile: &Profile, subject: &str) -> String {
-    let parts: Vec<&str> = ["given_name", "family_name"].into_iter().filter_map(|field| profile.str(field)).collect();
-    if !parts.is_empty() {
-        return parts.join(" ");
+fn normalize_gender(profile: &mut Profile) {
+    if let Some(gender) = profile.str("gender").map(|text| gender(text).to_owned()) {
+        put(profile, "gender", gender);
     }
-    first(profile, &["preferred_username", "username", "nickname", "email", "upn"]).unwrap_or(subject).to_owned()
+}
+
+/// A text of which day and month would have to be guessed is no birth date and is dropped: an application may rely on
+/// the form (OpenID Connect Core 5.1). Whoever wants the text as it came maps it to `custom`.
+fn normalize_birthdate(profile: &mut Profile, done: &mut Normalized) {
+    let Some(text) = profile.str("birthdate") else { return };
+    match Birthdate::parse(text) {
+        Some(date) => put(profile, "birthdate", date.to_string()),
+        None => {
+            put(profile, "birthdate", serde_json::Value::Null);
+            done.dropped.push(("birthdate", "is not a date of the form YYYY-MM-DD"));
+        }
+    }
+}
+
+/// An international number loses its visual separators (RFC 3966 5.1.1), after which it is E.164. Any other form, such as a
+/// national number or one with an extension, stays as it came, but then nobody has verified an E.164 number.
+fn normalize_phone_number(profile: &mut Profile, done: &mut Normalized) {
+    let Some(text) = profile.str("phone_number") else { return };
+    let plain: String = text.trim().chars().filter(|c| !matches!(c, ' ' | '-' | '.' | '(' | ')')).collect();
+    if is_e164(&plain) {
+        put(profile, "phone_number", plain);
+    } else if profile.bool("phone_number_verified") == Some(true) {
+        done.fill(profile, "phone_number_verified", false, &[]);
+    }
+}
+
+/// `^\+[0-9]{1,15}$` (details B).
+fn is_e164(text: &str) -> bool {
+    let Some(digits) = text.strip_prefix('+') else { return false };
+    (1..=MAX_PHONE_DIGITS).contains(&digits.len()) && digits.bytes().all(|byte| byte.is_ascii_digit())
+}
+
+/// S2-19: there is a relay address where the e-mail address was asked for at all (there is one), and the person allowed it
+/// and chose the relay: the provider says so, or the domain does.
+fn is_relay(profile: &Profile, email: &str) -> bool {
+    profile.bool("is_private_email") == Some(true)
+        || email.rsplit_once('@').is_some_and(|(_, domain)| domain.eq_ignore_ascii_case(RELAY_DOMAIN))
+}
+
+fn default_name(profile: &Profile, subject: &str) -> (String, &'static [&'static str]) {
+    let (name, from): (_, &'static [&'static str]) = match (profile.str("given_name"), profile.str("family_name")) {
+        (Some(given), Some(family)) => (format!("{given} {family}"), &["given_name", "family_name"]),
+        (Some(given), None) => (given.to_owned(), &["given_name"]),
+        (None, Some(family)) => (family.to_owned(), &["family_name"]),
+        (None, None) => {
+            let (name, from) = first(profile, &[&["preferred_username"], &["username"], &["nickname"], &["email"], &["upn"]])
+                .unwrap_or((subject, &[SUBJECT]));
+            (name.to_owned(), from)
+        }
+    };
+    (shortened(&name, MAX_NAME), from)
 }
 
 /// S1-2: the local part of the e-mail address.
-fn default_nickname(profile: &Profile, subject: &str) -> String {
-    let local_part = profile.str("email").and_then(|email| email.rsplit_once('@')).map(|(local, _)| local);
-    local_part.or_else(|| first(profile, &["preferred_username", "username", "given_name", "name"])).unwrap_or(subject).to_owned()
+fn default_nickname(profile: &Profile, subject: &str) -> (String, &'static [&'static str]) {
+    let local_part = profile.str("email").and_then(|email| email.rsplit_once('@')).map(|(local, _)| (local, &["email"] as &[_]));
+    let (nickname, from) = local_part
+        .or_else(|| first(profile, &[&["preferred_username"], &["username"], &["given_name"], &["name"]]))
+        .unwrap_or((subject, &[SUBJECT]));
+    (shortened(nickname, MAX_NICKNAME), from)
 }
 
 /// S1-3: the Gravatar image of the e-mail address; without one, Gravatar's figure for nobody in particular.
-fn default_picture(profile: &Profile) -> String {
+fn default_picture(profile: &Profile) -> (String, &'static [&'static str]) {
     match profile.str("email") {
-        Some(email) => format!("https://www.gravatar.com/avatar/{}?s=480&r=pg&d=mp", gravatar_digest(email)),
-        None => "https://www.gravatar.com/avatar/?s=480&d=mp".to_owned(),
+        Some(email) => (format!("https://www.gravatar.com/avatar/{}?s=480&r=pg&d=mp", gravatar_digest(email)), &["email"]),
+        None => ("https://www.gravatar.com/avatar/?s=480&d=mp".to_owned(), &[]),
     }
 }
 
-fn first<'p>(profile: &'p Profile, fields: &[&str]) -> Option<&'p str> {
-    fields.iter().find_map(|field| profile.str(field))
+/// The first of these fields that is there; each stands in a list of its own, which is then what was used.
+fn first<'p>(profile: &'p Profile, fields: &[&'static [&'static str]]) -> Option<(&'p str, &'static [&'static str])> {
+    fields.iter().find_map(|field| Some((profile.str(field.first()?)?, *field)))
 }
 
 fn shortened(text: &str, limit: usize) -> String {
@@ -96,7 +220,7 @@ fn put(profile: &mut Profile, field: &str, value: impl Into<serde_json::Value>) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     fn normalized(members: serde_json::Value) -> Profile {
         let mut profile = Profile::from_map(members.as_object().expect("an object").clone());
@@ -159,6 +283,92 @@ mod tests {
         let mut profile = Profile::new();
         normalize(&mut profile, "u", &"é".repeat(300)).expect("a long subject is no fault");
         assert_eq!(profile.str("name").map(|name| name.chars().count()), Some(150));
+    }
+
+    #[test]
+    fn s2_3_subjects_of_any_length_are_taken() {
+        let subject = "o".repeat(5000);
+        let mut profile = Profile::new();
+        normalize(&mut profile, &format!("wechat|wechat|{subject}"), &subject).expect("a long subject is no fault");
+        assert!(profile.str("user_id").is_some_and(|user_id| user_id.ends_with(&subject)));
+        assert_eq!((profile.str("name").map(str::len), profile.str("nickname").map(str::len)), (Some(MAX_NAME), Some(MAX_NAME)));
+        assert_eq!((sent_name(&profile, &subject), sent_nickname(&profile, &subject)), (None, None));
+    }
+
+    #[test]
+    fn details_b_a_username_has_at_most_128_characters() {
+        assert!(!refused(json!({"username": "ü".repeat(128)})));
+        assert!(refused(json!({"username": "ü".repeat(129)})));
+    }
+
+    #[test]
+    fn details_b_only_an_e164_number_can_be_verified() {
+        for (sent, kept) in [("+4315880", "+4315880"), ("+43 (1) 588-01", "+43158801"), ("+1.425.555.1212", "+14255551212")] {
+            let profile = normalized(json!({"phone_number": sent, "phone_number_verified": true}));
+            assert_eq!(profile.str("phone_number"), Some(kept));
+            assert_eq!(profile.bool("phone_number_verified"), Some(true), "{sent}");
+        }
+        for other in ["01 58801", "+1 (604) 555-1234;ext=5678", "+", "+1234567890123456", "+43x", "tel:+431"] {
+            let profile = normalized(json!({"phone_number": other, "phone_number_verified": true}));
+            assert_eq!(profile.str("phone_number"), Some(other), "it is kept as it came");
+            assert_eq!(profile.bool("phone_number_verified"), Some(false), "{other}");
+            assert_eq!(normalized(json!({"phone_number": other})).get("phone_number_verified"), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn s2_13_gender_is_kept_in_the_words_of_openid_connect() {
+        for (sent, kept) in [("M", "male"), ("Woman", "female"), ("1", "male"), ("2", "female"), ("0", "unknown"), ("9", "not applicable")]
+        {
+            assert_eq!(normalized(json!({"gender": sent})).str("gender"), Some(kept), "{sent}");
+        }
+        assert_eq!(normalized(json!({"gender": "diverse"})).str("gender"), Some("diverse"));
+        assert_eq!(normalized(json!({})).get("gender"), None);
+    }
+
+    #[test]
+    fn s2_14_a_birth_date_is_kept_in_the_form_of_openid_connect_or_not_at_all() {
+        assert_eq!(normalized(json!({"birthdate": "19660412"})).str("birthdate"), Some("1966-04-12"));
+        let mut profile = Profile::from_map(Map::from_iter([("birthdate".to_owned(), json!("04/05/1966"))]));
+        let done = normalize(&mut profile, "u", "s").expect("within the limits");
+        assert_eq!(profile.get("birthdate"), None);
+        assert_eq!(done.dropped, [("birthdate", "is not a date of the form YYYY-MM-DD")]);
+    }
+
+    #[test]
+    fn s2_19_a_relay_address_is_also_the_proxied_email() {
+        for members in [json!({"email": "x7@PrivateRelay.AppleID.com"}), json!({"email": "j@relay.example", "is_private_email": true})] {
+            let profile = normalized(members);
+            assert!(profile.str("email").is_some());
+            assert_eq!(profile.get("proxied_email"), profile.get("email"));
+        }
+        for members in [
+            json!({"email": "j@apple.example"}),
+            json!({"email": "j@apple.example", "is_private_email": false}),
+            json!({"email": "j@privaterelay.appleid.com.evil.example"}),
+            json!({"is_private_email": true}),
+        ] {
+            assert_eq!(normalized(members.clone()).get("proxied_email"), None, "{members}");
+        }
+    }
+
+    #[test]
+    fn what_was_filled_in_is_told_and_recognized() {
+        let mut profile = Profile::from_map(Map::from_iter([("email".to_owned(), json!("jane.doe@x"))]));
+        let done = normalize(&mut profile, "samlp|acme|jane", "jane").expect("within the limits");
+        let from = |field: &str| done.filled_in.iter().find(|filled| filled.field == field).map(|filled| filled.from);
+        assert_eq!(from("name"), Some(&["email"] as &[_]));
+        assert_eq!(from("nickname"), Some(&["email"] as &[_]));
+        assert_eq!(from("picture"), Some(&["email"] as &[_]));
+        assert_eq!((from("email_verified"), from("user_id")), (Some(&[] as &[_]), Some(&[] as &[_])));
+        assert_eq!((from("email"), from("proxied_email")), (None, None));
+        assert_eq!((sent_picture(&profile), sent_nickname(&profile, "jane")), (None, None));
+        let again = normalize(&mut profile, "samlp|acme|jane", "jane").expect("within the limits");
+        assert_eq!(again.filled_in.len(), 1, "only the user_id is set again");
+
+        let sent = normalized(json!({"nickname": "J", "picture": "https://p/x.png"}));
+        assert_eq!((sent_picture(&sent), sent_nickname(&sent, "jane")), (Some("https://p/x.png"), Some("J")));
+        assert_eq!((sent_name(&sent, "jane"), sent_name(&normalized(json!({})), "jane")), (Some("J"), None));
     }
 
     #[test]
