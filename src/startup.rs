@@ -12,6 +12,7 @@ use crate::http::state::{HttpSettings, State};
 use crate::http::{headers, routes};
 use crate::keys::Keyring;
 use crate::oidc::OidcKeys;
+use crate::profile::dialect::GigyaSigner;
 use crate::store::{self, Directory, SessionStore};
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
@@ -32,6 +33,7 @@ pub struct Parts {
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
     pub lifetimes: Lifetimes,
+    pub gigya: Option<GigyaSigner>,
     pub http: HttpSettings,
     pub keyring: Keyring,
     pub sessions: Arc<dyn SessionStore>,
@@ -62,6 +64,7 @@ pub fn state(parts: Parts) -> Result<Data<State>> {
         keys: OidcKeys::new(&keyring)?,
         keyring,
         lifetimes: parts.lifetimes,
+        gigya: parts.gigya,
         events: Arc::clone(&metrics) as _,
     };
     Ok(Data::new(State::new(gateway, parts.http, metrics)))

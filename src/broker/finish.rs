@@ -64,7 +64,7 @@ impl Gateway {
             nonce: issue.asked.nonce.clone(),
             scopes: issue.asked.scopes.clone(),
             user_id: issue.session.user_id.clone(),
-            connection: issue.session.identity.connection.clone(),
+            identity: issue.session.identity.clone(),
             sid: issue.session.sid.clone(),
             auth_time: issue.session.auth_time,
             acr: issue.session.acr.clone(),

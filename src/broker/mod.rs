@@ -25,6 +25,7 @@ use crate::keys::Keyring;
 use crate::login::{LoginTransaction, Restart, Session, Stored};
 use crate::oidc::{AuthorizationResponse, OidcKeys};
 use crate::profile::Written;
+use crate::profile::dialect::GigyaSigner;
 use crate::store::{Directory, SessionStore};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -61,6 +62,8 @@ pub struct Gateway {
     pub keyring: Arc<Keyring>,
     pub keys: OidcKeys,
     pub lifetimes: Lifetimes,
+    /// Signs identifiers in the dialect `gigya`, where the operator wants that.
+    pub gigya: Option<GigyaSigner>,
     pub events: Arc<dyn Events>,
 }
 

@@ -45,6 +45,7 @@ async fn gateway() -> Gateway {
         keys: OidcKeys::new(&keyring).expect("keys"),
         keyring,
         lifetimes: Lifetimes::default(),
+        gigya: None,
         events: Arc::new(Silent),
     }
 }

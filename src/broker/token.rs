@@ -10,14 +10,16 @@ use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{AccessToken, CodeGrant, CodeTombstone};
+use crate::login::{AccessToken, CodeGrant, CodeTombstone, Dialects};
 use crate::oidc::token::{invalid_code, invalid_refresh_token};
 use crate::oidc::{
     self, AuthenticatedClient, AuthorizationCode, ClientCredentials, IdTokenClaims, RefreshToken, Scopes, TokenRequest, TokenResponse,
 };
+use crate::profile::dialect::Dialect;
 use crate::profile::{Profile, RowNote, Written};
 use crate::secret::Secret;
 use crate::store::{Consumed, Op, RefreshFamily, Rotation};
+use crate::user::{Identity, PersonView};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -49,7 +51,7 @@ impl From<Error> for TokenRefusal {
 struct Granted {
     grant_id: String,
     user_id: String,
-    connection: String,
+    identity: Identity,
     sid: String,
     scopes: Scopes,
     nonce: Option<String>,
@@ -64,7 +66,8 @@ struct Granted {
 /// What a refresh-token family remembers.
 #[derive(Serialize, Deserialize)]
 struct FamilyData {
-    connection: String,
+    /// By which the person came.
+    identity: Identity,
     sid: String,
     scopes: Scopes,
     auth_time: Timestamp,
@@ -121,7 +124,7 @@ impl Gateway {
         let granted = Granted {
             grant_id,
             user_id: grant.user_id,
-            connection: grant.connection,
+            identity: grant.identity,
             sid: grant.sid,
             scopes: grant.scopes,
             nonce: grant.nonce,
@@ -142,7 +145,7 @@ impl Gateway {
 
     async fn new_family(&self, application: &Application, granted: &Granted, now: Timestamp) -> Result<RefreshToken> {
         let data = FamilyData {
-            connection: granted.connection.clone(),
+            identity: granted.identity.clone(),
             sid: granted.sid.clone(),
             scopes: granted.scopes.clone(),
             auth_time: granted.auth_time,
@@ -206,13 +209,14 @@ impl Gateway {
         let scopes = data.scopes.narrow(asked)?;
         let refuse = || Error::new(ErrorKind::InvalidGrant, "the user may not sign in any more");
         let user = self.directory.user(&family.user_id).await?.filter(|user| !user.blocked).ok_or_else(refuse)?;
-        let connection_enabled = self.connections.enabled(&data.connection).is_some();
+        let connection_enabled = self.connections.enabled(&data.identity.connection).is_some();
         if !connection_enabled {
             return Err(Error::new(ErrorKind::InvalidGrant, "the connection by which the user came is not available any more"));
         }
         // The connection cannot be asked without the person: what it said last serves as long as the application allows.
-        let asked_at = user.identities.iter().filter(|stored| stored.identity.connection == data.connection && stored.allows_login);
-        let asked_at = asked_at.filter_map(|stored| stored.last_login).max().ok_or_else(refuse)?;
+        // An identity that was unlinked, or may not sign in any more, keeps nothing alive.
+        let came_by = user.identity(&data.identity.connection, &data.identity.user_id).filter(|stored| stored.allows_login);
+        let asked_at = came_by.and_then(|stored| stored.last_login).ok_or_else(refuse)?;
         if !application.profile.is_fresh(Some(now.seconds_since(asked_at))) {
             return Err(Error::new(ErrorKind::InvalidGrant, "the profile is older than the application tolerates: the user must sign in"));
         }
@@ -223,7 +227,7 @@ impl Gateway {
         let granted = Granted {
             grant_id: family.grant_id.clone(),
             user_id: family.user_id.clone(),
-            connection: data.connection,
+            identity: data.identity,
             sid: data.sid,
             scopes,
             nonce: None,
@@ -246,9 +250,10 @@ impl Gateway {
     ) -> Result<Tokens> {
         let mut trace = Trace::default();
         let mut rows = Vec::new();
+        let profile = Profile::from_map(std::mem::take(&mut granted.profile));
         let released = application
             .mapping
-            .from_profile(&Profile::from_map(std::mem::take(&mut granted.profile)), &mut rows)
+            .from_profile(&profile, &mut rows)
             .map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
         let unrecorded = unrecorded(&rows, &granted.transient);
         note_rows(&mut trace, "from_profile", rows, &granted.transient, now);
@@ -273,7 +278,7 @@ impl Gateway {
             correlation_id: granted.correlation_id.clone(),
             userinfo: RawValue::from_string(userinfo.to_string())
                 .map_err(|error| Error::new(ErrorKind::Internal, "claims cannot be written").because(error))?,
-            dialects: None,
+            dialects: if application.profile.legacy_profile { Some(self.whole_profile(&granted, profile, now).await?) } else { None },
         };
         let key = AccessToken::key(&granted.grant_id, &access_token.digest());
         self.sessions
@@ -285,6 +290,18 @@ impl Gateway {
         let response =
             TokenResponse { access_token, expires_in: self.lifetimes.access_token, refresh_token, id_token, scopes: granted.scopes };
         Ok(Tokens { response, correlation_id: granted.correlation_id })
+    }
+
+    /// The profile of this transaction in every dialect, as nothing that happens later changes it (S4-16).
+    async fn whole_profile(&self, granted: &Granted, profile: Profile, now: Timestamp) -> Result<Dialects> {
+        let refuse = || Error::new(ErrorKind::InvalidGrant, "the user may not sign in any more");
+        let user = self.directory.user(&granted.user_id).await?.ok_or_else(refuse)?;
+        let view = PersonView::new(&user, profile, Some(&granted.identity));
+        let written = |dialect| -> Result<Box<RawValue>> {
+            let text = Value::Object(self.in_dialect(dialect, &user.user_id, &view, now)).to_string();
+            RawValue::from_string(text).map_err(|error| Error::new(ErrorKind::Internal, "a profile cannot be written").because(error))
+        };
+        Ok(Dialects { auth0: written(Dialect::Auth0)?, gigya: written(Dialect::Gigya)?, logto: written(Dialect::Logto)? })
     }
 
     fn id_token(

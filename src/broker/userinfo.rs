@@ -1,14 +1,28 @@
-//! UserInfo (OpenID Connect Core 5.3): the claims behind an access token, in one round trip.
+//! UserInfo (OpenID Connect Core 5.3): the claims behind an access token, in one round trip; and the whole profile for
+//! applications that were written for it.
 
 use super::{Gateway, decode};
+use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::login::AccessToken;
+use crate::login::{AccessToken, Dialects};
 use crate::oidc;
 use crate::oidc::bearer::invalid_token;
+use crate::profile::dialect::{Dialect, DialectOptions, render};
+use crate::user::PersonView;
+use serde_json::{Map, Value};
+
+/// An answer, and the login it belongs to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserInfo {
+    /// A JSON object.
+    pub body: String,
+    pub correlation_id: String,
+}
 
 impl Gateway {
-    pub async fn userinfo(&self, token: &oidc::AccessToken, now: Timestamp) -> Result<AccessToken> {
+    /// `dialect`: the form that the request names, for an application with `legacy_profile`.
+    pub async fn userinfo(&self, token: &oidc::AccessToken, dialect: Option<&str>, now: Timestamp) -> Result<UserInfo> {
         let keys = [AccessToken::key(token.grant_id(), &token.digest()), AccessToken::revocation_key(token.grant_id())];
         let mut found = self.sessions.get_many(&keys).await?.into_iter();
         let (record, revoked) = (found.next().flatten(), found.next().flatten());
@@ -17,12 +31,51 @@ impl Gateway {
             return Err(invalid_token());
         }
         // A disabled application gets nothing more, whatever it was given before.
-        if self.application(&record.client_id).is_none() {
-            return Err(invalid_token());
-        }
+        let application = self.application(&record.client_id).ok_or_else(invalid_token)?;
         if !record.scopes.contains("openid") {
             return Err(Error::new(ErrorKind::InsufficientScope, "the access token was not issued with the scope openid"));
         }
-        Ok(record)
+        let dialect = asked_dialect(application, dialect)?;
+        let body = match record.dialects.filter(|_| application.profile.legacy_profile) {
+            None => record.userinfo,
+            Some(Dialects { auth0, gigya, logto }) => match dialect {
+                Dialect::Auth0 => auth0,
+                Dialect::Gigya => gigya,
+                Dialect::Logto => logto,
+            },
+        };
+        Ok(UserInfo { body: body.get().to_owned(), correlation_id: record.correlation_id })
     }
+
+    /// The profile of the user whom an ID token names, as the directory has it (S4-17, S4-21): for applications with
+    /// `legacy_profile` only. An ID token that has expired is refused.
+    pub async fn token_info(&self, id_token: &str, dialect: Option<&str>, now: Timestamp) -> Result<String> {
+        let refuse = || Error::new(ErrorKind::InvalidToken, "the ID token is not one of this provider, or has expired");
+        let claims = self.keys.public().verify_current(id_token, &self.issuer, now).map_err(|error| refuse().because(error))?;
+        let application = self.application(claims.client_id()).filter(|application| application.profile.legacy_profile);
+        let application = application.ok_or_else(|| {
+            Error::new(ErrorKind::UnauthorizedClient, "the application of this ID token may not ask for the whole profile")
+        })?;
+        let dialect = asked_dialect(application, dialect)?;
+        let user = self.directory.user(claims.subject()).await?.filter(|user| !user.blocked).ok_or_else(refuse)?;
+        let profile = self.effective(&user)?.ok_or_else(refuse)?;
+        let view = PersonView::new(&user, profile, None);
+        Ok(Value::Object(self.in_dialect(dialect, &user.user_id, &view, now)).to_string())
+    }
+
+    /// A person in a dialect, with the `sub` that OpenID Connect wants in every answer.
+    pub(super) fn in_dialect(&self, dialect: Dialect, user_id: &str, view: &PersonView<'_>, now: Timestamp) -> Map<String, Value> {
+        let options = DialectOptions { sign_ids: self.gigya.as_ref(), ..DialectOptions::new(now) };
+        let mut answer = Map::from_iter([("sub".to_owned(), Value::from(user_id))]);
+        answer.extend(render(dialect, &view.person(), &options).into_iter().filter(|(name, _)| name != "sub"));
+        answer
+    }
+}
+
+fn asked_dialect(application: &Application, asked: Option<&str>) -> Result<Dialect> {
+    let Some(name) = asked else { return Ok(application.profile.dialect) };
+    if !application.profile.legacy_profile {
+        return Err(Error::new(ErrorKind::InvalidRequest, "dialect is for applications that get the whole profile"));
+    }
+    Dialect::parse(name).ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "dialect is auth0, gigya or logto"))
 }

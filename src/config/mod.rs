@@ -22,6 +22,7 @@ use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::http::state::HttpSettings;
 use crate::keys::Keyring;
+use crate::profile::dialect::GigyaSigner;
 use crate::secret::Secret;
 use crate::startup::{Parts, TlsFiles};
 use crate::store::{Directory, SessionStore};
@@ -45,6 +46,7 @@ pub struct Config {
     pub log_level: LevelFilter,
     pub log_format: LogFormat,
     pub lifetimes: Lifetimes,
+    pub gigya: Option<GigyaSigner>,
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
@@ -60,6 +62,7 @@ impl Config {
             connections: self.connections,
             applications: self.applications,
             lifetimes: self.lifetimes,
+            gigya: self.gigya,
             http: self.http,
             keyring,
             sessions,

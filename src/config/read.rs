@@ -4,6 +4,7 @@ use super::{Config, Findings, application, connection, secrets};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::http::state::HttpSettings;
+use crate::profile::dialect::GigyaSigner;
 use crate::profile::{Direction, MappingLibrary, MappingTable};
 use crate::secret::Secret;
 use crate::startup::TlsFiles;
@@ -135,6 +136,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let tls = tls(&context, root);
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
     let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
+    let gigya = in_section(root, "gigya", |section| gigya(&context, section)).flatten();
     let http = http_settings(root, issuer.as_deref().unwrap_or_default());
     let names: Vec<String> = names(root, "connection", "name");
     let connections: Vec<_> = each(root, "connection", |section| connection::read(&context, section, &names));
@@ -153,6 +155,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             log_level,
             log_format,
             lifetimes,
+            gigya,
             http,
             connections: connections.into_iter().collect::<Option<_>>()?,
             applications: applications.into_iter().collect::<Option<_>>()?,
@@ -351,6 +354,24 @@ fn lifetimes(section: &Section<'_>) -> Lifetimes {
         access_token: u32::try_from(seconds("access_token", 60..=86_400, u64::from(usual.access_token))).unwrap_or(usual.access_token),
         refresh_token: seconds("refresh_token", 60..=365 * 86_400, usual.refresh_token),
     }
+}
+
+/// Signatures of identifiers in the dialect `gigya` (S2-5).
+fn gigya(context: &Context<'_>, section: &Section<'_>) -> Option<GigyaSigner> {
+    let sign_ids = section.bool("sign_ids").unwrap_or(false);
+    let secret = secrets::read(context, section, "partner_secret");
+    if sign_ids && !section.has("partner_secret") {
+        section.problem(
+            "sign_ids",
+            "there is nothing to sign with",
+            "add the partner secret, in base64, as `partner_secret = { env = \"NAME\" }`",
+        );
+    }
+    let signer = GigyaSigner::from_base64(&secret?);
+    if let Err(error) = &signer {
+        section.problem("partner_secret", error.detail.clone(), "write it in base64, as the console shows it");
+    }
+    signer.ok().filter(|_| sign_ids)
 }
 
 fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {

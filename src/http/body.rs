@@ -4,6 +4,7 @@ use crate::error::{Error, ErrorKind, Result};
 use actix_web::HttpRequest;
 use actix_web::http::header::CONTENT_TYPE;
 use actix_web::web::{Bytes, BytesMut, Payload};
+use serde_json::Value;
 use std::future::poll_fn;
 use std::pin::Pin;
 use std::time::Duration;
@@ -13,12 +14,25 @@ const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Reads a form (`application/x-www-form-urlencoded`) of at most `limit` bytes.
 pub async fn form(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
-    let declared = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let media_type = declared.split(';').next().unwrap_or_default().trim();
-    if !media_type.eq_ignore_ascii_case("application/x-www-form-urlencoded") {
+    if !has_type(request, "application/x-www-form-urlencoded") {
         return Err(Error::new(ErrorKind::UnsupportedMediaType, "the body must be application/x-www-form-urlencoded"));
     }
     read(request, payload, limit).await
+}
+
+/// Reads a JSON text of at most `limit` bytes, for a request that [`is_json`].
+pub async fn json(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Value> {
+    let body = read(request, payload, limit).await?;
+    serde_json::from_slice(&body).map_err(|error| Error::new(ErrorKind::InvalidRequest, "the body is not JSON").because(error))
+}
+
+pub fn is_json(request: &HttpRequest) -> bool {
+    has_type(request, "application/json")
+}
+
+fn has_type(request: &HttpRequest, media_type: &str) -> bool {
+    let declared = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    declared.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
 }
 
 async fn read(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {

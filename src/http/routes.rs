@@ -17,6 +17,9 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/userinfo", get().to(op::userinfo::get))
         .route("/userinfo", post().to(op::userinfo::post))
         .route("/userinfo", method(Method::OPTIONS).to(op::preflight))
+        .route("/tokeninfo", get().to(op::tokeninfo::get))
+        .route("/tokeninfo", post().to(op::tokeninfo::post))
+        .route("/tokeninfo", method(Method::OPTIONS).to(op::preflight))
         .route("/.well-known/openid-configuration", get().to(op::metadata::discovery))
         .route("/.well-known/oauth-authorization-server", get().to(op::metadata::discovery))
         .route("/.well-known/jwks.json", get().to(op::metadata::jwks))
@@ -61,7 +64,7 @@ fn get() -> Route {
 pub fn allowed(path: &str) -> &'static str {
     match path {
         "/oauth/token" => "POST, OPTIONS",
-        "/userinfo" => "GET, HEAD, POST, OPTIONS",
+        "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
         "/authorize" | "/oidc/logout" | "/login" | "/login/link" => "GET, HEAD, POST",
         "/oidc/logout/confirm" | "/login/callback" => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "POST",

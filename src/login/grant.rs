@@ -5,6 +5,7 @@
 
 use crate::clock::Timestamp;
 use crate::oidc::{CodeBinding, Scopes};
+use crate::user::Identity;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
@@ -17,7 +18,8 @@ pub struct CodeGrant<P> {
     pub nonce: Option<String>,
     pub scopes: Scopes,
     pub user_id: String,
-    pub connection: String,
+    /// By which the person came.
+    pub identity: Identity,
     pub sid: String,
     pub auth_time: Timestamp,
     pub acr: Option<String>,

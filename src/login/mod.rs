@@ -9,7 +9,7 @@ pub mod trace;
 mod transaction;
 
 pub use arrived::{Arrived, PendingLink, Proof, remove_paths};
-pub use grant::{AccessToken, CodeGrant, CodeTombstone};
+pub use grant::{AccessToken, CodeGrant, CodeTombstone, Dialects};
 pub use reply_to::ReplyTo;
 pub use session::{Session, UpstreamSession};
 pub use trace::{Step as TraceStep, Trace};

@@ -5,6 +5,7 @@
 //! can only agree with it. Header members that name or carry keys (`jku`, `jwk`, `x5u`, `x5c`) are never looked at.
 
 use super::names::SigningAlg;
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::{Digest, KeyKind, Keyring, PrivateKey, Purpose, SignatureScheme};
@@ -170,22 +171,36 @@ impl PublicKeys {
     pub fn verify_hint(&self, token: &str, issuer: &str) -> Result<IdTokenHint> {
         let refuse = || Error::new(ErrorKind::InvalidRequest, "the id_token_hint is not an ID token of this provider");
         let claims = self.verify(token, JWT).map_err(|error| refuse().because(error))?;
+        Self::id_token(&claims, issuer).ok_or_else(refuse)
+    }
+
+    /// An ID token that we issued and that has not expired.
+    pub fn verify_current(&self, token: &str, issuer: &str, now: Timestamp) -> Result<IdTokenHint> {
+        let refuse = || Error::new(ErrorKind::InvalidRequest, "the token is not an ID token of this provider, or has expired");
+        let claims = self.verify(token, JWT).map_err(|error| refuse().because(error))?;
+        let expires_at = claims.get("exp").and_then(Value::as_i64).ok_or_else(refuse)?;
+        if now >= Timestamp::from_seconds(expires_at) {
+            return Err(refuse());
+        }
+        Self::id_token(&claims, issuer).ok_or_else(refuse)
+    }
+
+    fn id_token(claims: &Map<String, Value>, issuer: &str) -> Option<IdTokenHint> {
         let text = |name: &str| claims.get(name).and_then(Value::as_str);
         if text("iss") != Some(issuer) {
-            return Err(refuse());
+            return None;
         }
         let audience: Vec<String> = match claims.get("aud") {
             Some(Value::String(one)) => vec![one.clone()],
             Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
             _ => Vec::new(),
         };
-        let client_id = text("azp").map(str::to_owned).or_else(|| audience.first().cloned()).ok_or_else(refuse)?;
-        let subject = text("sub").ok_or_else(refuse)?.to_owned();
-        Ok(IdTokenHint { client_id, subject, sid: text("sid").map(str::to_owned) })
+        let client_id = text("azp").map(str::to_owned).or_else(|| audience.first().cloned())?;
+        Some(IdTokenHint { client_id, subject: text("sub")?.to_owned(), sid: text("sid").map(str::to_owned) })
     }
 }
 
-/// An ID token of ours that somebody gave back. Made by [`PublicKeys::verify_hint`] only.
+/// An ID token of ours that somebody gave back. Made by [`PublicKeys::verify_hint`] and [`PublicKeys::verify_current`] only.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdTokenHint {
     client_id: String,

@@ -7,9 +7,11 @@
 pub mod effective;
 pub mod linking;
 pub mod sync;
+pub mod view;
 
 pub use effective::{Sources, effective_profile};
 pub use sync::{ProfileSync, ROOT_ATTRIBUTES};
+pub use view::PersonView;
 
 use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};

@@ -15,4 +15,5 @@ mod logout;
 mod operations;
 mod outage;
 mod peers;
+mod profile;
 mod tokens;

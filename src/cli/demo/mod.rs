@@ -93,6 +93,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         applications: vec![application(&app_url, &client_secret)?],
         issuer: issuer.clone(),
         lifetimes: Lifetimes::default(),
+        gigya: None,
         http: HttpSettings { secure: false, trusted_proxies: Vec::new(), saml_body_limit: 1024 * 1024, body_limit: 64 * 1024 },
         keyring: Keyring::open_or_create(&directory.join("certs"))?,
         sessions: store::open_sessions("memory:")?,

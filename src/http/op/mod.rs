@@ -4,6 +4,7 @@ pub mod authorize;
 pub mod logout;
 pub mod metadata;
 pub mod token;
+pub mod tokeninfo;
 pub mod userinfo;
 
 use actix_web::HttpResponse;

@@ -1,5 +1,6 @@
 //! `/userinfo`.
 
+use crate::broker::userinfo::UserInfo;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::headers::Correlation;
@@ -36,10 +37,10 @@ async fn read_and_respond(request: HttpRequest, mut payload: Payload, state: Dat
 
 async fn respond(request: &HttpRequest, state: &State, form: Option<&Params>) -> HttpResponse {
     match token(request, form) {
-        Ok(Some(token)) => match state.gateway.userinfo(&token, Timestamp::now()).await {
-            Ok(record) => {
-                Correlation::of(request).join(Some(&record.correlation_id));
-                HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(record.userinfo.get().to_owned())
+        Ok(Some(token)) => match answer(request, state, form, &token).await {
+            Ok(answer) => {
+                Correlation::of(request).join(Some(&answer.correlation_id));
+                HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(answer.body)
             }
             Err(error) => refuse(request, &error),
         },
@@ -47,6 +48,12 @@ async fn respond(request: &HttpRequest, state: &State, form: Option<&Params>) ->
         Ok(None) => HttpResponse::Unauthorized().insert_header((WWW_AUTHENTICATE, bearer::challenge(None))).finish(),
         Err(error) => refuse(request, &error),
     }
+}
+
+async fn answer(request: &HttpRequest, state: &State, form: Option<&Params>, token: &crate::oidc::AccessToken) -> Result<UserInfo> {
+    let query = Params::parse_noting_repeats(request.query_string().as_bytes())?;
+    let dialect = form.and_then(|form| form.get("dialect")).or_else(|| query.get("dialect"));
+    state.gateway.userinfo(token, dialect, Timestamp::now()).await
 }
 
 fn token(request: &HttpRequest, form: Option<&Params>) -> Result<Option<crate::oidc::AccessToken>> {

@@ -20,6 +20,8 @@ pub struct Setup {
     pub sessions: String,
     /// Lines before the first table.
     pub top: String,
+    /// More tables.
+    pub top_tables: String,
     pub lifetimes: String,
     pub log: String,
     pub connections: Vec<String>,
@@ -35,6 +37,7 @@ impl Setup {
             directory: "sqlite:isthmus.db".to_owned(),
             sessions: "memory:".to_owned(),
             top: String::new(),
+            top_tables: String::new(),
             lifetimes: String::new(),
             log: String::new(),
             connections: Vec::new(),
@@ -79,6 +82,7 @@ impl Setup {
                 toml += &format!("[{table}]\n{lines}\n");
             }
         }
+        toml += &format!("{}\n", self.top_tables);
         for connection in &self.connections {
             toml += &format!("\n[[connection]]\n{connection}\n");
         }
