@@ -3,6 +3,8 @@
 //! [`RawAttributes`] is what a connection said; a [`MappingTable`] turns it into a [`Profile`]; [`normalize`] adds what
 //! is always there; another table turns the profile into what an application is told ([`Released`]). No I/O, and no
 //! protocol: SAML attributes and OpenID claims look the same from here on. [`mapping_file`] reads the tables.
+//!
+//! A [`dialect`] shows a person as another product would. [`provenance`] tells where each member came from.
 
 mod birthdate;
 pub mod dialect;
@@ -16,6 +18,7 @@ pub mod provenance;
 mod written;
 
 pub use birthdate::Birthdate;
+pub use dialect::Dialect;
 pub use field::{Field, Kind};
 pub use mapping::{Direction, MappingError, MappingTable, Outcome, Released, RowNote};
 pub use mapping_file::MappingLibrary;

@@ -82,17 +82,21 @@ pub(super) fn sent_picture(profile: &Profile) -> Option<&str> {
     profile.str("picture").filter(|picture| *picture != default_picture(profile).0)
 }
 
+/// A name that says more than an identifier: not merely the user name, an address or the subject, with which [`normalize`]
+/// fills in where there is no name.
+pub(super) fn sent_name<'p>(profile: &'p Profile, subject: &str) -> Option<&'p str> {
+    let name = profile.str("name")?;
+    let identifiers = ["preferred_username", "username", "email", "upn"].into_iter().filter_map(|field| profile.str(field));
+    let made_up = identifiers.chain([subject]).any(|identifier| name == shortened(identifier, MAX_NAME));
+    (!made_up).then_some(name)
+}
+
 /// A nickname that is not the one that [`normalize`] fills in. A provider whose nickname is the same is not told apart.
 pub(super) fn sent_nickname<'p>(profile: &'p Profile, subject: &str) -> Option<&'p str> {
     let (made_up, from) = default_nickname(profile, subject);
-    // The name may have been made from the nickname; then only the subject tells that nobody sent either.
-    let made_up = if from == ["name"] { shortened(subject, MAX_NAME) } else { made_up };
-    profile.str("nickname").filter(|nickname| *nickname != made_up)
-}
-
-/// A name that is not merely the subject, with which [`normalize`] fills in where there is no other.
-pub(super) fn sent_name<'p>(profile: &'p Profile, subject: &str) -> Option<&'p str> {
-    profile.str("name").filter(|name| *name != shortened(subject, MAX_NAME))
+    // The name may itself have been made from the nickname.
+    let is_sent = from == ["name"] && sent_name(profile, subject).is_some();
+    profile.str("nickname").filter(|nickname| is_sent || *nickname != made_up)
 }
 
 /// `male`, `female`, or the text as it came. Read are words and ISO/IEC 5218, which is also schacGender.
@@ -368,7 +372,11 @@ mod tests {
 
         let sent = normalized(json!({"nickname": "J", "picture": "https://p/x.png"}));
         assert_eq!((sent_picture(&sent), sent_nickname(&sent, "jane")), (Some("https://p/x.png"), Some("J")));
-        assert_eq!((sent_name(&sent, "jane"), sent_name(&normalized(json!({})), "jane")), (Some("J"), None));
+        assert_eq!(sent_name(&sent, "jane"), Some("J"));
+        for nameless in [json!({}), json!({"email": "j@x"}), json!({"upn": "j@x"}), json!({"username": "j", "email": "k@x"})] {
+            let profile = normalized(nameless.clone());
+            assert_eq!((sent_name(&profile, "jane"), sent_nickname(&profile, "jane")), (None, None), "{nameless}");
+        }
     }
 
     #[test]

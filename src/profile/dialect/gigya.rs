@@ -1,6 +1,6 @@
 //! The account and the Identity object of SAP Customer Data Cloud, formerly Gigya (S2, details M).
 //!
-//! [`MEMBERS`] is the table: their member, our field, the form. What has no field is not there; a value that cannot take
+//! `MEMBERS` is the table: their member, our field, the form. What has no field is not there; a value that cannot take
 //! the form is not there either. What the specification leaves open:
 //! - `provider` is unique together with `providerUID`, so a kind of provider of which there can be many carries the name of
 //!   its connection, in lower case: `saml-acme` (as Gigya itself names them), `oidc-acme`, `ldap-acme`. Accounts of a

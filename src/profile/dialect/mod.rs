@@ -163,6 +163,10 @@ mod golden;
 mod properties;
 
 #[cfg(test)]
+#[path = "random_for_tests.rs"]
+mod random;
+
+#[cfg(test)]
 #[path = "samples_for_tests.rs"]
 mod samples;
 
