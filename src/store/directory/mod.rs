@@ -1,13 +1,14 @@
 //! The directory in SQL: one SQL text, for SQLite (one node, no server) and PostgreSQL.
 //!
-//! This file opens a directory and gives out connections under a time limit; [`users`], [`families`] and
-//! [`records`] hold the statements, [`connect`] the URLs and migrations, [`pool`] the connections.
+//! This file opens a directory and gives out connections under a time limit; [`logins`], [`users`],
+//! [`families`] and [`records`] hold the statements, [`connect`] the URLs and migrations, [`pool`] the connections.
 //!
 //! Texts with a NUL character cannot be kept (PostgreSQL has no such texts): an identity with one is refused as
 //! [`ErrorKind::IdpResponseInvalid`], and nobody is found by one.
 
 mod connect;
 mod families;
+mod logins;
 mod pool;
 mod records;
 mod users;
@@ -120,8 +121,8 @@ impl SqlDirectory {
 
 impl Directory for SqlDirectory {
     fn record_login<'a>(&'a self, login: &'a IdentityLogin<'a>) -> Later<'a, Recorded> {
-        match users::checked(login) {
-            Ok(()) => on!(self, LIMIT, |held| users::record_login(&mut held, login)),
+        match logins::checked(login) {
+            Ok(()) => on!(self, LIMIT, |held| logins::record_login(&mut held, login)),
             Err(refusal) => Box::pin(std::future::ready(Err(refusal))),
         }
     }
