@@ -9,6 +9,8 @@
 mod conflicts;
 mod connect;
 mod families;
+mod journal;
+mod links;
 mod logins;
 mod pool;
 mod records;
@@ -153,7 +155,7 @@ impl Directory for SqlDirectory {
         by: &'a LinkedBy,
     ) -> Later<'a, UserLogin> {
         checked!(login.identity);
-        Box::pin(std::future::ready(Err(not_there())))
+        on!(self, LIMIT, |held| links::link_login(&mut held, login, user_id, only_match, by))
     }
 
     fn user_of<'a>(&'a self, connection: &'a str, subject: &'a str) -> Later<'a, Option<User>> {
@@ -182,19 +184,19 @@ impl Directory for SqlDirectory {
     }
 
     fn link_users<'a>(&'a self, user_id: &'a str, other: &'a str, by: &'a LinkedBy, now: Timestamp) -> Later<'a, LinkEntry> {
-        Box::pin(std::future::ready(Err(not_there())))
+        on!(self, LIMIT, |held| links::link_users(&mut held, user_id, other, by, now))
     }
 
     fn unlink<'a>(&'a self, user_id: &'a str, connection: &'a str, subject: &'a str, now: Timestamp) -> Later<'a, Option<User>> {
-        Box::pin(std::future::ready(Err(not_there())))
+        on!(self, LIMIT, |held| links::unlink(&mut held, user_id, (connection, subject), now))
     }
 
     fn undo_link<'a>(&'a self, link_id: &'a str, now: Timestamp) -> Later<'a, Option<User>> {
-        Box::pin(std::future::ready(Err(not_there())))
+        on!(self, LIMIT, |held| links::undo_link(&mut held, link_id, now))
     }
 
     fn links<'a>(&'a self, user_id: &'a str) -> Later<'a, Vec<LinkEntry>> {
-        Box::pin(std::future::ready(Err(not_there())))
+        on!(self, LIMIT, |held| journal::of_user(&mut held, user_id))
     }
 
     fn record_conflict<'a>(&'a self, conflict: &'a ConflictRecord) -> Later<'a, ()> {
@@ -266,10 +268,6 @@ impl Directory for SqlDirectory {
             Ok(())
         })
     }
-}
-
-fn not_there() -> Error {
-    Error::new(ErrorKind::Internal, "the directory cannot do this yet")
 }
 
 /// Why statements did not give an answer.
