@@ -51,6 +51,10 @@ pub(super) struct Of<'a> {
     pub now: Timestamp,
 }
 
+/// Seconds by which clocks may differ, and instants be rounded, for a login to count as one of this transaction. Whoever is
+/// taken for not fresh is only asked once more.
+const CLOCKS: i64 = 5;
+
 /// Maps what the connection said. Limits are checked here, before anything is recorded.
 pub(super) fn arrive(
     connection: &dyn Connection,
@@ -77,7 +81,7 @@ pub(super) fn arrive(
         profile: profile.into_map(),
         transient,
         auth_time: authentication.auth_time,
-        fresh: forced || authentication.auth_time >= began,
+        fresh: forced || authentication.auth_time >= began.plus_seconds(-CLOCKS),
         acr: authentication.acr.clone(),
         upstream: authentication.upstream.clone(),
     })
@@ -295,6 +299,13 @@ impl Gateway {
         may_sign_in(&login)?;
         let arrived = row.arrived;
         let of_primary = login.primary.as_ref();
+        // Of a linked identity's login, what it gives itself comes last.
+        let mut linked_groups = login.linked_groups.clone();
+        if of_primary.is_some() {
+            linked_groups.extend(
+                row.lasting.get("groups").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned),
+            );
+        }
         let make = |profile: &Map<String, Value>| {
             let sources = Sources {
                 user_id: &login.user_id,
@@ -302,7 +313,7 @@ impl Gateway {
                 root: of_primary.map_or(&login.root, |primary| &primary.root),
                 sync: of_primary.map_or(row.sync, |primary| self.sync_of(&primary.connection)),
                 subject: of_primary.map_or(&arrived.identity.user_id, |primary| &primary.subject),
-                groups: Groups { linked: &login.linked_groups, assigned: &login.assigned_groups },
+                groups: Groups { linked: &linked_groups, assigned: &login.assigned_groups },
                 user_metadata: &login.user_metadata,
                 app_metadata: &login.app_metadata,
                 custom_fields: &login.custom_fields,
