@@ -40,6 +40,7 @@ pub async fn sessions(store: Arc<dyn SessionStore>) {
     one_of_many_takes(&store).await;
     one_of_many_consumes(&store).await;
     one_of_many_claims(&store).await;
+    lists(&*store).await;
     everything_expires(&*store).await;
 }
 
@@ -109,6 +110,24 @@ async fn one_of_many_claims(store: &Arc<dyn SessionStore>) {
         async move { store.commit(vec![claim(&key, 60)]).await.expect("an answer") }
     });
     assert_eq!(answers.await.into_iter().filter(|ours| *ours == [true]).count(), 1);
+}
+
+async fn lists(store: &dyn SessionStore) {
+    let (key, other) = (random_id(), random_id());
+    let append = |key: &str, value: &str, ttl| Op::Append { key: key.to_owned(), value: value.into(), keep: 3, ttl };
+    assert_eq!(store.list(&key).await.expect("read"), Vec::<Vec<u8>>::new());
+    assert_eq!(
+        store.commit(vec![append(&key, "1", 60), claim(&random_id(), 60), append(&other, "x", 1)]).await.expect("written"),
+        [true; 3]
+    );
+    for value in ["2", "3", "4"] {
+        store.commit(vec![append(&key, value, 60)]).await.expect("written");
+    }
+    assert_eq!(store.list(&key).await.expect("read"), [b"4".to_vec(), b"3".to_vec(), b"2".to_vec()]);
+    assert_eq!(store.list(&other).await.expect("read"), [b"x".to_vec()]);
+    tokio::time::sleep(Duration::from_millis(1150)).await;
+    assert_eq!(store.list(&other).await.expect("read"), Vec::<Vec<u8>>::new());
+    assert_eq!(store.list(&key).await.expect("read").len(), 3);
 }
 
 async fn everything_expires(store: &dyn SessionStore) {

@@ -47,6 +47,13 @@ pub enum Op {
     Delete {
         key: String,
     },
+    /// Puts an entry at the head of a list that keeps the newest `keep` for `ttl` seconds after the last one.
+    Append {
+        key: String,
+        value: Vec<u8>,
+        keep: u32,
+        ttl: u64,
+    },
 }
 
 /// Answer of [`SessionStore::consume`].
@@ -60,7 +67,7 @@ pub enum Consumed {
 }
 
 /// Shared, expiring memory. Values are opaque bytes that never begin with a NUL byte. A key belongs to one family of
-/// verbs: put, get and take, or put and consume, or claim. Claims and tombstones are not values: reading finds nothing.
+/// verbs: put, get and take, or put and consume, or claim, or append and list. Claims and tombstones are not values: reading finds nothing.
 /// A `ttl` of 0 counts as 1.
 pub trait SessionStore: Send + Sync {
     /// Reads several keys in one round trip; keys of one call share a `{hash tag}` or are one key.
@@ -71,6 +78,8 @@ pub trait SessionStore: Send + Sync {
     fn consume<'a>(&'a self, key: &'a str, tombstone: Vec<u8>, ttl: u64) -> Later<'a, Consumed>;
     /// All writes in one round trip; one answer for each (true, or for a claim whether it was ours).
     fn commit(&self, ops: Vec<Op>) -> Later<'_, Vec<bool>>;
+    /// The entries of a list, newest first. A store may forget the oldest of all lists when it has no room.
+    fn list<'a>(&'a self, key: &'a str) -> Later<'a, Vec<Vec<u8>>>;
     /// Is it there?
     fn ping(&self) -> Later<'_, ()>;
     /// Everything still alive, for writing down at a graceful stop; empty where the store outlives the process.

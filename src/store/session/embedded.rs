@@ -12,7 +12,7 @@ use moka::Expiry;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::{BinaryHeap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,9 +25,25 @@ const OVERHEAD: usize = 192;
 /// How many expired marks one call clears away at most, so that no call pays for all.
 const SWEEP: usize = 32;
 
+/// Entries of all lists together: some 300 bytes each.
+const LISTED: usize = 10_000;
+
+/// Before a list's key where lists are written down; no other key begins so.
+const LIST: &str = "list\u{0}";
+
 pub struct EmbeddedSessions {
     values: Cache<String, Entry>,
     marks: Mutex<Marks>,
+    /// The entries of all lists, oldest first.
+    lists: Mutex<VecDeque<Listed>>,
+}
+
+struct Listed {
+    key: Arc<str>,
+    value: Box<[u8]>,
+    expires_at: Timestamp,
+    /// Of one list.
+    keep: u32,
 }
 
 #[derive(Clone)]
@@ -48,11 +64,24 @@ impl EmbeddedSessions {
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(OwnLife)
             .build();
-        Self { values, marks: Mutex::new(Marks { limit: marks_limit, ..Marks::default() }) }
+        let marks = Mutex::new(Marks { limit: marks_limit, ..Marks::default() });
+        Self { values, marks, lists: Mutex::default() }
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn lists(&self) -> MutexGuard<'_, VecDeque<Listed>> {
+        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn append(&self, listed: Listed, now: Timestamp) {
+        let mut lists = self.lists();
+        while lists.len() >= LISTED || lists.front().is_some_and(|oldest| oldest.expires_at <= now) {
+            lists.pop_front();
+        }
+        lists.push_back(listed);
     }
 
     fn get(&self, key: &str, now: Timestamp) -> Option<Vec<u8>> {
@@ -108,6 +137,9 @@ impl EmbeddedSessions {
                 self.values.invalidate(&key);
                 self.marks().delete(&key);
             }
+            Op::Append { key, value, keep, ttl } => {
+                self.append(Listed { key: key.into(), value: value.into(), expires_at: expiry(now, ttl), keep }, now);
+            }
         }
         true
     }
@@ -131,6 +163,14 @@ impl SessionStore for EmbeddedSessions {
         ready(self.commit_now(ops, Timestamp::now()))
     }
 
+    fn list<'a>(&'a self, key: &'a str) -> Later<'a, Vec<Vec<u8>>> {
+        let now = Timestamp::now();
+        let lists = self.lists();
+        let mut mine = lists.iter().rev().filter(|listed| &*listed.key == key && listed.expires_at > now).peekable();
+        let keep = mine.peek().map_or(0, |newest| usize::try_from(newest.keep).unwrap_or(usize::MAX)).max(1);
+        ready(Ok(mine.take(keep).map(|listed| listed.value.to_vec()).collect()))
+    }
+
     /// Also clears away what has expired: whoever watches this node's health keeps its idle memory small.
     fn ping(&self) -> Later<'_, ()> {
         self.values.run_pending_tasks();
@@ -152,6 +192,11 @@ impl SessionStore for EmbeddedSessions {
             value: kept.stored.to_vec(),
             expires_at: kept.expires_at,
         }));
+        entries.extend(self.lists().iter().map(|listed| SavedEntry {
+            key: format!("{LIST}{}\u{0}{}", listed.keep, listed.key),
+            value: listed.value.to_vec(),
+            expires_at: listed.expires_at,
+        }));
         entries.retain(|entry| entry.expires_at > now);
         entries
     }
@@ -159,7 +204,11 @@ impl SessionStore for EmbeddedSessions {
     fn import(&self, entries: Vec<SavedEntry>, now: Timestamp) {
         let mut marks = self.marks();
         for SavedEntry { key, value, expires_at } in entries {
+            let listed = key.strip_prefix(LIST).and_then(|rest| rest.split_once('\u{0}'));
             if expires_at <= now {
+            } else if let Some((keep, key)) = listed {
+                let keep = keep.parse().unwrap_or(1);
+                self.append(Listed { key: key.into(), value: value.into(), expires_at, keep }, now);
             } else if is_mark(&value) {
                 marks.set(&key, value.into(), expires_at);
             } else {
@@ -313,14 +362,29 @@ mod tests {
         store.commit(vec![put("session", 600), put("short", 1), put("code", 600)]).await.expect("written");
         store.commit(vec![Op::Claim { key: "assertion".into(), ttl: 600 }]).await.expect("written");
         store.consume("code", b"grant".to_vec(), 600).await.expect("consumed");
+        let append = |value: &str| Op::Append { key: "recent".into(), value: value.into(), keep: 2, ttl: 600 };
+        store.commit(vec![append("a"), append("b"), append("c")]).await.expect("written");
         let saved = store.export();
-        assert_eq!(saved.len(), 4);
+        assert_eq!(saved.len(), 7);
 
         let again = EmbeddedSessions::new(DEFAULT_SIZE);
         again.import(saved, Timestamp::now().plus_seconds(30));
         assert_eq!(again.get_many(&["session".into(), "short".into()]).await.expect("read"), [Some(b"session".to_vec()), None]);
         assert_eq!(again.consume("code", b"x".to_vec(), 60).await.expect("read"), Consumed::Used(b"grant".to_vec()));
         assert_eq!(again.commit(vec![Op::Claim { key: "assertion".into(), ttl: 1 }]).await.expect("read"), [false]);
+        assert_eq!(again.list("recent").await.expect("read"), [b"c".to_vec(), b"b".to_vec()]);
+    }
+
+    #[tokio::test]
+    async fn lists_are_bounded_all_together() {
+        let store = EmbeddedSessions::new(DEFAULT_SIZE);
+        for n in 0..LISTED + 10 {
+            let key = if n < 10 { "old" } else { "new" };
+            store.commit(vec![Op::Append { key: key.into(), value: b"x".to_vec(), keep: 5, ttl: 600 }]).await.expect("written");
+        }
+        assert_eq!(store.lists().len(), LISTED);
+        assert_eq!(store.list("old").await.expect("read"), Vec::<Vec<u8>>::new());
+        assert_eq!(store.list("new").await.expect("read").len(), 5);
     }
 
     #[tokio::test]
