@@ -48,13 +48,18 @@ impl fmt::Display for SealedPath {
     }
 }
 
-/// Seals what stands in the clear at one of the paths. What is sealed already stays as it is.
+/// Seals what stands in the clear at one of the paths. What is sealed already stays as it is; what is sealed below such
+/// a path is sealed together with it.
 pub fn seal(part: Part, object: &mut Map<String, Value>, paths: &[SealedPath], sealer: &Sealer, user_id: &str) -> Result<()> {
     for path in paths.iter().filter(|path| path.part == part) {
         let Some(value) = find(object, &path.keys).filter(|value| !is_sealed(value)) else { continue };
+        let place = path.to_string();
+        let mut lost = Vec::new();
+        replace_below(value, &place, &mut opener(sealer, user_id, &mut lost));
+        all_open(&lost)?;
         let plain =
             serde_json::to_vec(value).map_err(|error| Error::new(ErrorKind::Internal, "a value cannot be written").because(error))?;
-        let sealed = sealer.seal(&context(user_id, &path.to_string()), &plain)?;
+        let sealed = sealer.seal(&context(user_id, &place), &plain)?;
         *value = Value::Object(Map::from_iter([(SEALED.to_owned(), Value::String(STANDARD.encode(sealed)))]));
     }
     Ok(())
@@ -65,13 +70,7 @@ pub fn seal(part: Part, object: &mut Map<String, Value>, paths: &[SealedPath], s
 #[must_use = "a value that does not open is a finding"]
 pub fn open(parts: &mut Map<String, Value>, sealer: &Sealer, user_id: &str) -> Vec<String> {
     let mut lost = Vec::new();
-    replace(parts, &mut |path, sealed| {
-        let opened = opened(sealed, sealer, &context(user_id, path));
-        if opened.is_none() {
-            lost.push(path.to_owned());
-        }
-        opened
-    });
+    replace(parts, &mut opener(sealer, user_id, &mut lost));
     lost
 }
 
@@ -105,13 +104,7 @@ pub fn open_part(part: Part, object: &mut Map<String, Value>, sealer: &Sealer, u
         places(path, &mut found);
         Some(Value::Object(sealed.clone()))
     });
-    let lost = open(&mut parts, sealer, user_id);
-    if let Some(place) = lost.first() {
-        return Err(Error::new(
-            ErrorKind::Conflict,
-            format!("The sealed value {place} does not open, so it cannot be sealed for another user."),
-        ));
-    }
+    all_open(&open(&mut parts, sealer, user_id))?;
     if let Some(Value::Object(opened)) = parts.shift_remove(part.name()) {
         *object = opened;
     }
@@ -146,6 +139,30 @@ fn find<'o>(object: &'o mut Map<String, Value>, keys: &[String]) -> Option<&'o m
 /// User ids and names have no NUL character, so no two places have the same context.
 fn context(user_id: &str, path: &str) -> String {
     format!("users\0{user_id}\0{path}")
+}
+
+/// Opens, and notes what does not open.
+fn opener<'a>(
+    sealer: &'a Sealer,
+    user_id: &'a str,
+    lost: &'a mut Vec<String>,
+) -> impl FnMut(&str, &Map<String, Value>) -> Option<Value> + 'a {
+    move |path, sealed| {
+        let opened = opened(sealed, sealer, &context(user_id, path));
+        if opened.is_none() {
+            lost.push(path.to_owned());
+        }
+        opened
+    }
+}
+
+fn all_open(lost: &[String]) -> Result<()> {
+    match lost.first() {
+        Some(place) => {
+            Err(Error::new(ErrorKind::Conflict, format!("The sealed value {place} does not open, so it cannot be sealed anew.")))
+        }
+        None => Ok(()),
+    }
 }
 
 fn opened(sealed: &Map<String, Value>, sealer: &Sealer, context: &str) -> Option<Value> {
@@ -281,6 +298,17 @@ mod tests {
             parts["user_metadata"]["ssn"] = damaged;
             assert_eq!(opened_for(parts.clone(), "u1").1, ["user_metadata.ssn"]);
         }
+    }
+
+    #[test]
+    fn a_wider_path_takes_in_what_was_sealed_below_it() {
+        let mut app = object(stored("u1")["app_metadata"].clone());
+        seal(Part::AppMetadata, &mut app, &paths(&["app_metadata.partner"]), &sealer(), "u1").expect("sealed");
+        assert!(is_sealed(&app["partner"]));
+        let (parts, lost) = opened_for(object(json!({ "app_metadata": app })), "u1");
+        assert_eq!((parts, lost), (json!({"app_metadata": {"partner": {"key": {"id": 7, "text": "k"}, "name": "Acme"}}}), vec![]));
+        let mut foreign = object(stored("u2")["app_metadata"].clone());
+        assert!(seal(Part::AppMetadata, &mut foreign, &paths(&["app_metadata.partner"]), &sealer(), "u1").is_err());
     }
 
     #[test]
