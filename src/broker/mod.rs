@@ -3,6 +3,7 @@
 //! Handlers translate HTTP into calls of this module and its [`Outcome`]s into HTTP; this module does the
 //! I/O with the stores. What happens next in a login is decided in one place, [`next::next_step`].
 
+pub mod admin;
 pub mod begin;
 mod finish;
 mod identify;
@@ -24,6 +25,7 @@ use crate::keys::Keyring;
 use crate::login::{LoginTransaction, Restart, Session, Stored};
 use crate::oidc::{AuthorizationResponse, OidcKeys};
 use crate::store::{Directory, SessionStore};
+use admin::Admin;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -59,6 +61,7 @@ pub struct Gateway {
     pub keyring: Arc<Keyring>,
     pub keys: OidcKeys,
     pub lifetimes: Lifetimes,
+    pub admin: Admin,
     pub events: Arc<dyn Events>,
 }
 
