@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use url::Url;
 
-const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_linking.sql")];
 
 /// For PostgreSQL; statements are short, so a few connections keep many callers busy.
 pub(super) const POSTGRES_CONNECTIONS: usize = 8;

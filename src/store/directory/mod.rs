@@ -1,15 +1,20 @@
 //! The directory in SQL: one SQL text, for SQLite (one node, no server) and PostgreSQL.
 //!
-//! This file opens a directory and gives out connections under a time limit; [`users`], [`families`] and
-//! [`records`] hold the statements, [`connect`] the URLs and migrations, [`pool`] the connections.
+//! This file opens a directory and gives out connections under a time limit; [`logins`], [`users`],
+//! [`families`] and [`records`] hold the statements, [`connect`] the URLs and migrations, [`pool`] the connections.
 //!
 //! Texts with a NUL character cannot be kept (PostgreSQL has no such texts): an identity with one is refused as
 //! [`ErrorKind::IdpResponseInvalid`], and nobody is found by one.
 
+mod conflicts;
 mod connect;
 mod families;
+mod journal;
+mod links;
+mod logins;
 mod pool;
 mod records;
+mod transaction;
 mod users;
 
 pub use connect::check_url;
@@ -28,6 +33,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tokio::sync::Mutex;
 use tokio::time::timeout;
+use transaction::is_collision;
 
 /// For every call but the two that write sessions down and read them back.
 const LIMIT: Duration = Duration::from_millis(1800);
@@ -51,6 +57,19 @@ macro_rules! on {
             let answer = $work.await;
             ($held, answer)
         }))
+    };
+}
+
+/// Answers already when an identity cannot be stored.
+macro_rules! checked {
+    ($identity:expr) => {{
+        let identity = $identity;
+        checked!(&identity.connection, &identity.provider, &identity.user_id);
+    }};
+    ($connection:expr, $provider:expr, $subject:expr) => {
+        if let Err(refusal) = logins::checked($connection, $provider, $subject) {
+            return Box::pin(std::future::ready(Err(refusal)));
+        }
     };
 }
 
@@ -89,7 +108,7 @@ impl SqlDirectory {
         let (answer, down) = match answer {
             Ok(Ok(answer)) => (Ok(answer), false),
             Ok(Err(Trouble::Refused(error))) => (Err(error), false),
-            Ok(Err(Trouble::Sql(error))) => {
+            Ok(Err(Trouble::Sql(error) | Trouble::Unanswered(error))) => {
                 let down = is_broken(&error);
                 (Err(unavailable(error)), down)
             }
@@ -108,9 +127,13 @@ impl SqlDirectory {
         let mut left = connect::POSTGRES_CONNECTIONS;
         loop {
             let (mut held, answer) = work(self.pool.acquire().await?).await;
-            let broke = matches!(&answer, Err(Trouble::Sql(error)) if is_broken(error));
+            let (broke, again) = match &answer {
+                Err(Trouble::Sql(error)) => (is_broken(error), is_broken(error) || is_collision(error)),
+                Err(Trouble::Unanswered(_)) => (true, false),
+                Ok(_) | Err(Trouble::Refused(_)) => (false, false),
+            };
             held.ended(if broke { Use::Broke } else { Use::Finished });
-            if !broke || left == 0 {
+            if !again || left == 0 {
                 return answer;
             }
             left -= 1;
@@ -120,62 +143,69 @@ impl SqlDirectory {
 
 impl Directory for SqlDirectory {
     fn record_login<'a>(&'a self, login: &'a IdentityLogin<'a>) -> Later<'a, Recorded> {
-        match users::checked(login) {
-            Ok(()) => on!(self, LIMIT, |held| users::record_login(&mut held, login)),
-            Err(refusal) => Box::pin(std::future::ready(Err(refusal))),
-        }
+        checked!(login.identity);
+        on!(self, LIMIT, |held| logins::record_login(&mut held, login))
     }
 
-    fn link_login<'a>(&'a self, _: &'a IdentityLogin<'a>, _: &'a str, _: bool, _: &'a LinkedBy) -> Later<'a, UserLogin> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn link_login<'a>(
+        &'a self,
+        login: &'a IdentityLogin<'a>,
+        user_id: &'a str,
+        only_match: bool,
+        by: &'a LinkedBy,
+    ) -> Later<'a, UserLogin> {
+        checked!(login.identity);
+        on!(self, LIMIT, |held| links::link_login(&mut held, login, user_id, only_match, by))
     }
 
-    fn user_of<'a>(&'a self, _: &'a str, _: &'a str) -> Later<'a, Option<User>> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn user_of<'a>(&'a self, connection: &'a str, subject: &'a str) -> Later<'a, Option<User>> {
+        on!(self, LIMIT, |held| users::user_of(&mut held, connection, subject))
     }
 
-    fn users_by_email<'a>(&'a self, _: &'a str, _: usize) -> Later<'a, Vec<User>> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn users_by_email<'a>(&'a self, email: &'a str, limit: usize) -> Later<'a, Vec<User>> {
+        on!(self, LIMIT, |held| users::by_email(&mut held, email, limit))
     }
 
-    fn create_user<'a>(&'a self, _: &'a NewUser, _: Timestamp) -> Later<'a, bool> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn create_user<'a>(&'a self, user: &'a NewUser, now: Timestamp) -> Later<'a, bool> {
+        checked!(&user.identity);
+        on!(self, LIMIT, |held| users::create(&mut held, user, now))
     }
 
-    fn update_user<'a>(&'a self, _: &'a str, _: Timestamp, _: &'a UserChange, _: Timestamp) -> Later<'a, Option<()>> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn update_user<'a>(&'a self, user_id: &'a str, seen: Timestamp, change: &'a UserChange, now: Timestamp) -> Later<'a, Option<()>> {
+        on!(self, LIMIT, |held| users::update(&mut held, user_id, seen, change, now))
     }
 
-    fn forget_profile<'a>(&'a self, _: &'a str, _: Timestamp) -> Later<'a, bool> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn forget_profile<'a>(&'a self, user_id: &'a str, now: Timestamp) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| users::forget_profile(&mut held, user_id, now))
     }
 
-    fn set_allows_login<'a>(&'a self, _: &'a str, _: &'a str, _: bool, _: Timestamp) -> Later<'a, bool> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn set_allows_login<'a>(&'a self, connection: &'a str, subject: &'a str, allows: bool, now: Timestamp) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| users::set_allows_login(&mut held, (connection, subject), allows, now))
     }
 
-    fn link_users<'a>(&'a self, _: &'a str, _: &'a str, _: &'a LinkedBy, _: Timestamp) -> Later<'a, LinkEntry> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn link_users<'a>(&'a self, user_id: &'a str, other: &'a str, by: &'a LinkedBy, now: Timestamp) -> Later<'a, LinkEntry> {
+        on!(self, LIMIT, |held| links::link_users(&mut held, user_id, other, by, now))
     }
 
-    fn unlink<'a>(&'a self, _: &'a str, _: &'a str, _: &'a str, _: Timestamp) -> Later<'a, Option<User>> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn unlink<'a>(&'a self, user_id: &'a str, connection: &'a str, subject: &'a str, now: Timestamp) -> Later<'a, Option<User>> {
+        on!(self, LIMIT, |held| links::unlink(&mut held, user_id, (connection, subject), now))
     }
 
-    fn undo_link<'a>(&'a self, _: &'a str, _: Timestamp) -> Later<'a, Option<User>> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn undo_link<'a>(&'a self, link_id: &'a str, now: Timestamp) -> Later<'a, Option<User>> {
+        on!(self, LIMIT, |held| links::undo_link(&mut held, link_id, now))
     }
 
-    fn links<'a>(&'a self, _: &'a str) -> Later<'a, Vec<LinkEntry>> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn links<'a>(&'a self, user_id: &'a str) -> Later<'a, Vec<LinkEntry>> {
+        on!(self, LIMIT, |held| journal::of_user(&mut held, user_id))
     }
 
-    fn record_conflict<'a>(&'a self, _: &'a ConflictRecord) -> Later<'a, ()> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn record_conflict<'a>(&'a self, conflict: &'a ConflictRecord) -> Later<'a, ()> {
+        checked!(&conflict.connection, "", &conflict.subject);
+        on!(self, LIMIT, |held| conflicts::record(&mut held, conflict))
     }
 
-    fn conflicts(&self, _: i64) -> Later<'_, Vec<ConflictRecord>> {
-        Box::pin(std::future::ready(Err(not_there())))
+    fn conflicts(&self, limit: i64) -> Later<'_, Vec<ConflictRecord>> {
+        on!(self, LIMIT, |held| conflicts::newest(&mut held, limit))
     }
 
     fn user<'a>(&'a self, user_id: &'a str) -> Later<'a, Option<User>> {
@@ -187,7 +217,8 @@ impl Directory for SqlDirectory {
     }
 
     fn set_blocked<'a>(&'a self, user_id: &'a str, blocked: bool) -> Later<'a, bool> {
-        on!(self, LIMIT, |held| users::set_blocked(&mut held, user_id, blocked))
+        let now = Timestamp::now();
+        on!(self, LIMIT, |held| users::set_blocked(&mut held, user_id, blocked, now))
     }
 
     fn put_family<'a>(&'a self, family: &'a RefreshFamily) -> Later<'a, ()> {
@@ -239,13 +270,11 @@ impl Directory for SqlDirectory {
     }
 }
 
-fn not_there() -> Error {
-    Error::new(ErrorKind::Internal, "the directory cannot do this yet")
-}
-
 /// Why statements did not give an answer.
 enum Trouble {
     Sql(sqlx::Error),
+    /// The connection broke while a transaction was being committed. It may have happened, so it is not tried again.
+    Unanswered(sqlx::Error),
     /// An answer after all, and the answer is no.
     Refused(Error),
 }
@@ -278,6 +307,11 @@ fn unavailable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> E
 /// The database holds what this program did not write.
 fn unreadable(source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Trouble {
     Error::new(ErrorKind::Internal, "The directory holds something unreadable.").because(source).into()
+}
+
+/// A text that PostgreSQL takes.
+fn without_nul(text: &str) -> String {
+    text.replace('\0', "\u{fffd}")
 }
 
 fn has_nul(text: &str) -> bool {

@@ -1,6 +1,6 @@
 //! The audit log, and an embedded session store written down.
 
-use super::{Trouble, unreadable};
+use super::{Trouble, unreadable, without_nul};
 use crate::clock::Timestamp;
 use crate::id;
 use crate::store::{AuditEvent, SavedEntry};
@@ -16,9 +16,9 @@ pub(super) async fn audit(connection: &mut AnyConnection, event: &AuditEvent) ->
     let insert = sqlx::query("INSERT INTO audit (id, at, kind, correlation_id, detail) VALUES ($1, $2, $3, $4, $5)")
         .bind(audit_id(event.at))
         .bind(event.at.millis())
-        .bind(event.kind.replace('\0', "\u{fffd}"))
-        .bind(event.correlation_id.replace('\0', "\u{fffd}"))
-        .bind(event.detail.replace('\0', "\u{fffd}"));
+        .bind(without_nul(&event.kind))
+        .bind(without_nul(&event.correlation_id))
+        .bind(without_nul(&event.detail));
     insert.execute(connection).await?;
     Ok(())
 }

@@ -1,166 +1,324 @@
-//! Users and identities.
-//!
-//! A login of somebody known is one statement. It finds nothing when the user is blocked, so that what a
-//! blocked user's identity provider says changes nothing here; the rare rest is sorted out in further statements.
+//! Users, with their identities, and what operators change of them.
 
-use super::{Trouble, has_nul, unreadable};
+use super::logins::insert_identity;
+use super::transaction::{End, transaction};
+use super::{Trouble, conflicts, has_nul, unreadable};
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind, Result};
-use crate::store::{IdentityLogin, Recorded, UserLogin};
+use crate::error::{Error, ErrorKind};
+use crate::store::{IdentityLogin, NewUser, UserChange};
 use crate::user::{Identity, StoredIdentity, User};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Connection as _, Row as _};
+use sqlx::{AnyConnection, Row as _};
 
-/// In bytes. PostgreSQL's index entries end at about 2700, and the new user's id is a little longer.
-const LONGEST_SUBJECT: usize = 2000;
+/// In bytes; RFC 5321 allows 254, and older ones 320. What is longer is no address that anybody is to be found by.
+const LONGEST_EMAIL: usize = 320;
 
-const KNOWN: &str = "UPDATE identities SET profile = $3, last_login = $4, logins_count = logins_count + 1 \
-    WHERE connection = $1 AND subject = $2 AND (SELECT u.blocked FROM users u WHERE u.user_id = identities.user_id) = 0 \
-    RETURNING user_id, logins_count, \
-        (SELECT u.user_metadata FROM users u WHERE u.user_id = identities.user_id) AS user_metadata, \
-        (SELECT u.app_metadata FROM users u WHERE u.user_id = identities.user_id) AS app_metadata";
-
-const FIND: &str = "SELECT u.user_id, u.blocked, u.user_metadata, u.app_metadata, i.logins_count \
-    FROM identities i JOIN users u ON u.user_id = i.user_id WHERE i.connection = $1 AND i.subject = $2";
-
-const NEW_USER: &str = "INSERT INTO users (user_id, blocked, created_at, user_metadata, app_metadata) \
-    VALUES ($1, 0, $2, '{}', '{}') ON CONFLICT (user_id) DO NOTHING";
-
-const NEW_IDENTITY: &str = "INSERT INTO identities \
-    (connection, subject, user_id, position, provider, is_social, last_login, logins_count, profile) \
-    VALUES ($1, $2, $3, 0, $4, $5, $6, 1, $7) ON CONFLICT (connection, subject) DO NOTHING";
-
-const USER: &str = "SELECT u.blocked, u.created_at, u.user_metadata, u.app_metadata, \
-        i.connection, i.subject, i.provider, i.is_social, i.last_login, i.logins_count, i.profile \
-    FROM users u JOIN identities i ON i.user_id = u.user_id WHERE u.user_id = $1 \
-    ORDER BY i.position, i.connection, i.subject";
-
-/// The profile as it is stored, of a login whose identity can be stored.
-pub(super) fn checked(login: &IdentityLogin<'_>) -> Result<()> {
-    let Identity { connection, provider, user_id, .. } = login.identity;
-    if [connection, provider, user_id].into_iter().any(|text| has_nul(text)) {
-        return Err(Error::new(ErrorKind::IdpResponseInvalid, "The subject holds a NUL character."));
-    }
-    if connection.len() + provider.len() + user_id.len() > LONGEST_SUBJECT {
-        return Err(Error::new(ErrorKind::IdpResponseInvalid, format!("The subject is longer than {LONGEST_SUBJECT} bytes.")));
-    }
-    Ok(())
+/// Users with their identities, in order, where a condition holds.
+macro_rules! users_where {
+    ($condition:literal) => {
+        concat!(
+            "SELECT u.user_id, u.blocked, u.created_at, u.updated_at, u.groups, u.user_metadata, u.app_metadata, u.custom_fields, \
+                i.connection, i.subject, i.provider, i.is_social, i.profile, i.root, i.allows_login, i.created_at AS identity_created_at, \
+                i.last_login, i.logins_count \
+             FROM users u JOIN identities i ON i.user_id = u.user_id WHERE ",
+            $condition,
+            " ORDER BY u.user_id, i.position"
+        )
+    };
 }
 
-pub(super) async fn record_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Recorded, Trouble> {
-    // Whoever loses a race against another first login finds the winner's user in the second round.
-    for _ in 0..3 {
-        if let Some(known) = known_login(connection, login).await? {
-            return Ok(Recorded::Login(Box::new(known)));
-        }
-        if let Some(found) = found_login(connection, login.identity).await? {
-            if found.blocked {
-                return Ok(Recorded::Login(Box::new(found)));
-            }
-        } else if let Some(new) = first_login(connection, login).await? {
-            return Ok(Recorded::Login(Box::new(new)));
-        }
-    }
-    Err(Error::new(ErrorKind::StoreUnavailable, "The user changes too fast.").into())
+/// Locks a user who is about to be changed, and says that it was: `$1` is the time, but it never stands still.
+macro_rules! touch_where {
+    ($condition:literal) => {
+        concat!(
+            "UPDATE users SET updated_at = CASE WHEN updated_at < $1 THEN $1 ELSE updated_at + 1 END WHERE user_id = ",
+            $condition,
+            " RETURNING user_id, blocked, created_at, groups, user_metadata, app_metadata, custom_fields"
+        )
+    };
 }
 
-async fn known_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Option<UserLogin>, Trouble> {
-    let Identity { connection: name, user_id: subject, .. } = login.identity;
-    let update = sqlx::query(KNOWN).bind(name).bind(subject).bind(login.profile.get()).bind(login.now.millis());
-    // All rows and not the first: only the end of the statement tells that it was committed.
-    match update.fetch_all(connection).await?.first() {
-        Some(row) => user_login(row, false).map(Some),
-        None => Ok(None),
-    }
-}
+const BY_ID: &str = users_where!("u.user_id = $1");
 
-async fn found_login(connection: &mut AnyConnection, identity: &Identity) -> Result<Option<UserLogin>, Trouble> {
-    let find = sqlx::query(FIND).bind(&identity.connection).bind(&identity.user_id);
-    match find.fetch_optional(connection).await? {
-        Some(row) => user_login(&row, row.try_get::<i64, _>("blocked")? != 0).map(Some),
-        None => Ok(None),
-    }
-}
+const BY_IDENTITY: &str = users_where!("u.user_id = (SELECT o.user_id FROM identities o WHERE o.connection = $1 AND o.subject = $2)");
 
-fn user_login(row: &AnyRow, blocked: bool) -> Result<UserLogin, Trouble> {
-    Ok(UserLogin {
-        user_id: row.try_get("user_id")?,
-        created: false,
-        blocked,
-        allows_login: true,
-        logins_count: row.try_get("logins_count")?,
-        root: Map::new(),
-        primary: None,
-        linked_groups: Vec::new(),
-        assigned_groups: Vec::new(),
-        user_metadata: object(row, "user_metadata")?,
-        app_metadata: object(row, "app_metadata")?,
-        custom_fields: Map::new(),
-    })
-}
+const BY_EMAIL: &str =
+    users_where!("u.user_id IN (SELECT DISTINCT o.user_id FROM identities o WHERE o.email = $1 ORDER BY o.user_id LIMIT $2)");
 
-/// Makes user and identity; `None` when somebody else was faster.
-async fn first_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Option<UserLogin>, Trouble> {
-    let IdentityLogin { identity, now, .. } = login;
-    let user_id = identity.user_id_for_new_user();
-    let mut transaction = connection.begin().await?;
-    let new_user = sqlx::query(NEW_USER).bind(&user_id).bind(now.millis());
-    let users = new_user.execute(&mut *transaction).await?.rows_affected();
-    let new_identity = sqlx::query(NEW_IDENTITY)
-        .bind(&identity.connection)
-        .bind(&identity.user_id)
-        .bind(&user_id)
-        .bind(&identity.provider)
-        .bind(i64::from(identity.is_social))
-        .bind(now.millis())
-        .bind(login.profile.get());
-    let identities = new_identity.execute(&mut *transaction).await?.rows_affected();
-    match (users, identities) {
-        (1, 1) => transaction.commit().await?,
-        (_, 0) => {
-            transaction.rollback().await?;
-            return Ok(None);
-        }
-        // A user of this id without this identity: joining them by a guess could give somebody another's account.
-        _ => {
-            transaction.rollback().await?;
-            return Err(Error::new(ErrorKind::Internal, "The new user's id belongs to another user.").into());
-        }
-    }
-    Ok(Some(UserLogin {
-        user_id,
-        created: true,
-        blocked: false,
-        allows_login: true,
-        logins_count: 1,
-        root: Map::new(),
-        primary: None,
-        linked_groups: Vec::new(),
-        assigned_groups: Vec::new(),
-        user_metadata: Map::new(),
-        app_metadata: Map::new(),
-        custom_fields: Map::new(),
-    }))
-}
+const TOUCH: &str = touch_where!("$2");
+
+const TOUCH_OWNER: &str = touch_where!("(SELECT o.user_id FROM identities o WHERE o.connection = $2 AND o.subject = $3)");
+
+const TOUCH_LINKED: &str = touch_where!("(SELECT l.user_id FROM links l WHERE l.link_id = $2)");
+
+const CHANGE: &str = "UPDATE users SET updated_at = CASE WHEN updated_at < $3 THEN $3 ELSE updated_at + 1 END, \
+        blocked = COALESCE($4, blocked), groups = COALESCE($5, groups), user_metadata = COALESCE($6, user_metadata), \
+        app_metadata = COALESCE($7, app_metadata), custom_fields = COALESCE($8, custom_fields) \
+    WHERE user_id = $1 AND updated_at = $2";
+
+const BLOCK: &str = "UPDATE users SET updated_at = CASE WHEN updated_at < $2 THEN $2 ELSE updated_at + 1 END, blocked = $3 \
+    WHERE user_id = $1";
+
+const CHANGE_ROOT: &str = "UPDATE identities SET root = $2 WHERE user_id = $1 AND position = 0";
+
+const FORGET: &str = "UPDATE identities SET profile = '{}', root = '{}', groups = '[]', email = NULL, email_verified = 0, \
+    last_login = 0, logins_count = 0 WHERE user_id = $1";
+
+const NEW: &str = "INSERT INTO users (user_id, blocked, created_at, updated_at, groups, user_metadata, app_metadata, custom_fields) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (user_id) DO NOTHING";
 
 pub(super) async fn user(connection: &mut AnyConnection, user_id: &str) -> Result<Option<User>, Trouble> {
     if has_nul(user_id) {
         return Ok(None);
     }
-    let rows = sqlx::query(USER).bind(user_id).fetch_all(connection).await?;
-    let Some(first) = rows.first() else { return Ok(None) };
-    Ok(Some(User {
-        user_id: user_id.to_owned(),
-        blocked: first.try_get::<i64, _>("blocked")? != 0,
-        created_at: time(first, "created_at")?,
-        identities: rows.iter().map(stored_identity).collect::<Result<_, _>>()?,
-        updated_at: time(first, "created_at")?,
-        groups: Vec::new(),
-        user_metadata: object(first, "user_metadata")?,
-        app_metadata: object(first, "app_metadata")?,
-        custom_fields: Map::new(),
-    }))
+    Ok(users(&sqlx::query(BY_ID).bind(user_id).fetch_all(connection).await?)?.pop())
+}
+
+pub(super) async fn user_of(connection: &mut AnyConnection, name: &str, subject: &str) -> Result<Option<User>, Trouble> {
+    if has_nul(name) || has_nul(subject) {
+        return Ok(None);
+    }
+    Ok(users(&sqlx::query(BY_IDENTITY).bind(name).bind(subject).fetch_all(connection).await?)?.pop())
+}
+
+pub(super) async fn by_email(connection: &mut AnyConnection, email: &str, limit: usize) -> Result<Vec<User>, Trouble> {
+    let Some(email) = findable(Some(email)) else { return Ok(Vec::new()) };
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    users(&sqlx::query(BY_EMAIL).bind(email).bind(limit).fetch_all(connection).await?)
+}
+
+/// The address, if users may be found by it.
+pub(super) fn findable(email: Option<&str>) -> Option<&str> {
+    email.filter(|email| !email.is_empty() && email.len() <= LONGEST_EMAIL && !has_nul(email))
+}
+
+/// Makes a user who has not come yet; false when identity or user id are taken.
+pub(super) async fn create(connection: &mut AnyConnection, new: &NewUser, now: Timestamp) -> Result<bool, Trouble> {
+    let user_id = new.identity.user_id_for_new_user();
+    let nothing = RawValue::from_string("{}".to_owned()).map_err(unreadable)?;
+    let identity = IdentityLogin { allows_login: new.allows_login, ..IdentityLogin::plain(&new.identity, &nothing, now) };
+    transaction(connection, async |statements| {
+        let user = NewRow {
+            blocked: false,
+            created_at: now,
+            updated_at: now,
+            groups: written(&new.groups)?,
+            user_metadata: written(&new.user_metadata)?,
+            app_metadata: written(&new.app_metadata)?,
+            custom_fields: written(&new.custom_fields)?,
+        };
+        if !insert(statements, &user_id, &user).await? || !insert_identity(statements, &identity, &user_id, 0, false).await? {
+            return Ok(End::RollBack(false));
+        }
+        conflicts::forget(statements, &new.identity).await?;
+        Ok(End::Commit(true))
+    })
+    .await
+}
+
+pub(super) async fn update(
+    connection: &mut AnyConnection,
+    user_id: &str,
+    seen: Timestamp,
+    change: &UserChange,
+    now: Timestamp,
+) -> Result<Option<()>, Trouble> {
+    if has_nul(user_id) {
+        return Ok(None);
+    }
+    let groups = change.groups.as_ref().map(written).transpose()?;
+    let [root, user_metadata, app_metadata, custom_fields] =
+        [&change.root, &change.user_metadata, &change.app_metadata, &change.custom_fields].map(|part| part.as_ref().map(written));
+    let update = sqlx::query(CHANGE)
+        .bind(user_id)
+        .bind(seen.millis())
+        .bind(now.millis())
+        .bind(change.blocked.map(i64::from))
+        .bind(groups)
+        .bind(user_metadata.transpose()?)
+        .bind(app_metadata.transpose()?)
+        .bind(custom_fields.transpose()?);
+    let root = root.transpose()?;
+    transaction(connection, async |statements| {
+        if update.execute(&mut *statements).await?.rows_affected() == 0 {
+            let there: i64 =
+                sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE user_id = $1").bind(user_id).fetch_one(statements).await?;
+            return if there == 0 {
+                Ok(End::RollBack(None))
+            } else {
+                Err(Error::new(ErrorKind::Conflict, "Somebody else has changed this user meanwhile.").into())
+            };
+        }
+        if let Some(root) = root {
+            sqlx::query(CHANGE_ROOT).bind(user_id).bind(root).execute(statements).await?;
+        }
+        Ok(End::Commit(Some(())))
+    })
+    .await
+}
+
+/// Identities, refresh-token families and the link journal go with the user, by their foreign keys.
+pub(super) async fn delete(connection: &mut AnyConnection, user_id: &str) -> Result<bool, Trouble> {
+    if has_nul(user_id) {
+        return Ok(false);
+    }
+    transaction(connection, async |statements| {
+        // For the lock; nobody sees the time.
+        if touch(statements, user_id, Timestamp::from_millis(0)).await?.is_none() {
+            return Ok(End::RollBack(false));
+        }
+        conflicts::forget_all_of(statements, user_id).await?;
+        remove(statements, user_id).await?;
+        Ok(End::Commit(true))
+    })
+    .await
+}
+
+pub(super) async fn forget_profile(connection: &mut AnyConnection, user_id: &str, now: Timestamp) -> Result<bool, Trouble> {
+    if has_nul(user_id) {
+        return Ok(false);
+    }
+    transaction(connection, async |statements| {
+        if touch(statements, user_id, now).await?.is_none() {
+            return Ok(End::RollBack(false));
+        }
+        sqlx::query(FORGET).bind(user_id).execute(&mut *statements).await?;
+        end_families(statements, user_id).await?;
+        Ok(End::Commit(true))
+    })
+    .await
+}
+
+pub(super) async fn set_blocked(connection: &mut AnyConnection, user_id: &str, blocked: bool, now: Timestamp) -> Result<bool, Trouble> {
+    if has_nul(user_id) {
+        return Ok(false);
+    }
+    let update = sqlx::query(BLOCK).bind(user_id).bind(now.millis()).bind(i64::from(blocked));
+    Ok(update.execute(connection).await?.rows_affected() > 0)
+}
+
+pub(super) async fn set_allows_login(
+    connection: &mut AnyConnection,
+    (name, subject): (&str, &str),
+    allows: bool,
+    now: Timestamp,
+) -> Result<bool, Trouble> {
+    if has_nul(name) || has_nul(subject) {
+        return Ok(false);
+    }
+    transaction(connection, async |statements| {
+        let owner = sqlx::query(TOUCH_OWNER).bind(now.millis()).bind(name).bind(subject);
+        let Some(owner) = touched(&owner.fetch_all(&mut *statements).await?)? else { return Ok(End::RollBack(false)) };
+        let update = "UPDATE identities SET allows_login = $4 WHERE connection = $1 AND subject = $2 AND user_id = $3";
+        let update = sqlx::query(update).bind(name).bind(subject).bind(&owner.user_id).bind(i64::from(allows));
+        if update.execute(statements).await?.rows_affected() == 0 {
+            return Err(too_fast());
+        }
+        Ok(End::Commit(true))
+    })
+    .await
+}
+
+/// A user whose row this transaction has locked.
+pub(super) struct Touched {
+    pub(super) user_id: String,
+    pub(super) blocked: bool,
+    /// What the link journal keeps of a user that ends.
+    pub(super) kept: Map<String, Value>,
+}
+
+/// Locks a user and moves its `updated_at`. Whatever changes a user or its identities begins with this.
+pub(super) async fn touch(statements: &mut AnyConnection, user_id: &str, now: Timestamp) -> Result<Option<Touched>, Trouble> {
+    touched(&sqlx::query(TOUCH).bind(now.millis()).bind(user_id).fetch_all(statements).await?)
+}
+
+/// As [`touch`], the user to whom a line of the link journal belongs.
+pub(super) async fn touch_linked(statements: &mut AnyConnection, link_id: &str, now: Timestamp) -> Result<Option<Touched>, Trouble> {
+    touched(&sqlx::query(TOUCH_LINKED).bind(now.millis()).bind(link_id).fetch_all(statements).await?)
+}
+
+fn touched(rows: &[AnyRow]) -> Result<Option<Touched>, Trouble> {
+    let Some(row) = rows.first() else { return Ok(None) };
+    let blocked = flag(row, "blocked")?;
+    let mut kept = Map::new();
+    kept.insert("created_at".into(), row.try_get::<i64, _>("created_at")?.into());
+    kept.insert("blocked".into(), blocked.into());
+    for column in ["groups", "user_metadata", "app_metadata", "custom_fields"] {
+        kept.insert(column.into(), json(row, column)?);
+    }
+    Ok(Some(Touched { user_id: row.try_get("user_id")?, blocked, kept }))
+}
+
+/// Everything of a new user's row but its id; the last four are JSON.
+pub(super) struct NewRow {
+    pub(super) blocked: bool,
+    pub(super) created_at: Timestamp,
+    pub(super) updated_at: Timestamp,
+    pub(super) groups: String,
+    pub(super) user_metadata: String,
+    pub(super) app_metadata: String,
+    pub(super) custom_fields: String,
+}
+
+impl NewRow {
+    pub(super) fn bare(now: Timestamp) -> Self {
+        let [groups, user_metadata, app_metadata, custom_fields] = ["[]", "{}", "{}", "{}"].map(str::to_owned);
+        Self { blocked: false, created_at: now, updated_at: now, groups, user_metadata, app_metadata, custom_fields }
+    }
+}
+
+/// False when there is such a user.
+pub(super) async fn insert(statements: &mut AnyConnection, user_id: &str, user: &NewRow) -> Result<bool, Trouble> {
+    let insert = sqlx::query(NEW)
+        .bind(user_id)
+        .bind(i64::from(user.blocked))
+        .bind(user.created_at.millis())
+        .bind(user.updated_at.millis())
+        .bind(&user.groups)
+        .bind(&user.user_metadata)
+        .bind(&user.app_metadata)
+        .bind(&user.custom_fields);
+    Ok(insert.execute(statements).await?.rows_affected() > 0)
+}
+
+/// Deletes the row of a user, and with it what refers to it.
+pub(super) async fn remove(statements: &mut AnyConnection, user_id: &str) -> Result<(), Trouble> {
+    sqlx::query("DELETE FROM users WHERE user_id = $1").bind(user_id).execute(statements).await?;
+    Ok(())
+}
+
+/// Deletes the refresh-token families of a user: their data may repeat what the user is not to have any more.
+pub(super) async fn end_families(statements: &mut AnyConnection, user_id: &str) -> Result<(), Trouble> {
+    sqlx::query("DELETE FROM refresh_families WHERE user_id = $1").bind(user_id).execute(statements).await?;
+    Ok(())
+}
+
+/// Users from rows that are in their order.
+fn users(rows: &[AnyRow]) -> Result<Vec<User>, Trouble> {
+    let mut users: Vec<User> = Vec::new();
+    for row in rows {
+        let user_id: &str = row.try_get("user_id")?;
+        let identity = stored_identity(row)?;
+        match users.last_mut() {
+            Some(user) if user.user_id == user_id => user.identities.push(identity),
+            _ => users.push(User {
+                user_id: user_id.to_owned(),
+                blocked: flag(row, "blocked")?,
+                created_at: time(row, "created_at")?,
+                updated_at: time(row, "updated_at")?,
+                identities: vec![identity],
+                groups: json(row, "groups")?,
+                user_metadata: json(row, "user_metadata")?,
+                app_metadata: json(row, "app_metadata")?,
+                custom_fields: json(row, "custom_fields")?,
+            }),
+        }
+    }
+    Ok(users)
 }
 
 fn stored_identity(row: &AnyRow) -> Result<StoredIdentity, Trouble> {
@@ -169,41 +327,34 @@ fn stored_identity(row: &AnyRow) -> Result<StoredIdentity, Trouble> {
             connection: row.try_get("connection")?,
             provider: row.try_get("provider")?,
             user_id: row.try_get("subject")?,
-            is_social: row.try_get::<i64, _>("is_social")? != 0,
+            is_social: flag(row, "is_social")?,
         },
-        profile: object(row, "profile")?,
-        root: Map::new(),
-        allows_login: true,
-        created_at: time(row, "last_login")?,
-        last_login: Some(time(row, "last_login")?),
+        profile: json(row, "profile")?,
+        root: json(row, "root")?,
+        allows_login: flag(row, "allows_login")?,
+        created_at: time(row, "identity_created_at")?,
+        last_login: Some(time(row, "last_login")?).filter(|at| at.millis() != 0),
         logins_count: row.try_get("logins_count")?,
     })
 }
 
-/// Identities and refresh-token families go with the user, by their foreign keys.
-pub(super) async fn delete(connection: &mut AnyConnection, user_id: &str) -> Result<bool, Trouble> {
-    if has_nul(user_id) {
-        return Ok(false);
-    }
-    let delete = sqlx::query("DELETE FROM users WHERE user_id = $1").bind(user_id);
-    Ok(delete.execute(connection).await?.rows_affected() > 0)
+pub(super) fn json<T: DeserializeOwned>(row: &AnyRow, column: &str) -> Result<T, Trouble> {
+    serde_json::from_str(row.try_get(column)?).map_err(unreadable)
 }
 
-pub(super) async fn set_blocked(connection: &mut AnyConnection, user_id: &str, blocked: bool) -> Result<bool, Trouble> {
-    if has_nul(user_id) {
-        return Ok(false);
-    }
-    let update = sqlx::query("UPDATE users SET blocked = $2 WHERE user_id = $1").bind(user_id).bind(i64::from(blocked));
-    Ok(update.execute(connection).await?.rows_affected() > 0)
+pub(super) fn written<T: Serialize>(value: &T) -> Result<String, Trouble> {
+    serde_json::to_string(value).map_err(unreadable)
 }
 
-fn object(row: &AnyRow, column: &str) -> Result<Map<String, Value>, Trouble> {
-    match row.try_get::<&str, _>(column)? {
-        "{}" => Ok(Map::new()),
-        text => serde_json::from_str(text).map_err(unreadable),
-    }
+pub(super) fn flag(row: &AnyRow, column: &str) -> Result<bool, Trouble> {
+    Ok(row.try_get::<i64, _>(column)? != 0)
 }
 
-fn time(row: &AnyRow, column: &str) -> Result<Timestamp, Trouble> {
+pub(super) fn time(row: &AnyRow, column: &str) -> Result<Timestamp, Trouble> {
     Ok(Timestamp::from_millis(row.try_get(column)?))
+}
+
+/// The user changed between two looks at it.
+pub(super) fn too_fast() -> Trouble {
+    Error::new(ErrorKind::StoreUnavailable, "The user changes too fast.").into()
 }

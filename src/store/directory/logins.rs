@@ -1,0 +1,268 @@
+//! Logins. That of somebody known is one statement. It finds nothing when the user is blocked or the identity does not
+//! allow logins, so that what the identity provider says then changes nothing here; the rare rest is sorted out in
+//! further statements.
+
+use super::transaction::{End, transaction};
+use super::users::{self, NewRow, findable, flag, too_fast};
+use super::{Trouble, conflicts, has_nul, unreadable};
+use crate::error::{Error, ErrorKind, Result};
+use crate::store::{IdentityLogin, IfUnknown, MATCHES, PrimaryIdentity, Recorded, UserLogin};
+use crate::user::{Identity, ProfileSync};
+use serde_json::{Map, Value};
+use sqlx::any::AnyRow;
+use sqlx::{AnyConnection, Row as _};
+
+/// In bytes. PostgreSQL's index entries end at about 2700, and the new user's id is a little longer.
+const LONGEST_SUBJECT: usize = 2000;
+
+/// What a [`UserLogin`] is made of, of a row of `identities`. Texts that are read together are joined as a JSON array.
+/// The primary identity is looked for only where this is another one.
+macro_rules! of_an_identity {
+    () => {
+        "user_id, logins_count, root, \
+         (SELECT '[' || u.user_metadata || ',' || u.app_metadata || ',' || u.custom_fields || ',' || u.groups || ']' \
+            FROM users u WHERE u.user_id = identities.user_id) AS given, \
+         (SELECT string_agg(o.groups, ',' ORDER BY o.position) FROM identities o \
+            WHERE o.user_id = identities.user_id AND o.position <> identities.position) AS linked_groups, \
+         CASE WHEN position = 0 THEN NULL ELSE (SELECT p.connection FROM identities p \
+            WHERE p.user_id = identities.user_id AND p.position = 0) END AS primary_connection, \
+         CASE WHEN position = 0 THEN NULL ELSE (SELECT p.subject FROM identities p \
+            WHERE p.user_id = identities.user_id AND p.position = 0) END AS primary_subject, \
+         CASE WHEN position = 0 THEN NULL ELSE (SELECT '[' || p.profile || ',' || p.root || ']' FROM identities p \
+            WHERE p.user_id = identities.user_id AND p.position = 0) END AS primary_profile"
+    };
+}
+
+/// `$5`: 2 to replace the root attributes, 1 to do so if nobody has come yet, 0 to keep them.
+const KNOWN: &str = concat!(
+    "UPDATE identities SET profile = $3, last_login = $4, logins_count = logins_count + 1, \
+        root = CASE WHEN $5 = 2 OR ($5 = 1 AND last_login = 0) THEN $6 ELSE root END, \
+        groups = $7, email = $8, email_verified = $9 \
+     WHERE connection = $1 AND subject = $2 AND allows_login = 1 \
+        AND (SELECT u.blocked FROM users u WHERE u.user_id = identities.user_id) = 0 \
+     RETURNING ",
+    of_an_identity!()
+);
+
+const FIND: &str = concat!(
+    "SELECT allows_login, (SELECT u.blocked FROM users u WHERE u.user_id = identities.user_id) AS blocked, ",
+    of_an_identity!(),
+    " FROM identities WHERE connection = $1 AND subject = $2"
+);
+
+const NEW_IDENTITY: &str = "INSERT INTO identities \
+    (connection, subject, user_id, position, provider, is_social, created_at, last_login, logins_count, \
+     profile, root, groups, email, email_verified, allows_login) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (connection, subject) DO NOTHING";
+
+const OWNER: &str = "SELECT user_id FROM identities WHERE connection = $1 AND subject = $2";
+
+/// Waits until no other transaction decides about this address.
+const TAKE_TURN: &str = "INSERT INTO email_turns (email) VALUES ($1) ON CONFLICT (email) DO UPDATE SET email = excluded.email";
+
+const END_TURN: &str = "DELETE FROM email_turns WHERE email = $1";
+
+/// Can an identity be stored?
+pub(super) fn checked(connection: &str, provider: &str, subject: &str) -> Result<()> {
+    if [connection, provider, subject].into_iter().any(has_nul) {
+        return Err(Error::new(ErrorKind::IdpResponseInvalid, "The subject holds a NUL character."));
+    }
+    if connection.len() + provider.len() + subject.len() > LONGEST_SUBJECT {
+        return Err(Error::new(ErrorKind::IdpResponseInvalid, format!("The subject is longer than {LONGEST_SUBJECT} bytes.")));
+    }
+    Ok(())
+}
+
+pub(super) async fn record_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Recorded, Trouble> {
+    // Whoever loses a race against another first login finds the winner's user in the second round.
+    for _ in 0..3 {
+        if let Some(answer) = repeated_login(connection, login).await? {
+            return Ok(Recorded::Login(Box::new(answer)));
+        }
+        if let Some(answer) = first_login(connection, login).await? {
+            return Ok(answer);
+        }
+    }
+    Err(too_fast())
+}
+
+/// The login of an identity that somebody has; `None` when nobody has it.
+pub(super) async fn repeated_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Option<UserLogin>, Trouble> {
+    for _ in 0..3 {
+        if let Some(known) = known_login(connection, login).await? {
+            return Ok(Some(known));
+        }
+        match found_login(connection, login.identity).await? {
+            // It was let in between the two statements, or moved to a user that the first could not see yet.
+            Some(found) if !found.blocked && found.allows_login => {}
+            found => return Ok(found),
+        }
+    }
+    Err(too_fast())
+}
+
+async fn known_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Option<UserLogin>, Trouble> {
+    let root = match login.sync {
+        ProfileSync::OnEachLogin => 2_i64,
+        ProfileSync::OnFirstLogin => 1,
+        ProfileSync::NeverOnLogin => 0,
+    };
+    let update = sqlx::query(KNOWN)
+        .bind(&login.identity.connection)
+        .bind(&login.identity.user_id)
+        .bind(login.profile.get())
+        .bind(login.now.millis())
+        .bind(root)
+        .bind(login.root)
+        .bind(login.groups)
+        .bind(findable(login.email))
+        .bind(i64::from(login.email_verified));
+    // All rows and not the first: only the end of the statement tells that it was committed.
+    update.fetch_all(connection).await?.first().map(|row| user_login(row, false, true)).transpose()
+}
+
+/// The answer to a login that changes nothing.
+pub(super) async fn found_login(connection: &mut AnyConnection, identity: &Identity) -> Result<Option<UserLogin>, Trouble> {
+    let find = sqlx::query(FIND).bind(&identity.connection).bind(&identity.user_id);
+    let found = find.fetch_optional(connection).await?;
+    found.map(|row| user_login(&row, flag(&row, "blocked")?, flag(&row, "allows_login")?)).transpose()
+}
+
+fn user_login(row: &AnyRow, blocked: bool, allows_login: bool) -> Result<UserLogin, Trouble> {
+    let (user_metadata, app_metadata, custom_fields, assigned_groups) = users::json(row, "given")?;
+    let linked_groups = match row.try_get::<Option<&str>, _>("linked_groups")? {
+        Some(lists) => serde_json::from_str::<Vec<Vec<String>>>(&format!("[{lists}]")).map_err(unreadable)?.concat(),
+        None => Vec::new(),
+    };
+    let primary = match row.try_get("primary_connection")? {
+        Some(connection) => {
+            let (profile, root) = users::json(row, "primary_profile")?;
+            Some(PrimaryIdentity { connection, subject: row.try_get("primary_subject")?, profile, root })
+        }
+        None => None,
+    };
+    Ok(UserLogin {
+        user_id: row.try_get("user_id")?,
+        created: false,
+        blocked,
+        allows_login,
+        logins_count: row.try_get("logins_count")?,
+        root: users::json(row, "root")?,
+        primary,
+        linked_groups,
+        assigned_groups,
+        user_metadata,
+        app_metadata,
+        custom_fields,
+    })
+}
+
+/// Makes user and identity, unless the address is taken; `None` when somebody else was faster.
+async fn first_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Option<Recorded>, Trouble> {
+    let IdentityLogin { identity, now, .. } = login;
+    let user_id = identity.user_id_for_new_user();
+    let email = match login.unknown {
+        IfUnknown::MakeUser => None,
+        IfUnknown::MakeUserUnlessEmailIsTaken => findable(login.email),
+    };
+    transaction(connection, async |statements| {
+        if let Some(email) = email {
+            take_turn(statements, email).await?;
+            // Whoever had the turn before may have made this very identity, or a user with its address.
+            if owner(statements, identity).await?.is_some() {
+                return Ok(End::RollBack(None));
+            }
+            let users = users::by_email(statements, email, MATCHES).await?;
+            if !users.is_empty() {
+                return Ok(End::RollBack(Some(Recorded::Taken(users))));
+            }
+        }
+        let new_user = users::insert(statements, &user_id, &NewRow::bare(*now)).await?;
+        if !new_user {
+            // Joining them by a guess could give somebody another's account.
+            return match owner(statements, identity).await? {
+                Some(_) => Ok(End::RollBack(None)),
+                None => Err(Error::new(ErrorKind::Internal, "The new user's id belongs to another user.").into()),
+            };
+        }
+        if !insert_identity(statements, login, &user_id, 0, true).await? {
+            return Ok(End::RollBack(None));
+        }
+        conflicts::forget(statements, identity).await?;
+        end_turn(statements, email).await?;
+        Ok(End::Commit(Some(Recorded::Login(Box::new(new_user_login(login, user_id.clone())?)))))
+    })
+    .await
+}
+
+fn new_user_login(login: &IdentityLogin<'_>, user_id: String) -> Result<UserLogin, Trouble> {
+    Ok(UserLogin {
+        user_id,
+        created: true,
+        blocked: false,
+        allows_login: login.allows_login,
+        logins_count: 1,
+        root: serde_json::from_str(root_of_new(login)).map_err(unreadable)?,
+        primary: None,
+        linked_groups: Vec::new(),
+        assigned_groups: Vec::new(),
+        user_metadata: Map::new(),
+        app_metadata: Map::new(),
+        custom_fields: Map::<String, Value>::new(),
+    })
+}
+
+/// Gives a new identity to a user; false when somebody has it. `came`: with a login, and not beforehand.
+pub(super) async fn insert_identity(
+    statements: &mut AnyConnection,
+    login: &IdentityLogin<'_>,
+    user_id: &str,
+    position: i64,
+    came: bool,
+) -> Result<bool, Trouble> {
+    let now = login.now.millis();
+    let insert = sqlx::query(NEW_IDENTITY)
+        .bind(&login.identity.connection)
+        .bind(&login.identity.user_id)
+        .bind(user_id)
+        .bind(position)
+        .bind(&login.identity.provider)
+        .bind(i64::from(login.identity.is_social))
+        .bind(now)
+        .bind(if came { now } else { 0 })
+        .bind(i64::from(came))
+        .bind(login.profile.get())
+        .bind(root_of_new(login))
+        .bind(login.groups)
+        .bind(findable(login.email))
+        .bind(i64::from(login.email_verified))
+        .bind(i64::from(login.allows_login));
+    Ok(insert.execute(statements).await?.rows_affected() > 0)
+}
+
+fn root_of_new<'a>(login: &IdentityLogin<'a>) -> &'a str {
+    match login.sync {
+        ProfileSync::OnEachLogin | ProfileSync::OnFirstLogin => login.root,
+        ProfileSync::NeverOnLogin => "{}",
+    }
+}
+
+/// Who has an identity.
+pub(super) async fn owner(statements: &mut AnyConnection, identity: &Identity) -> Result<Option<String>, Trouble> {
+    let owner = sqlx::query_scalar(OWNER).bind(&identity.connection).bind(&identity.user_id);
+    Ok(owner.fetch_optional(statements).await?)
+}
+
+/// From here to the end of the transaction nobody else decides about this address.
+pub(super) async fn take_turn(statements: &mut AnyConnection, email: &str) -> Result<(), Trouble> {
+    sqlx::query(TAKE_TURN).bind(email).execute(statements).await?;
+    Ok(())
+}
+
+/// Removes what held the turn, just before the transaction ends; whoever waits goes on waiting until it has.
+pub(super) async fn end_turn(statements: &mut AnyConnection, email: Option<&str>) -> Result<(), Trouble> {
+    if let Some(email) = email {
+        sqlx::query(END_TURN).bind(email).execute(statements).await?;
+    }
+    Ok(())
+}
