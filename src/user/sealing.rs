@@ -176,7 +176,7 @@ type Replacement<'f> = dyn FnMut(&str, &Map<String, Value>) -> Option<Value> + '
 /// Replaces the sealed values in the three parts. A part that becomes empty by that is left out.
 fn replace(parts: &mut Map<String, Value>, with: &mut Replacement<'_>) {
     for part in Part::ALL {
-        let Some(value) = parts.get_mut(part.name()) else { continue };
+        let Some(value) = parts.get_mut(part.name()).filter(|value| has_sealed(value)) else { continue };
         replace_below(value, part.name(), with);
         if value.as_object().is_some_and(Map::is_empty) {
             parts.shift_remove(part.name());

@@ -43,10 +43,8 @@ impl Admin {
             "metadata_joined": theirs == OtherMetadata::Join,
         });
         self.audit("user.linked", detail, by, now).await;
-        if theirs == OtherMetadata::Join
-            && let Err(error) = self.join_kept(&entry, other, by, now).await
-        {
-            return Err(self.take_back(&linked_by.link_id, error, by, now).await);
+        if theirs == OtherMetadata::Join {
+            self.join_kept(&entry, other, by, now).await?;
         }
         Ok(entry)
     }
@@ -109,10 +107,20 @@ impl Admin {
         Ok(user)
     }
 
-    /// Joins what the journal kept, which is what the other user had at the moment of the link.
-    async fn join_kept(&self, entry: &LinkEntry, other: &str, by: By<'_>, now: Timestamp) -> Result<()> {
+    /// Joins what the journal kept, which is what the other user had at the moment of the link. If that cannot be done
+    /// (somebody changed one of them meanwhile), the link is taken back.
+    pub(super) async fn join_kept(&self, entry: &LinkEntry, other: &str, by: By<'_>, now: Timestamp) -> Result<()> {
         let kept = |part: Part| entry.kept.get(part.name()).and_then(Value::as_object).cloned().unwrap_or_default();
-        self.change("user.updated", &entry.user_id, by, now, |user| self.with_joined(user, other, &kept)).await.map(drop)
+        let joined = self.change("user.updated", &entry.user_id, by, now, |user| self.with_joined(user, other, &kept)).await;
+        let Err(error) = joined else { return Ok(()) };
+        let link_id = &entry.by.link_id;
+        match self.undo_link(link_id, by, now).await {
+            Ok(_) => Err(error),
+            Err(also) => {
+                let detail = format!("The users are linked ({link_id}), but their metadata are not joined: {}", error.detail);
+                Err(Error::new(error.kind, detail).because(also))
+            }
+        }
     }
 
     /// The user with the other's free data joined into its own. What was sealed on either side is sealed for this user.
@@ -132,17 +140,6 @@ impl Admin {
             *part.of_mut(&mut user) = object;
         }
         if faults.is_empty() { Ok(user) } else { Err(Error::new(ErrorKind::InvalidUserData, told(&faults))) }
-    }
-
-    /// The metadata could not be joined after all (somebody changed the users meanwhile): so there is no link either.
-    async fn take_back(&self, link_id: &str, error: Error, by: By<'_>, now: Timestamp) -> Error {
-        match self.undo_link(link_id, by, now).await {
-            Ok(_) => error,
-            Err(also) => {
-                let detail = format!("The users are linked ({link_id}), but their metadata are not joined: {}", error.detail);
-                Error::new(error.kind, detail).because(also)
-            }
-        }
     }
 
     /// The former id was taken, so what the journal kept is sealed for another user than this one.
