@@ -16,3 +16,4 @@ mod operations;
 mod outage;
 mod peers;
 mod tokens;
+mod user_command;
