@@ -1,6 +1,7 @@
 //! All wiring on one page: from a valid configuration to running listeners, and to a graceful stop.
 
 use crate::application::Application;
+use crate::broker::admin::Admin;
 use crate::broker::{Gateway, Lifetimes};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -14,6 +15,7 @@ use crate::keys::Keyring;
 use crate::oidc::OidcKeys;
 use crate::profile::dialect::GigyaSigner;
 use crate::store::{self, Directory, SessionStore};
+use crate::user::sealing::SealedPath;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
 use actix_web::web::Data;
@@ -38,6 +40,7 @@ pub struct Parts {
     pub keyring: Keyring,
     pub sessions: Arc<dyn SessionStore>,
     pub directory: Arc<dyn Directory>,
+    pub sealed: Vec<SealedPath>,
 }
 
 /// Certificate and private key of the public listener, PEM.
@@ -51,6 +54,7 @@ pub struct TlsFiles {
 pub fn state(parts: Parts) -> Result<Data<State>> {
     let metrics = Arc::new(Metrics::new().map_err(|error| Error::new(ErrorKind::Internal, "metrics cannot be made").because(error))?);
     let keyring = Arc::new(parts.keyring);
+    let admin = Admin::new(Arc::clone(&parts.directory), Arc::clone(&keyring), &parts.connections, parts.sealed);
     let mut connections: Vec<Arc<dyn Connection>> = Vec::new();
     for config in parts.connections {
         connections.push(Arc::new(SamlConnection::new(config, &parts.issuer, Arc::clone(&keyring))?));
@@ -65,6 +69,7 @@ pub fn state(parts: Parts) -> Result<Data<State>> {
         keyring,
         lifetimes: parts.lifetimes,
         gigya: parts.gigya,
+        admin,
         events: Arc::clone(&metrics) as _,
     };
     Ok(Data::new(State::new(gateway, parts.http, metrics)))
@@ -123,15 +128,20 @@ fn acceptor(files: &TlsFiles) -> Result<SslAcceptorBuilder> {
 }
 
 /// `isthmus serve`: everything from the configuration, until SIGTERM or SIGINT.
-pub async fn serve(config: Config) -> Result<()> {
+pub async fn serve(mut config: Config) -> Result<()> {
     let directory = store::open_directory(config.directory_url.expose()).await?;
     let sessions = store::open_sessions(config.sessions_url.expose())?;
     let keyring = Keyring::open_or_create(&config.keys_path)?;
     let (listen, operations_listen, tls) = (config.listen, config.operations_listen, config.tls.clone());
+    let seed = std::mem::take(&mut config.seed).0;
     let state = state(config.into_parts(keyring, Arc::clone(&sessions), Arc::clone(&directory)))?;
     let listeners = (bind(listen)?, bind(operations_listen)?);
     if let Some(files) = &tls {
         check_tls(files)?;
+    }
+    if !seed.is_empty() {
+        let made = state.gateway.admin.seed(&seed, Timestamp::now()).await?;
+        tracing::info!(users = seed.len(), made, "seed applied");
     }
     // Taken back last: a start that fails must not forget them.
     sessions.import(directory.take_sessions().await?, Timestamp::now());

@@ -3,6 +3,7 @@
 //! Handlers translate HTTP into calls of this module and its [`Outcome`]s into HTTP; this module does the
 //! I/O with the stores. What happens next in a login is decided in one place, [`next::next_step`].
 
+pub mod admin;
 pub mod begin;
 mod finish;
 mod identify;
@@ -27,6 +28,7 @@ use crate::oidc::{AuthorizationResponse, OidcKeys};
 use crate::profile::Written;
 use crate::profile::dialect::GigyaSigner;
 use crate::store::{Directory, SessionStore};
+use admin::Admin;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -64,6 +66,7 @@ pub struct Gateway {
     pub lifetimes: Lifetimes,
     /// Signs identifiers in the dialect `gigya`, where the operator wants that.
     pub gigya: Option<GigyaSigner>,
+    pub admin: Admin,
     pub events: Arc<dyn Events>,
 }
 

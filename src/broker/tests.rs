@@ -36,12 +36,14 @@ async fn gateway() -> Gateway {
             ..ClientFacts::public("notes")
         },
     };
+    let directory = open_directory("sqlite::memory:").await.expect("a directory");
     Gateway {
+        admin: Admin::new(Arc::clone(&directory), Arc::clone(&keyring), [], Vec::new()),
         issuer: "https://login.example.org".to_owned(),
         applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
         connections: Registry::default(),
         sessions: open_sessions("memory:").expect("sessions"),
-        directory: open_directory("sqlite::memory:").await.expect("a directory"),
+        directory,
         keys: OidcKeys::new(&keyring).expect("keys"),
         keyring,
         lifetimes: Lifetimes::default(),

@@ -30,7 +30,7 @@ enum Command {
     Check(check::Options),
     /// Make or list the keys.
     Keys(keys::Options),
-    /// Show or delete a user.
+    /// Look users up, update, block, link and delete them.
     User(user::Options),
     /// Ask a running gateway whether it is ready; for containers.
     Healthcheck(healthcheck::Options),

@@ -5,16 +5,19 @@
 
 mod application;
 mod connection;
+mod metadata;
 mod read;
 mod render;
 #[cfg(test)]
 mod rule_tests;
 mod secrets;
+mod seed;
 #[cfg(test)]
 mod tests;
 
 pub use crate::toml_file::{Findings, Problem};
 pub use render::{render_human, to_json};
+pub use seed::Seed;
 
 use crate::application::Application;
 use crate::broker::Lifetimes;
@@ -27,6 +30,7 @@ use crate::secret::Secret;
 use crate::startup::{Parts, TlsFiles};
 use crate::store::{Directory, SessionStore};
 use crate::telemetry::LogFormat;
+use crate::user::sealing::SealedPath;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -50,6 +54,9 @@ pub struct Config {
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
+    /// Places in the free data of users whose values are sealed.
+    pub sealed: Vec<SealedPath>,
+    pub seed: Seed,
     /// Loosenings and certificates that end soon; to be logged once logging has started.
     pub warnings: Vec<Problem>,
 }
@@ -67,6 +74,7 @@ impl Config {
             keyring,
             sessions,
             directory,
+            sealed: self.sealed,
         }
     }
 }

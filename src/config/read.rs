@@ -1,6 +1,6 @@
 //! The file as a whole.
 
-use super::{Config, Findings, application, connection, secrets};
+use super::{Config, Findings, application, connection, metadata, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::http::state::HttpSettings;
@@ -72,7 +72,7 @@ fn unreadable(file: String, error: &std::io::Error) -> Findings {
     Findings { problems: vec![problem], warnings: Vec::new() }
 }
 
-fn whole_file(file: String, path: String, message: String, help: &str) -> Problem {
+pub(super) fn whole_file(file: String, path: String, message: String, help: &str) -> Problem {
     Problem { file, line: 0, column: 0, path, message, help: help.to_owned(), excerpt: None, width: 0 }
 }
 
@@ -119,6 +119,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     if development && !loopback && issuer.is_some() {
         root.warning("development", "development mode: secrets may stand in the file", "remove it where people really sign in");
     }
+    let sealed = metadata::read(root);
     let (library, mut findings) = MappingLibrary::load(mapping_files(&directory.join("mappings"), &mut unreadable_files));
     findings.problems.extend(unreadable_files);
     findings.problems.extend(failed_tests(&library));
@@ -140,6 +141,9 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let http = http_settings(root, issuer.as_deref().unwrap_or_default());
     let names: Vec<String> = names(root, "connection", "name");
     let connections: Vec<_> = each(root, "connection", |section| connection::read(&context, section, &names));
+    let known = seed::Known { names: &names, connections: &connections, sealed: &sealed };
+    let (seed, more) = root.section("directory").map(|section| seed::read(&context, &section, &known)).unwrap_or_default();
+    findings.extend(more);
     unique_domains(root);
     let applications: Vec<_> = each(root, "application", |section| application::read(&context, section, &names));
     names_unique(root, "application", "client_id");
@@ -159,6 +163,8 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             http,
             connections: connections.into_iter().collect::<Option<_>>()?,
             applications: applications.into_iter().collect::<Option<_>>()?,
+            sealed,
+            seed,
             warnings: Vec::new(),
         })
     })();
@@ -282,6 +288,10 @@ fn url_of(
     check: fn(&str) -> crate::error::Result<()>,
 ) -> Option<Secret<String>> {
     let Some(section) = root.section(key) else { return Some(Secret::new(relative(context, usual))) };
+    if key == "directory" {
+        // Read once the connections are known.
+        section.value("seed");
+    }
     let literal = section.value("url").and_then(|at| at.value.as_str());
     // What cannot be parsed here (several hosts, for instance) holds one as soon as it holds credentials.
     let without_password =

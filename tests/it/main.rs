@@ -17,3 +17,4 @@ mod outage;
 mod peers;
 mod profile;
 mod tokens;
+mod user_command;

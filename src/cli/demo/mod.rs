@@ -98,6 +98,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         keyring: Keyring::open_or_create(&directory.join("certs"))?,
         sessions: store::open_sessions("memory:")?,
         directory: store::open_directory(&format!("sqlite:{}", directory.join("demo.db").display())).await?,
+        sealed: Vec::new(),
     };
     let state = startup::state(parts)?;
     let app = App::new(issuer, app_url.clone(), operations_url, client_secret)?;

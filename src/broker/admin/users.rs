@@ -1,0 +1,157 @@
+//! Users one by one: read, update, block, forget, delete.
+
+use super::{Admin, By, no_such_user};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::profile::Profile;
+use crate::user::User;
+use crate::user::effective::effective_of_user;
+use crate::user::metadata::{Part, Update};
+use crate::user::patch::{Sealing, UserPatch};
+use crate::user::sealing;
+use serde_json::{Map, Value, json};
+
+/// A user, and what applications would see of it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct UserRecord {
+    /// Its free data show sealed values as the reader asked.
+    pub user: User,
+    /// The effective profile, free data included; `None` while nobody has come by the primary identity, or after it was
+    /// forgotten.
+    pub profile: Option<Profile>,
+}
+
+/// What a reader of users sees in place of sealed values.
+#[derive(Clone, Copy, Debug)]
+pub enum SealedValues<'a> {
+    /// Nothing.
+    Absent,
+    /// That there is something.
+    Marked,
+    /// The values themselves; who reads them is noted in the audit log.
+    Opened { by: By<'a>, now: Timestamp },
+}
+
+impl Admin {
+    /// One user.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`].
+    pub async fn user_record(&self, user_id: &str, sealed: SealedValues<'_>) -> Result<UserRecord> {
+        let user = self.existing(user_id).await?;
+        self.record(user, sealed).await
+    }
+
+    /// The users with this e-mail address, whatever its case; at most `limit`.
+    pub async fn users_by_email(&self, email: &str, limit: usize, sealed: SealedValues<'_>) -> Result<Vec<UserRecord>> {
+        let users = self.directory.users_by_email(&email.trim().to_lowercase(), limit).await?;
+        let mut records = Vec::with_capacity(users.len());
+        for user in users {
+            records.push(self.record(user, sealed).await?);
+        }
+        Ok(records)
+    }
+
+    /// Updates a user; the answer is the user as it is then.
+    ///
+    /// # Errors
+    /// Those of [`UserPatch::apply`]; [`ErrorKind::NotFound`]; [`ErrorKind::Conflict`] where others keep changing it.
+    pub async fn update_user(&self, user_id: &str, patch: &UserPatch, how: Update, by: By<'_>, now: Timestamp) -> Result<User> {
+        for place in patch.secret_looking(&self.sealed) {
+            let correlation_id = by.correlation_id;
+            tracing::warn!(correlation_id, actor = by.actor, place, "a key looks like that of a secret and is not among the sealed ones");
+        }
+        let sealing = Sealing { paths: &self.sealed, sealer: self.sealer() };
+        self.change("user.updated", user_id, by, now, |user| patch.apply(user, self.sync_of(user), how, sealing)).await
+    }
+
+    /// Keeps a user from signing in, or ends that.
+    pub async fn block(&self, user_id: &str, blocked: bool, by: By<'_>, now: Timestamp) -> Result<User> {
+        let kind = if blocked { "user.blocked" } else { "user.unblocked" };
+        self.change(kind, user_id, by, now, |user| Ok(User { blocked, ..user.clone() })).await
+    }
+
+    /// Deletes a user with all identities; the next login by one of them makes a new user.
+    pub async fn delete_user(&self, user_id: &str, by: By<'_>, now: Timestamp) -> Result<()> {
+        let user = self.existing(user_id).await?;
+        if !self.directory.delete_user(user_id).await? {
+            return Err(no_such_user());
+        }
+        self.audit("user.deleted", json!({ "user_id": user_id, "identities": names_of(&user) }), by, now).await;
+        Ok(())
+    }
+
+    /// Forgets what the connections said of a user (S4-6); the next login makes it anew. Metadata, links and what the
+    /// operator gave stay.
+    pub async fn forget_profile(&self, user_id: &str, by: By<'_>, now: Timestamp) -> Result<()> {
+        if !self.directory.forget_profile(user_id, now).await? {
+            return Err(no_such_user());
+        }
+        self.audit("user.profile_forgotten", json!({ "user_id": user_id }), by, now).await;
+        Ok(())
+    }
+
+    /// Lets an identity be used to sign in, or only be linked; the answer is its user.
+    pub async fn set_allows_login(&self, connection: &str, subject: &str, allows: bool, by: By<'_>, now: Timestamp) -> Result<User> {
+        let subject = self.subject(connection, subject);
+        let no_such_identity = || Error::new(ErrorKind::NotFound, "There is no such identity.");
+        let user = self.directory.user_of(connection, &subject).await?.ok_or_else(no_such_identity)?;
+        if user.identity(connection, &subject).is_some_and(|stored| stored.allows_login == allows) {
+            return Ok(user);
+        }
+        if !self.directory.set_allows_login(connection, &subject, allows, now).await? {
+            return Err(no_such_identity());
+        }
+        let detail = json!({
+            "user_id": user.user_id, "connection": connection, "subject": subject,
+            "before": { "allows_login": !allows }, "after": { "allows_login": allows },
+        });
+        self.audit("identity.allows_login_changed", detail, by, now).await;
+        self.existing(&user.user_id).await
+    }
+
+    async fn record(&self, mut user: User, sealed: SealedValues<'_>) -> Result<UserRecord> {
+        let mut parts = Map::new();
+        for part in Part::ALL {
+            parts.insert(part.name().to_owned(), Value::Object(std::mem::take(part.of_mut(&mut user))));
+        }
+        match sealed {
+            SealedValues::Absent => sealing::strip(&mut parts),
+            SealedValues::Marked => sealing::mark(&mut parts),
+            SealedValues::Opened { by, now } => self.open(&mut parts, &user.user_id, by, now).await,
+        }
+        for part in Part::ALL {
+            if let Some(Value::Object(object)) = parts.shift_remove(part.name()) {
+                *part.of_mut(&mut user) = object;
+            }
+        }
+        let profile = effective_of_user(&user, self.sync_of(&user)).unwrap_or_else(|error| {
+            // The user can still be looked at and repaired.
+            tracing::warn!(%error, "a stored profile breaks a limit");
+            None
+        });
+        Ok(UserRecord { user, profile })
+    }
+
+    async fn open(&self, parts: &mut Map<String, Value>, user_id: &str, by: By<'_>, now: Timestamp) {
+        if !parts.values().any(sealing::has_sealed) {
+            return;
+        }
+        let lost = sealing::open(parts, self.sealer(), user_id);
+        for place in &lost {
+            tracing::error!(
+                correlation_id = by.correlation_id,
+                place,
+                "a sealed value does not open for this user: it was moved, or the seal key is another"
+            );
+        }
+        self.audit("user.sealed_values_read", json!({ "user_id": user_id, "not_opened": lost }), by, now).await;
+    }
+}
+
+/// Connection and subject of each identity.
+pub(super) fn names_of(user: &User) -> Value {
+    let name =
+        |stored: &crate::user::StoredIdentity| json!({ "connection": stored.identity.connection, "subject": stored.identity.user_id });
+    user.identities.iter().map(name).collect()
+}
