@@ -1,5 +1,9 @@
 //! What every implementation of the two traits must do. A store is finished when it passes.
 
+mod links;
+mod logins;
+mod users;
+
 use super::{AuditEvent, Consumed, Directory, IdentityLogin, Op, Recorded, RefreshFamily, Rotation, SavedEntry, SessionStore, UserLogin};
 use crate::clock::Timestamp;
 use crate::error::ErrorKind;
@@ -169,10 +173,12 @@ async fn login(directory: &dyn Directory, identity: &Identity, profile: Value, n
 /// The whole suite for a [`Directory`].
 pub async fn directory(directory: Arc<dyn Directory>) {
     directory.ping().await.expect("it is there");
-    logins(&*directory).await;
+    one_person(&*directory).await;
     blocked_users(&*directory).await;
     odd_subjects(&*directory).await;
-    concurrent_first_logins(&directory).await;
+    logins::all(&directory).await;
+    users::all(&directory).await;
+    links::all(&directory).await;
     concurrent_logins(&directory).await;
     rotations(&*directory).await;
     concurrent_rotations(&directory).await;
@@ -183,7 +189,7 @@ pub async fn directory(directory: Arc<dyn Directory>) {
     assert_eq!(directory.ping().await.expect_err("closed").kind, ErrorKind::StoreUnavailable);
 }
 
-async fn logins(directory: &dyn Directory) {
+async fn one_person(directory: &dyn Directory) {
     let jane = identity("jane");
     let first = login(directory, &jane, json!({"email": "jane@a.example", "z": 1, "a": {"ü": ["\u{0}", null]}}), NOW).await;
     let nobody = Map::new();
@@ -251,22 +257,6 @@ async fn odd_subjects(directory: &dyn Directory) {
     assert_eq!(directory.user("a\0b").await.expect("an answer"), None);
     assert!(!directory.set_blocked("a\0b", true).await.expect("an answer"));
     assert!(!directory.delete_user("a\0b").await.expect("an answer"));
-}
-
-async fn concurrent_first_logins(directory: &Arc<dyn Directory>) {
-    for subject in ["first-1", "first-2", "first-3"] {
-        let logins = race(50, || {
-            let directory = Arc::clone(directory);
-            async move { login(&*directory, &identity(subject), json!({"n": 1}), NOW).await }
-        });
-        let mut logins = logins.await;
-        assert_eq!(logins.iter().filter(|login| login.created).count(), 1);
-        logins.sort_by_key(|login| login.logins_count);
-        assert!(logins.iter().map(|login| login.logins_count).eq(1..=50), "each counted once");
-        assert!(logins.iter().all(|login| login.user_id == logins[0].user_id));
-        let user = directory.user(&logins[0].user_id).await.expect("read").expect("known");
-        assert_eq!((user.identities.len(), user.identities[0].logins_count), (1, 50));
-    }
 }
 
 /// Different people at the same time: nobody waits long enough to fail.

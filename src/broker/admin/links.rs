@@ -143,7 +143,7 @@ impl Admin {
     }
 
     /// The former id was taken, so what the journal kept is sealed for another user than this one.
-    async fn seal_for_new_id(&self, user: User, former: &str, by: By<'_>, now: Timestamp) -> Result<User> {
+    pub(super) async fn seal_for_new_id(&self, user: User, former: &str, by: By<'_>, now: Timestamp) -> Result<User> {
         if !Part::ALL.iter().any(|part| part.of(&user).values().any(sealing::has_sealed)) {
             return Ok(user);
         }

@@ -375,6 +375,22 @@ async fn what_was_sealed_once_stays_sealed_when_it_is_joined_though_no_longer_co
     assert_eq!(admin.opened(&jane).await.user_metadata["ssn"], "078-05");
 }
 
+/// Where the former id is taken, an unlinked user gets another one.
+#[tokio::test]
+async fn what_was_sealed_for_a_former_id_is_sealed_for_the_new_one() {
+    let admin = admin().await;
+    let jane = admin.jane().await;
+    let mut metadata = object(json!({"ssn": "078-05", "a": 1}));
+    sealing::seal(Part::UserMetadata, &mut metadata, &admin.sealed, admin.sealer(), "former").expect("sealed");
+    let change = UserChange { user_metadata: Some(metadata), ..UserChange::default() };
+    let seen = admin.stored(&jane).await.updated_at;
+    admin.directory.update_user(&jane, seen, &change, at(10)).await.expect("changed").expect("a user");
+    assert_eq!(Value::Object(admin.opened(&jane).await.user_metadata), json!({"a": 1}));
+    admin.seal_for_new_id(admin.stored(&jane).await, "former", BY, at(20)).await.expect("sealed anew");
+    assert!(sealing::has_sealed(&admin.stored(&jane).await.user_metadata["ssn"]));
+    assert_eq!(Value::Object(admin.opened(&jane).await.user_metadata), json!({"ssn": "078-05", "a": 1}));
+}
+
 #[tokio::test]
 async fn metadata_that_are_too_large_together_prevent_the_link() {
     let admin = admin().await;

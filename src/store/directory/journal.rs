@@ -115,7 +115,7 @@ pub(super) async fn lock(statements: &mut AnyConnection, link_id: &str, now: Tim
     let find = sqlx::query(BY_ID).bind(link_id).bind(&user.user_id);
     match find.fetch_optional(statements).await? {
         Some(row) => Ok(Some((user, line(&row)?))),
-        None => Err(users::too_fast()),
+        None => Err(Trouble::Overtaken),
     }
 }
 

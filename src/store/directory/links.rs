@@ -77,7 +77,7 @@ pub(super) async fn link_login(
     match linked {
         Some(login) => Ok(login),
         // It was linked before, to this user: a login like any other.
-        None => repeated_login(connection, login).await?.filter(|found| found.user_id == user_id).ok_or_else(users::too_fast),
+        None => repeated_login(connection, login).await?.filter(|found| found.user_id == user_id).ok_or(Trouble::Overtaken),
     }
 }
 

@@ -3,7 +3,7 @@
 //! further statements.
 
 use super::transaction::{End, transaction};
-use super::users::{self, NewRow, findable, flag, too_fast};
+use super::users::{self, NewRow, findable, flag};
 use super::{Trouble, conflicts, has_nul, unreadable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{IdentityLogin, IfUnknown, MATCHES, PrimaryIdentity, Recorded, UserLogin};
@@ -74,31 +74,22 @@ pub(super) fn checked(connection: &str, provider: &str, subject: &str) -> Result
 }
 
 pub(super) async fn record_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Recorded, Trouble> {
-    // Whoever loses a race against another first login finds the winner's user in the second round.
-    for _ in 0..3 {
-        if let Some(answer) = repeated_login(connection, login).await? {
-            return Ok(Recorded::Login(Box::new(answer)));
-        }
-        if let Some(answer) = first_login(connection, login).await? {
-            return Ok(answer);
-        }
+    match repeated_login(connection, login).await? {
+        Some(answer) => Ok(Recorded::Login(Box::new(answer))),
+        None => first_login(connection, login).await,
     }
-    Err(too_fast())
 }
 
 /// The login of an identity that somebody has; `None` when nobody has it.
 pub(super) async fn repeated_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Option<UserLogin>, Trouble> {
-    for _ in 0..3 {
-        if let Some(known) = known_login(connection, login).await? {
-            return Ok(Some(known));
-        }
-        match found_login(connection, login.identity).await? {
-            // It was let in between the two statements, or moved to a user that the first could not see yet.
-            Some(found) if !found.blocked && found.allows_login => {}
-            found => return Ok(found),
-        }
+    if let Some(known) = known_login(connection, login).await? {
+        return Ok(Some(known));
     }
-    Err(too_fast())
+    match found_login(connection, login.identity).await? {
+        // Made or let in between the two statements, or moved to a user that the first could not see yet.
+        Some(found) if !found.blocked && found.allows_login => Err(Trouble::Overtaken),
+        found => Ok(found),
+    }
 }
 
 async fn known_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Option<UserLogin>, Trouble> {
@@ -157,8 +148,8 @@ fn user_login(row: &AnyRow, blocked: bool, allows_login: bool) -> Result<UserLog
     })
 }
 
-/// Makes user and identity, unless the address is taken; `None` when somebody else was faster.
-async fn first_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Option<Recorded>, Trouble> {
+/// Makes user and identity, unless the address is taken.
+async fn first_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Recorded, Trouble> {
     let IdentityLogin { identity, now, .. } = login;
     let user_id = identity.user_id_for_new_user();
     let email = match login.unknown {
@@ -170,27 +161,27 @@ async fn first_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) 
             take_turn(statements, email).await?;
             // Whoever had the turn before may have made this very identity, or a user with its address.
             if owner(statements, identity).await?.is_some() {
-                return Ok(End::RollBack(None));
+                return Err(Trouble::Overtaken);
             }
             let users = users::by_email(statements, email, MATCHES).await?;
             if !users.is_empty() {
-                return Ok(End::RollBack(Some(Recorded::Taken(users))));
+                return Ok(End::RollBack(Recorded::Taken(users)));
             }
         }
         let new_user = users::insert(statements, &user_id, &NewRow::bare(*now)).await?;
         if !new_user {
             // Joining them by a guess could give somebody another's account.
             return match owner(statements, identity).await? {
-                Some(_) => Ok(End::RollBack(None)),
+                Some(_) => Err(Trouble::Overtaken),
                 None => Err(Error::new(ErrorKind::Internal, "The new user's id belongs to another user.").into()),
             };
         }
         if !insert_identity(statements, login, &user_id, 0, true).await? {
-            return Ok(End::RollBack(None));
+            return Err(Trouble::Overtaken);
         }
         conflicts::forget(statements, identity).await?;
         end_turn(statements, email).await?;
-        Ok(End::Commit(Some(Recorded::Login(Box::new(new_user_login(login, user_id.clone())?)))))
+        Ok(End::Commit(Recorded::Login(Box::new(new_user_login(login, user_id.clone())?))))
     })
     .await
 }

@@ -108,6 +108,7 @@ impl SqlDirectory {
         let (answer, down) = match answer {
             Ok(Ok(answer)) => (Ok(answer), false),
             Ok(Err(Trouble::Refused(error))) => (Err(error), false),
+            Ok(Err(Trouble::Overtaken)) => (Err(unavailable("others were faster each time")), false),
             Ok(Err(Trouble::Sql(error) | Trouble::Unanswered(error))) => {
                 let down = is_broken(&error);
                 (Err(unavailable(error)), down)
@@ -119,7 +120,8 @@ impl SqlDirectory {
     }
 
     /// When a connection turns out to be dead (the server was restarted since its last use), the statements run again
-    /// on another one. The worst that comes of it is a login counted twice.
+    /// on another one. The worst that comes of it is a login counted twice. They also run again when somebody else's got
+    /// into their way.
     async fn attempts<'s, T, F>(&'s self, work: impl Fn(Held<'s>) -> F + Send) -> Result<T, Trouble>
     where
         F: Future<Output = (Held<'s>, Result<T, Trouble>)> + Send,
@@ -130,6 +132,7 @@ impl SqlDirectory {
             let (broke, again) = match &answer {
                 Err(Trouble::Sql(error)) => (is_broken(error), is_broken(error) || is_collision(error)),
                 Err(Trouble::Unanswered(_)) => (true, false),
+                Err(Trouble::Overtaken) => (false, true),
                 Ok(_) | Err(Trouble::Refused(_)) => (false, false),
             };
             held.ended(if broke { Use::Broke } else { Use::Finished });
@@ -275,6 +278,8 @@ enum Trouble {
     Sql(sqlx::Error),
     /// The connection broke while a transaction was being committed. It may have happened, so it is not tried again.
     Unanswered(sqlx::Error),
+    /// Somebody else changed what the statements had looked at. Nothing was done; they may run again.
+    Overtaken,
     /// An answer after all, and the answer is no.
     Refused(Error),
 }

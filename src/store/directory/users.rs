@@ -216,7 +216,7 @@ pub(super) async fn set_allows_login(
         let update = "UPDATE identities SET allows_login = $4 WHERE connection = $1 AND subject = $2 AND user_id = $3";
         let update = sqlx::query(update).bind(name).bind(subject).bind(&owner.user_id).bind(i64::from(allows));
         if update.execute(statements).await?.rows_affected() == 0 {
-            return Err(too_fast());
+            return Err(Trouble::Overtaken);
         }
         Ok(End::Commit(true))
     })
@@ -352,9 +352,4 @@ pub(super) fn flag(row: &AnyRow, column: &str) -> Result<bool, Trouble> {
 
 pub(super) fn time(row: &AnyRow, column: &str) -> Result<Timestamp, Trouble> {
     Ok(Timestamp::from_millis(row.try_get(column)?))
-}
-
-/// The user changed between two looks at it.
-pub(super) fn too_fast() -> Trouble {
-    Error::new(ErrorKind::StoreUnavailable, "The user changes too fast.").into()
 }
