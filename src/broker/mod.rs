@@ -10,6 +10,7 @@ mod identify;
 pub mod link;
 pub mod logout;
 pub mod next;
+mod release;
 #[cfg(test)]
 mod tests;
 pub mod token;

@@ -5,21 +5,21 @@
 
 use super::begin::trace_op;
 use super::identify::note_rows;
+use super::release::{recorded, unrecorded};
 use super::{Gateway, decode, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{AccessToken, CodeGrant, CodeTombstone, Dialects};
+use crate::login::{AccessToken, CodeGrant, CodeTombstone};
 use crate::oidc::token::{invalid_code, invalid_refresh_token};
 use crate::oidc::{
     self, AuthenticatedClient, AuthorizationCode, ClientCredentials, IdTokenClaims, RefreshToken, Scopes, TokenRequest, TokenResponse,
 };
-use crate::profile::dialect::Dialect;
-use crate::profile::{Profile, RowNote, Written};
+use crate::profile::Written;
 use crate::secret::Secret;
 use crate::store::{Consumed, Op, RefreshFamily, Rotation};
-use crate::user::{Identity, PersonView};
+use crate::user::Identity;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
@@ -250,7 +250,9 @@ impl Gateway {
     ) -> Result<Tokens> {
         let mut trace = Trace::default();
         let mut rows = Vec::new();
-        let profile = Profile::from_map(std::mem::take(&mut granted.profile));
+        let readable = self.readable_profile(application, std::mem::take(&mut granted.profile), &granted.user_id);
+        granted.transient.extend(readable.sealed);
+        let profile = readable.profile;
         let released = application
             .mapping
             .from_profile(&profile, &mut rows)
@@ -271,14 +273,18 @@ impl Gateway {
         let access_token = oidc::AccessToken::issue(&granted.grant_id)?;
         let id_token = self.id_token(application, &granted, &claims, &access_token, now)?;
         let userinfo = Value::Object(oidc::claims::userinfo(&granted.user_id, &claims));
+        let seal = readable.opened.then_some(granted.grant_id.as_str());
         let record = AccessToken {
             client_id: application.client_id.clone(),
             scopes: granted.scopes.clone(),
             expires_at: now.plus_seconds(i64::from(self.lifetimes.access_token)),
             correlation_id: granted.correlation_id.clone(),
-            userinfo: RawValue::from_string(userinfo.to_string())
-                .map_err(|error| Error::new(ErrorKind::Internal, "claims cannot be written").because(error))?,
-            dialects: if application.profile.legacy_profile { Some(self.whole_profile(&granted, profile, now).await?) } else { None },
+            userinfo: self.kept_body(userinfo.to_string(), seal)?,
+            dialects: if application.profile.legacy_profile {
+                Some(self.whole_profile(application, &granted.user_id, &granted.identity, profile, seal, now).await?)
+            } else {
+                None
+            },
         };
         let key = AccessToken::key(&granted.grant_id, &access_token.digest());
         self.sessions
@@ -290,18 +296,6 @@ impl Gateway {
         let response =
             TokenResponse { access_token, expires_in: self.lifetimes.access_token, refresh_token, id_token, scopes: granted.scopes };
         Ok(Tokens { response, correlation_id: granted.correlation_id })
-    }
-
-    /// The profile of this transaction in every dialect, as nothing that happens later changes it (S4-16).
-    async fn whole_profile(&self, granted: &Granted, profile: Profile, now: Timestamp) -> Result<Dialects> {
-        let refuse = || Error::new(ErrorKind::InvalidGrant, "the user may not sign in any more");
-        let user = self.directory.user(&granted.user_id).await?.ok_or_else(refuse)?;
-        let view = PersonView::new(&user, profile, Some(&granted.identity));
-        let written = |dialect| -> Result<Box<RawValue>> {
-            let text = Value::Object(self.in_dialect(dialect, &user.user_id, &view, now)).to_string();
-            RawValue::from_string(text).map_err(|error| Error::new(ErrorKind::Internal, "a profile cannot be written").because(error))
-        };
-        Ok(Dialects { auth0: written(Dialect::Auth0)?, gigya: written(Dialect::Gigya)?, logto: written(Dialect::Logto)? })
     }
 
     fn id_token(
@@ -350,25 +344,4 @@ impl Gateway {
     fn tokens_live(&self) -> u64 {
         self.lifetimes.refresh_token + u64::from(self.lifetimes.access_token)
     }
-}
-
-/// The claims that were made from what is not to be stored.
-fn unrecorded(rows: &[RowNote], transient: &[String]) -> Vec<String> {
-    if transient.is_empty() {
-        return Vec::new();
-    }
-    let root = |path: &str| path.split('.').next().unwrap_or_default().to_owned();
-    let roots: Vec<String> = transient.iter().map(|path| root(path)).collect();
-    // An expression may have read anything.
-    let hidden = |row: &&RowNote| row.source.as_deref().is_some_and(|source| source == "cel" || roots.contains(&root(source)));
-    rows.iter().filter(hidden).map(|row| row.field.clone()).collect()
-}
-
-/// What the trace shows of released claims.
-fn recorded(claims: &Map<String, Value>, unrecorded: &[String]) -> Map<String, Value> {
-    let show = |(name, value): (&String, &Value)| {
-        let value = if unrecorded.contains(name) { Value::from("(not recorded)") } else { value.clone() };
-        (name.clone(), value)
-    };
-    claims.iter().map(show).collect()
 }

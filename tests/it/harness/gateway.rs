@@ -28,6 +28,8 @@ pub struct Setup {
     pub applications: Vec<String>,
     pub tls: Option<(String, String)>,
     pub environment: Vec<(String, String)>,
+    /// Files beside the configuration: path and text.
+    pub files: Vec<(String, String)>,
 }
 
 impl Setup {
@@ -44,7 +46,14 @@ impl Setup {
             applications: Vec::new(),
             tls: None,
             environment: vec![("TEST_SECRET".to_owned(), super::app::SECRET.to_owned())],
+            files: Vec::new(),
         }
+    }
+
+    #[must_use]
+    pub fn file(mut self, path: &str, text: &str) -> Self {
+        self.files.push((path.to_owned(), text.to_owned()));
+        self
     }
 
     #[must_use]

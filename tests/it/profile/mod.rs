@@ -3,6 +3,7 @@
 mod caching;
 mod legacy;
 mod linking;
+mod metadata;
 mod proof;
 mod sync;
 
