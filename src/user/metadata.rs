@@ -135,7 +135,7 @@ pub const MAX_KEYS: usize = 1000;
 /// Checks the names, texts and levels of what somebody wants to store. `at` is the pointer of the object.
 pub fn check(part: Part, given: &Map<String, Value>, at: &str, faults: &mut Vec<Fault>) {
     for name in given.keys().filter(|name| part == Part::AppMetadata && RESERVED.contains(&name.as_str())) {
-        let help = "it belongs to the gateway or the connection; use another name";
+        let help = "it belongs to the gateway or the connection, so use another name";
         faults.push(Fault::new(pointer(at, name), "is a reserved name in app_metadata", help));
     }
     check_members(given, at, 1, faults);
@@ -145,12 +145,12 @@ pub fn check(part: Part, given: &Map<String, Value>, at: &str, faults: &mut Vec<
 pub fn check_size(object: &Map<String, Value>, at: &str, faults: &mut Vec<Fault>) {
     let bytes = serde_json::to_vec(object).map_or(usize::MAX, |text| text.len());
     if bytes > MAX_BYTES {
-        let problem = format!("would have {bytes} octets; {MAX_BYTES} are allowed");
+        let problem = format!("would have {bytes} octets where {MAX_BYTES} are allowed");
         faults.push(Fault::new(at, problem, "remove what is not needed, or keep it in a store of your own"));
     }
     let keys = keys_of(object);
     if keys > MAX_KEYS {
-        faults.push(Fault::new(at, format!("would have {keys} keys; {MAX_KEYS} are allowed"), "remove some"));
+        faults.push(Fault::new(at, format!("would have {keys} keys where {MAX_KEYS} are allowed"), "remove some"));
     }
 }
 

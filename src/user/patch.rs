@@ -143,7 +143,7 @@ impl UserPatch {
 /// Reads the groups that an operator gives; repetitions are left out. `None` where something is wrong.
 pub fn groups(value: &Value, at: &str, faults: &mut Vec<Fault>) -> Option<Vec<String>> {
     let Value::Array(items) = value else {
-        faults.push(Fault::new(at, "is not a list of texts", "write it as in [\"staff\"]; [] takes all away"));
+        faults.push(Fault::new(at, "is not a list of texts", "write it as in [\"staff\"], or [] to take all away"));
         return None;
     };
     if items.len() > MAX_GROUPS {
@@ -181,7 +181,7 @@ fn root_attribute(name: &str, value: &Value) -> Result<Option<String>, (String, 
     let text = match value {
         Value::Null => return Ok(None),
         Value::String(text) => text,
-        _ => return Err(("is not a text".to_owned(), "write it in quotes; null removes it")),
+        _ => return Err(("is not a text".to_owned(), "write it in quotes, or null to remove it")),
     };
     let limit = match name {
         "nickname" => MAX_NICKNAME,
@@ -190,7 +190,7 @@ fn root_attribute(name: &str, value: &Value) -> Result<Option<String>, (String, 
     };
     if !is_plain(text, limit) {
         let problem = format!("has not 1 to {limit} characters, or control characters among them");
-        return Err((problem, "write a shorter text; null removes it"));
+        return Err((problem, "write a shorter text, or null to remove it"));
     }
     let is_address = || url::Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "http" | "https") && url.has_host());
     if name == "picture" && (text.contains(char::is_whitespace) || !is_address()) {

@@ -266,7 +266,7 @@ async fn blocking_deleting_and_finding() {
     assert!(admin.block(&jane, true, BY, at(10)).await.expect("blocked").blocked);
     assert!(!admin.block(&jane, false, BY, at(11)).await.expect("unblocked").blocked);
     let found = admin.users_by_email(" Jane@ACME.example", 10, SealedValues::Absent).await.expect("read");
-    assert_eq!(found.into_iter().map(|record| record.user.user_id).collect::<Vec<_>>(), [jane.clone()]);
+    assert_eq!(found.into_iter().map(|record| record.user.user_id).collect::<Vec<_>>(), std::slice::from_ref(&jane));
     admin.delete_user(&jane, BY, at(12)).await.expect("deleted");
     let kinds: Vec<String> = admin.audited().await.into_iter().map(|(kind, _)| kind).collect();
     assert_eq!(kinds, ["user.deleted", "user.unblocked", "user.blocked"]);

@@ -135,9 +135,11 @@ fn core(text: &mut String, record: &UserRecord) {
     line(text, "blocked", if user.blocked { "yes" } else { "no" });
     line(text, "created", &user.created_at.to_string());
     line(text, "changed", &user.updated_at.to_string());
-    line(text, "groups", &listed(profile.list("groups").into_iter()));
+    let assigned = || user.groups.iter().map(String::as_str);
+    let groups = if record.profile.is_some() { profile.list("groups") } else { assigned().collect() };
+    line(text, "groups", &listed(groups.into_iter()));
     if !user.groups.is_empty() {
-        line(text, "", &format!("by the operator: {}", listed(user.groups.iter().map(String::as_str))));
+        line(text, "", &format!("by the operator: {}", listed(assigned())));
     }
 }
 
