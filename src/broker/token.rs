@@ -21,7 +21,6 @@ use crate::secret::Secret;
 use crate::store::{Consumed, Op, RefreshFamily, Rotation};
 use crate::user::Identity;
 use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 /// Seconds within which a refresh token may be presented again because its answer was lost.

@@ -248,6 +248,11 @@ impl Drop for Gateway {
 fn spawn(setup: &Setup, port: u16, operations: u16, place: &Path) -> Process {
     let config = place.join("isthmus.toml");
     fs::write(&config, setup.toml(port, operations, place)).unwrap();
+    for (path, text) in &setup.files {
+        let path = place.join(path);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
     let log = File::options().create(true).append(true).open(place.join("log")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_isthmus"));
     command.args(["serve", "--config", text(&config)]).current_dir(place).envs(setup.environment.iter().cloned());
