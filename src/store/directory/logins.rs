@@ -22,7 +22,7 @@ macro_rules! of_an_identity {
         "user_id, logins_count, root, \
          (SELECT '[' || u.user_metadata || ',' || u.app_metadata || ',' || u.custom_fields || ',' || u.groups || ']' \
             FROM users u WHERE u.user_id = identities.user_id) AS given, \
-         (SELECT string_agg(o.groups, ',' ORDER BY o.position) FROM identities o \
+         (SELECT string_agg('[' || o.position || ',' || o.groups || ']', ',') FROM identities o \
             WHERE o.user_id = identities.user_id AND o.position <> identities.position) AS linked_groups, \
          CASE WHEN position = 0 THEN NULL ELSE (SELECT p.connection FROM identities p \
             WHERE p.user_id = identities.user_id AND p.position = 0) END AS primary_connection, \
@@ -121,8 +121,8 @@ pub(super) async fn found_login(connection: &mut AnyConnection, identity: &Ident
 
 fn user_login(row: &AnyRow, blocked: bool, allows_login: bool) -> Result<UserLogin, Trouble> {
     let (user_metadata, app_metadata, custom_fields, assigned_groups) = users::json(row, "given")?;
-    let linked_groups = match row.try_get::<Option<&str>, _>("linked_groups")? {
-        Some(lists) => serde_json::from_str::<Vec<Vec<String>>>(&format!("[{lists}]")).map_err(unreadable)?.concat(),
+    let linked_groups = match row.try_get("linked_groups")? {
+        Some(lists) => in_order(lists)?,
         None => Vec::new(),
     };
     let primary = match row.try_get("primary_connection")? {
@@ -146,6 +146,13 @@ fn user_login(row: &AnyRow, blocked: bool, allows_login: bool) -> Result<UserLog
         app_metadata,
         custom_fields,
     })
+}
+
+/// From `[position, groups]` of several identities: sorting them in the database would make every login slower.
+fn in_order(lists: &str) -> Result<Vec<String>, Trouble> {
+    let mut lists: Vec<(i64, Vec<String>)> = serde_json::from_str(&format!("[{lists}]")).map_err(unreadable)?;
+    lists.sort_by_key(|(position, _)| *position);
+    Ok(lists.into_iter().flat_map(|(_, groups)| groups).collect())
 }
 
 /// Makes user and identity, unless the address is taken.

@@ -15,7 +15,9 @@ use tokio::task::JoinSet;
 async fn sqlite_conforms() {
     let place = tempfile::tempdir().expect("a directory");
     let path = place.path().join("made/here/isthmus.db");
-    conformance::directory(open_directory(&format!("sqlite:{}", path.display())).await.expect("opened")).await;
+    let url = format!("sqlite:{}", path.display());
+    conformance::directory(open_directory(&url).await.expect("opened")).await;
+    nothing_contradicts_itself(&url).await;
     let mode = |path: &std::path::Path| std::fs::metadata(path).expect("made").permissions().mode() & 0o777;
     assert_eq!(mode(&path), 0o600);
     assert_eq!(mode(path.parent().expect("a parent")), 0o700);
@@ -30,6 +32,145 @@ async fn sqlite_in_memory_conforms() {
 async fn postgres_conforms() {
     let server = Server::postgres();
     conformance::directory(open_directory(&server.postgres_url()).await.expect("opened")).await;
+    nothing_contradicts_itself(&server.postgres_url()).await;
+}
+
+/// What the tables say to each other after everything that the suite has done.
+async fn nothing_contradicts_itself(url: &str) {
+    let directory = SqlDirectory::open(url).await.expect("opened");
+    let mut held = directory.pool.acquire().await.expect("a connection");
+    for (what, sql) in [
+        ("no users at all", "SELECT CASE WHEN EXISTS (SELECT 1 FROM users) THEN 0 ELSE CAST(1 AS BIGINT) END"),
+        (
+            "a user without a primary",
+            "SELECT COUNT(*) FROM users u WHERE NOT EXISTS (SELECT 1 FROM identities i WHERE i.user_id = u.user_id AND i.position = 0)",
+        ),
+        (
+            "a line whose identity is elsewhere",
+            "SELECT COUNT(*) FROM link_identities h JOIN links l ON l.link_id = h.link_id \
+            LEFT JOIN identities i ON i.connection = h.connection AND i.subject = h.subject AND i.user_id = l.user_id AND i.position > 0 \
+            WHERE h.here = 1 AND i.user_id IS NULL",
+        ),
+        (
+            "an undone line with an identity",
+            "SELECT COUNT(*) FROM link_identities h JOIN links l ON l.link_id = h.link_id \
+            WHERE h.here = 1 AND l.undone_at IS NOT NULL",
+        ),
+        ("an undone line that keeps something", "SELECT COUNT(*) FROM links WHERE undone_at IS NOT NULL AND kept <> '{}'"),
+        (
+            "a linked identity without a line",
+            "SELECT COUNT(*) FROM identities i WHERE i.position > 0 AND NOT EXISTS (SELECT 1 \
+            FROM link_identities h JOIN links l ON l.link_id = h.link_id \
+            WHERE h.connection = i.connection AND h.subject = i.subject AND l.user_id = i.user_id AND h.here = 1)",
+        ),
+        ("a turn that was not ended", "SELECT COUNT(*) FROM email_turns"),
+    ] {
+        let count: i64 = sqlx::query_scalar(sql).fetch_one(&mut *held).await.expect(what);
+        assert_eq!(count, 0, "{what}");
+    }
+}
+
+const FIRST_VERSION: &str = "CREATE TABLE schema_version (version BIGINT NOT NULL PRIMARY KEY); INSERT INTO schema_version VALUES (1); \
+    INSERT INTO users VALUES ('samlp|acme|jane', 1, 1000, '{\"u\":1}', '{\"a\":1}'), ('samlp|acme|joe', 0, 1500, '{}', '{}'); \
+    INSERT INTO identities VALUES ('acme', 'jane', 'samlp|acme|jane', 0, 'samlp', 0, 2000, 7, '{\"name\":\"Jane\"}'), \
+        ('acme', 'joe', 'samlp|acme|joe', 0, 'samlp', 0, 2500, 1, '{}'); \
+    INSERT INTO refresh_families VALUES ('g', 'notes', 'samlp|acme|jane', 0, 1000, 1000, 99999999999999, 0, '{}')";
+
+#[tokio::test]
+async fn a_database_of_the_first_version_is_brought_up_to_date() {
+    let server = Server::postgres();
+    let place = tempfile::tempdir().expect("a directory");
+    for url in [server.postgres_url(), format!("sqlite:{}", place.path().join("d.db").display())] {
+        let mut old = Target::new(&url).expect("understood").connect().await.expect("connected");
+        for sql in [connect::MIGRATIONS[0], FIRST_VERSION] {
+            sqlx::raw_sql(sql).execute(&mut old).await.expect("made");
+        }
+        old.close().await.expect("closed");
+
+        let directory = open_directory(&url).await.expect("opened");
+        let user = directory.user("samlp|acme|jane").await.expect("read").expect("still there");
+        let at = Timestamp::from_millis;
+        assert_eq!((user.blocked, user.created_at, user.updated_at), (true, at(1000), at(1000)));
+        assert_eq!((user.user_metadata.get("u").is_some(), user.app_metadata.get("a").is_some()), (true, true));
+        assert_eq!((user.groups.len(), user.custom_fields.len()), (0, 0));
+        let [stored] = user.identities.as_slice() else { panic!("one identity: {user:?}") };
+        assert_eq!((stored.allows_login, stored.created_at, stored.last_login), (true, at(1000), Some(at(2000))));
+        assert_eq!((stored.logins_count, stored.profile.len(), stored.root.len()), (7, 1, 0));
+        assert!(directory.set_blocked("samlp|acme|jane", false).await.expect("unblocked"));
+        let answer = login(&*directory).await.expect("recorded");
+        assert_eq!((answer.user_id.as_str(), answer.created, answer.logins_count), ("samlp|acme|jane", false, 8));
+        let by = LinkedBy { link_id: "l".into(), how: "operator".into(), actor: "test".into(), correlation_id: String::new() };
+        directory.link_users("samlp|acme|jane", "samlp|acme|joe", &by, at(3000)).await.expect("linked");
+        let joe = directory.undo_link("l", at(4000)).await.expect("undone").expect("there");
+        assert_eq!((joe.created_at, joe.identities[0].last_login), (at(1500), Some(at(2500))));
+        let rotated = directory.rotate_family("g", "notes", 0, at(5000), 30).await.expect("an answer");
+        assert_eq!(rotated, Rotation::Refused, "undoing the link has ended it");
+        directory.close().await.expect("closed");
+        // Once more changes nothing.
+        assert!(open_directory(&url).await.expect("opened").user("samlp|acme|joe").await.expect("read").is_some());
+    }
+}
+
+/// A transaction that ends without a change keeps nobody waiting, though its connection is not used again.
+#[tokio::test]
+async fn refusals_leave_no_locks_behind() {
+    let server = Server::postgres();
+    let (ours, other) =
+        (open_directory(&server.postgres_url()).await.expect("opened"), open_directory(&server.postgres_url()).await.expect("opened"));
+    let user_id = login(&*ours).await.expect("recorded").user_id;
+    let by = LinkedBy { link_id: "l".into(), how: "operator".into(), actor: "test".into(), correlation_id: String::new() };
+    let now = Timestamp::now();
+    assert_eq!(ours.link_users(&user_id, "nobody", &by, now).await.expect_err("nobody").kind, ErrorKind::NotFound);
+    assert!(other.set_blocked(&user_id, false).await.expect("not locked"));
+    assert_eq!(ours.unlink(&user_id, "acme", "jane", now).await.expect_err("the primary").kind, ErrorKind::Conflict);
+    assert!(other.set_blocked(&user_id, false).await.expect("not locked"));
+    assert_eq!(ours.unlink(&user_id, "acme", "joe", now).await.expect("an answer"), None);
+    assert!(other.set_blocked(&user_id, false).await.expect("not locked"));
+}
+
+#[tokio::test]
+async fn who_loses_a_deadlock_runs_again() {
+    let server = Server::postgres();
+    let directory = open_directory(&server.postgres_url()).await.expect("opened");
+    let now = Timestamp::now();
+    for subject in ["a", "b"] {
+        let identity = Identity { connection: "acme".into(), provider: "samlp".into(), user_id: subject.into(), is_social: false };
+        let new = NewUser {
+            identity,
+            allows_login: true,
+            groups: Vec::new(),
+            user_metadata: Map::new(),
+            app_metadata: Map::new(),
+            custom_fields: Map::new(),
+        };
+        assert!(directory.create_user(&new, now).await.expect("made"));
+    }
+    let mut other = Target::new(&server.postgres_url()).expect("understood").connect().await.expect("connected");
+    sqlx::raw_sql("SET deadlock_timeout = '10s'").execute(&mut other).await.expect("patient");
+    let mut lock = other.begin().await.expect("begun");
+    let touch = "UPDATE users SET blocked = 0 WHERE user_id = $1";
+    sqlx::query(touch).bind("samlp|acme|b").execute(&mut *lock).await.expect("locked");
+    let by = LinkedBy { link_id: "l".into(), how: "operator".into(), actor: "test".into(), correlation_id: String::new() };
+    let (linked, ()) = tokio::join!(directory.link_users("samlp|acme|a", "samlp|acme|b", &by, now), async {
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        sqlx::query(touch).bind("samlp|acme|a").execute(&mut *lock).await.expect("the other one loses");
+        lock.commit().await.expect("committed");
+    });
+    assert_eq!(linked.expect("linked").former_user_id.as_deref(), Some("samlp|acme|b"));
+}
+
+/// Whether it has happened is not known then, and a second attempt would be told that it is done already.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_commit_without_an_answer_is_not_tried_again() {
+    let server = Server::postgres();
+    let url = server.postgres_url().replace(&server.port.to_string(), &cuts_after_commit(server.port).await.to_string());
+    let (cut, whole) = (open_directory(&url).await.expect("opened"), open_directory(&server.postgres_url()).await.expect("opened"));
+    login(&*whole).await.expect("recorded");
+    let now = Timestamp::now();
+    let forgotten = cut.forget_profile("samlp|acme|jane", now).await;
+    assert_eq!(forgotten.expect_err("no answer").kind, ErrorKind::StoreUnavailable);
+    let user = whole.user("samlp|acme|jane").await.expect("read").expect("there");
+    assert!(user.updated_at <= now && user.identities[0].last_login.is_none(), "once: {user:?}");
 }
 
 #[tokio::test]
@@ -176,6 +317,36 @@ fn urls_are_checked_without_connecting() {
         assert_eq!(error.kind, ErrorKind::Misconfigured, "{url}");
         assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
     }
+}
+
+/// A port before a server's that, after the tables have been made, loses the answer to each COMMIT.
+async fn cuts_after_commit(port: u16) -> u16 {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let own = listener.local_addr().expect("bound").port();
+    tokio::spawn(async move {
+        let mut commits = 0;
+        while let Ok((mut client, _)) = listener.accept().await {
+            let mut server = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("the server is there");
+            let (mut question, mut answer) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+            loop {
+                tokio::select! {
+                    Ok(length @ 1..) = client.read(&mut question) => {
+                        server.write_all(&question[..length]).await.expect("the server reads");
+                        commits += usize::from(question[..length].windows(6).any(|word| word == b"COMMIT"));
+                        if commits > 1 {
+                            assert_ne!(server.read(&mut answer).await.expect("committed"), 0);
+                            commits = 1;
+                            break;
+                        }
+                    }
+                    Ok(length @ 1..) = server.read(&mut answer) => client.write_all(&answer[..length]).await.expect("the client reads"),
+                    else => break,
+                }
+            }
+        }
+    });
+    own
 }
 
 async fn login(directory: &dyn Directory) -> Result<UserLogin> {
