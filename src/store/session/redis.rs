@@ -38,6 +38,11 @@ const CONSUME: &str = r"local v = redis.call('GET', KEYS[1])
 if v and string.byte(v, 1) ~= 0 then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
 return v";
 
+/// One command, because those of a commit may be done in any order in a cluster.
+const APPEND: &str = r"redis.call('LPUSH', KEYS[1], ARGV[1])
+redis.call('LTRIM', KEYS[1], 0, ARGV[2] - 1)
+return redis.call('EXPIRE', KEYS[1], ARGV[3])";
+
 pub struct RedisSessions {
     link: Arc<Link>,
     consume: Script,
@@ -83,9 +88,16 @@ impl SessionStore for RedisSessions {
         })
     }
 
+    fn list<'a>(&'a self, key: &'a str, limit: usize) -> Later<'a, Vec<Vec<u8>>> {
+        Box::pin(async move {
+            let Some(last) = limit.checked_sub(1) else { return Ok(Vec::new()) };
+            self.link.ask(redis::cmd("LRANGE").arg(key).arg(0).arg(last), Again::Yes).await
+        })
+    }
+
     fn commit(&self, ops: Vec<Op>) -> Later<'_, Vec<bool>> {
         Box::pin(async move {
-            // Writing the same value twice is harmless; claiming twice would find our own claim.
+            // Writing the same value twice is harmless, appending it twice nearly; claiming twice would find our own claim.
             let again = if ops.iter().any(|op| matches!(op, Op::Claim { .. })) { Again::No } else { Again::Yes };
             let commands: Vec<Cmd> = ops.iter().map(command).collect();
             let commands = &commands;
@@ -107,11 +119,18 @@ impl SessionStore for RedisSessions {
 }
 
 fn command(op: &Op) -> Cmd {
-    let mut command = redis::cmd(if matches!(op, Op::Delete { .. }) { "DEL" } else { "SET" });
+    let mut command = redis::cmd(match op {
+        Op::Put { .. } | Op::Claim { .. } => "SET",
+        Op::Delete { .. } => "DEL",
+        Op::Append { .. } => "EVAL",
+    });
     match op {
         Op::Put { key, value, ttl } => command.arg(key).arg(value.as_slice()).arg("EX").arg(life(*ttl)),
         Op::Claim { key, ttl } => command.arg(key).arg(mark(&[])).arg("NX").arg("EX").arg(life(*ttl)),
         Op::Delete { key } => command.arg(key),
+        Op::Append { key, value, keep, ttl } => {
+            command.arg(APPEND).arg(1).arg(key).arg(value.as_slice()).arg((*keep).max(1)).arg(life(*ttl))
+        }
     };
     command
 }
