@@ -1,4 +1,6 @@
-//! The trace of a login, as a page for operators and as JSON for programs.
+//! The trace of a login, as a page for operators and as JSON for programs; [`list`] has the recent logins.
+
+pub mod list;
 
 use super::pages;
 use super::state::State;
