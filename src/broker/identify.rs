@@ -37,6 +37,7 @@ impl Gateway {
 }
 
 fn map_profile(connection: &dyn Connection, authentication: &Authentication, now: Timestamp, trace: &mut Trace) -> Result<Written> {
+    trace.note(now, Note::received(&connection.config().name, &authentication.attributes));
     let mut rows = Vec::new();
     let mapped = connection.config().mapping.to_profile(&authentication.attributes, &mut rows);
     note_rows(trace, "to_profile", rows, now);

@@ -4,6 +4,7 @@
 //! I/O with the stores. What happens next in a login is decided in one place, [`next::next_step`].
 
 pub mod begin;
+pub mod explain;
 mod finish;
 mod identify;
 pub mod logout;

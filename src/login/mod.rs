@@ -2,6 +2,7 @@
 //! the trace that tells an operator why it went as it did. Plain data and transitions, no I/O.
 
 mod grant;
+mod received;
 mod reply_to;
 mod session;
 pub mod trace;
