@@ -1,6 +1,7 @@
 //! The end of a login: a code for the application, from a session that exists or has just been made.
 
 use super::begin::{Begun, trace_op};
+use super::traces::{RecentLogin, SINGLE_SIGN_ON, recent_op};
 use super::{Answer, Gateway, Outcome, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
@@ -46,8 +47,16 @@ impl Gateway {
             now: begun.now,
         };
         let (answer, put) = self.issue_code(&issue, &mut trace)?;
-        self.sessions.commit(vec![put, trace_op(begun.correlation_id, Part::Begin, &trace)?]).await?;
-        self.events.login(&session.identity.connection, "single-sign-on");
+        let recent = RecentLogin {
+            correlation_id: begun.correlation_id.to_owned(),
+            at: begun.now,
+            connection: session.identity.connection.clone(),
+            application: begun.application.client_id.clone(),
+            user_id: Some(session.user_id.clone()),
+            outcome: SINGLE_SIGN_ON.to_owned(),
+        };
+        self.sessions.commit(vec![put, trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]).await?;
+        self.events.login(&session.identity.connection, SINGLE_SIGN_ON);
         Ok(Outcome::of(answer))
     }
 

@@ -12,12 +12,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace, Word};
 use crate::login::{Arrived, LoginTransaction, remove_paths};
-use crate::profile::{Outcome, Profile, RawAttributes, RowNote, Written, normalize};
+use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNote, Written, normalize};
 use crate::store::{ConflictRecord, IdentityLogin, IfUnknown, LinkedBy, MATCHES, Recorded, UserLogin};
 use crate::user::effective::{Groups, Sources, effective_of_user, effective_profile};
 use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decision, Newcomer, OnConflict, Policy};
 use crate::user::{ProfileSync, User, sync};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// A user who may sign in, with what applications see.
 pub(super) struct Identified {
@@ -68,6 +69,8 @@ pub(super) fn arrive(
     let mut rows = Vec::new();
     let mapped = config.mapping.to_profile(&authentication.attributes, &mut rows);
     let transient = transient_paths(&config.profile.non_persistent, &authentication.attributes, &rows);
+    let recordable = recordable(config, &authentication.attributes, &rows, &transient, mapped.as_ref().ok());
+    trace.note(now, Note::received(&config.name, &recordable));
     note_rows(trace, "to_profile", rows, &transient, now);
     let profile = mapped
         .and_then(|profile| {
@@ -394,6 +397,30 @@ fn linked_by(how: &str, actor: &str, of: Of<'_>) -> LinkedBy {
         actor: actor.to_owned(),
         correlation_id: of.transaction.correlation_id.clone(),
     }
+}
+
+/// What the connection said, without what is not to be kept: attributes of those names, those that fed such a field, and
+/// those that say the same.
+fn recordable<'a>(
+    config: &ConnectionConfig,
+    attributes: &'a RawAttributes,
+    rows: &[RowNote],
+    transient: &[String],
+    mapped: Option<&Profile>,
+) -> Cow<'a, RawAttributes> {
+    if transient.is_empty() {
+        return Cow::Borrowed(attributes);
+    }
+    let fed = rows.iter().filter(|row| transient.contains(&row.field)).filter_map(|row| row.source.as_deref());
+    let names: Vec<&str> = config.profile.non_persistent.iter().map(String::as_str).chain(fed).collect();
+    let values: Vec<&Value> = mapped.into_iter().flat_map(|profile| transient.iter().filter_map(|path| profile.get(path))).collect();
+    let says =
+        |value: &Value| values.iter().any(|kept_out| *kept_out == value || kept_out.as_array().is_some_and(|list| list.contains(value)));
+    let hidden = |attribute: &RawAttribute| {
+        let named = |name: &str| names.contains(&name);
+        named(&attribute.name) || attribute.friendly_name.as_deref().is_some_and(named) || attribute.values.iter().any(says)
+    };
+    Cow::Owned(attributes.without(hidden, |fact: Fact| names.iter().any(|name| name.strip_prefix('$') == Some(fact.name()))))
 }
 
 /// The paths of the profile that came from attributes which are not to be stored, or that are themselves named so.

@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod begin;
+pub mod explain;
 mod finish;
 mod identify;
 pub mod link;

@@ -3,6 +3,7 @@
 use super::begin::trace_op;
 use super::finish::Issue;
 use super::identify::{Identified, Of, Profiles, Whose, arrive};
+use super::traces::{RecentLogin, SUCCESS, recent_op};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, encode, remains};
 use crate::clock::Timestamp;
 use crate::connection::{Authentication, Callback, Refused};
@@ -207,6 +208,7 @@ impl Gateway {
             code,
             Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
             trace_op(&transaction.correlation_id, part, trace)?,
+            recent_op(&recent(transaction, &session.identity.connection, Some(&session.user_id), SUCCESS, now))?,
         ];
         // The session that this browser had before is over.
         writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
@@ -276,6 +278,7 @@ impl Gateway {
             .commit(vec![
                 Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
                 trace_op(&transaction.correlation_id, received.question.part(), &trace)?,
+                recent_op(&recent(transaction, post.connection, None, wire.code, now))?,
             ])
             .await?;
         // Whose account it is only the person can settle, here.
@@ -382,6 +385,18 @@ fn put_key(op: &Op) -> Option<String> {
 
 fn plain(error: Error) -> Refused {
     Refused { reason: error.kind.wire().problem.to_owned(), error, alarm: false }
+}
+
+/// How a login ended, for the list of recent ones.
+fn recent(transaction: &LoginTransaction, connection: &str, user_id: Option<&str>, outcome: &str, now: Timestamp) -> RecentLogin {
+    RecentLogin {
+        correlation_id: transaction.correlation_id.clone(),
+        at: now,
+        connection: connection.to_owned(),
+        application: transaction.client_id.clone(),
+        user_id: user_id.map(str::to_owned),
+        outcome: outcome.to_owned(),
+    }
 }
 
 /// The id of the login: the RelayState that we sent, else the InResponseTo that names our request.

@@ -29,6 +29,11 @@ impl Registry {
         self.by_name.get(name).filter(|connection| connection.config().enabled)
     }
 
+    /// The names of all connections, disabled ones too.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.by_name.keys().map(String::as_str)
+    }
+
     /// The enabled connection that is responsible for the domain of an e-mail address.
     pub fn for_email(&self, email: &str) -> Option<&Arc<dyn Connection>> {
         let (_, domain) = email.rsplit_once('@')?;

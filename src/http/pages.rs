@@ -3,6 +3,7 @@
 use super::headers::Correlation;
 use super::reply;
 use super::traces::TracePage;
+use super::traces::list::RecentPage;
 use crate::broker::{Chooser, LinkQuestion};
 use crate::error::{Actor, Error, ErrorKind};
 use crate::id;
@@ -200,6 +201,10 @@ pub fn trace(_request: &HttpRequest, page: &TracePage) -> HttpResponse {
     html(reply::status(200), page, CONTENT_POLICY)
 }
 
+pub fn recent(_request: &HttpRequest, page: &RecentPage) -> HttpResponse {
+    html(reply::status(200), page, CONTENT_POLICY)
+}
+
 fn html(mut builder: actix_web::HttpResponseBuilder, page: &impl Template, policy: &str) -> HttpResponse {
     match page.render() {
         Ok(text) => builder.content_type("text/html; charset=utf-8").insert_header((CONTENT_SECURITY_POLICY, policy)).body(text),
@@ -244,6 +249,7 @@ mod tests {
             ConfirmLogoutPage { parameters: pair() }.render(),
             AutoPost { title: "x", action: HOSTILE.to_owned(), fields: pair(), nonce: "n".to_owned() }.render(),
             TracePage::sample(HOSTILE).render(),
+            RecentPage::sample(HOSTILE).render(),
         ]
         .into_iter()
         .map(|page| page.expect("renders"))

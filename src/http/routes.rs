@@ -49,6 +49,7 @@ pub fn operations(config: &mut ServiceConfig) {
         .route("/health/live", get().to(health::live))
         .route("/health/ready", get().to(health::ready))
         .route("/metrics", get().to(health::metrics))
+        .route("/traces", get().to(traces::list::list))
         .route("/traces/{correlation_id}", get().to(traces::show))
         .route("/assets/page.css", get().to(login::style))
         .route("/favicon.ico", get().to(login::no_icon))

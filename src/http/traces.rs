@@ -1,9 +1,13 @@
-//! The trace of a login, as a page for operators and as JSON for programs.
+//! The trace of a login, as a page for operators and as JSON for programs; [`list`] has the recent logins.
+
+pub mod list;
 
 use super::pages;
 use super::state::State;
+use crate::broker::explain::origin::{Origin, RowOrigin, origins};
 use crate::error::{Error, ErrorKind};
 use crate::login::trace::{Entry, Step, Trace, Word};
+use crate::profile::{Fact, RawAttributes};
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::web::{Data, Path};
 use actix_web::{HttpRequest, HttpResponse};
@@ -18,7 +22,11 @@ pub struct TracePage {
     verdict_class: &'static str,
     events: Vec<EventRow>,
     checks: Vec<CheckRow>,
+    attributes: Vec<AttributeRow>,
+    /// Names of attributes that are not recorded whole.
+    cut: String,
     tables: Vec<MappingRows>,
+    origins: Vec<Origin>,
     documents: Vec<(String, String)>,
 }
 
@@ -33,6 +41,12 @@ struct CheckRow {
     passed: bool,
     expected: String,
     found: String,
+}
+
+struct AttributeRow {
+    name: String,
+    friendly_name: String,
+    values: Vec<String>,
 }
 
 struct MappingRows {
@@ -76,7 +90,10 @@ impl TracePage {
             verdict_class: "soft",
             events: Vec::new(),
             checks: Vec::new(),
+            attributes: Vec::new(),
+            cut: String::new(),
             tables: Vec::new(),
+            origins: origins_of(&trace),
             documents: Vec::new(),
         };
         let (mut inward, mut outward) = (Vec::new(), Vec::new());
@@ -101,6 +118,11 @@ impl TracePage {
                 let value = value.as_ref().map(shown).unwrap_or_default();
                 let rows = if direction == "to_profile" { inward } else { outward };
                 return rows.push(MappingRow { field, source: source.unwrap_or_default(), value, outcome });
+            }
+            Step::Received { connection, attributes, cut } => {
+                self.attributes.extend(attribute_rows(&attributes));
+                self.cut = cut.join(", ");
+                ("received", format!("from {connection}: {} attributes", attributes.attributes().len()))
             }
             Step::Profile { profile } => return self.documents.push(("The profile".to_owned(), pretty(&profile.value()))),
             Step::RequestIn { application, parameters } => ("request of the application", format!("{application}: {}", pairs(parameters))),
@@ -138,10 +160,41 @@ impl TracePage {
             verdict_class: "good",
             events: vec![EventRow { at: text.to_owned(), what: "decision", detail: text.to_owned() }],
             checks: vec![CheckRow { name: text.to_owned().into(), passed: false, expected: text.to_owned(), found: text.to_owned() }],
+            attributes: vec![AttributeRow { name: text.to_owned(), friendly_name: text.to_owned(), values: vec![text.to_owned(); 30] }],
+            cut: text.to_owned(),
+            origins: vec![Origin { field: text.to_owned(), source: text.to_owned() }],
             tables: vec![MappingRows { title: "From attributes to the profile", rows: vec![row()] }],
             documents: vec![(text.to_owned(), text.to_owned())],
         }
     }
+}
+
+/// Facts first, as they are written in a mapping table.
+fn attribute_rows(said: &RawAttributes) -> impl Iterator<Item = AttributeRow> {
+    let facts = Fact::ALL.iter().filter(|(_, fact)| *fact != Fact::NameIdEmail).filter_map(|(name, fact)| {
+        let values = vec![said.fact(*fact)?.to_owned()];
+        Some(AttributeRow { name: format!("${name}"), friendly_name: String::new(), values })
+    });
+    facts.chain(said.attributes().iter().map(|attribute| AttributeRow {
+        name: attribute.name.clone(),
+        friendly_name: attribute.friendly_name.clone().unwrap_or_default(),
+        values: attribute.values.iter().map(shown).collect(),
+    }))
+}
+
+fn origins_of(trace: &Trace) -> Vec<Origin> {
+    let steps = || trace.entries.iter().map(|entry| &entry.event);
+    let profile = steps().find_map(|step| match step {
+        Step::Profile { profile } => profile.value().as_object().cloned(),
+        _ => None,
+    });
+    let rows = steps().filter_map(|step| match step {
+        Step::Mapping { direction, field, source, value, .. } if direction == "to_profile" => {
+            Some(RowOrigin { field, source: source.as_deref(), gave: value.is_some() })
+        }
+        _ => None,
+    });
+    profile.map(|profile| origins(&profile, rows)).unwrap_or_default()
 }
 
 fn shown(value: &Value) -> String {

@@ -3,6 +3,7 @@
 
 mod arrived;
 mod grant;
+mod received;
 mod reply_to;
 mod session;
 pub mod trace;

@@ -4,7 +4,7 @@
 //! tokens never enter it: only the functions here add to it, and none takes one.
 
 use crate::clock::Timestamp;
-use crate::profile::Written;
+use crate::profile::{RawAttributes, Written};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::borrow::Cow;
@@ -27,6 +27,13 @@ pub enum Step {
     RequestOut { connection: String, binding: Word, destination: String, request_id: String, facts: Vec<(String, String)> },
     /// One check of the identity provider's answer.
     Check { name: Word, passed: bool, expected: String, found: String },
+    /// What the connection said, before mapping. Made by [`Step::received`], which bounds it; `cut` names what is not whole.
+    Received {
+        connection: String,
+        attributes: RawAttributes,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        cut: Vec<String>,
+    },
     /// One row of a mapping table: into the profile, or out of it.
     Mapping { direction: Word, field: String, source: Option<String>, value: Option<Value>, outcome: Word },
     /// The profile after mapping and defaults.

@@ -137,6 +137,15 @@ impl RawAttributes {
         self.facts.iter().find(|(known, _)| *known == fact).map(|(_, value)| value.as_str()).filter(|value| !value.is_empty())
     }
 
+    /// A copy without some of it.
+    #[must_use]
+    pub fn without(&self, attribute: impl Fn(&RawAttribute) -> bool, fact: impl Fn(Fact) -> bool) -> Self {
+        Self {
+            attributes: self.attributes.iter().filter(|known| !attribute(known)).cloned().collect(),
+            facts: self.facts.iter().filter(|(known, _)| !fact(*known)).cloned().collect(),
+        }
+    }
+
     pub fn attributes(&self) -> &[RawAttribute] {
         &self.attributes
     }

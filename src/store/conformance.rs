@@ -44,7 +44,7 @@ pub async fn sessions(store: Arc<dyn SessionStore>) {
     one_of_many_takes(&store).await;
     one_of_many_consumes(&store).await;
     one_of_many_claims(&store).await;
-    lists(&*store).await;
+    lists(&store).await;
     everything_expires(&*store).await;
 }
 
@@ -116,30 +116,59 @@ async fn one_of_many_claims(store: &Arc<dyn SessionStore>) {
     assert_eq!(answers.await.into_iter().filter(|ours| *ours == [true]).count(), 1);
 }
 
-async fn lists(store: &dyn SessionStore) {
-    let (key, other) = (random_id(), random_id());
-    let append = |key: &str, value: &str, ttl| Op::Append { key: key.to_owned(), value: value.into(), keep: 3, ttl };
-    assert_eq!(store.list(&key).await.expect("read"), Vec::<Vec<u8>>::new());
-    assert_eq!(
-        store.commit(vec![append(&key, "1", 60), claim(&random_id(), 60), append(&other, "x", 1)]).await.expect("written"),
-        [true; 3]
-    );
-    for value in ["2", "3", "4"] {
-        store.commit(vec![append(&key, value, 60)]).await.expect("written");
+fn append(key: &str, value: &[u8], keep: usize, ttl: u64) -> Op {
+    Op::Append { key: key.to_owned(), value: value.to_vec(), keep, ttl }
+}
+
+async fn lists(store: &Arc<dyn SessionStore>) {
+    let key = random_id();
+    assert_eq!(store.list(&key, 5).await.expect("read"), Vec::<Vec<u8>>::new());
+    for n in 0..7_u8 {
+        // With other writes: in a cluster they live on other slots.
+        let ops = vec![claim(&random_id(), 60), append(&key, &[n, 0, 255], 4, 60), put(&random_id(), b"v", 60)];
+        assert_eq!(store.commit(ops).await.expect("written"), [true, true, true]);
     }
-    assert_eq!(store.list(&key).await.expect("read"), [b"4".to_vec(), b"3".to_vec(), b"2".to_vec()]);
-    assert_eq!(store.list(&other).await.expect("read"), [b"x".to_vec()]);
-    tokio::time::sleep(Duration::from_millis(1150)).await;
-    assert_eq!(store.list(&other).await.expect("read"), Vec::<Vec<u8>>::new());
-    assert_eq!(store.list(&key).await.expect("read").len(), 3);
+    let newest = |from: u8, to: u8| (to..=from).rev().map(|n| vec![n, 0, 255]).collect::<Vec<_>>();
+    assert_eq!(store.list(&key, 100).await.expect("read"), newest(6, 3), "the newest first, and no more than are kept");
+    assert_eq!(store.list(&key, 2).await.expect("read"), newest(6, 5));
+    assert_eq!(store.list(&key, 0).await.expect("read"), Vec::<Vec<u8>>::new());
+    // A list is not a value, and nothing but a list is one.
+    assert_eq!(store.get_many(std::slice::from_ref(&key)).await.expect("read"), [None]);
+    // It may be kept shorter from now on, and several values of one commit all arrive.
+    store.commit(vec![append(&key, b"x", 2, 60)]).await.expect("written");
+    assert_eq!(store.list(&key, 100).await.expect("read"), [b"x".to_vec(), vec![6, 0, 255]]);
+    assert_eq!(store.commit(vec![append(&key, b"y", 0, 60)]).await.expect("written"), [true], "none counts as one");
+    assert_eq!(store.list(&key, 100).await.expect("read"), [b"y".to_vec()]);
+    assert_eq!(store.commit(vec![Op::Delete { key: key.clone() }]).await.expect("deleted"), [true]);
+    assert_eq!(store.list(&key, 100).await.expect("read"), Vec::<Vec<u8>>::new());
+
+    let appended = race(50, || {
+        let (store, key) = (Arc::clone(store), key.clone());
+        async move { store.commit(vec![append(&key, random_id().as_bytes(), 40, 60)]).await.expect("written") }
+    });
+    assert_eq!(appended.await, vec![[true]; 50]);
+    let mut left = store.list(&key, 100).await.expect("read");
+    left.sort();
+    left.dedup();
+    assert_eq!(left.len(), 40, "nothing is lost to somebody who appends at the same time");
 }
 
 async fn everything_expires(store: &dyn SessionStore) {
-    let (value, code, mark, taken) = (random_id(), random_id(), random_id(), random_id());
-    let ops = vec![put(&value, b"v", 1), put(&taken, b"v", 1), put(&code, b"v", 60), claim(&mark, 1)];
+    let (value, code, mark, taken, list, longer) = (random_id(), random_id(), random_id(), random_id(), random_id(), random_id());
+    let ops = vec![
+        put(&value, b"v", 1),
+        put(&taken, b"v", 1),
+        put(&code, b"v", 60),
+        claim(&mark, 1),
+        append(&list, b"v", 9, 1),
+        append(&longer, b"old", 9, 1),
+    ];
     store.commit(ops).await.expect("written");
     assert_eq!(store.consume(&code, b"t".to_vec(), 1).await.expect("an answer"), Consumed::Fresh(b"v".to_vec()));
+    store.commit(vec![append(&longer, b"new", 9, 60)]).await.expect("written");
     tokio::time::sleep(Duration::from_millis(1150)).await;
+    assert_eq!(store.list(&list, 9).await.expect("read"), Vec::<Vec<u8>>::new());
+    assert_eq!(store.list(&longer, 9).await.expect("read"), [b"new".to_vec(), b"old".to_vec()], "an append prolongs the whole list");
     assert_eq!(store.get_many(std::slice::from_ref(&value)).await.expect("read"), [None]);
     assert_eq!(store.take(&taken).await.expect("read"), None);
     assert_eq!(store.consume(&code, b"t".to_vec(), 1).await.expect("an answer"), Consumed::Absent);

@@ -47,11 +47,12 @@ pub enum Op {
     Delete {
         key: String,
     },
-    /// Puts an entry at the head of a list that keeps the newest `keep` for `ttl` seconds after the last one.
+    /// Adds to the front of a list of at most `keep` values, of which the oldest goes, and lets the whole list live `ttl`
+    /// seconds from now. Sent again over a connection that broke, the value may be there twice.
     Append {
         key: String,
         value: Vec<u8>,
-        keep: u32,
+        keep: usize,
         ttl: u64,
     },
 }
@@ -67,8 +68,8 @@ pub enum Consumed {
 }
 
 /// Shared, expiring memory. Values are opaque bytes that never begin with a NUL byte. A key belongs to one family of
-/// verbs: put, get and take, or put and consume, or claim, or append and list. Claims and tombstones are not values: reading finds nothing.
-/// A `ttl` of 0 counts as 1.
+/// verbs: put, get and take, or put and consume, or claim, or append and list. Claims, tombstones and lists are not values:
+/// reading finds nothing. A `ttl` of 0 counts as 1.
 pub trait SessionStore: Send + Sync {
     /// Reads several keys in one round trip; keys of one call share a `{hash tag}` or are one key.
     fn get_many<'a>(&'a self, keys: &'a [String]) -> Later<'a, Vec<Option<Vec<u8>>>>;
@@ -76,10 +77,10 @@ pub trait SessionStore: Send + Sync {
     fn take<'a>(&'a self, key: &'a str) -> Later<'a, Option<Vec<u8>>>;
     /// Reads and leaves `tombstone` for `ttl` seconds in one step: of two callers one gets [`Consumed::Fresh`].
     fn consume<'a>(&'a self, key: &'a str, tombstone: Vec<u8>, ttl: u64) -> Later<'a, Consumed>;
+    /// The newest values of a list, at most `limit` of them.
+    fn list<'a>(&'a self, key: &'a str, limit: usize) -> Later<'a, Vec<Vec<u8>>>;
     /// All writes in one round trip; one answer for each (true, or for a claim whether it was ours).
     fn commit(&self, ops: Vec<Op>) -> Later<'_, Vec<bool>>;
-    /// The entries of a list, newest first. A store may forget the oldest of all lists when it has no room.
-    fn list<'a>(&'a self, key: &'a str) -> Later<'a, Vec<Vec<u8>>>;
     /// Is it there?
     fn ping(&self) -> Later<'_, ()>;
     /// Everything still alive, for writing down at a graceful stop; empty where the store outlives the process.

@@ -4,6 +4,7 @@
 //! sign in again. Marks (claims and tombstones) are what makes replays fail, so they are never evicted: they
 //! live in a table of their own, bounded too, and when that is full new ones are refused.
 
+use super::list::List;
 use super::{MARK, is_mark, life, mark};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -12,7 +13,7 @@ use moka::Expiry;
 use moka::policy::EvictionPolicy;
 use moka::sync::Cache;
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap, VecDeque};
+use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -25,32 +26,51 @@ const OVERHEAD: usize = 192;
 /// How many expired marks one call clears away at most, so that no call pays for all.
 const SWEEP: usize = 32;
 
-/// Entries of all lists together: some 300 bytes each.
-const LISTED: usize = 10_000;
-
-/// Before a list's key where lists are written down; no other key begins so.
-const LIST: &str = "list\u{0}";
-
 pub struct EmbeddedSessions {
     values: Cache<String, Entry>,
     marks: Mutex<Marks>,
-    /// The entries of all lists, oldest first.
-    lists: Mutex<VecDeque<Listed>>,
-}
-
-struct Listed {
-    key: Arc<str>,
-    value: Box<[u8]>,
-    expires_at: Timestamp,
-    /// Of one list.
-    keep: u32,
 }
 
 #[derive(Clone)]
 struct Entry {
-    value: Arc<[u8]>,
+    stored: Stored,
     expires_at: Timestamp,
     life: Duration,
+}
+
+#[derive(Clone)]
+enum Stored {
+    Value(Arc<[u8]>),
+    /// A list, and its size in bytes when this entry was made.
+    List(List, usize),
+}
+
+impl Entry {
+    fn new(stored: Stored, expires_at: Timestamp, now: Timestamp) -> Self {
+        let millis = u64::try_from(expires_at.millis().saturating_sub(now.millis())).unwrap_or(0);
+        Self { stored, expires_at, life: Duration::from_millis(millis) }
+    }
+
+    fn value(self, now: Timestamp) -> Option<Vec<u8>> {
+        match self.stored {
+            Stored::Value(value) if self.expires_at > now => Some(value.to_vec()),
+            Stored::Value(_) | Stored::List(..) => None,
+        }
+    }
+
+    fn list(self, now: Timestamp) -> Option<List> {
+        match self.stored {
+            Stored::List(list, _) if self.expires_at > now => Some(list),
+            Stored::Value(_) | Stored::List(..) => None,
+        }
+    }
+
+    fn size(&self) -> usize {
+        match &self.stored {
+            Stored::Value(value) => value.len(),
+            Stored::List(_, size) => *size,
+        }
+    }
 }
 
 impl EmbeddedSessions {
@@ -59,42 +79,37 @@ impl EmbeddedSessions {
         let marks_limit = usize::try_from(bytes / 4).unwrap_or(usize::MAX);
         let values = Cache::builder()
             .max_capacity(bytes - bytes / 4)
-            .weigher(|key: &String, entry: &Entry| u32::try_from(weight(key, &entry.value)).unwrap_or(u32::MAX))
+            .weigher(|key: &String, entry: &Entry| u32::try_from(weight(key, entry.size())).unwrap_or(u32::MAX))
             // The default policy may refuse a new entry in favour of an old one: a login that just began would be lost.
             .eviction_policy(EvictionPolicy::lru())
             .expire_after(OwnLife)
             .build();
-        let marks = Mutex::new(Marks { limit: marks_limit, ..Marks::default() });
-        Self { values, marks, lists: Mutex::default() }
+        Self { values, marks: Mutex::new(Marks { limit: marks_limit, ..Marks::default() }) }
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
         self.marks.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn lists(&self) -> MutexGuard<'_, VecDeque<Listed>> {
-        self.lists.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn append(&self, listed: Listed, now: Timestamp) {
-        let mut lists = self.lists();
-        while lists.len() >= LISTED || lists.front().is_some_and(|oldest| oldest.expires_at <= now) {
-            lists.pop_front();
-        }
-        lists.push_back(listed);
-    }
-
     fn get(&self, key: &str, now: Timestamp) -> Option<Vec<u8>> {
-        self.values.get(key).filter(|entry| entry.expires_at > now).map(|entry| entry.value.to_vec())
+        self.values.get(key)?.value(now)
     }
 
     fn put(&self, key: String, value: Vec<u8>, expires_at: Timestamp, now: Timestamp) {
-        let millis = u64::try_from(expires_at.millis().saturating_sub(now.millis())).unwrap_or(0);
-        self.values.insert(key, Entry { value: value.into(), expires_at, life: Duration::from_millis(millis) });
+        self.values.insert(key, Entry::new(Stored::Value(value.into()), expires_at, now));
+    }
+
+    /// The entry is made anew at every append, so that the cache knows its weight and its life.
+    fn append(&self, key: String, value: Vec<u8>, keep: usize, expires_at: Timestamp, now: Timestamp) {
+        self.values.entry(key).and_upsert_with(|existing| {
+            let list = existing.and_then(|entry| entry.into_value().list(now)).unwrap_or_default();
+            let size = list.push(value, keep);
+            Entry::new(Stored::List(list, size), expires_at, now)
+        });
     }
 
     fn remove(&self, key: &str, now: Timestamp) -> Option<Vec<u8>> {
-        self.values.remove(key).filter(|entry| entry.expires_at > now).map(|entry| entry.value.to_vec())
+        self.values.remove(key)?.value(now)
     }
 
     fn consume_now(&self, key: &str, tombstone: &[u8], ttl: u64, now: Timestamp) -> Result<Consumed> {
@@ -133,12 +148,10 @@ impl EmbeddedSessions {
         match op {
             Op::Claim { .. } => return claimed.next().unwrap_or(false),
             Op::Put { key, value, ttl } => self.put(key, value, expiry(now, ttl), now),
+            Op::Append { key, value, keep, ttl } => self.append(key, value, keep, expiry(now, ttl), now),
             Op::Delete { key } => {
                 self.values.invalidate(&key);
                 self.marks().delete(&key);
-            }
-            Op::Append { key, value, keep, ttl } => {
-                self.append(Listed { key: key.into(), value: value.into(), expires_at: expiry(now, ttl), keep }, now);
             }
         }
         true
@@ -159,16 +172,13 @@ impl SessionStore for EmbeddedSessions {
         ready(self.consume_now(key, &tombstone, ttl, Timestamp::now()))
     }
 
-    fn commit(&self, ops: Vec<Op>) -> Later<'_, Vec<bool>> {
-        ready(self.commit_now(ops, Timestamp::now()))
+    fn list<'a>(&'a self, key: &'a str, limit: usize) -> Later<'a, Vec<Vec<u8>>> {
+        let list = self.values.get(key).and_then(|entry| entry.list(Timestamp::now()));
+        ready(Ok(list.map(|list| list.newest(limit)).unwrap_or_default()))
     }
 
-    fn list<'a>(&'a self, key: &'a str) -> Later<'a, Vec<Vec<u8>>> {
-        let now = Timestamp::now();
-        let lists = self.lists();
-        let mut mine = lists.iter().rev().filter(|listed| &*listed.key == key && listed.expires_at > now).peekable();
-        let keep = mine.peek().map_or(0, |newest| usize::try_from(newest.keep).unwrap_or(usize::MAX)).max(1);
-        ready(Ok(mine.take(keep).map(|listed| listed.value.to_vec()).collect()))
+    fn commit(&self, ops: Vec<Op>) -> Later<'_, Vec<bool>> {
+        ready(self.commit_now(ops, Timestamp::now()))
     }
 
     /// Also clears away what has expired: whoever watches this node's health keeps its idle memory small.
@@ -180,10 +190,12 @@ impl SessionStore for EmbeddedSessions {
 
     fn export(&self) -> Vec<SavedEntry> {
         let now = Timestamp::now();
-        let values = self.values.iter().map(|(key, entry)| SavedEntry {
-            key: key.to_string(),
-            value: entry.value.to_vec(),
-            expires_at: entry.expires_at,
+        let values = self.values.iter().map(|(key, entry)| {
+            let (key, value) = match &entry.stored {
+                Stored::Value(value) => (key.to_string(), value.to_vec()),
+                Stored::List(list, _) => list.to_saved(&key),
+            };
+            SavedEntry { key, value, expires_at: entry.expires_at }
         });
         let mut entries: Vec<SavedEntry> = values.collect();
         let marks = self.marks();
@@ -192,11 +204,6 @@ impl SessionStore for EmbeddedSessions {
             value: kept.stored.to_vec(),
             expires_at: kept.expires_at,
         }));
-        entries.extend(self.lists().iter().map(|listed| SavedEntry {
-            key: format!("{LIST}{}\u{0}{}", listed.keep, listed.key),
-            value: listed.value.to_vec(),
-            expires_at: listed.expires_at,
-        }));
         entries.retain(|entry| entry.expires_at > now);
         entries
     }
@@ -204,11 +211,9 @@ impl SessionStore for EmbeddedSessions {
     fn import(&self, entries: Vec<SavedEntry>, now: Timestamp) {
         let mut marks = self.marks();
         for SavedEntry { key, value, expires_at } in entries {
-            let listed = key.strip_prefix(LIST).and_then(|rest| rest.split_once('\u{0}'));
             if expires_at <= now {
-            } else if let Some((keep, key)) = listed {
-                let keep = keep.parse().unwrap_or(1);
-                self.append(Listed { key: key.into(), value: value.into(), expires_at, keep }, now);
+            } else if let Some((key, list, size)) = List::from_saved(&key, &value) {
+                self.values.insert(key.to_owned(), Entry::new(Stored::List(list, size), expires_at, now));
             } else if is_mark(&value) {
                 marks.set(&key, value.into(), expires_at);
             } else {
@@ -254,7 +259,7 @@ impl Marks {
     /// Fails closed: a mark that cannot be kept must stop what it protects.
     fn room_for(&mut self, key: &str, tombstone: &[u8], now: Timestamp) -> Result<()> {
         self.sweep(now, SWEEP);
-        let wanted = weight(key, tombstone) + 1;
+        let wanted = weight(key, tombstone.len()) + 1;
         if self.bytes + wanted > self.limit {
             self.sweep(now, usize::MAX);
         }
@@ -268,7 +273,7 @@ impl Marks {
         debug_assert_eq!(stored.first(), Some(&MARK));
         self.delete(key);
         let key: Arc<str> = key.into();
-        self.bytes += weight(&key, &stored);
+        self.bytes += weight(&key, stored.len());
         self.by_expiry.push(Reverse((expires_at, Arc::clone(&key))));
         self.by_key.insert(key, Mark { stored, expires_at });
     }
@@ -276,7 +281,7 @@ impl Marks {
     fn delete(&mut self, key: &str) {
         // Its place in `by_expiry` stays until its time and then finds nothing, or a later mark.
         if let Some((key, mark)) = self.by_key.remove_entry(key) {
-            self.bytes -= weight(&key, &mark.stored);
+            self.bytes -= weight(&key, mark.stored.len());
         }
     }
 
@@ -302,8 +307,8 @@ fn expiry(now: Timestamp, ttl: u64) -> Timestamp {
     now.plus_seconds(i64::try_from(life(ttl)).unwrap_or(i64::MAX))
 }
 
-fn weight(key: &str, value: &[u8]) -> usize {
-    key.len() + value.len() + OVERHEAD
+fn weight(key: &str, size: usize) -> usize {
+    key.len() + size + OVERHEAD
 }
 
 fn ready<'a, T: Send + 'a>(answer: Result<T>) -> Later<'a, T> {
@@ -356,35 +361,39 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn lists_count_as_much_as_they_hold() {
+        let store = EmbeddedSessions::new(4 << 20);
+        let append = |list: usize| vec![Op::Append { key: format!("l{list}"), value: vec![1; 10_000], keep: 20, ttl: 600 }];
+        for list in 0..40 {
+            for _ in 0..40 {
+                store.commit(append(list)).await.expect("written");
+            }
+            store.ping().await.expect("alive");
+            assert_eq!(store.list(&format!("l{list}"), 99).await.expect("read").len(), 20, "{list} was lost at once");
+        }
+        assert!((2 << 20..=3 << 20).contains(&store.values.weighted_size()), "{}", store.values.weighted_size());
+        assert!(store.list("l0", 99).await.expect("read").is_empty());
+    }
+
+    #[tokio::test]
     async fn what_was_written_down_comes_back() {
         let store = EmbeddedSessions::new(DEFAULT_SIZE);
         let put = |key: &str, ttl| Op::Put { key: key.into(), value: key.as_bytes().to_vec(), ttl };
         store.commit(vec![put("session", 600), put("short", 1), put("code", 600)]).await.expect("written");
         store.commit(vec![Op::Claim { key: "assertion".into(), ttl: 600 }]).await.expect("written");
         store.consume("code", b"grant".to_vec(), 600).await.expect("consumed");
-        let append = |value: &str| Op::Append { key: "recent".into(), value: value.into(), keep: 2, ttl: 600 };
-        store.commit(vec![append("a"), append("b"), append("c")]).await.expect("written");
+        for value in [b"first".to_vec(), b"second".to_vec()] {
+            store.commit(vec![Op::Append { key: "list".into(), value, keep: 9, ttl: 600 }]).await.expect("written");
+        }
         let saved = store.export();
-        assert_eq!(saved.len(), 7);
+        assert_eq!(saved.len(), 5);
 
         let again = EmbeddedSessions::new(DEFAULT_SIZE);
         again.import(saved, Timestamp::now().plus_seconds(30));
         assert_eq!(again.get_many(&["session".into(), "short".into()]).await.expect("read"), [Some(b"session".to_vec()), None]);
+        assert_eq!(again.list("list", 9).await.expect("read"), [b"second".to_vec(), b"first".to_vec()]);
         assert_eq!(again.consume("code", b"x".to_vec(), 60).await.expect("read"), Consumed::Used(b"grant".to_vec()));
         assert_eq!(again.commit(vec![Op::Claim { key: "assertion".into(), ttl: 1 }]).await.expect("read"), [false]);
-        assert_eq!(again.list("recent").await.expect("read"), [b"c".to_vec(), b"b".to_vec()]);
-    }
-
-    #[tokio::test]
-    async fn lists_are_bounded_all_together() {
-        let store = EmbeddedSessions::new(DEFAULT_SIZE);
-        for n in 0..LISTED + 10 {
-            let key = if n < 10 { "old" } else { "new" };
-            store.commit(vec![Op::Append { key: key.into(), value: b"x".to_vec(), keep: 5, ttl: 600 }]).await.expect("written");
-        }
-        assert_eq!(store.lists().len(), LISTED);
-        assert_eq!(store.list("old").await.expect("read"), Vec::<Vec<u8>>::new());
-        assert_eq!(store.list("new").await.expect("read").len(), 5);
     }
 
     #[tokio::test]

@@ -3,10 +3,11 @@
 //! Which one is said by a URL: `memory:` (optionally `memory:?size=512`, in MiB), `redis://`, `redis+sentinel://`,
 //! `redis+cluster://`, and their `rediss` forms with TLS.
 //!
-//! A key belongs to one family of verbs: put and take, put and consume, or claim. A stored value that begins with
-//! a NUL byte is a mark (a claim or a tombstone) and is never given out as a value.
+//! A key belongs to one family of verbs: put and take, put and consume, claim, or append and list. A stored value that
+//! begins with a NUL byte is a mark (a claim or a tombstone) and is never given out as a value.
 
 pub mod embedded;
+mod list;
 pub mod redis;
 
 use super::SessionStore;

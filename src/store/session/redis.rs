@@ -38,7 +38,7 @@ const CONSUME: &str = r"local v = redis.call('GET', KEYS[1])
 if v and string.byte(v, 1) ~= 0 then redis.call('SET', KEYS[1], ARGV[1], 'EX', ARGV[2]) end
 return v";
 
-/// Puts an entry at the head of a list, and keeps the newest for a while.
+/// One command, because those of a commit may be done in any order in a cluster.
 const APPEND: &str = r"redis.call('LPUSH', KEYS[1], ARGV[1])
 redis.call('LTRIM', KEYS[1], 0, ARGV[2] - 1)
 return redis.call('EXPIRE', KEYS[1], ARGV[3])";
@@ -88,19 +88,22 @@ impl SessionStore for RedisSessions {
         })
     }
 
+    fn list<'a>(&'a self, key: &'a str, limit: usize) -> Later<'a, Vec<Vec<u8>>> {
+        Box::pin(async move {
+            let Some(last) = limit.checked_sub(1) else { return Ok(Vec::new()) };
+            self.link.ask(redis::cmd("LRANGE").arg(key).arg(0).arg(last), Again::Yes).await
+        })
+    }
+
     fn commit(&self, ops: Vec<Op>) -> Later<'_, Vec<bool>> {
         Box::pin(async move {
-            // Writing the same value twice is harmless; claiming twice would find our own claim.
+            // Writing the same value twice is harmless, appending it twice nearly; claiming twice would find our own claim.
             let again = if ops.iter().any(|op| matches!(op, Op::Claim { .. })) { Again::No } else { Again::Yes };
             let commands: Vec<Cmd> = ops.iter().map(command).collect();
             let commands = &commands;
             let answers = self.link.run(again, |connection| send_all(connection, commands)).await?;
             Ok(ops.iter().zip(answers).map(|(op, answer)| !matches!((op, answer), (Op::Claim { .. }, Value::Nil))).collect())
         })
-    }
-
-    fn list<'a>(&'a self, key: &'a str) -> Later<'a, Vec<Vec<u8>>> {
-        Box::pin(async move { self.link.ask(redis::cmd("LRANGE").arg(key).arg(0).arg(-1), Again::Yes).await })
     }
 
     fn ping(&self) -> Later<'_, ()> {
