@@ -12,7 +12,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace, Word};
 use crate::login::{Arrived, LoginTransaction, remove_paths};
-use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNote, Written, normalize};
+use crate::profile::normalize::check_limits;
+use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNote, Written};
 use crate::store::{ConflictRecord, IdentityLogin, IfUnknown, LinkedBy, MATCHES, Recorded, UserLogin};
 use crate::user::effective::{Groups, Sources, effective_of_user, effective_profile};
 use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decision, Newcomer, OnConflict, Policy};
@@ -73,11 +74,7 @@ pub(super) fn arrive(
     trace.note(now, Note::received(&config.name, &recordable));
     note_rows(trace, "to_profile", rows, &transient, now);
     let profile = mapped
-        .and_then(|profile| {
-            let mut complete = profile.clone();
-            normalize(&mut complete, &authentication.identity.user_id_for_new_user(), &authentication.identity.user_id)?;
-            Ok(profile)
-        })
+        .and_then(|profile| check_limits(&profile).map(|()| profile))
         .map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))?;
     Ok(Arrived {
         identity: authentication.identity.clone(),

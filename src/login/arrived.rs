@@ -5,6 +5,7 @@ use crate::clock::Timestamp;
 use crate::user::Identity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+use std::borrow::Cow;
 
 /// A login that the identity provider has vouched for, with its attributes mapped: all that a session is made from.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -23,10 +24,13 @@ pub struct Arrived {
 
 impl Arrived {
     /// The profile as it may be stored.
-    pub fn lasting_profile(&self) -> Map<String, Value> {
+    pub fn lasting_profile(&self) -> Cow<'_, Map<String, Value>> {
+        if self.transient.is_empty() {
+            return Cow::Borrowed(&self.profile);
+        }
         let mut profile = self.profile.clone();
         remove_paths(&mut profile, &self.transient);
-        profile
+        Cow::Owned(profile)
     }
 
     /// The e-mail address as users are found by it: in lower case.

@@ -110,7 +110,8 @@ pub(super) fn gender(text: &str) -> &str {
     }
 }
 
-fn check_limits(profile: &Profile) -> Result<(), MappingError> {
+/// Is everything within the limits of a profile? The error names the first member that is not.
+pub fn check_limits(profile: &Profile) -> Result<(), MappingError> {
     if let Some(email) = profile.str("email") {
         let Some((local, domain)) = email.rsplit_once('@') else {
             return Err(MappingError::limit("email", "is not an e-mail address".into()));
