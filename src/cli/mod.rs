@@ -4,6 +4,7 @@ mod check;
 mod demo;
 mod healthcheck;
 mod keys;
+mod mapping;
 mod serve;
 mod user;
 
@@ -28,6 +29,8 @@ enum Command {
     Demo(demo::Options),
     /// Check the configuration: every fault, with its place and what to do. Exit status 1 when there is one.
     Check(check::Options),
+    /// Try mapping tables.
+    Mapping(mapping::Options),
     /// Make or list the keys.
     Keys(keys::Options),
     /// Look users up, update, block, link and delete them.
@@ -49,6 +52,7 @@ pub fn run() -> ExitCode {
         Command::Serve(file) => serve::run(&file.config),
         Command::Demo(options) => demo::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Mapping(options) => mapping::run(&options),
         Command::Keys(options) => keys::run(&options),
         Command::User(options) => user::run(&options),
         Command::Healthcheck(options) => healthcheck::run(&options),

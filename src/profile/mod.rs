@@ -15,6 +15,7 @@ pub mod mapping_file;
 pub mod normalize;
 mod permissions;
 pub mod provenance;
+pub mod replay;
 mod written;
 
 pub use birthdate::Birthdate;

@@ -5,6 +5,7 @@ mod legacy;
 mod linking;
 mod metadata;
 mod proof;
+mod replay;
 mod sync;
 
 use crate::harness::app::{App, Tokens, begin};
