@@ -1,8 +1,8 @@
 //! Tests of mapping: each verb, both directions, and what hostile values do.
 
-use super::super::MappingLibrary;
+use super::super::{Fact, MappingLibrary, RawAttribute};
 use super::*;
-use serde_json::json;
+use serde_json::{Map, json};
 
 fn table(rows: &str) -> Arc<MappingTable> {
     MappingLibrary::load_one("t.toml", &format!("direction = \"to_profile\"\n{rows}")).expect("the table loads")

@@ -1,279 +1,25 @@
-//! Mapping tables as files.
-//!
-//! A file `<name>.toml` holds one table of one direction. Where the same name is wanted in the other direction too, it
-//! is in `<name>.to_profile.toml` or `<name>.from_profile.toml`: a connection with `mapping = "oidc"` and an application
-//! with `mapping = "oidc"` each get the one that fits. The built-in tables (`saml`, `oidc`, both in both directions) are
-//! in `mappings/` of the source and inside the program; a file of the same name in the operator's directory takes their
-//! place, and may extend the one that it replaces.
-//!
-//! A row that a table writes takes the place of the inherited row for the same field or release; `omit = true` removes
-//! it. To add a built-in table: put the file into `mappings/` and a line into [`BUILT_IN`].
+//! Reads one `[[row]]`.
 
-use super::expression::{ATTRIBUTE_VARIABLES, Expression, PROFILE_VARIABLES};
-use super::mapping::{Direction, Input, MappingTable, MappingTest, Release, Row, Source, Take, Target, Transform, Unlisted};
-use super::{Fact, Field, Kind};
-use crate::toml_file::{At, Findings, Problem, Section, TomlFile, nearest, to_json};
-use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap, HashSet};
+use super::table::WrittenTable;
+use crate::profile::expression::{ATTRIBUTE_VARIABLES, Expression, PROFILE_VARIABLES};
+use crate::profile::mapping::{Direction, Input, Release, Row, Source, Take, Target, Transform, Unlisted};
+use crate::profile::{Fact, Field, Kind};
+use crate::toml_file::{At, Section, nearest, to_json};
+use serde_json::Value;
+use std::collections::HashMap;
 use std::sync::Arc;
 use toml::de::DeValue;
 
-/// All tables that can be named: the built-in ones and the operator's.
-#[derive(Clone, Debug, Default)]
-pub struct MappingLibrary {
-    tables: BTreeMap<(String, Direction), Arc<MappingTable>>,
-    /// Files that were there but had problems, by name without direction.
-    broken: HashSet<String>,
-}
-
-impl MappingLibrary {
-    /// The built-in tables alone.
-    pub fn built_in() -> Self {
-        Self::load(Vec::new()).0
-    }
-
-    /// The built-in tables and these files (path, text). All problems of all files are reported.
-    pub fn load(files: Vec<(String, String)>) -> (Self, Findings) {
-        let mut findings = Findings::default();
-        let mut library = Self::default();
-        let mut written = BTreeMap::new();
-        for (path, text) in BUILT_IN.iter().map(|(path, text)| ((*path).to_owned(), (*text).to_owned())) {
-            library.read(&path, &text, Origin::BuiltIn, &mut written, &mut findings);
-        }
-        for (path, text) in files {
-            library.read(&path, &text, Origin::Operator, &mut written, &mut findings);
-        }
-        let keys: HashSet<(String, Direction)> = written.keys().map(|(name, direction, _)| (name.clone(), *direction)).collect();
-        for (name, direction) in keys {
-            match assemble(&name, direction, &written) {
-                Ok(table) => {
-                    library.tables.insert((name, direction), Arc::new(table));
-                }
-                Err(problem) => {
-                    library.broken.insert(name);
-                    findings.problems.extend(problem.map(|problem| *problem));
-                }
-            }
-        }
-        findings.sort();
-        (library, findings)
-    }
-
-    /// One table from its text, which may extend the built-in ones.
-    #[cfg(test)]
-    pub fn load_one(path: &str, text: &str) -> Result<Arc<MappingTable>, Findings> {
-        let (library, findings) = Self::load(vec![(path.to_owned(), text.to_owned())]);
-        let (name, _) = name_of(path);
-        let mine = |(known, direction): &(String, Direction)| *known == name && text.contains(direction.name());
-        match library.tables.iter().find(|(key, _)| mine(key)).map(|(_, table)| Arc::clone(table)) {
-            Some(table) if findings.is_good() => Ok(table),
-            _ => Err(findings),
-        }
-    }
-
-    pub fn table(&self, name: &str, direction: Direction) -> Option<Arc<MappingTable>> {
-        self.tables.get(&(name.to_owned(), direction)).cloned()
-    }
-
-    /// Whether a file of this name was there but could not be used (its problems are reported already).
-    pub fn is_broken(&self, name: &str) -> bool {
-        self.broken.contains(name)
-    }
-
-    pub fn tables(&self) -> impl Iterator<Item = &Arc<MappingTable>> {
-        self.tables.values()
-    }
-
-    /// The names there are for a direction.
-    pub fn names(&self, direction: Direction) -> Vec<&str> {
-        self.tables.keys().filter(|(_, known)| *known == direction).map(|(name, _)| name.as_str()).collect()
-    }
-
-    fn read(&mut self, path: &str, text: &str, origin: Origin, written: &mut Written, findings: &mut Findings) {
-        let (name, suffix) = name_of(path);
-        let file = TomlFile::new(path, text);
-        let root = file.parse();
-        let table = read_table(&file.root(&root), &name, suffix);
-        let good = !file.has_problems();
-        if let (Some(table), true) = (table, good) {
-            written.insert((name, table.direction, origin), table);
-        } else {
-            self.broken.insert(name);
-        }
-        findings.extend(file.into_findings());
-    }
-}
-
-/// The built-in tables.
-const BUILT_IN: &[(&str, &str)] = &[
-    ("mappings/saml.toml", include_str!("../../mappings/saml.toml")),
-    ("mappings/saml.from_profile.toml", include_str!("../../mappings/saml.from_profile.toml")),
-    ("mappings/oidc.toml", include_str!("../../mappings/oidc.toml")),
-    ("mappings/oidc.to_profile.toml", include_str!("../../mappings/oidc.to_profile.toml")),
-];
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Origin {
-    BuiltIn,
-    Operator,
-}
-
-type Written = BTreeMap<(String, Direction, Origin), WrittenTable>;
-
-/// A file's table before its parents are added.
-#[derive(Debug)]
-struct WrittenTable {
-    direction: Direction,
-    extends: Option<Place>,
-    rows: Vec<Arc<Row>>,
-    /// Targets of inherited rows to leave out.
-    omitted: Vec<String>,
-    tests: Vec<MappingTest>,
-}
-
-/// The parent's name, and where it is written, for a later problem.
-#[derive(Debug)]
-struct Place {
-    name: String,
-    missing: Problem,
-    circular: Problem,
-}
-
-/// `acme` of `mappings/acme.toml` and of `mappings/acme.from_profile.toml`.
-fn name_of(path: &str) -> (String, Option<Direction>) {
-    let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
-    let stem = file.strip_suffix(".toml").unwrap_or(file);
-    for direction in [Direction::ToProfile, Direction::FromProfile] {
-        if let Some(name) = stem.strip_suffix(direction.name()).and_then(|name| name.strip_suffix('.')) {
-            return (name.to_owned(), Some(direction));
-        }
-    }
-    (stem.to_owned(), None)
-}
-
-/// Adds the parents' rows. An error is the problem to report; `None` where the parent's own problems are reported.
-fn assemble(name: &str, direction: Direction, written: &Written) -> Result<MappingTable, Option<Box<Problem>>> {
-    let mut chain: Vec<(&WrittenTable, Origin)> = Vec::new();
-    let mut next = Some((name, newest(name, direction, written)));
-    let mut visited = HashSet::new();
-    let mut place: Option<&Place> = None;
-    while let Some((parent, found)) = next {
-        let Some((table, origin)) = found else {
-            return Err(place.map(|place| Box::new(place.missing.clone())));
-        };
-        if !visited.insert((parent, origin)) {
-            return Err(place.map(|place| Box::new(place.circular.clone())));
-        }
-        chain.push((table, origin));
-        place = table.extends.as_ref();
-        next = place.map(|place| {
-            // A file that extends its own name means the built-in table which it replaces.
-            let own = place.name == parent && origin == Origin::Operator;
-            let found = if own { built_in(parent, direction, written) } else { newest(&place.name, direction, written) };
-            (place.name.as_str(), found)
-        });
-    }
-    let mut rows: Vec<Arc<Row>> = Vec::new();
-    for (table, _) in chain.iter().rev() {
-        let replaced: HashSet<&str> =
-            table.rows.iter().map(|row| row.target.name()).chain(table.omitted.iter().map(String::as_str)).collect();
-        rows.retain(|row| !replaced.contains(row.target.name()));
-        rows.extend(table.rows.iter().cloned());
-    }
-    let tests = chain.first().map(|(table, _)| table.tests.clone()).unwrap_or_default();
-    Ok(MappingTable::new(name.to_owned(), direction, rows, tests))
-}
-
-fn newest<'w>(name: &str, direction: Direction, written: &'w Written) -> Option<(&'w WrittenTable, Origin)> {
-    let operators = written.get(&(name.to_owned(), direction, Origin::Operator)).map(|table| (table, Origin::Operator));
-    operators.or_else(|| built_in(name, direction, written))
-}
-
-fn built_in<'w>(name: &str, direction: Direction, written: &'w Written) -> Option<(&'w WrittenTable, Origin)> {
-    written.get(&(name.to_owned(), direction, Origin::BuiltIn)).map(|table| (table, Origin::BuiltIn))
-}
-
-impl Target {
-    fn name(&self) -> &str {
-        match self {
-            Self::Field { name, .. } | Self::Members { name, .. } => name,
-            Self::Release(release) => &release.name,
-        }
-    }
-}
-
-fn read_table(root: &Section<'_>, name: &str, suffix: Option<Direction>) -> Option<WrittenTable> {
-    let _ = root.string("description");
-    let directions = [("to_profile", Direction::ToProfile), ("from_profile", Direction::FromProfile)];
-    if !root.has("direction") {
-        root.problem(
-            "direction",
-            "`direction` is missing",
-            "write direction = \"to_profile\" for connections, \"from_profile\" for applications",
-        );
-    }
-    let direction = root.choice("direction", &directions);
-    if let (Some(direction), Some(suffix)) = (direction, suffix)
-        && direction != suffix
-    {
-        root.problem("direction", format!("the file's name says {}", suffix.name()), "rename the file or change the direction");
-    }
-    let extends = root.string("extends").map(|parent| place(root, &parent, direction));
-    let sections = root.sections("row");
-    let mut table = WrittenTable {
-        direction: direction.unwrap_or(Direction::ToProfile),
-        extends,
-        rows: Vec::with_capacity(sections.len()),
-        omitted: Vec::new(),
-        tests: root.sections("test").into_iter().filter_map(read_test).collect(),
-    };
-    let mut seen: HashMap<String, usize> = HashMap::new();
-    for (index, section) in sections.into_iter().enumerate() {
-        let reader = RowReader { section, direction: table.direction, table: name, number: index + 1 };
-        reader.read(&mut table, &mut seen);
-    }
-    root.finish();
-    direction.map(|_| table)
-}
-
-fn place(root: &Section<'_>, parent: &At<&str>, direction: Option<Direction>) -> Place {
-    let direction = direction.map_or("this", Direction::name);
-    let missing = format!("there is no usable mapping table `{}` for direction {direction}", parent.value);
-    let circular = format!("`{}` leads back to this table", parent.value);
-    Place {
-        name: parent.value.to_owned(),
-        missing: root.file().describe(parent.span.clone(), &parent.path, missing, "name a built-in table or a file beside this one".into()),
-        circular: root.file().describe(parent.span.clone(), &parent.path, circular, "remove one `extends`".into()),
-    }
-}
-
-fn read_test(section: Section<'_>) -> Option<MappingTest> {
-    let line = section.line();
-    let name = section.required("name").map(|name| name.value.to_owned());
-    let object = |key| match section.section(key) {
-        Some(inner) => inner.entries().map(|(name, value)| (name.to_owned(), to_json(value.value))).collect(),
-        None => Map::new(),
-    };
-    let (given, expect) = (object("given"), object("expect"));
-    for source in given.keys().filter(|name| name.starts_with('$') && Fact::parse(name).is_none()) {
-        section.problem("given", format!("`{source}` is no protocol fact"), facts_help());
-    }
-    let absent = section.strings("absent").unwrap_or_default().into_iter().map(|name| name.value.to_owned()).collect();
-    let refused = section.bool("refused").unwrap_or(false);
-    section.finish();
-    Some(MappingTest { name: name?, file: section.file().name().to_owned(), line, given, expect, absent, refused })
-}
-
 /// Reads one `[[row]]`.
-struct RowReader<'t> {
-    section: Section<'t>,
-    direction: Direction,
-    table: &'t str,
-    number: usize,
+pub struct RowReader<'t> {
+    pub section: Section<'t>,
+    pub direction: Direction,
+    pub table: &'t str,
+    pub number: usize,
 }
 
 impl RowReader<'_> {
-    fn read(self, table: &mut WrittenTable, seen: &mut HashMap<String, usize>) {
+    pub fn read(self, table: &mut WrittenTable, seen: &mut HashMap<String, usize>) {
         let target = self.target();
         let omit = self.section.bool("omit").unwrap_or(false);
         let input = self.input(omit);
@@ -581,7 +327,7 @@ fn name_format(text: &str) -> String {
     }
 }
 
-fn facts_help() -> String {
+pub fn facts_help() -> String {
     let names: Vec<String> = Fact::ALL.iter().map(|(name, _)| format!("${name}")).collect();
     format!("use one of {}", names.join(", "))
 }
@@ -592,7 +338,3 @@ fn fields_help(name: &str) -> String {
         None => "use a standard claim name, saml_data.<name> or custom.<name>".to_owned(),
     }
 }
-
-#[cfg(test)]
-#[path = "mapping_file_tests.rs"]
-mod tests;
