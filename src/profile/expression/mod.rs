@@ -1,15 +1,25 @@
 //! CEL expressions, for what the verbs of a mapping row do not reach.
 //!
-//! An expression is compiled once, when its table is loaded. CEL always ends, but it has no cost limit: nested macros
-//! over a long list take their time. So the source, the nesting and the lists that nested macros may see are bounded.
+//! An expression is compiled once, when its table is loaded; there its length and its nesting are bounded. When it runs,
+//! it pays from the [`Budget`] of the mapping run: `meter.rs` rewrites it so that it does, and names the functions that could
+//! do much with little after our own bounded ones.
 
+mod budget;
 mod check;
+mod functions;
+mod meter;
+mod value;
 
-use super::{Fact, Profile, RawAttributes};
-use cel::{Context, Env, Program};
+use super::{Fact, Profile, RawAttribute, RawAttributes};
+use budget::Budget;
+use cel::common::ast::IdedExpr;
+use cel::common::value::{CowVal, Val};
+use cel::{Context, Env, ExecutionError, FunctionContext};
 use check::{MAX_LEVELS, Walk};
-use serde_json::{Map, Value};
+use serde_json::Value;
+use std::collections::HashMap;
 use std::sync::{Arc, LazyLock};
+use std::time::Duration;
 
 /// Octets of source.
 const MAX_SOURCE: usize = 2048;
@@ -18,14 +28,13 @@ const MAX_NESTING: usize = 48;
 /// Macros (`map`, `filter`, `exists` ..) inside each other.
 const MAX_MACRO_DEPTH: usize = 2;
 const PARSER_STACK: usize = 64 << 20;
-/// Values that an expression with nested macros may see.
-const MAX_VALUES_FOR_NESTED: usize = 500;
+/// Characters of the reason for a failure: the interpreter quotes whole values.
+const MAX_REASON: usize = 300;
 
 /// A compiled expression.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Expression {
-    program: Program,
-    macro_depth: usize,
+    tree: IdedExpr,
 }
 
 impl Expression {
@@ -37,9 +46,9 @@ impl Expression {
         if source.matches(['(', '[', '{', '?', '!', '-']).count() > MAX_NESTING {
             return Err(format!("the expression has more than {MAX_NESTING} brackets and operators that nest"));
         }
-        let program = parse(source)?;
+        let mut tree = parse(source)?;
         let mut walk = Walk { scope: variables.to_vec(), macro_depth: 0, level: 0, too_deep: false, unknown: None };
-        walk.visit(program.expression(), 0);
+        walk.visit(&tree, 0);
         if walk.too_deep {
             return Err(format!("the expression is more than {MAX_LEVELS} levels deep"));
         }
@@ -49,57 +58,85 @@ impl Expression {
         if let Some(name) = walk.unknown {
             return Err(format!("`{name}` is not known here; there is {}", variables.join(", ")));
         }
-        Ok(Self { macro_depth: walk.macro_depth, program })
+        meter::meter(&mut tree);
+        Ok(Self { tree })
     }
 
     /// The value, or why there is none. The reason may quote values: it is for the login trace, not for the browser.
-    pub fn evaluate(&self, scope: &Scope) -> Result<Value, String> {
-        if self.macro_depth > 1 && scope.values > MAX_VALUES_FOR_NESTED {
-            return Err(format!("nested macros are not run over more than {MAX_VALUES_FOR_NESTED} values"));
-        }
-        let result = self.program.execute(&scope.context).map_err(|error| error.to_string())?;
+    pub fn evaluate(&self, scope: &Scope<'_>) -> Result<Value, String> {
+        scope.budget.begin()?;
+        let result = scope.context.resolve(&self.tree);
+        // First, since `x || y` does without an x that failed.
+        scope.budget.check()?;
+        let result = result.map_err(|error| shown(&error))?;
         result.json().map_err(|_| "the result has no JSON form".to_owned())
     }
 }
 
-/// The variables of one mapping run.
-pub struct Scope {
-    context: Context<'static, 'static>,
-    values: usize,
+/// The variables of one mapping run, and what its expressions may still spend.
+pub struct Scope<'v> {
+    context: Context<'v, 'v>,
+    budget: Arc<Budget>,
 }
 
-impl Scope {
+impl<'v> Scope<'v> {
     /// `attributes`: a map from names (and friendly names) to lists; `facts`: a map to texts.
-    pub fn of_attributes(raw: &RawAttributes) -> Self {
-        let mut attributes: Map<String, Value> = Map::new();
-        let mut friendly: Map<String, Value> = Map::new();
-        for attribute in raw.attributes() {
-            append(&mut attributes, &attribute.name, &attribute.values);
-            if let Some(name) = &attribute.friendly_name {
-                append(&mut friendly, name, &attribute.values);
-            }
-        }
-        for (name, values) in friendly {
-            attributes.entry(name).or_insert(values);
-        }
-        let facts = Fact::ALL.iter().filter_map(|(name, fact)| Some(((*name).to_owned(), Value::from(raw.fact(*fact)?)))).collect();
-        Self::new([("attributes", attributes), ("facts", facts)])
+    pub fn of_attributes(raw: &'v RawAttributes) -> Self {
+        Self::new(attribute_variables(raw), budget::TIME)
     }
 
     /// `profile`: the profile as it is.
-    pub fn of_profile(profile: &Profile) -> Self {
-        Self::new([("profile", profile.as_map().clone())])
+    pub fn of_profile(profile: &'v Profile) -> Self {
+        let members = profile.as_map().iter().map(|(name, member)| (name.as_str(), value::value(member)));
+        Self::new([("profile", value::map(members))], budget::TIME)
     }
 
-    fn new<const N: usize>(variables: [(&str, Map<String, Value>); N]) -> Self {
+    fn new(variables: impl IntoIterator<Item = (&'static str, Box<dyn Val + 'v>)>, time: Duration) -> Self {
         let mut context = Context::with_env(Arc::clone(&ENV));
-        let mut values = 0;
-        for (name, map) in variables {
-            let map = Value::Object(map);
-            values += count(&map);
-            context.add_variable_from_value(name, cel::to_value(&map).unwrap_or(cel::Value::Null));
+        let budget = Arc::new(Budget::new(time));
+        let (steps, made) = (Arc::clone(&budget), Arc::clone(&budget));
+        // Fails only for a name that is taken, and no source can spell these; without them nothing evaluates.
+        let _ = context.add_function(meter::STEP, move || steps.step().map(|()| true).map_err(|why| paid_out(&why)));
+        let pay: Function = Box::new(move |call| {
+            let value = call.args.pop().ok_or_else(|| paid_out("nothing was made"))?;
+            made.take(functions::size(value.as_ref())).map(|()| value).map_err(|why| paid_out(&why))
+        });
+        let _ = context.add_function(meter::MADE, pay);
+        for (name, variable) in variables {
+            context.add_variable_as_val(name, variable);
         }
-        Self { context, values }
+        Self { context, budget }
+    }
+}
+
+fn attribute_variables(raw: &RawAttributes) -> [(&'static str, Box<dyn Val + '_>); 2] {
+    let mut named: HashMap<&str, Vec<&RawAttribute>> = HashMap::new();
+    let mut friendly: HashMap<&str, Vec<&RawAttribute>> = HashMap::new();
+    for attribute in raw.attributes() {
+        named.entry(&attribute.name).or_default().push(attribute);
+        if let Some(name) = &attribute.friendly_name {
+            friendly.entry(name).or_default().push(attribute);
+        }
+    }
+    friendly.retain(|name, _| !named.contains_key(name));
+    let lists = named.iter().chain(&friendly).map(|(name, attributes)| (*name, value::list(attributes.iter().flat_map(|a| &a.values))));
+    let facts = Fact::ALL.iter().filter_map(|(name, fact)| Some((*name, value::text(raw.fact(*fact)?))));
+    [("attributes", value::map(lists)), ("facts", value::map(facts))]
+}
+
+/// A function that hands back its argument without copying it.
+type Function = Box<dyn for<'c, 'v> Fn(&mut FunctionContext<'c, 'v>) -> Result<CowVal<'c, 'v>, ExecutionError> + Send + Sync>;
+
+fn paid_out(why: &str) -> ExecutionError {
+    ExecutionError::function_error("budget", why)
+}
+
+/// Without the marks of our own functions, and not longer than a trace needs.
+fn shown(error: &ExecutionError) -> String {
+    let text = error.to_string().replace("'@", "'");
+    match text.char_indices().nth(MAX_REASON) {
+        Some((end, _)) => format!("{}..", text.get(..end).unwrap_or_default()),
+        None => text,
     }
 }
 
@@ -111,13 +148,14 @@ static ENV: LazyLock<Arc<Env>> = LazyLock::new(|| {
     let mut env = Env::stdlib();
     // Fails only for a function that is declared twice, and then the functions of the extension are missing.
     let _ = env.add_extension(cel::extensions::strings);
+    let _ = functions::declare(&mut env);
     Arc::new(env)
 });
 
 /// Parses on a stack of its own: the generated parser takes tens of kilobytes for one bracket in a debug build.
-fn parse(source: &str) -> Result<Program, String> {
+fn parse(source: &str) -> Result<IdedExpr, String> {
     let compile = || {
-        ENV.compile(source).map_err(|errors| {
+        ENV.compile(source).map(|program| program.expression().clone()).map_err(|errors| {
             let text = errors.to_string();
             text.lines().next().unwrap_or("it is no CEL expression").to_owned()
         })
@@ -126,20 +164,6 @@ fn parse(source: &str) -> Result<Program, String> {
         let thread = std::thread::Builder::new().stack_size(PARSER_STACK).spawn_scoped(scope, compile);
         thread.ok().and_then(|thread| thread.join().ok()).unwrap_or_else(|| Err("the expression cannot be parsed".to_owned()))
     })
-}
-
-fn append(map: &mut Map<String, Value>, name: &str, values: &[Value]) {
-    if let Value::Array(list) = map.entry(name).or_insert_with(|| Value::Array(Vec::new())) {
-        list.extend_from_slice(values);
-    }
-}
-
-fn count(value: &Value) -> usize {
-    match value {
-        Value::Array(items) => items.iter().map(count).sum(),
-        Value::Object(map) => map.values().map(count).sum(),
-        _ => 1,
-    }
 }
 
 #[cfg(test)]
