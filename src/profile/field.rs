@@ -180,6 +180,7 @@ const KNOWN: &[(&str, Kind, bool)] = &[
     // the gateway's own
     ("user_id", Kind::Text, true), ("connection", Kind::Text, true), ("identities", Kind::Items, true),
     ("user_metadata", Kind::Object, true), ("app_metadata", Kind::Object, true),
+    ("custom_fields", Kind::Object, true),
 ];
 
 #[cfg(test)]

@@ -1,17 +1,21 @@
 //! What can be told of an expression before it runs.
 
-use cel::common::ast::{EntryExpr, Expr, IdedExpr};
+use cel::common::ast::{CallExpr, EntryExpr, Expr, IdedExpr, LiteralValue, operators};
 
 /// Levels of the parsed expression, since evaluating it descends too.
 pub const MAX_LEVELS: usize = 24;
 
-/// Finds the deepest nesting of macros, and a name that is no variable.
+/// Finds the deepest nesting of macros, a name that is no variable, and which members of variables are read.
 pub struct Walk<'e> {
+    /// The variables, and behind them those of the macros around.
     pub scope: Vec<&'e str>,
+    pub variables: usize,
     pub macro_depth: usize,
     pub level: usize,
     pub too_deep: bool,
     pub unknown: Option<&'e str>,
+    /// `email` of `profile.email` and of `profile["email"]`.
+    pub members: Vec<String>,
 }
 
 impl<'e> Walk<'e> {
@@ -35,12 +39,22 @@ impl<'e> Walk<'e> {
                 }
             }
             Expr::Call(call) => {
+                if let Some((IdedExpr { expr: Expr::Ident(variable), .. }, member)) = indexed(call)
+                    && self.is_outer(variable)
+                {
+                    self.members.push(member.to_owned());
+                }
                 for inner in call.target.as_deref().into_iter().chain(&call.args) {
                     self.visit(inner, depth);
                 }
             }
             Expr::List(list) => list.elements.iter().for_each(|inner| self.visit(inner, depth)),
-            Expr::Select(select) => self.visit(&select.operand, depth),
+            Expr::Select(select) => {
+                if matches!(&select.operand.expr, Expr::Ident(variable) if self.is_outer(variable)) {
+                    self.members.push(select.field.clone());
+                }
+                self.visit(&select.operand, depth);
+            }
             Expr::Map(map) => map.entries.iter().for_each(|entry| self.visit_entry(&entry.expr, depth)),
             Expr::Struct(object) => object.entries.iter().for_each(|entry| self.visit_entry(&entry.expr, depth)),
             Expr::Comprehension(inner) => {
@@ -57,6 +71,11 @@ impl<'e> Walk<'e> {
         }
     }
 
+    /// A variable of the expression, and not of a macro.
+    fn is_outer(&self, name: &str) -> bool {
+        self.scope.iter().rposition(|known| *known == name).is_some_and(|place| place < self.variables)
+    }
+
     fn visit_entry(&mut self, entry: &'e EntryExpr, depth: usize) {
         match entry {
             EntryExpr::StructField(field) => self.visit(&field.value, depth),
@@ -65,6 +84,15 @@ impl<'e> Walk<'e> {
                 self.visit(&entry.value, depth);
             }
         }
+    }
+}
+
+/// What is indexed by a text that stands there.
+fn indexed(call: &CallExpr) -> Option<(&IdedExpr, &str)> {
+    let is_index = [operators::INDEX, operators::OPT_INDEX, operators::OPT_SELECT].contains(&call.func_name.as_str());
+    match call.args.as_slice() {
+        [value, IdedExpr { expr: Expr::Literal(LiteralValue::String(name)), .. }] if is_index => Some((value, name.inner())),
+        _ => None,
     }
 }
 

@@ -35,6 +35,7 @@ const MAX_REASON: usize = 300;
 #[derive(Clone, Debug)]
 pub struct Expression {
     tree: IdedExpr,
+    members: Vec<String>,
 }
 
 impl Expression {
@@ -47,7 +48,9 @@ impl Expression {
             return Err(format!("the expression has more than {MAX_NESTING} brackets and operators that nest"));
         }
         let mut tree = parse(source)?;
-        let mut walk = Walk { scope: variables.to_vec(), macro_depth: 0, level: 0, too_deep: false, unknown: None };
+        let scope = variables.to_vec();
+        let mut walk =
+            Walk { variables: scope.len(), scope, macro_depth: 0, level: 0, too_deep: false, unknown: None, members: Vec::new() };
         walk.visit(&tree, 0);
         if walk.too_deep {
             return Err(format!("the expression is more than {MAX_LEVELS} levels deep"));
@@ -58,8 +61,14 @@ impl Expression {
         if let Some(name) = walk.unknown {
             return Err(format!("`{name}` is not known here; there is {}", variables.join(", ")));
         }
+        let members = walk.members;
         meter::meter(&mut tree);
-        Ok(Self { tree })
+        Ok(Self { tree, members })
+    }
+
+    /// Names of the members of variables that it reads: `email` for `profile.email`.
+    pub fn members(&self) -> &[String] {
+        &self.members
     }
 
     /// The value, or why there is none. The reason may quote values: it is for the login trace, not for the browser.

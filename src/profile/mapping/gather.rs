@@ -1,33 +1,66 @@
 //! Where the values of a row come from: attributes by slot, facts, fields of the profile.
 
+use super::condition::Condition;
 use super::row::{Input, Row, Source};
-use super::{MappingTable, Outcome, RowNote};
-use crate::profile::{Field, Profile, RawAttribute, RawAttributes, is_nothing, walk};
-use serde_json::{Map, Value};
+use crate::profile::{Profile, RawAttribute, RawAttributes, is_nothing, walk};
+use serde_json::Value;
 use std::collections::HashMap;
+
+/// The sources of all rows of a table, so that an attribute needs two look-ups and a row none.
+#[derive(Debug, Default)]
+pub struct Slots {
+    by_name: HashMap<String, usize>,
+    /// Those below are what rows take; what only a condition reads is still left over for a row with `*`.
+    taken: usize,
+}
 
 /// Where a source's values are gathered: under its whole name, or below the first part of a dotted one.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Slots {
+pub struct Slot {
     whole: usize,
     parent: Option<usize>,
 }
 
-impl MappingTable {
+impl Slots {
+    pub fn of_rows<'t>(&mut self, rows: impl Iterator<Item = &'t Row>) -> Vec<Vec<Slot>> {
+        let slots = rows.map(|row| match &row.input {
+            Input::From(sources) => sources.iter().map(|source| self.slot(source)).collect(),
+            Input::Cel(_) | Input::Nothing => Vec::new(),
+        });
+        let slots = slots.collect();
+        self.taken = self.by_name.len();
+        slots
+    }
+
+    pub fn of_conditions<'t>(&mut self, rows: impl Iterator<Item = &'t Row>) -> Vec<Vec<Slot>> {
+        rows.map(|row| row.when.iter().map(|condition| self.slot(&condition.source)).collect()).collect()
+    }
+
+    fn slot(&mut self, source: &Source) -> Slot {
+        let mut slot = |name: &str| {
+            let next = self.by_name.len();
+            *self.by_name.entry(name.to_owned()).or_insert(next)
+        };
+        match source {
+            Source::Named(name) => Slot { whole: slot(name), parent: dotted(name).map(&mut slot) },
+            Source::Fact(_) | Source::Rest(_) => Slot::default(),
+        }
+    }
+
     /// One pass over the attributes: which slot each one fills.
     pub fn gather<'r>(&self, raw: &'r RawAttributes) -> Gathered<'r> {
-        let mut gathered =
-            Gathered { named: vec![Vec::new(); self.slots.len()], friendly: vec![Vec::new(); self.slots.len()], rest: Vec::new() };
+        let slots = self.by_name.len();
+        let mut gathered = Gathered { raw, named: vec![Vec::new(); slots], friendly: vec![Vec::new(); slots], rest: Vec::new() };
         for attribute in raw.attributes() {
-            let by_name = self.slots.get(&attribute.name);
-            let by_friendly_name = attribute.friendly_name.as_ref().and_then(|name| self.slots.get(name));
+            let by_name = self.by_name.get(&attribute.name);
+            let by_friendly_name = attribute.friendly_name.as_ref().and_then(|name| self.by_name.get(name));
             if let Some(slot) = by_name {
                 gathered.named[*slot].push(attribute);
             }
             if let Some(slot) = by_friendly_name {
                 gathered.friendly[*slot].push(attribute);
             }
-            if by_name.is_none() && by_friendly_name.is_none() {
+            if ![by_name, by_friendly_name].into_iter().flatten().any(|slot| *slot < self.taken) {
                 gathered.rest.push(attribute);
             }
         }
@@ -37,18 +70,67 @@ impl MappingTable {
 
 /// The attributes of a login, by slot.
 pub struct Gathered<'r> {
+    raw: &'r RawAttributes,
     named: Vec<Vec<&'r RawAttribute>>,
     friendly: Vec<Vec<&'r RawAttribute>>,
-    /// Those that no row names.
+    /// Those that no row takes.
     rest: Vec<&'r RawAttribute>,
 }
 
 impl<'r> Gathered<'r> {
+    /// The first source that is there.
+    pub fn first(&self, sources: &[Source], slots: &[Slot]) -> Found {
+        for (source, slot) in sources.iter().zip(slots) {
+            let values: Vec<Value> = match source {
+                Source::Fact(fact) => self.raw.fact(*fact).map(Value::from).into_iter().collect(),
+                Source::Named(name) => self.values(name, *slot).cloned().collect(),
+                Source::Rest(_) => Vec::new(),
+            };
+            if !values.is_empty() {
+                return Found { source: Some(source.text()), plural: values.len() > 1, values };
+            }
+        }
+        Found::default()
+    }
+
+    /// The first condition that does not hold.
+    pub fn unmet<'c>(&self, when: &'c [Condition], slots: &[Slot]) -> Option<&'c Condition> {
+        let holds = |condition: &Condition, slot: Slot| match &condition.source {
+            Source::Fact(fact) => {
+                let value = self.raw.fact(*fact).map(Value::from);
+                condition.holds(value.iter())
+            }
+            Source::Named(name) => condition.holds(self.values(name, slot)),
+            Source::Rest(_) => true,
+        };
+        when.iter().zip(slots).find(|(condition, slot)| !holds(condition, **slot)).map(|(condition, _)| condition)
+    }
+
+    /// What is under the whole name, else what is inside objects.
+    fn values(&self, name: &str, slot: Slot) -> impl Iterator<Item = &'r Value> {
+        let whole = Some(self.at(slot.whole)).filter(|found| found.clone().any(|value| !is_nothing(value)));
+        let below = match (&whole, slot.parent, name.split_once('.')) {
+            (None, Some(parent), Some((_, below))) => self.below(parent, below),
+            _ => Vec::new(),
+        };
+        whole.into_iter().flatten().chain(below).filter(|value| !is_nothing(value))
+    }
+
+    fn below(&self, parent: usize, path: &str) -> Vec<&'r Value> {
+        let found = self.at(parent).filter_map(|value| walk(value, path));
+        found.flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice)).collect()
+    }
+
     /// By name, else by friendly name.
-    fn at(&self, slot: usize) -> impl Iterator<Item = &'r Value> {
+    fn at(&self, slot: usize) -> impl Iterator<Item = &'r Value> + Clone {
         let named = &self.named[slot];
         let chosen = if named.is_empty() { &self.friendly[slot] } else { named };
         chosen.iter().flat_map(|attribute| &attribute.values)
+    }
+
+    /// Those that no row takes.
+    pub fn rest(&self) -> &[&'r RawAttribute] {
+        &self.rest
     }
 }
 
@@ -62,6 +144,20 @@ pub struct Found {
 }
 
 impl Found {
+    /// The first of these fields that the profile has.
+    pub fn in_profile(sources: &[Source], profile: &Profile) -> Self {
+        for source in sources {
+            let Source::Named(name) = source else { continue };
+            if let Some(value) = profile.get(name) {
+                let found = Self::of(value.clone());
+                if !found.values.is_empty() {
+                    return Self { source: Some(name.clone()), ..found };
+                }
+            }
+        }
+        Self::default()
+    }
+
     pub fn of_expression(value: Value) -> Self {
         Self { source: Some("cel".to_owned()), ..Self::of(value) }
     }
@@ -75,98 +171,17 @@ impl Found {
     }
 }
 
-pub fn first_present(sources: &[Source], slots: &[Slots], raw: &RawAttributes, gathered: &Gathered<'_>) -> Result<Found, String> {
-    for (source, slots) in sources.iter().zip(slots) {
-        let values: Vec<Value> = match source {
-            Source::Fact(fact) => raw.fact(*fact).map(Value::from).into_iter().collect(),
-            Source::Named(name) => named_values(name, *slots, gathered),
-            Source::Rest(_) => Vec::new(),
+/// The first condition that a profile does not meet.
+pub fn unmet_by_profile<'c>(when: &'c [Condition], profile: &Profile) -> Option<&'c Condition> {
+    when.iter().find(|condition| {
+        let Source::Named(name) = &condition.source else { return false };
+        let values = match profile.get(name) {
+            Some(Value::Array(items)) => items.as_slice(),
+            Some(value) => std::slice::from_ref(value),
+            None => &[],
         };
-        if !values.is_empty() {
-            return Ok(Found { source: Some(source.text()), plural: values.len() > 1, values });
-        }
-    }
-    Ok(Found::default())
-}
-
-fn named_values(name: &str, slots: Slots, gathered: &Gathered<'_>) -> Vec<Value> {
-    let whole: Vec<Value> = gathered.at(slots.whole).filter(|value| !is_nothing(value)).cloned().collect();
-    let (true, Some(parent)) = (whole.is_empty(), slots.parent) else { return whole };
-    let Some((_, below)) = name.split_once('.') else { return whole };
-    let nested = gathered.at(parent).filter_map(|value| walk(value, below));
-    nested
-        .flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice))
-        .filter(|v| !is_nothing(v))
-        .cloned()
-        .collect()
-}
-
-pub fn first_field(sources: &[Source], profile: &Profile) -> Found {
-    for source in sources {
-        let Source::Named(name) = source else { continue };
-        if let Some(value) = profile.get(name) {
-            let found = Found::of(value.clone());
-            if !found.values.is_empty() {
-                return Found { source: Some(name.clone()), ..found };
-            }
-        }
-    }
-    Found::default()
-}
-
-impl Row {
-    /// `saml_data.*` from `*`: what no row names, under its friendly name or else its name, always as lists (S2-21, S2-22).
-    pub fn collect_rest(&self, name: &str, root: &Field, gathered: &Gathered<'_>, profile: &mut Profile) -> RowNote {
-        let mut note = RowNote { field: name.to_owned(), source: None, value: None, outcome: Outcome::Absent, detail: None };
-        let Input::From(sources) = &self.input else { return note };
-        let mut members: Map<String, Value> = Map::new();
-        let wanted = |attribute: &RawAttribute| {
-            sources.iter().any(|source| matches!(source, Source::Rest(prefix) if attribute.name.starts_with(prefix.as_str())))
-        };
-        for attribute in gathered.rest.iter().filter(|attribute| wanted(attribute)) {
-            let mut values = Vec::with_capacity(attribute.values.len());
-            for value in attribute.values.iter().filter(|value| !is_nothing(value)) {
-                // A row like this has no table, so nothing is refused.
-                let _ = self.shape_one(name, value.clone(), &mut values);
-            }
-            if values.is_empty() {
-                continue;
-            }
-            let key = attribute.friendly_name.as_deref().unwrap_or(&attribute.name);
-            if let Value::Array(list) = members.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
-                list.append(&mut values);
-            }
-        }
-        if members.is_empty() {
-            return note;
-        }
-        note.source = sources.first().map(Source::text);
-        note.value = Some(Value::Object(members.clone()));
-        note.outcome = Outcome::Taken;
-        if let Some(Value::Object(explicit)) = profile.get(root.root) {
-            members.extend(explicit.clone());
-        }
-        if let Err(reason) = profile.set(root, Value::Object(members)) {
-            note.outcome = Outcome::Unusable;
-            note.detail = Some(reason.0.to_owned());
-        }
-        note
-    }
-}
-
-pub fn row_slots(row: &Row, slots: &mut HashMap<String, usize>) -> Vec<Slots> {
-    let Input::From(sources) = &row.input else { return Vec::new() };
-    let mut slot = |name: &str| {
-        let next = slots.len();
-        *slots.entry(name.to_owned()).or_insert(next)
-    };
-    sources
-        .iter()
-        .map(|source| match source {
-            Source::Named(name) => Slots { whole: slot(name), parent: dotted(name).map(&mut slot) },
-            Source::Fact(_) | Source::Rest(_) => Slots::default(),
-        })
-        .collect()
+        !condition.holds(values.iter().filter(|value| !is_nothing(value)))
+    })
 }
 
 /// `realm_access` of `realm_access.roles`; a URI is not taken apart.

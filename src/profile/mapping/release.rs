@@ -1,55 +1,86 @@
-//! What a row releases.
+//! What a row releases, and all that a table releases.
 
-use super::gather::Found;
-use super::row::{Row, Shaped};
-use super::{MappingError, Outcome, Released, RowNote};
-use crate::profile::Profile;
+use super::Released;
+use crate::profile::{is_nothing, put_member, walk};
 use serde_json::{Map, Value};
 
+/// What a `from_profile` row writes.
 #[derive(Clone, Debug)]
 pub struct Release {
+    /// May contain one `*`.
     pub name: String,
+    /// `address.locality` is the member of an object, not a name with a dot.
+    pub nested: bool,
     pub scope: Option<String>,
     pub name_format: Option<String>,
     pub friendly_name: Option<String>,
 }
 
 impl Release {
-    pub fn with(&self, name: String, value: Value) -> Released {
-        Released {
-            name,
-            value,
-            scope: self.scope.clone(),
-            name_format: self.name_format.clone(),
-            friendly_name: self.friendly_name.clone(),
-        }
+    /// What the application sees first: `address` of a nested `address.locality`.
+    pub fn given_name(&self) -> &str {
+        self.path().map_or(&self.name, |(object, _)| object)
+    }
+
+    fn path(&self) -> Option<(&str, &str)> {
+        if self.nested { self.name.split_once('.') } else { None }
     }
 }
 
-impl Row {
-    /// `release = "prefix*"` from `custom.*`: every member of an object.
-    pub fn release_members(
-        &self,
-        release: &Release,
-        object: &str,
-        profile: &Profile,
-        released: &mut Vec<Released>,
-    ) -> Result<RowNote, MappingError> {
-        let mut note = RowNote { field: release.name.clone(), source: None, value: None, outcome: Outcome::Absent, detail: None };
-        let Some(Value::Object(members)) = profile.get(object.trim_end_matches('.')) else { return Ok(note) };
-        let mut given = Map::new();
-        for (key, value) in members {
-            let found = Found::of(value.clone());
-            if let Shaped::Value(value) = self.shape(&release.name, found.values, found.plural)? {
-                released.push(release.with(release.name.replacen('*', key, 1), value.clone()));
-                given.insert(key.clone(), value);
+/// What one run of a table has released so far.
+#[derive(Debug, Default)]
+pub struct Releases(Vec<Released>);
+
+impl Releases {
+    pub fn with_capacity(rows: usize) -> Self {
+        Self(Vec::with_capacity(rows))
+    }
+
+    /// What earlier rows gave under the same name.
+    pub fn get(&self, release: &Release) -> Option<&Value> {
+        let given = &self.0.iter().rfind(|given| is_same(given, release))?.value;
+        match release.path() {
+            Some((_, member)) => walk(given, member),
+            None => Some(given),
+        }
+    }
+
+    /// Adds a value, or puts it in the place of what an earlier row for the same name gave.
+    pub fn put(&mut self, release: &Release, value: Value) -> Result<(), &'static str> {
+        if is_nothing(&value) {
+            return Ok(());
+        }
+        let same = self.0.iter_mut().rfind(|given| is_same(given, release));
+        match (same, release.path()) {
+            (Some(given), None) => given.value = value,
+            (Some(given), Some((_, member))) if given.value.is_object() => put_member(&mut given.value, member, value),
+            (Some(_), Some(_)) => return Err("is a member of a release that is no object"),
+            (None, None) => self.push(release, release.name.clone(), value),
+            (None, Some((object, member))) => {
+                let mut members = Value::Object(Map::new());
+                put_member(&mut members, member, value);
+                self.push(release, object.to_owned(), members);
             }
         }
-        if !given.is_empty() {
-            note.source = Some(format!("{object}*"));
-            note.value = Some(Value::Object(given));
-            note.outcome = Outcome::Taken;
-        }
-        Ok(note)
+        Ok(())
     }
+
+    pub fn push(&mut self, release: &Release, name: String, value: Value) {
+        self.0.push(Released {
+            name,
+            value,
+            scope: release.scope.clone(),
+            name_format: release.name_format.clone(),
+            friendly_name: release.friendly_name.clone(),
+        });
+    }
+
+    pub fn into_released(self) -> Vec<Released> {
+        self.0
+    }
+}
+
+/// Members of one object that need different scopes are different releases: one must not open the other.
+fn is_same(given: &Released, release: &Release) -> bool {
+    given.name == release.given_name() && given.scope == release.scope
 }

@@ -1,5 +1,6 @@
 //! One row of a table: what it writes, from where, and how values are shaped.
 
+use super::condition::Condition;
 use super::gather::Found;
 use super::release::Release;
 use super::transform::Transform;
@@ -9,13 +10,17 @@ use crate::profile::{Fact, Field};
 use serde_json::Value;
 use std::collections::{HashMap, HashSet};
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Row {
     /// The table that wrote it, and its place there from 1.
     pub table: String,
     pub number: usize,
     pub target: Target,
+    /// All must hold.
+    pub when: Vec<Condition>,
     pub input: Input,
+    /// What a row with `*` leaves out.
+    pub except: HashSet<String>,
     pub take: Take,
     pub transform: Vec<Transform>,
     pub lookup: Option<HashMap<String, Vec<String>>>,
@@ -24,7 +29,7 @@ pub struct Row {
     pub default: Option<Value>,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Target {
     Field {
         name: String,
@@ -35,11 +40,10 @@ pub enum Target {
         name: String,
         root: Field,
     },
-    /// `name` may contain one `*`.
     Release(Release),
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Input {
     From(Vec<Source>),
     Cel(Expression),
@@ -47,13 +51,22 @@ pub enum Input {
     Nothing,
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Source {
     Fact(Fact),
     /// An attribute's name, or a profile field's.
     Named(String),
-    /// `prefix*`: what no other row names, or the members of an object of the profile.
+    /// `prefix*`: what no other row takes, or the members of an object of the profile.
     Rest(String),
+}
+
+impl Target {
+    pub fn name(&self) -> &str {
+        match self {
+            Self::Field { name, .. } | Self::Members { name, .. } => name,
+            Self::Release(release) => &release.name,
+        }
+    }
 }
 
 impl Source {
@@ -90,6 +103,17 @@ pub enum Shaped {
 }
 
 impl Row {
+    /// `custom.` of a row from `custom.*`, and empty for one from `*`.
+    pub fn members_of(&self) -> Option<&str> {
+        match &self.input {
+            Input::From(sources) => match sources.as_slice() {
+                [Source::Rest(object)] => Some(object),
+                _ => None,
+            },
+            Input::Cel(_) | Input::Nothing => None,
+        }
+    }
+
     /// Shapes what was found, stores it by `set`, and says what happened.
     pub fn fill(
         &self,
@@ -97,7 +121,7 @@ impl Row {
         found: Result<Found, String>,
         set: impl FnOnce(Value) -> Result<(), &'static str>,
     ) -> Result<RowNote, MappingError> {
-        let mut note = RowNote { field: name.to_owned(), source: None, value: None, outcome: Outcome::Absent, detail: None };
+        let mut note = RowNote::of(name);
         let shaped = match found {
             Ok(found) => {
                 note.source = found.source;
@@ -210,6 +234,6 @@ fn required_but(outcome: Outcome) -> &'static str {
     match outcome {
         Outcome::Unlisted => "is required, and no value that came is in the row's table",
         Outcome::Unusable => "is required, and what came cannot be used",
-        Outcome::Taken | Outcome::Default | Outcome::Absent => "is required, and nothing came for it",
+        Outcome::Taken | Outcome::Default | Outcome::Absent | Outcome::Unmet => "is required, and nothing came for it",
     }
 }

@@ -12,6 +12,8 @@
 mod built_in;
 mod row;
 mod table;
+mod values;
+mod when;
 
 use super::mapping::{Direction, MappingTable};
 use crate::toml_file::{Findings, TomlFile};

@@ -2,13 +2,17 @@
 
 use super::table::WrittenTable;
 use crate::profile::expression::{ATTRIBUTE_VARIABLES, Expression, PROFILE_VARIABLES};
-use crate::profile::mapping::{Direction, Input, Release, Row, Source, Take, Target, Transform, Unlisted};
+use crate::profile::mapping::{Direction, Input, Release, Row, Source, Target};
 use crate::profile::{Fact, Field, Kind};
-use crate::toml_file::{At, Section, nearest, to_json};
-use serde_json::Value;
-use std::collections::HashMap;
+use crate::toml_file::{At, Section, nearest};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
-use toml::de::DeValue;
+
+/// Parts of the path of a nested release.
+const MAX_NESTED: usize = 8;
+
+/// The last row of a table for each field, and whether another may follow it.
+pub type Seen = HashMap<String, (usize, bool)>;
 
 /// Reads one `[[row]]`.
 pub struct RowReader<'t> {
@@ -19,45 +23,48 @@ pub struct RowReader<'t> {
 }
 
 impl RowReader<'_> {
-    pub fn read(self, table: &mut WrittenTable, seen: &mut HashMap<String, usize>) {
-        let target = self.target();
+    pub fn read(self, table: &mut WrittenTable, seen: &mut Seen) {
+        let targets = self.targets();
         let omit = self.section.bool("omit").unwrap_or(false);
         let input = self.input(omit);
-        let take = self.take(target.as_ref());
+        let when = self.conditions();
+        let except = self.except(&targets);
+        let first = targets.first();
+        let take = self.take(first);
         let transform = self.transforms();
         let lookup = self.lookup();
         let unlisted = self.unlisted(lookup.is_some());
         let require = self.section.bool("require").unwrap_or(false);
-        let default = self.default(target.as_ref());
-        self.check_wildcards(target.as_ref(), &input);
-        let has_default = default.is_some();
-        if let Some(target) = &target
-            && let Some(other) = seen.insert(target.name().to_owned(), self.number)
-        {
-            let text = format!("`{}` is written in row {other} already", target.name());
-            self.section.problem(self.target_key(), text, "put all sources into one row: the first that is present wins");
-        }
-        if matches!(input, Input::Nothing) && !has_default && !omit {
+        let default = self.default(first);
+        targets.iter().for_each(|target| self.check_wildcards(target, &input));
+        targets.iter().for_each(|target| self.check_repeated(target, omit, !when.is_empty(), seen));
+        if matches!(input, Input::Nothing) && default.is_none() && !omit {
             self.section.problem("from", "the row has no source", "add from = [\"..\"], cel = '..', default = .. or omit = true");
         }
-        let (table_name, number) = (self.table.to_owned(), self.number);
+        if omit {
+            self.forbid(&["when"], "a row with `omit`");
+        }
         self.section.finish();
-        match target {
-            Some(target) if omit => table.omitted.push(target.name().to_owned()),
-            Some(target) => table.rows.push(Arc::new(Row {
-                table: table_name,
-                number,
+        if omit {
+            return table.omitted.extend(targets.iter().map(|target| target.name().to_owned()));
+        }
+        // Several names for one value are as many rows.
+        table.rows.extend(targets.into_iter().map(|target| {
+            Arc::new(Row {
+                table: self.table.to_owned(),
+                number: self.number,
                 target,
-                input,
-                take,
-                transform,
-                lookup,
+                when: when.clone(),
+                input: input.clone(),
+                except: except.clone(),
+                take: take.clone(),
+                transform: transform.clone(),
+                lookup: lookup.clone(),
                 unlisted,
                 require,
-                default,
-            })),
-            None => {}
-        }
+                default: default.clone(),
+            })
+        }));
     }
 
     fn target_key(&self) -> &'static str {
@@ -67,22 +74,13 @@ impl RowReader<'_> {
         }
     }
 
-    fn target(&self) -> Option<Target> {
-        let name = self.section.required(self.target_key());
+    fn targets(&self) -> Vec<Target> {
         match self.direction {
-            Direction::ToProfile => self.field_target(&name?),
-            Direction::FromProfile => {
-                let release = Release {
-                    name: name.as_ref().map(|name| name.value.to_owned()).unwrap_or_default(),
-                    scope: self.section.string("scope").map(|scope| scope.value.to_owned()),
-                    name_format: self.section.string("name_format").map(|format| name_format(format.value)),
-                    friendly_name: self.section.string("friendly_name").map(|name| name.value.to_owned()),
-                };
-                if let Some(scope) = release.scope.as_deref().filter(|scope| scope.is_empty() || scope.contains(char::is_whitespace)) {
-                    self.section.problem("scope", format!("`{scope}` is no scope"), "name one scope, without spaces");
-                }
-                name.map(|_| Target::Release(release))
+            Direction::ToProfile => {
+                let name = self.section.required("field");
+                name.and_then(|name| self.field_target(&name)).into_iter().collect()
             }
+            Direction::FromProfile => self.releases(),
         }
     }
 
@@ -103,6 +101,59 @@ impl RowReader<'_> {
             return None;
         }
         Some(Target::Field { name: name.value.to_owned(), field })
+    }
+
+    /// One name, or several for the same value.
+    fn releases(&self) -> Vec<Target> {
+        let scope = self.section.string("scope").map(|scope| scope.value.to_owned());
+        if let Some(scope) = scope.as_deref().filter(|scope| scope.is_empty() || scope.contains(char::is_whitespace)) {
+            self.section.problem("scope", format!("`{scope}` is no scope"), "name one scope, without spaces");
+        }
+        let name_format = self.section.string("name_format").map(|format| name_format(format.value));
+        let friendly_name = self.section.string("friendly_name").map(|name| name.value.to_owned());
+        let nested = self.section.bool("nested").unwrap_or(false);
+        let names = match self.section.strings("release") {
+            Some(names) => names,
+            None if self.section.has("release") => return Vec::new(),
+            None => self.section.required("release").into_iter().collect(),
+        };
+        if names.is_empty() && self.section.has("release") {
+            self.section.problem("release", "`release` names nothing", "name at least one claim or attribute");
+        }
+        let usable = |name: &&At<&str>| {
+            let parts = name.value.split('.').count();
+            let fault = if name.value.trim().is_empty() {
+                "the name is empty"
+            } else if nested && (!(2..=MAX_NESTED).contains(&parts) || name.value.split('.').any(str::is_empty) || name.value.contains('*'))
+            {
+                "is no path of an object's member, as in address.locality"
+            } else {
+                return true;
+            };
+            let help = "correct the name; without `nested` a name may have any dots";
+            self.section.file().problem(name.span.clone(), &name.path, format!("`{}`: {fault}", name.value), help);
+            false
+        };
+        let release = |name: &At<&str>| {
+            Target::Release(Release {
+                name: name.value.to_owned(),
+                nested,
+                scope: scope.clone(),
+                name_format: name_format.clone(),
+                friendly_name: friendly_name.clone(),
+            })
+        };
+        names.iter().filter(usable).map(release).collect()
+    }
+
+    /// Several rows for one field are alternatives, so all but the last need a condition.
+    fn check_repeated(&self, target: &Target, omit: bool, conditional: bool, seen: &mut Seen) {
+        let Some((other, continues)) = seen.insert(target.name().to_owned(), (self.number, conditional && !omit)) else { return };
+        if !continues || omit {
+            let text = format!("`{}` is written in row {other} already", target.name());
+            let help = "put all sources into one row, where the first that is present wins, or give the earlier row a `when`";
+            self.section.problem(self.target_key(), text, help);
+        }
     }
 
     fn input(&self, omit: bool) -> Input {
@@ -142,7 +193,7 @@ impl RowReader<'_> {
         }
     }
 
-    fn source(&self, source: &At<&str>) -> Option<Source> {
+    pub fn source(&self, source: &At<&str>) -> Option<Source> {
         let problem = |text: String, help: String| self.section.file().problem(source.span.clone(), &source.path, text, help);
         let name = source.value;
         if name.trim().is_empty() {
@@ -169,8 +220,7 @@ impl RowReader<'_> {
     }
 
     /// `*` stands only on both sides of a row, and in its simple form.
-    fn check_wildcards(&self, target: Option<&Target>, input: &Input) {
-        let Some(target) = target else { return };
+    fn check_wildcards(&self, target: &Target, input: &Input) {
         let sources: &[Source] = if let Input::From(sources) = input { sources } else { &[] };
         let rest = sources.iter().filter(|source| matches!(source, Source::Rest(_))).count();
         match target {
@@ -181,13 +231,17 @@ impl RowReader<'_> {
                 self.forbid(&["take", "table", "require", "default"], "a row with `*`");
             }
             Target::Release(release) if release.name.contains('*') => {
-                let object = match sources {
-                    [Source::Rest(prefix)] => prefix.strip_suffix('.').and_then(Field::parse),
-                    _ => None,
+                let members = match sources {
+                    [Source::Rest(prefix)] if prefix.is_empty() => true,
+                    [Source::Rest(prefix)] => {
+                        let object = prefix.strip_suffix('.').and_then(Field::parse);
+                        object.is_some_and(|field| matches!(field.kind, Kind::Object | Kind::Any))
+                    }
+                    _ => false,
                 };
-                if release.name.matches('*').count() != 1 || object.is_none_or(|field| !matches!(field.kind, Kind::Object | Kind::Any)) {
-                    let help = "write release = \"*\" or \"prefix*\", from = [\"custom.*\"]";
-                    self.section.problem("from", "a release with `*` takes the members of one object", help);
+                if !members || release.name.matches('*').count() != 1 {
+                    let help = "write release = \"*\" or \"prefix*\", from = [\"custom.*\"] or [\"*\"]";
+                    self.section.problem("from", "a release with `*` takes the members of one object, or of the profile", help);
                 }
                 self.forbid(&["require", "default"], "a row with `*`");
             }
@@ -202,121 +256,20 @@ impl RowReader<'_> {
         }
     }
 
-    fn forbid(&self, keys: &[&str], what: &str) {
+    /// What a row with `*` leaves out.
+    fn except(&self, targets: &[Target]) -> HashSet<String> {
+        let names = self.section.strings("except");
+        if names.is_some() && !targets.iter().any(|target| target.name().contains('*')) {
+            self.section.problem("except", "`except` is for a row with `*`", "remove it");
+        }
+        names.unwrap_or_default().into_iter().map(|name| name.value.to_owned()).collect()
+    }
+
+    pub fn forbid(&self, keys: &[&str], what: &str) {
         for key in keys.iter().filter(|key| self.section.has(key)) {
             self.section.problem(key, format!("{what} has no `{key}`"), "remove it");
         }
     }
-
-    fn take(&self, target: Option<&Target>) -> Take {
-        let plural = match target {
-            Some(Target::Field { field, .. }) => field.is_plural(),
-            _ => true,
-        };
-        let Some(written) = self.section.string("take") else {
-            return match target {
-                Some(Target::Release(_)) => Take::AsIs,
-                // An object or a number is one value, and a text field cannot hold several.
-                Some(Target::Field { .. }) if !plural => Take::First,
-                _ => Take::All,
-            };
-        };
-        let take = match (written.value, argument(written.value)) {
-            ("first", _) => Some(Take::First),
-            ("all", _) => Some(Take::All),
-            (_, Some(("join", separator))) => Some(Take::Join(separator.to_owned())),
-            (_, Some(("split", separator))) if !separator.is_empty() => Some(Take::Split(separator.to_owned())),
-            _ => None,
-        };
-        if take.is_none() {
-            self.section.problem(
-                "take",
-                format!("`{}` is not a way to take values", written.value),
-                "use first, all, join(\",\") or split(\",\")",
-            );
-        }
-        if !plural && matches!(take, Some(Take::All | Take::Split(_))) {
-            let text = format!("`{}` gives a list, and this field holds one value", written.value);
-            self.section.problem("take", text, "use first or join(\",\")");
-        }
-        take.unwrap_or(Take::All)
-    }
-
-    fn transforms(&self) -> Vec<Transform> {
-        let written = self.section.strings("transform").unwrap_or_default();
-        let read = |name: &At<&str>| {
-            let transform = transform(name.value);
-            if transform.is_none() {
-                let text = format!("`{}` is no transformation", name.value);
-                let help =
-                    "use trim, lowercase, uppercase, local_part, domain, cn, prefix(\"..\"), strip_prefix(\"..\") or strip_suffix(\"..\")";
-                self.section.file().problem(name.span.clone(), &name.path, text, help);
-            }
-            transform
-        };
-        written.iter().filter_map(read).collect()
-    }
-
-    fn lookup(&self) -> Option<HashMap<String, Vec<String>>> {
-        let section = self.section.section("table")?;
-        let read = |(key, value): (&str, At<&DeValue<'_>>)| {
-            let texts: Option<Vec<String>> = match value.value {
-                DeValue::String(text) => Some(vec![text.clone().into_owned()]),
-                DeValue::Array(items) => items.iter().map(|item| item.get_ref().as_str().map(str::to_owned)).collect(),
-                _ => None,
-            };
-            if texts.is_none() {
-                self.section.file().problem(value.span, &value.path, "expected a text or a list of texts", "put it in quotes");
-            }
-            (key.to_owned(), texts.unwrap_or_default())
-        };
-        Some(section.entries().map(read).collect())
-    }
-
-    fn unlisted(&self, has_table: bool) -> Unlisted {
-        let choices = [("drop", Unlisted::Drop), ("keep", Unlisted::Keep), ("refuse", Unlisted::Refuse)];
-        let unlisted = self.section.choice("unlisted", &choices);
-        if unlisted.is_some() && !has_table {
-            self.section.problem("unlisted", "`unlisted` is about values that are not in `table`", "add a table, or remove `unlisted`");
-        }
-        unlisted.unwrap_or(Unlisted::Drop)
-    }
-
-    fn default(&self, target: Option<&Target>) -> Option<Value> {
-        let written = self.section.value("default")?;
-        let value = to_json(written.value);
-        if let Some(Target::Field { field, .. }) = target {
-            match field.convert(value.clone()) {
-                Ok(Some(_)) => {}
-                Ok(None) => self.section.problem("default", "the default is empty", "remove it: what is absent stays absent"),
-                Err(reason) => self.section.problem("default", format!("the default {}", reason.0), "give it the field's kind"),
-            }
-        }
-        Some(value)
-    }
-}
-
-/// `("join", ",")` of `join(",")`.
-fn argument(text: &str) -> Option<(&str, &str)> {
-    let (verb, rest) = text.split_once('(')?;
-    let inner = rest.strip_suffix(')')?.trim();
-    let quoted = |quote: char| inner.strip_prefix(quote)?.strip_suffix(quote);
-    Some((verb.trim(), quoted('"').or_else(|| quoted('\''))?))
-}
-
-fn transform(text: &str) -> Option<Transform> {
-    Some(match (text, argument(text)) {
-        ("trim", _) => Transform::Trim,
-        ("lowercase", _) => Transform::Lowercase,
-        ("uppercase", _) => Transform::Uppercase,
-        ("local_part", _) => Transform::LocalPart,
-        ("domain", _) => Transform::Domain,
-        ("cn", _) => Transform::Cn,
-        (_, Some(("prefix", argument))) => Transform::Prefix(argument.to_owned()),
-        (_, Some(("strip_prefix", argument))) => Transform::StripPrefix(argument.to_owned()),
-        (_, Some(("strip_suffix", argument))) => Transform::StripSuffix(argument.to_owned()),
-        _ => return None,
-    })
 }
 
 /// SAML Core 8.2: `uri`, `basic` and `unspecified` are written short; anything else is taken as it is.

@@ -1,11 +1,11 @@
 //! One file's table as it is written, and how the rows of its parents are added.
 
-use super::row::{RowReader, facts_help};
+use super::row::{RowReader, Seen, facts_help};
 use crate::profile::Fact;
-use crate::profile::mapping::{Direction, MappingTable, MappingTest, Row, Target};
+use crate::profile::mapping::{Direction, MappingTable, MappingTest, Row};
 use crate::toml_file::{At, Problem, Section, to_json};
 use serde_json::Map;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -77,15 +77,6 @@ fn built_in<'w>(name: &str, direction: Direction, written: &'w Written) -> Optio
     written.get(&(name.to_owned(), direction, Origin::BuiltIn)).map(|table| (table, Origin::BuiltIn))
 }
 
-impl Target {
-    pub fn name(&self) -> &str {
-        match self {
-            Self::Field { name, .. } | Self::Members { name, .. } => name,
-            Self::Release(release) => &release.name,
-        }
-    }
-}
-
 pub fn read_table(root: &Section<'_>, name: &str, suffix: Option<Direction>) -> Option<WrittenTable> {
     let _ = root.string("description");
     let directions = [("to_profile", Direction::ToProfile), ("from_profile", Direction::FromProfile)];
@@ -111,7 +102,7 @@ pub fn read_table(root: &Section<'_>, name: &str, suffix: Option<Direction>) -> 
         omitted: Vec::new(),
         tests: root.sections("test").into_iter().filter_map(read_test).collect(),
     };
-    let mut seen: HashMap<String, usize> = HashMap::new();
+    let mut seen = Seen::new();
     for (index, section) in sections.into_iter().enumerate() {
         let reader = RowReader { section, direction: table.direction, table: name, number: index + 1 };
         reader.read(&mut table, &mut seen);

@@ -90,6 +90,26 @@ fn rows_that_cannot_be_meant_are_refused() {
         "field = \"email\"\nfrom = [\"x\"]\nomit = true",
         "field = \"email\"\nfrom = [\"x\"]\nrequire = \"yes\"",
         "field = \"email\"\nfrom = [\"x\"]\nscope = \"email\"",
+        "field = [\"email\", \"upn\"]\nfrom = [\"x\"]",
+        "field = \"email\"\nfrom = [\"x\"]\ntake = \"as_is\"",
+        "field = \"email\"\nfrom = [\"x\"]\nexcept = [\"y\"]",
+        "field = \"email\"\nfrom = [\"x\"]\nnested = true",
+        "field = \"email\"\nfrom = [\"x\"]\ntransform = ['replace(\"\", \"x\")']",
+        "field = \"email\"\nfrom = [\"x\"]\ntransform = ['replace(\"x\")']",
+        "field = \"email\"\nfrom = [\"x\"]\ntransform = ['after(\"\")']",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = []",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = { source = \"a\", any = [\"b\"] }",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ any = [\"b\"] }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\" }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", any = [\"b\"], none = [\"c\"] }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", any = [] }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", any = [\"\"] }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", any = [[\"b\"]] }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", present = \"yes\" }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a*\", present = true }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"$nothing\", present = true }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", some = [\"b\"] }]",
+        "field = \"email\"\nomit = true\nwhen = [{ source = \"a\", present = true }]",
     ] {
         assert!(!row(text).is_empty(), "{text}");
     }
@@ -102,8 +122,36 @@ fn rows_that_cannot_be_meant_are_refused() {
         "release = \"a\"\nfrom = [\"email\"]\nscope = \"a b\"",
         "release = \"a\"\ncel = \"attributes.x\"",
         "field = \"a\"\nfrom = [\"email\"]",
+        "release = []\nfrom = [\"email\"]",
+        "release = 7\nfrom = [\"email\"]",
+        "release = [\"a\", \"\"]\nfrom = [\"email\"]",
+        "release = [\"a\", \"a\"]\nfrom = [\"email\"]",
+        "release = [\"a\", \"*\"]\nfrom = [\"custom.*\"]",
+        "release = \"*\"\nfrom = [\"pre*\"]",
+        "release = \"a\"\nfrom = [\"*\"]",
+        "release = \"a\"\nfrom = [\"email\"]\nnested = true",
+        "release = \"a..b\"\nfrom = [\"email\"]\nnested = true",
+        "release = \"a.b.c.d.e.f.g.h.i\"\nfrom = [\"email\"]\nnested = true",
+        "release = \"a.*\"\nfrom = [\"custom.*\"]\nnested = true",
+        "release = \"a\"\nfrom = [\"email\"]\nwhen = [{ source = \"memberOf\", present = true }]",
     ] {
         assert!(!release(text).is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn of_several_rows_for_one_field_only_the_last_has_no_condition() {
+    let when = "when = [{ source = \"a\", present = true }]";
+    let row = |when: &str| format!("[[row]]\nfield = \"email\"\nfrom = [\"x\"]\n{when}\n");
+    let faults =
+        |rows: &[&str]| problems(&format!("direction = \"to_profile\"\n{}", rows.iter().map(|when| row(when)).collect::<String>()));
+    assert_eq!(faults(&[when, when, when]), []);
+    assert_eq!(faults(&[when, when, ""]), []);
+    assert_eq!(faults(&["", when]), [(7, "row[1].field".to_owned())]);
+    assert_eq!(faults(&[when, "", ""]).len(), 1);
+    let omitted = "[[row]]\nfield = \"email\"\nomit = true\n";
+    for rows in [format!("{omitted}{}", row("")), format!("{}{omitted}", row(when))] {
+        assert_eq!(problems(&format!("direction = \"to_profile\"\n{rows}")).len(), 1, "{rows}");
     }
 }
 

@@ -1,0 +1,131 @@
+//! Rows with `*`: what no other row takes, and the members of objects.
+
+use super::gather::{Found, Gathered};
+use super::release::{Release, Releases};
+use super::row::{Input, Row, Shaped, Source, Target};
+use super::{MappingError, Outcome, RowNote};
+use crate::profile::{Field, Profile, RawAttribute, is_nothing};
+use serde_json::{Map, Value};
+use std::collections::HashSet;
+
+/// What the other rows of a `from_profile` table read and release: a row with `*` leaves that to them, whether or not they
+/// gave anything.
+#[derive(Debug, Default)]
+pub struct Explicit {
+    /// Members of the profile.
+    read: HashSet<String>,
+    released: HashSet<String>,
+}
+
+impl Explicit {
+    pub fn of_rows<'t>(rows: impl Iterator<Item = &'t Row>) -> Self {
+        let mut explicit = Self::default();
+        for row in rows {
+            match &row.input {
+                Input::From(sources) => explicit.read.extend(sources.iter().filter_map(|source| match source {
+                    Source::Named(path) | Source::Rest(path) => Some(first_part(path).to_owned()),
+                    Source::Fact(_) => None,
+                })),
+                Input::Cel(expression) => explicit.read.extend(expression.members().iter().cloned()),
+                Input::Nothing => {}
+            }
+            if let Target::Release(release) = &row.target {
+                explicit.released.insert(release.given_name().to_owned());
+            }
+        }
+        explicit
+    }
+
+    /// Whether `*` passes a member of the profile on. What the gateway keeps for itself, and what holds free data, is only
+    /// released by a row that names it.
+    fn leaves(&self, member: &str) -> bool {
+        !self.read.contains(member) && !NEVER_PASSED.contains(&member) && Field::parse(member).is_none_or(|field| !field.own)
+    }
+}
+
+const NEVER_PASSED: &[&str] = &["identities", "user_metadata", "app_metadata", "custom_fields", "saml_data", "custom"];
+
+impl Row {
+    /// `saml_data.*` from `*`: what no row takes, under its friendly name or else its name, always as lists (S2-21, S2-22).
+    pub fn collect_rest(&self, name: &str, root: &Field, gathered: &Gathered<'_>, profile: &mut Profile) -> RowNote {
+        let mut note = RowNote::of(name);
+        let Input::From(sources) = &self.input else { return note };
+        let mut members: Map<String, Value> = Map::new();
+        for attribute in gathered.rest().iter().filter(|attribute| self.wants(sources, attribute)) {
+            let mut values = Vec::with_capacity(attribute.values.len());
+            for value in attribute.values.iter().filter(|value| !is_nothing(value)) {
+                // A row like this has no table, so nothing is refused.
+                let _ = self.shape_one(name, value.clone(), &mut values);
+            }
+            if values.is_empty() {
+                continue;
+            }
+            let key = attribute.friendly_name.as_deref().unwrap_or(&attribute.name);
+            if let Value::Array(list) = members.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
+                list.append(&mut values);
+            }
+        }
+        if members.is_empty() {
+            return note;
+        }
+        note.source = sources.first().map(Source::text);
+        note.value = Some(Value::Object(members.clone()));
+        note.outcome = Outcome::Taken;
+        if let Some(Value::Object(explicit)) = profile.get(root.root) {
+            members.extend(explicit.clone());
+        }
+        if let Err(reason) = profile.set(root, Value::Object(members)) {
+            note.outcome = Outcome::Unusable;
+            note.detail = Some(reason.0.to_owned());
+        }
+        note
+    }
+
+    fn wants(&self, sources: &[Source], attribute: &RawAttribute) -> bool {
+        let named = sources.iter().any(|source| matches!(source, Source::Rest(prefix) if attribute.name.starts_with(prefix.as_str())));
+        let excepted = |name: &String| self.except.contains(name);
+        named && !excepted(&attribute.name) && !attribute.friendly_name.as_ref().is_some_and(excepted)
+    }
+
+    /// `release = "prefix*"` from `custom.*`: every member of an object. From `*`: what the profile has and no row reads.
+    pub fn release_members(
+        &self,
+        release: &Release,
+        object: &str,
+        profile: &Profile,
+        explicit: &Explicit,
+        releases: &mut Releases,
+    ) -> Result<RowNote, MappingError> {
+        let mut note = RowNote::of(&release.name);
+        let members = match (object.strip_suffix('.'), object) {
+            (Some(object), _) => match profile.get(object) {
+                Some(Value::Object(members)) => members,
+                _ => return Ok(note),
+            },
+            (None, _) => profile.as_map(),
+        };
+        let wanted = |key: &str| !self.except.contains(key) && (!object.is_empty() || explicit.leaves(key));
+        let mut given = Map::new();
+        for (key, value) in members.iter().filter(|(key, _)| wanted(key)) {
+            let name = release.name.replacen('*', key, 1);
+            if explicit.released.contains(&name) {
+                continue;
+            }
+            let found = Found::of(value.clone());
+            if let Shaped::Value(value) = self.shape(&release.name, found.values, found.plural)? {
+                releases.push(release, name, value.clone());
+                given.insert(key.clone(), value);
+            }
+        }
+        if !given.is_empty() {
+            note.source = Some(format!("{object}*"));
+            note.value = Some(Value::Object(given));
+            note.outcome = Outcome::Taken;
+        }
+        Ok(note)
+    }
+}
+
+fn first_part(path: &str) -> &str {
+    path.split_once('.').map_or(path, |(first, _)| first)
+}
