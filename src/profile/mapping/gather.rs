@@ -49,16 +49,16 @@ impl Slots {
 
     /// One pass over the attributes: which slot each one fills.
     pub fn gather<'r>(&self, raw: &'r RawAttributes) -> Gathered<'r> {
-        let slots = self.by_name.len();
-        let mut gathered = Gathered { raw, named: vec![Vec::new(); slots], friendly: vec![Vec::new(); slots], rest: Vec::new() };
-        for attribute in raw.attributes() {
+        let (slots, attributes) = (self.by_name.len(), raw.attributes());
+        let mut gathered = Gathered { raw, named: Chains::default(), friendly: Chains::default(), rest: Vec::new() };
+        for (number, attribute) in attributes.iter().enumerate() {
             let by_name = self.by_name.get(&attribute.name);
             let by_friendly_name = attribute.friendly_name.as_ref().and_then(|name| self.by_name.get(name));
             if let Some(slot) = by_name {
-                gathered.named[*slot].push(attribute);
+                gathered.named.append(*slot, number, slots, attributes.len());
             }
             if let Some(slot) = by_friendly_name {
-                gathered.friendly[*slot].push(attribute);
+                gathered.friendly.append(*slot, number, slots, attributes.len());
             }
             if ![by_name, by_friendly_name].into_iter().flatten().any(|slot| *slot < self.taken) {
                 gathered.rest.push(attribute);
@@ -71,8 +71,8 @@ impl Slots {
 /// The attributes of a login, by slot.
 pub struct Gathered<'r> {
     raw: &'r RawAttributes,
-    named: Vec<Vec<&'r RawAttribute>>,
-    friendly: Vec<Vec<&'r RawAttribute>>,
+    named: Chains,
+    friendly: Chains,
     /// Those that no row takes.
     rest: Vec<&'r RawAttribute>,
 }
@@ -83,8 +83,8 @@ impl<'r> Gathered<'r> {
         for (source, slot) in sources.iter().zip(slots) {
             let values: Vec<Value> = match source {
                 Source::Fact(fact) => self.raw.fact(*fact).map(Value::from).into_iter().collect(),
-                Source::Named(name) => self.values(name, *slot).cloned().collect(),
-                Source::Rest(_) => Vec::new(),
+                Source::Named(name) if self.may_have(*slot) => self.values(name, *slot).cloned().collect(),
+                Source::Named(_) | Source::Rest(_) => Vec::new(),
             };
             if !values.is_empty() {
                 return Found { source: Some(source.text()), plural: values.len() > 1, values };
@@ -106,6 +106,12 @@ impl<'r> Gathered<'r> {
         when.iter().zip(slots).find(|(condition, slot)| !holds(condition, **slot)).map(|(condition, _)| condition)
     }
 
+    /// Most sources of most rows are absent, and this tells it soon.
+    fn may_have(&self, slot: Slot) -> bool {
+        let has = |slot: usize| self.named.first(slot).or_else(|| self.friendly.first(slot)).is_some();
+        has(slot.whole) || slot.parent.is_some_and(has)
+    }
+
     /// What is under the whole name, else what is inside objects.
     fn values(&self, name: &str, slot: Slot) -> impl Iterator<Item = &'r Value> {
         let whole = Some(self.at(slot.whole)).filter(|found| found.clone().any(|value| !is_nothing(value)));
@@ -123,14 +129,50 @@ impl<'r> Gathered<'r> {
 
     /// By name, else by friendly name.
     fn at(&self, slot: usize) -> impl Iterator<Item = &'r Value> + Clone {
-        let named = &self.named[slot];
-        let chosen = if named.is_empty() { &self.friendly[slot] } else { named };
-        chosen.iter().flat_map(|attribute| &attribute.values)
+        let chosen = if self.named.first(slot).is_none() { &self.friendly } else { &self.named };
+        let attributes = self.raw.attributes();
+        chosen.iter(slot).filter_map(|number| attributes.get(number)).flat_map(|attribute| &attribute.values)
     }
 
     /// Those that no row takes.
     pub fn rest(&self) -> &[&'r RawAttribute] {
         &self.rest
+    }
+}
+
+/// For each slot the numbers of its attributes, in their order. A list for each slot would be an allocation for each
+/// attribute of each login.
+#[derive(Default)]
+struct Chains {
+    /// First and last of each slot. Without length until there is one.
+    ends: Vec<(u32, u32)>,
+    /// For each attribute, the next of its slot.
+    next: Vec<u32>,
+}
+
+const NONE: u32 = u32::MAX;
+
+impl Chains {
+    fn append(&mut self, slot: usize, attribute: usize, slots: usize, attributes: usize) {
+        if self.ends.is_empty() {
+            self.ends.resize(slots, (NONE, NONE));
+            self.next.resize(attributes, NONE);
+        }
+        let Ok(attribute) = u32::try_from(attribute) else { return };
+        let (first, last) = &mut self.ends[slot];
+        match std::mem::replace(last, attribute) {
+            NONE => *first = attribute,
+            before => self.next[before as usize] = attribute,
+        }
+    }
+
+    fn first(&self, slot: usize) -> Option<u32> {
+        self.ends.get(slot).map(|(first, _)| *first).filter(|first| *first != NONE)
+    }
+
+    fn iter(&self, slot: usize) -> impl Iterator<Item = usize> + Clone {
+        let next = |number: &u32| self.next.get(*number as usize).copied().filter(|next| *next != NONE);
+        std::iter::successors(self.first(slot), next).map(|number| number as usize)
     }
 }
 

@@ -162,13 +162,7 @@ impl Row {
         if values.is_empty() {
             return Ok(Shaped::Nothing(Outcome::Absent));
         }
-        let mut shaped = Vec::with_capacity(values.len());
-        for value in values {
-            self.shape_one(name, value, &mut shaped)?;
-            if self.take == Take::First && !shaped.is_empty() {
-                break;
-            }
-        }
+        let mut shaped = self.shape_all(name, values)?;
         if self.lookup.is_some() && shaped.len() > 1 {
             let mut seen = HashSet::new();
             shaped.retain(|value| value.as_str().is_none_or(|text| seen.insert(text.to_owned())));
@@ -184,35 +178,59 @@ impl Row {
         }))
     }
 
-    /// Splits, transforms and looks up one value.
-    pub fn shape_one(&self, name: &str, value: Value, shaped: &mut Vec<Value>) -> Result<(), MappingError> {
-        let Value::String(text) = value else {
-            if self.lookup.is_some() {
-                return self.look_up(name, text_of(&value), value, shaped);
+    /// Splits, transforms and looks up every value, or the first that leaves something.
+    pub fn shape_all(&self, name: &str, mut values: Vec<Value>) -> Result<Vec<Value>, MappingError> {
+        let first_only = self.take == Take::First;
+        if self.lookup.is_none() && !matches!(self.take, Take::Split(_)) {
+            let mut enough = false;
+            values.retain_mut(|value| {
+                let kept = !enough && self.transform_in_place(value);
+                enough |= kept && first_only;
+                kept
+            });
+            return Ok(values);
+        }
+        let mut shaped = Vec::with_capacity(values.len());
+        for value in values {
+            self.shape_one(name, value, &mut shaped)?;
+            if first_only && !shaped.is_empty() {
+                break;
             }
+        }
+        Ok(shaped)
+    }
+
+    fn shape_one(&self, name: &str, value: Value, shaped: &mut Vec<Value>) -> Result<(), MappingError> {
+        match (value, &self.take) {
+            (Value::String(text), Take::Split(separator)) => {
+                text.split(separator.as_str()).try_for_each(|part| self.look_up(name, Value::from(part), shaped))
+            }
+            (value, _) => self.look_up(name, value, shaped),
+        }
+    }
+
+    /// False when nothing is left.
+    fn transform_in_place(&self, value: &mut Value) -> bool {
+        let Value::String(text) = value else { return true };
+        for transform in &self.transform {
+            *text = transform.apply(std::mem::take(text));
+        }
+        !text.trim().is_empty()
+    }
+
+    fn look_up(&self, name: &str, mut value: Value, shaped: &mut Vec<Value>) -> Result<(), MappingError> {
+        if !self.transform_in_place(&mut value) {
+            return Ok(());
+        }
+        let Some(lookup) = &self.lookup else {
             shaped.push(value);
             return Ok(());
         };
-        let parts: Vec<String> = match &self.take {
-            Take::Split(separator) => text.split(separator.as_str()).map(str::to_owned).collect(),
-            _ => vec![text],
+        let listed = match &value {
+            Value::String(text) => lookup.get(text),
+            other => lookup.get(&other.to_string()),
         };
-        for part in parts {
-            let part = self.transform.iter().fold(part, |text, transform| transform.apply(text));
-            if part.trim().is_empty() {
-                continue;
-            }
-            if self.lookup.is_some() {
-                self.look_up(name, part.clone(), Value::String(part), shaped)?;
-            } else {
-                shaped.push(Value::String(part));
-            }
-        }
-        Ok(())
-    }
-
-    fn look_up(&self, name: &str, key: String, value: Value, shaped: &mut Vec<Value>) -> Result<(), MappingError> {
-        match (self.lookup.as_ref().and_then(|table| table.get(&key)), self.unlisted) {
+        match (listed, self.unlisted) {
             (Some(texts), _) => shaped.extend(texts.iter().map(|text| Value::from(text.as_str()))),
             (None, Unlisted::Keep) => shaped.push(value),
             (None, Unlisted::Drop) => {}

@@ -5,6 +5,7 @@ use super::release::{Release, Releases};
 use super::row::{Input, Row, Shaped, Source, Target};
 use super::{MappingError, Outcome, RowNote};
 use crate::profile::{Field, Profile, RawAttribute, is_nothing};
+use serde_json::map::Entry;
 use serde_json::{Map, Value};
 use std::collections::HashSet;
 
@@ -52,17 +53,18 @@ impl Row {
         let Input::From(sources) = &self.input else { return note };
         let mut members: Map<String, Value> = Map::new();
         for attribute in gathered.rest().iter().filter(|attribute| self.wants(sources, attribute)) {
-            let mut values = Vec::with_capacity(attribute.values.len());
-            for value in attribute.values.iter().filter(|value| !is_nothing(value)) {
-                // A row like this has no table, so nothing is refused.
-                let _ = self.shape_one(name, value.clone(), &mut values);
-            }
+            let values = attribute.values.iter().filter(|value| !is_nothing(value)).cloned().collect();
+            // A row like this has no table, so nothing is refused.
+            let mut values = self.shape_all(name, values).unwrap_or_default();
             if values.is_empty() {
                 continue;
             }
             let key = attribute.friendly_name.as_deref().unwrap_or(&attribute.name);
-            if let Value::Array(list) = members.entry(key).or_insert_with(|| Value::Array(Vec::new())) {
-                list.append(&mut values);
+            match members.entry(key) {
+                Entry::Occupied(mut same) => same.get_mut().as_array_mut().map_or((), |list| list.append(&mut values)),
+                Entry::Vacant(new) => {
+                    new.insert(Value::Array(values));
+                }
             }
         }
         if members.is_empty() {
