@@ -120,3 +120,23 @@ scope = "work"
     assert_eq!(releasing(under_a_text).from_profile(&profile, &mut notes).expect("maps").len(), 1);
     assert_eq!(notes[1].outcome, Outcome::Unusable);
 }
+
+#[test]
+fn saml_attributes_have_the_format_of_their_names_and_friendly_names() {
+    let saml = super::super::MappingLibrary::built_in().table("saml", Direction::FromProfile).expect("built in");
+    let members = json!({"email": "a@b", "given_name": "Jane", "groups": ["x"], "roles": ["r"], "address": {"locality": "Vienna"}});
+    let profile = Profile::from_map(members.as_object().expect("an object").clone());
+    let released = saml.from_profile(&profile, &mut Vec::new()).expect("maps");
+    let found: Vec<_> = released
+        .iter()
+        .map(|r| (r.name.as_str(), r.friendly_name.as_deref(), r.name_format.as_deref().and_then(|f| f.rsplit(':').next())))
+        .collect();
+    let expected = [
+        ("urn:oid:0.9.2342.19200300.100.1.3", Some("mail"), Some("uri")),
+        ("urn:oid:2.5.4.42", Some("givenName"), Some("uri")),
+        ("urn:oid:1.3.6.1.4.1.5923.1.5.1.1", Some("isMemberOf"), Some("uri")),
+        ("urn:oid:2.5.4.7", Some("l"), Some("uri")),
+        ("role", None, Some("basic")),
+    ];
+    assert_eq!(found, expected);
+}

@@ -2,12 +2,11 @@
 //!
 //! A file `<name>.toml` holds one table of one direction. Where the same name is wanted in the other direction too, it
 //! is in `<name>.to_profile.toml` or `<name>.from_profile.toml`: a connection with `mapping = "oidc"` and an application
-//! with `mapping = "oidc"` each get the one that fits. The built-in tables (`saml`, `oidc`, both in both directions) are
-//! in `mappings/` of the source and inside the program; a file of the same name in the operator's directory takes their
-//! place, and may extend the one that it replaces.
+//! with `mapping = "oidc"` each get the one that fits. The built-in tables are in `mappings/` of the source and inside the
+//! program; a file of the same name in the operator's directory takes their place, and may extend the one that it replaces.
 //!
-//! A row that a table writes takes the place of the inherited row for the same field or release; `omit = true` removes
-//! it. To add a built-in table: put the file into `mappings/` and a line into [`BUILT_IN`].
+//! The rows that a table writes for a field or release take the place of the inherited ones; `omit = true` removes them. To
+//! add a built-in table, put the file into `mappings/` and a line into [`BUILT_IN`].
 
 mod built_in;
 mod row;

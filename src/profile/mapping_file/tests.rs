@@ -20,12 +20,14 @@ fn release(row: &str) -> Vec<(usize, String)> {
 fn the_built_in_tables_load_and_pass_their_own_tests() {
     let (library, findings) = MappingLibrary::load(Vec::new());
     assert_eq!(findings, Findings::default());
-    for name in ["saml", "oidc"] {
-        for direction in [Direction::ToProfile, Direction::FromProfile] {
-            let table = library.table(name, direction).expect("a table of this name and direction");
-            assert_eq!(table.run_tests(), []);
-            assert!(table.tests() > 0, "{name} {direction:?}");
-        }
+    let directions = |names: &[&'static str], direction| names.iter().map(move |name| (*name, direction)).collect::<Vec<_>>();
+    let inward = directions(&["saml", "oidc", "adfs", "entra", "google-workspace", "okta", "shibboleth"], Direction::ToProfile);
+    let outward = directions(&["saml", "oidc"], Direction::FromProfile);
+    assert_eq!(library.tables().count(), inward.len() + outward.len());
+    for (name, direction) in inward.into_iter().chain(outward) {
+        let table = library.table(name, direction).expect("a table of this name and direction");
+        assert_eq!(table.run_tests(), []);
+        assert!(table.tests() > 1, "{name} {direction:?}");
     }
 }
 
