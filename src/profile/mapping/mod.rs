@@ -259,7 +259,7 @@ impl MappingTable {
             }
             let earlier = earlier.cloned();
             let note = match of_members {
-                Some(object) => row.release_members(release, object, profile, &self.explicit, &mut releases)?,
+                Some(sources) => row.release_members(release, sources, profile, &self.explicit, &mut releases)?,
                 None => {
                     let found = match &row.input {
                         Input::From(sources) => Ok(Found::in_profile(sources, profile)),

@@ -49,6 +49,17 @@ from = ["custom.none"]
     let except =
         format!("[[row]]\nrelease = \"*\"\nfrom = [\"*\"]\nexcept = [\"address\", \"groups\", \"name\", \"title\", \"locale\"]\n{named}");
     assert_eq!(released(&except, &members), [&[release("department", json!("IT"))], &explicit[..]].concat());
+    let free = json!({"title": "Dr", "custom": {"a": 1, "b": 2, "title": "no"}, "saml_data": {"b": [3], "c": ["4"]}});
+    let with_free_data = r#"
+[[row]]
+release = "*"
+from = ["*", "custom.*", "saml_data.*"]
+[[row]]
+release = "alpha"
+from = ["custom.a"]
+"#;
+    let expected = [release("title", json!("Dr")), release("b", json!(2)), release("c", json!(["4"])), release("alpha", json!(1))];
+    assert_eq!(released(with_free_data, &free), expected);
 }
 
 #[test]

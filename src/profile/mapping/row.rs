@@ -103,14 +103,11 @@ pub enum Shaped {
 }
 
 impl Row {
-    /// `custom.` of a row from `custom.*`, and empty for one from `*`.
-    pub fn members_of(&self) -> Option<&str> {
+    /// The sources of a row that releases the members of objects.
+    pub fn members_of(&self) -> Option<&[Source]> {
         match &self.input {
-            Input::From(sources) => match sources.as_slice() {
-                [Source::Rest(object)] => Some(object),
-                _ => None,
-            },
-            Input::Cel(_) | Input::Nothing => None,
+            Input::From(sources) if matches!(sources.first(), Some(Source::Rest(_))) => Some(sources),
+            Input::From(_) | Input::Cel(_) | Input::Nothing => None,
         }
     }
 

@@ -13,8 +13,9 @@ use std::collections::HashSet;
 /// gave anything.
 #[derive(Debug, Default)]
 pub struct Explicit {
-    /// Members of the profile.
+    /// Members of the profile, and paths inside them.
     read: HashSet<String>,
+    paths: HashSet<String>,
     released: HashSet<String>,
 }
 
@@ -23,10 +24,13 @@ impl Explicit {
         let mut explicit = Self::default();
         for row in rows {
             match &row.input {
-                Input::From(sources) => explicit.read.extend(sources.iter().filter_map(|source| match source {
-                    Source::Named(path) | Source::Rest(path) => Some(first_part(path).to_owned()),
-                    Source::Fact(_) => None,
-                })),
+                Input::From(sources) => sources.iter().for_each(|source| match source {
+                    Source::Named(path) | Source::Rest(path) => {
+                        explicit.read.insert(first_part(path).to_owned());
+                        explicit.paths.insert(path.clone());
+                    }
+                    Source::Fact(_) => {}
+                }),
                 Input::Cel(expression) => explicit.read.extend(expression.members().iter().cloned()),
                 Input::Nothing => {}
             }
@@ -89,43 +93,53 @@ impl Row {
         named && !excepted(&attribute.name) && !attribute.friendly_name.as_ref().is_some_and(excepted)
     }
 
-    /// `release = "prefix*"` from `custom.*`: every member of an object. From `*`: what the profile has and no row reads.
+    /// `release = "prefix*"` from `custom.*`: every member of an object. From `*`: what the profile has and no row reads; what
+    /// is named beside it (`from = ["*", "custom.*"]`) leaves out what other rows read, too.
     pub fn release_members(
         &self,
         release: &Release,
-        object: &str,
+        sources: &[Source],
         profile: &Profile,
         explicit: &Explicit,
         releases: &mut Releases,
     ) -> Result<RowNote, MappingError> {
         let mut note = RowNote::of(&release.name);
-        let members = match (object.strip_suffix('.'), object) {
-            (Some(object), _) => match profile.get(object) {
-                Some(Value::Object(members)) => members,
-                _ => return Ok(note),
-            },
-            (None, _) => profile.as_map(),
-        };
-        let wanted = |key: &str| !self.except.contains(key) && (!object.is_empty() || explicit.leaves(key));
+        let passes_on = sources.iter().any(|source| matches!(source, Source::Rest(object) if object.is_empty()));
         let mut given = Map::new();
-        for (key, value) in members.iter().filter(|(key, _)| wanted(key)) {
-            let name = release.name.replacen('*', key, 1);
-            if explicit.released.contains(&name) {
-                continue;
-            }
-            let found = Found::of(value.clone());
-            if let Shaped::Value(value) = self.shape(&release.name, found.values, found.plural)? {
-                releases.push(release, name, value.clone());
-                given.insert(key.clone(), value);
+        for source in sources {
+            let Source::Rest(object) = source else { continue };
+            let wanted = |key: &str| match object.as_str() {
+                "" => explicit.leaves(key),
+                object => !passes_on || !explicit.paths.contains(&format!("{object}{key}")),
+            };
+            for (key, value) in members(profile, object) {
+                let name = release.name.replacen('*', key, 1);
+                if self.except.contains(key) || !wanted(key) || explicit.released.contains(&name) || given.contains_key(key) {
+                    continue;
+                }
+                let found = Found::of(value.clone());
+                if let Shaped::Value(value) = self.shape(&release.name, found.values, found.plural)? {
+                    releases.push(release, name, value.clone());
+                    given.insert(key.clone(), value);
+                }
             }
         }
         if !given.is_empty() {
-            note.source = Some(format!("{object}*"));
+            note.source = Some(sources.iter().map(Source::text).collect::<Vec<_>>().join(", "));
             note.value = Some(Value::Object(given));
             note.outcome = Outcome::Taken;
         }
         Ok(note)
     }
+}
+
+/// Of `custom.`, or of the profile.
+fn members<'p>(profile: &'p Profile, object: &str) -> impl Iterator<Item = (&'p String, &'p Value)> {
+    let members = match object.strip_suffix('.') {
+        Some(object) => profile.get(object).and_then(Value::as_object),
+        None => Some(profile.as_map()),
+    };
+    members.into_iter().flatten()
 }
 
 fn first_part(path: &str) -> &str {

@@ -231,17 +231,15 @@ impl RowReader<'_> {
                 self.forbid(&["take", "table", "require", "default"], "a row with `*`");
             }
             Target::Release(release) if release.name.contains('*') => {
-                let members = match sources {
-                    [Source::Rest(prefix)] if prefix.is_empty() => true,
-                    [Source::Rest(prefix)] => {
-                        let object = prefix.strip_suffix('.').and_then(Field::parse);
-                        object.is_some_and(|field| matches!(field.kind, Kind::Object | Kind::Any))
-                    }
-                    _ => false,
+                let of_object = |prefix: &str| {
+                    let object = prefix.strip_suffix('.').and_then(Field::parse);
+                    object.is_some_and(|field| matches!(field.kind, Kind::Object | Kind::Any))
                 };
+                let of_members = |source: &Source| matches!(source, Source::Rest(prefix) if prefix.is_empty() || of_object(prefix));
+                let members = !sources.is_empty() && sources.iter().all(of_members);
                 if !members || release.name.matches('*').count() != 1 {
                     let help = "write release = \"*\" or \"prefix*\", from = [\"custom.*\"] or [\"*\"]";
-                    self.section.problem("from", "a release with `*` takes the members of one object, or of the profile", help);
+                    self.section.problem("from", "a release with `*` takes the members of objects, or of the profile", help);
                 }
                 self.forbid(&["require", "default"], "a row with `*`");
             }
