@@ -2,7 +2,7 @@
 //!
 //! # Where is it?
 //!
-//! attribute mapped: `profile/mapping.rs`, tables in `mappings/` · signature checked: `saml/signature.rs` ·
+//! attribute mapped: `profile/mapping/`, tables in `mappings/` · signature checked: `saml/signature.rs` ·
 //! sessions stored: `store/session/` · which URLs: `http/routes.rs` · what happens after login: `broker/next.rs` ·
 //! who sees this text: `error.rs` · private keys: `keys/` · why did this login fail: `login/trace.rs` ·
 //! how a configuration becomes a program: `config/` and `startup.rs`.

@@ -35,7 +35,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("josekit", &["oidc/jose.rs"]),
     // The practice application and the demo's walk are programs of their own that happen to live in this binary.
     ("reqwest", &["connection/outbound.rs", "http/practice/", "cli/demo/"]),
-    ("cel", &["profile/expression.rs"]),
+    ("cel", &["profile/expression/"]),
     ("prometheus", &["http/metrics.rs"]),
     ("clap", &["cli/"]),
     ("toml", &["toml_file.rs", "profile/", "config/"]),

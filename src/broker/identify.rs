@@ -478,6 +478,7 @@ fn outcome(outcome: Outcome, detail: Option<String>) -> Word {
         Outcome::Absent => "absent",
         Outcome::Unlisted => "unlisted",
         Outcome::Unusable => "unusable",
+        Outcome::Unmet => "unmet",
     };
     detail.map_or(Word::Borrowed(name), |detail| format!("{name}: {detail}").into())
 }

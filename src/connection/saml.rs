@@ -94,9 +94,9 @@ impl SamlConnection {
         let mut raw = facts(assertion);
         for attribute in assertion.attributes() {
             let mut values: Vec<&str> = attribute.values.iter().filter_map(AttributeValue::text).collect();
-            if self.scopes.concern(&attribute.name) {
+            if let Some(form) = self.scopes.concern(&attribute.name, attribute.friendly_name.as_deref()) {
                 let before = values.len();
-                values.retain(|value| self.scopes.allow(value));
+                values.retain(|value| self.scopes.allow(form, value));
                 let dropped = before - values.len();
                 let found = if dropped == 0 {
                     "all of them".to_owned()

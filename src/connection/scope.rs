@@ -1,4 +1,4 @@
-//! Scoped attributes: what may stand behind the `@`, where metadata says so.
+//! Scoped attributes: what an identity provider may say about whom, where metadata says so.
 //!
 //! A value such as `staff@example.org` claims something about `example.org`; `shibmd:Scope` in an identity provider's
 //! metadata lists the scopes that it may speak for. Without any the connection is trusted for what it sends.
@@ -7,18 +7,38 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::saml::Scope;
 use regex_lite::Regex;
 
-/// Names of the attributes whose values have a scope (eduPerson; SAML Subject Identifier Attributes 3).
-const SCOPED: &[&str] = &[
-    "urn:oid:1.3.6.1.4.1.5923.1.1.1.6",
-    "urn:oid:1.3.6.1.4.1.5923.1.1.1.9",
-    "urn:oid:1.3.6.1.4.1.5923.1.1.1.13",
-    "urn:oasis:names:tc:SAML:attribute:subject-id",
-    "urn:oasis:names:tc:SAML:attribute:pairwise-id",
-    "urn:mace:dir:attribute-def:eduPersonPrincipalName",
-    "urn:mace:dir:attribute-def:eduPersonScopedAffiliation",
-    "eduPersonPrincipalName",
-    "eduPersonScopedAffiliation",
-    "eduPersonUniqueId",
+/// Where the scope of a value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Scoped {
+    BehindAt,
+    /// The value is a scope and nothing else.
+    Whole,
+    /// The attribute has two names that contradict each other, so no value is right.
+    Contradictory,
+}
+
+/// Attributes whose values have a scope (eduPerson; SAML Subject Identifier Attributes 3; SCHAC): object identifiers, the
+/// names of SAML 1.1, and plain names, which are FriendlyNames too.
+const SCOPED: &[(&str, Scoped)] = &[
+    ("urn:oid:1.3.6.1.4.1.5923.1.1.1.6", Scoped::BehindAt),
+    ("urn:mace:dir:attribute-def:eduPersonPrincipalName", Scoped::BehindAt),
+    ("eduPersonPrincipalName", Scoped::BehindAt),
+    ("urn:oid:1.3.6.1.4.1.5923.1.1.1.12", Scoped::BehindAt),
+    ("urn:mace:dir:attribute-def:eduPersonPrincipalNamePrior", Scoped::BehindAt),
+    ("eduPersonPrincipalNamePrior", Scoped::BehindAt),
+    ("urn:oid:1.3.6.1.4.1.5923.1.1.1.9", Scoped::BehindAt),
+    ("urn:mace:dir:attribute-def:eduPersonScopedAffiliation", Scoped::BehindAt),
+    ("eduPersonScopedAffiliation", Scoped::BehindAt),
+    ("urn:oid:1.3.6.1.4.1.5923.1.1.1.13", Scoped::BehindAt),
+    ("urn:mace:dir:attribute-def:eduPersonUniqueId", Scoped::BehindAt),
+    ("eduPersonUniqueId", Scoped::BehindAt),
+    ("urn:oasis:names:tc:SAML:attribute:subject-id", Scoped::BehindAt),
+    ("subject-id", Scoped::BehindAt),
+    ("urn:oasis:names:tc:SAML:attribute:pairwise-id", Scoped::BehindAt),
+    ("pairwise-id", Scoped::BehindAt),
+    ("urn:oid:1.3.6.1.4.1.25178.1.2.9", Scoped::Whole),
+    ("urn:mace:terena.org:attribute-def:schacHomeOrganization", Scoped::Whole),
+    ("schacHomeOrganization", Scoped::Whole),
 ];
 
 /// The scopes of one identity provider, prepared.
@@ -46,14 +66,29 @@ impl ScopeFilter {
         Ok(filter)
     }
 
-    /// Is this an attribute whose values must be looked at?
-    pub fn concern(&self, attribute: &str) -> bool {
-        !(self.literal.is_empty() && self.patterns.is_empty()) && SCOPED.contains(&attribute)
+    /// Whether, and how, the values of an attribute must be looked at. Both names count, since a mapping row finds an
+    /// attribute by either.
+    pub fn concern(&self, name: &str, friendly_name: Option<&str>) -> Option<Scoped> {
+        if self.literal.is_empty() && self.patterns.is_empty() {
+            return None;
+        }
+        let listed = |name: &str| SCOPED.iter().find(|(scoped, _)| *scoped == name).map(|(_, form)| *form);
+        match (listed(name), friendly_name.and_then(listed)) {
+            (Some(one), Some(other)) if one != other => Some(Scoped::Contradictory),
+            (one, other) => one.or(other),
+        }
     }
 
     /// Everything behind the first `@` is the scope; a value without one has none, and is not allowed.
-    pub fn allow(&self, value: &str) -> bool {
-        let Some((_, scope)) = value.split_once('@') else { return false };
+    pub fn allow(&self, form: Scoped, value: &str) -> bool {
+        let scope = match form {
+            Scoped::BehindAt => match value.split_once('@') {
+                Some((_, scope)) => scope,
+                None => return false,
+            },
+            Scoped::Whole => value,
+            Scoped::Contradictory => return false,
+        };
         let scope = scope.to_ascii_lowercase();
         self.literal.contains(&scope) || self.patterns.iter().any(|pattern| pattern.is_match(&scope))
     }
@@ -72,27 +107,75 @@ mod tests {
 
     #[test]
     fn without_scopes_nothing_is_filtered() {
-        assert!(!filter(&[]).concern(AFFILIATION));
-        assert!(!filter(&[("example.org", false)]).concern("mail"));
+        assert_eq!(filter(&[]).concern(AFFILIATION, None), None);
+        assert_eq!(filter(&[("example.org", false)]).concern("mail", Some("mail")), None);
+    }
+
+    #[test]
+    fn every_scoped_attribute_is_looked_at_under_each_of_its_names() {
+        let filter = filter(&[("example.org", false)]);
+        for name in [
+            "urn:oid:1.3.6.1.4.1.5923.1.1.1.6",
+            "urn:oid:1.3.6.1.4.1.5923.1.1.1.9",
+            "urn:oid:1.3.6.1.4.1.5923.1.1.1.12",
+            "urn:oid:1.3.6.1.4.1.5923.1.1.1.13",
+            "urn:oasis:names:tc:SAML:attribute:subject-id",
+            "urn:oasis:names:tc:SAML:attribute:pairwise-id",
+            "urn:mace:dir:attribute-def:eduPersonPrincipalName",
+            "urn:mace:dir:attribute-def:eduPersonScopedAffiliation",
+            "urn:mace:dir:attribute-def:eduPersonUniqueId",
+            "eduPersonPrincipalName",
+            "eduPersonScopedAffiliation",
+            "eduPersonUniqueId",
+            "subject-id",
+            "pairwise-id",
+        ] {
+            assert_eq!(filter.concern(name, None), Some(Scoped::BehindAt), "{name}");
+            assert_eq!(filter.concern("urn:x", Some(name)), Some(Scoped::BehindAt), "{name} as FriendlyName");
+        }
+        for name in ["urn:oid:1.3.6.1.4.1.25178.1.2.9", "schacHomeOrganization"] {
+            assert_eq!(filter.concern(name, None), Some(Scoped::Whole), "{name}");
+            assert_eq!(filter.concern("urn:x", Some(name)), Some(Scoped::Whole), "{name} as FriendlyName");
+        }
+    }
+
+    #[test]
+    fn no_value_is_right_for_two_names_that_contradict_each_other() {
+        let filter = filter(&[("example.org", false)]);
+        for (name, friendly_name) in [(AFFILIATION, "schacHomeOrganization"), ("schacHomeOrganization", "subject-id")] {
+            let form = filter.concern(name, Some(friendly_name)).expect("looked at");
+            assert!(!filter.allow(form, "staff@example.org") && !filter.allow(form, "example.org"), "{name}");
+        }
+        assert_eq!(filter.concern(AFFILIATION, Some("anything")), Some(Scoped::BehindAt), "a FriendlyName opens nothing");
     }
 
     #[test]
     fn only_the_listed_scopes_pass() {
         let filter = filter(&[("example.org", false)]);
-        assert!(filter.concern(AFFILIATION));
-        assert!(filter.allow("staff@example.org") && filter.allow("staff@Example.ORG"));
+        let allow = |value: &str| filter.allow(Scoped::BehindAt, value);
+        assert!(allow("staff@example.org") && allow("staff@Example.ORG"));
         for value in
             ["staff@evil.example", "staff@sub.example.org", "staff@evil.example@example.org", "staff@example.org.evil", "staff", "staff@"]
         {
-            assert!(!filter.allow(value), "{value}");
+            assert!(!allow(value), "{value}");
+        }
+    }
+
+    #[test]
+    fn a_home_organization_is_a_scope_as_a_whole() {
+        let filter = filter(&[("example.org", false)]);
+        assert!(filter.allow(Scoped::Whole, "example.org") && filter.allow(Scoped::Whole, "Example.org"));
+        for value in ["evil.example", "sub.example.org", "x@example.org", "example.org ", ""] {
+            assert!(!filter.allow(Scoped::Whole, value), "{value}");
         }
     }
 
     #[test]
     fn a_pattern_matches_the_whole_scope() {
         let filter = filter(&[(r"(.+\.)?example\.org", true)]);
-        assert!(filter.allow("a@example.org") && filter.allow("a@b.example.org"));
-        assert!(!filter.allow("a@example.org.evil") && !filter.allow("a@notexample.org"));
+        let allow = |value: &str| filter.allow(Scoped::BehindAt, value);
+        assert!(allow("a@example.org") && allow("a@b.example.org"));
+        assert!(!allow("a@example.org.evil") && !allow("a@notexample.org"));
     }
 
     #[test]

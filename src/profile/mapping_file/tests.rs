@@ -20,12 +20,14 @@ fn release(row: &str) -> Vec<(usize, String)> {
 fn the_built_in_tables_load_and_pass_their_own_tests() {
     let (library, findings) = MappingLibrary::load(Vec::new());
     assert_eq!(findings, Findings::default());
-    for name in ["saml", "oidc"] {
-        for direction in [Direction::ToProfile, Direction::FromProfile] {
-            let table = library.table(name, direction).expect("a table of this name and direction");
-            assert_eq!(table.run_tests(), []);
-            assert!(table.tests() > 0, "{name} {direction:?}");
-        }
+    let directions = |names: &[&'static str], direction| names.iter().map(move |name| (*name, direction)).collect::<Vec<_>>();
+    let inward = directions(&["saml", "oidc", "adfs", "entra", "google-workspace", "okta", "shibboleth"], Direction::ToProfile);
+    let outward = directions(&["saml", "oidc"], Direction::FromProfile);
+    assert_eq!(library.tables().count(), inward.len() + outward.len());
+    for (name, direction) in inward.into_iter().chain(outward) {
+        let table = library.table(name, direction).expect("a table of this name and direction");
+        assert_eq!(table.run_tests(), []);
+        assert!(table.tests() > 1, "{name} {direction:?}");
     }
 }
 
@@ -90,6 +92,26 @@ fn rows_that_cannot_be_meant_are_refused() {
         "field = \"email\"\nfrom = [\"x\"]\nomit = true",
         "field = \"email\"\nfrom = [\"x\"]\nrequire = \"yes\"",
         "field = \"email\"\nfrom = [\"x\"]\nscope = \"email\"",
+        "field = [\"email\", \"upn\"]\nfrom = [\"x\"]",
+        "field = \"email\"\nfrom = [\"x\"]\ntake = \"as_is\"",
+        "field = \"email\"\nfrom = [\"x\"]\nexcept = [\"y\"]",
+        "field = \"email\"\nfrom = [\"x\"]\nnested = true",
+        "field = \"email\"\nfrom = [\"x\"]\ntransform = ['replace(\"\", \"x\")']",
+        "field = \"email\"\nfrom = [\"x\"]\ntransform = ['replace(\"x\")']",
+        "field = \"email\"\nfrom = [\"x\"]\ntransform = ['after(\"\")']",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = []",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = { source = \"a\", any = [\"b\"] }",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ any = [\"b\"] }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\" }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", any = [\"b\"], none = [\"c\"] }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", any = [] }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", any = [\"\"] }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", any = [[\"b\"]] }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", present = \"yes\" }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a*\", present = true }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"$nothing\", present = true }]",
+        "field = \"email\"\nfrom = [\"x\"]\nwhen = [{ source = \"a\", some = [\"b\"] }]",
+        "field = \"email\"\nomit = true\nwhen = [{ source = \"a\", present = true }]",
     ] {
         assert!(!row(text).is_empty(), "{text}");
     }
@@ -102,8 +124,36 @@ fn rows_that_cannot_be_meant_are_refused() {
         "release = \"a\"\nfrom = [\"email\"]\nscope = \"a b\"",
         "release = \"a\"\ncel = \"attributes.x\"",
         "field = \"a\"\nfrom = [\"email\"]",
+        "release = []\nfrom = [\"email\"]",
+        "release = 7\nfrom = [\"email\"]",
+        "release = [\"a\", \"\"]\nfrom = [\"email\"]",
+        "release = [\"a\", \"a\"]\nfrom = [\"email\"]",
+        "release = [\"a\", \"*\"]\nfrom = [\"custom.*\"]",
+        "release = \"*\"\nfrom = [\"pre*\"]",
+        "release = \"a\"\nfrom = [\"*\"]",
+        "release = \"a\"\nfrom = [\"email\"]\nnested = true",
+        "release = \"a..b\"\nfrom = [\"email\"]\nnested = true",
+        "release = \"a.b.c.d.e.f.g.h.i\"\nfrom = [\"email\"]\nnested = true",
+        "release = \"a.*\"\nfrom = [\"custom.*\"]\nnested = true",
+        "release = \"a\"\nfrom = [\"email\"]\nwhen = [{ source = \"memberOf\", present = true }]",
     ] {
         assert!(!release(text).is_empty(), "{text}");
+    }
+}
+
+#[test]
+fn of_several_rows_for_one_field_only_the_last_has_no_condition() {
+    let when = "when = [{ source = \"a\", present = true }]";
+    let row = |when: &str| format!("[[row]]\nfield = \"email\"\nfrom = [\"x\"]\n{when}\n");
+    let faults =
+        |rows: &[&str]| problems(&format!("direction = \"to_profile\"\n{}", rows.iter().map(|when| row(when)).collect::<String>()));
+    assert_eq!(faults(&[when, when, when]), []);
+    assert_eq!(faults(&[when, when, ""]), []);
+    assert_eq!(faults(&["", when]), [(7, "row[1].field".to_owned())]);
+    assert_eq!(faults(&[when, "", ""]).len(), 1);
+    let omitted = "[[row]]\nfield = \"email\"\nomit = true\n";
+    for rows in [format!("{omitted}{}", row("")), format!("{}{omitted}", row(when))] {
+        assert_eq!(problems(&format!("direction = \"to_profile\"\n{rows}")).len(), 1, "{rows}");
     }
 }
 

@@ -1,18 +1,18 @@
 //! Tests of mapping: each verb, both directions, and what hostile values do.
 
-use super::super::MappingLibrary;
+use super::super::{Fact, MappingLibrary, RawAttribute};
 use super::*;
-use serde_json::json;
+use serde_json::{Map, json};
 
-fn table(rows: &str) -> Arc<MappingTable> {
+pub fn table(rows: &str) -> Arc<MappingTable> {
     MappingLibrary::load_one("t.toml", &format!("direction = \"to_profile\"\n{rows}")).expect("the table loads")
 }
 
-fn releasing(rows: &str) -> Arc<MappingTable> {
+pub fn releasing(rows: &str) -> Arc<MappingTable> {
     MappingLibrary::load_one("t.toml", &format!("direction = \"from_profile\"\n{rows}")).expect("the table loads")
 }
 
-fn raw(attributes: &[(&str, &[&str])]) -> RawAttributes {
+pub fn raw(attributes: &[(&str, &[&str])]) -> RawAttributes {
     let mut raw = RawAttributes::new();
     for (name, values) in attributes {
         raw.push_texts(name, values.iter().copied());
@@ -21,7 +21,7 @@ fn raw(attributes: &[(&str, &[&str])]) -> RawAttributes {
 }
 
 /// The field that a one-row table gives, with the row's note.
-fn mapped(row: &str, attributes: &[(&str, &[&str])]) -> (Value, RowNote) {
+pub fn mapped(row: &str, attributes: &[(&str, &[&str])]) -> (Value, RowNote) {
     let mut notes = Vec::new();
     let profile = table(&format!("[[row]]\n{row}")).to_profile(&raw(attributes), &mut notes).expect("maps");
     let note = notes.pop().expect("one note");
@@ -66,7 +66,7 @@ fn the_first_source_that_has_a_value_is_taken() {
 
 #[test]
 fn take_first_all_join_split() {
-    let given: &[(&str, &[&str])] = &[("g", &["a,b", "c"])];
+    let given: &[(&str, &[&str])] = &[("g", &["a,b", "c"]), ("one", &["1"])];
     for (row, expected) in [
         ("field = \"groups\"\nfrom = [\"g\"]\ntake = \"first\"", json!(["a,b"])),
         ("field = \"groups\"\nfrom = [\"g\"]\ntake = \"all\"", json!(["a,b", "c"])),
@@ -76,6 +76,8 @@ fn take_first_all_join_split() {
         ("field = \"title\"\nfrom = [\"g\"]", json!("a,b")),
         ("field = \"saml_data.x\"\nfrom = [\"g\"]\ntake = \"all\"", json!(["a,b", "c"])),
         ("field = \"saml_data.x\"\nfrom = [\"g\"]\ntake = \"first\"", json!("a,b")),
+        ("field = \"custom.x\"\nfrom = [\"g\"]\ntake = \"as_is\"", json!(["a,b", "c"])),
+        ("field = \"custom.x\"\nfrom = [\"one\"]\ntake = \"as_is\"", json!("1")),
     ] {
         assert_eq!(mapped(row, given).0, expected, "{row}");
     }
@@ -92,6 +94,15 @@ fn transformations_apply_in_order() {
         ("[\"cn\"]", "Staff", "Staff"),
         ("['prefix(\"acme-\")']", "x", "acme-x"),
         ("['strip_prefix(\"app-\")', 'strip_suffix(\"-prod\")']", "app-wiki-prod", "wiki"),
+        ("['after(\"\\\")']", "ACME\\jane\\x", "jane\\x"),
+        ("['before(\"@\")']", "jane@a@b", "jane"),
+        ("['before(\"@\")']", "jane", "jane"),
+        ("['replace(\"$\", \", \")']", "1 Main St$Vienna", "1 Main St, Vienna"),
+        ("[\"replace('-', '')\"]", "a-b-c", "abc"),
+        ("[\"date\"]", "19661008", "1966-10-08"),
+        ("[\"date\"]", "1966-10-08T00:00:00Z", "1966-10-08"),
+        ("[\"date\"]", "8.10.1966", "8.10.1966"),
+        ("[\"date\"]", "1966-10é08", "1966-10é08"),
     ] {
         let row = format!("field = \"title\"\nfrom = [\"x\"]\ntransform = {transform}");
         assert_eq!(mapped(&row, &[("x", &[text])]).0, json!(expected), "{transform}");
@@ -180,6 +191,9 @@ fn wildcards_take_what_no_row_names_and_explicit_rows_win() {
     let reversed = "[[row]]\nfield = \"custom.own\"\nfrom = [\"x\"]\ntake = \"first\"\n[[row]]\nfield = \"custom.*\"\nfrom = [\"*\"]\n";
     let profile = table(reversed).to_profile(&raw(given), &mut Vec::new()).expect("maps");
     assert_eq!(profile.get("custom.own"), Some(&json!("3")));
+    let except = "[[row]]\nfield = \"custom.*\"\nfrom = [\"*\"]\nexcept = [\"x\", \"own\"]\n";
+    let profile = table(except).to_profile(&raw(given), &mut Vec::new()).expect("maps");
+    assert_eq!(profile.get("custom"), Some(&json!({"urn:acme:a": ["1"], "urn:other": ["2"]})));
 }
 
 #[test]
