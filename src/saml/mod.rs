@@ -28,7 +28,7 @@ pub mod sp;
 mod trust;
 pub mod xml;
 
-pub use assertion::{Attribute, AttributeValue, NameId};
+pub use assertion::{Attribute, AttributeValue, NameId, Said};
 pub use binding::{Binding, Outgoing};
 pub use metadata::{IdpMetadata, MetadataError, MetadataOptions, SpMetadata};
 pub use rejection::{Check, Rejection};
