@@ -241,11 +241,8 @@ pub(super) fn raw_attributes(said: &Said<'_>, scopes: &ScopeFilter, checks: &mut
             let before = values.len();
             values.retain(|value| scopes.allow(value));
             let dropped = before - values.len();
-            let found = if dropped == 0 {
-                "all of them".to_owned()
-            } else {
-                format!("{dropped} of {before} have another scope and are left out")
-            };
+            let found =
+                if dropped == 0 { "all of them".to_owned() } else { format!("{dropped} of {before} have another scope and are left out") };
             let expected = format!("values of {} in the scopes of the metadata", attribute.name);
             checks.push(Check { name: "attribute-scope", passed: dropped == 0, expected, found });
         }
