@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod healthcheck;
 mod keys;
 mod serve;
@@ -28,6 +29,8 @@ enum Command {
     Demo(demo::Options),
     /// Check the configuration: every fault, with its place and what to do. Exit status 1 when there is one.
     Check(check::Options),
+    /// What would happen with this message? Every check, every mapping row, and what an application would get.
+    Explain(explain::Options),
     /// Make or list the keys.
     Keys(keys::Options),
     /// Show or delete a user.
@@ -49,6 +52,7 @@ pub fn run() -> ExitCode {
         Command::Serve(file) => serve::run(&file.config),
         Command::Demo(options) => demo::run(&options),
         Command::Check(options) => check::run(&options),
+        Command::Explain(options) => explain::run(&options),
         Command::Keys(options) => keys::run(&options),
         Command::User(options) => user::run(&options),
         Command::Healthcheck(options) => healthcheck::run(&options),
