@@ -89,10 +89,6 @@ impl Receiver<'_> {
             return Err(Rejection::WrongRoot { expected: "saml:Assertion", found: root.local_name().to_owned() });
         }
         signature::check_document(&document, &[root], checks)?;
-        let signed = signature::is_signed(root);
-        checks.require("signed", signed, "a signed assertion", if signed { "assertion" } else { "none" }, || Rejection::Unsigned {
-            on: Part::Assertion,
-        })?;
         let signed = SignedXml::verify(root, Part::Assertion, self.verification(), checks)?;
         self.second_opinion(Some(&signed), None, checks)?;
         self.judge(signed.document()?.root(), String::new(), checks)

@@ -58,7 +58,7 @@ pub fn render(report: &Report) -> String {
             page.wrapped("  - ", "    ", note);
         }
     }
-    page.text
+    page.text.trim_end().to_owned()
 }
 
 /// One line of text in which nothing moves the cursor.
@@ -72,7 +72,8 @@ pub fn plain(text: &str) -> String {
 
 /// Control characters, separators of lines and paragraphs, and what is invisible or turns the direction of writing.
 fn is_unsafe(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
+    c.is_control()
+        || matches!(c, '\u{ad}' | '\u{61c}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}')
 }
 
 struct Page {
@@ -95,7 +96,10 @@ impl Page {
         }
         self.line("");
         let text = |value: &Value, name: &str| value[name].as_str().unwrap_or_default().to_owned();
-        self.item("file", &format!("{}, as {}", text(&report.input, "kind").replace('_', " "), text(&report.input, "form")));
+        self.item(
+            "file",
+            &format!("{}, as {}", text(&report.input, "kind").replace('_', " ").replace("saml", "SAML"), form(&report.input)),
+        );
         let connection = &report.connection;
         self.item("connection", &format!("{} ({})", text(connection, "name"), text(connection, "display_name")));
         self.time(&report.time);
@@ -154,20 +158,30 @@ impl Page {
         }
     }
 
+    /// Those that gave nothing because nothing came stand together at the end.
     fn rows(&mut self, rows: &[RowNote]) {
-        for RowNote { field, source, value, outcome, detail } in rows {
-            let outcome = match outcome {
-                Outcome::Taken => "taken",
-                Outcome::Default => "default",
-                Outcome::Absent => "absent",
-                Outcome::Unlisted => "unlisted",
-                Outcome::Unusable => "UNUSABLE",
-            };
-            let source = source.as_ref().map(|source| format!(" from {source}")).unwrap_or_default();
-            let detail = detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
-            let value = value.as_ref().map(|value| format!(": {value}")).unwrap_or_default();
-            self.pair(field, &format!("{outcome}{source}{detail}{value}"));
+        let (absent, others): (Vec<&RowNote>, Vec<&RowNote>) = rows.iter().partition(|row| row.outcome == Outcome::Absent);
+        for row in others {
+            self.row(row);
         }
+        if !absent.is_empty() {
+            let fields: Vec<&str> = absent.into_iter().map(|row| row.field.as_str()).collect();
+            self.wrapped("  absent: ", "    ", &fields.join(", "));
+        }
+    }
+
+    fn row(&mut self, row: &RowNote) {
+        let outcome = match row.outcome {
+            Outcome::Taken => "taken",
+            Outcome::Default => "default",
+            Outcome::Absent => "absent",
+            Outcome::Unlisted => "UNLISTED",
+            Outcome::Unusable => "UNUSABLE",
+        };
+        let source = row.source.as_ref().map(|source| format!(" from {source}")).unwrap_or_default();
+        let detail = row.detail.as_ref().map(|detail| format!(" ({detail})")).unwrap_or_default();
+        let value = row.value.as_ref().map(|value| format!(": {value}")).unwrap_or_default();
+        self.pair(&row.field, &format!("{outcome}{source}{detail}{value}"));
     }
 
     fn person(&mut self, person: &Person) {
@@ -290,6 +304,15 @@ impl Page {
     }
 }
 
+fn form(input: &Value) -> &'static str {
+    match input["form"].as_str() {
+        Some("xml") => "XML",
+        Some("base64") => "base64",
+        Some("form") => "a posted form",
+        Some("jwt") => "JWT",
+        _ => "JSON",
+    }
+}
 
 fn filled_in(filled: &FilledIn) -> String {
     if filled.from.is_empty() { filled.field.to_owned() } else { format!("{} from {}", filled.field, filled.from.join(" and ")) }

@@ -268,3 +268,54 @@ fn withheld(released: &[oidc::Released], given: &Map<String, Value>) -> Vec<With
     let missing = released.iter().filter(|claim| !given.contains_key(&claim.name));
     missing.map(|claim| Withheld { name: claim.name.clone(), scope: scope(claim) }).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn defaults_are_told_of_the_profile_that_a_login_gives() {
+        let mapped = json!({"email": "jane@acme.example", "name": "Jane", "given_name": "J", "groups": ["a"], "birthdate": "May"});
+        let Value::Object(mapped) = mapped else { unreachable!("an object") };
+        let none = Map::new();
+        for sync in [ProfileSync::OnEachLogin, ProfileSync::OnFirstLogin, ProfileSync::NeverOnLogin] {
+            let root = sync.of_first_login(&mapped);
+            let sources = Sources {
+                user_id: "samlp|acme|1",
+                profile: &mapped,
+                root: &root,
+                sync,
+                subject: "1",
+                groups: Groups::default(),
+                user_metadata: &none,
+                app_metadata: &none,
+                custom_fields: &none,
+            };
+            let effective = effective_profile(&sources).expect("within the limits");
+            let mut told = before_defaults(mapped.clone(), &root, sync);
+            let done = normalize(&mut told, "samlp|acme|1", "1").expect("within the limits");
+            assert_eq!(told, effective, "{sync:?}");
+            assert_eq!(done.dropped.len(), 1, "{sync:?}");
+            let names_the_person = done.filled_in.iter().any(|filled| filled.field == "name");
+            assert_eq!(names_the_person, sync == ProfileSync::NeverOnLogin, "{sync:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_kept_is_found_by_source_field_and_unmapped_name() {
+        let mut raw = RawAttributes::new();
+        raw.push_texts("secret", ["x"]);
+        let row = |field: &str, source: &str| RowNote {
+            field: field.to_owned(),
+            source: Some(source.to_owned()),
+            value: None,
+            outcome: crate::profile::Outcome::Taken,
+            detail: None,
+        };
+        let names = ["secret".to_owned(), "mail".to_owned(), "title".to_owned()];
+        let paths = transient_paths(&names, &raw, &[row("email", "mail"), row("name", "cn")]);
+        assert_eq!(paths, ["custom.secret", "email", "mail", "saml_data.secret", "secret", "title"]);
+        assert!(transient_paths(&[], &raw, &[row("email", "mail")]).is_empty());
+    }
+}

@@ -219,7 +219,8 @@ impl Question<'_> {
             self.notes.push(format!("Which request was sent is not known here: {id}, which the message answers, is taken for it."));
         }
         if head.is_assertion {
-            self.notes.push("This is an assertion alone. A login needs the Response around it; what stands in there is not checked.".into());
+            self.notes
+                .push("This is an assertion alone. A login needs the Response around it; what stands in there is not checked.".into());
         }
         if self.examiner.always_asks_for_a_fresh_login() {
             let sent_at = self.examiner.pending(message, at).sent_at;
@@ -268,7 +269,12 @@ impl Question<'_> {
         };
         let mut rows = vec![
             row("connection-enabled", self.config.enabled, "enabled", "disabled: it is refused on every entry"),
-            row("connection-signs-in", !self.config.profile.link_only, "people sign in by it", "its identities are only linked (link_only)"),
+            row(
+                "connection-signs-in",
+                !self.config.profile.link_only,
+                "people sign in by it",
+                "its identities are only linked (link_only)",
+            ),
         ];
         if let Some(application) = self.application {
             let known = application.connections.as_ref().is_none_or(|names| names.contains(&self.config.name));
