@@ -2,6 +2,7 @@
 
 mod check;
 mod demo;
+mod explain;
 mod healthcheck;
 mod keys;
 mod mapping;
@@ -31,6 +32,8 @@ enum Command {
     Check(check::Options),
     /// Try mapping tables.
     Mapping(mapping::Options),
+    /// What would happen with this message? Every check, every mapping row, and what an application would get.
+    Explain(explain::Options),
     /// Make or list the keys.
     Keys(keys::Options),
     /// Look users up, update, block, link and delete them.
@@ -53,6 +56,7 @@ pub fn run() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Mapping(options) => mapping::run(&options),
+        Command::Explain(options) => explain::run(&options),
         Command::Keys(options) => keys::run(&options),
         Command::User(options) => user::run(&options),
         Command::Healthcheck(options) => healthcheck::run(&options),

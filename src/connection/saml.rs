@@ -11,7 +11,9 @@ use crate::keys::{CertifiedKey, Keyring, Purpose};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::{Fact, RawAttribute, RawAttributes};
-use crate::saml::{self, AttributeValue, Check, Expected, Outgoing, Rejection, RequestOptions, SpMetadata, SpSettings, VerifiedAssertion};
+use crate::saml::{
+    self, AttributeValue, Check, Comparison, Expected, Outgoing, Rejection, RequestOptions, Said, SpMetadata, SpSettings, VerifiedAssertion,
+};
 use crate::user::Identity;
 use serde_json::Value;
 use std::sync::Arc;
@@ -28,11 +30,8 @@ impl SamlConnection {
     /// `issuer`: our public address, without a trailing slash.
     pub fn new(config: ConnectionConfig, issuer: &str, keyring: Arc<Keyring>) -> Result<Self> {
         let ConnectionKind::Saml(settings) = &config.kind;
-        let acs = format!("{issuer}/connections/{}/acs", config.name);
-        let acs_url = acs.parse().map_err(|_| Error::new(ErrorKind::Misconfigured, format!("{acs} is no address")))?;
-        let entity_id = settings.sp_entity_id.clone().unwrap_or_else(|| format!("{issuer}/connections/{}/metadata", config.name));
         let scopes = ScopeFilter::new(&settings.idp.scopes)?;
-        Ok(Self { sp: SpSettings { entity_id, acs_url }, scopes, config, keyring })
+        Ok(Self { sp: sp_settings(&config, issuer)?, scopes, config, keyring })
     }
 
     const fn settings(&self) -> &Settings {
@@ -65,14 +64,12 @@ impl SamlConnection {
         let until = assertion.not_on_or_after();
         let issuer = assertion.issuer();
         let name_id = assertion.name_id();
+        let mut checks = Vec::new();
+        let attributes = raw_attributes(&assertion.said(), &self.scopes, &mut checks);
+        note_checks(checks, now, trace);
         Authentication {
-            identity: Identity {
-                connection: self.config.name.clone(),
-                provider: "samlp".to_owned(),
-                user_id: self.config.profile.subject_comparison.kept(assertion.subject()),
-                is_social: false,
-            },
-            attributes: self.raw_attributes(assertion, now, trace),
+            identity: identity(&self.config, assertion.subject()),
+            attributes,
             auth_time: assertion.authn_instant().unwrap_or(now).min(now),
             acr: assertion.authn_context_class_ref().map(|class| self.acr(class)),
             upstream: UpstreamSession {
@@ -86,34 +83,6 @@ impl SamlConnection {
                 (format!("response {issuer} {}", assertion.response_id()), until),
             ],
         }
-    }
-
-    /// Facts and attributes. Values whose scope the identity provider may not use are left out, as the metadata say
-    /// (Shibboleth Metadata Extensions, `shibmd:Scope`).
-    fn raw_attributes(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> RawAttributes {
-        let mut raw = facts(assertion);
-        for attribute in assertion.attributes() {
-            let mut values: Vec<&str> = attribute.values.iter().filter_map(AttributeValue::text).collect();
-            if let Some(form) = self.scopes.concern(&attribute.name, attribute.friendly_name.as_deref()) {
-                let before = values.len();
-                values.retain(|value| self.scopes.allow(form, value));
-                let dropped = before - values.len();
-                let found = if dropped == 0 {
-                    "all of them".to_owned()
-                } else {
-                    format!("{dropped} of {before} have another scope and are left out")
-                };
-                let expected = format!("values of {} in the scopes of the metadata", attribute.name);
-                trace.note(now, Note::Check { name: "attribute-scope".into(), passed: dropped == 0, expected, found });
-            }
-            raw.push(RawAttribute {
-                name: attribute.name.clone(),
-                name_format: attribute.name_format.clone(),
-                friendly_name: attribute.friendly_name.clone(),
-                values: values.into_iter().map(Value::from).collect(),
-            });
-        }
-        raw
     }
 }
 
@@ -191,22 +160,9 @@ impl Connection for SamlConnection {
         trace: &mut Trace,
     ) -> Result<Authentication, Refused> {
         let Callback::SamlResponse { response } = callback;
-        let settings = self.settings();
-        let context = (!pending.authn_context.is_empty()).then(|| (settings.authn_context_comparison, pending.authn_context.clone()));
-        let expected = Expected {
-            request_id: &pending.request_id,
-            requested_at: pending.sent_at,
-            now,
-            force_authn: pending.force_authn,
-            max_age_seconds: pending.max_age.map(i64::from),
-            requested_authn_context: context.as_ref(),
-        };
         let mut checks = Vec::new();
-        let verified =
-            saml::receive_response(response, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, &mut checks);
-        for Check { name, passed, expected, found } in checks {
-            trace.note(now, Note::Check { name: name.into(), passed, expected, found });
-        }
+        let verified = receive(self.settings(), &self.sp, &self.decryption_keys(), response, pending, now, &mut checks);
+        note_checks(checks, now, trace);
         verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
     }
 
@@ -227,8 +183,87 @@ impl Connection for SamlConnection {
     }
 }
 
+/// Who we are toward the identity provider. `issuer`: our public address, without a trailing slash.
+pub(super) fn sp_settings(config: &ConnectionConfig, issuer: &str) -> Result<SpSettings> {
+    let ConnectionKind::Saml(settings) = &config.kind;
+    let acs = format!("{issuer}/connections/{}/acs", config.name);
+    let acs_url = acs.parse().map_err(|_| Error::new(ErrorKind::Misconfigured, format!("{acs} is no address")))?;
+    let entity_id = settings.sp_entity_id.clone().unwrap_or_else(|| format!("{issuer}/connections/{}/metadata", config.name));
+    Ok(SpSettings { entity_id, acs_url })
+}
+
+/// Everything that must hold for a Response (`response` is the form value), for a login and for an explanation alike.
+pub(super) fn receive(
+    settings: &Settings,
+    sp: &SpSettings,
+    keys: &[&CertifiedKey],
+    response: &str,
+    pending: &PendingAuthn,
+    now: Timestamp,
+    checks: &mut Vec<Check>,
+) -> Result<VerifiedAssertion, Rejection> {
+    let context = asked_context(settings, pending);
+    saml::receive_response(response, sp, &settings.idp, keys, &settings.policy, &expected(pending, context.as_ref(), now), checks)
+}
+
+pub(super) fn asked_context(settings: &Settings, pending: &PendingAuthn) -> Option<(Comparison, Vec<String>)> {
+    (!pending.authn_context.is_empty()).then(|| (settings.authn_context_comparison, pending.authn_context.clone()))
+}
+
+pub(super) fn expected<'a>(pending: &'a PendingAuthn, context: Option<&'a (Comparison, Vec<String>)>, now: Timestamp) -> Expected<'a> {
+    Expected {
+        request_id: &pending.request_id,
+        requested_at: pending.sent_at,
+        now,
+        force_authn: pending.force_authn,
+        max_age_seconds: pending.max_age.map(i64::from),
+        requested_authn_context: context,
+    }
+}
+
+/// Whom a subject names at this connection.
+pub(super) fn identity(config: &ConnectionConfig, subject: &str) -> Identity {
+    Identity {
+        connection: config.name.clone(),
+        provider: "samlp".to_owned(),
+        user_id: config.profile.subject_comparison.kept(subject),
+        is_social: false,
+    }
+}
+
+/// Facts and attributes. Values whose scope the identity provider may not use are left out, as the metadata say
+/// (Shibboleth Metadata Extensions, `shibmd:Scope`).
+pub(super) fn raw_attributes(said: &Said<'_>, scopes: &ScopeFilter, checks: &mut Vec<Check>) -> RawAttributes {
+    let mut raw = facts(said);
+    for attribute in said.attributes {
+        let mut values: Vec<&str> = attribute.values.iter().filter_map(AttributeValue::text).collect();
+        if let Some(form) = scopes.concern(&attribute.name, attribute.friendly_name.as_deref()) {
+            let before = values.len();
+            values.retain(|value| scopes.allow(form, value));
+            let dropped = before - values.len();
+            let found =
+                if dropped == 0 { "all of them".to_owned() } else { format!("{dropped} of {before} have another scope and are left out") };
+            let expected = format!("values of {} in the scopes of the metadata", attribute.name);
+            checks.push(Check { name: "attribute-scope", passed: dropped == 0, expected, found });
+        }
+        raw.push(RawAttribute {
+            name: attribute.name.clone(),
+            name_format: attribute.name_format.clone(),
+            friendly_name: attribute.friendly_name.clone(),
+            values: values.into_iter().map(Value::from).collect(),
+        });
+    }
+    raw
+}
+
+fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
+    for Check { name, passed, expected, found } in checks {
+        trace.note(now, Note::Check { name: name.into(), passed, expected, found });
+    }
+}
+
 /// The rejection as it is told: the kind to the application, the words to the operator.
-fn refused(rejection: Rejection) -> Refused {
+pub(super) fn refused(rejection: Rejection) -> Refused {
     let kind = match &rejection {
         Rejection::Unsolicited => ErrorKind::UnsolicitedResponse,
         // What the identity provider says goes on in the application's words.
@@ -247,11 +282,9 @@ fn refused(rejection: Rejection) -> Refused {
 }
 
 /// What the protocol itself says.
-fn facts(assertion: &VerifiedAssertion) -> RawAttributes {
+fn facts(said: &Said<'_>) -> RawAttributes {
     let mut raw = RawAttributes::new();
-    raw.set_fact(Fact::Issuer, assertion.issuer());
-    raw.set_fact(Fact::Subject, assertion.subject());
-    if let Some(name_id) = assertion.name_id() {
+    if let Some(name_id) = said.name_id {
         raw.set_fact(Fact::NameId, name_id.value.clone());
         for (fact, value) in [
             (Fact::NameIdFormat, &name_id.format),
@@ -263,11 +296,13 @@ fn facts(assertion: &VerifiedAssertion) -> RawAttributes {
             }
         }
     }
-    let instant = assertion.authn_instant().map(|instant| instant.to_string());
+    let instant = said.authn_instant.map(|instant| instant.to_string());
     for (fact, value) in [
-        (Fact::AuthnContext, assertion.authn_context_class_ref()),
+        (Fact::Issuer, said.issuer),
+        (Fact::Subject, said.subject),
+        (Fact::AuthnContext, said.authn_context_class_ref),
         (Fact::AuthnInstant, instant.as_deref()),
-        (Fact::SessionIndex, assertion.session_index()),
+        (Fact::SessionIndex, said.session_index),
     ] {
         if let Some(value) = value {
             raw.set_fact(fact, value);

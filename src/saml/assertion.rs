@@ -52,6 +52,21 @@ impl AttributeValue {
     }
 }
 
+/// What an assertion says of a person, borrowed. By itself it proves nothing: a login takes it from a [`VerifiedAssertion`],
+/// an explanation from any.
+///
+/// [`VerifiedAssertion`]: super::VerifiedAssertion
+#[derive(Clone, Copy, Debug)]
+pub struct Said<'a> {
+    pub issuer: Option<&'a str>,
+    pub subject: Option<&'a str>,
+    pub name_id: Option<&'a NameId>,
+    pub attributes: &'a [Attribute],
+    pub authn_instant: Option<Timestamp>,
+    pub authn_context_class_ref: Option<&'a str>,
+    pub session_index: Option<&'a str>,
+}
+
 /// One `SubjectConfirmation`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SubjectConfirmation {
@@ -158,7 +173,7 @@ impl Issuer {
 }
 
 impl NameId {
-    fn read(name_id: Element<'_>) -> Self {
+    pub(super) fn read(name_id: Element<'_>) -> Self {
         let owned = |name| name_id.attribute(name).map(str::to_owned);
         Self {
             value: trimmed(name_id),
@@ -236,7 +251,7 @@ impl Conditions {
 }
 
 impl AuthnStatement {
-    fn read(statement: Element<'_>) -> Result<Self, Rejection> {
+    pub(super) fn read(statement: Element<'_>) -> Result<Self, Rejection> {
         let context = statement.child(names::SAML, "AuthnContext");
         let instant = date(statement, Part::Assertion, "AuthnInstant")?;
         Ok(Self {
@@ -254,7 +269,7 @@ impl AuthnStatement {
 }
 
 impl Attribute {
-    fn read(attribute: Element<'_>) -> Self {
+    pub(super) fn read(attribute: Element<'_>) -> Self {
         Self {
             name: attribute.attribute("Name").unwrap_or_default().to_owned(),
             name_format: attribute.attribute("NameFormat").map(str::to_owned),

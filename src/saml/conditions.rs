@@ -1,7 +1,7 @@
 //! What must hold for a response and its assertion: the list of SAML Profiles 4.1.4.2 and 4.1.4.3 and Core 2 and 3,
 //! one small function per step, in order, each with its own [`Rejection`].
 
-use super::assertion::{AssertionContent, AuthnStatement, Conditions, Issuer, ResponseHead, SubjectConfirmation};
+use super::assertion::{AssertionContent, Attribute, AuthnStatement, Conditions, Issuer, ResponseHead, SubjectConfirmation};
 use super::names;
 use super::rejection::{Checks, Part, Rejection};
 use super::sp::{Comparison, Expected, ResponsePolicy};
@@ -254,7 +254,11 @@ impl Judge<'_> {
 
 /// The first value that is not empty of the attribute configured as the subject.
 pub(super) fn subject_attribute<'c>(content: &'c AssertionContent, name: &str) -> Option<&'c str> {
-    let instances = content.attributes.iter().filter(|attribute| attribute.name == name);
+    first_text(&content.attributes, name)
+}
+
+pub(super) fn first_text<'a>(attributes: &'a [Attribute], name: &str) -> Option<&'a str> {
+    let instances = attributes.iter().filter(|attribute| attribute.name == name);
     instances.flat_map(|attribute| &attribute.values).filter_map(|value| value.text()).map(str::trim).find(|value| !value.is_empty())
 }
 

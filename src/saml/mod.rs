@@ -7,7 +7,8 @@
 //! Below them: `binding` (how messages travel), `xml` (strict reader, canonical forms, escaping writer), `signature` (the
 //! engine whose hashed bytes are the bytes that are read), `trust` (keys and algorithms), `sign`, `receive` (the path of a
 //! response through all of them), `second_opinion` (libxmlsec1 on what that engine verified),
-//! `encryption`, `assertion` (what was said), `conditions` (whether it holds), `rejection` (why not), `names`.
+//! `encryption`, `assertion` (what was said), `conditions` (whether it holds), `rejection` (why not), `explain` (for
+//! operators, not for logins), `names`.
 //!
 //! Nothing here remembers anything: whoever accepts a [`sp::VerifiedAssertion`] must claim its IDs once in a shared store.
 
@@ -15,6 +16,7 @@ pub mod assertion;
 pub mod binding;
 mod conditions;
 pub mod encryption;
+pub mod explain;
 pub mod idp;
 pub mod metadata;
 pub mod names;
@@ -28,7 +30,7 @@ pub mod sp;
 mod trust;
 pub mod xml;
 
-pub use assertion::{Attribute, AttributeValue, NameId};
+pub use assertion::{Attribute, AttributeValue, NameId, Said};
 pub use binding::{Binding, Outgoing};
 pub use metadata::{IdpMetadata, MetadataError, MetadataOptions, SpMetadata};
 pub use rejection::{Check, Rejection};

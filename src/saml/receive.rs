@@ -1,6 +1,6 @@
 //! The path of a response through the checks: strict reader, signatures, decryption, second opinion, conditions.
 //!
-//! `sp.rs` is its only caller.
+//! `sp.rs` calls it for logins. `explain.rs` also has assertions judged that stand alone, which no login accepts.
 
 use super::assertion::{AssertionContent, ResponseHead};
 use super::binding::decode_post;
@@ -79,6 +79,19 @@ impl Receiver<'_> {
                 }
             }
         }
+    }
+
+    /// An assertion without a response around it: its signature, then what [`Receiver::receive`] asks of an assertion.
+    pub fn receive_assertion_alone(&self, xml: &str, checks: &mut Checks<'_>) -> Result<Received, Rejection> {
+        let document = checks.outcome("well-formed", "strict XML", parse(xml, Limits::MESSAGE).map_err(Rejection::from))?;
+        let root = document.root();
+        if !root.is(names::SAML, "Assertion") {
+            return Err(Rejection::WrongRoot { expected: "saml:Assertion", found: root.local_name().to_owned() });
+        }
+        signature::check_document(&document, &[root], checks)?;
+        let signed = SignedXml::verify(root, Part::Assertion, self.verification(), checks)?;
+        self.second_opinion(Some(&signed), None, checks)?;
+        self.judge(signed.document()?.root(), String::new(), checks)
     }
 
     const fn verification(&self) -> Verification<'_> {

@@ -1,6 +1,6 @@
 //! The service provider role: asking an identity provider, and judging what it answers.
 
-use super::assertion::{AssertionContent, Attribute, NameId};
+use super::assertion::{AssertionContent, Attribute, NameId, Said};
 use super::binding::{Binding, MessageKind, Outgoing, decode_post, encode_post, encode_redirect};
 use super::conditions::Judge;
 use super::names;
@@ -303,6 +303,18 @@ impl VerifiedAssertion {
 
     pub fn authn_context_class_ref(&self) -> Option<&str> {
         self.content.authn_statements.first()?.context_class_ref.as_deref()
+    }
+
+    pub fn said(&self) -> Said<'_> {
+        Said {
+            issuer: Some(self.issuer()),
+            subject: Some(self.subject()),
+            name_id: self.name_id(),
+            attributes: self.attributes(),
+            authn_instant: self.authn_instant(),
+            authn_context_class_ref: self.authn_context_class_ref(),
+            session_index: self.session_index(),
+        }
     }
 
     pub fn authenticating_authorities(&self) -> &[String] {

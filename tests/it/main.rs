@@ -10,6 +10,7 @@ mod bad_input;
 mod browser;
 mod check_command;
 mod chromium;
+mod explain;
 mod flows;
 mod logout;
 mod operations;

@@ -5,6 +5,7 @@ mod support;
 mod attacks;
 mod conditions;
 mod encryption;
+mod explain;
 mod hostile;
 mod judges;
 mod metadata;

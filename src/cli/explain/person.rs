@@ -1,0 +1,321 @@
+//! From what was said of a person to what the gateway would keep and an application would get, by the functions of a login,
+//! for somebody whom no directory knows yet.
+
+use crate::application::Application;
+use crate::clock::Timestamp;
+use crate::connection::config::ConnectionConfig;
+use crate::login::remove_paths;
+use crate::oidc::{self, Scopes, claims};
+use crate::profile::dialect::{Dialect, DialectOptions, render};
+use crate::profile::mapping::MappingError;
+use crate::profile::provenance::{self, Source};
+use crate::profile::{FilledIn, Profile, RawAttributes, RowNote, normalize};
+use crate::user::effective::Groups;
+use crate::user::{Identity, PersonView, ProfileSync, ROOT_ATTRIBUTES, Sources, StoredIdentity, User, effective_profile};
+use serde::Serialize;
+use serde_json::{Map, Value};
+
+/// What a mapping table did.
+#[derive(Debug, Serialize)]
+pub struct Mapping {
+    pub table: String,
+    /// Up to the row that refused, where one did.
+    pub rows: Vec<RowNote>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<MappingError>,
+}
+
+/// The profile of this login.
+#[derive(Debug, Serialize)]
+pub struct Person {
+    pub profile: Map<String, Value>,
+    pub provenance: Vec<Origin>,
+    /// What the gateway filled in.
+    pub filled_in: Vec<FilledIn>,
+    /// What the profile cannot hold in the form in which it came.
+    pub dropped: Vec<Dropped>,
+    /// Paths in the profile that serve this login and are not stored.
+    pub not_kept: Vec<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<InDialect>,
+    #[serde(skip)]
+    user: User,
+}
+
+/// Where a member of the profile came from.
+#[derive(Debug, Serialize)]
+pub struct Origin {
+    pub field: String,
+    pub source: Source,
+    pub connection: String,
+    pub at: String,
+    /// The identity provider stands for exactly this value, in a message that was verified.
+    pub verified: bool,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Dropped {
+    pub field: &'static str,
+    pub why: &'static str,
+}
+
+/// A person as another product would show one.
+#[derive(Debug, Serialize)]
+pub struct InDialect {
+    pub name: Dialect,
+    pub profile: Map<String, Value>,
+}
+
+/// What an application gets.
+#[derive(Debug, Serialize)]
+pub struct Released {
+    pub application: String,
+    pub table: String,
+    pub scopes: String,
+    /// Asked for, and not given to this application.
+    pub scopes_refused: Vec<String>,
+    pub rows: Vec<RowNote>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<MappingError>,
+    pub sub: String,
+    /// Of the ID token and of `/userinfo`, beside those of the protocol.
+    pub claims: Map<String, Value>,
+    /// Released by the table and withheld all the same.
+    pub withheld: Vec<Withheld>,
+    /// The answer of `/userinfo` for an application with `legacy_profile`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub dialect: Option<InDialect>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Withheld {
+    pub name: String,
+    /// The scope that is missing. Absent: the name is the protocol's own.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub scope: Option<String>,
+}
+
+/// The terms of one explanation.
+#[derive(Clone, Copy)]
+pub struct Terms<'a> {
+    pub config: &'a ConnectionConfig,
+    pub identity: &'a Identity,
+    pub at: Timestamp,
+    pub verified: bool,
+    pub dialect: Option<Dialect>,
+}
+
+impl Terms<'_> {
+    /// Maps and normalizes. Without a person the mapping, or a limit of the profile, refused.
+    pub fn map(&self, raw: &RawAttributes) -> (Mapping, Option<Person>) {
+        let mut rows = Vec::new();
+        let table = self.config.mapping.name().to_owned();
+        let person = self.config.mapping.to_profile(raw, &mut rows).and_then(|mapped| self.person(mapped, raw, &rows));
+        match person {
+            Ok(person) => (Mapping { table, rows, error: None }, Some(person)),
+            Err(error) => (Mapping { table, rows, error: Some(error) }, None),
+        }
+    }
+
+    fn person(&self, mapped: Profile, raw: &RawAttributes, rows: &[RowNote]) -> Result<Person, MappingError> {
+        // As a login does before it records anything.
+        normalize(&mut mapped.clone(), &self.identity.user_id_for_new_user(), &self.identity.user_id)?;
+        let mapped = mapped.into_map();
+        let transient = transient_paths(&self.config.profile.non_persistent, raw, rows);
+        let mut lasting = mapped.clone();
+        remove_paths(&mut lasting, &transient);
+        let user = self.new_user(lasting);
+        let none = Map::new();
+        let root = user.primary().map_or_else(Map::new, |primary| primary.root.clone());
+        let sources = Sources {
+            user_id: &user.user_id,
+            profile: &mapped,
+            root: &root,
+            sync: self.sync(),
+            subject: &self.identity.user_id,
+            groups: Groups::default(),
+            user_metadata: &none,
+            app_metadata: &none,
+            custom_fields: &none,
+        };
+        let profile = effective_profile(&sources)?;
+        let done = normalize(&mut before_defaults(mapped, &root, self.sync()), &user.user_id, &self.identity.user_id)?;
+        let provenance = provenance::of(&profile, rows, &done.filled_in, &self.config.name, self.at);
+        let dialect = self.dialect.map(|dialect| self.in_dialect(dialect, &user, &profile));
+        Ok(Person {
+            provenance: provenance.into_iter().map(|origin| self.origin(origin)).collect(),
+            not_kept: transient.into_iter().filter(|path| profile.get(path).is_some()).collect(),
+            dropped: done.dropped.iter().map(|(field, why)| Dropped { field, why }).collect(),
+            filled_in: done.filled_in,
+            profile: profile.into_map(),
+            dialect,
+            user,
+        })
+    }
+
+    /// Maps the profile to what an application gets. `asked`: the scopes of the request; `None`: all that it may have.
+    pub fn release(&self, person: &Person, application: &Application, asked: Option<&Scopes>) -> Released {
+        let profile = Profile::from_map(person.profile.clone());
+        let mut rows = Vec::new();
+        let (released, error) = match application.mapping.from_profile(&profile, &mut rows) {
+            Ok(released) => (released, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let released: Vec<_> =
+            released.into_iter().map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
+        let all = || all_scopes(application);
+        let asked = asked.cloned().unwrap_or_else(all);
+        let scopes = asked.allowed_for(&application.oidc);
+        let claims = claims::filter_by_scope(&released, &scopes);
+        let legacy = application.profile.legacy_profile && error.is_none();
+        let dialect = legacy.then(|| {
+            let shown = self.in_dialect(self.dialect.unwrap_or(application.profile.dialect), &person.user, &profile);
+            let mut answer = Map::from_iter([("sub".to_owned(), Value::from(person.user.user_id.as_str()))]);
+            answer.extend(shown.profile.into_iter().filter(|(name, _)| name != "sub"));
+            InDialect { name: shown.name, profile: answer }
+        });
+        Released {
+            application: application.client_id.clone(),
+            table: application.mapping.name().to_owned(),
+            scopes_refused: asked.iter().filter(|scope| !scopes.contains(scope)).map(str::to_owned).collect(),
+            withheld: withheld(&released, &claims),
+            scopes: scopes.to_string(),
+            sub: person.user.user_id.clone(),
+            rows,
+            error,
+            claims,
+            dialect,
+        }
+    }
+
+    const fn sync(&self) -> ProfileSync {
+        self.config.profile.sync
+    }
+
+    /// The user that a first login makes, as the directory would have it afterwards.
+    fn new_user(&self, lasting: Map<String, Value>) -> User {
+        let stored = StoredIdentity {
+            identity: self.identity.clone(),
+            root: self.sync().of_first_login(&lasting),
+            profile: lasting,
+            allows_login: !self.config.profile.link_only,
+            created_at: self.at,
+            last_login: Some(self.at),
+            logins_count: 1,
+        };
+        User {
+            user_id: self.identity.user_id_for_new_user(),
+            blocked: false,
+            created_at: self.at,
+            updated_at: self.at,
+            identities: vec![stored],
+            groups: Vec::new(),
+            user_metadata: Map::new(),
+            app_metadata: Map::new(),
+            custom_fields: Map::new(),
+        }
+    }
+
+    /// Without the signature that Gigya's dialect may have: no secret is used for an explanation.
+    fn in_dialect(&self, dialect: Dialect, user: &User, profile: &Profile) -> InDialect {
+        let view = PersonView::new(user, profile.clone(), Some(self.identity));
+        InDialect { name: dialect, profile: render(dialect, &view.person(), &DialectOptions::new(self.at)) }
+    }
+
+    fn origin(&self, origin: provenance::Provenance) -> Origin {
+        let provenance::Provenance { field, source, connection, at, verified } = origin;
+        Origin { field, source, connection, at: at.to_string(), verified: verified && self.verified }
+    }
+}
+
+/// What [`effective_profile`] hands to [`normalize`], of which it does not tell what it did.
+fn before_defaults(mut mapped: Map<String, Value>, root: &Map<String, Value>, sync: ProfileSync) -> Profile {
+    if !sync.replaces_at_login() {
+        mapped.retain(|name, _| !ROOT_ATTRIBUTES.contains(&name.as_str()));
+        mapped.extend(root.clone());
+    }
+    Profile::from_map(mapped)
+}
+
+/// Paths that came from what is not to be stored, or are themselves named so. As a login decides it (`broker::identify`).
+fn transient_paths(names: &[String], attributes: &RawAttributes, rows: &[RowNote]) -> Vec<String> {
+    let named = |source: &str| names.iter().any(|name| name == source);
+    let mut paths = names.to_vec();
+    paths.extend(rows.iter().filter(|row| row.source.as_deref().is_some_and(named)).map(|row| row.field.clone()));
+    for attribute in attributes.attributes() {
+        let friendly = attribute.friendly_name.as_deref();
+        if named(&attribute.name) || friendly.is_some_and(named) {
+            paths.extend(["saml_data", "custom"].map(|root| format!("{root}.{}", friendly.unwrap_or(&attribute.name))));
+        }
+    }
+    paths.sort();
+    paths.dedup();
+    paths
+}
+
+fn all_scopes(application: &Application) -> Scopes {
+    let standard = || oidc::scope::STANDARD_SCOPES.iter().copied().collect();
+    application.oidc.scopes.as_ref().map_or_else(standard, |scopes| scopes.iter().map(String::as_str).collect())
+}
+
+/// What was released, and is not among the claims.
+fn withheld(released: &[oidc::Released], given: &Map<String, Value>) -> Vec<Withheld> {
+    let scope = |claim: &oidc::Released| match &claim.scope {
+        _ if claims::is_reserved(&claim.name) => None,
+        Some(scope) => Some(scope.clone()),
+        None => claims::scope_of(&claim.name).map(str::to_owned),
+    };
+    let missing = released.iter().filter(|claim| !given.contains_key(&claim.name));
+    missing.map(|claim| Withheld { name: claim.name.clone(), scope: scope(claim) }).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn defaults_are_told_of_the_profile_that_a_login_gives() {
+        let mapped = json!({"email": "jane@acme.example", "name": "Jane", "given_name": "J", "groups": ["a"], "birthdate": "May"});
+        let Value::Object(mapped) = mapped else { unreachable!("an object") };
+        let none = Map::new();
+        for sync in [ProfileSync::OnEachLogin, ProfileSync::OnFirstLogin, ProfileSync::NeverOnLogin] {
+            let root = sync.of_first_login(&mapped);
+            let sources = Sources {
+                user_id: "samlp|acme|1",
+                profile: &mapped,
+                root: &root,
+                sync,
+                subject: "1",
+                groups: Groups::default(),
+                user_metadata: &none,
+                app_metadata: &none,
+                custom_fields: &none,
+            };
+            let effective = effective_profile(&sources).expect("within the limits");
+            let mut told = before_defaults(mapped.clone(), &root, sync);
+            let done = normalize(&mut told, "samlp|acme|1", "1").expect("within the limits");
+            assert_eq!(told, effective, "{sync:?}");
+            assert_eq!(done.dropped.len(), 1, "{sync:?}");
+            let names_the_person = done.filled_in.iter().any(|filled| filled.field == "name");
+            assert_eq!(names_the_person, sync == ProfileSync::NeverOnLogin, "{sync:?}");
+        }
+    }
+
+    #[test]
+    fn what_is_not_kept_is_found_by_source_field_and_unmapped_name() {
+        let mut raw = RawAttributes::new();
+        raw.push_texts("secret", ["x"]);
+        let row = |field: &str, source: &str| RowNote {
+            field: field.to_owned(),
+            source: Some(source.to_owned()),
+            value: None,
+            outcome: crate::profile::Outcome::Taken,
+            detail: None,
+        };
+        let names = ["secret".to_owned(), "mail".to_owned(), "title".to_owned()];
+        let paths = transient_paths(&names, &raw, &[row("email", "mail"), row("name", "cn")]);
+        assert_eq!(paths, ["custom.secret", "email", "mail", "saml_data.secret", "secret", "title"]);
+        assert!(transient_paths(&[], &raw, &[row("email", "mail")]).is_empty());
+    }
+}
