@@ -6,6 +6,7 @@
 
 pub mod expression;
 pub mod field;
+pub mod import;
 pub mod mapping;
 pub mod mapping_file;
 pub mod normalize;
