@@ -10,6 +10,7 @@ mod birthdate;
 pub mod dialect;
 pub mod expression;
 pub mod field;
+pub mod import;
 pub mod mapping;
 pub mod mapping_file;
 pub mod normalize;
