@@ -13,9 +13,9 @@ use crate::id;
 use crate::login::trace::{Step as Note, Trace, Word};
 use crate::login::{Arrived, LoginTransaction, remove_paths};
 use crate::profile::normalize::check_limits;
-use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNote, Written};
+use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNote, Written, transient};
 use crate::store::{ConflictRecord, IdentityLogin, IfUnknown, LinkedBy, MATCHES, Recorded, UserLogin};
-use crate::user::effective::{Groups, Sources, effective_of_user, effective_profile};
+use crate::user::effective::{Groups, Sources, effective_and_noted, effective_of_user};
 use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decision, Newcomer, OnConflict, Policy};
 use crate::user::{ProfileSync, User, sync};
 use serde_json::{Map, Value};
@@ -69,7 +69,7 @@ pub(super) fn arrive(
     let config = connection.config();
     let mut rows = Vec::new();
     let mapped = config.mapping.to_profile(&authentication.attributes, &mut rows);
-    let transient = transient_paths(&config.profile.non_persistent, &authentication.attributes, &rows);
+    let transient = transient::paths(&config.profile.non_persistent, &authentication.attributes, &rows);
     let recordable = recordable(config, &authentication.attributes, &rows, &transient, mapped.as_ref().ok());
     trace.note(now, Note::received(&config.name, &recordable));
     note_rows(trace, "to_profile", rows, &transient, now);
@@ -306,7 +306,7 @@ impl Gateway {
                 row.lasting.get("groups").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned),
             );
         }
-        let make = |profile: &Map<String, Value>| {
+        let make = |profile: &Map<String, Value>| -> Result<_> {
             let sources = Sources {
                 user_id: &login.user_id,
                 profile: of_primary.map_or(profile, |primary| &primary.profile),
@@ -318,14 +318,18 @@ impl Gateway {
                 app_metadata: &login.app_metadata,
                 custom_fields: &login.custom_fields,
             };
-            let profile = effective_profile(&sources).map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))?;
-            Written::profile(&profile)
+            let made = effective_and_noted(&sources).map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))?;
+            Ok((Written::profile(&made.0)?, made.1.dropped))
         };
-        let lasting = make(row.lasting)?;
+        let (lasting, dropped) = make(row.lasting)?;
+        for (field, why) in dropped {
+            let outcome = outcome(Outcome::Unusable, Some(why.to_owned()));
+            trace.note(now, Note::Mapping { direction: "to_profile".into(), field: field.into(), source: None, value: None, outcome });
+        }
         note_profile(trace, &lasting, now)?;
         // What is not to be kept is of the primary identity's own login only: a linked one gives no attributes.
         let transient = if of_primary.is_none() { arrived.transient.clone() } else { Vec::new() };
-        let of_transaction = if transient.is_empty() { lasting.clone() } else { make(&arrived.profile)? };
+        let of_transaction = if transient.is_empty() { lasting.clone() } else { make(&arrived.profile)?.0 };
         Ok(Identified { user_id: login.user_id, profiles: Profiles { lasting, of_transaction, transient } })
     }
 }
@@ -418,24 +422,6 @@ fn recordable<'a>(
         named(&attribute.name) || attribute.friendly_name.as_deref().is_some_and(named) || attribute.values.iter().any(says)
     };
     Cow::Owned(attributes.without(hidden, |fact: Fact| names.iter().any(|name| name.strip_prefix('$') == Some(fact.name()))))
-}
-
-/// The paths of the profile that came from attributes which are not to be stored, or that are themselves named so.
-fn transient_paths(names: &[String], attributes: &RawAttributes, rows: &[RowNote]) -> Vec<String> {
-    if names.is_empty() {
-        return Vec::new();
-    }
-    let mut paths: Vec<String> = names.to_vec();
-    let named = |source: &str| names.iter().any(|name| name == source);
-    paths.extend(rows.iter().filter(|row| row.source.as_deref().is_some_and(named)).map(|row| row.field.clone()));
-    // An attribute that no row names may have gone below saml_data or custom, under its friendly name or its name.
-    for attribute in attributes.attributes() {
-        let friendly = attribute.friendly_name.as_deref();
-        if named(&attribute.name) || friendly.is_some_and(named) {
-            paths.extend(["saml_data", "custom"].map(|root| format!("{root}.{}", friendly.unwrap_or(&attribute.name))));
-        }
-    }
-    paths
 }
 
 const METADATA: [&str; 3] = ["user_metadata", "app_metadata", "custom_fields"];

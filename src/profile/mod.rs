@@ -17,6 +17,7 @@ pub mod normalize;
 mod permissions;
 pub mod provenance;
 pub mod replay;
+pub mod transient;
 mod written;
 
 pub use birthdate::Birthdate;
