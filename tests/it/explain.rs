@@ -185,8 +185,13 @@ fn a_tampered_response_is_refused_and_still_mapped_as_unverified() {
     assert_eq!((&refusal["name"], &refusal["code"], &refusal["by"]), (&json!("digest-differs"), &json!("ISTH-3001"), &json!("message")));
     assert!(refusal["meaning"].as_str().unwrap().contains("changed after it was signed"), "{refusal}");
     assert_eq!(check(&report, "digest")["passed"], false);
-    // The login stops there.
-    assert_eq!(report["checks"].as_array().unwrap().last().unwrap()["name"], "digest");
+    // A login stops there; an operator learns what else there is, good or bad.
+    let failed = report["checks"].as_array().unwrap().iter().filter(|check| check["passed"] == false).count();
+    assert_eq!((failed, &check(&report, "audience")["passed"]), (1, &json!(true)));
+    let worse = desk.response(|response| response.audience = "https://other.example".to_owned()).replace(">admins<", ">owners<");
+    let (_, report) = desk.explain(&worse, &[]);
+    assert_eq!((&check(&report, "digest")["passed"], &check(&report, "audience")["passed"]), (&json!(false), &json!(false)));
+    let (_, report) = desk.explain(&tampered, &[]);
     assert_eq!((&report["verified"], &report["profile"]["groups"]), (&json!(false), &json!(["staff", "owners"])));
     assert!(report["provenance"].as_array().unwrap().iter().all(|origin| origin["verified"] == false), "{report:#}");
     let human = desk.human(&tampered, &[]);
