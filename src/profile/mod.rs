@@ -23,7 +23,7 @@ mod written;
 pub use birthdate::Birthdate;
 pub use dialect::Dialect;
 pub use field::{Field, Kind};
-pub use mapping::{Direction, MappingError, MappingTable, Outcome, Released, RowNote};
+pub use mapping::{Direction, MappingError, MappingTable, Outcome, Released, RowNote, TestResult};
 pub use mapping_file::MappingLibrary;
 pub use normalize::{FilledIn, Normalized, normalize};
 pub use permissions::missing_permissions;

@@ -13,9 +13,13 @@ mod writer;
 use super::MappingLibrary;
 use serde::Serialize;
 use serde_json::{Map, Value};
+use std::fmt;
 
 /// Octets of input. No such mapping is a tenth as long.
 pub const MAX_INPUT: usize = 256 << 10;
+
+/// Characters of a note.
+const MAX_SHOWN: usize = 400;
 
 /// How the mapping is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,6 +50,16 @@ pub struct Note {
     pub text: String,
     /// It is not in the table.
     pub lost: bool,
+}
+
+impl fmt::Display for Note {
+    /// On one line, without characters that a terminal or TOML would mind.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let text = format!("{}: {}", self.place, self.text);
+        let shown: String = text.chars().take(MAX_SHOWN).flat_map(char::escape_debug).collect();
+        // Quotes need no escape here.
+        f.write_str(&shown.replace("\\\"", "\"").replace("\\'", "'"))
+    }
 }
 
 /// Makes a table of a mapping in JSON.

@@ -5,9 +5,6 @@ use crate::profile::{Direction, Field};
 use std::collections::HashSet;
 use std::fmt::Write as _;
 
-/// Characters of a comment.
-const MAX_COMMENT: usize = 400;
-
 /// A table that grows.
 pub struct Writer {
     direction: Direction,
@@ -126,7 +123,7 @@ impl Writer {
                 let _ = writeln!(toml, "#\n# {heading}");
             }
             for note in notes {
-                let _ = writeln!(toml, "#   {}", comment(&format!("{}: {}", note.place, note.text)));
+                let _ = writeln!(toml, "#   {}", note);
             }
         }
         let _ = writeln!(toml, "\ndirection = \"{}\"", self.direction.name());
@@ -152,11 +149,4 @@ fn list(names: &[&str]) -> String {
 /// As a TOML string, whatever is in it.
 fn quoted(text: &str) -> String {
     toml::Value::from(text).to_string()
-}
-
-/// On one line. TOML allows no control characters in a comment.
-fn comment(text: &str) -> String {
-    let shown: String = text.chars().take(MAX_COMMENT).flat_map(char::escape_debug).collect();
-    // Quotes need no escape here.
-    shown.replace("\\\"", "\"").replace("\\'", "'")
 }
