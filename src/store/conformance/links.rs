@@ -297,16 +297,21 @@ async fn an_undone_link_gives_all_identities_back(directory: &dyn Directory) {
 }
 
 async fn what_came_along_stays_when_the_first_leaves(directory: &dyn Directory) {
-    let [host, first, second] = ["along", "along-1", "along-2"].map(|subject| make(directory, subject));
-    let (host, first, second) = (host.await, first.await, second.await);
-    directory.link_users(&first, &second, &by("along-12"), NOW).await.expect("linked");
-    directory.link_users(&host, &first, &by("along-01"), NOW).await.expect("linked");
-    directory.unlink(&host, "acme", "along-1", NOW).await.expect("unlinked").expect("there");
-    assert_eq!(subjects(directory, &host).await, ["along", "along-2"]);
-    let error = directory.undo_link("along-01", NOW).await.expect_err("refused");
-    assert_eq!((error.kind, error.detail.contains("before")), (ErrorKind::Conflict, true), "{error:?}");
-    let user = directory.undo_link("along-12", NOW).await.expect("undone").expect("there");
-    assert_eq!((user.user_id, subjects(directory, &host).await), (second, vec!["along".to_owned()]));
+    for (round, undo) in [("x", true), ("y", false)] {
+        let [host, first, second] = ["along", "along-1", "along-2"].map(|subject| format!("{subject}-{round}"));
+        let (host, first, second) = (make(directory, &host).await, make(directory, &first).await, make(directory, &second).await);
+        let [outer, inner] = ["outer", "inner"].map(|link| format!("along-{link}-{round}"));
+        directory.link_users(&first, &second, &by(&inner), NOW).await.expect("linked");
+        directory.link_users(&host, &first, &by(&outer), NOW).await.expect("linked");
+        directory.unlink(&host, "acme", &format!("along-1-{round}"), NOW).await.expect("unlinked").expect("there");
+        assert_eq!(subjects(directory, &host).await, [format!("along-{round}"), format!("along-2-{round}")]);
+        let error = directory.undo_link(&outer, NOW).await.expect_err("refused");
+        assert_eq!((error.kind, error.detail.contains("before")), (ErrorKind::Conflict, true), "{error:?}");
+        if undo {
+            let user = directory.undo_link(&inner, NOW).await.expect("undone").expect("there");
+            assert_eq!((user.user_id, subjects(directory, &host).await), (second, vec![format!("along-{round}")]));
+        }
+    }
 }
 
 async fn older_lines_go_with_their_identities(directory: &dyn Directory) {
