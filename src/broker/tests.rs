@@ -3,11 +3,14 @@
 use super::begin::Arrival;
 use super::*;
 use crate::application::ProfileUse;
-use crate::login::{AccessToken, UpstreamSession};
-use crate::oidc::{ClientFacts, GrantType, RefreshToken, TokenEndpointAuthMethod};
+use crate::login::{AccessToken, Dialects, UpstreamSession};
+use crate::oidc;
+use crate::oidc::{ClientFacts, GrantType, RefreshToken, Scopes, SigningAlg, TokenEndpointAuthMethod};
+use crate::profile::dialect::Dialect;
 use crate::profile::{Direction, MappingLibrary, Written};
 use crate::store::{IdentityLogin, Op, Recorded, RefreshFamily, Rotation, open_directory, open_sessions};
 use crate::user::Identity;
+use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
 const CALLBACK: &str = "https://notes.example/callback";
@@ -20,6 +23,10 @@ impl Events for Silent {
 
 /// A gateway with one public application and no connection.
 async fn gateway() -> Gateway {
+    gateway_with(ProfileUse::default()).await
+}
+
+async fn gateway_with(profile: ProfileUse) -> Gateway {
     let certs = tempfile::tempdir().expect("a directory");
     let keyring = Arc::new(Keyring::open_or_create(certs.path()).expect("keys"));
     let application = Application {
@@ -28,7 +35,7 @@ async fn gateway() -> Gateway {
         enabled: true,
         connections: None,
         mapping: MappingLibrary::built_in().table("oidc", Direction::FromProfile).expect("built in"),
-        profile: ProfileUse::default(),
+        profile,
         oidc: ClientFacts {
             redirect_uris: vec![CALLBACK.to_owned()],
             token_endpoint_auth_method: TokenEndpointAuthMethod::None,
@@ -58,6 +65,55 @@ async fn jane(gateway: &Gateway) -> (String, Identity) {
     let login = IdentityLogin::plain(&identity, profile.as_raw(), Timestamp::now());
     let Recorded::Login(login) = gateway.directory.record_login(&login).await.expect("recorded") else { panic!("nobody else is there") };
     (login.user_id, identity)
+}
+
+/// An application that was written for the whole profile.
+const LEGACY: ProfileUse = ProfileUse { legacy_profile: true, dialect: Dialect::Auth0, stale_profile_max: None, reads_sealed: false };
+
+#[tokio::test]
+async fn s4_16_an_access_token_is_good_until_its_last_second() {
+    let (gateway, now) = (gateway_with(LEGACY).await, Timestamp::now());
+    let token = oidc::AccessToken::issue(&id::random_id()).expect("issued");
+    let body = |text: &str| RawValue::from_string(text.to_owned()).expect("JSON");
+    let record = AccessToken {
+        client_id: "notes".into(),
+        scopes: Scopes::parse("openid").expect("scopes"),
+        expires_at: now.plus_seconds(600),
+        correlation_id: "c".into(),
+        userinfo: body("{}"),
+        dialects: Some(Dialects { auth0: body(r#"{"sub":"jane"}"#), gigya: body("{}"), logto: body("{}") }),
+    };
+    let key = AccessToken::key(token.grant_id(), &token.digest());
+    // The store keeps it longer than it is good for, as a store may.
+    gateway.sessions.commit(vec![Op::Put { key, value: encode(&record).expect("JSON"), ttl: 6000 }]).await.expect("written");
+    assert_eq!(gateway.userinfo(&token, None, now.plus_seconds(599)).await.expect("told").body, r#"{"sub":"jane"}"#);
+    let refused = gateway.userinfo(&token, None, now.plus_seconds(600)).await.expect_err("expired");
+    assert_eq!((refused.kind, refused.kind.wire().status), (ErrorKind::InvalidToken, 401));
+}
+
+#[tokio::test]
+async fn s4_17_an_id_token_is_good_until_its_last_second() {
+    let (gateway, now) = (gateway_with(LEGACY).await, Timestamp::now());
+    let (user_id, _) = jane(&gateway).await;
+    let claims = oidc::claims::IdTokenClaims {
+        issuer: &gateway.issuer,
+        subject: &user_id,
+        audience: "notes",
+        issued_at: now,
+        expires_at: Timestamp::from_seconds(now.seconds() + 600),
+        auth_time: None,
+        nonce: None,
+        acr: None,
+        amr: &[],
+        azp: None,
+        at_hash: None,
+        sid: None,
+    };
+    let id_token = gateway.keys.signer(SigningAlg::RS256).sign(&claims.to_map(&Map::new())).expect("signed");
+    let told = gateway.token_info(&id_token, None, Timestamp::from_seconds(now.seconds() + 599)).await.expect("told");
+    assert!(told.contains("\"user_id\":\"samlp|acme|jane\""), "{told}");
+    let refused = gateway.token_info(&id_token, None, Timestamp::from_seconds(now.seconds() + 600)).await.expect_err("expired");
+    assert_eq!((refused.kind, refused.kind.wire().status), (ErrorKind::InvalidToken, 401));
 }
 
 #[tokio::test]

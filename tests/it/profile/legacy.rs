@@ -25,15 +25,19 @@ async fn tokens(world: &World) -> Tokens {
     world.redeem(world.answer(&browser, "acme", &request, &jane()).await).await
 }
 
-async fn userinfo(world: &World, access_token: &str, query: &str) -> Page {
+pub(super) async fn userinfo(world: &World, access_token: &str, query: &str) -> Page {
     let url = world.gateway.url(&format!("/userinfo{query}"));
     let answer = world.gateway.client().get(url.clone()).bearer_auth(access_token).send().await.expect("an answer");
     Page::read(answer, &url).await
 }
 
-async fn tokeninfo(world: &World, id_token: &str) -> Page {
+pub(super) async fn tokeninfo(world: &World, id_token: &str, dialect: Option<&str>) -> Page {
     let url = world.gateway.url("/tokeninfo");
-    let answer = world.gateway.client().post(url.clone()).json(&json!({ "id_token": id_token })).send().await.expect("an answer");
+    let mut asked = json!({ "id_token": id_token });
+    if let Some(dialect) = dialect {
+        asked["dialect"] = json!(dialect);
+    }
+    let answer = world.gateway.client().post(url.clone()).json(&asked).send().await.expect("an answer");
     Page::read(answer, &url).await
 }
 
@@ -44,7 +48,7 @@ async fn userinfo_gives_what_the_scopes_give() {
     let answer = userinfo(&world, tokens.access_token(), "").await.json();
     assert_eq!((&answer["sub"], answer.get("email"), answer.get("name")), (&json!("samlp|acme|jane"), None, None));
     assert_eq!(userinfo(&world, tokens.access_token(), "?dialect=auth0").await.status, 400);
-    let refused = tokeninfo(&world, tokens.id_token()).await;
+    let refused = tokeninfo(&world, tokens.id_token(), None).await;
     assert_eq!((refused.status, refused.json()["error"].clone()), (400, json!("unauthorized_client")));
 }
 
@@ -73,17 +77,17 @@ async fn s4_17_tokeninfo_answers_for_an_id_token_until_it_expires() {
     let setup = Setup { lifetimes: "id_token = 60".to_owned(), ..Setup::new() };
     let world = World::of(setup, connections, "legacy_profile = true\ndialect = \"logto\"").await;
     let tokens = tokens(&world).await;
-    let answer = tokeninfo(&world, tokens.id_token()).await;
+    let answer = tokeninfo(&world, tokens.id_token(), None).await;
     assert_eq!((answer.status, &answer.json()["sub"]), (200, &json!("samlp|acme|jane")), "{}", answer.body);
     let url = world.gateway.url(&format!("/tokeninfo?id_token={}", tokens.id_token()));
     let by_get = world.gateway.client().get(url.clone()).send().await.expect("an answer");
     assert_eq!(Page::read(by_get, &url).await.json(), answer.json());
     for forged in ["", "x", tokens.access_token(), &tokens.id_token().replace('.', ".a")] {
-        assert!([400, 401].contains(&tokeninfo(&world, forged).await.status), "{forged}");
+        assert!([400, 401].contains(&tokeninfo(&world, forged, None).await.status), "{forged}");
     }
     // A blocked user's profile is nobody's business.
     assert_eq!(world.command(&["user", "block", "samlp|acme|jane"]).await.0, 0);
-    assert_eq!(tokeninfo(&world, tokens.id_token()).await.status, 401);
+    assert_eq!(tokeninfo(&world, tokens.id_token(), None).await.status, 401);
 }
 
 #[tokio::test]

@@ -2,11 +2,13 @@
 
 mod caching;
 mod legacy;
+mod lines;
 mod linking;
 mod metadata;
 mod proof;
 mod replay;
 mod sync;
+mod told;
 
 use crate::harness::app::{App, Tokens, begin};
 use crate::harness::browser::{Browser, Landed};
