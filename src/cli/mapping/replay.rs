@@ -116,17 +116,16 @@ fn application_table(config: &Config, client_id: &str) -> Result<Arc<MappingTabl
 }
 
 /// A changed table, which may extend the built-in ones and those beside the configuration.
-fn table(config: &Path, file: &Path, direction: Direction) -> Result<Arc<MappingTable>, String> {
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()));
-    let directory = config.parent().unwrap_or_else(|| Path::new(".")).join("mappings");
-    let beside = std::fs::read_dir(directory).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
-    let beside: Vec<PathBuf> = beside;
-    // A changed copy takes the place of the file of its name.
-    let others = beside.iter().filter(|path| path.extension().is_some_and(|end| end == "toml") && path.file_name() != file.file_name());
-    let mut files = vec![(file.display().to_string(), read(file)?)];
-    for path in others {
-        files.push((path.display().to_string(), read(path)?));
+fn table(configuration: &Path, file: &Path, direction: Direction) -> Result<Arc<MappingTable>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    let mut unreadable = Vec::new();
+    let mut files = config::mapping_files(&configuration.parent().unwrap_or_else(|| Path::new(".")).join("mappings"), &mut unreadable);
+    if let Some(problem) = unreadable.first() {
+        return Err(format!("{}: {}", problem.file, problem.message));
     }
+    // A changed copy takes the place of the file of its name.
+    files.retain(|(path, _)| Path::new(path).file_name() != file.file_name());
+    files.push((file.display().to_string(), text));
     let (library, findings) = MappingLibrary::load(files);
     if !findings.is_good() {
         return Err(config::render_human(&findings));
