@@ -10,7 +10,7 @@ use crate::connection::config::ConnectionConfig;
 use crate::connection::{Authentication, Connection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
-use crate::login::trace::{Step as Note, Trace, Word};
+use crate::login::trace::{NOT_RECORDED, Step as Note, Trace, Word};
 use crate::login::{Arrived, LoginTransaction, remove_paths};
 use crate::profile::normalize::check_limits;
 use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNote, Written, transient};
@@ -451,7 +451,7 @@ pub(super) fn note_rows(trace: &mut Trace, direction: &'static str, rows: Vec<Ro
     };
     for row in rows {
         let (value, detail) =
-            if row.value.is_some() && hidden(&row) { (None, Some("not recorded".to_owned())) } else { (row.value, row.detail) };
+            if row.value.is_some() && hidden(&row) { (None, Some(NOT_RECORDED.to_owned())) } else { (row.value, row.detail) };
         let outcome = outcome(row.outcome, detail);
         trace.note(now, Note::Mapping { direction: direction.into(), field: row.field, source: row.source, value, outcome });
     }
