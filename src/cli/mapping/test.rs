@@ -109,8 +109,11 @@ impl Report {
     }
 }
 
-/// Path and text of every table there is, and the paths of those to be tested.
-fn tables(options: &Options) -> Result<(Vec<(String, String)>, Vec<String>), String> {
+/// Path and text.
+type File = (String, String);
+
+/// Every table there is, and the paths of those to be tested.
+fn tables(options: &Options) -> Result<(Vec<File>, Vec<String>), String> {
     let unreadable = |path: &Path, error: &std::io::Error| format!("{} cannot be read: {error}", path.display());
     if options.files.is_empty() {
         // Otherwise a misspelled path would be a good result.
