@@ -22,6 +22,7 @@ pub enum Transform {
 impl Transform {
     pub fn apply(&self, text: String) -> String {
         match self {
+            Self::Trim if text.trim().len() == text.len() => text,
             Self::Trim => text.trim().to_owned(),
             Self::Lowercase => text.to_lowercase(),
             Self::Uppercase => text.to_uppercase(),
