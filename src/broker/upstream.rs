@@ -111,7 +111,7 @@ impl Gateway {
                 Whose::Ask { user_ids, connections } => {
                     let link = PendingLink { arrived, user_ids, connections, proof: Proof::Asked };
                     let transaction = transaction.clone().linking(link);
-                    let answer = Answer::AskLink(self.link_question(&transaction));
+                    let answer = Answer::AskLink(self.link_question(&transaction).map_err(plain)?);
                     self.go_on(received, &transaction, answer, once, trace).await
                 }
             },

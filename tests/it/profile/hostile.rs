@@ -1,0 +1,51 @@
+//! People who mean harm: forms of other sites, identity providers that are somebody else's, applications that ask for more
+//! than they may have, and what is left of users who are gone.
+
+use super::{World, person, subject};
+use crate::harness::browser::{Browser, Landed};
+use crate::harness::idp::Person;
+
+const ASKS: &str = "[connection.linking]\npolicy = \"ask\"\nemail_domains = [\"acme.example\"]";
+const EMAIL: &str = "jane@acme.example";
+
+fn jane() -> Person {
+    person("jane", EMAIL, true)
+}
+
+fn newcomer() -> Person {
+    person("j.doe", EMAIL, true)
+}
+
+/// Whoever runs an identity provider knows the login's id, and could post the page's form for the person from a page of
+/// its own.
+#[tokio::test]
+async fn only_our_own_page_answers_the_question_whose_account_it_is() {
+    let (world, browser) = (World::new(&[("acme", ""), ("globex", ASKS)]).await, Browser::new());
+    world.user("acme", &jane()).await;
+    let request = world.ask(&browser, "globex", &[]).await;
+    let login = request.relay_state.clone().expect("a RelayState");
+    let page = world.answer(&browser, "globex", &request, &newcomer()).await.here();
+    let guess = |fields: &[(&str, &str)]| -> Vec<(String, String)> {
+        fields.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+    };
+    for fields in [
+        guess(&[("login", &login), ("connection", "acme")]),
+        guess(&[("login", &login), ("connection", "acme"), ("csrf", "")]),
+        guess(&[("login", &login), ("connection", "acme"), ("csrf", &login)]),
+        guess(&[("login", &login), ("separate", "1")]),
+    ] {
+        let landed = browser.post(&page.url, &world.gateway.url("/login/link"), &fields).await;
+        let Landed::Here(again) = landed else { panic!("{fields:?} was taken for the person's answer: {landed:?}") };
+        assert!(again.contains("Do you already have an account?"), "{}", again.body);
+    }
+    // Nor does what another login's page holds.
+    let other = world.come(&Browser::new(), "globex", &newcomer()).await.here();
+    let mut fields = other.form().fields;
+    fields.retain(|(name, _)| name != "login");
+    fields.extend(guess(&[("login", &login), ("connection", "acme")]));
+    let again = browser.post(&page.url, &world.gateway.url("/login/link"), &fields).await.here();
+    assert!(again.contains("Do you already have an account?"), "{}", again.body);
+    // The person does.
+    let request = world.idp("acme").read(&browser.press(&again, "Yes, I sign in to it by The acme people").await.away());
+    assert_eq!(subject(&world.redeem(world.answer(&browser, "acme", &request, &jane()).await).await), "samlp|acme|jane");
+}
