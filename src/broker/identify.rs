@@ -16,7 +16,7 @@ use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNot
 use crate::store::{ConflictRecord, IdentityLogin, IfUnknown, LinkedBy, MATCHES, Recorded, UserLogin};
 use crate::user::effective::{Groups, Sources, effective_of_user, effective_profile};
 use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decision, Newcomer, OnConflict, Policy};
-use crate::user::{ProfileSync, User, sync};
+use crate::user::{ProfileSync, User, folded, sync};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 
@@ -254,7 +254,7 @@ impl Gateway {
             let connection = self.connections.enabled(&stored.identity.connection);
             CandidateIdentity {
                 connection: stored.identity.connection.clone(),
-                same_email: !email.is_empty() && text("email").to_lowercase() == email,
+                same_email: !email.is_empty() && folded(text("email")) == email,
                 email_verified: stored.profile.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
                 trusted: connection.is_some_and(|connection| connection.config().is_trusted_for(email)),
                 allows_login: stored.allows_login,

@@ -2,7 +2,7 @@
 
 use crate::profile::MappingTable;
 use crate::saml::{Binding, Comparison, IdpTrust, ResponsePolicy};
-use crate::user::ProfileSync;
+use crate::user::{ProfileSync, folded};
 use crate::user::linking::{Linking, TrustEmail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ impl SubjectComparison {
     pub fn kept(self, subject: &str) -> String {
         match self {
             Self::Exact => subject.to_owned(),
-            Self::IgnoreCase => subject.to_lowercase(),
+            Self::IgnoreCase => folded(subject),
         }
     }
 }

@@ -49,3 +49,15 @@ async fn only_our_own_page_answers_the_question_whose_account_it_is() {
     let request = world.idp("acme").read(&browser.press(&again, "Yes, I sign in to it by The acme people").await.away());
     assert_eq!(subject(&world.redeem(world.answer(&browser, "acme", &request, &jane()).await).await), "samlp|acme|jane");
 }
+
+/// An address or a subject that only looks like another's when its case is folded by the whole of Unicode.
+#[tokio::test]
+async fn letters_that_are_no_other_case_of_each_other_are_two_people() {
+    const LINKS: &str =
+        "subject_comparison = \"ignore_case\"\n[connection.linking]\npolicy = \"verified_email\"\nemail_domains = [\"acme.example\"]";
+    let world = World::new(&[("acme", "[connection.linking]\nemail_domains = [\"acme.example\"]"), ("globex", LINKS)]).await;
+    world.user("acme", &person("kate", "kate@acme.example", true)).await;
+    let kelvin = person("\u{212a}ate", "\u{212a}ate@acme.example", true);
+    assert_eq!(world.user("globex", &kelvin).await, "samlp|globex|\u{212a}ate");
+    assert_eq!(world.user("globex", &person("Kate", "KATE@acme.example", true)).await, "samlp|acme|kate");
+}
