@@ -55,13 +55,12 @@ impl SubjectComparison {
 }
 
 impl ConnectionConfig {
-    /// Is this connection believed for the domain of an e-mail address?
+    /// Is this connection believed for the domain of an e-mail address? Nobody is for an address with several `@`: which
+    /// of them parts name and domain is a matter of who reads it.
     pub fn is_trusted_for(&self, email: &str) -> bool {
-        if self.linking.trust_email == TrustEmail::Any {
-            return true;
-        }
+        let Some((_, domain)) = email.split_once('@').filter(|(_, domain)| !domain.contains('@')) else { return false };
         let mut known = self.domains.iter().chain(&self.linking.email_domains);
-        email.rsplit_once('@').is_some_and(|(_, domain)| known.any(|known| known.eq_ignore_ascii_case(domain)))
+        self.linking.trust_email == TrustEmail::Any || known.any(|known| known.eq_ignore_ascii_case(domain))
     }
 }
 

@@ -61,3 +61,27 @@ async fn letters_that_are_no_other_case_of_each_other_are_two_people() {
     assert_eq!(world.user("globex", &kelvin).await, "samlp|globex|\u{212a}ate");
     assert_eq!(world.user("globex", &person("Kate", "KATE@acme.example", true)).await, "samlp|acme|kate");
 }
+
+#[tokio::test]
+async fn an_address_that_can_be_read_in_two_ways_is_believed_of_nobody() {
+    const LINKS: &str = "[connection.linking]\npolicy = \"verified_email\"\nemail_domains = [\"acme.example\"]";
+    const ANY: &str = "[connection.linking]\npolicy = \"verified_email\"\ntrust_email = \"any\"";
+    let world = World::new(&[("acme", ""), ("globex", LINKS), ("initech", ANY)]).await;
+    for (number, email) in
+        ["a@evil.example@acme.example", "a@acme.example@evil.example", "\"a@evil.example\"@acme.example"].iter().enumerate()
+    {
+        world.user("acme", &person(&format!("known-{number}"), email, true)).await;
+        for connection in ["globex", "initech"] {
+            let page = world.come(&Browser::new(), connection, &person(&format!("new-{number}"), email, true)).await.here();
+            page.assert_refused(409, "ISTH-3007");
+            let trace = world.trace(page.correlation_id()).await.to_string();
+            assert!(trace.contains("conflict: unverified_here"), "{email} by {connection}: {trace}");
+        }
+    }
+    // The domain must be the whole domain.
+    for (number, email) in ["b@acme.example.", "b@evil-acme.example", "b@sub.acme.example", "b@acme.example.evil"].iter().enumerate() {
+        world.user("acme", &person(&format!("other-{number}"), email, true)).await;
+        let page = world.come(&Browser::new(), "globex", &person(&format!("third-{number}"), email, true)).await.here();
+        page.assert_refused(409, "ISTH-3007");
+    }
+}
