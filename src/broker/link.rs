@@ -131,7 +131,11 @@ impl Gateway {
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<(Answer, LoginTransaction)> {
-        let asked = fresh(&transaction);
+        // Nobody signs in by an identity that is only linked, so the login will be the proof's: it must be of the kind that
+        // the application wants.
+        let of_login = self.connections.enabled(&link.arrived.identity.connection).is_some_and(|first| first.config().profile.link_only);
+        let acr_values = if of_login { transaction.asked.acr_values.clone() } else { Vec::new() };
+        let asked = UpstreamRequest { acr_values, ..fresh(&transaction) };
         self.ask_for_proof(transaction, link, connection, &asked, now, trace, |pending| Proof::Known {
             connection: connection.to_owned(),
             pending,

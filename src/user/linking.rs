@@ -83,7 +83,7 @@ pub struct CandidateIdentity {
     /// Its connection is believed for the domain of the address.
     pub trusted: bool,
     pub allows_login: bool,
-    /// Its connection is there and enabled.
+    /// Its connection is there and enabled, and the application of this login accepts it.
     pub usable: bool,
 }
 
