@@ -5,6 +5,7 @@
 //! them: blocked users, identities that are only linked, and new identities are dealt with in [`Gateway::identify`].
 
 use super::Gateway;
+use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::{Authentication, Connection};
@@ -17,9 +18,10 @@ use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNot
 use crate::store::{ConflictRecord, IdentityLogin, IfUnknown, LinkedBy, MATCHES, Recorded, UserLogin};
 use crate::user::effective::{Groups, Sources, effective_and_noted, effective_of_user};
 use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decision, Newcomer, OnConflict, Policy};
-use crate::user::{ProfileSync, User, sync};
+use crate::user::{ProfileSync, User, folded, sync};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A user who may sign in, with what applications see.
 pub(super) struct Identified {
@@ -199,7 +201,8 @@ impl Gateway {
         trace: &mut Trace,
     ) -> Result<Whose> {
         let email = arrived.email().unwrap_or_default();
-        let candidates: Vec<Candidate> = matches.iter().map(|user| self.candidate(user, &email)).collect();
+        let application = self.application(&of.transaction.client_id).map(Arc::as_ref);
+        let candidates: Vec<Candidate> = matches.iter().map(|user| self.candidate(user, &email, application)).collect();
         let newcomer = Newcomer {
             connection: &config.name,
             email_verified: arrived.email_verified(),
@@ -222,7 +225,7 @@ impl Gateway {
             Decision::Ask { user_ids, mut connections } => {
                 // Whoever is not believed about the address learns nothing of the ways in which its owner signs in.
                 if !(newcomer.email_verified && newcomer.trusted) {
-                    connections = self.application(&of.transaction.client_id).map(|app| self.usable_connections(app)).unwrap_or_default();
+                    connections = application.map(|application| self.usable_connections(application)).unwrap_or_default();
                 }
                 trace.note(
                     of.now,
@@ -245,17 +248,18 @@ impl Gateway {
         }
     }
 
-    fn candidate(&self, user: &User, email: &str) -> Candidate {
+    /// `application`: the one in whose login somebody has come.
+    fn candidate(&self, user: &User, email: &str, application: Option<&Application>) -> Candidate {
         let identity = |stored: &crate::user::StoredIdentity| {
             let text = |name: &str| stored.profile.get(name).and_then(Value::as_str).unwrap_or_default();
             let connection = self.connections.enabled(&stored.identity.connection);
             CandidateIdentity {
                 connection: stored.identity.connection.clone(),
-                same_email: !email.is_empty() && text("email").to_lowercase() == email,
+                same_email: !email.is_empty() && folded(text("email")) == email,
                 email_verified: stored.profile.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
                 trusted: connection.is_some_and(|connection| connection.config().is_trusted_for(email)),
                 allows_login: stored.allows_login,
-                usable: connection.is_some(),
+                usable: application.is_some_and(|application| self.accepts(application, &stored.identity.connection)),
             }
         };
         Candidate { user_id: user.user_id.clone(), blocked: user.blocked, identities: user.identities.iter().map(identity).collect() }

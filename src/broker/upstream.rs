@@ -111,7 +111,7 @@ impl Gateway {
                 Whose::Ask { user_ids, connections } => {
                     let link = PendingLink { arrived, user_ids, connections, proof: Proof::Asked };
                     let transaction = transaction.clone().linking(link);
-                    let answer = Answer::AskLink(self.link_question(&transaction));
+                    let answer = Answer::AskLink(self.link_question(&transaction).map_err(plain)?);
                     self.go_on(received, &transaction, answer, once, trace).await
                 }
             },
@@ -185,6 +185,10 @@ impl Gateway {
         let application = self
             .application(&transaction.client_id)
             .ok_or_else(|| Error::new(ErrorKind::UnauthorizedClient, "The application is not enabled any more."))?;
+        // By whatever way the login has come here, it is one that the application accepts.
+        if !self.accepts(application, &arrived.identity.connection) {
+            return Err(Error::new(ErrorKind::UnknownConnection, "The application does not accept this way to sign in."));
+        }
         if transaction.asked.expected_user.as_ref().is_some_and(|expected| *expected != identified.user_id) {
             return Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."));
         }
