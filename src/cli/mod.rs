@@ -9,6 +9,7 @@ mod mapping;
 mod serve;
 mod user;
 
+use crate::profile::dialect::Dialect;
 use clap::{Parser, Subcommand};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -61,6 +62,11 @@ pub fn run() -> ExitCode {
         Command::User(options) => user::run(&options),
         Command::Healthcheck(options) => healthcheck::run(&options),
     }
+}
+
+/// Reads the name of a dialect.
+fn dialect(text: &str) -> Result<Dialect, String> {
+    Dialect::parse(text).ok_or_else(|| "auth0, gigya or logto".to_owned())
 }
 
 /// Prints one line or document of a command's result. Who closes the pipe early does not want the rest.

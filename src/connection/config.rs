@@ -2,8 +2,8 @@
 
 use crate::profile::MappingTable;
 use crate::saml::{Binding, Comparison, IdpTrust, ResponsePolicy};
-use crate::user::{ProfileSync, folded};
 use crate::user::linking::{Linking, TrustEmail};
+use crate::user::{ProfileSync, folded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 

@@ -4,11 +4,11 @@ use super::{Admin, By, no_such_user};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::profile::Profile;
-use crate::user::{User, folded};
 use crate::user::effective::effective_of_user;
 use crate::user::metadata::{Part, Update};
 use crate::user::patch::{Sealing, UserPatch};
 use crate::user::sealing;
+use crate::user::{User, folded};
 use serde_json::{Map, Value, json};
 
 /// A user, and what applications would see of it.

@@ -5,7 +5,7 @@ mod input;
 mod person;
 mod report;
 
-use super::{complain, print};
+use super::{complain, dialect, print};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
@@ -126,10 +126,6 @@ fn keys(path: &Path) -> (Option<Keyring>, Option<String>) {
 
 fn scopes(text: &str) -> Result<Scopes, String> {
     Scopes::parse(text).map_err(|error| error.detail)
-}
-
-fn dialect(text: &str) -> Result<Dialect, String> {
-    Dialect::parse(text).ok_or_else(|| "auth0, gigya or logto".to_owned())
 }
 
 fn time(text: &str) -> Result<At, String> {

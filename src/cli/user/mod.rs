@@ -5,12 +5,13 @@
 
 mod show;
 
-use super::{block_on, complain, print};
+use super::{block_on, complain, dialect, print};
 use crate::broker::admin::{Admin, By, OtherMetadata, SealedValues};
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::Keyring;
+use crate::profile::dialect::Dialect;
 use crate::user::metadata::Update;
 use crate::user::patch::{Editor, UserPatch};
 use crate::{id, store};
@@ -78,6 +79,9 @@ struct Show {
     /// Show sealed values too; this is noted in the audit log.
     #[arg(long)]
     open_sealed: bool,
+    /// In the form of another product, as JSON: auth0, gigya or logto.
+    #[arg(long, value_name = "DIALECT", value_parser = dialect)]
+    dialect: Option<Dialect>,
 }
 
 #[derive(Args)]
@@ -154,7 +158,8 @@ impl Operator<'_> {
         match action {
             Action::Show(show) => {
                 let sealed = if show.open_sealed { SealedValues::Opened { by, now } } else { SealedValues::Marked };
-                Ok(show::user(&admin.user_record(&show.user, sealed).await?))
+                let record = admin.user_record(&show.user, sealed).await?;
+                Ok(show.dialect.map_or_else(|| show::user(&record), |dialect| show::in_dialect(&record, dialect, now)))
             }
             Action::Find { email } => self.find(email).await,
             Action::Update(options) => self.update(options, patch).await,

@@ -1,12 +1,12 @@
-//! How users, links and conflicts look: for people, and as JSON for programs. Another form of a user belongs beside
-//! [`user`].
+//! How users, links and conflicts look: for people, and as JSON for programs.
 
 use crate::broker::admin::UserRecord;
 use crate::clock::Timestamp;
 use crate::profile::Profile;
+use crate::profile::dialect::{Dialect, DialectOptions, render};
 use crate::store::{ConflictRecord, LinkEntry};
 use crate::user::metadata::Part;
-use crate::user::{StoredIdentity, User};
+use crate::user::{PersonView, StoredIdentity, User};
 use serde_json::{Map, Value, json};
 use std::fmt::Write as _;
 
@@ -51,6 +51,14 @@ pub fn user(record: &UserRecord) -> Shown {
         identity(&mut text, index, stored);
     }
     Shown::new(text, user_json(record))
+}
+
+/// A user as another product would show it, outside any session: every identity, and no signatures.
+pub fn in_dialect(record: &UserRecord, dialect: Dialect, now: Timestamp) -> Shown {
+    let view = PersonView::new(&record.user, record.profile.clone().unwrap_or_default(), None);
+    let options = DialectOptions { include_all_identities: true, ..DialectOptions::new(now) };
+    let json = Value::Object(render(dialect, &view.person(), &options));
+    Shown::new(serde_json::to_string_pretty(&json).unwrap_or_default(), json)
 }
 
 pub fn user_json(record: &UserRecord) -> Value {

@@ -105,3 +105,21 @@ async fn s2_5_gigya_s_identifiers_are_signed_with_the_decoded_partner_secret() {
     assert_eq!(text("providerUIDSig"), STANDARD.encode(expected));
     assert!(!world.gateway.log().contains(&secret));
 }
+
+#[tokio::test]
+async fn s0_2_an_operator_sees_a_user_in_each_dialect() {
+    let world = World::new(&[("acme", "")]).await;
+    world.user("acme", &jane()).await;
+    let show = async |dialect: &str| {
+        let (status, text) = world.command(&["user", "show", "samlp|acme|jane", "--dialect", dialect]).await;
+        assert_eq!(status, 0, "{text}");
+        serde_json::from_str::<Value>(&text).unwrap_or_else(|error| panic!("{error}: {text}"))
+    };
+    let logto = show("logto").await;
+    let identity = logto["identities"][0].as_object().expect("an identity");
+    let keys: Vec<&str> = identity.keys().map(String::as_str).collect();
+    assert_eq!(keys, ["provider_type", "provider_name", "social_identity_ref", "username"]);
+    assert_eq!(show("auth0").await["identities"][0]["connection"], "acme");
+    assert_eq!(show("gigya").await["UID"], "samlp|acme|jane");
+    assert_eq!(world.command(&["user", "show", "samlp|acme|jane", "--dialect", "x"]).await.0, 2);
+}
