@@ -4,11 +4,11 @@ use super::{Admin, By, no_such_user};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::profile::Profile;
-use crate::user::{User, folded};
 use crate::user::effective::effective_of_user;
 use crate::user::metadata::{Part, Update};
 use crate::user::patch::{Sealing, UserPatch};
 use crate::user::sealing;
+use crate::user::{User, folded};
 use serde_json::{Map, Value, json};
 
 /// A user, and what applications would see of it.
@@ -92,10 +92,16 @@ impl Admin {
     }
 
     /// Lets an identity be used to sign in, or only be linked; the answer is its user.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Conflict`] where the connection lets nobody sign in.
     pub async fn set_allows_login(&self, connection: &str, subject: &str, allows: bool, by: By<'_>, now: Timestamp) -> Result<User> {
         let subject = self.subject(connection, subject);
         let no_such_identity = || Error::new(ErrorKind::NotFound, "There is no such identity.");
         let user = self.directory.user_of(connection, &subject).await?.ok_or_else(no_such_identity)?;
+        if allows && self.connections.get(connection).is_some_and(|settings| settings.link_only) {
+            return Err(Error::new(ErrorKind::Conflict, format!("Identities of {connection} are only linked (link_only).")));
+        }
         if user.identity(connection, &subject).is_some_and(|stored| stored.allows_login == allows) {
             return Ok(user);
         }

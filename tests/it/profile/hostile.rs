@@ -153,3 +153,32 @@ async fn an_application_that_stops_accepting_a_connection_ends_what_came_by_it()
     assert_eq!(error, "invalid_request");
     assert_oauth_error(&vault.refresh(&world.gateway, tokens.refresh_token(), &[]).await, 400, "invalid_grant");
 }
+
+/// keycloak/keycloak#51470: "link only" forgotten on some of the ways in.
+#[tokio::test]
+async fn a_connection_that_becomes_link_only_signs_nobody_in_any_more() {
+    let mut world = World::new(&[("acme", ""), ("globex", ASKS)]).await;
+    let browser = Browser::new();
+    let request = world.ask(&browser, "acme", &[("scope", "openid offline_access")]).await;
+    let tokens = world.redeem(world.answer(&browser, "acme", &request, &jane()).await).await;
+    assert!(world.gateway.stop().success());
+    let only_linked = world.idp("acme").toml("link_only = true", "");
+    world.gateway.start_again(|setup| setup.connections[0] = only_linked).await;
+    let (error, _) = world.app.error(&world.gateway, &browser.open(world.silently().as_str()).await.away());
+    assert_eq!(error, "login_required", "a session is no way around it");
+    assert_oauth_error(&world.app.refresh(&world.gateway, tokens.refresh_token(), &[]).await, 400, "invalid_grant");
+    world.come(&Browser::new(), "acme", &jane()).await.here().assert_refused(403, "ISTH-3008");
+    // Nor does it prove an account, so there is none to be asked for.
+    world.come(&Browser::new(), "globex", &newcomer()).await.here().assert_refused(409, "ISTH-3007");
+    let (status, text) = world.command(&["user", "allow-login", "acme", "jane"]).await;
+    assert!(status == 1 && text.contains("link_only"), "{status} {text}");
+    let (_, shown) = world.command(&["user", "show", "samlp|acme|jane", "--json"]).await;
+    assert!(shown.contains("\"logins_count\": 1"), "what is refused changes nothing: {shown}");
+}
+
+impl World {
+    /// The application's request that must not interrupt.
+    fn silently(&self) -> url::Url {
+        self.app.authorize(&self.gateway, &[("prompt", "none")])
+    }
+}
