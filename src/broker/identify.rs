@@ -243,6 +243,7 @@ impl Gateway {
                 // Whoever is not believed about the address learns nothing of the ways in which its owner signs in.
                 if !(newcomer.email_verified && newcomer.trusted) {
                     connections = application.map(|application| self.usable_connections(application)).unwrap_or_default();
+                    connections.retain(|name| self.connections.enabled(name).is_some_and(|way| !way.config().profile.link_only));
                 }
                 trace.note(
                     of.now,
@@ -256,7 +257,7 @@ impl Gateway {
             Decision::Conflict(conflict) => {
                 let users = matches.into_iter().map(|user| user.user_id).collect();
                 let refusal = self.conflict(arrived, conflict, users, of, trace).await?;
-                if config.linking.on_conflict == OnConflict::SeparateUser && conflict != Conflict::LinkOnly {
+                if config.linking.on_conflict == OnConflict::SeparateUser && !config.profile.link_only {
                     let why = "the conflict is recorded, and the connection's policy makes a separate user";
                     return self.make_separate(config, arrived, why, of.now, trace).await.map(Whose::Known);
                 }

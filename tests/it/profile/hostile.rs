@@ -3,7 +3,7 @@
 
 use super::{World, person, subject};
 use crate::harness::app::{App, Tokens, assert_oauth_error, begin};
-use crate::harness::browser::{Browser, Landed};
+use crate::harness::browser::{Browser, Landed, Page};
 use crate::harness::gateway::Setup;
 use crate::harness::idp::{PASSWORD, Person, Response};
 
@@ -181,4 +181,24 @@ impl World {
     fn silently(&self) -> url::Url {
         self.app.authorize(&self.gateway, &[("prompt", "none")])
     }
+}
+
+/// What a person is told about an account that cannot be joined is the same whatever is wrong with it, and the connection's
+/// policy for conflicts holds for all of them.
+#[tokio::test]
+async fn an_account_that_cannot_be_proven_is_a_conflict_like_any_other() {
+    let separate = format!("{ASKS}\non_conflict = \"separate_user\"");
+    let world = World::new(&[("acme", ""), ("globex", ASKS), ("initech", &separate)]).await;
+    world.user("acme", &jane()).await;
+    assert_eq!(world.command(&["user", "block", "samlp|acme|jane"]).await.0, 0);
+    let blocked = world.come(&Browser::new(), "globex", &newcomer()).await.here();
+    assert_eq!(world.command(&["user", "unblock", "samlp|acme|jane"]).await.0, 0);
+    assert_eq!(world.command(&["user", "deny-login", "acme", "jane"]).await.0, 0);
+    let denied = world.come(&Browser::new(), "globex", &newcomer()).await.here();
+    for page in [&blocked, &denied] {
+        page.assert_refused(409, "ISTH-3007");
+    }
+    let told = |page: &Page| page.body.replace(page.correlation_id(), "").split("/authorize").next().map(str::to_owned);
+    assert_eq!(told(&blocked), told(&denied));
+    assert_eq!(world.user("initech", &newcomer()).await, "samlp|initech|j.doe");
 }
