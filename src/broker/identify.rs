@@ -226,7 +226,14 @@ impl Gateway {
             trusted: config.is_trusted_for(&email),
             link_only: config.profile.link_only,
         };
-        match linking::decide(&config.linking, newcomer, &candidates) {
+        // Where some were not looked at, one that is left is not the only one.
+        let unseen = config.linking.policy == Policy::VerifiedEmail && matches.len() >= MATCHES;
+        let decision = if unseen {
+            Decision::Conflict(Conflict::SeveralMatches)
+        } else {
+            linking::decide(&config.linking, newcomer, &candidates)
+        };
+        match decision {
             Decision::NewUser { why } => self.make_separate(config, arrived, why, of.now, trace).await.map(Whose::Known),
             Decision::LinkTo { user_id, why } => {
                 let by = linked_by("verified_email", &user_id, of);

@@ -202,3 +202,18 @@ async fn an_account_that_cannot_be_proven_is_a_conflict_like_any_other() {
     assert_eq!(told(&blocked), told(&denied));
     assert_eq!(world.user("initech", &newcomer()).await, "samlp|initech|j.doe");
 }
+
+/// Accounts made with somebody's address must not push the real ones out of what is looked at.
+#[tokio::test]
+async fn accounts_beyond_those_that_are_looked_at_make_no_match_unique() {
+    const BELIEVED: &str = "[connection.linking]\nemail_domains = [\"acme.example\"]";
+    const AMONG: &str =
+        "[connection.linking]\npolicy = \"verified_email\"\nemail_domains = [\"acme.example\"]\namong = [\"acme\", \"zeta\"]";
+    let world = World::new(&[("acme", BELIEVED), ("junk", ""), ("zeta", BELIEVED), ("globex", AMONG)]).await;
+    world.user("acme", &jane()).await;
+    world.user("zeta", &jane()).await;
+    for number in 0..9 {
+        world.user("junk", &person(&format!("junk-{number}"), EMAIL, false)).await;
+    }
+    world.come(&Browser::new(), "globex", &newcomer()).await.here().assert_refused(409, "ISTH-3007");
+}
