@@ -18,7 +18,7 @@ use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNot
 use crate::store::{ConflictRecord, IdentityLogin, IfUnknown, LinkedBy, MATCHES, Recorded, UserLogin};
 use crate::user::effective::{Groups, Sources, effective_and_noted, effective_of_user};
 use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decision, Newcomer, OnConflict, Policy};
-use crate::user::{ProfileSync, User, folded, sync};
+use crate::user::{ProfileSync, StoredIdentity, User, folded, sync};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -94,9 +94,14 @@ impl Gateway {
     pub(super) async fn identify(&self, config: &ConnectionConfig, arrived: &Arrived, of: Of<'_>, trace: &mut Trace) -> Result<Whose> {
         let lasting = arrived.lasting_profile();
         let row = Row::of(arrived, &lasting, config)?;
-        if config.profile.link_only && self.directory.user_of(&arrived.identity.connection, &arrived.identity.user_id).await?.is_none() {
-            let matches = self.same_email(arrived, config).await?;
-            return self.settle(config, arrived, &row, matches, of, trace).await;
+        // Whether or not the connection was so when the identity came first; what is refused changes nothing.
+        if config.profile.link_only {
+            let Some(user) = self.directory.user_of(&arrived.identity.connection, &arrived.identity.user_id).await? else {
+                let matches = self.same_email(arrived, config).await?;
+                return self.settle(config, arrived, &row, matches, of, trace).await;
+            };
+            trace.note(of.now, Note::User { user_id: user.user_id, created: false, why: KNOWN.into() });
+            return Err(only_linked());
         }
         let unknown = if config.linking.policy == Policy::Never { IfUnknown::MakeUser } else { IfUnknown::MakeUserUnlessEmailIsTaken };
         match self.directory.record_login(&row.login(unknown, of.now)).await? {
@@ -115,7 +120,7 @@ impl Gateway {
         trace: &mut Trace,
     ) -> Result<Identified> {
         if config.profile.link_only {
-            return Err(Error::new(ErrorKind::LinkOnlyIdentity, Conflict::LinkOnly.advice()));
+            return Err(only_linked());
         }
         let lasting = arrived.lasting_profile();
         let row = Row::of(arrived, &lasting, config)?;
@@ -136,6 +141,9 @@ impl Gateway {
         trace: &mut Trace,
     ) -> Result<Identified> {
         let (known_config, known) = proven;
+        if known_config.profile.link_only {
+            return Err(only_linked());
+        }
         let owner = self.directory.user_of(&known.identity.connection, &known.identity.user_id).await?;
         let owner = owner.filter(|owner| user_ids.contains(&owner.user_id));
         let Some(owner) = owner else {
@@ -177,9 +185,16 @@ impl Gateway {
         effective_of_user(user, sync).map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))
     }
 
-    /// Sync mode of a connection; one that is not there any more writes nothing, and its last word stays.
+    /// Sync mode of a connection, also of a disabled one. One that is not there any more writes nothing: what is kept, its
+    /// last word or the operator's, stays.
     fn sync_of(&self, connection: &str) -> ProfileSync {
-        self.connections.enabled(connection).map_or(ProfileSync::OnEachLogin, |connection| connection.config().profile.sync)
+        self.connections.config(connection).map_or(ProfileSync::OnFirstLogin, |config| config.profile.sync)
+    }
+
+    /// May somebody sign in by this identity, as far as it and its connection are concerned?
+    pub(super) fn lets_in(&self, stored: &StoredIdentity) -> bool {
+        let only_linked = self.connections.enabled(&stored.identity.connection).is_some_and(|known| known.config().profile.link_only);
+        stored.allows_login && !only_linked
     }
 
     /// Users with the e-mail address of a new identity.
@@ -209,7 +224,11 @@ impl Gateway {
             trusted: config.is_trusted_for(&email),
             link_only: config.profile.link_only,
         };
-        match linking::decide(&config.linking, newcomer, &candidates) {
+        // Where some were not looked at, one that is left is not the only one.
+        let unseen = config.linking.policy == Policy::VerifiedEmail && matches.len() >= MATCHES;
+        let decision =
+            if unseen { Decision::Conflict(Conflict::SeveralMatches) } else { linking::decide(&config.linking, newcomer, &candidates) };
+        match decision {
             Decision::NewUser { why } => self.make_separate(config, arrived, why, of.now, trace).await.map(Whose::Known),
             Decision::LinkTo { user_id, why } => {
                 let by = linked_by("verified_email", &user_id, of);
@@ -226,6 +245,7 @@ impl Gateway {
                 // Whoever is not believed about the address learns nothing of the ways in which its owner signs in.
                 if !(newcomer.email_verified && newcomer.trusted) {
                     connections = application.map(|application| self.usable_connections(application)).unwrap_or_default();
+                    connections.retain(|name| self.connections.enabled(name).is_some_and(|way| !way.config().profile.link_only));
                 }
                 trace.note(
                     of.now,
@@ -239,7 +259,7 @@ impl Gateway {
             Decision::Conflict(conflict) => {
                 let users = matches.into_iter().map(|user| user.user_id).collect();
                 let refusal = self.conflict(arrived, conflict, users, of, trace).await?;
-                if config.linking.on_conflict == OnConflict::SeparateUser && conflict != Conflict::LinkOnly {
+                if config.linking.on_conflict == OnConflict::SeparateUser && !config.profile.link_only {
                     let why = "the conflict is recorded, and the connection's policy makes a separate user";
                     return self.make_separate(config, arrived, why, of.now, trace).await.map(Whose::Known);
                 }
@@ -250,7 +270,7 @@ impl Gateway {
 
     /// `application`: the one in whose login somebody has come.
     fn candidate(&self, user: &User, email: &str, application: Option<&Application>) -> Candidate {
-        let identity = |stored: &crate::user::StoredIdentity| {
+        let identity = |stored: &StoredIdentity| {
             let text = |name: &str| stored.profile.get(name).and_then(Value::as_str).unwrap_or_default();
             let connection = self.connections.enabled(&stored.identity.connection);
             CandidateIdentity {
@@ -258,7 +278,7 @@ impl Gateway {
                 same_email: !email.is_empty() && folded(text("email")) == email,
                 email_verified: stored.profile.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
                 trusted: connection.is_some_and(|connection| connection.config().is_trusted_for(email)),
-                allows_login: stored.allows_login,
+                allows_login: self.lets_in(stored),
                 usable: application.is_some_and(|application| self.accepts(application, &stored.identity.connection)),
             }
         };
@@ -298,7 +318,7 @@ impl Gateway {
 
     /// The directory knows the user: may they sign in, and what do applications see?
     fn known(&self, row: &Row<'_>, login: UserLogin, why: Option<&'static str>, now: Timestamp, trace: &mut Trace) -> Result<Identified> {
-        let why = why.unwrap_or(if login.created { "the first login of this identity" } else { "this identity is known" });
+        let why = why.unwrap_or(if login.created { "the first login of this identity" } else { KNOWN });
         trace.note(now, Note::User { user_id: login.user_id.clone(), created: login.created, why: why.into() });
         may_sign_in(&login)?;
         let arrived = row.arrived;
@@ -344,9 +364,13 @@ fn may_sign_in(login: &UserLogin) -> Result<()> {
         return Err(Error::new(ErrorKind::UserBlocked, "This account is blocked."));
     }
     if !login.allows_login {
-        return Err(Error::new(ErrorKind::LinkOnlyIdentity, Conflict::LinkOnly.advice()));
+        return Err(only_linked());
     }
     Ok(())
+}
+
+fn only_linked() -> Error {
+    Error::new(ErrorKind::LinkOnlyIdentity, Conflict::LinkOnly.advice())
 }
 
 /// What the directory is told of a login, in its written forms.
@@ -427,6 +451,9 @@ fn recordable<'a>(
     };
     Cow::Owned(attributes.without(hidden, |fact: Fact| names.iter().any(|name| name.strip_prefix('$') == Some(fact.name()))))
 }
+
+/// Why a login is somebody's.
+const KNOWN: &str = "this identity is known";
 
 const METADATA: [&str; 3] = ["user_metadata", "app_metadata", "custom_fields"];
 

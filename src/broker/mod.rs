@@ -206,7 +206,7 @@ impl Gateway {
     /// blocking of its user, nor the unlinking of the identity by which the person came, nor a deleted profile.
     async fn standing(&self, session: &Session) -> Result<Option<Standing>> {
         let Some(user) = self.directory.user(&session.user_id).await?.filter(|user| !user.blocked) else { return Ok(None) };
-        let came_by = user.identity(&session.identity.connection, &session.identity.user_id).filter(|stored| stored.allows_login);
+        let came_by = user.identity(&session.identity.connection, &session.identity.user_id).filter(|stored| self.lets_in(stored));
         let Some(asked_at) = came_by.and_then(|stored| stored.last_login) else { return Ok(None) };
         // The session's copy serves as long as nothing newer is known (S4-3, S4-5).
         let profile = if user.changed_at() <= session.created_at {

@@ -213,7 +213,7 @@ impl Gateway {
         }
         // The connection cannot be asked without the person: what it said last serves as long as the application allows.
         // An identity that was unlinked, or may not sign in any more, keeps nothing alive.
-        let came_by = user.identity(&data.identity.connection, &data.identity.user_id).filter(|stored| stored.allows_login);
+        let came_by = user.identity(&data.identity.connection, &data.identity.user_id).filter(|stored| self.lets_in(stored));
         let asked_at = came_by.and_then(|stored| stored.last_login).ok_or_else(refuse)?;
         if !application.profile.is_fresh(Some(now.seconds_since(asked_at))) {
             return Err(Error::new(ErrorKind::InvalidGrant, "the profile is older than the application tolerates: the user must sign in"));

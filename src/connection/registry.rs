@@ -1,6 +1,7 @@
 //! All connections by name and by e-mail domain.
 
 use super::Connection;
+use super::config::ConnectionConfig;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -27,6 +28,11 @@ impl Registry {
     /// connection is refused everywhere.
     pub fn enabled(&self, name: &str) -> Option<&Arc<dyn Connection>> {
         self.by_name.get(name).filter(|connection| connection.config().enabled)
+    }
+
+    /// The settings of a connection, whether or not it is enabled: for what was said by it before, not for logins.
+    pub fn config(&self, name: &str) -> Option<&ConnectionConfig> {
+        self.by_name.get(name).map(|connection| connection.config())
     }
 
     /// The names of all connections, disabled ones too.

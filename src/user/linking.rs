@@ -116,7 +116,9 @@ pub enum Conflict {
     /// The known user's address is not verified, or no connection that is believed for the domain says so.
     UnverifiedThere,
     BlockedUser,
-    /// The match may not be used to sign in, so nobody can prove it; or the new identity may not come alone.
+    /// The match may not be used to sign in, or not here, so nobody can prove it.
+    Unprovable,
+    /// The new identity may not come alone.
     LinkOnly,
     /// The person proved another account than one with this address.
     OtherAccountProven,
@@ -131,6 +133,7 @@ impl Conflict {
             Self::UnverifiedHere => "unverified_here",
             Self::UnverifiedThere => "unverified_there",
             Self::BlockedUser => "blocked_user",
+            Self::Unprovable => "unprovable",
             Self::LinkOnly => "link_only",
             Self::OtherAccountProven => "other_account_proven",
             Self::Changed => "changed",
@@ -140,7 +143,7 @@ impl Conflict {
     /// What the page says to the person. It tells neither which users there are nor how many.
     pub const fn advice(self) -> &'static str {
         match self {
-            Self::SeveralMatches | Self::UnverifiedThere | Self::UnverifiedHere | Self::BlockedUser => {
+            Self::SeveralMatches | Self::UnverifiedThere | Self::UnverifiedHere | Self::BlockedUser | Self::Unprovable => {
                 "There may be an account here with your e-mail address already, and this way of signing in does not prove that it is yours. \
                  Sign in the way you did before, or ask the operators to join the two."
             }
@@ -186,7 +189,7 @@ fn by_verified_email(newcomer: Newcomer<'_>, candidate: &Candidate) -> Decision 
     }
     // And be the one who may sign in: what another identity may do says nothing about the address.
     if !vouching.any(|identity| identity.allows_login) {
-        return Decision::Conflict(Conflict::LinkOnly);
+        return Decision::Conflict(Conflict::Unprovable);
     }
     Decision::LinkTo { user_id: candidate.user_id.clone(), why: "both sides have verified the e-mail address, and nobody else has it" }
 }
@@ -210,7 +213,7 @@ fn ask(candidates: &[&Candidate]) -> Decision {
         }
     }
     if user_ids.is_empty() {
-        return Decision::Conflict(Conflict::LinkOnly);
+        return Decision::Conflict(Conflict::Unprovable);
     }
     Decision::Ask { user_ids, connections }
 }

@@ -82,7 +82,7 @@ fn one_identity_must_vouch_for_the_address_and_be_able_to_sign_in() {
     let denied = CandidateIdentity { allows_login: false, ..identity("google") };
     let unverified = CandidateIdentity { email_verified: false, ..identity("github") };
     let there = candidate("u1", vec![denied.clone(), unverified.clone()]);
-    assert_eq!(conflict(Policy::VerifiedEmail, NEWCOMER, &[there]), Some(Conflict::LinkOnly));
+    assert_eq!(conflict(Policy::VerifiedEmail, NEWCOMER, &[there]), Some(Conflict::Unprovable));
     let there = candidate("u1", vec![denied, unverified, identity("corp")]);
     assert_eq!(conflict(Policy::VerifiedEmail, NEWCOMER, &[there]), None);
 }
@@ -109,7 +109,7 @@ fn a_blocked_user_is_a_conflict_and_is_not_offered() {
 fn a_link_only_identity_neither_proves_nor_comes_alone() {
     let there = candidate("u1", vec![CandidateIdentity { allows_login: false, ..identity("google") }]);
     for policy in [Policy::VerifiedEmail, Policy::Ask] {
-        assert_eq!(conflict(policy, NEWCOMER, std::slice::from_ref(&there)), Some(Conflict::LinkOnly));
+        assert_eq!(conflict(policy, NEWCOMER, std::slice::from_ref(&there)), Some(Conflict::Unprovable));
     }
     let alone = Newcomer { link_only: true, ..NEWCOMER };
     assert_eq!(conflict(Policy::Never, alone, &one()), Some(Conflict::LinkOnly));

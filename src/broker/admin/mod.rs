@@ -67,7 +67,7 @@ impl Admin {
     /// usual one.
     pub fn sync_of(&self, user: &User) -> ProfileSync {
         let connection = user.primary().and_then(|primary| self.connections.get(&primary.identity.connection));
-        connection.map(|settings| settings.sync).unwrap_or_default()
+        connection.map_or(ProfileSync::OnFirstLogin, |settings| settings.sync)
     }
 
     /// A subject as the connection's identities have it.

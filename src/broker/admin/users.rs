@@ -92,10 +92,16 @@ impl Admin {
     }
 
     /// Lets an identity be used to sign in, or only be linked; the answer is its user.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Conflict`] where the connection lets nobody sign in.
     pub async fn set_allows_login(&self, connection: &str, subject: &str, allows: bool, by: By<'_>, now: Timestamp) -> Result<User> {
         let subject = self.subject(connection, subject);
         let no_such_identity = || Error::new(ErrorKind::NotFound, "There is no such identity.");
         let user = self.directory.user_of(connection, &subject).await?.ok_or_else(no_such_identity)?;
+        if allows && self.connections.get(connection).is_some_and(|settings| settings.link_only) {
+            return Err(Error::new(ErrorKind::Conflict, format!("Identities of {connection} are only linked (link_only).")));
+        }
         if user.identity(connection, &subject).is_some_and(|stored| stored.allows_login == allows) {
             return Ok(user);
         }

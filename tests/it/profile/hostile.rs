@@ -3,7 +3,7 @@
 
 use super::{World, person, subject};
 use crate::harness::app::{App, Tokens, assert_oauth_error, begin};
-use crate::harness::browser::{Browser, Landed};
+use crate::harness::browser::{Browser, Landed, Page};
 use crate::harness::gateway::Setup;
 use crate::harness::idp::{PASSWORD, Person, Response};
 
@@ -152,4 +152,68 @@ async fn an_application_that_stops_accepting_a_connection_ends_what_came_by_it()
     let (error, _) = vault.error(&world.gateway, &world.answer(&other, "acme", &request, &jane()).await.away());
     assert_eq!(error, "invalid_request");
     assert_oauth_error(&vault.refresh(&world.gateway, tokens.refresh_token(), &[]).await, 400, "invalid_grant");
+}
+
+/// keycloak/keycloak#51470: "link only" forgotten on some of the ways in.
+#[tokio::test]
+async fn a_connection_that_becomes_link_only_signs_nobody_in_any_more() {
+    let mut world = World::new(&[("acme", ""), ("globex", ASKS)]).await;
+    let browser = Browser::new();
+    let request = world.ask(&browser, "acme", &[("scope", "openid offline_access")]).await;
+    let tokens = world.redeem(world.answer(&browser, "acme", &request, &jane()).await).await;
+    assert!(world.gateway.stop().success());
+    let only_linked = world.idp("acme").toml("link_only = true", "");
+    world.gateway.start_again(|setup| setup.connections[0] = only_linked).await;
+    let (error, _) = world.app.error(&world.gateway, &browser.open(world.silently().as_str()).await.away());
+    assert_eq!(error, "login_required", "a session is no way around it");
+    assert_oauth_error(&world.app.refresh(&world.gateway, tokens.refresh_token(), &[]).await, 400, "invalid_grant");
+    world.come(&Browser::new(), "acme", &jane()).await.here().assert_refused(403, "ISTH-3008");
+    // Nor does it prove an account, so there is none to be asked for.
+    world.come(&Browser::new(), "globex", &newcomer()).await.here().assert_refused(409, "ISTH-3007");
+    let (status, text) = world.command(&["user", "allow-login", "acme", "jane"]).await;
+    assert!(status == 1 && text.contains("link_only"), "{status} {text}");
+    let (_, shown) = world.command(&["user", "show", "samlp|acme|jane", "--json"]).await;
+    assert!(shown.contains("\"logins_count\": 1"), "what is refused changes nothing: {shown}");
+}
+
+impl World {
+    /// The application's request that must not interrupt.
+    fn silently(&self) -> url::Url {
+        self.app.authorize(&self.gateway, &[("prompt", "none")])
+    }
+}
+
+/// What a person is told about an account that cannot be joined is the same whatever is wrong with it, and the connection's
+/// policy for conflicts holds for all of them.
+#[tokio::test]
+async fn an_account_that_cannot_be_proven_is_a_conflict_like_any_other() {
+    let separate = format!("{ASKS}\non_conflict = \"separate_user\"");
+    let world = World::new(&[("acme", ""), ("globex", ASKS), ("initech", &separate)]).await;
+    world.user("acme", &jane()).await;
+    assert_eq!(world.command(&["user", "block", "samlp|acme|jane"]).await.0, 0);
+    let blocked = world.come(&Browser::new(), "globex", &newcomer()).await.here();
+    assert_eq!(world.command(&["user", "unblock", "samlp|acme|jane"]).await.0, 0);
+    assert_eq!(world.command(&["user", "deny-login", "acme", "jane"]).await.0, 0);
+    let denied = world.come(&Browser::new(), "globex", &newcomer()).await.here();
+    for page in [&blocked, &denied] {
+        page.assert_refused(409, "ISTH-3007");
+    }
+    let told = |page: &Page| page.body.replace(page.correlation_id(), "").split("/authorize").next().map(str::to_owned);
+    assert_eq!(told(&blocked), told(&denied));
+    assert_eq!(world.user("initech", &newcomer()).await, "samlp|initech|j.doe");
+}
+
+/// Accounts made with somebody's address must not push the real ones out of what is looked at.
+#[tokio::test]
+async fn accounts_beyond_those_that_are_looked_at_make_no_match_unique() {
+    const BELIEVED: &str = "[connection.linking]\nemail_domains = [\"acme.example\"]";
+    const AMONG: &str =
+        "[connection.linking]\npolicy = \"verified_email\"\nemail_domains = [\"acme.example\"]\namong = [\"acme\", \"zeta\"]";
+    let world = World::new(&[("acme", BELIEVED), ("junk", ""), ("zeta", BELIEVED), ("globex", AMONG)]).await;
+    world.user("acme", &jane()).await;
+    world.user("zeta", &jane()).await;
+    for number in 0..9 {
+        world.user("junk", &person(&format!("junk-{number}"), EMAIL, false)).await;
+    }
+    world.come(&Browser::new(), "globex", &newcomer()).await.here().assert_refused(409, "ISTH-3007");
 }

@@ -112,7 +112,7 @@ async fn an_identity_that_is_only_linked_signs_nobody_in() {
     let (status, text) = world.command(&["user", "deny-login", "acme", "jane"]).await;
     assert_eq!(status, 0, "{text}");
     world.come(&Browser::new(), "acme", &person("jane", EMAIL, true)).await.here().assert_refused(403, "ISTH-3008");
-    assert_conflict(&world, "globex", &person("j.doe", EMAIL, true), "link_only").await;
+    assert_conflict(&world, "globex", &person("j.doe", EMAIL, true), "unprovable").await;
 }
 
 #[tokio::test]
