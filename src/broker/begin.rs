@@ -200,6 +200,12 @@ impl Gateway {
         Chooser { transaction_id: transaction.id.clone(), application: transaction.restart.application.clone(), connections }
     }
 
+    /// Is this an enabled connection that the application may use?
+    pub(super) fn accepts(&self, application: &Application, connection: &str) -> bool {
+        let allowed = application.connections.as_ref().is_none_or(|allowed| allowed.iter().any(|name| name == connection));
+        allowed && self.connections.enabled(connection).is_some()
+    }
+
     /// Enabled connections that the application may use.
     pub(super) fn usable_connections(&self, application: &Application) -> Vec<String> {
         match &application.connections {

@@ -5,21 +5,23 @@
 //! them: blocked users, identities that are only linked, and new identities are dealt with in [`Gateway::identify`].
 
 use super::Gateway;
+use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::{Authentication, Connection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
-use crate::login::trace::{Step as Note, Trace, Word};
+use crate::login::trace::{NOT_RECORDED, Step as Note, Trace, Word};
 use crate::login::{Arrived, LoginTransaction, remove_paths};
 use crate::profile::normalize::check_limits;
-use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNote, Written};
+use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNote, Written, transient};
 use crate::store::{ConflictRecord, IdentityLogin, IfUnknown, LinkedBy, MATCHES, Recorded, UserLogin};
-use crate::user::effective::{Groups, Sources, effective_of_user, effective_profile};
+use crate::user::effective::{Groups, Sources, effective_and_noted, effective_of_user};
 use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decision, Newcomer, OnConflict, Policy};
-use crate::user::{ProfileSync, User, sync};
+use crate::user::{ProfileSync, User, folded, sync};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::sync::Arc;
 
 /// A user who may sign in, with what applications see.
 pub(super) struct Identified {
@@ -69,7 +71,7 @@ pub(super) fn arrive(
     let config = connection.config();
     let mut rows = Vec::new();
     let mapped = config.mapping.to_profile(&authentication.attributes, &mut rows);
-    let transient = transient_paths(&config.profile.non_persistent, &authentication.attributes, &rows);
+    let transient = transient::paths(&config.profile.non_persistent, &authentication.attributes, &rows);
     let recordable = recordable(config, &authentication.attributes, &rows, &transient, mapped.as_ref().ok());
     trace.note(now, Note::received(&config.name, &recordable));
     note_rows(trace, "to_profile", rows, &transient, now);
@@ -199,7 +201,8 @@ impl Gateway {
         trace: &mut Trace,
     ) -> Result<Whose> {
         let email = arrived.email().unwrap_or_default();
-        let candidates: Vec<Candidate> = matches.iter().map(|user| self.candidate(user, &email)).collect();
+        let application = self.application(&of.transaction.client_id).map(Arc::as_ref);
+        let candidates: Vec<Candidate> = matches.iter().map(|user| self.candidate(user, &email, application)).collect();
         let newcomer = Newcomer {
             connection: &config.name,
             email_verified: arrived.email_verified(),
@@ -222,7 +225,7 @@ impl Gateway {
             Decision::Ask { user_ids, mut connections } => {
                 // Whoever is not believed about the address learns nothing of the ways in which its owner signs in.
                 if !(newcomer.email_verified && newcomer.trusted) {
-                    connections = self.application(&of.transaction.client_id).map(|app| self.usable_connections(app)).unwrap_or_default();
+                    connections = application.map(|application| self.usable_connections(application)).unwrap_or_default();
                 }
                 trace.note(
                     of.now,
@@ -245,17 +248,18 @@ impl Gateway {
         }
     }
 
-    fn candidate(&self, user: &User, email: &str) -> Candidate {
+    /// `application`: the one in whose login somebody has come.
+    fn candidate(&self, user: &User, email: &str, application: Option<&Application>) -> Candidate {
         let identity = |stored: &crate::user::StoredIdentity| {
             let text = |name: &str| stored.profile.get(name).and_then(Value::as_str).unwrap_or_default();
             let connection = self.connections.enabled(&stored.identity.connection);
             CandidateIdentity {
                 connection: stored.identity.connection.clone(),
-                same_email: !email.is_empty() && text("email").to_lowercase() == email,
+                same_email: !email.is_empty() && folded(text("email")) == email,
                 email_verified: stored.profile.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
                 trusted: connection.is_some_and(|connection| connection.config().is_trusted_for(email)),
                 allows_login: stored.allows_login,
-                usable: connection.is_some(),
+                usable: application.is_some_and(|application| self.accepts(application, &stored.identity.connection)),
             }
         };
         Candidate { user_id: user.user_id.clone(), blocked: user.blocked, identities: user.identities.iter().map(identity).collect() }
@@ -306,7 +310,7 @@ impl Gateway {
                 row.lasting.get("groups").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned),
             );
         }
-        let make = |profile: &Map<String, Value>| {
+        let make = |profile: &Map<String, Value>| -> Result<_> {
             let sources = Sources {
                 user_id: &login.user_id,
                 profile: of_primary.map_or(profile, |primary| &primary.profile),
@@ -318,14 +322,18 @@ impl Gateway {
                 app_metadata: &login.app_metadata,
                 custom_fields: &login.custom_fields,
             };
-            let profile = effective_profile(&sources).map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))?;
-            Written::profile(&profile)
+            let made = effective_and_noted(&sources).map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))?;
+            Ok((Written::profile(&made.0)?, made.1.dropped))
         };
-        let lasting = make(row.lasting)?;
+        let (lasting, dropped) = make(row.lasting)?;
+        for (field, why) in dropped {
+            let outcome = outcome(Outcome::Unusable, Some(why.to_owned()));
+            trace.note(now, Note::Mapping { direction: "to_profile".into(), field: field.into(), source: None, value: None, outcome });
+        }
         note_profile(trace, &lasting, now)?;
         // What is not to be kept is of the primary identity's own login only: a linked one gives no attributes.
         let transient = if of_primary.is_none() { arrived.transient.clone() } else { Vec::new() };
-        let of_transaction = if transient.is_empty() { lasting.clone() } else { make(&arrived.profile)? };
+        let of_transaction = if transient.is_empty() { lasting.clone() } else { make(&arrived.profile)?.0 };
         Ok(Identified { user_id: login.user_id, profiles: Profiles { lasting, of_transaction, transient } })
     }
 }
@@ -420,24 +428,6 @@ fn recordable<'a>(
     Cow::Owned(attributes.without(hidden, |fact: Fact| names.iter().any(|name| name.strip_prefix('$') == Some(fact.name()))))
 }
 
-/// The paths of the profile that came from attributes which are not to be stored, or that are themselves named so.
-fn transient_paths(names: &[String], attributes: &RawAttributes, rows: &[RowNote]) -> Vec<String> {
-    if names.is_empty() {
-        return Vec::new();
-    }
-    let mut paths: Vec<String> = names.to_vec();
-    let named = |source: &str| names.iter().any(|name| name == source);
-    paths.extend(rows.iter().filter(|row| row.source.as_deref().is_some_and(named)).map(|row| row.field.clone()));
-    // An attribute that no row names may have gone below saml_data or custom, under its friendly name or its name.
-    for attribute in attributes.attributes() {
-        let friendly = attribute.friendly_name.as_deref();
-        if named(&attribute.name) || friendly.is_some_and(named) {
-            paths.extend(["saml_data", "custom"].map(|root| format!("{root}.{}", friendly.unwrap_or(&attribute.name))));
-        }
-    }
-    paths
-}
-
 const METADATA: [&str; 3] = ["user_metadata", "app_metadata", "custom_fields"];
 
 /// What is recorded of a profile: not the metadata, which are no connection's, and nothing that is not to be kept.
@@ -465,7 +455,7 @@ pub(super) fn note_rows(trace: &mut Trace, direction: &'static str, rows: Vec<Ro
     };
     for row in rows {
         let (value, detail) =
-            if row.value.is_some() && hidden(&row) { (None, Some("not recorded".to_owned())) } else { (row.value, row.detail) };
+            if row.value.is_some() && hidden(&row) { (None, Some(NOT_RECORDED.to_owned())) } else { (row.value, row.detail) };
         let outcome = outcome(row.outcome, detail);
         trace.note(now, Note::Mapping { direction: direction.into(), field: row.field, source: row.source, value, outcome });
     }

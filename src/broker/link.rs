@@ -10,6 +10,7 @@ use super::{Answer, Browser, Gateway, LinkQuestion, Outcome, REMAINS, encode};
 use crate::clock::Timestamp;
 use crate::connection::UpstreamRequest;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{LoginTransaction, PendingLink, Proof, Stage, Stored};
 use crate::store::Op;
@@ -26,16 +27,31 @@ pub enum LinkChoice<'a> {
 }
 
 impl Gateway {
-    /// The person's answer to the question.
-    pub async fn link_choice(&self, transaction_id: &str, choice: LinkChoice<'_>, browser: &Browser, now: Timestamp) -> Outcome {
-        match self.link_choice_inner(transaction_id, choice, browser, now).await {
+    /// The person's answer to the question. `csrf` is what the form has in its field of that name: identity providers know
+    /// the login's id, so it is no proof that the form was ours. Any other form answers nothing and is shown the question.
+    pub async fn link_choice(
+        &self,
+        transaction_id: &str,
+        choice: LinkChoice<'_>,
+        csrf: Option<&str>,
+        browser: &Browser,
+        now: Timestamp,
+    ) -> Outcome {
+        match self.link_choice_inner(transaction_id, choice, csrf, browser, now).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::refused(error, None),
         }
     }
 
-    async fn link_choice_inner(&self, id: &str, choice: LinkChoice<'_>, browser: &Browser, now: Timestamp) -> Result<Outcome> {
-        let transaction = match self.login_of(id, browser, now).await? {
+    async fn link_choice_inner(
+        &self,
+        transaction_id: &str,
+        choice: LinkChoice<'_>,
+        csrf: Option<&str>,
+        browser: &Browser,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let transaction = match self.login_of(transaction_id, browser, now).await? {
             Ok(transaction) => transaction,
             Err(outcome) => return Ok(*outcome),
         };
@@ -44,10 +60,15 @@ impl Gateway {
             let error = Error::new(ErrorKind::LoginExpired, "This sign-in has not come to that question.");
             return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
         };
+        let question = self.link_question(&transaction)?;
+        let choice = match csrf {
+            Some(given) if id::eq_constant_time(given.as_bytes(), question.csrf.as_bytes()) => choice,
+            _ => LinkChoice::Look,
+        };
         let link = link.as_ref().clone();
         let restart = transaction.restart.clone();
         let result = match choice {
-            LinkChoice::Look => Ok(Outcome::of(Answer::AskLink(self.link_question(&transaction)))),
+            LinkChoice::Look => Ok(Outcome::of(Answer::AskLink(question))),
             LinkChoice::Prove(connection) => self.prove(transaction, link, connection, now).await,
             LinkChoice::Separate => self.stay_separate(&transaction, &link, now).await,
         };
@@ -110,7 +131,11 @@ impl Gateway {
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<(Answer, LoginTransaction)> {
-        let asked = fresh(&transaction);
+        // Nobody signs in by an identity that is only linked, so the login will be the proof's: it must be of the kind that
+        // the application wants.
+        let of_login = self.connections.enabled(&link.arrived.identity.connection).is_some_and(|first| first.config().profile.link_only);
+        let acr_values = if of_login { transaction.asked.acr_values.clone() } else { Vec::new() };
+        let asked = UpstreamRequest { acr_values, ..fresh(&transaction) };
         self.ask_for_proof(transaction, link, connection, &asked, now, trace, |pending| Proof::Known {
             connection: connection.to_owned(),
             pending,
@@ -137,19 +162,21 @@ impl Gateway {
     }
 
     /// The page's content.
-    pub(super) fn link_question(&self, transaction: &LoginTransaction) -> LinkQuestion {
+    pub(super) fn link_question(&self, transaction: &LoginTransaction) -> Result<LinkQuestion> {
         let display = |name: &str| self.connections.enabled(name).map(|connection| connection.config().display_name.clone());
         let (came_by, connections) = match &transaction.stage {
             Stage::AwaitingLink(link) => (link.arrived.identity.connection.as_str(), link.connections.as_slice()),
             _ => ("", [].as_slice()),
         };
-        LinkQuestion {
+        let csrf = self.keyring.sealer().mac(&[b"link form", transaction.browser.as_bytes(), transaction.id.as_bytes()])?;
+        Ok(LinkQuestion {
             transaction_id: transaction.id.clone(),
+            csrf: id::hex(&csrf),
             application: transaction.restart.application.clone(),
             came_by: display(came_by).unwrap_or_default(),
             ways: connections.iter().filter_map(|name| Some((name.clone(), display(name)?))).collect(),
             may_decline: self.connections.enabled(came_by).is_some_and(|connection| !connection.config().profile.link_only),
-        }
+        })
     }
 }
 

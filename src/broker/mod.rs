@@ -154,6 +154,8 @@ pub struct Chooser {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LinkQuestion {
     pub transaction_id: String,
+    /// Proves that an answer came from this page.
+    pub csrf: String,
     pub application: String,
     /// Display name of the connection that has vouched for the new identity.
     pub came_by: String,

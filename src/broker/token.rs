@@ -208,8 +208,7 @@ impl Gateway {
         let scopes = data.scopes.narrow(asked)?;
         let refuse = || Error::new(ErrorKind::InvalidGrant, "the user may not sign in any more");
         let user = self.directory.user(&family.user_id).await?.filter(|user| !user.blocked).ok_or_else(refuse)?;
-        let connection_enabled = self.connections.enabled(&data.identity.connection).is_some();
-        if !connection_enabled {
+        if !self.accepts(application, &data.identity.connection) {
             return Err(Error::new(ErrorKind::InvalidGrant, "the connection by which the user came is not available any more"));
         }
         // The connection cannot be asked without the person: what it said last serves as long as the application allows.

@@ -111,7 +111,7 @@ impl Gateway {
                 Whose::Ask { user_ids, connections } => {
                     let link = PendingLink { arrived, user_ids, connections, proof: Proof::Asked };
                     let transaction = transaction.clone().linking(link);
-                    let answer = Answer::AskLink(self.link_question(&transaction));
+                    let answer = Answer::AskLink(self.link_question(&transaction).map_err(plain)?);
                     self.go_on(received, &transaction, answer, once, trace).await
                 }
             },
@@ -151,7 +151,10 @@ impl Gateway {
             let put = Op::Put { key: received.key.to_owned(), value: running, ttl: self.lifetimes.transaction + REMAINS };
             Ok(vec![put, trace_op(&transaction.correlation_id, received.question.part(), trace)?])
         })();
-        self.commit_once(once, writes.map_err(plain)?, &[]).await.map_err(plain)?;
+        // Named by the request that was answered: a person who goes back may be asked again.
+        let step = self.step_claim(received.transaction, &received.question.pending().request_id);
+        let claims = std::iter::once(step).chain(once).collect();
+        self.commit_once(claims, writes.map_err(plain)?, &[]).await.map_err(plain)?;
         Ok(Outcome::of(answer))
     }
 
@@ -182,6 +185,10 @@ impl Gateway {
         let application = self
             .application(&transaction.client_id)
             .ok_or_else(|| Error::new(ErrorKind::UnauthorizedClient, "The application is not enabled any more."))?;
+        // By whatever way the login has come here, it is one that the application accepts.
+        if !self.accepts(application, &arrived.identity.connection) {
+            return Err(Error::new(ErrorKind::UnknownConnection, "The application does not accept this way to sign in."));
+        }
         if transaction.asked.expected_user.as_ref().is_some_and(|expected| *expected != identified.user_id) {
             return Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."));
         }
@@ -212,23 +219,35 @@ impl Gateway {
         ];
         // The session that this browser had before is over.
         writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
-        // A login that has expired is refused anyway; the rest is for nodes whose clocks differ.
-        let login = Op::Claim { key: format!("login-used:{}", transaction.id), ttl: self.lifetimes.transaction + 600 };
-        self.commit_once(std::iter::once(login).chain(once).collect(), writes, &secrets).await?;
+        let claims = std::iter::once(self.step_claim(transaction, "end")).chain(once).collect();
+        self.commit_once(claims, writes, &secrets).await?;
         // A fresh cookie value at every login: a session that somebody planted before is worth nothing.
         Ok(Outcome { answer, binding: CookieChange::Keep, session: CookieChange::Set(cookie), correlation_id: None })
     }
 
-    /// Claims and writes in one round trip. Where a claim was not ours, `secrets` are taken back: nobody has learned
-    /// these keys.
+    /// Claims and writes in one round trip. The first claim is of this step of this login: where it is not ours, the same
+    /// answer was posted twice at once, and the other post has the login. Where another is not ours, the answer was used
+    /// in another login. Either way `secrets` are taken back: nobody has learned these keys.
     async fn commit_once(&self, claims: Vec<Op>, writes: Vec<Op>, secrets: &[String]) -> Result<()> {
         let count = claims.len();
         let answers = self.sessions.commit(claims.into_iter().chain(writes).collect()).await?;
-        if answers.len() >= count && answers.iter().take(count).all(|ours| *ours) {
+        let mut ours = answers.iter().take(count).copied();
+        let step = ours.next().unwrap_or(false);
+        if step && answers.len() >= count && ours.all(|ours| ours) {
             return Ok(());
         }
         self.sessions.commit(secrets.iter().map(|key| Op::Delete { key: key.clone() }).collect()).await?;
-        Err(Error::new(ErrorKind::IdpResponseReplayed, "This answer was used before."))
+        if step {
+            Err(Error::new(ErrorKind::IdpResponseReplayed, "This answer was used before."))
+        } else {
+            Err(Error::new(ErrorKind::LoginAlreadyFinished, ""))
+        }
+    }
+
+    /// The mark that a step of a login is taken once.
+    fn step_claim(&self, transaction: &LoginTransaction, step: &str) -> Op {
+        // A login that has expired is refused anyway; the rest is for nodes whose clocks differ.
+        Op::Claim { key: format!("login-used:{}:{step}", transaction.id), ttl: self.lifetimes.transaction + 600 }
     }
 
     fn new_session(&self, transaction: &LoginTransaction, arrived: &Arrived, user_id: String, profile: Written, now: Timestamp) -> Session {
@@ -266,9 +285,11 @@ impl Gateway {
             return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
         }
         // Of two posts at once the one that came first has the login, and its trace.
-        if refused.error.kind == ErrorKind::IdpResponseReplayed {
+        if refused.error.kind == ErrorKind::LoginAlreadyFinished {
             return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
         }
+        // It may have come as far as the code, which nobody has learned.
+        trace.entries.retain(|entry| !matches!(entry.event, Note::Finished { .. }));
         trace.note(now, Note::Refused { code: wire.code.to_owned(), reason: refused.reason.clone(), detail: refused.error.detail.clone() });
         if refused.alarm {
             self.raise_alarm(post.connection, transaction, &refused, now).await?;
@@ -281,8 +302,9 @@ impl Gateway {
                 recent_op(&recent(transaction, post.connection, None, wire.code, now))?,
             ])
             .await?;
-        // Whose account it is only the person can settle, here.
-        if matches!(refused.error.kind, ErrorKind::AccountConflict | ErrorKind::LinkOnlyIdentity) {
+        // Whose account it is only the person can settle, here; and nobody is sent on by an answer that was used before.
+        let here = [ErrorKind::AccountConflict, ErrorKind::LinkOnlyIdentity, ErrorKind::IdpResponseReplayed];
+        if here.contains(&refused.error.kind) {
             return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
         }
         // The application may know the outcome; what exactly was wrong is for the trace.

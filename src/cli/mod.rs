@@ -30,7 +30,7 @@ enum Command {
     Demo(demo::Options),
     /// Check the configuration: every fault, with its place and what to do. Exit status 1 when there is one.
     Check(check::Options),
-    /// Try mapping tables.
+    /// Test, replay and import mapping tables.
     Mapping(mapping::Options),
     /// What would happen with this message? Every check, every mapping row, and what an application would get.
     Explain(explain::Options),

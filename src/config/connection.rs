@@ -135,9 +135,9 @@ fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
     let mut domains = Vec::new();
     for at in section.strings(key).unwrap_or_default() {
         let domain = at.value.to_ascii_lowercase();
-        let well_formed = !domain.is_empty()
-            && domain.contains('.')
-            && domain.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'.');
+        let is_label = |label: &str| !label.is_empty() && label.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-');
+        // Addresses are compared as they are written: a domain with a dot at an end would never be met, or not as meant.
+        let well_formed = domain.contains('.') && domain.split('.').all(is_label);
         if !well_formed {
             section.file().problem(
                 at.span.clone(),

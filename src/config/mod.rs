@@ -16,6 +16,7 @@ mod seed;
 mod tests;
 
 pub use crate::toml_file::{Findings, Problem};
+pub use read::mapping_files;
 pub use render::{render_human, to_json};
 pub use seed::Seed;
 

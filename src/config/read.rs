@@ -77,7 +77,7 @@ pub(super) fn whole_file(file: String, path: String, message: String, help: &str
 }
 
 /// The operator's mapping tables: path and text of every `.toml` file in the directory.
-fn mapping_files(directory: &Path, unreadable: &mut Vec<Problem>) -> Vec<(String, String)> {
+pub fn mapping_files(directory: &Path, unreadable: &mut Vec<Problem>) -> Vec<(String, String)> {
     let Ok(entries) = std::fs::read_dir(directory) else { return Vec::new() };
     let mut paths: Vec<PathBuf> =
         entries.flatten().map(|entry| entry.path()).filter(|path| path.extension().is_some_and(|end| end == "toml")).collect();

@@ -248,6 +248,8 @@ fn linking_is_checked() {
         ("[connection.linking]\npolicy = \"ask\"\namong = [\"acme\", \"globex\"]", "connection[0].linking.among[1]"),
         ("[connection.linking]\non_conflict = \"guess\"", "connection[0].linking.on_conflict"),
         ("[connection.linking]\nemail_domains = [\"@acme\"]", "connection[0].linking.email_domains[0]"),
+        ("[connection.linking]\nemail_domains = [\"acme.example.\"]", "connection[0].linking.email_domains[0]"),
+        ("domains = [\".acme.example\"]", "connection[0].domains[0]"),
         ("[connection.linking]\nautomatic = true", "connection[0].linking.automatic"),
         ("profile_sync = \"sometimes\"", "connection[0].profile_sync"),
         ("subject_comparison = \"fuzzy\"", "connection[0].subject_comparison"),

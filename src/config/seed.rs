@@ -5,7 +5,7 @@
 
 use super::read::{Context, whole_file};
 use super::{Findings, Problem};
-use crate::connection::config::{ConnectionConfig, ConnectionKind, SubjectComparison};
+use crate::connection::config::{ConnectionConfig, ConnectionKind};
 use crate::store::NewUser;
 use crate::toml_file::{Section, nearest};
 use crate::user::Identity;
@@ -216,10 +216,7 @@ fn identity(connection: &ConnectionConfig, subject: &str) -> Identity {
     let (provider, is_social) = match connection.kind {
         ConnectionKind::Saml(_) => ("samlp", false),
     };
-    let user_id = match connection.profile.subject_comparison {
-        SubjectComparison::Exact => subject.to_owned(),
-        SubjectComparison::IgnoreCase => subject.to_lowercase(),
-    };
+    let user_id = connection.profile.subject_comparison.kept(subject);
     Identity { connection: connection.name.clone(), provider: provider.to_owned(), user_id, is_social }
 }
 

@@ -2,7 +2,7 @@
 
 use crate::profile::MappingTable;
 use crate::saml::{Binding, Comparison, IdpTrust, ResponsePolicy};
-use crate::user::ProfileSync;
+use crate::user::{ProfileSync, folded};
 use crate::user::linking::{Linking, TrustEmail};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -49,19 +49,18 @@ impl SubjectComparison {
     pub fn kept(self, subject: &str) -> String {
         match self {
             Self::Exact => subject.to_owned(),
-            Self::IgnoreCase => subject.to_lowercase(),
+            Self::IgnoreCase => folded(subject),
         }
     }
 }
 
 impl ConnectionConfig {
-    /// Is this connection believed for the domain of an e-mail address?
+    /// Is this connection believed for the domain of an e-mail address? Nobody is for an address with several `@`: which
+    /// of them parts name and domain is a matter of who reads it.
     pub fn is_trusted_for(&self, email: &str) -> bool {
-        if self.linking.trust_email == TrustEmail::Any {
-            return true;
-        }
+        let Some((_, domain)) = email.split_once('@').filter(|(_, domain)| !domain.contains('@')) else { return false };
         let mut known = self.domains.iter().chain(&self.linking.email_domains);
-        email.rsplit_once('@').is_some_and(|(_, domain)| known.any(|known| known.eq_ignore_ascii_case(domain)))
+        self.linking.trust_email == TrustEmail::Any || known.any(|known| known.eq_ignore_ascii_case(domain))
     }
 }
 

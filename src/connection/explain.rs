@@ -15,7 +15,7 @@ use crate::keys::{CertifiedKey, Keyring, Purpose};
 use crate::login::PendingAuthn;
 use crate::profile::RawAttributes;
 use crate::saml::explain::{ExplainedAssertion, MessageHead, examine_assertion_alone, message_head, unverified_attributes_for_explanation};
-use crate::saml::{Check, Rejection, SpSettings, binding};
+use crate::saml::{Check, Rejection, SpSettings, binding, survey};
 use crate::user::Identity;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -52,7 +52,8 @@ impl Message {
 /// What came of it.
 #[derive(Debug)]
 pub struct Examined {
-    /// In the order in which a login makes them, up to the first that failed.
+    /// In the order in which a login makes them. A login stops at the first that fails; here are the others too, as far as
+    /// they can be made.
     pub checks: Vec<Check>,
     /// Why a login refuses the message.
     pub refusal: Option<Refusal>,
@@ -114,6 +115,10 @@ impl<'a> Examiner<'a> {
                 Examined { checks, refusal, verified: true, said: Ok(statement) }
             }
             Err(rejection) => {
+                // The login stopped at the first fault; an operator wants to know of all.
+                if !message.is_assertion() {
+                    checks = self.all_checks(message, now);
+                }
                 let said = self.unverified(message, &rejection).map(|(statement, _)| statement).map_err(Refusal::from);
                 Examined { checks, refusal: Some(rejection.into()), verified: false, said }
             }
@@ -160,6 +165,14 @@ impl<'a> Examiner<'a> {
         let mut of_scopes = Vec::new();
         let attributes = raw_attributes(&assertion.said(), &self.scopes, &mut of_scopes);
         Ok((Statement { identity: Some(self.identity(assertion.subject())), attributes }, of_scopes))
+    }
+
+    fn all_checks(&self, message: &Message, now: Timestamp) -> Vec<Check> {
+        let settings = self.settings();
+        let pending = self.pending(message, now);
+        let context = asked_context(settings, &pending);
+        let expected = expected(&pending, context.as_ref(), now);
+        survey(&message.posted, &self.sp, &settings.idp, &self.keys, &settings.policy, &expected)
     }
 
     fn assertion_alone(&self, xml: &str, message: &Message, now: Timestamp, checks: &mut Vec<Check>) -> Result<Read, Rejection> {

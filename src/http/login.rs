@@ -72,7 +72,7 @@ async fn answer_link(request: &HttpRequest, state: &State, raw: &[u8]) -> HttpRe
         _ => LinkChoice::Look,
     };
     let browser = cookies::read(request, state.settings.secure);
-    let outcome = Box::pin(state.gateway.link_choice(transaction, choice, &browser, Timestamp::now())).await;
+    let outcome = Box::pin(state.gateway.link_choice(transaction, choice, params.get("csrf"), &browser, Timestamp::now())).await;
     reply::outcome(request, state, outcome, None)
 }
 

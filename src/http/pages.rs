@@ -52,6 +52,7 @@ struct ChooserPage {
 #[template(path = "link.html")]
 struct LinkPage {
     transaction_id: String,
+    csrf: String,
     application: String,
     came_by: String,
     ways: Vec<(String, String)>,
@@ -177,6 +178,7 @@ pub fn chooser(_request: &HttpRequest, chooser: &Chooser) -> HttpResponse {
 pub fn link(_request: &HttpRequest, question: &LinkQuestion) -> HttpResponse {
     let page = LinkPage {
         transaction_id: question.transaction_id.clone(),
+        csrf: question.csrf.clone(),
         application: question.application.clone(),
         came_by: question.came_by.clone(),
         ways: question.ways.clone(),
@@ -240,6 +242,7 @@ mod tests {
             ChooserPage { transaction_id: HOSTILE.to_owned(), application: HOSTILE.to_owned(), connections: pair() }.render(),
             LinkPage {
                 transaction_id: HOSTILE.to_owned(),
+                csrf: HOSTILE.to_owned(),
                 application: HOSTILE.to_owned(),
                 came_by: HOSTILE.to_owned(),
                 ways: pair(),

@@ -2,7 +2,7 @@
 
 use super::{PendingAuthn, UpstreamSession};
 use crate::clock::Timestamp;
-use crate::user::Identity;
+use crate::user::{Identity, folded};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
@@ -35,7 +35,7 @@ impl Arrived {
 
     /// The e-mail address as users are found by it: in lower case.
     pub fn email(&self) -> Option<String> {
-        self.profile.get("email")?.as_str().map(str::to_lowercase)
+        self.profile.get("email")?.as_str().map(folded)
     }
 
     pub fn email_verified(&self) -> bool {

@@ -12,6 +12,9 @@ use std::borrow::Cow;
 /// Seconds that a trace is kept.
 pub const KEPT: u64 = 7 * 24 * 3600;
 
+/// Detail of a mapping row whose value no trace shows.
+pub const NOT_RECORDED: &str = "not recorded";
+
 /// A text that the program mostly knows beforehand.
 pub type Word = Cow<'static, str>;
 

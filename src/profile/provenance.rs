@@ -110,6 +110,13 @@ fn source(path: &str, name: Option<&str>, rows: &[RowNote], filled_in: &[FilledI
     if let Some(filled) = filled_in.iter().find(|filled| filled.field == path) {
         return if filled.from.is_empty() { Source::Gateway } else { Source::Derived(filled.from) };
     }
+    // Where several rows gave one list, what is least to be relied on speaks for all of it.
+    let same: Vec<Source> = rows.iter().filter(|row| gave(row) && row.field == path).map(source_of_row).collect();
+    if same.len() > 1
+        && let Some(weakest) = same.into_iter().find(|source| !matches!(source, Source::Attribute(_) | Source::Fact(_)))
+    {
+        return weakest;
+    }
     // A later row overwrites; what no row names never overwrites what one does.
     if let Some(row) = rows.iter().rev().find(|row| gave(row) && sets(row, path)) {
         return source_of_row(row);

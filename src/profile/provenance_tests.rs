@@ -210,3 +210,22 @@ fn the_entry_is_written_as_json_and_for_a_terminal() {
         assert_eq!(source.to_string(), shown);
     }
 }
+
+#[test]
+fn a_list_of_several_rows_is_only_as_sure_as_the_least_of_them() {
+    let rows = |second: &str| {
+        let first = "[[row]]\nfield = \"groups\"\nfrom = [\"a\"]\nwhen = [{ source = \"a\", present = true }]\n";
+        table(&format!("{first}[[row]]\nfield = \"groups\"\n{second}\n"))
+    };
+    let mut raw = RawAttributes::new();
+    raw.push_texts("a", ["staff"]);
+    raw.push_texts("b", ["admins"]);
+    let of = |second: &str| {
+        let (profile, entries) = login(&rows(second), &raw);
+        (profile.list("groups").len(), entry(&entries, "groups").source.clone(), entry(&entries, "groups").verified)
+    };
+    assert_eq!(of("from = [\"b\"]"), (2, attribute("b"), true));
+    assert_eq!(of("default = [\"everyone\"]"), (2, Source::TableDefault, false));
+    assert_eq!(of("cel = \"['computed']\""), (2, Source::Expression, false));
+    assert_eq!(of("from = [\"c\"]"), (1, attribute("a"), true));
+}

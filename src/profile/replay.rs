@@ -77,6 +77,74 @@ fn released(table: &MappingTable, profile: &Profile) -> Result<Map<String, Value
     Ok(members)
 }
 
+/// The profile as a login's own rows made it: each field and the value that its row gave. `None` where nothing says so.
+/// With the application's table of today, since a trace tells of what one request's scopes gave.
+pub fn remember<'r>(
+    rows: impl Iterator<Item = (&'r str, &'r Value)>,
+    from_profile: Option<&MappingTable>,
+    user_id: &str,
+    subject: &str,
+) -> Option<Made> {
+    let mut members = Map::new();
+    for (field, value) in rows {
+        place(&mut members, field, value);
+    }
+    if members.is_empty() {
+        return None;
+    }
+    let mut profile = Profile::new();
+    for (field, value) in members {
+        // A field that is not known any more is gone today, which is a difference worth telling.
+        if profile.set_named(&field, value.clone()).is_err() {
+            let mut known = profile.into_map();
+            known.insert(field, value);
+            profile = Profile::from_map(known);
+        }
+    }
+    let made = |mut profile: Profile| {
+        normalize(&mut profile, user_id, subject)?;
+        let released = from_profile.map(|table| released(table, &profile)).transpose()?;
+        Ok(Made::Profile { profile: profile.into_map(), released })
+    };
+    Some(made(profile).unwrap_or_else(|error: MappingError| Made::Refused(error.to_string())))
+}
+
+/// Several rows may give one field: lists are joined, of single values the first counts. `saml_data.*` gives members.
+fn place(members: &mut Map<String, Value>, field: &str, value: &Value) {
+    if let (Some(root), Value::Object(given)) = (field.strip_suffix(".*"), value) {
+        for (name, value) in given {
+            members.entry(format!("{root}.{name}")).or_insert_with(|| value.clone());
+        }
+        return;
+    }
+    match (members.get_mut(field), value) {
+        (None, value) => {
+            members.insert(field.to_owned(), value.clone());
+        }
+        (Some(Value::Array(known)), Value::Array(more)) => {
+            for value in more {
+                if !known.contains(value) {
+                    known.push(value.clone());
+                }
+            }
+        }
+        (Some(_), _) => {}
+    }
+}
+
+/// Leaves out of both what was not recorded on one side: it cannot be compared.
+pub fn without(made: Made, fields: &[String]) -> Made {
+    match made {
+        Made::Profile { mut profile, released } => {
+            for field in fields {
+                profile.shift_remove(field.split('.').next().unwrap_or(field));
+            }
+            Made::Profile { profile, released }
+        }
+        refused @ Made::Refused(_) => refused,
+    }
+}
+
 /// What differs between two results.
 pub fn difference(before: &Made, after: &Made) -> Difference {
     let nothing = Map::new();
@@ -160,6 +228,20 @@ mod tests {
         let groups = change("groups", json!(["staff"]), Value::Null);
         assert!(difference.profile.contains(&email) && difference.profile.contains(&groups), "{difference:?}");
         assert!(difference.released.contains(&email) && difference.released.contains(&groups), "{difference:?}");
+    }
+
+    #[test]
+    fn a_login_is_remembered_by_its_rows() {
+        let table = table("[[row]]\nfield = \"email\"\nfrom = [\"mail\"]\n[[row]]\nfield = \"saml_data.*\"\nfrom = [\"*\"]\n");
+        let mut rows = Vec::new();
+        table.to_profile(&login(), &mut rows).expect("mapped");
+        let rows = rows.iter().filter_map(|row| Some((row.field.as_str(), row.value.as_ref()?)));
+        let remembered = remember(rows, None, "samlp|acme|jane", "jane").expect("something");
+        let made = make(Tables { to_profile: &table, from_profile: None }, &login(), "samlp|acme|jane", "jane");
+        assert_eq!(remembered, made);
+        assert_eq!(remember(std::iter::empty(), None, "u", "s"), None);
+        let hidden = without(made, &["email".to_owned()]);
+        assert!(matches!(hidden, Made::Profile { ref profile, .. } if !profile.contains_key("email")), "{hidden:?}");
     }
 
     #[test]

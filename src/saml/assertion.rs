@@ -208,11 +208,7 @@ impl AssertionContent {
                 .children_named(names::SAML, "AuthnStatement")
                 .map(AuthnStatement::read)
                 .collect::<Result<_, _>>()?,
-            attributes: assertion
-                .children_named(names::SAML, "AttributeStatement")
-                .flat_map(|statement| statement.children_named(names::SAML, "Attribute"))
-                .map(Attribute::read)
-                .collect(),
+            attributes: Attribute::read_all(assertion),
         })
     }
 }
@@ -269,7 +265,13 @@ impl AuthnStatement {
 }
 
 impl Attribute {
-    pub(super) fn read(attribute: Element<'_>) -> Self {
+    /// Those of all statements, in order.
+    pub(super) fn read_all(assertion: Element<'_>) -> Vec<Self> {
+        let statements = assertion.children_named(names::SAML, "AttributeStatement");
+        statements.flat_map(|statement| statement.children_named(names::SAML, "Attribute")).map(Self::read).collect()
+    }
+
+    fn read(attribute: Element<'_>) -> Self {
         Self {
             name: attribute.attribute("Name").unwrap_or_default().to_owned(),
             name_format: attribute.attribute("NameFormat").map(str::to_owned),

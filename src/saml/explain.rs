@@ -4,7 +4,7 @@
 //! reader and its limits are those of a login, except that comments are skipped where it only matters what was meant.
 
 use super::assertion::{Attribute, AuthnStatement, NameId, Said, read_date};
-use super::conditions::{Judge, first_text};
+use super::conditions::{Judge, subject_attribute};
 use super::encryption::decrypt_element;
 use super::names;
 use super::receive::{Received, Receiver};
@@ -128,13 +128,9 @@ const LENIENT: Limits = Limits { skip_comments: true, ..Limits::MESSAGE };
 /// Takes what is there; what is missing, repeated or no date is left out.
 fn read_leniently(assertion: Element<'_>, policy: &ResponsePolicy) -> ExplainedAssertion {
     let name_id = assertion.child(names::SAML, "Subject").and_then(|subject| subject.child(names::SAML, "NameID")).map(NameId::read);
-    let attributes: Vec<Attribute> = assertion
-        .children_named(names::SAML, "AttributeStatement")
-        .flat_map(|statement| statement.children_named(names::SAML, "Attribute"))
-        .map(Attribute::read)
-        .collect();
+    let attributes = Attribute::read_all(assertion);
     let subject = match &policy.subject_attribute {
-        Some(name) => first_text(&attributes, name),
+        Some(name) => subject_attribute(&attributes, name),
         None => name_id.as_ref().map(|name_id| name_id.value.as_str()).filter(|value| !value.is_empty()),
     };
     ExplainedAssertion {

@@ -33,6 +33,7 @@ pub mod xml;
 pub use assertion::{Attribute, AttributeValue, NameId, Said};
 pub use binding::{Binding, Outgoing};
 pub use metadata::{IdpMetadata, MetadataError, MetadataOptions, SpMetadata};
+pub use receive::survey::survey;
 pub use rejection::{Check, Rejection};
 pub use signature::{Signer, TrustedKeys};
 pub use sp::{

@@ -2,6 +2,8 @@
 //!
 //! `sp.rs` calls it for logins. `explain.rs` also has assertions judged that stand alone, which no login accepts.
 
+pub mod survey;
+
 use super::assertion::{AssertionContent, ResponseHead};
 use super::binding::decode_post;
 use super::conditions::{Judge, subject_attribute};
@@ -177,7 +179,7 @@ impl Receiver<'_> {
         self.judge.assertion(&content, checks)?;
         let policy = self.judge.policy;
         let subject = match &policy.subject_attribute {
-            Some(name) => subject_attribute(&content, name).map(str::to_owned),
+            Some(name) => subject_attribute(&content.attributes, name).map(str::to_owned),
             None => content.name_id.as_ref().map(|name_id| name_id.value.clone()),
         };
         let until = content.conditions.as_ref().and_then(|conditions| conditions.not_on_or_after);

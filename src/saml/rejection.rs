@@ -530,6 +530,26 @@ pub(crate) fn shown(text: impl Into<String>) -> String {
     short
 }
 
+/// Where checks of conditions are noted. [`Checks`] is the one of a login, in which whatever fails ends it; an operator's
+/// survey goes on. Only `Checks` is taken by what makes verified things.
+pub(crate) trait Notebook {
+    /// Notes one check, and refuses when it failed and that ends it.
+    fn require(
+        &mut self,
+        name: &'static str,
+        passed: bool,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        rejection: impl FnOnce() -> Rejection,
+    ) -> Result<(), Rejection>;
+
+    /// Notes the outcome of a step that knows its own rejection.
+    fn outcome<T>(&mut self, name: &'static str, expected: impl Into<String>, outcome: Result<T, Rejection>) -> Result<T, Rejection>;
+
+    /// Whether the next step follows one that ended like this.
+    fn on(step: Result<(), Rejection>) -> Result<(), Rejection>;
+}
+
 /// Notes checks as they are made.
 pub(crate) struct Checks<'c>(pub &'c mut Vec<Check>);
 
@@ -552,5 +572,26 @@ impl Checks<'_> {
         let found = outcome.as_ref().err().map_or_else(|| "as expected".to_owned(), ToString::to_string);
         self.0.push(Check { name, passed: outcome.is_ok(), expected: shown(expected), found: shown(found) });
         outcome
+    }
+}
+
+impl Notebook for Checks<'_> {
+    fn require(
+        &mut self,
+        name: &'static str,
+        passed: bool,
+        expected: impl Into<String>,
+        found: impl Into<String>,
+        rejection: impl FnOnce() -> Rejection,
+    ) -> Result<(), Rejection> {
+        Checks::require(self, name, passed, expected, found, rejection)
+    }
+
+    fn outcome<T>(&mut self, name: &'static str, expected: impl Into<String>, outcome: Result<T, Rejection>) -> Result<T, Rejection> {
+        Checks::outcome(self, name, expected, outcome)
+    }
+
+    fn on(step: Result<(), Rejection>) -> Result<(), Rejection> {
+        step
     }
 }

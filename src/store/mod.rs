@@ -103,14 +103,14 @@ pub struct IdentityLogin<'a> {
     pub identity: &'a Identity,
     /// What the connection's table made of it, without what is not to be kept; replaces the one stored for this identity.
     pub profile: &'a RawValue,
-    /// JSON object: the root attributes of `profile`. Stored for a new identity unless the mode is
-    /// [`ProfileSync::NeverOnLogin`], and for a known one if it is [`ProfileSync::OnEachLogin`].
+    /// JSON object: the root attributes of `profile`. Stored for a new identity, or one by which nobody has come yet,
+    /// unless the mode is [`ProfileSync::NeverOnLogin`], and for any other if it is [`ProfileSync::OnEachLogin`].
     pub root: &'a str,
     pub sync: ProfileSync,
     /// JSON array of texts: the groups that the connection gives with this login; they replace those it gave before and
     /// touch no others.
     pub groups: &'a str,
-    /// The e-mail address in lower case, for finding users by it.
+    /// The e-mail address in lower case, for finding users by it. One of more than 320 bytes finds nobody.
     pub email: Option<&'a str>,
     pub email_verified: bool,
     /// A new identity may be used to sign in, not only be linked.
@@ -238,7 +238,7 @@ pub struct LinkEntry {
     /// Connection and subject of the identities that moved; the first was the former user's primary one.
     pub identities: Vec<(String, String)>,
     /// What the former user had, to give it back: an object with `created_at` (milliseconds), `blocked`, `groups`,
-    /// `user_metadata`, `app_metadata` and `custom_fields`.
+    /// `user_metadata`, `app_metadata` and `custom_fields`. Emptied when it is given back.
     pub kept: Map<String, Value>,
     pub undone_at: Option<Timestamp>,
 }
@@ -251,7 +251,7 @@ pub struct ConflictRecord {
     /// Name of the [`crate::user::linking::Conflict`].
     pub reason: String,
     pub email: Option<String>,
-    /// The users it might belong to.
+    /// The users it might have belonged to when it came last.
     pub candidates: Vec<String>,
     pub correlation_id: String,
     pub first_at: Timestamp,
@@ -311,8 +311,9 @@ pub trait Directory: Send + Sync {
     /// concurrent first logins with one address, all but the first see the one that the first has made.
     fn record_login<'a>(&'a self, login: &'a IdentityLogin<'a>) -> Later<'a, Recorded>;
     /// Gives a new identity to a user and records its login. [`crate::error::ErrorKind::Conflict`], and nothing is
-    /// changed, when the identity has an owner by now, when the user is gone or blocked, or when `only_match` and the
-    /// user is not (any more) the one user with the identity's e-mail address.
+    /// changed, when the identity belongs to somebody else by now, when the user is gone or blocked, or when `only_match`
+    /// and the user is not (any more) the one user with the identity's e-mail address. An identity that the user has
+    /// already is not linked twice: that is a login like any other.
     fn link_login<'a>(&'a self, login: &'a IdentityLogin<'a>, user_id: &'a str, only_match: bool, by: &'a LinkedBy)
     -> Later<'a, UserLogin>;
     fn user<'a>(&'a self, user_id: &'a str) -> Later<'a, Option<User>>;
@@ -321,14 +322,16 @@ pub trait Directory: Send + Sync {
     /// Users with an identity that carries this e-mail address (lower case), at most `limit`, by user id.
     fn users_by_email<'a>(&'a self, email: &'a str, limit: usize) -> Later<'a, Vec<User>>;
     /// Makes a user who has not come yet; false, and nothing is changed, when the identity or the user id is taken.
+    /// A subject that cannot be kept is refused as by [`Self::record_login`].
     fn create_user<'a>(&'a self, user: &'a NewUser, now: Timestamp) -> Later<'a, bool>;
     /// Replaces the named parts in one step, if nobody has changed the user since `seen` (its `updated_at`); `None`
     /// where there is no such user, [`crate::error::ErrorKind::Conflict`] where somebody was faster.
     fn update_user<'a>(&'a self, user_id: &'a str, seen: Timestamp, change: &'a UserChange, now: Timestamp) -> Later<'a, Option<()>>;
-    /// Deletes a user with its identities, refresh-token families and link journal; false when there was none.
+    /// Deletes a user with its identities, their conflicts, refresh-token families and link journal; false when there
+    /// was none.
     fn delete_user<'a>(&'a self, user_id: &'a str) -> Later<'a, bool>;
-    /// Forgets what the connections said of a user, and that there was a login: the next one makes it anew. Metadata,
-    /// links and what the operator gave stay. Refresh-token families end.
+    /// Forgets what the connections said of a user, root attributes included, and that there was a login: the next one
+    /// makes it anew. Metadata, links and the groups that the operator gave stay. Refresh-token families end.
     fn forget_profile<'a>(&'a self, user_id: &'a str, now: Timestamp) -> Later<'a, bool>;
     fn set_blocked<'a>(&'a self, user_id: &'a str, blocked: bool) -> Later<'a, bool>;
     /// Lets an identity be used to sign in, or only be linked.
@@ -337,19 +340,23 @@ pub trait Directory: Send + Sync {
     /// refresh-token families, in one step. [`crate::error::ErrorKind::NotFound`] names the user that is not there;
     /// [`crate::error::ErrorKind::Conflict`] when they are one user or one of them is blocked.
     fn link_users<'a>(&'a self, user_id: &'a str, other: &'a str, by: &'a LinkedBy, now: Timestamp) -> Later<'a, LinkEntry>;
-    /// Makes a linked identity a user of its own again, in one step, with what the journal kept of the user that it was
-    /// (its former id too, unless that is taken: then the id of a new user). Refresh-token families of the user it leaves
-    /// end. `None` where the user has no such identity; [`crate::error::ErrorKind::Conflict`] for the primary one.
+    /// Makes a linked identity a user of its own again, in one step, and answers this user: with what the journal kept of
+    /// the user whose primary it was (the former id too, unless that is taken: then the id of a new user), which takes
+    /// that line of the journal back, or else a bare one. It is blocked if the user it leaves is. Refresh-token families
+    /// of the user it leaves end. `None` where the user has no such identity; [`crate::error::ErrorKind::Conflict`] for
+    /// the primary one.
     fn unlink<'a>(&'a self, user_id: &'a str, connection: &'a str, subject: &'a str, now: Timestamp) -> Later<'a, Option<User>>;
-    /// Takes a line of the journal back: all identities that moved then, and are still there, become one user again.
+    /// Takes a line of the journal back: all identities that moved then, and have not left since, become one user again,
+    /// as in [`Self::unlink`]. What was linked to that user before goes with it, lines of the journal included.
     /// `None` where there is no such line; [`crate::error::ErrorKind::Conflict`] where it was taken back before or
     /// nothing of it is left.
     fn undo_link<'a>(&'a self, link_id: &'a str, now: Timestamp) -> Later<'a, Option<User>>;
     /// The link journal of a user, newest first.
     fn links<'a>(&'a self, user_id: &'a str) -> Later<'a, Vec<LinkEntry>>;
-    /// Notes a conflict, or counts it once more. `first_at` and `times` of the argument do not matter.
+    /// Notes a conflict, or counts it once more. `first_at` and `times` of the argument do not matter. A subject that
+    /// cannot be kept is refused as by [`Self::record_login`].
     fn record_conflict<'a>(&'a self, conflict: &'a ConflictRecord) -> Later<'a, ()>;
-    /// Newest first. The conflict of an identity goes when the identity is linked or made.
+    /// Newest first. The conflict of an identity goes when the identity is linked, made or deleted.
     fn conflicts(&self, limit: i64) -> Later<'_, Vec<ConflictRecord>>;
     /// Stores a new family; [`crate::error::ErrorKind::InvalidGrant`] when its user was deleted meanwhile.
     fn put_family<'a>(&'a self, family: &'a RefreshFamily) -> Later<'a, ()>;

@@ -4,7 +4,7 @@
 use super::sync::{ProfileSync, ROOT_ATTRIBUTES};
 use super::{StoredIdentity, User};
 use crate::profile::mapping::MappingError;
-use crate::profile::{Profile, normalize};
+use crate::profile::{Normalized, Profile, normalize};
 use serde_json::{Map, Value};
 
 /// The parts of an effective profile.
@@ -39,6 +39,11 @@ pub struct Groups<'a> {
 /// # Errors
 /// Where the connection sent what breaks a limit of the profile.
 pub fn effective_profile(sources: &Sources<'_>) -> Result<Profile, MappingError> {
+    effective_and_noted(sources).map(|(profile, _)| profile)
+}
+
+/// [`effective_profile`], and what was filled in or dropped on the way.
+pub fn effective_and_noted(sources: &Sources<'_>) -> Result<(Profile, Normalized), MappingError> {
     let mut members = sources.profile.clone();
     if !sources.sync.replaces_at_login() {
         for name in ROOT_ATTRIBUTES {
@@ -50,7 +55,7 @@ pub fn effective_profile(sources: &Sources<'_>) -> Result<Profile, MappingError>
     }
     join_groups(&mut members, sources.groups);
     let mut profile = Profile::from_map(members);
-    normalize(&mut profile, sources.user_id, sources.subject)?;
+    let done = normalize(&mut profile, sources.user_id, sources.subject)?;
     let mut members = profile.into_map();
     for (name, object) in
         [("user_metadata", sources.user_metadata), ("app_metadata", sources.app_metadata), ("custom_fields", sources.custom_fields)]
@@ -61,7 +66,7 @@ pub fn effective_profile(sources: &Sources<'_>) -> Result<Profile, MappingError>
             members.insert(name.to_owned(), Value::Object(object.clone()));
         }
     }
-    Ok(Profile::from_map(members))
+    Ok((Profile::from_map(members), done))
 }
 
 /// The effective profile of a user as the directory has it; `sync` is that of the primary identity's connection.

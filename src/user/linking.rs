@@ -83,7 +83,7 @@ pub struct CandidateIdentity {
     /// Its connection is believed for the domain of the address.
     pub trusted: bool,
     pub allows_login: bool,
-    /// Its connection is there and enabled.
+    /// Its connection is there and enabled, and the application of this login accepts it.
     pub usable: bool,
 }
 
@@ -177,13 +177,15 @@ fn by_verified_email(newcomer: Newcomer<'_>, candidate: &Candidate) -> Decision 
     if !(newcomer.email_verified && newcomer.trusted) {
         return Decision::Conflict(Conflict::UnverifiedHere);
     }
-    let same: Vec<_> = candidate.identities.iter().filter(|identity| identity.same_email).collect();
     // Whoever put the address there must have been believed for it: an account may have been made in advance to catch
     // the login of the address's owner.
-    if !same.iter().any(|identity| identity.email_verified && identity.trusted) {
+    let vouches = |identity: &&CandidateIdentity| identity.same_email && identity.email_verified && identity.trusted;
+    let mut vouching = candidate.identities.iter().filter(vouches).peekable();
+    if vouching.peek().is_none() {
         return Decision::Conflict(Conflict::UnverifiedThere);
     }
-    if !same.iter().any(|identity| identity.allows_login) {
+    // And be the one who may sign in: what another identity may do says nothing about the address.
+    if !vouching.any(|identity| identity.allows_login) {
         return Decision::Conflict(Conflict::LinkOnly);
     }
     Decision::LinkTo { user_id: candidate.user_id.clone(), why: "both sides have verified the e-mail address, and nobody else has it" }

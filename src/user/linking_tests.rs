@@ -76,6 +76,17 @@ fn a_connection_that_is_not_believed_for_the_domain_is_a_conflict() {
     assert_eq!(conflict(Policy::VerifiedEmail, NEWCOMER, &[candidate("u1", split)]), Some(Conflict::UnverifiedThere));
 }
 
+/// Of two identities with the address, one vouches for it and the other may sign in: nobody has proven anything.
+#[test]
+fn one_identity_must_vouch_for_the_address_and_be_able_to_sign_in() {
+    let denied = CandidateIdentity { allows_login: false, ..identity("google") };
+    let unverified = CandidateIdentity { email_verified: false, ..identity("github") };
+    let there = candidate("u1", vec![denied.clone(), unverified.clone()]);
+    assert_eq!(conflict(Policy::VerifiedEmail, NEWCOMER, &[there]), Some(Conflict::LinkOnly));
+    let there = candidate("u1", vec![denied, unverified, identity("corp")]);
+    assert_eq!(conflict(Policy::VerifiedEmail, NEWCOMER, &[there]), None);
+}
+
 #[test]
 fn an_identity_without_the_address_vouches_for_nothing() {
     let other = CandidateIdentity { same_email: false, ..identity("corp") };

@@ -21,6 +21,19 @@ use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
+/// A text for comparing without regard to case. Folded are only letters that are the upper case of their lower case: the
+/// KELVIN SIGN has the lower case `k` and is no `K`, and with it somebody could take the name of another.
+pub fn folded(text: &str) -> String {
+    let fold = |letter: char| {
+        let mut lower = letter.to_lowercase();
+        match (lower.next(), lower.next()) {
+            (Some(small), None) if small.to_uppercase().eq([letter]) => small,
+            _ => letter,
+        }
+    };
+    text.chars().map(fold).collect()
+}
+
 /// One person at one connection.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Identity {
@@ -93,4 +106,23 @@ pub struct StoredIdentity {
     /// `None`: it was made beforehand, and nobody has come by it yet.
     pub last_login: Option<Timestamp>,
     pub logins_count: i64,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::folded;
+
+    #[test]
+    fn only_letters_that_differ_in_nothing_but_case_are_folded() {
+        for (text, expected) in [("Jane@ACME.example", "jane@acme.example"), ("ÅSA ΩΔ Žižek", "åsa ωδ žižek"), ("ß", "ß")] {
+            assert_eq!(folded(text), expected);
+        }
+        // Kelvin, Angstrom and Ohm signs, I with a dot, capital sharp s, a titlecase digraph, i without a dot, long s.
+        for other in ["\u{212a}", "\u{212b}", "\u{2126}", "\u{130}", "\u{1e9e}", "\u{1c5}", "\u{131}", "\u{17f}"] {
+            assert_eq!(folded(other), other);
+        }
+        for text in ["ΟΔΟΣ", "ÀÉ\u{212a}\u{130}X"] {
+            assert_eq!(folded(&folded(text)), folded(text));
+        }
+    }
 }

@@ -188,3 +188,24 @@ async fn the_chooser_works_by_keyboard_alone() {
     stage.redeems(&url).await;
     stage.end().await;
 }
+
+/// Two identity providers, and the question between them, over http and https: the binding cookie goes with both answers.
+#[tokio::test]
+async fn a_known_account_is_proven_by_keyboard_alone() {
+    for tls in [None, Some(Pair::rsa("localhost"))] {
+        let stage = Stage::new(&["acme", "globex"], tls.as_ref(), "[connection.linking]\npolicy = \"ask\"\n").await;
+        stage.chromium.open(&stage.start(&[("connection", "acme")])).await;
+        stage.arrives().await;
+        stage.chromium.open(&stage.start(&[("connection", "globex"), ("prompt", "login")])).await;
+        stage.chromium.wait_for_url(stage.gateway.url("/connections/globex/acs").as_str()).await;
+        assert_eq!(stage.chromium.title().await, "Do you already have an account?");
+        stage.chromium.press(&[TAB]).await;
+        assert_eq!(stage.chromium.focused().await, "Yes, I sign in to it by The acme people");
+        stage.chromium.press(&[ENTER]).await;
+        let url = Url::parse(&stage.arrives().await).unwrap();
+        let code = stage.app.code(&stage.gateway, &Departure { from: url.clone(), url, form: None });
+        let tokens = crate::harness::app::Tokens::of(&stage.app.redeem(&stage.gateway, &code, &[]).await);
+        assert!(tokens.claims()["sub"].as_str().unwrap().starts_with("samlp|acme|"), "{}", tokens.claims());
+        stage.end().await;
+    }
+}

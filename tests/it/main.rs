@@ -13,6 +13,7 @@ mod chromium;
 mod explain;
 mod flows;
 mod logout;
+mod mapping_command;
 mod operations;
 mod outage;
 mod peers;

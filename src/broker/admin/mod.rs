@@ -14,7 +14,7 @@ pub use links::OtherMetadata;
 pub use users::{SealedValues, UserRecord};
 
 use crate::clock::Timestamp;
-use crate::connection::config::{ConnectionConfig, ProfileSettings, SubjectComparison};
+use crate::connection::config::{ConnectionConfig, ProfileSettings};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{Keyring, Sealer};
 use crate::store::{AuditEvent, Directory, UserChange};
@@ -72,10 +72,7 @@ impl Admin {
 
     /// A subject as the connection's identities have it.
     fn subject(&self, connection: &str, subject: &str) -> String {
-        match self.connections.get(connection).map(|settings| settings.subject_comparison) {
-            Some(SubjectComparison::IgnoreCase) => subject.to_lowercase(),
-            _ => subject.to_owned(),
-        }
+        self.connections.get(connection).map(|settings| settings.subject_comparison).unwrap_or_default().kept(subject)
     }
 
     async fn existing(&self, user_id: &str) -> Result<User> {

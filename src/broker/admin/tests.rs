@@ -1,6 +1,7 @@
 //! Use cases over an embedded directory.
 
 use super::*;
+use crate::connection::config::SubjectComparison;
 use crate::profile::Written;
 use crate::store::{IdentityLogin, IfUnknown, LinkedBy, NewUser, Recorded, open_directory};
 use crate::user::Identity;

@@ -4,7 +4,7 @@ use super::{Admin, By, no_such_user};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::profile::Profile;
-use crate::user::User;
+use crate::user::{User, folded};
 use crate::user::effective::effective_of_user;
 use crate::user::metadata::{Part, Update};
 use crate::user::patch::{Sealing, UserPatch};
@@ -44,7 +44,7 @@ impl Admin {
 
     /// The users with this e-mail address, whatever its case; at most `limit`.
     pub async fn users_by_email(&self, email: &str, limit: usize, sealed: SealedValues<'_>) -> Result<Vec<UserRecord>> {
-        let users = self.directory.users_by_email(&email.trim().to_lowercase(), limit).await?;
+        let users = self.directory.users_by_email(&folded(email.trim()), limit).await?;
         let mut records = Vec::with_capacity(users.len());
         for user in users {
             records.push(self.record(user, sealed).await?);

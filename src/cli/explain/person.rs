@@ -8,10 +8,12 @@ use crate::login::remove_paths;
 use crate::oidc::{self, Scopes, claims};
 use crate::profile::dialect::{Dialect, DialectOptions, render};
 use crate::profile::mapping::MappingError;
+use crate::profile::normalize::check_limits;
 use crate::profile::provenance::{self, Source};
-use crate::profile::{FilledIn, Profile, RawAttributes, RowNote, normalize};
+use crate::profile::{FilledIn, Profile, RawAttributes, RowNote, transient};
 use crate::user::effective::Groups;
-use crate::user::{Identity, PersonView, ProfileSync, ROOT_ATTRIBUTES, Sources, StoredIdentity, User, effective_profile};
+use crate::user::effective::effective_and_noted;
+use crate::user::{Identity, PersonView, ProfileSync, Sources, StoredIdentity, User};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
@@ -119,9 +121,9 @@ impl Terms<'_> {
 
     fn person(&self, mapped: Profile, raw: &RawAttributes, rows: &[RowNote]) -> Result<Person, MappingError> {
         // As a login does before it records anything.
-        normalize(&mut mapped.clone(), &self.identity.user_id_for_new_user(), &self.identity.user_id)?;
+        check_limits(&mapped)?;
         let mapped = mapped.into_map();
-        let transient = transient_paths(&self.config.profile.non_persistent, raw, rows);
+        let transient = transient::paths(&self.config.profile.non_persistent, raw, rows);
         let mut lasting = mapped.clone();
         remove_paths(&mut lasting, &transient);
         let user = self.new_user(lasting);
@@ -138,8 +140,7 @@ impl Terms<'_> {
             app_metadata: &none,
             custom_fields: &none,
         };
-        let profile = effective_profile(&sources)?;
-        let done = normalize(&mut before_defaults(mapped, &root, self.sync()), &user.user_id, &self.identity.user_id)?;
+        let (profile, done) = effective_and_noted(&sources)?;
         let provenance = provenance::of(&profile, rows, &done.filled_in, &self.config.name, self.at);
         let dialect = self.dialect.map(|dialect| self.in_dialect(dialect, &user, &profile));
         Ok(Person {
@@ -228,31 +229,6 @@ impl Terms<'_> {
     }
 }
 
-/// What [`effective_profile`] hands to [`normalize`], of which it does not tell what it did.
-fn before_defaults(mut mapped: Map<String, Value>, root: &Map<String, Value>, sync: ProfileSync) -> Profile {
-    if !sync.replaces_at_login() {
-        mapped.retain(|name, _| !ROOT_ATTRIBUTES.contains(&name.as_str()));
-        mapped.extend(root.clone());
-    }
-    Profile::from_map(mapped)
-}
-
-/// Paths that came from what is not to be stored, or are themselves named so. As a login decides it (`broker::identify`).
-fn transient_paths(names: &[String], attributes: &RawAttributes, rows: &[RowNote]) -> Vec<String> {
-    let named = |source: &str| names.iter().any(|name| name == source);
-    let mut paths = names.to_vec();
-    paths.extend(rows.iter().filter(|row| row.source.as_deref().is_some_and(named)).map(|row| row.field.clone()));
-    for attribute in attributes.attributes() {
-        let friendly = attribute.friendly_name.as_deref();
-        if named(&attribute.name) || friendly.is_some_and(named) {
-            paths.extend(["saml_data", "custom"].map(|root| format!("{root}.{}", friendly.unwrap_or(&attribute.name))));
-        }
-    }
-    paths.sort();
-    paths.dedup();
-    paths
-}
-
 fn all_scopes(application: &Application) -> Scopes {
     let standard = || oidc::scope::STANDARD_SCOPES.iter().copied().collect();
     application.oidc.scopes.as_ref().map_or_else(standard, |scopes| scopes.iter().map(String::as_str).collect())
@@ -267,55 +243,4 @@ fn withheld(released: &[oidc::Released], given: &Map<String, Value>) -> Vec<With
     };
     let missing = released.iter().filter(|claim| !given.contains_key(&claim.name));
     missing.map(|claim| Withheld { name: claim.name.clone(), scope: scope(claim) }).collect()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn defaults_are_told_of_the_profile_that_a_login_gives() {
-        let mapped = json!({"email": "jane@acme.example", "name": "Jane", "given_name": "J", "groups": ["a"], "birthdate": "May"});
-        let Value::Object(mapped) = mapped else { unreachable!("an object") };
-        let none = Map::new();
-        for sync in [ProfileSync::OnEachLogin, ProfileSync::OnFirstLogin, ProfileSync::NeverOnLogin] {
-            let root = sync.of_first_login(&mapped);
-            let sources = Sources {
-                user_id: "samlp|acme|1",
-                profile: &mapped,
-                root: &root,
-                sync,
-                subject: "1",
-                groups: Groups::default(),
-                user_metadata: &none,
-                app_metadata: &none,
-                custom_fields: &none,
-            };
-            let effective = effective_profile(&sources).expect("within the limits");
-            let mut told = before_defaults(mapped.clone(), &root, sync);
-            let done = normalize(&mut told, "samlp|acme|1", "1").expect("within the limits");
-            assert_eq!(told, effective, "{sync:?}");
-            assert_eq!(done.dropped.len(), 1, "{sync:?}");
-            let names_the_person = done.filled_in.iter().any(|filled| filled.field == "name");
-            assert_eq!(names_the_person, sync == ProfileSync::NeverOnLogin, "{sync:?}");
-        }
-    }
-
-    #[test]
-    fn what_is_not_kept_is_found_by_source_field_and_unmapped_name() {
-        let mut raw = RawAttributes::new();
-        raw.push_texts("secret", ["x"]);
-        let row = |field: &str, source: &str| RowNote {
-            field: field.to_owned(),
-            source: Some(source.to_owned()),
-            value: None,
-            outcome: crate::profile::Outcome::Taken,
-            detail: None,
-        };
-        let names = ["secret".to_owned(), "mail".to_owned(), "title".to_owned()];
-        let paths = transient_paths(&names, &raw, &[row("email", "mail"), row("name", "cn")]);
-        assert_eq!(paths, ["custom.secret", "email", "mail", "saml_data.secret", "secret", "title"]);
-        assert!(transient_paths(&[], &raw, &[row("email", "mail")]).is_empty());
-    }
 }

@@ -24,7 +24,7 @@ pub struct Report {
     pub input: Value,
     pub connection: Value,
     pub time: Time,
-    /// Of the message, in the order in which a login makes them, up to the first that failed.
+    /// Of the message, in the order in which a login makes them; also those after the first that failed.
     pub checks: Vec<Row>,
     /// Of the settings: who may sign in where.
     pub policy: Vec<Row>,

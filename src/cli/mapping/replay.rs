@@ -1,5 +1,6 @@
-//! `isthmus mapping replay`: the recorded logins of a connection, mapped by the tables in force and by changed ones.
+//! `isthmus mapping replay`: the recorded logins of a connection, as they went and as changed tables would map them.
 //!
+//! Without `--table` the table of the configuration is the changed one: it may have been edited in place.
 //! The recordings come from the operations listener of the running gateway; nothing is written anywhere. Exit status: 0
 //! no difference, 1 differences, 2 it could not be found out.
 
@@ -8,8 +9,9 @@ use crate::clock::Timestamp;
 use crate::config::{self, Config};
 use crate::connection::config::ConnectionConfig;
 use crate::connection::outbound;
+use crate::login::trace::NOT_RECORDED;
 use crate::login::{Trace, TraceStep};
-use crate::profile::replay::{Change, Difference, Tables, difference, make};
+use crate::profile::replay::{Change, Difference, Tables, difference, make, remember, without};
 use crate::profile::{Direction, Fact, MappingLibrary, MappingTable, RawAttributes};
 use clap::Args;
 use serde::Deserialize;
@@ -27,13 +29,13 @@ pub struct Options {
     /// Whose logins.
     #[arg(long)]
     connection: String,
-    /// The changed table of the connection (direction to_profile); without it, the one in force.
+    /// The changed table of the connection (direction to_profile); without it, the one of the configuration.
     #[arg(long, value_name = "FILE")]
     table: Option<PathBuf>,
     /// Compare also what this application would be told.
     #[arg(long, value_name = "CLIENT_ID")]
     application: Option<String>,
-    /// The changed table of the application (direction from_profile); without it, the one in force.
+    /// The changed table of the application (direction from_profile); without it, the one of the configuration.
     #[arg(long, value_name = "FILE", requires = "application")]
     release_table: Option<PathBuf>,
     /// How many of the last logins.
@@ -103,7 +105,11 @@ impl Comparison {
             let side = |tables: &(Arc<MappingTable>, Option<Arc<MappingTable>>)| {
                 make(Tables { to_profile: &tables.0, from_profile: tables.1.as_deref() }, attributes, &user_id, subject)
             };
-            let difference = difference(&side(&self.before), &side(&self.after));
+            // What the login itself did, so that a table that was edited in place shows too.
+            let remembered = remember(login.rows(), self.before.1.as_deref(), &user_id, subject);
+            let before = remembered.unwrap_or_else(|| side(&self.before));
+            let hidden = login.not_recorded();
+            let difference = difference(&without(before, &hidden), &without(side(&self.after), &hidden));
             report.logins.push(Login { correlation_id: login.correlation_id.clone(), at: login.at, whole: !cut, difference });
         }
         report
@@ -116,17 +122,16 @@ fn application_table(config: &Config, client_id: &str) -> Result<Arc<MappingTabl
 }
 
 /// A changed table, which may extend the built-in ones and those beside the configuration.
-fn table(config: &Path, file: &Path, direction: Direction) -> Result<Arc<MappingTable>, String> {
-    let read = |path: &Path| std::fs::read_to_string(path).map_err(|error| format!("{} cannot be read: {error}", path.display()));
-    let directory = config.parent().unwrap_or_else(|| Path::new(".")).join("mappings");
-    let beside = std::fs::read_dir(directory).map(|entries| entries.flatten().map(|entry| entry.path()).collect()).unwrap_or_default();
-    let beside: Vec<PathBuf> = beside;
-    // A changed copy takes the place of the file of its name.
-    let others = beside.iter().filter(|path| path.extension().is_some_and(|end| end == "toml") && path.file_name() != file.file_name());
-    let mut files = vec![(file.display().to_string(), read(file)?)];
-    for path in others {
-        files.push((path.display().to_string(), read(path)?));
+fn table(configuration: &Path, file: &Path, direction: Direction) -> Result<Arc<MappingTable>, String> {
+    let text = std::fs::read_to_string(file).map_err(|error| format!("{} cannot be read: {error}", file.display()))?;
+    let mut unreadable = Vec::new();
+    let mut files = config::mapping_files(&configuration.parent().unwrap_or_else(|| Path::new(".")).join("mappings"), &mut unreadable);
+    if let Some(problem) = unreadable.first() {
+        return Err(format!("{}: {}", problem.file, problem.message));
     }
+    // A changed copy takes the place of the file of its name.
+    files.retain(|(path, _)| Path::new(path).file_name() != file.file_name());
+    files.push((file.display().to_string(), text));
     let (library, findings) = MappingLibrary::load(files);
     if !findings.is_good() {
         return Err(config::render_human(&findings));
@@ -150,6 +155,34 @@ impl Recorded {
             TraceStep::Received { attributes, cut, .. } => Some((attributes, !cut.is_empty())),
             _ => None,
         })
+    }
+}
+
+impl Recorded {
+    fn entries(&self) -> impl Iterator<Item = &TraceStep> {
+        self.trace.iter().flat_map(|trace| &trace.entries).map(|entry| &entry.event)
+    }
+
+    /// The fields that the login's rows gave, with their values; none of a login that a row refused.
+    fn rows(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let went_well = self.entries().any(|step| matches!(step, TraceStep::Profile { .. }));
+        self.entries().filter(move |_| went_well).filter_map(|step| match step {
+            TraceStep::Mapping { direction, field, value: Some(value), .. } if direction == "to_profile" => Some((field.as_str(), value)),
+            _ => None,
+        })
+    }
+
+    /// Fields whose values are nowhere stored, or were made from attributes that are not.
+    fn not_recorded(&self) -> Vec<String> {
+        let hidden = self.entries().filter_map(|step| match step {
+            TraceStep::Mapping { direction, field, value: None, outcome, .. }
+                if direction == "to_profile" && outcome.ends_with(NOT_RECORDED) =>
+            {
+                Some(field.clone())
+            }
+            _ => None,
+        });
+        hidden.collect()
     }
 }
 

@@ -15,7 +15,7 @@ pub(super) use condition::{Condition, Test};
 pub(super) use release::Release;
 pub(super) use row::{Input, Row, Source, Take, Target, Unlisted};
 pub(super) use self_test::MappingTest;
-pub use self_test::{Difference, TestFailure};
+pub use self_test::{Difference, TestResult};
 pub(super) use transform::Transform;
 
 use super::expression::Scope;

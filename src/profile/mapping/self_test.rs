@@ -20,13 +20,15 @@ pub struct MappingTest {
 
 /// What a test of a table found.
 #[derive(Clone, Debug, PartialEq, Serialize)]
-pub struct TestFailure {
+pub struct TestResult {
     pub table: String,
+    pub direction: Direction,
     /// The table's file.
     pub file: String,
     pub test: String,
     /// Of the test, in that file.
     pub line: usize,
+    /// None: the test passed.
     pub differences: Vec<Difference>,
 }
 
@@ -41,18 +43,20 @@ pub struct Difference {
 
 impl MappingTable {
     /// Runs the table's own tests.
-    pub fn run_tests(&self) -> Vec<TestFailure> {
-        let failure = |test: &MappingTest| {
-            let differences = self.differences(test);
-            (!differences.is_empty()).then(|| TestFailure {
-                table: self.name.clone(),
-                file: test.file.clone(),
-                test: test.name.clone(),
-                line: test.line,
-                differences,
-            })
-        };
-        self.tests.iter().filter_map(failure).collect()
+    pub fn test_results(&self) -> impl Iterator<Item = TestResult> {
+        self.tests.iter().map(|test| TestResult {
+            table: self.name.clone(),
+            direction: self.direction,
+            file: test.file.clone(),
+            test: test.name.clone(),
+            line: test.line,
+            differences: self.differences(test),
+        })
+    }
+
+    /// Those of the table's own tests that fail.
+    pub fn run_tests(&self) -> Vec<TestResult> {
+        self.test_results().filter(|result| !result.differences.is_empty()).collect()
     }
 
     fn differences(&self, test: &MappingTest) -> Vec<Difference> {

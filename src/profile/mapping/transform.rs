@@ -1,7 +1,5 @@
 //! What a row does to a text.
 
-use std::ops::Range;
-
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Transform {
     Trim,
@@ -12,8 +10,6 @@ pub enum Transform {
     Domain,
     /// The first part of a distinguished name.
     Cn,
-    /// `1966-10-08` of `19661008` and of `1966-10-08T00:00:00Z`; anything else stays.
-    Date,
     Prefix(String),
     StripPrefix(String),
     StripSuffix(String),
@@ -26,13 +22,13 @@ pub enum Transform {
 impl Transform {
     pub fn apply(&self, text: String) -> String {
         match self {
+            Self::Trim if text.trim().len() == text.len() => text,
             Self::Trim => text.trim().to_owned(),
             Self::Lowercase => text.to_lowercase(),
             Self::Uppercase => text.to_uppercase(),
             Self::LocalPart => text.rsplit_once('@').map_or(text.as_str(), |(local, _)| local).to_owned(),
             Self::Domain => text.rsplit_once('@').map_or("", |(_, domain)| domain).to_owned(),
             Self::Cn => common_name(&text),
-            Self::Date => date(&text).unwrap_or(text),
             Self::Prefix(prefix) => format!("{prefix}{text}"),
             Self::StripPrefix(prefix) => text.strip_prefix(prefix.as_str()).unwrap_or(&text).to_owned(),
             Self::StripSuffix(suffix) => text.strip_suffix(suffix.as_str()).unwrap_or(&text).to_owned(),
@@ -58,16 +54,4 @@ fn common_name(text: &str) -> String {
         }
     }
     name
-}
-
-/// OpenID Connect Core 5.1, `birthdate`.
-fn date(text: &str) -> Option<String> {
-    let digits = |text: &str| text.bytes().all(|octet| octet.is_ascii_digit());
-    let part = |range: Range<usize>| text.get(range).filter(|part| digits(part));
-    if text.len() == 8 && digits(text) {
-        return Some(format!("{}-{}-{}", part(0..4)?, part(4..6)?, part(6..8)?));
-    }
-    let is_date = part(0..4).is_some() && text.get(4..5) == Some("-") && part(5..7).is_some();
-    let is_date = is_date && text.get(7..8) == Some("-") && part(8..10).is_some() && matches!(text.get(10..11), Some("T" | " "));
-    if is_date { text.get(..10).map(str::to_owned) } else { None }
 }

@@ -247,3 +247,22 @@ given = { other = "x" }
     let found: Vec<_> = failures.iter().map(|f| (f.test.as_str(), f.line, f.differences.len())).collect();
     assert_eq!(found, [("wrong", 7, 2), ("should not refuse", 18, 1)]);
 }
+
+/// docs/mapping.md: its tables load and pass their tests, and it names everything that there is.
+#[test]
+fn the_manual_is_true() {
+    let manual = include_str!("../../../docs/mapping.md");
+    let examples: Vec<&str> = manual.split("```toml\n").skip(1).filter_map(|rest| rest.split("```").next()).collect();
+    assert_eq!(examples.len(), 3);
+    for example in examples {
+        let table = MappingLibrary::load_one("example.toml", example).unwrap_or_else(|findings| panic!("{findings:?}\n{example}"));
+        assert!(table.tests() > 0, "{example}");
+        assert_eq!(table.run_tests(), [], "{example}");
+    }
+    let facts = crate::profile::Fact::ALL.iter().map(|(name, _)| format!("`${name}`"));
+    let tables = BUILT_IN.iter().map(|(path, _)| format!("`{}`", name_of(path).0));
+    let keys = ["when", "except", "nested", "omit", "unlisted", "name_format", "as_is", "cel", "scope"].map(|key| format!("`{key}`"));
+    for name in facts.chain(tables).chain(keys) {
+        assert!(manual.contains(&name), "{name}");
+    }
+}

@@ -49,7 +49,7 @@ impl RowReader<'_> {
             let transform = transform(name.value);
             if transform.is_none() {
                 let text = format!("`{}` is no transformation", name.value);
-                let help = "use trim, lowercase, uppercase, local_part, domain, cn, date, prefix(\"..\"), strip_prefix(\"..\"), \
+                let help = "use trim, lowercase, uppercase, local_part, domain, cn, prefix(\"..\"), strip_prefix(\"..\"), \
                             strip_suffix(\"..\"), before(\"..\"), after(\"..\") or replace(\"..\", \"..\")";
                 self.section.file().problem(name.span.clone(), &name.path, text, help);
             }
@@ -113,7 +113,6 @@ fn transform(text: &str) -> Option<Transform> {
         ("local_part", _) => Transform::LocalPart,
         ("domain", _) => Transform::Domain,
         ("cn", _) => Transform::Cn,
-        ("date", _) => Transform::Date,
         (_, Some(("prefix", argument))) => Transform::Prefix(argument.to_owned()),
         (_, Some(("strip_prefix", argument))) => Transform::StripPrefix(argument.to_owned()),
         (_, Some(("strip_suffix", argument))) => Transform::StripSuffix(argument.to_owned()),

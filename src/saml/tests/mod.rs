@@ -12,3 +12,4 @@ mod metadata;
 mod redirect;
 mod request;
 mod response;
+mod survey;

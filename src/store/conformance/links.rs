@@ -24,6 +24,7 @@ pub(super) async fn all(directory: &Arc<dyn Directory>) {
     an_identity_that_was_nobody_is_a_bare_user(&**directory).await;
     parting_unblocks_nobody(&**directory).await;
     an_undone_link_gives_all_identities_back(&**directory).await;
+    what_came_along_stays_when_the_first_leaves(&**directory).await;
     older_lines_go_with_their_identities(&**directory).await;
     what_left_and_came_back_stays(&**directory).await;
     the_longest_subjects_can_be_linked(&**directory).await;
@@ -208,7 +209,8 @@ async fn what_cannot_be_linked_is_said(directory: &dyn Directory) {
     assert_eq!(kind(directory.link_users(&one, &three, &by("said"), NOW).await), Some(ErrorKind::Conflict), "an id is used once");
     assert!(directory.user(&three).await.expect("read").is_some());
 
-    assert_eq!(kind(directory.unlink(&one, "acme", "said-1", NOW).await), Some(ErrorKind::Conflict), "the primary");
+    let error = directory.unlink(&one, "acme", "said-1", NOW).await.expect_err("refused");
+    assert_eq!((error.kind, error.detail.contains("primary")), (ErrorKind::Conflict, true), "{error:?}");
     for (user_id, connection, subject) in [("nobody", "acme", "said-2"), (&one, "acme", "said-3"), (&one, "acme", "a\0")] {
         assert_eq!(directory.unlink(user_id, connection, subject, NOW).await.expect("an answer"), None);
     }
@@ -283,7 +285,8 @@ async fn an_undone_link_gives_all_identities_back(directory: &dyn Directory) {
     assert_eq!(user, User { updated_at: NOW.plus_seconds(3), ..before });
     assert_eq!(subjects(directory, &user_id).await, ["undo", "undo-new"]);
     assert_eq!(link_ids(directory, &user_id).await, ["undo-new", "undo"]);
-    assert_eq!(kind(directory.undo_link("undo", NOW).await), Some(ErrorKind::Conflict), "once");
+    let error = directory.undo_link("undo", NOW).await.expect_err("refused");
+    assert_eq!((error.kind, error.detail.contains("before")), (ErrorKind::Conflict, true), "{error:?}");
 
     // What has left in the meantime is not brought back.
     directory.link_users(&user_id, &user.user_id, &by("undo-2"), NOW).await.expect("linked");
@@ -291,6 +294,24 @@ async fn an_undone_link_gives_all_identities_back(directory: &dyn Directory) {
     directory.undo_link("undo-2", NOW).await.expect("undone").expect("there");
     assert_eq!(subjects(directory, "samlp|acme|undone").await, ["undone", "undone-2"]);
     assert_eq!(subjects(directory, "oidc|google|undone-1").await, ["undone-1"]);
+}
+
+async fn what_came_along_stays_when_the_first_leaves(directory: &dyn Directory) {
+    for (round, undo) in [("x", true), ("y", false)] {
+        let [host, first, second] = ["along", "along-1", "along-2"].map(|subject| format!("{subject}-{round}"));
+        let (host, first, second) = (make(directory, &host).await, make(directory, &first).await, make(directory, &second).await);
+        let [outer, inner] = ["outer", "inner"].map(|link| format!("along-{link}-{round}"));
+        directory.link_users(&first, &second, &by(&inner), NOW).await.expect("linked");
+        directory.link_users(&host, &first, &by(&outer), NOW).await.expect("linked");
+        directory.unlink(&host, "acme", &format!("along-1-{round}"), NOW).await.expect("unlinked").expect("there");
+        assert_eq!(subjects(directory, &host).await, [format!("along-{round}"), format!("along-2-{round}")]);
+        let error = directory.undo_link(&outer, NOW).await.expect_err("refused");
+        assert_eq!((error.kind, error.detail.contains("before")), (ErrorKind::Conflict, true), "{error:?}");
+        if undo {
+            let user = directory.undo_link(&inner, NOW).await.expect("undone").expect("there");
+            assert_eq!((user.user_id, subjects(directory, &host).await), (second, vec![format!("along-{round}")]));
+        }
+    }
 }
 
 async fn older_lines_go_with_their_identities(directory: &dyn Directory) {

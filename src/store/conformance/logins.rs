@@ -16,6 +16,7 @@ pub(super) async fn all(directory: &Arc<dyn Directory>) {
     what_is_no_address_finds_nobody(&**directory).await;
     s2_3_subjects_of_three_hundred_characters_are_kept(&**directory).await;
     subjects_are_compared_exactly(&**directory).await;
+    nobody_is_joined_by_an_equal_user_id(&**directory).await;
     details_a_the_sync_mode_decides_about_the_root_attributes(&**directory).await;
     a_login_replaces_the_groups_of_its_connection_and_no_others(&**directory).await;
     s4_27_a_login_by_a_linked_identity_answers_with_the_primary(&**directory).await;
@@ -168,6 +169,22 @@ async fn subjects_are_compared_exactly(directory: &dyn Directory) {
     }
     assert_eq!(directory.user_of("ACME", "exact").await.expect("read"), None);
     assert_eq!(directory.user_of("acme", "exact\0").await.expect("read"), None);
+}
+
+/// A separator in a name makes two identities the same user id: the second is refused, and not given to the first.
+async fn nobody_is_joined_by_an_equal_user_id(directory: &dyn Directory) {
+    let (first, second) = (at("equal", "x|y"), at("equal|x", "y"));
+    let user_id = login(directory, &first, json!({}), NOW).await.user_id;
+    assert_eq!(user_id, second.user_id_for_new_user());
+    let refused = directory.record_login(&IdentityLogin::plain(&second, &raw(&json!({})), NOW)).await;
+    assert_eq!(kind(refused), Some(ErrorKind::Internal));
+    assert_eq!(read(directory, &user_id).await.identities.len(), 1);
+    // Nor when it leaves somebody to whom it was linked.
+    let host = login(directory, &identity("equal"), json!({}), NOW).await.user_id;
+    directory.link_login(&IdentityLogin::plain(&second, &raw(&json!({})), NOW), &host, false, &by("equal")).await.expect("linked");
+    assert_eq!(kind(directory.unlink(&host, "equal|x", "y", NOW).await), Some(ErrorKind::Conflict));
+    assert_eq!(directory.user_of("equal|x", "y").await.expect("read").expect("linked").user_id, host);
+    assert_eq!(directory.links(&host).await.expect("read")[0].undone_at, None);
 }
 
 async fn details_a_the_sync_mode_decides_about_the_root_attributes(directory: &dyn Directory) {

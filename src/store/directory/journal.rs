@@ -42,6 +42,8 @@ const MOVE_ALONG: &str = "UPDATE links SET user_id = $2 WHERE user_id = $1 AND n
 const LEAVE: &str = "UPDATE link_identities SET here = 0 WHERE connection = $1 AND subject = $2 AND link_id IN \
     (SELECT l.link_id FROM links l WHERE l.user_id = $3)";
 
+const ALL_LEAVE: &str = "UPDATE link_identities SET here = 0 WHERE link_id = $1";
+
 const UNDONE: &str = "UPDATE links SET undone_at = $2, kept = '{}' WHERE link_id = $1";
 
 /// What a line says about taking it back.
@@ -135,9 +137,10 @@ pub(super) async fn leave(
     Ok(())
 }
 
-/// What was kept has been given back, and is not kept any longer.
+/// What was kept has been given back, and is not kept any longer. Nobody is here by this line any more.
 pub(super) async fn undone(statements: &mut AnyConnection, line: &Line, now: Timestamp) -> Result<(), Trouble> {
-    sqlx::query(UNDONE).bind(&line.link_id).bind(now.millis()).execute(statements).await?;
+    sqlx::query(UNDONE).bind(&line.link_id).bind(now.millis()).execute(&mut *statements).await?;
+    sqlx::query(ALL_LEAVE).bind(&line.link_id).execute(statements).await?;
     Ok(())
 }
 

@@ -52,10 +52,8 @@ pub(super) async fn link_login(
             Some(user) if user.blocked => return Err(conflict("The user to link to is blocked.")),
             Some(_) => {}
         }
-        match owner(statements, login.identity).await? {
-            Some(owner) if owner == user_id => return Ok(End::RollBack(None)),
-            Some(_) => return Err(conflict("The identity belongs to somebody else by now.")),
-            None => {}
+        if owner(statements, login.identity).await?.is_some_and(|owner| owner == user_id) {
+            return Ok(End::RollBack(None));
         }
         if only_match && who_has(statements, email).await? != [user_id] {
             return Err(conflict("The user to link to is not the one with this e-mail address."));

@@ -55,6 +55,10 @@ const NEW_IDENTITY: &str = "INSERT INTO identities \
      profile, root, groups, email, email_verified, allows_login) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (connection, subject) DO NOTHING";
 
+/// One statement, so that nobody is deleted between two.
+const STRANGERS: &str = "SELECT COUNT(*) FROM users u WHERE u.user_id = $1 \
+    AND NOT EXISTS (SELECT 1 FROM identities i WHERE i.connection = $2 AND i.subject = $3)";
+
 const OWNER: &str = "SELECT user_id FROM identities WHERE connection = $1 AND subject = $2";
 
 /// Waits until no other transaction decides about this address.
@@ -175,13 +179,8 @@ async fn first_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) 
                 return Ok(End::RollBack(Recorded::Taken(users)));
             }
         }
-        let new_user = users::insert(statements, &user_id, &NewRow::bare(*now)).await?;
-        if !new_user {
-            // Joining them by a guess could give somebody another's account.
-            return match owner(statements, identity).await? {
-                Some(_) => Err(Trouble::Overtaken),
-                None => Err(Error::new(ErrorKind::Internal, "The new user's id belongs to another user.").into()),
-            };
+        if !users::insert(statements, &user_id, &NewRow::bare(*now)).await? {
+            return Err(why_taken(statements, identity, &user_id).await?);
         }
         if !insert_identity(statements, login, &user_id, 0, true).await? {
             return Err(Trouble::Overtaken);
@@ -191,6 +190,15 @@ async fn first_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) 
         Ok(End::Commit(Recorded::Login(Box::new(new_user_login(login, user_id.clone())?))))
     })
     .await
+}
+
+/// The user id of a new user is taken: usually by whom somebody else has just made.
+async fn why_taken(statements: &mut AnyConnection, identity: &Identity, user_id: &str) -> Result<Trouble, Trouble> {
+    let strangers = sqlx::query_scalar(STRANGERS).bind(user_id).bind(&identity.connection).bind(&identity.user_id);
+    let strangers: i64 = strangers.fetch_one(statements).await?;
+    // Joining them by a guess could give somebody another's account.
+    let stranger = || Error::new(ErrorKind::Internal, "The new user's id belongs to another user.").into();
+    Ok(if strangers > 0 { stranger() } else { Trouble::Overtaken })
 }
 
 fn new_user_login(login: &IdentityLogin<'_>, user_id: String) -> Result<UserLogin, Trouble> {

@@ -76,11 +76,21 @@ const FIRST_VERSION: &str = "CREATE TABLE schema_version (version BIGINT NOT NUL
         ('acme', 'joe', 'samlp|acme|joe', 0, 'samlp', 0, 2500, 1, '{}'); \
     INSERT INTO refresh_families VALUES ('g', 'notes', 'samlp|acme|jane', 0, 1000, 1000, 99999999999999, 0, '{}')";
 
-#[tokio::test]
-async fn a_database_of_the_first_version_is_brought_up_to_date() {
+/// Both at PostgreSQL at once, since it takes its time to start.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn databases_are_brought_up_to_date_and_several_nodes_may_start_at_once() {
     let server = Server::postgres();
     let place = tempfile::tempdir().expect("a directory");
-    for url in [server.postgres_url(), format!("sqlite:{}", place.path().join("d.db").display())] {
+    let (first, second) = (place.path().join("1.db").display().to_string(), place.path().join("2.db").display().to_string());
+    several_nodes_start_at_once([server.postgres_url(), format!("sqlite:{first}")]).await;
+    let mut held = Target::new(&server.postgres_url()).expect("understood").connect().await.expect("connected");
+    sqlx::raw_sql("CREATE DATABASE old").execute(&mut held).await.expect("made");
+    let old = server.postgres_url().replace("/postgres", "/old").replace("//old", "//postgres");
+    a_database_of_the_first_version_is_brought_up_to_date([old, format!("sqlite:{second}")]).await;
+}
+
+async fn a_database_of_the_first_version_is_brought_up_to_date(urls: [String; 2]) {
+    for url in urls {
         let mut old = Target::new(&url).expect("understood").connect().await.expect("connected");
         for sql in [connect::MIGRATIONS[0], FIRST_VERSION] {
             sqlx::raw_sql(sql).execute(&mut old).await.expect("made");
@@ -111,68 +121,6 @@ async fn a_database_of_the_first_version_is_brought_up_to_date() {
     }
 }
 
-/// A transaction that ends without a change keeps nobody waiting, though its connection is not used again.
-#[tokio::test]
-async fn refusals_leave_no_locks_behind() {
-    let server = Server::postgres();
-    let (ours, other) =
-        (open_directory(&server.postgres_url()).await.expect("opened"), open_directory(&server.postgres_url()).await.expect("opened"));
-    let user_id = login(&*ours).await.expect("recorded").user_id;
-    let by = LinkedBy { link_id: "l".into(), how: "operator".into(), actor: "test".into(), correlation_id: String::new() };
-    let now = Timestamp::now();
-    assert_eq!(ours.link_users(&user_id, "nobody", &by, now).await.expect_err("nobody").kind, ErrorKind::NotFound);
-    assert!(other.set_blocked(&user_id, false).await.expect("not locked"));
-    assert_eq!(ours.unlink(&user_id, "acme", "jane", now).await.expect_err("the primary").kind, ErrorKind::Conflict);
-    assert!(other.set_blocked(&user_id, false).await.expect("not locked"));
-    assert_eq!(ours.unlink(&user_id, "acme", "joe", now).await.expect("an answer"), None);
-    assert!(other.set_blocked(&user_id, false).await.expect("not locked"));
-}
-
-#[tokio::test]
-async fn who_loses_a_deadlock_runs_again() {
-    let server = Server::postgres();
-    let directory = open_directory(&server.postgres_url()).await.expect("opened");
-    let now = Timestamp::now();
-    for subject in ["a", "b"] {
-        let identity = Identity { connection: "acme".into(), provider: "samlp".into(), user_id: subject.into(), is_social: false };
-        let new = NewUser {
-            identity,
-            allows_login: true,
-            groups: Vec::new(),
-            user_metadata: Map::new(),
-            app_metadata: Map::new(),
-            custom_fields: Map::new(),
-        };
-        assert!(directory.create_user(&new, now).await.expect("made"));
-    }
-    let mut other = Target::new(&server.postgres_url()).expect("understood").connect().await.expect("connected");
-    sqlx::raw_sql("SET deadlock_timeout = '10s'").execute(&mut other).await.expect("patient");
-    let mut lock = other.begin().await.expect("begun");
-    let touch = "UPDATE users SET blocked = 0 WHERE user_id = $1";
-    sqlx::query(touch).bind("samlp|acme|b").execute(&mut *lock).await.expect("locked");
-    let by = LinkedBy { link_id: "l".into(), how: "operator".into(), actor: "test".into(), correlation_id: String::new() };
-    let (linked, ()) = tokio::join!(directory.link_users("samlp|acme|a", "samlp|acme|b", &by, now), async {
-        tokio::time::sleep(Duration::from_millis(200)).await;
-        sqlx::query(touch).bind("samlp|acme|a").execute(&mut *lock).await.expect("the other one loses");
-        lock.commit().await.expect("committed");
-    });
-    assert_eq!(linked.expect("linked").former_user_id.as_deref(), Some("samlp|acme|b"));
-}
-
-/// Whether it has happened is not known then, and a second attempt would be told that it is done already.
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_commit_without_an_answer_is_not_tried_again() {
-    let server = Server::postgres();
-    let url = server.postgres_url().replace(&server.port.to_string(), &cuts_after_commit(server.port).await.to_string());
-    let (cut, whole) = (open_directory(&url).await.expect("opened"), open_directory(&server.postgres_url()).await.expect("opened"));
-    login(&*whole).await.expect("recorded");
-    let now = Timestamp::now();
-    let forgotten = cut.forget_profile("samlp|acme|jane", now).await;
-    assert_eq!(forgotten.expect_err("no answer").kind, ErrorKind::StoreUnavailable);
-    let user = whole.user("samlp|acme|jane").await.expect("read").expect("there");
-    assert!(user.updated_at <= now && user.identities[0].last_login.is_none(), "once: {user:?}");
-}
-
 #[tokio::test]
 async fn what_was_written_is_there_after_a_restart() {
     let place = tempfile::tempdir().expect("a directory");
@@ -184,11 +132,8 @@ async fn what_was_written_is_there_after_a_restart() {
     assert!(second.user(&user_id).await.expect("read").is_some());
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn several_nodes_start_at_once() {
-    let server = Server::postgres();
-    let place = tempfile::tempdir().expect("a directory");
-    for url in [server.postgres_url(), format!("sqlite:{}", place.path().join("d.db").display())] {
+async fn several_nodes_start_at_once(urls: [String; 2]) {
+    for url in urls {
         let mut nodes = JoinSet::new();
         for _ in 0..6 {
             let url = url.clone();
@@ -317,36 +262,6 @@ fn urls_are_checked_without_connecting() {
         assert_eq!(error.kind, ErrorKind::Misconfigured, "{url}");
         assert!(!format!("{error:?} {error}").contains("hunter2"), "{error:?}");
     }
-}
-
-/// A port before a server's that, after the tables have been made, loses the answer to each COMMIT.
-async fn cuts_after_commit(port: u16) -> u16 {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let own = listener.local_addr().expect("bound").port();
-    tokio::spawn(async move {
-        let mut commits = 0;
-        while let Ok((mut client, _)) = listener.accept().await {
-            let mut server = tokio::net::TcpStream::connect(("127.0.0.1", port)).await.expect("the server is there");
-            let (mut question, mut answer) = (vec![0; 1 << 16], vec![0; 1 << 16]);
-            loop {
-                tokio::select! {
-                    Ok(length @ 1..) = client.read(&mut question) => {
-                        server.write_all(&question[..length]).await.expect("the server reads");
-                        commits += usize::from(question[..length].windows(6).any(|word| word == b"COMMIT"));
-                        if commits > 1 {
-                            assert_ne!(server.read(&mut answer).await.expect("committed"), 0);
-                            commits = 1;
-                            break;
-                        }
-                    }
-                    Ok(length @ 1..) = server.read(&mut answer) => client.write_all(&answer[..length]).await.expect("the client reads"),
-                    else => break,
-                }
-            }
-        }
-    });
-    own
 }
 
 async fn login(directory: &dyn Directory) -> Result<UserLogin> {

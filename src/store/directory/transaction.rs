@@ -44,3 +44,7 @@ where
 pub(super) fn is_collision(error: &sqlx::Error) -> bool {
     matches!(error, sqlx::Error::Database(error) if error.code().is_some_and(|code| matches!(code.as_ref(), "40001" | "40P01")))
 }
+
+#[cfg(test)]
+#[path = "transaction_tests.rs"]
+mod tests;

@@ -118,7 +118,14 @@ async fn an_assertion_is_accepted_once() {
     scene.app.code(&scene.gateway, &answer);
     // The same assertion id in an answer to the second request, which is in order otherwise.
     let again = scene.idp.respond_with(&second, &Person::jane(), |response| response.assertion_id.clone_from(&id));
-    scene.answer(&again).await.here().assert_refused(403, "ISTH-3002");
+    let page = scene.answer(&again).await.here();
+    page.assert_refused(403, "ISTH-3002");
+    // The operator sees that login refused, and not the success that it looked like until the store was asked.
+    let trace = scene.gateway.operations(&format!("/traces/{}", page.correlation_id()));
+    let trace = scene.gateway.client().get(trace).header("accept", "application/json").send().await.unwrap().text().await.unwrap();
+    assert!(trace.contains("\"refused\"") && !trace.contains("\"finished\""), "{trace}");
+    // It is over, and the one that was answered first is not.
+    scene.answer(&again).await.here().assert_refused(409, "ISTH-2003");
 }
 
 #[tokio::test]

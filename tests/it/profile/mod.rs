@@ -1,6 +1,7 @@
 //! The profile over whole logins: whose an identity is, what follows the identity provider, and what is kept.
 
 mod caching;
+mod hostile;
 mod legacy;
 mod lines;
 mod linking;

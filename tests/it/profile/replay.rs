@@ -1,7 +1,10 @@
 //! `isthmus mapping replay` beside a running gateway: a changed table is tried on logins that have happened.
 
 use super::{World, in_groups, person};
+use crate::harness::app::App;
 use crate::harness::browser::Browser;
+use crate::harness::gateway::{Gateway, Setup};
+use crate::harness::idp::Idp;
 use serde_json::{Value, json};
 
 const CHANGED: &str = r#"
@@ -45,6 +48,21 @@ async fn a_changed_table_is_tried_on_the_last_logins() {
     let report: Value = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error}: {text}"));
     assert_eq!((status, &report["logins"], &report["differ"], &report["unusable"]), (1, &json!(2), &json!(1), &json!([])));
     assert_eq!(report["differences"][0]["whole"], true);
+}
+
+#[tokio::test]
+async fn a_table_that_was_edited_in_place_is_held_against_what_the_logins_did() {
+    let app = App::new("notes");
+    let idp = Idp::new("acme");
+    let setup = Setup::new().file("mappings/own.toml", "direction = \"to_profile\"\nextends = \"saml\"\n");
+    let setup = setup.connection(&idp.toml("mapping = \"own\"\nnon_persistent_attrs = [\"name\"]", "")).application(&app.toml("", ""));
+    let world = World { gateway: Gateway::start(setup).await, app, idps: vec![idp] };
+    world.sign_in("acme", &in_groups(person("jane", "Jane@Acme.example", true), &["staff"])).await;
+    assert_eq!(replay(&world, &[]).await, (0, "1 logins, 0 would be different, 0 of them refused.\n".to_owned()));
+    std::fs::write(world.gateway.place().join("mappings/own.toml"), CHANGED).expect("written");
+    let (status, text) = replay(&world, &[]).await;
+    assert!(status == 1 && text.contains("email: \"Jane@Acme.example\" -> \"jane@acme.example\""), "{text}");
+    assert!(!text.contains(" name:"), "what is not kept cannot be compared: {text}");
 }
 
 #[tokio::test]
