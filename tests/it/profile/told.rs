@@ -4,6 +4,7 @@ use super::legacy::{tokeninfo, userinfo};
 use super::{World, in_groups, person};
 use crate::harness::app::{Tokens, assert_oauth_error};
 use crate::harness::browser::Browser;
+use crate::harness::gateway::Setup;
 use crate::harness::idp::{DISPLAY_NAME, FAMILY_NAME, GIVEN_NAME, MAIL, Person};
 use serde_json::json;
 
@@ -102,6 +103,31 @@ async fn s4_21_what_is_for_one_login_shows_in_no_other_view() {
     let again = world.redeem(browser.open(world.app.authorize(&world.gateway, &[]).as_str()).await).await;
     let told = userinfo(&world, again.access_token(), "").await;
     assert!(told.body.contains(EMAIL) && !told.body.contains(PHONE), "{}", told.body);
+}
+
+/// Where a row makes something else of an attribute than a field of the first or second level, its target is named too.
+#[tokio::test]
+async fn details_a_fields_of_expressions_and_deep_ones_are_kept_out_by_their_names() {
+    const TABLE: &str = r#"
+direction = "to_profile"
+extends = "saml"
+[[row]]
+field = "custom.hr.salary"
+from = ["salary"]
+[[row]]
+field = "title"
+cel = 'attributes.salary[0] + " a month"'
+"#;
+    const SALARY: &str = "4711-EUR";
+    let lines = "mapping = \"own\"\nnon_persistent_attrs = [\"salary\", \"custom.hr\", \"title\"]";
+    let world = World::of(Setup::new().file("mappings/own.toml", TABLE), &[("acme", lines)], "legacy_profile = true").await;
+    let who = person("jane", EMAIL, true).with(("salary", "salary"), &[SALARY]);
+    let own = tokens(&world, &Browser::new(), &who, "openid").await;
+    let told = userinfo(&world, own.access_token(), "").await.json();
+    assert_eq!((&told["title"], &told["hr"]["salary"]), (&json!("4711-EUR a month"), &json!([SALARY])), "{told}");
+    let (status, shown) = world.command(&["user", "show", "samlp|acme|jane", "--json"]).await;
+    assert!(status == 0 && shown.contains(EMAIL) && !shown.contains(SALARY), "{shown}");
+    assert!(!tokeninfo(&world, own.id_token(), None).await.body.contains(SALARY));
 }
 
 #[tokio::test]
