@@ -63,8 +63,8 @@ impl Admin {
         self.keyring.sealer()
     }
 
-    /// The sync mode of the user's primary connection; that of a connection which is not configured any more is the
-    /// usual one.
+    /// The sync mode of the user's primary connection. One that is not configured any more writes nothing at a login, so
+    /// what it wrote may be edited.
     pub fn sync_of(&self, user: &User) -> ProfileSync {
         let connection = user.primary().and_then(|primary| self.connections.get(&primary.identity.connection));
         connection.map_or(ProfileSync::OnFirstLogin, |settings| settings.sync)
