@@ -43,18 +43,28 @@ impl Arrived {
     }
 }
 
-/// Removes members by their paths (`email`, `saml_data.x`); an object that has become empty goes too.
+/// Removes members by their paths (`email`, `saml_data.x`, `custom.hr.salary`; a name may itself contain dots); an object
+/// that has become empty goes too.
 pub fn remove_paths(members: &mut Map<String, Value>, paths: &[String]) {
     for path in paths {
-        let Some((root, member)) = path.split_once('.') else {
-            members.shift_remove(path);
-            continue;
-        };
-        if let Some(Value::Object(object)) = members.get_mut(root) {
-            object.shift_remove(member);
-            if object.is_empty() {
-                members.shift_remove(root);
-            }
+        remove_path(members, path);
+    }
+}
+
+/// Parts of a path that are looked into; names come from the network too.
+const MAX_DEPTH: usize = 16;
+
+fn remove_path(members: &mut Map<String, Value>, path: &str) {
+    if members.shift_remove(path).is_some() {
+        return;
+    }
+    // Every way to read the path: what is not to be kept must not stay because of how it is written.
+    for (at, _) in path.match_indices('.').take(MAX_DEPTH) {
+        let (first, rest) = (&path[..at], &path[at + 1..]);
+        let Some(Value::Object(object)) = members.get_mut(first) else { continue };
+        remove_path(object, rest);
+        if object.is_empty() {
+            members.shift_remove(first);
         }
     }
 }
@@ -89,9 +99,14 @@ mod tests {
 
     #[test]
     fn transient_members_go_and_leave_no_empty_object() {
-        let mut members = json!({"email": "a@b", "saml_data": {"x": 1, "a.b": 2}, "address": {"country": "AT"}});
+        let mut members = json!({
+            "email": "a@b", "saml_data": {"x": 1, "a.b": 2}, "address": {"country": "AT"}, "custom": {"hr": {"salary": 1, "room": 2}}
+        });
         let members = members.as_object_mut().expect("an object");
-        remove_paths(members, &["email".into(), "saml_data.a.b".into(), "address.country".into(), "absent".into(), "absent.x".into()]);
+        let paths = ["email", "saml_data.a.b", "address.country", "absent", "absent.x", "custom.hr.salary"];
+        remove_paths(members, &paths.map(str::to_owned));
+        assert_eq!(Value::Object(members.clone()), json!({"saml_data": {"x": 1}, "custom": {"hr": {"room": 2}}}));
+        remove_paths(members, &["custom.hr.room".to_owned()]);
         assert_eq!(Value::Object(members.clone()), json!({"saml_data": {"x": 1}}));
     }
 }

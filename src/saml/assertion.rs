@@ -275,7 +275,7 @@ impl Attribute {
         Self {
             name: attribute.attribute("Name").unwrap_or_default().to_owned(),
             name_format: attribute.attribute("NameFormat").map(str::to_owned),
-            friendly_name: attribute.attribute("FriendlyName").map(str::to_owned),
+            friendly_name: attribute.attribute("FriendlyName").filter(|name| !name.trim().is_empty()).map(str::to_owned),
             values: attribute.children_named(names::SAML, "AttributeValue").map(AttributeValue::read).collect(),
         }
     }

@@ -54,6 +54,7 @@ fn repeated_attributes_nil_types_and_structured_values_are_kept() {
             r#"<saml:Attribute Name="nil"><saml:AttributeValue xmlns:xsi="http://www.w3.org/2001/XMLSchema-instance" xsi:nil="true"/></saml:Attribute>"#,
             r#"<saml:Attribute Name="tree"><saml:AttributeValue><a>1<b>2</b></a></saml:AttributeValue></saml:Attribute>"#,
             r#"<saml:Attribute Name="none"/>"#,
+            r#"<saml:Attribute Name="unfriendly" FriendlyName=" "/>"#,
             r#"<saml:Attribute Name="cdata"><saml:AttributeValue>a<![CDATA[<b>]]>&amp;c</saml:AttributeValue></saml:Attribute>"#,
         );
         assertion.replace("</saml:AttributeStatement>", &format!("{more}</saml:AttributeStatement>"))
@@ -70,6 +71,8 @@ fn repeated_attributes_nil_types_and_structured_values_are_kept() {
     assert_eq!(values("tree"), [some("12")]);
     assert_eq!(values("none"), []);
     assert_eq!(values("cdata"), [some("a<b>&c")]);
+    // An empty friendly name is none.
+    assert!(verified.attributes().iter().any(|attribute| attribute.name == "unfriendly" && attribute.friendly_name.is_none()));
     let targeted = verified.attributes().iter().find(|attribute| attribute.name == "eptid").expect("there");
     let AttributeValue::NameId(name_id) = &targeted.values[0] else { panic!("{targeted:?}") };
     assert_eq!((name_id.name_qualifier.as_deref(), name_id.sp_name_qualifier.as_deref()), (Some("i"), Some("s")));
