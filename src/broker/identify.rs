@@ -20,6 +20,7 @@ use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decisio
 use crate::user::{ProfileSync, StoredIdentity, User, folded, sync};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A user who may sign in, with what applications see.
@@ -70,7 +71,7 @@ pub(super) fn arrive(
     let config = connection.config();
     let mut rows = Vec::new();
     let mapped = config.mapping.to_profile(&authentication.attributes, &mut rows);
-    let transient = transient_paths(&config.profile.non_persistent, &authentication.attributes, &rows);
+    let transient = transient_paths(config, &authentication.attributes, &rows);
     let recordable = recordable(config, &authentication.attributes, &rows, &transient, mapped.as_ref().ok());
     trace.note(now, Note::received(&config.name, &recordable));
     note_rows(trace, "to_profile", rows, &transient, now);
@@ -228,11 +229,8 @@ impl Gateway {
         };
         // Where some were not looked at, one that is left is not the only one.
         let unseen = config.linking.policy == Policy::VerifiedEmail && matches.len() >= MATCHES;
-        let decision = if unseen {
-            Decision::Conflict(Conflict::SeveralMatches)
-        } else {
-            linking::decide(&config.linking, newcomer, &candidates)
-        };
+        let decision =
+            if unseen { Decision::Conflict(Conflict::SeveralMatches) } else { linking::decide(&config.linking, newcomer, &candidates) };
         match decision {
             Decision::NewUser { why } => self.make_separate(config, arrived, why, of.now, trace).await.map(Whose::Known),
             Decision::LinkTo { user_id, why } => {
@@ -310,7 +308,7 @@ impl Gateway {
             connection: arrived.identity.connection.clone(),
             subject: arrived.identity.user_id.clone(),
             reason: conflict.name().to_owned(),
-            email: arrived.email(),
+            email: arrived.lasting_email(),
             candidates,
             correlation_id: of.transaction.correlation_id.clone(),
             first_at: of.now,
@@ -394,7 +392,7 @@ impl<'a> Row<'a> {
             profile: Written::object(lasting)?,
             root: written(&Value::Object(sync::root_of(lasting)))?,
             groups: lasting.get("groups").map_or_else(|| Ok("[]".to_owned()), written)?,
-            email: arrived.email().filter(|_| lasting.contains_key("email")),
+            email: arrived.lasting_email(),
             sync: config.profile.sync,
             allows_login: !config.profile.link_only,
         })
@@ -408,7 +406,7 @@ impl<'a> Row<'a> {
             sync: self.sync,
             groups: &self.groups,
             email: self.email.as_deref(),
-            email_verified: self.arrived.email_verified(),
+            email_verified: self.lasting.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
             allows_login: self.allows_login,
             unknown,
             now,
@@ -443,9 +441,11 @@ fn recordable<'a>(
     }
     let fed = rows.iter().filter(|row| transient.contains(&row.field)).filter_map(|row| row.source.as_deref());
     let names: Vec<&str> = config.profile.non_persistent.iter().map(String::as_str).chain(fed).collect();
-    let values: Vec<&Value> = mapped.into_iter().flat_map(|profile| transient.iter().filter_map(|path| profile.get(path))).collect();
-    let says =
-        |value: &Value| values.iter().any(|kept_out| *kept_out == value || kept_out.as_array().is_some_and(|list| list.contains(value)));
+    // A list as long as the attributes must not be walked for each of them.
+    let values = mapped.into_iter().flat_map(|profile| transient.iter().filter_map(|path| profile.get(path)));
+    let values = values.flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
+    let kept_out: HashSet<Cow<'_, str>> = values.map(comparable).collect();
+    let says = |value: &Value| kept_out.contains(&comparable(value));
     let hidden = |attribute: &RawAttribute| {
         let named = |name: &str| names.contains(&name);
         named(&attribute.name) || attribute.friendly_name.as_deref().is_some_and(named) || attribute.values.iter().any(says)
@@ -453,19 +453,39 @@ fn recordable<'a>(
     Cow::Owned(attributes.without(hidden, |fact: Fact| names.iter().any(|name| name.strip_prefix('$') == Some(fact.name()))))
 }
 
-/// The paths of the profile that came from attributes which are not to be stored, or that are themselves named so.
-fn transient_paths(names: &[String], attributes: &RawAttributes, rows: &[RowNote]) -> Vec<String> {
+/// A value as a text that no other value has; the list is that of its elements.
+fn comparable(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(format!("\0{other}")),
+    }
+}
+
+/// The paths of the profile that are not to be stored: those that are named so, and all that would be different if the
+/// attributes and facts that are named so had not come, by whichever name or expression they got there.
+fn transient_paths(config: &ConnectionConfig, attributes: &RawAttributes, rows: &[RowNote]) -> Vec<String> {
+    let names = &config.profile.non_persistent;
     if names.is_empty() {
         return Vec::new();
     }
-    let mut paths: Vec<String> = names.to_vec();
-    let named = |source: &str| names.iter().any(|name| name == source);
-    paths.extend(rows.iter().filter(|row| row.source.as_deref().is_some_and(named)).map(|row| row.field.clone()));
-    // An attribute that no row names may have gone below saml_data or custom, under its friendly name or its name.
-    for attribute in attributes.attributes() {
-        let friendly = attribute.friendly_name.as_deref();
-        if named(&attribute.name) || friendly.is_some_and(named) {
-            paths.extend(["saml_data", "custom"].map(|root| format!("{root}.{}", friendly.unwrap_or(&attribute.name))));
+    let named = |known: &str| names.iter().any(|name| name == known);
+    let attribute = |known: &RawAttribute| named(&known.name) || known.friendly_name.as_deref().is_some_and(named);
+    let fact = |known: Fact| names.iter().any(|name| name.strip_prefix('$') == Some(known.name()));
+    let mut rest = Vec::new();
+    // Where a row requires what has been left out, it and the rows after it are not known to be the same.
+    let _ = config.mapping.to_profile(&attributes.without(attribute, fact), &mut rest);
+    let mut paths = names.clone();
+    for (index, row) in rows.iter().enumerate() {
+        let same = rest.get(index);
+        match (&row.value, same.and_then(|same| same.value.as_ref())) {
+            (None, _) => {}
+            (Some(value), Some(same)) if value == same => {}
+            (Some(Value::Object(members)), same) if row.field.ends_with(".*") => {
+                let root = row.field.trim_end_matches(".*");
+                let differs = |(name, value): &(&String, &Value)| same.is_none_or(|same| same.get(name.as_str()) != Some(*value));
+                paths.extend(members.iter().filter(differs).map(|(name, _)| format!("{root}.{name}")));
+            }
+            (Some(_), _) => paths.push(row.field.clone()),
         }
     }
     paths
@@ -499,9 +519,14 @@ pub(super) fn note_rows(trace: &mut Trace, direction: &'static str, rows: Vec<Ro
         let path = read.unwrap_or_default().trim_end_matches(".*");
         transient.iter().any(|kept_out| below(path, kept_out) || below(kept_out, path))
     };
+    // An expression may have read anything, and says so when it fails.
+    let by_expression = |row: &RowNote| {
+        !transient.is_empty() && row.source.as_deref() == Some("cel") && (direction == "from_profile" || row.value.is_none())
+    };
     for row in rows {
-        let (value, detail) =
-            if row.value.is_some() && hidden(&row) { (None, Some("not recorded".to_owned())) } else { (row.value, row.detail) };
+        let says_something = row.value.is_some() || row.detail.is_some();
+        let hide = by_expression(&row) || (row.value.is_some() && hidden(&row));
+        let (value, detail) = if says_something && hide { (None, Some("not recorded".to_owned())) } else { (row.value, row.detail) };
         let outcome = outcome(row.outcome, detail);
         trace.note(now, Note::Mapping { direction: direction.into(), field: row.field, source: row.source, value, outcome });
     }

@@ -29,9 +29,20 @@ impl Arrived {
         profile
     }
 
+    /// As it may be written down before the login ends: what is not to be kept is lost to the rest of it.
+    #[must_use]
+    pub fn lasting(self) -> Self {
+        Self { profile: self.lasting_profile(), transient: Vec::new(), ..self }
+    }
+
     /// The e-mail address as users are found by it: in lower case.
     pub fn email(&self) -> Option<String> {
         self.profile.get("email")?.as_str().map(folded)
+    }
+
+    /// The same, if it may be stored.
+    pub fn lasting_email(&self) -> Option<String> {
+        self.email().filter(|_| !self.transient.iter().any(|path| path == "email"))
     }
 
     pub fn email_verified(&self) -> bool {
@@ -39,18 +50,22 @@ impl Arrived {
     }
 }
 
-/// Removes members by their paths (`email`, `saml_data.x`); an object that has become empty goes too.
+/// Removes members by their paths (`email`, `saml_data.x`), also where a name has dots itself; an object that has become
+/// empty goes too.
 pub fn remove_paths(members: &mut Map<String, Value>, paths: &[String]) {
     for path in paths {
-        let Some((root, member)) = path.split_once('.') else {
-            members.shift_remove(path);
-            continue;
-        };
-        if let Some(Value::Object(object)) = members.get_mut(root) {
-            object.shift_remove(member);
-            if object.is_empty() {
-                members.shift_remove(root);
-            }
+        remove_path(members, path);
+    }
+}
+
+/// Goes no deeper than the objects do.
+fn remove_path(members: &mut Map<String, Value>, path: &str) {
+    members.shift_remove(path);
+    let Some((root, rest)) = path.split_once('.') else { return };
+    if let Some(Value::Object(object)) = members.get_mut(root) {
+        remove_path(object, rest);
+        if object.is_empty() {
+            members.shift_remove(root);
         }
     }
 }
@@ -85,9 +100,11 @@ mod tests {
 
     #[test]
     fn transient_members_go_and_leave_no_empty_object() {
-        let mut members = json!({"email": "a@b", "saml_data": {"x": 1, "a.b": 2}, "address": {"country": "AT"}});
+        let data = json!({"x": 1, "a.b": 2, "a": {"b": 3, "c": 4}, "d": {"e": {"f": 5}}});
+        let mut members = json!({"email": "a@b", "saml_data": data, "address": {"country": "AT"}});
         let members = members.as_object_mut().expect("an object");
-        remove_paths(members, &["email".into(), "saml_data.a.b".into(), "address.country".into(), "absent".into(), "absent.x".into()]);
-        assert_eq!(Value::Object(members.clone()), json!({"saml_data": {"x": 1}}));
+        let paths = ["email", "saml_data.a.b", "saml_data.d.e.f", "address.country", "absent", "absent.x"];
+        remove_paths(members, &paths.map(str::to_owned));
+        assert_eq!(Value::Object(members.clone()), json!({"saml_data": {"x": 1, "a": {"c": 4}}}));
     }
 }
