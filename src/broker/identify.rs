@@ -21,6 +21,7 @@ use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decisio
 use crate::user::{ProfileSync, StoredIdentity, User, folded, sync};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A user who may sign in, with what applications see.
@@ -71,7 +72,7 @@ pub(super) fn arrive(
     let config = connection.config();
     let mut rows = Vec::new();
     let mapped = config.mapping.to_profile(&authentication.attributes, &mut rows);
-    let transient = transient::paths(&config.profile.non_persistent, &authentication.attributes, &rows);
+    let transient = transient::paths(&config.profile.non_persistent, &config.mapping, &authentication.attributes, &rows);
     let recordable = recordable(config, &authentication.attributes, &rows, &transient, mapped.as_ref().ok());
     trace.note(now, Note::received(&config.name, &recordable));
     note_rows(trace, "to_profile", rows, &transient, now);
@@ -305,7 +306,7 @@ impl Gateway {
             connection: arrived.identity.connection.clone(),
             subject: arrived.identity.user_id.clone(),
             reason: conflict.name().to_owned(),
-            email: arrived.email(),
+            email: arrived.lasting_email(),
             candidates,
             correlation_id: of.transaction.correlation_id.clone(),
             first_at: of.now,
@@ -393,7 +394,7 @@ impl<'a> Row<'a> {
             profile: Written::object(lasting)?,
             root: written(&Value::Object(sync::root_of(lasting)))?,
             groups: lasting.get("groups").map_or_else(|| Ok("[]".to_owned()), written)?,
-            email: arrived.email().filter(|_| lasting.contains_key("email")),
+            email: arrived.lasting_email(),
             sync: config.profile.sync,
             allows_login: !config.profile.link_only,
         })
@@ -407,7 +408,7 @@ impl<'a> Row<'a> {
             sync: self.sync,
             groups: &self.groups,
             email: self.email.as_deref(),
-            email_verified: self.arrived.email_verified(),
+            email_verified: self.lasting.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
             allows_login: self.allows_login,
             unknown,
             now,
@@ -442,14 +443,24 @@ fn recordable<'a>(
     }
     let fed = rows.iter().filter(|row| transient.contains(&row.field)).filter_map(|row| row.source.as_deref());
     let names: Vec<&str> = config.profile.non_persistent.iter().map(String::as_str).chain(fed).collect();
-    let values: Vec<&Value> = mapped.into_iter().flat_map(|profile| transient.iter().filter_map(|path| profile.get(path))).collect();
-    let says =
-        |value: &Value| values.iter().any(|kept_out| *kept_out == value || kept_out.as_array().is_some_and(|list| list.contains(value)));
+    // A list as long as the attributes must not be walked for each of them.
+    let values = mapped.into_iter().flat_map(|profile| transient.iter().filter_map(|path| profile.get(path)));
+    let values = values.flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
+    let kept_out: HashSet<Cow<'_, str>> = values.map(comparable).collect();
+    let says = |value: &Value| kept_out.contains(&comparable(value));
     let hidden = |attribute: &RawAttribute| {
         let named = |name: &str| names.contains(&name);
         named(&attribute.name) || attribute.friendly_name.as_deref().is_some_and(named) || attribute.values.iter().any(says)
     };
     Cow::Owned(attributes.without(hidden, |fact: Fact| names.iter().any(|name| name.strip_prefix('$') == Some(fact.name()))))
+}
+
+/// A value as a text that no other value has; the list is that of its elements.
+fn comparable(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(format!("\0{other}")),
+    }
 }
 
 /// Why a login is somebody's.
@@ -480,9 +491,14 @@ pub(super) fn note_rows(trace: &mut Trace, direction: &'static str, rows: Vec<Ro
         let path = read.unwrap_or_default().trim_end_matches(".*");
         transient.iter().any(|kept_out| below(path, kept_out) || below(kept_out, path))
     };
+    // An expression may have read anything, and says so when it fails.
+    let by_expression = |row: &RowNote| {
+        !transient.is_empty() && row.source.as_deref() == Some("cel") && (direction == "from_profile" || row.value.is_none())
+    };
     for row in rows {
-        let (value, detail) =
-            if row.value.is_some() && hidden(&row) { (None, Some(NOT_RECORDED.to_owned())) } else { (row.value, row.detail) };
+        let says_something = row.value.is_some() || row.detail.is_some();
+        let hide = by_expression(&row) || (row.value.is_some() && hidden(&row));
+        let (value, detail) = if says_something && hide { (None, Some(NOT_RECORDED.to_owned())) } else { (row.value, row.detail) };
         let outcome = outcome(row.outcome, detail);
         trace.note(now, Note::Mapping { direction: direction.into(), field: row.field, source: row.source, value, outcome });
     }

@@ -105,7 +105,7 @@ fn body_context(grant_id: &str) -> String {
     format!("userinfo {grant_id}")
 }
 
-/// The claims that were made from what is not to be stored.
+/// The claims that were made from what is not to be stored; in a name, one `*` stands for anything.
 pub(super) fn unrecorded(rows: &[RowNote], transient: &[String]) -> Vec<String> {
     if transient.is_empty() {
         return Vec::new();
@@ -119,8 +119,12 @@ pub(super) fn unrecorded(rows: &[RowNote], transient: &[String]) -> Vec<String> 
 
 /// What the trace shows of released claims.
 pub(super) fn recorded(claims: &Map<String, Value>, unrecorded: &[String]) -> Map<String, Value> {
+    let is = |name: &str, pattern: &str| match pattern.split_once('*') {
+        Some((before, behind)) => name.strip_prefix(before).is_some_and(|rest| rest.ends_with(behind)),
+        None => name == pattern,
+    };
     let show = |(name, value): (&String, &Value)| {
-        let value = if unrecorded.contains(name) { Value::from("(not recorded)") } else { value.clone() };
+        let value = if unrecorded.iter().any(|pattern| is(name, pattern)) { Value::from("(not recorded)") } else { value.clone() };
         (name.clone(), value)
     };
     claims.iter().map(show).collect()

@@ -109,7 +109,7 @@ impl Gateway {
             Question::Login(_) => match self.identify(config, &arrived, of, trace).await.map_err(plain)? {
                 Whose::Known(identified) => self.conclude(received, &arrived, identified, once, trace).await,
                 Whose::Ask { user_ids, connections } => {
-                    let link = PendingLink { arrived, user_ids, connections, proof: Proof::Asked };
+                    let link = PendingLink { arrived: arrived.lasting(), user_ids, connections, proof: Proof::Asked };
                     let transaction = transaction.clone().linking(link);
                     let answer = Answer::AskLink(self.link_question(&transaction).map_err(plain)?);
                     self.go_on(received, &transaction, answer, once, trace).await
@@ -120,7 +120,7 @@ impl Gateway {
                 if arrived.identity != link.arrived.identity {
                     return Err(plain(Error::new(ErrorKind::AccountConflict, Conflict::OtherAccountProven.advice())));
                 }
-                let link = PendingLink { arrived, ..link.as_ref().clone() };
+                let link = PendingLink { arrived: arrived.lasting(), ..link.as_ref().clone() };
                 let (answer, transaction) = self.send_to_proof(transaction.clone(), link, then, now, trace).map_err(plain)?;
                 self.go_on(received, &transaction, answer, once, trace).await
             }

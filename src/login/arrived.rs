@@ -33,9 +33,20 @@ impl Arrived {
         Cow::Owned(profile)
     }
 
+    /// As it may be written down before the login ends: what is not to be kept is lost to the rest of it.
+    #[must_use]
+    pub fn lasting(self) -> Self {
+        Self { profile: self.lasting_profile().into_owned(), transient: Vec::new(), ..self }
+    }
+
     /// The e-mail address as users are found by it: in lower case.
     pub fn email(&self) -> Option<String> {
         self.profile.get("email")?.as_str().map(folded)
+    }
+
+    /// The same, if it may be stored.
+    pub fn lasting_email(&self) -> Option<String> {
+        self.email().filter(|_| !self.transient.iter().any(|path| path == "email"))
     }
 
     pub fn email_verified(&self) -> bool {
@@ -43,28 +54,22 @@ impl Arrived {
     }
 }
 
-/// Removes members by their paths (`email`, `saml_data.x`, `custom.hr.salary`; a name may itself contain dots); an object
-/// that has become empty goes too.
+/// Removes members by their paths (`email`, `saml_data.x`), also where a name has dots itself; an object that has become
+/// empty goes too.
 pub fn remove_paths(members: &mut Map<String, Value>, paths: &[String]) {
     for path in paths {
         remove_path(members, path);
     }
 }
 
-/// Parts of a path that are looked into; names come from the network too.
-const MAX_DEPTH: usize = 16;
-
+/// Goes no deeper than the objects do.
 fn remove_path(members: &mut Map<String, Value>, path: &str) {
-    if members.shift_remove(path).is_some() {
-        return;
-    }
-    // Every way to read the path: what is not to be kept must not stay because of how it is written.
-    for (at, _) in path.match_indices('.').take(MAX_DEPTH) {
-        let (first, rest) = (&path[..at], &path[at + 1..]);
-        let Some(Value::Object(object)) = members.get_mut(first) else { continue };
+    members.shift_remove(path);
+    let Some((root, rest)) = path.split_once('.') else { return };
+    if let Some(Value::Object(object)) = members.get_mut(root) {
         remove_path(object, rest);
         if object.is_empty() {
-            members.shift_remove(first);
+            members.shift_remove(root);
         }
     }
 }
@@ -99,14 +104,11 @@ mod tests {
 
     #[test]
     fn transient_members_go_and_leave_no_empty_object() {
-        let mut members = json!({
-            "email": "a@b", "saml_data": {"x": 1, "a.b": 2}, "address": {"country": "AT"}, "custom": {"hr": {"salary": 1, "room": 2}}
-        });
+        let data = json!({"x": 1, "a.b": 2, "a": {"b": 3, "c": 4}, "d": {"e": {"f": 5}}});
+        let mut members = json!({"email": "a@b", "saml_data": data, "address": {"country": "AT"}});
         let members = members.as_object_mut().expect("an object");
-        let paths = ["email", "saml_data.a.b", "address.country", "absent", "absent.x", "custom.hr.salary"];
+        let paths = ["email", "saml_data.a.b", "saml_data.d.e.f", "address.country", "absent", "absent.x"];
         remove_paths(members, &paths.map(str::to_owned));
-        assert_eq!(Value::Object(members.clone()), json!({"saml_data": {"x": 1}, "custom": {"hr": {"room": 2}}}));
-        remove_paths(members, &["custom.hr.room".to_owned()]);
-        assert_eq!(Value::Object(members.clone()), json!({"saml_data": {"x": 1}}));
+        assert_eq!(Value::Object(members.clone()), json!({"saml_data": {"x": 1, "a": {"c": 4}}}));
     }
 }

@@ -1,22 +1,35 @@
 //! What of a profile is used in one login and never stored (`non_persistent_attrs` of a connection).
 
-use super::{RawAttributes, RowNote};
+use super::{Fact, MappingTable, RawAttribute, RawAttributes, RowNote};
+use serde_json::Value;
 
-/// The paths of the profile that came from attributes of these names, or that have one of these names themselves.
+/// The paths of the profile that are not to be stored: those that have one of these names, and all that would be different
+/// if the attributes and facts of these names had not come, by whichever friendly name, expression or wildcard they got
+/// there.
 ///
-/// A row that computes (`cel`) names no attribute: its field must be named.
-pub fn paths(names: &[String], attributes: &RawAttributes, rows: &[RowNote]) -> Vec<String> {
+/// `rows` is what `table` noted of `attributes`.
+pub fn paths(names: &[String], table: &MappingTable, attributes: &RawAttributes, rows: &[RowNote]) -> Vec<String> {
     if names.is_empty() {
         return Vec::new();
     }
-    let named = |source: &str| names.iter().any(|name| name == source);
+    let named = |known: &str| names.iter().any(|name| name == known);
+    let attribute = |known: &RawAttribute| named(&known.name) || known.friendly_name.as_deref().is_some_and(named);
+    let fact = |known: Fact| names.iter().any(|name| name.strip_prefix('$') == Some(known.name()));
+    let mut rest = Vec::new();
+    // Where a row requires what has been left out, it and the rows after it are not known to be the same.
+    let _ = table.to_profile(&attributes.without(attribute, fact), &mut rest);
     let mut paths = names.to_vec();
-    paths.extend(rows.iter().filter(|row| row.source.as_deref().is_some_and(named)).map(|row| row.field.clone()));
-    // An attribute that no row names may have gone below saml_data or custom, under its friendly name or its name.
-    for attribute in attributes.attributes() {
-        let friendly = attribute.friendly_name.as_deref();
-        if named(&attribute.name) || friendly.is_some_and(named) {
-            paths.extend(["saml_data", "custom"].map(|root| format!("{root}.{}", friendly.unwrap_or(&attribute.name))));
+    for (index, row) in rows.iter().enumerate() {
+        let same = rest.get(index);
+        match (&row.value, same.and_then(|same| same.value.as_ref())) {
+            (None, _) => {}
+            (Some(value), Some(same)) if value == same => {}
+            (Some(Value::Object(members)), same) if row.field.ends_with(".*") => {
+                let root = row.field.trim_end_matches(".*");
+                let differs = |(name, value): &(&String, &Value)| same.is_none_or(|same| same.get(name.as_str()) != Some(*value));
+                paths.extend(members.iter().filter(differs).map(|(name, _)| format!("{root}.{name}")));
+            }
+            (Some(_), _) => paths.push(row.field.clone()),
         }
     }
     paths.sort();
@@ -27,26 +40,39 @@ pub fn paths(names: &[String], attributes: &RawAttributes, rows: &[RowNote]) -> 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::profile::Outcome;
+    use crate::profile::{Direction, MappingLibrary};
 
     #[test]
-    fn details_a_names_are_those_of_attributes_and_of_fields() {
+    fn details_a_whatever_an_attribute_made_is_not_kept() {
+        let text = r#"
+direction = "to_profile"
+[[row]]
+field = "email"
+from = ["mail"]
+[[row]]
+field = "name"
+from = ["cn"]
+[[row]]
+field = "title"
+cel = 'attributes.secret[0] + "!"'
+[[row]]
+field = "custom.a.b"
+from = ["secret"]
+[[row]]
+field = "saml_data.*"
+from = ["*"]
+"#;
+        let (library, findings) = MappingLibrary::load(vec![("mappings/t.toml".to_owned(), text.to_owned())]);
+        let table = library.table("t", Direction::ToProfile).unwrap_or_else(|| panic!("{findings:?}"));
         let mut raw = RawAttributes::new();
-        raw.push_texts("secret", ["x"]);
         raw.push_texts("mail", ["a@b"]);
-        let row = |field: &str, source: &str| RowNote {
-            field: field.into(),
-            source: Some(source.into()),
-            value: None,
-            outcome: Outcome::Taken,
-            detail: None,
-        };
-        let rows = [row("email", "mail"), row("name", "cn")];
-        let names = ["secret".to_owned(), "mail".to_owned(), "title".to_owned()];
-        assert_eq!(
-            paths(&names, &raw, &rows),
-            ["custom.mail", "custom.secret", "email", "mail", "saml_data.mail", "saml_data.secret", "secret", "title"]
-        );
-        assert!(paths(&[], &raw, &rows).is_empty());
+        raw.push_texts("cn", ["A"]);
+        raw.push_texts("secret", ["x"]);
+        raw.push(RawAttribute { name: "urn:1".into(), name_format: None, friendly_name: Some("room".into()), values: vec!["y".into()] });
+        let mut rows = Vec::new();
+        table.to_profile(&raw, &mut rows).expect("mapped");
+        let names = ["secret".to_owned(), "urn:1".to_owned(), "email".to_owned()];
+        assert_eq!(paths(&names, &table, &raw, &rows), ["custom.a.b", "email", "saml_data.room", "secret", "title", "urn:1"]);
+        assert!(paths(&[], &table, &raw, &rows).is_empty());
     }
 }

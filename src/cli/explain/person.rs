@@ -123,7 +123,7 @@ impl Terms<'_> {
         // As a login does before it records anything.
         check_limits(&mapped)?;
         let mapped = mapped.into_map();
-        let transient = transient::paths(&self.config.profile.non_persistent, raw, rows);
+        let transient = transient::paths(&self.config.profile.non_persistent, &self.config.mapping, raw, rows);
         let mut lasting = mapped.clone();
         remove_paths(&mut lasting, &transient);
         let user = self.new_user(lasting);

@@ -4,8 +4,9 @@
 use super::{World, person, subject};
 use crate::harness::app::{App, Tokens, assert_oauth_error, begin};
 use crate::harness::browser::{Browser, Landed, Page};
-use crate::harness::gateway::Setup;
-use crate::harness::idp::{PASSWORD, Person, Response};
+use crate::harness::gateway::{Gateway, Setup};
+use crate::harness::idp::{Idp, PASSWORD, Person, Response};
+use serde_json::{Value, json};
 
 const ASKS: &str = "[connection.linking]\npolicy = \"ask\"\nemail_domains = [\"acme.example\"]";
 const EMAIL: &str = "jane@acme.example";
@@ -216,4 +217,119 @@ async fn accounts_beyond_those_that_are_looked_at_make_no_match_unique() {
         world.user("junk", &person(&format!("junk-{number}"), EMAIL, false)).await;
     }
     world.come(&Browser::new(), "globex", &newcomer()).await.here().assert_refused(409, "ISTH-3007");
+}
+
+const TABLE: &str = r#"
+direction = "to_profile"
+extends = "saml"
+[[row]]
+field = "employee_id"
+cel = "attributes['urn:example:staff'][0] + '!'"
+[[row]]
+field = "department"
+cel = "'dep ' + attributes['urn:example:unit'][0]"
+[[row]]
+field = "cost_center"
+cel = "attributes['urn:example:staff'][0] * 2"
+[[row]]
+field = "saml_data.person.badge"
+from = ["urn:example:badge"]
+[[row]]
+field = "title"
+from = ["urn:example:role", "urn:example:unit"]
+"#;
+
+/// By whichever of its names the operator calls an attribute, and by whatever way it gets into the profile.
+#[tokio::test]
+async fn details_a_what_is_not_to_be_kept_is_not_kept_in_another_form() {
+    const SECRETS: [&str; 4] = ["+4366012345678", "staff-4711", "badge-4712", "role-4713"];
+    let kept_out = r#"non_persistent_attrs = ["telephoneNumber", "urn:example:staff", "Badge", "urn:example:role"]"#;
+    let setup = Setup::new().file("mappings/local.toml", TABLE);
+    let world = World::of(setup, &[("acme", &format!("mapping = \"local\"\n{kept_out}"))], "").await;
+    let jane = jane()
+        .with(("urn:oid:2.5.4.20", "telephoneNumber"), &[SECRETS[0]])
+        .with(("urn:example:staff", ""), &[SECRETS[1]])
+        .with(("urn:example:badge", "Badge"), &[SECRETS[2]])
+        .with(("urn:example:role", ""), &[SECRETS[3]])
+        .with(("urn:example:unit", ""), &["west"]);
+    let browser = Browser::new();
+    let request = world.ask(&browser, "acme", &[("scope", "openid phone")]).await;
+    let code = world.app.code(&world.gateway, &world.answer(&browser, "acme", &request, &jane).await.away());
+    let page = world.app.redeem(&world.gateway, &code, &[]).await;
+    assert_eq!(Tokens::of(&page).claims()["phone_number"], SECRETS[0], "it is there in this login");
+    let trace = world.trace(page.correlation_id()).await.to_string();
+    let (_, shown) = world.command(&["user", "show", "samlp|acme|jane", "--json"]).await;
+    assert!(shown.contains("dep west"), "what was not made of it is kept: {shown}");
+    for secret in SECRETS {
+        assert!(!shown.contains(secret), "{secret} is in the directory: {shown}");
+        assert!(!trace.contains(secret), "{secret} is in the trace: {trace}");
+    }
+}
+
+/// An address that is not to be kept is not kept in a record of what went wrong, nor while the person is asked.
+#[tokio::test]
+async fn details_a_what_is_not_to_be_kept_outlives_no_conflict_and_no_question() {
+    let lines = |more: &str| format!("non_persistent_attrs = [\"phone_number\"]\n{more}");
+    let card = "link_only = true\nnon_persistent_attrs = [\"email\"]\n[connection.linking]\npolicy = \"ask\"";
+    let world = World::new(&[("acme", ""), ("globex", &lines(ASKS)), ("card", card)]).await;
+    let page = world.come(&Browser::new(), "card", &person("card-1", "secret@acme.example", true)).await.here();
+    page.assert_refused(409, "ISTH-3007");
+    let (status, conflicts) = world.command(&["user", "conflicts", "--json"]).await;
+    assert!(status == 0 && conflicts.contains("card-1") && !conflicts.contains("secret@"), "{status} {conflicts}");
+    world.user("acme", &jane()).await;
+    let browser = Browser::new();
+    let request = world.ask(&browser, "globex", &[("scope", "openid phone")]).await;
+    let phoned = newcomer().with(("urn:oid:2.5.4.20", "telephoneNumber"), &["+4366012345678"]);
+    let page = world.answer(&browser, "globex", &request, &phoned).await.here();
+    let tokens = world.redeem(browser.press(&page, "No, go on with a new account").await).await;
+    assert_eq!(tokens.claims().get("phone_number"), None, "it was not written down while the person was asked");
+}
+
+const RELEASES: &str = r#"
+direction = "from_profile"
+extends = "oidc"
+[[row]]
+release = "account"
+cel = "'IBAN ' + profile.custom_fields.iban"
+[[row]]
+release = "broken"
+cel = "profile.custom_fields.iban * 2"
+[[row]]
+release = "free_*"
+from = ["custom_fields.*"]
+[[row]]
+release = "data_*"
+from = ["saml_data.*"]
+"#;
+
+/// Whatever way a table takes to them, sealed values and those that are not to be kept reach the trusted and no record.
+#[tokio::test]
+async fn s0_13_no_expression_and_no_wildcard_brings_a_value_into_the_trace() {
+    const IBAN: &str = "AT611904300234573201";
+    const ROOM: &str = "room-4711-west";
+    let (idp, plain, trusted) = (Idp::new("acme"), App::new("notes"), App::new("bank"));
+    let setup = Setup { top_tables: "[metadata]\nsealed = [\"custom_fields.iban\"]".to_owned(), ..Setup::new() }
+        .file("mappings/free.toml", RELEASES)
+        .connection(&idp.toml("non_persistent_attrs = [\"urn:example:room\"]", ""))
+        .application(&plain.toml("mapping = \"free\"", ""))
+        .application(&trusted.toml("mapping = \"free\"\nreads_sealed = true", ""));
+    let world = World { gateway: Gateway::start(setup).await, app: plain, idps: vec![idp] };
+    let jane = jane().with(("urn:example:room", "room"), &[ROOM]);
+    world.user("acme", &jane).await;
+    let patch = json!({ "custom_fields": { "iban": IBAN } }).to_string();
+    assert_eq!(world.command(&["user", "update", "samlp|acme|jane", "--patch", &patch]).await.0, 0);
+    for (app, expected) in [(&world.app, None), (&trusted, Some(IBAN))] {
+        let browser = Browser::new();
+        let request = world.idp("acme").read(&begin(&browser, &app.authorize(&world.gateway, &[])).await);
+        let code = app.code(&world.gateway, &world.answer(&browser, "acme", &request, &jane).await.away());
+        let page = app.redeem(&world.gateway, &code, &[]).await;
+        let claims = Tokens::of(&page).claims();
+        assert_eq!(claims.get("free_iban").and_then(Value::as_str), expected, "{claims}");
+        assert_eq!(claims.get("account").and_then(Value::as_str), expected.map(|iban| format!("IBAN {iban}")).as_deref(), "{claims}");
+        assert_eq!(claims["data_room"], json!([ROOM]), "{claims}");
+        let trace = world.trace(page.correlation_id()).await.to_string();
+        for secret in [IBAN, ROOM] {
+            assert!(!trace.contains(secret), "{secret} is in the trace: {trace}");
+        }
+    }
 }
