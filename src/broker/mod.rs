@@ -210,7 +210,7 @@ impl Gateway {
         let Some(asked_at) = came_by.and_then(|stored| stored.last_login) else { return Ok(None) };
         // The session's copy serves as long as nothing newer is known (S4-3, S4-5).
         let profile = if user.changed_at() <= session.created_at {
-            user.primary().and_then(|primary| primary.last_login).map(|_| session.profile.clone())
+            Some(session.profile.clone())
         } else {
             self.effective(&user)?.map(|profile| Written::profile(&profile)).transpose()?
         };

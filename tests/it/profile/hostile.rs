@@ -333,3 +333,29 @@ async fn s0_13_no_expression_and_no_wildcard_brings_a_value_into_the_trace() {
         }
     }
 }
+
+/// The profile was forgotten, and the person comes by an identity that is not the first: they are known all the same.
+#[tokio::test]
+async fn s4_6_somebody_who_comes_by_a_linked_identity_after_the_profile_was_forgotten_is_somebody() {
+    const LINKS: &str = "[connection.linking]\npolicy = \"verified_email\"\nemail_domains = [\"acme.example\"]";
+    const BELIEVED: &str = "[connection.linking]\nemail_domains = [\"acme.example\"]";
+    let world = World::new(&[("acme", BELIEVED), ("globex", LINKS), ("initech", ASKS)]).await;
+    world.user("acme", &jane()).await;
+    assert_eq!(world.user("globex", &newcomer()).await, "samlp|acme|jane");
+    assert_eq!(world.command(&["user", "forget-profile", "samlp|acme|jane"]).await.0, 0);
+    // Nobody has the address any more, so nobody is joined by it.
+    assert_eq!(world.user("initech", &person("early", EMAIL, true)).await, "samlp|initech|early");
+    assert_eq!(world.command(&["user", "delete", "samlp|initech|early"]).await.0, 0);
+    let browser = Browser::new();
+    let request = world.ask(&browser, "globex", &[("scope", "openid offline_access")]).await;
+    let tokens = world.redeem(world.answer(&browser, "globex", &request, &newcomer()).await).await;
+    assert_eq!(subject(&tokens), "samlp|acme|jane");
+    let again = world.redeem(browser.open(world.silently().as_str()).await).await;
+    assert_eq!((subject(&again).as_str(), again.claims().get("email")), ("samlp|acme|jane", None));
+    let refreshed = Tokens::of(&world.app.refresh(&world.gateway, tokens.refresh_token(), &[]).await);
+    assert_eq!(subject(&refreshed), "samlp|acme|jane");
+    // And the account can be proven by it.
+    let page = world.come(&browser, "initech", &person("jd", EMAIL, true)).await.here();
+    let request = world.idp("globex").read(&browser.press(&page, "Yes, I sign in to it by The globex people").await.away());
+    assert_eq!(subject(&world.redeem(world.answer(&browser, "globex", &request, &newcomer()).await).await), "samlp|acme|jane");
+}
