@@ -185,13 +185,7 @@ impl Gateway {
 
     /// The profile of a user as the directory has it; `None` where it was deleted, or nobody came yet.
     pub(super) fn effective(&self, user: &User) -> Result<Option<Profile>> {
-        let sync = user.primary().map_or(ProfileSync::OnEachLogin, |primary| self.sync_of(&primary.identity.connection));
-        effective_of_user(user, sync).map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))
-    }
-
-    /// Sync mode of a connection; one that is not there any more writes nothing, and its last word stays.
-    fn sync_of(&self, connection: &str) -> ProfileSync {
-        self.connections.enabled(connection).map_or(ProfileSync::OnEachLogin, |connection| connection.config().profile.sync)
+        effective_of_user(user, self.admin.sync_of(user)).map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))
     }
 
     /// May somebody sign in by this identity, as far as it and its connection are concerned?
@@ -338,7 +332,7 @@ impl Gateway {
                 user_id: &login.user_id,
                 profile: of_primary.map_or(profile, |primary| &primary.profile),
                 root: of_primary.map_or(&login.root, |primary| &primary.root),
-                sync: of_primary.map_or(row.sync, |primary| self.sync_of(&primary.connection)),
+                sync: of_primary.map_or(row.sync, |primary| self.admin.sync_of_connection(&primary.connection)),
                 subject: of_primary.map_or(&arrived.identity.user_id, |primary| &primary.subject),
                 groups: Groups { linked: &linked_groups, assigned: &login.assigned_groups },
                 user_metadata: &login.user_metadata,

@@ -359,3 +359,29 @@ async fn s4_6_somebody_who_comes_by_a_linked_identity_after_the_profile_was_forg
     let request = world.idp("globex").read(&browser.press(&page, "Yes, I sign in to it by The globex people").await.away());
     assert_eq!(subject(&world.redeem(world.answer(&browser, "globex", &request, &newcomer()).await).await), "samlp|acme|jane");
 }
+
+/// A connection that is switched off or taken out of the configuration says nothing new, so nothing changes.
+#[tokio::test]
+async fn s1_6_what_the_operator_wrote_stays_when_the_connection_goes() {
+    const BELIEVED: &str = "profile_sync = \"on_first_login\"\n[connection.linking]\nemail_domains = [\"acme.example\"]";
+    const LINKS: &str = "[connection.linking]\npolicy = \"verified_email\"\nemail_domains = [\"acme.example\"]";
+    let mut world = World::new(&[("acme", BELIEVED), ("globex", LINKS)]).await;
+    world.user("acme", &jane()).await;
+    assert_eq!(world.user("globex", &newcomer()).await, "samlp|acme|jane");
+    let patch = r#"{"name": "J. Doe"}"#;
+    assert_eq!(world.command(&["user", "update", "samlp|acme|jane", "--patch", patch]).await.0, 0);
+    assert_eq!(world.sign_in("globex", &newcomer()).await.claims()["name"], "J. Doe");
+    let disabled = world.idp("acme").toml(&format!("enabled = false\n{BELIEVED}"), "");
+    for connections in [vec![disabled, world.idp("globex").toml(LINKS, "")], vec![world.idp("globex").toml(LINKS, "")]] {
+        assert!(world.gateway.stop().success());
+        world.gateway.start_again(|setup| setup.connections = connections).await;
+        let browser = Browser::new();
+        let tokens = world.redeem(world.come(&browser, "globex", &newcomer()).await).await;
+        assert_eq!(tokens.claims()["name"], "J. Doe");
+        assert_eq!(world.command(&["user", "update", "samlp|acme|jane", "--patch", r#"{"groups": ["vip"]}"#]).await.0, 0);
+        assert_eq!(world.redeem(browser.open(world.silently().as_str()).await).await.claims()["name"], "J. Doe");
+        let (_, shown) = world.command(&["user", "show", "samlp|acme|jane"]).await;
+        assert!(shown.contains("J. Doe"), "{shown}");
+        assert_eq!(world.command(&["user", "update", "samlp|acme|jane", "--patch", r#"{"groups": []}"#]).await.0, 0);
+    }
+}
