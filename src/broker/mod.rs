@@ -11,6 +11,7 @@ mod identify;
 pub mod link;
 pub mod logout;
 pub mod next;
+mod recording;
 mod release;
 #[cfg(test)]
 mod tests;

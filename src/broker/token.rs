@@ -4,7 +4,7 @@
 //! grant is asked anything.
 
 use super::begin::trace_op;
-use super::identify::note_rows;
+use super::recording::note_rows;
 use super::release::{recorded, unrecorded};
 use super::{Gateway, decode, encode};
 use crate::application::Application;
