@@ -5,23 +5,22 @@
 //! them: blocked users, identities that are only linked, and new identities are dealt with in [`Gateway::identify`].
 
 use super::Gateway;
+use super::recording::{note_dropped, note_profile, note_rows, recordable};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::{Authentication, Connection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
-use crate::login::trace::{NOT_RECORDED, Step as Note, Trace, Word};
-use crate::login::{Arrived, LoginTransaction, remove_paths};
+use crate::login::trace::{Step as Note, Trace};
+use crate::login::{Arrived, LoginTransaction};
 use crate::profile::normalize::check_limits;
-use crate::profile::{Fact, Outcome, Profile, RawAttribute, RawAttributes, RowNote, Written, transient};
+use crate::profile::{Profile, Written, transient};
 use crate::store::{ConflictRecord, IdentityLogin, IfUnknown, LinkedBy, MATCHES, Recorded, UserLogin};
 use crate::user::effective::{Groups, Sources, effective_and_noted, effective_of_user};
 use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decision, Newcomer, OnConflict, Policy};
 use crate::user::{ProfileSync, StoredIdentity, User, folded, sync};
 use serde_json::{Map, Value};
-use std::borrow::Cow;
-use std::collections::HashSet;
 use std::sync::Arc;
 
 /// A user who may sign in, with what applications see.
@@ -182,14 +181,7 @@ impl Gateway {
 
     /// The profile of a user as the directory has it; `None` where it was deleted, or nobody came yet.
     pub(super) fn effective(&self, user: &User) -> Result<Option<Profile>> {
-        let sync = user.primary().map_or(ProfileSync::OnEachLogin, |primary| self.sync_of(&primary.identity.connection));
-        effective_of_user(user, sync).map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))
-    }
-
-    /// Sync mode of a connection, also of a disabled one. One that is not there any more writes nothing: what is kept, its
-    /// last word or the operator's, stays.
-    fn sync_of(&self, connection: &str) -> ProfileSync {
-        self.connections.config(connection).map_or(ProfileSync::OnFirstLogin, |config| config.profile.sync)
+        effective_of_user(user, self.admin.sync_of(user)).map_err(|error| Error::new(ErrorKind::ProfileIncomplete, error.to_string()))
     }
 
     /// May somebody sign in by this identity, as far as it and its connection are concerned?
@@ -336,7 +328,7 @@ impl Gateway {
                 user_id: &login.user_id,
                 profile: of_primary.map_or(profile, |primary| &primary.profile),
                 root: of_primary.map_or(&login.root, |primary| &primary.root),
-                sync: of_primary.map_or(row.sync, |primary| self.sync_of(&primary.connection)),
+                sync: of_primary.map_or(row.sync, |primary| self.admin.sync_of_connection(&primary.connection)),
                 subject: of_primary.map_or(&arrived.identity.user_id, |primary| &primary.subject),
                 groups: Groups { linked: &linked_groups, assigned: &login.assigned_groups },
                 user_metadata: &login.user_metadata,
@@ -347,10 +339,7 @@ impl Gateway {
             Ok((Written::profile(&made.0)?, made.1.dropped))
         };
         let (lasting, dropped) = make(row.lasting)?;
-        for (field, why) in dropped {
-            let outcome = outcome(Outcome::Unusable, Some(why.to_owned()));
-            trace.note(now, Note::Mapping { direction: "to_profile".into(), field: field.into(), source: None, value: None, outcome });
-        }
+        note_dropped(trace, dropped, now);
         note_profile(trace, &lasting, now)?;
         // What is not to be kept is of the primary identity's own login only: a linked one gives no attributes.
         let transient = if of_primary.is_none() { arrived.transient.clone() } else { Vec::new() };
@@ -429,89 +418,5 @@ fn linked_by(how: &str, actor: &str, of: Of<'_>) -> LinkedBy {
     }
 }
 
-/// What the connection said, without what is not to be kept: attributes of those names, those that fed such a field, and
-/// those that say the same.
-fn recordable<'a>(
-    config: &ConnectionConfig,
-    attributes: &'a RawAttributes,
-    rows: &[RowNote],
-    transient: &[String],
-    mapped: Option<&Profile>,
-) -> Cow<'a, RawAttributes> {
-    if transient.is_empty() {
-        return Cow::Borrowed(attributes);
-    }
-    let fed = rows.iter().filter(|row| transient.contains(&row.field)).filter_map(|row| row.source.as_deref());
-    let names: Vec<&str> = config.profile.non_persistent.iter().map(String::as_str).chain(fed).collect();
-    // A list as long as the attributes must not be walked for each of them.
-    let values = mapped.into_iter().flat_map(|profile| transient.iter().filter_map(|path| profile.get(path)));
-    let values = values.flat_map(|value| value.as_array().map_or(std::slice::from_ref(value), Vec::as_slice));
-    let kept_out: HashSet<Cow<'_, str>> = values.map(comparable).collect();
-    let says = |value: &Value| kept_out.contains(&comparable(value));
-    let hidden = |attribute: &RawAttribute| {
-        let named = |name: &str| names.contains(&name);
-        named(&attribute.name) || attribute.friendly_name.as_deref().is_some_and(named) || attribute.values.iter().any(says)
-    };
-    Cow::Owned(attributes.without(hidden, |fact: Fact| names.iter().any(|name| name.strip_prefix('$') == Some(fact.name()))))
-}
-
-/// A value as a text that no other value has; the list is that of its elements.
-fn comparable(value: &Value) -> Cow<'_, str> {
-    match value {
-        Value::String(text) => Cow::Borrowed(text),
-        other => Cow::Owned(format!("\0{other}")),
-    }
-}
-
 /// Why a login is somebody's.
 const KNOWN: &str = "this identity is known";
-
-const METADATA: [&str; 3] = ["user_metadata", "app_metadata", "custom_fields"];
-
-/// What is recorded of a profile: not the metadata, which are no connection's, and nothing that is not to be kept.
-fn note_profile(trace: &mut Trace, lasting: &Written, now: Timestamp) -> Result<()> {
-    // Read again only where there may be something to leave out.
-    let has_metadata = METADATA.iter().any(|name| lasting.as_raw().get().contains(name));
-    let shown = match if has_metadata { lasting.value() } else { Value::Null } {
-        Value::Object(mut members) => {
-            remove_paths(&mut members, &METADATA.map(str::to_owned));
-            Written::object(&members)?
-        }
-        _ => lasting.clone(),
-    };
-    trace.note(now, Note::Profile { profile: shown });
-    Ok(())
-}
-
-/// `transient`: paths whose values are not recorded.
-pub(super) fn note_rows(trace: &mut Trace, direction: &'static str, rows: Vec<RowNote>, transient: &[String], now: Timestamp) {
-    let hidden = |row: &RowNote| {
-        let read = if direction == "to_profile" { Some(row.field.as_str()) } else { row.source.as_deref() };
-        let below = |path: &str, root: &str| path == root || path.strip_prefix(root).is_some_and(|rest| rest.starts_with('.'));
-        let path = read.unwrap_or_default().trim_end_matches(".*");
-        transient.iter().any(|kept_out| below(path, kept_out) || below(kept_out, path))
-    };
-    // An expression may have read anything, and says so when it fails.
-    let by_expression = |row: &RowNote| {
-        !transient.is_empty() && row.source.as_deref() == Some("cel") && (direction == "from_profile" || row.value.is_none())
-    };
-    for row in rows {
-        let says_something = row.value.is_some() || row.detail.is_some();
-        let hide = by_expression(&row) || (row.value.is_some() && hidden(&row));
-        let (value, detail) = if says_something && hide { (None, Some(NOT_RECORDED.to_owned())) } else { (row.value, row.detail) };
-        let outcome = outcome(row.outcome, detail);
-        trace.note(now, Note::Mapping { direction: direction.into(), field: row.field, source: row.source, value, outcome });
-    }
-}
-
-fn outcome(outcome: Outcome, detail: Option<String>) -> Word {
-    let name = match outcome {
-        Outcome::Taken => "taken",
-        Outcome::Default => "default",
-        Outcome::Absent => "absent",
-        Outcome::Unlisted => "unlisted",
-        Outcome::Unusable => "unusable",
-        Outcome::Unmet => "unmet",
-    };
-    detail.map_or(Word::Borrowed(name), |detail| format!("{name}: {detail}").into())
-}

@@ -11,6 +11,7 @@ mod identify;
 pub mod link;
 pub mod logout;
 pub mod next;
+mod recording;
 mod release;
 #[cfg(test)]
 mod tests;
@@ -30,6 +31,7 @@ use crate::oidc::{AuthorizationResponse, OidcKeys};
 use crate::profile::Written;
 use crate::profile::dialect::GigyaSigner;
 use crate::store::{Directory, SessionStore};
+use crate::user::User;
 use admin::Admin;
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -205,12 +207,14 @@ impl Gateway {
     /// What a session may answer an application with: the profile as it is now. It outlives neither the deletion nor the
     /// blocking of its user, nor the unlinking of the identity by which the person came, nor a deleted profile.
     async fn standing(&self, session: &Session) -> Result<Option<Standing>> {
-        let Some(user) = self.directory.user(&session.user_id).await?.filter(|user| !user.blocked) else { return Ok(None) };
+        // A user who was deleted and has signed in again has the same id.
+        let is_its = |user: &User| !user.blocked && user.created_at <= session.created_at;
+        let Some(user) = self.directory.user(&session.user_id).await?.filter(is_its) else { return Ok(None) };
         let came_by = user.identity(&session.identity.connection, &session.identity.user_id).filter(|stored| self.lets_in(stored));
         let Some(asked_at) = came_by.and_then(|stored| stored.last_login) else { return Ok(None) };
         // The session's copy serves as long as nothing newer is known (S4-3, S4-5).
         let profile = if user.changed_at() <= session.created_at {
-            user.primary().and_then(|primary| primary.last_login).map(|_| session.profile.clone())
+            Some(session.profile.clone())
         } else {
             self.effective(&user)?.map(|profile| Written::profile(&profile)).transpose()?
         };

@@ -6,6 +6,7 @@ use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::Dialects;
+use crate::oidc::bearer::invalid_token;
 use crate::profile::dialect::Dialect;
 use crate::profile::{Profile, RowNote};
 use crate::user::metadata::Part;
@@ -20,8 +21,6 @@ pub(super) struct Readable {
     pub profile: Profile,
     /// The free data in which something is sealed: not recorded.
     pub sealed: Vec<String>,
-    /// It was opened: what is made from it is not stored in the clear.
-    pub opened: bool,
 }
 
 impl Gateway {
@@ -32,10 +31,11 @@ impl Gateway {
         if !parts.is_empty() {
             self.open_or_strip(&mut members, application.profile.reads_sealed, user_id);
         }
-        Readable { profile: Profile::from_map(members), opened: application.profile.reads_sealed && !parts.is_empty(), sealed: parts }
+        Readable { profile: Profile::from_map(members), sealed: parts }
     }
 
-    /// A body for later, as it is stored: sealed for its grant, if one is given.
+    /// A body for later, as it is stored: sealed for its grant, if one is given. What is made for an application that reads
+    /// sealed values is not stored in the clear.
     pub(super) fn kept_body(&self, body: String, seal: Option<&str>) -> Result<Box<RawValue>> {
         let written = |text| {
             RawValue::from_string(text).map_err(|error| Error::new(ErrorKind::Internal, "an answer cannot be written").because(error))
@@ -45,10 +45,14 @@ impl Gateway {
         written(Value::from(STANDARD.encode(sealed)).to_string())
     }
 
-    /// The body again. Bodies are objects; one that is a text was sealed.
-    pub(super) fn told_body(&self, kept: &RawValue, grant_id: &str) -> Result<String> {
+    /// The body again. Bodies are objects; one that is a text was sealed, and an application that does not read sealed
+    /// values any more does not get it.
+    pub(super) fn told_body(&self, application: &Application, kept: &RawValue, grant_id: &str) -> Result<String> {
         if !kept.get().starts_with('"') {
             return Ok(kept.get().to_owned());
+        }
+        if !application.profile.reads_sealed {
+            return Err(invalid_token());
         }
         let unreadable = || Error::new(ErrorKind::Internal, "a sealed answer cannot be opened");
         let sealed: String = serde_json::from_str(kept.get()).map_err(|error| unreadable().because(error))?;
@@ -90,7 +94,7 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<Dialects> {
         let refuse = || Error::new(ErrorKind::InvalidGrant, "the user may not sign in any more");
-        let user = self.directory.user(user_id).await?.ok_or_else(refuse)?;
+        let user = self.directory.user(user_id).await?.filter(|user| !user.blocked).ok_or_else(refuse)?;
         let user = self.readable_user(user, application.profile.reads_sealed);
         let view = PersonView::new(&user, profile, Some(login));
         let written = |dialect| -> Result<Box<RawValue>> {

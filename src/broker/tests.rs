@@ -146,8 +146,9 @@ async fn a_refresh_token_of_a_revoked_grant_is_refused_and_not_rotated() {
 
 #[tokio::test]
 async fn a_session_ends_with_its_user() {
-    let (gateway, now) = (gateway().await, Timestamp::now());
+    let gateway = gateway().await;
     let (user_id, identity) = jane(&gateway).await;
+    let now = Timestamp::now();
     let session = Session {
         sid: "sid".into(),
         user_id: user_id.clone(),
@@ -167,6 +168,12 @@ async fn a_session_ends_with_its_user() {
     assert!(gateway.standing(&session).await.expect("read").is_some());
     gateway.directory.delete_user(&user_id).await.expect("deleted");
     assert!(gateway.standing(&session).await.expect("read").is_none());
+    // Who signs in again is a new user under the same id; the sessions of the former one are not theirs.
+    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+    jane(&gateway).await;
+    assert!(gateway.standing(&session).await.expect("read").is_none());
+    let session = Session { created_at: Timestamp::now(), ..session };
+    assert!(gateway.standing(&session).await.expect("read").is_some());
 }
 
 #[tokio::test]

@@ -4,7 +4,7 @@
 //! grant is asked anything.
 
 use super::begin::trace_op;
-use super::identify::note_rows;
+use super::recording::note_rows;
 use super::release::{recorded, unrecorded};
 use super::{Gateway, decode, encode};
 use crate::application::Application;
@@ -271,7 +271,8 @@ impl Gateway {
         let access_token = oidc::AccessToken::issue(&granted.grant_id)?;
         let id_token = self.id_token(application, &granted, &claims, &access_token, now)?;
         let userinfo = Value::Object(oidc::claims::userinfo(&granted.user_id, &claims));
-        let seal = readable.opened.then_some(granted.grant_id.as_str());
+        // The whole profile has the free data as they are now: something may have been sealed since the login.
+        let seal = application.profile.reads_sealed.then_some(granted.grant_id.as_str());
         let record = AccessToken {
             client_id: application.client_id.clone(),
             scopes: granted.scopes.clone(),

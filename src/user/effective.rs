@@ -70,9 +70,11 @@ pub fn effective_and_noted(sources: &Sources<'_>) -> Result<(Profile, Normalized
 }
 
 /// The effective profile of a user as the directory has it; `sync` is that of the primary identity's connection.
-/// `None` for a user whose profile was deleted or who never came.
+/// `None` for a user whose profile was deleted, or who never came by any identity. Who came by a linked one only has the
+/// attributes of the primary identity, of which none are known yet.
 pub fn effective_of_user(user: &User, sync: ProfileSync) -> Result<Option<Profile>, MappingError> {
-    let Some(primary) = user.primary().filter(|primary| primary.last_login.is_some()) else {
+    let came = user.identities.iter().any(|stored| stored.last_login.is_some());
+    let Some(primary) = user.primary().filter(|_| came) else {
         return Ok(None);
     };
     let linked = groups_of(user.identities.iter().skip(1));

@@ -63,11 +63,15 @@ impl Admin {
         self.keyring.sealer()
     }
 
-    /// The sync mode of the user's primary connection. One that is not configured any more writes nothing at a login, so
-    /// what it wrote may be edited.
+    /// The sync mode of the user's primary connection.
     pub fn sync_of(&self, user: &User) -> ProfileSync {
-        let connection = user.primary().and_then(|primary| self.connections.get(&primary.identity.connection));
-        connection.map_or(ProfileSync::OnFirstLogin, |settings| settings.sync)
+        user.primary().map_or_else(ProfileSync::default, |primary| self.sync_of_connection(&primary.identity.connection))
+    }
+
+    /// The sync mode of a connection, enabled or not. One that is not configured any more refreshes nothing: what is kept
+    /// of it stays, and operators may edit it.
+    pub fn sync_of_connection(&self, name: &str) -> ProfileSync {
+        self.connections.get(name).map_or(ProfileSync::OnFirstLogin, |settings| settings.sync)
     }
 
     /// A subject as the connection's identities have it.

@@ -16,8 +16,7 @@ use serde_json::{Map, Value, json};
 pub struct UserRecord {
     /// Its free data show sealed values as the reader asked.
     pub user: User,
-    /// The effective profile, free data included; `None` while nobody has come by the primary identity, or after it was
-    /// forgotten.
+    /// The effective profile, free data included; `None` while nobody has come, or after it was forgotten.
     pub profile: Option<Profile>,
 }
 

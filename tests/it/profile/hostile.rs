@@ -2,10 +2,12 @@
 //! than they may have, and what is left of users who are gone.
 
 use super::{World, person, subject};
-use crate::harness::app::{App, Tokens, assert_oauth_error, begin};
+use crate::harness::app::{App, Tokens, assert_oauth_error, begin, userinfo};
 use crate::harness::browser::{Browser, Landed, Page};
 use crate::harness::gateway::{Gateway, Setup};
 use crate::harness::idp::{Idp, PASSWORD, Person, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 
 const ASKS: &str = "[connection.linking]\npolicy = \"ask\"\nemail_domains = [\"acme.example\"]";
@@ -332,4 +334,115 @@ async fn s0_13_no_expression_and_no_wildcard_brings_a_value_into_the_trace() {
             assert!(!trace.contains(secret), "{secret} is in the trace: {trace}");
         }
     }
+}
+
+/// The profile was forgotten, and the person comes by an identity that is not the first: they are known all the same.
+#[tokio::test]
+async fn s4_6_somebody_who_comes_by_a_linked_identity_after_the_profile_was_forgotten_is_somebody() {
+    const LINKS: &str = "[connection.linking]\npolicy = \"verified_email\"\nemail_domains = [\"acme.example\"]";
+    const BELIEVED: &str = "[connection.linking]\nemail_domains = [\"acme.example\"]";
+    let world = World::new(&[("acme", BELIEVED), ("globex", LINKS), ("initech", ASKS)]).await;
+    world.user("acme", &jane()).await;
+    assert_eq!(world.user("globex", &newcomer()).await, "samlp|acme|jane");
+    assert_eq!(world.command(&["user", "forget-profile", "samlp|acme|jane"]).await.0, 0);
+    // Nobody has the address any more, so nobody is joined by it.
+    assert_eq!(world.user("initech", &person("early", EMAIL, true)).await, "samlp|initech|early");
+    assert_eq!(world.command(&["user", "delete", "samlp|initech|early"]).await.0, 0);
+    let browser = Browser::new();
+    let request = world.ask(&browser, "globex", &[("scope", "openid offline_access")]).await;
+    let tokens = world.redeem(world.answer(&browser, "globex", &request, &newcomer()).await).await;
+    assert_eq!(subject(&tokens), "samlp|acme|jane");
+    let again = world.redeem(browser.open(world.silently().as_str()).await).await;
+    assert_eq!((subject(&again).as_str(), again.claims().get("email")), ("samlp|acme|jane", None));
+    let refreshed = Tokens::of(&world.app.refresh(&world.gateway, tokens.refresh_token(), &[]).await);
+    assert_eq!(subject(&refreshed), "samlp|acme|jane");
+    // And the account can be proven by it.
+    let page = world.come(&browser, "initech", &person("jd", EMAIL, true)).await.here();
+    let request = world.idp("globex").read(&browser.press(&page, "Yes, I sign in to it by The globex people").await.away());
+    assert_eq!(subject(&world.redeem(world.answer(&browser, "globex", &request, &newcomer()).await).await), "samlp|acme|jane");
+}
+
+/// A connection that is switched off or taken out of the configuration says nothing new, so nothing changes.
+#[tokio::test]
+async fn s1_6_what_the_operator_wrote_stays_when_the_connection_goes() {
+    const BELIEVED: &str = "profile_sync = \"on_first_login\"\n[connection.linking]\nemail_domains = [\"acme.example\"]";
+    const LINKS: &str = "[connection.linking]\npolicy = \"verified_email\"\nemail_domains = [\"acme.example\"]";
+    let mut world = World::new(&[("acme", BELIEVED), ("globex", LINKS)]).await;
+    world.user("acme", &jane()).await;
+    assert_eq!(world.user("globex", &newcomer()).await, "samlp|acme|jane");
+    let patch = r#"{"name": "J. Doe"}"#;
+    assert_eq!(world.command(&["user", "update", "samlp|acme|jane", "--patch", patch]).await.0, 0);
+    assert_eq!(world.sign_in("globex", &newcomer()).await.claims()["name"], "J. Doe");
+    let disabled = world.idp("acme").toml(&format!("enabled = false\n{BELIEVED}"), "");
+    for connections in [vec![disabled, world.idp("globex").toml(LINKS, "")], vec![world.idp("globex").toml(LINKS, "")]] {
+        assert!(world.gateway.stop().success());
+        world.gateway.start_again(|setup| setup.connections = connections).await;
+        let browser = Browser::new();
+        let tokens = world.redeem(world.come(&browser, "globex", &newcomer()).await).await;
+        assert_eq!(tokens.claims()["name"], "J. Doe");
+        assert_eq!(world.command(&["user", "update", "samlp|acme|jane", "--patch", r#"{"groups": ["vip"]}"#]).await.0, 0);
+        assert_eq!(world.redeem(browser.open(world.silently().as_str()).await).await.claims()["name"], "J. Doe");
+        let (_, shown) = world.command(&["user", "show", "samlp|acme|jane"]).await;
+        assert!(shown.contains("J. Doe"), "{shown}");
+        assert_eq!(world.command(&["user", "update", "samlp|acme|jane", "--patch", r#"{"groups": []}"#]).await.0, 0);
+    }
+}
+
+/// An ID token goes through browsers, logs of others and hints: who holds one is not the trusted back end.
+#[tokio::test]
+async fn s0_13_an_id_token_opens_nothing_that_is_sealed() {
+    const IBAN: &str = "AT611904300234573201";
+    let setup = Setup { top_tables: "[metadata]\nsealed = [\"custom_fields.iban\"]".to_owned(), ..Setup::new() };
+    let lines = "legacy_profile = true\nreads_sealed = true\ndialect = \"logto\"";
+    let mut world = World::of(setup, &[("acme", "")], lines).await;
+    world.user("acme", &jane()).await;
+    let browser = Browser::new();
+    let request = world.ask(&browser, "acme", &[]).await;
+    let code = world.app.code(&world.gateway, &world.answer(&browser, "acme", &request, &jane()).await.away());
+    // Sealed between the login and its tokens.
+    let patch = json!({ "custom_fields": { "iban": IBAN } }).to_string();
+    assert_eq!(world.command(&["user", "update", "samlp|acme|jane", "--patch", &patch]).await.0, 0);
+    let tokens = Tokens::of(&world.app.redeem(&world.gateway, &code, &[]).await);
+    let answer = userinfo(&world.gateway, tokens.access_token()).await;
+    assert!(answer.status == 200 && answer.body.contains(IBAN), "{}", answer.body);
+    let url = world.gateway.url("/tokeninfo");
+    let request = world.gateway.client().post(url.clone()).json(&json!({ "id_token": tokens.id_token() }));
+    let answer = Page::read(request.send().await.expect("an answer"), &url).await;
+    assert!(answer.status == 200 && !answer.body.contains(IBAN), "{}", answer.body);
+    // What waits in the session store for the next /userinfo is written down at a stop.
+    assert!(world.gateway.stop().success());
+    let mut at_rest = Vec::new();
+    for name in ["isthmus.db", "isthmus.db-wal"] {
+        at_rest.extend(std::fs::read(world.gateway.place().join(name)).unwrap_or_default());
+    }
+    assert!(!saved_texts(&at_rest).contains(IBAN), "a value that is sealed stands in the clear in the session store");
+    // An application that has lost the operator's trust has lost what it was told too.
+    let lines = "legacy_profile = true\ndialect = \"logto\"";
+    let toml = world.app.toml(lines, "");
+    world.gateway.start_again(|setup| setup.applications = vec![toml]).await;
+    assert_eq!(userinfo(&world.gateway, tokens.access_token()).await.status, 401);
+}
+
+/// Every text of base64 in these bytes, decoded: so the session store is written down.
+fn saved_texts(bytes: &[u8]) -> String {
+    let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || b"+/=".contains(byte);
+    let mut texts = String::new();
+    for part in bytes.split(|byte| !is_base64(byte)).filter(|part| part.len() > 64) {
+        // A database keeps a long text in pages, so a part may begin anywhere.
+        for start in 0..4 {
+            let part = part.get(start..).unwrap_or_default();
+            let whole = part.get(..part.len() / 4 * 4).unwrap_or_default();
+            let decoded = whole.chunks(4).filter_map(|four| STANDARD.decode(four).ok()).flatten().collect::<Vec<u8>>();
+            texts += &String::from_utf8_lossy(&decoded);
+        }
+    }
+    texts
+}
+
+#[tokio::test]
+async fn the_whole_profile_of_somebody_blocked_is_not_given_for_a_code_that_is_on_its_way() {
+    let world = World::with(&[("acme", "")], "legacy_profile = true").await;
+    let code = world.app.code(&world.gateway, &world.come(&Browser::new(), "acme", &jane()).await.away());
+    assert_eq!(world.command(&["user", "block", "samlp|acme|jane"]).await.0, 0);
+    assert_oauth_error(&world.app.redeem(&world.gateway, &code, &[]).await, 400, "invalid_grant");
 }
