@@ -69,10 +69,11 @@ pub(super) fn arrive(
     trace: &mut Trace,
 ) -> Result<Arrived> {
     let config = connection.config();
+    let names = &config.profile.non_persistent;
     let mut rows = Vec::new();
     let mapped = config.mapping.to_profile(&authentication.attributes, &mut rows);
-    let transient = transient::paths(&config.profile.non_persistent, &config.mapping, &authentication.attributes, &rows);
-    let recordable = recordable(config, &authentication.attributes, &rows, &transient, mapped.as_ref().ok());
+    let transient = transient::paths(names, &config.mapping, &authentication.attributes, &rows);
+    let recordable = recordable(names, &authentication.attributes, &rows, &transient, mapped.as_ref().ok());
     trace.note(now, Note::received(&config.name, &recordable));
     note_rows(trace, "to_profile", rows, &transient, now);
     let profile = mapped

@@ -20,16 +20,15 @@ pub fn paths(names: &[String], table: &MappingTable, attributes: &RawAttributes,
     let _ = table.to_profile(&attributes.without(attribute, fact), &mut rest);
     let mut paths = names.to_vec();
     for (index, row) in rows.iter().enumerate() {
-        let same = rest.get(index);
-        match (&row.value, same.and_then(|same| same.value.as_ref())) {
+        let field = row.field.trim_end_matches(".*");
+        match (&row.value, rest.get(index).map(|same| same.value.as_ref())) {
             (None, _) => {}
-            (Some(value), Some(same)) if value == same => {}
-            (Some(Value::Object(members)), same) if row.field.ends_with(".*") => {
-                let root = row.field.trim_end_matches(".*");
+            (Some(value), Some(Some(same))) if value == same => {}
+            (Some(Value::Object(members)), Some(same)) if row.field.ends_with(".*") => {
                 let differs = |(name, value): &(&String, &Value)| same.is_none_or(|same| same.get(name.as_str()) != Some(*value));
-                paths.extend(members.iter().filter(differs).map(|(name, _)| format!("{root}.{name}")));
+                paths.extend(members.iter().filter(differs).map(|(name, _)| format!("{field}.{name}")));
             }
-            (Some(_), _) => paths.push(row.field.clone()),
+            (Some(_), _) => paths.push(field.to_owned()),
         }
     }
     paths.sort();
