@@ -31,8 +31,6 @@ pub fn paths(names: &[String], table: &MappingTable, attributes: &RawAttributes,
             (Some(_), _) => paths.push(field.to_owned()),
         }
     }
-    paths.sort();
-    paths.dedup();
     paths
 }
 
@@ -71,7 +69,7 @@ from = ["*"]
         let mut rows = Vec::new();
         table.to_profile(&raw, &mut rows).expect("mapped");
         let names = ["secret".to_owned(), "urn:1".to_owned(), "email".to_owned()];
-        assert_eq!(paths(&names, &table, &raw, &rows), ["custom.a.b", "email", "saml_data.room", "secret", "title", "urn:1"]);
+        assert_eq!(paths(&names, &table, &raw, &rows), ["secret", "urn:1", "email", "title", "custom.a.b", "saml_data.room"]);
         assert!(paths(&[], &table, &raw, &rows).is_empty());
     }
 }
