@@ -60,8 +60,8 @@ fn what_is_not_kept_is_named_and_serves_the_login() {
     let desk = Desk::with("non_persistent_attrs = [\"isMemberOf\", \"urn:oid:2.5.4.42\"]\nprofile_sync = \"never_on_login\"", "", "");
     let (status, report) = desk.explain(desk.response(|_| {}), &["--application", "notes"]);
     assert_eq!(status, 0, "{report:#}");
-    // As at a login, a friendly name is not the name under which the row found the groups.
-    assert_eq!(report["not_kept"], json!([]), "{report:#}");
+    // As at a login, an attribute may be told by its friendly name too.
+    assert_eq!(report["not_kept"], json!(["groups"]), "{report:#}");
     // The sync mode leaves the root attributes to operators, so the name is made from what there is.
     assert_eq!(report["profile"]["name"], "Jane.Doe@acme.example");
     assert!(report["profile"].get("given_name").is_none(), "{report:#}");
