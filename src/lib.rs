@@ -22,6 +22,7 @@ pub mod keys;
 pub mod login;
 pub mod oidc;
 pub mod profile;
+pub mod rules;
 pub mod saml;
 pub mod secret;
 pub mod startup;

@@ -9,6 +9,7 @@
 //! writing sessions down and reading them back.
 
 pub mod directory;
+pub mod objects;
 pub mod session;
 
 #[cfg(test)]
@@ -17,6 +18,7 @@ mod conformance;
 mod test_servers;
 
 pub use directory::open_directory;
+pub use objects::{Expect, ObjectChange, ObjectWrite, StoredObject};
 pub use session::open_sessions;
 
 use crate::clock::Timestamp;
@@ -374,6 +376,15 @@ pub trait Directory: Send + Sync {
     fn audit<'a>(&'a self, event: &'a AuditEvent) -> Later<'a, ()>;
     /// Newest first.
     fn audit_events(&self, limit: i64) -> Later<'_, Vec<AuditEvent>>;
+    /// Changes objects, all or none; the answer is the version of the change. [`crate::error::ErrorKind::Conflict`], and
+    /// nothing is changed, where one is not as expected ([`Expect`]) or a name is taken; the detail says which.
+    fn write_objects<'a>(&'a self, writes: &'a [ObjectWrite<'a>], now: Timestamp) -> Later<'a, i64>;
+    fn object<'a>(&'a self, kind: &'a str, id: &'a str) -> Later<'a, Option<StoredObject>>;
+    /// Objects of a kind by id, those after `after`; at most `limit`.
+    fn objects<'a>(&'a self, kind: &'a str, after: Option<&'a str>, limit: usize) -> Later<'a, Vec<StoredObject>>;
+    /// What changed after a version, in the order of the changes, each object once; at most `limit`. A change that is
+    /// seen here is never followed by one with a smaller version.
+    fn objects_since(&self, version: i64, limit: usize) -> Later<'_, Vec<ObjectChange>>;
     /// Writes an embedded session store down, replacing what was there.
     fn save_sessions<'a>(&'a self, entries: &'a [SavedEntry]) -> Later<'a, ()>;
     /// Reads it back and forgets it, so that a later crash cannot revive used codes.

@@ -12,6 +12,7 @@ mod families;
 mod journal;
 mod links;
 mod logins;
+mod objects;
 mod pool;
 mod records;
 mod transaction;
@@ -20,8 +21,8 @@ mod users;
 pub use connect::check_url;
 
 use super::{
-    AuditEvent, ConflictRecord, Directory, IdentityLogin, Later, LinkEntry, LinkedBy, NewUser, Recorded, RefreshFamily, Rotation,
-    SavedEntry, UserChange, UserLogin,
+    AuditEvent, ConflictRecord, Directory, IdentityLogin, Later, LinkEntry, LinkedBy, NewUser, ObjectChange, ObjectWrite, Recorded,
+    RefreshFamily, Rotation, SavedEntry, StoredObject, UserChange, UserLogin,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -250,6 +251,22 @@ impl Directory for SqlDirectory {
 
     fn audit_events(&self, limit: i64) -> Later<'_, Vec<AuditEvent>> {
         on!(self, LIMIT, |held| records::audit_events(&mut held, limit))
+    }
+
+    fn write_objects<'a>(&'a self, writes: &'a [ObjectWrite<'a>], now: Timestamp) -> Later<'a, i64> {
+        on!(self, LIMIT, |held| objects::write(&mut held, writes, now))
+    }
+
+    fn object<'a>(&'a self, kind: &'a str, id: &'a str) -> Later<'a, Option<StoredObject>> {
+        on!(self, LIMIT, |held| objects::one(&mut held, kind, id))
+    }
+
+    fn objects<'a>(&'a self, kind: &'a str, after: Option<&'a str>, limit: usize) -> Later<'a, Vec<StoredObject>> {
+        on!(self, LIMIT, |held| objects::page(&mut held, kind, after, limit))
+    }
+
+    fn objects_since(&self, version: i64, limit: usize) -> Later<'_, Vec<ObjectChange>> {
+        on!(self, LIMIT, |held| objects::since(&mut held, version, limit))
     }
 
     fn save_sessions<'a>(&'a self, entries: &'a [SavedEntry]) -> Later<'a, ()> {
