@@ -2,10 +2,12 @@
 
 use crate::application::Application;
 use crate::broker::admin::Admin;
+use crate::broker::live::{Live, Made, Maker};
 use crate::broker::{Gateway, Lifetimes};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::connection::config::ConnectionConfig;
+use crate::connection::outbound::NoFetch;
 use crate::connection::{Connection, Registry, SamlConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::metrics::Metrics;
@@ -14,6 +16,7 @@ use crate::http::{headers, routes};
 use crate::keys::Keyring;
 use crate::oidc::OidcKeys;
 use crate::profile::dialect::GigyaSigner;
+use crate::rules::Host;
 use crate::store::{self, Directory, SessionStore};
 use crate::user::sealing::SealedPath;
 use actix_web::dev::{Server, ServerHandle};
@@ -21,6 +24,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use openssl::ssl::{SslAcceptor, SslAcceptorBuilder, SslFiletype, SslMethod, SslVersion};
+use std::collections::HashMap;
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -41,6 +45,12 @@ pub struct Parts {
     pub sessions: Arc<dyn SessionStore>,
     pub directory: Arc<dyn Directory>,
     pub sealed: Vec<SealedPath>,
+    /// What else the file makes.
+    pub more: Vec<Made>,
+    /// Reads what the management API stores.
+    pub maker: Arc<dyn Maker>,
+    /// Threads that run rules and actions.
+    pub script_threads: usize,
 }
 
 /// Certificate and private key of the public listener, PEM.
@@ -55,24 +65,31 @@ pub fn state(parts: Parts) -> Result<Data<State>> {
     let metrics = Arc::new(Metrics::new().map_err(|error| Error::new(ErrorKind::Internal, "metrics cannot be made").because(error))?);
     let keyring = Arc::new(parts.keyring);
     let admin = Admin::new(Arc::clone(&parts.directory), Arc::clone(&keyring), &parts.connections, parts.sealed);
-    let mut connections: Vec<Arc<dyn Connection>> = Vec::new();
+    let mut file: Vec<Made> = Vec::new();
     for config in parts.connections {
-        connections.push(Arc::new(SamlConnection::new(config, &parts.issuer, Arc::clone(&keyring))?));
+        let connection: Arc<dyn Connection> = Arc::new(SamlConnection::new(config, &parts.issuer, Arc::clone(&keyring))?);
+        file.push(Made::Connection(connection));
     }
+    file.extend(parts.applications.into_iter().map(|application| Made::Application(Arc::new(application))));
+    file.extend(parts.more);
     let gateway = Gateway {
         issuer: parts.issuer,
-        applications: parts.applications.into_iter().map(|application| (application.client_id.clone(), Arc::new(application))).collect(),
-        connections: Registry::new(connections),
+        applications: HashMap::new(),
+        resource_servers: HashMap::new(),
+        client_grants: HashMap::new(),
+        connections: Registry::default(),
+        scripts: Arc::default(),
+        host: Arc::new(Host::new(parts.script_threads, Arc::new(NoFetch))),
         sessions: parts.sessions,
         directory: parts.directory,
-        keys: OidcKeys::new(&keyring)?,
+        keys: Arc::new(OidcKeys::new(&keyring)?),
         keyring,
         lifetimes: parts.lifetimes,
         gigya: parts.gigya,
         admin,
         events: Arc::clone(&metrics) as _,
     };
-    Ok(Data::new(State::new(gateway, parts.http, metrics)))
+    Ok(Data::new(State::new(Live::new(gateway, file, parts.maker), parts.http, metrics)))
 }
 
 /// The public listener on a socket.
@@ -140,14 +157,14 @@ pub async fn serve(mut config: Config) -> Result<()> {
         check_tls(files)?;
     }
     if !seed.is_empty() {
-        let made = state.gateway.admin.seed(&seed, Timestamp::now()).await?;
+        let made = state.gateway().admin.seed(&seed, Timestamp::now()).await?;
         tracing::info!(users = seed.len(), made, "seed applied");
     }
     // Taken back last: a start that fails must not forget them.
     sessions.import(directory.take_sessions().await?, Timestamp::now());
     let public = public_server(&state, listeners.0, tls.as_ref())?;
     let operations = operations_server(&state, listeners.1)?;
-    tracing::info!(issuer = state.gateway.issuer, %listen, %operations_listen, version = env!("CARGO_PKG_VERSION"), "serving");
+    tracing::info!(issuer = state.gateway().issuer, %listen, %operations_listen, version = env!("CARGO_PKG_VERSION"), "serving");
     let handles = [public.handle(), operations.handle()];
     let (public, operations) = (actix_web::rt::spawn(public), actix_web::rt::spawn(operations));
     wait_for_signal().await;

@@ -1,5 +1,9 @@
 //! Applications: relying parties that trust us, with what they are told and who may come to them.
 
+mod resource_server;
+
+pub use resource_server::{ClientGrant, ResourceServer};
+
 use crate::oidc::ClientFacts;
 use crate::profile::MappingTable;
 use crate::profile::dialect::Dialect;

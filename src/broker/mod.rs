@@ -9,6 +9,7 @@ pub mod explain;
 mod finish;
 mod identify;
 pub mod link;
+pub mod live;
 pub mod logout;
 pub mod next;
 mod recording;
@@ -20,7 +21,7 @@ pub mod traces;
 pub mod upstream;
 pub mod userinfo;
 
-use crate::application::Application;
+use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
 use crate::connection::{BrowserStep, Registry};
 use crate::error::{Error, ErrorKind, Result};
@@ -30,6 +31,7 @@ use crate::login::{LoginTransaction, Restart, Session, Stored};
 use crate::oidc::{AuthorizationResponse, OidcKeys};
 use crate::profile::Written;
 use crate::profile::dialect::GigyaSigner;
+use crate::rules::{Host, Scripts};
 use crate::store::{Directory, SessionStore};
 use crate::user::User;
 use admin::Admin;
@@ -57,16 +59,23 @@ impl Default for Lifetimes {
 /// Seconds that the remains of a login are kept after it ended or expired, for a helpful page.
 const REMAINS: u64 = 24 * 3600;
 
-/// Everything a use case needs. Made once at start.
+/// Everything a use case needs: a snapshot of the configuration, and what all snapshots share.
+#[derive(Clone)]
 pub struct Gateway {
     /// Without a trailing slash.
     pub issuer: String,
     pub applications: HashMap<String, Arc<Application>>,
+    /// By identifier.
+    pub resource_servers: HashMap<String, Arc<ResourceServer>>,
+    /// By client id and audience.
+    pub client_grants: HashMap<(String, String), ClientGrant>,
+    pub scripts: Arc<Scripts>,
+    pub host: Arc<Host>,
     pub connections: Registry,
     pub sessions: Arc<dyn SessionStore>,
     pub directory: Arc<dyn Directory>,
     pub keyring: Arc<Keyring>,
-    pub keys: OidcKeys,
+    pub keys: Arc<OidcKeys>,
     pub lifetimes: Lifetimes,
     /// Signs identifiers in the dialect `gigya`, where the operator wants that.
     pub gigya: Option<GigyaSigner>,

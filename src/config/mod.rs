@@ -22,6 +22,7 @@ pub use seed::Seed;
 
 use crate::application::Application;
 use crate::broker::Lifetimes;
+use crate::broker::live::NoMaker;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::http::state::HttpSettings;
@@ -36,6 +37,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use tracing::level_filters::LevelFilter;
+
+/// Threads that run rules and actions, where the file does not say.
+const SCRIPT_THREADS: usize = 2;
 
 /// Valid values only.
 #[derive(Debug)]
@@ -76,6 +80,9 @@ impl Config {
             sessions,
             directory,
             sealed: self.sealed,
+            more: Vec::new(),
+            maker: Arc::new(NoMaker),
+            script_threads: SCRIPT_THREADS,
         }
     }
 }

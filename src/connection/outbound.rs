@@ -1,8 +1,11 @@
 //! The one HTTP client: time-outs, no redirects, no proxies, bounded bodies.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::rules::{Fetch, FetchAnswer, FetchRequest};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response};
+use std::future::Future;
+use std::pin::Pin;
 use std::time::Duration;
 
 /// Bytes of an answer at most.
@@ -30,4 +33,13 @@ pub async fn text(mut response: Response) -> Result<String> {
         body.extend_from_slice(&chunk);
     }
     String::from_utf8(body).map_err(|error| unreadable().because(error))
+}
+
+/// Nobody is asked: for programs that run no scripts.
+pub struct NoFetch;
+
+impl Fetch for NoFetch {
+    fn fetch(&self, _request: FetchRequest) -> Pin<Box<dyn Future<Output = Result<FetchAnswer>> + Send + '_>> {
+        Box::pin(std::future::ready(Err(Error::new(ErrorKind::AccessDenied, "no host may be asked"))))
+    }
 }

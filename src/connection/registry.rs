@@ -6,7 +6,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Looks connections up; a hundred thousand of them cost an index, not a scan.
-#[derive(Default)]
+#[derive(Clone, Default)]
 pub struct Registry {
     by_name: HashMap<String, Arc<dyn Connection>>,
     by_domain: HashMap<String, Arc<dyn Connection>>,
@@ -33,6 +33,11 @@ impl Registry {
     /// The settings of a connection, whether or not it is enabled: for what was said by it before, not for logins.
     pub fn config(&self, name: &str) -> Option<&ConnectionConfig> {
         self.by_name.get(name).map(|connection| connection.config())
+    }
+
+    /// The settings of all connections, disabled ones too.
+    pub fn configs(&self) -> impl Iterator<Item = &ConnectionConfig> {
+        self.by_name.values().map(|connection| connection.config())
     }
 
     /// The names of all connections, disabled ones too.

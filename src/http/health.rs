@@ -15,7 +15,7 @@ pub async fn ready(state: Data<State>) -> HttpResponse {
     if state.is_draining() {
         return HttpResponse::ServiceUnavailable().content_type("text/plain").body("stopping\n");
     }
-    match state.gateway.ready().await {
+    match state.gateway().ready().await {
         Ok(()) => HttpResponse::Ok().content_type("text/plain").body("ready\n"),
         Err(error) => HttpResponse::ServiceUnavailable().content_type("text/plain").body(format!("not ready: {error}\n")),
     }

@@ -34,7 +34,7 @@ pub async fn choose(request: HttpRequest, mut payload: Payload, state: Data<Stat
 
 async fn choose_inner(request: &HttpRequest, state: &State, transaction: &str, connection: Option<&str>) -> HttpResponse {
     let browser = cookies::read(request, state.settings.secure);
-    let outcome = Box::pin(state.gateway.choose(transaction, connection, &browser, Timestamp::now())).await;
+    let outcome = Box::pin(state.gateway().choose(transaction, connection, &browser, Timestamp::now())).await;
     reply::outcome(request, state, outcome, None)
 }
 
@@ -72,7 +72,7 @@ async fn answer_link(request: &HttpRequest, state: &State, raw: &[u8]) -> HttpRe
         _ => LinkChoice::Look,
     };
     let browser = cookies::read(request, state.settings.secure);
-    let outcome = Box::pin(state.gateway.link_choice(transaction, choice, params.get("csrf"), &browser, Timestamp::now())).await;
+    let outcome = Box::pin(state.gateway().link_choice(transaction, choice, params.get("csrf"), &browser, Timestamp::now())).await;
     reply::outcome(request, state, outcome, None)
 }
 

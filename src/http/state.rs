@@ -2,6 +2,7 @@
 
 use super::metrics::Metrics;
 use crate::broker::Gateway;
+use crate::broker::live::Live;
 use actix_web::web::Bytes;
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ pub struct HttpSettings {
 
 /// Shared by all workers.
 pub struct State {
-    pub gateway: Gateway,
+    pub live: Live,
     pub settings: HttpSettings,
     pub metrics: Arc<Metrics>,
     pub discovery: Bytes,
@@ -30,10 +31,16 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(gateway: Gateway, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
+    pub fn new(live: Live, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
+        let gateway = live.gateway();
         let discovery = Bytes::from(crate::oidc::ProviderMetadata::new(&gateway.issuer).to_json());
         let jwks = Bytes::from(gateway.keys.public().jwks_json().to_owned());
-        Self { gateway, settings, metrics, discovery, jwks, draining: AtomicBool::new(false) }
+        Self { live, settings, metrics, discovery, jwks, draining: AtomicBool::new(false) }
+    }
+
+    /// The gateway as it is now: one snapshot for a whole request.
+    pub fn gateway(&self) -> Arc<Gateway> {
+        self.live.gateway()
     }
 
     /// From now on `/health/ready` says no, so that load balancers look elsewhere.

@@ -63,7 +63,7 @@ struct MappingRow {
 
 /// `/traces/{correlation_id}` on the operations listener.
 pub async fn show(request: HttpRequest, correlation_id: Path<String>, state: Data<State>) -> HttpResponse {
-    match state.gateway.trace(&correlation_id).await {
+    match state.gateway().trace(&correlation_id).await {
         Ok(Some(trace)) if wants_json(&request) => {
             let body = serde_json::to_value(&trace).map(|trace| pretty(&trace)).unwrap_or_default();
             HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(body)

@@ -131,7 +131,7 @@ impl Admin {
             if theirs.is_empty() {
                 continue;
             }
-            let mut places: Vec<SealedPath> = self.sealed.clone();
+            let mut places: Vec<SealedPath> = self.sealed.to_vec();
             places.extend(sealing::open_part(part, &mut ours, self.sealer(), &user.user_id)?);
             places.extend(sealing::open_part(part, &mut theirs, self.sealer(), other)?);
             let mut object = metadata::joined(&ours, &theirs);

@@ -26,12 +26,13 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 /// The administrative use cases.
+#[derive(Clone)]
 pub struct Admin {
     directory: Arc<dyn Directory>,
     keyring: Arc<Keyring>,
     /// By name.
     connections: HashMap<String, ProfileSettings>,
-    sealed: Vec<SealedPath>,
+    sealed: Arc<[SealedPath]>,
 }
 
 /// Who asks, and in which request.
@@ -49,8 +50,13 @@ impl Admin {
         connections: impl IntoIterator<Item = &'c ConnectionConfig>,
         sealed: Vec<SealedPath>,
     ) -> Self {
-        let connections = connections.into_iter().map(|config| (config.name.clone(), config.profile.clone())).collect();
-        Self { directory, keyring, connections, sealed }
+        Self { directory, keyring, connections: settings_of(connections), sealed: sealed.into() }
+    }
+
+    /// The same for other connections.
+    #[must_use]
+    pub fn with_connections<'c>(&self, connections: impl IntoIterator<Item = &'c ConnectionConfig>) -> Self {
+        Self { connections: settings_of(connections), ..self.clone() }
     }
 
     /// The places whose values are sealed.
@@ -125,6 +131,10 @@ impl Admin {
             tracing::error!(correlation_id = by.correlation_id, actor = by.actor, kind, source, "a change was made and cannot be audited");
         }
     }
+}
+
+fn settings_of<'c>(connections: impl IntoIterator<Item = &'c ConnectionConfig>) -> HashMap<String, ProfileSettings> {
+    connections.into_iter().map(|config| (config.name.clone(), config.profile.clone())).collect()
 }
 
 /// What an edit changed: for the directory, and for the audit log.

@@ -370,7 +370,7 @@ async fn what_was_sealed_once_stays_sealed_when_it_is_joined_though_no_longer_co
     let mut admin = admin().await;
     let (jane, bob) = (admin.jane().await, admin.bob().await);
     admin.patch(&bob, json!({"user_metadata": {"ssn": "078-05"}})).await.expect("updated");
-    admin.sealed.clear();
+    admin.sealed = Arc::default();
     admin.link(&jane, &bob, OtherMetadata::Join, BY, at(20)).await.expect("linked");
     assert!(sealing::has_sealed(&admin.stored(&jane).await.user_metadata["ssn"]));
     assert_eq!(admin.opened(&jane).await.user_metadata["ssn"], "078-05");

@@ -6,6 +6,7 @@ mod once;
 use super::{block_on, complain, print};
 use crate::application::{Application, ProfileUse};
 use crate::broker::Lifetimes;
+use crate::broker::live::NoMaker;
 use crate::clock::Timestamp;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
 use crate::error::{Error, ErrorKind, Result};
@@ -99,6 +100,9 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         sessions: store::open_sessions("memory:")?,
         directory: store::open_directory(&format!("sqlite:{}", directory.join("demo.db").display())).await?,
         sealed: Vec::new(),
+        more: Vec::new(),
+        maker: Arc::new(NoMaker),
+        script_threads: 1,
     };
     let state = startup::state(parts)?;
     let app = App::new(issuer, app_url.clone(), operations_url, client_secret)?;
@@ -123,7 +127,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
     for handle in handles {
         handle.stop(false).await;
     }
-    state.gateway.directory.close().await
+    state.gateway().directory.close().await
 }
 
 fn practice<T: Send + Sync + 'static>(data: Data<T>, listener: TcpListener, routes: fn(&mut ServiceConfig)) -> Result<Server> {

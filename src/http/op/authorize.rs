@@ -24,7 +24,7 @@ pub async fn post(request: HttpRequest, mut payload: Payload, state: Data<State>
 async fn answer(request: &HttpRequest, state: &State, raw: &[u8], arrival: Arrival) -> HttpResponse {
     let browser = cookies::read(request, state.settings.secure);
     let correlation_id = Correlation::of(request).get();
-    let outcome = Box::pin(state.gateway.authorize(raw, arrival, &browser, &correlation_id, Timestamp::now())).await;
+    let outcome = Box::pin(state.gateway().authorize(raw, arrival, &browser, &correlation_id, Timestamp::now())).await;
     let see = format!("/authorize?{}", params::as_query(raw));
     reply::outcome(request, state, outcome, Some(Again { see: Some(see), fields: Vec::new() }))
 }

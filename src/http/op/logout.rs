@@ -45,7 +45,7 @@ pub async fn confirm(request: HttpRequest, mut payload: Payload, state: Data<Sta
 
 async fn answer(request: &HttpRequest, state: &State, raw: &[u8], confirmed: bool) -> HttpResponse {
     let browser = cookies::read(request, state.settings.secure);
-    let mut response = match state.gateway.logout(raw, &browser, confirmed, Timestamp::now()).await {
+    let mut response = match state.gateway().logout(raw, &browser, confirmed, Timestamp::now()).await {
         Ok(LoggedOut::Confirm { parameters }) => return pages::confirm_logout(request, &parameters),
         Ok(LoggedOut::Redirect(to)) => reply::see_other(&to),
         Ok(LoggedOut::Page) => reply::see_other("/logged-out"),

@@ -19,7 +19,7 @@ async fn answer(request: HttpRequest, mut payload: Payload, state: Data<State>) 
     };
     // A header that is no text is no credential, but must not be taken for none.
     let authorization = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or("(not text)"));
-    match Box::pin(state.gateway.token(authorization, &form, Timestamp::now())).await {
+    match Box::pin(state.gateway().token(authorization, &form, Timestamp::now())).await {
         Ok(tokens) => {
             Correlation::of(&request).join(Some(&tokens.correlation_id));
             HttpResponse::Ok()

@@ -45,7 +45,7 @@ fn asked(member: impl Fn(&str) -> Option<String>) -> Result<Asked> {
 
 async fn respond(request: &HttpRequest, state: &State, asked: Result<Asked>) -> HttpResponse {
     let answer = match asked {
-        Ok(Asked { id_token, dialect }) => state.gateway.token_info(&id_token, dialect.as_deref(), Timestamp::now()).await,
+        Ok(Asked { id_token, dialect }) => state.gateway().token_info(&id_token, dialect.as_deref(), Timestamp::now()).await,
         Err(error) => Err(error),
     };
     match answer {

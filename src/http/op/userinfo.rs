@@ -53,7 +53,7 @@ async fn respond(request: &HttpRequest, state: &State, form: Option<&Params>) ->
 async fn answer(request: &HttpRequest, state: &State, form: Option<&Params>, token: &crate::oidc::AccessToken) -> Result<UserInfo> {
     let query = Params::parse_noting_repeats(request.query_string().as_bytes())?;
     let dialect = form.and_then(|form| form.get("dialect")).or_else(|| query.get("dialect"));
-    state.gateway.userinfo(token, dialect, Timestamp::now()).await
+    state.gateway().userinfo(token, dialect, Timestamp::now()).await
 }
 
 fn token(request: &HttpRequest, form: Option<&Params>) -> Result<Option<crate::oidc::AccessToken>> {

@@ -90,7 +90,8 @@ pub async fn list(request: HttpRequest, state: Data<State>) -> HttpResponse {
             HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(json!({ "logins": logins }).to_string())
         }
         Ok((asked, logins)) => {
-            let names: BTreeSet<&str> = state.gateway.connections.names().collect();
+            let gateway = state.gateway();
+            let names: BTreeSet<&str> = gateway.connections.names().collect();
             pages::recent(&request, &RecentPage::new(&asked, names.into_iter().take(OFFERED), logins))
         }
         Err(error) => pages::error(&request, &error, None),
@@ -102,7 +103,7 @@ async fn logins(request: &HttpRequest, state: &State) -> Result<(Asked, Vec<Rece
     // What is filtered by outcome must be looked for among all.
     let limit = asked.limit.unwrap_or(USUAL);
     let read = if asked.outcome.is_empty() { limit } else { RECENT };
-    let mut logins = state.gateway.recent(asked.connection(), read, Timestamp::now()).await?;
+    let mut logins = state.gateway().recent(asked.connection(), read, Timestamp::now()).await?;
     logins.retain(|login| asked.wants(login));
     logins.truncate(limit);
     Ok((asked, logins))

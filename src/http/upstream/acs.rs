@@ -38,7 +38,7 @@ async fn take(request: &HttpRequest, state: &State, connection: &str, payload: &
         form.response.as_deref().ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "the parameter SAMLResponse is missing"))?;
     let post = SamlPost { connection, saml_response, relay_state: form.relay_state.as_deref(), bounced: form.bounced };
     let browser = cookies::read(request, state.settings.secure);
-    let outcome = Box::pin(state.gateway.assertion_consumer(post, &browser, Timestamp::now())).await;
+    let outcome = Box::pin(state.gateway().assertion_consumer(post, &browser, Timestamp::now())).await;
     let mut fields = vec![("SAMLResponse", saml_response), (BOUNCED, "1")];
     fields.extend(form.relay_state.as_deref().map(|value| ("RelayState", value)));
     Ok(reply::outcome(request, state, outcome, Some(Again { see: None, fields })))

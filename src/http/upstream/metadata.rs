@@ -19,8 +19,9 @@ pub async fn by_query(request: HttpRequest, state: Data<State>) -> HttpResponse 
 }
 
 fn document(state: &State, name: &str) -> Result<HttpResponse> {
+    let gateway = state.gateway();
     let connection =
-        state.gateway.connections.enabled(name).ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "There is no such connection."))?;
+        gateway.connections.enabled(name).ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "There is no such connection."))?;
     let (content_type, document) = connection.metadata(Timestamp::now())?;
     Ok(HttpResponse::Ok().insert_header((CONTENT_TYPE, content_type)).insert_header((CACHE_CONTROL, "public, max-age=300")).body(document))
 }

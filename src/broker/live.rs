@@ -1,0 +1,223 @@
+//! The configuration as it is now: what the file says, and what the management API has stored.
+//!
+//! A [`Gateway`] is a snapshot that never changes; [`Live`] holds the newest one. A request takes it once and is served by
+//! it to its end. What one node stores, the others read within a second or two ([`Live::refresh`]). Where file and store
+//! have something of the same name, the file's counts.
+
+use super::Gateway;
+use crate::application::{Application, ClientGrant, ResourceServer};
+use crate::clock::Timestamp;
+use crate::connection::{Connection, Registry};
+use crate::error::{Error, ErrorKind, Result};
+use crate::rules::{Kind, Script, Scripts};
+use crate::secret::Secret;
+use serde_json::{Map, Value};
+use std::collections::{BTreeMap, HashMap};
+use std::sync::{Arc, PoisonError, RwLock};
+use tokio::sync::Mutex;
+
+/// Something that a stored object, or the file, makes.
+#[derive(Clone)]
+pub enum Made {
+    Connection(Arc<dyn Connection>),
+    Application(Arc<Application>),
+    ResourceServer(Arc<ResourceServer>),
+    ClientGrant(ClientGrant),
+    Script(Arc<Script>),
+    /// One value of the rules' `configuration`.
+    RuleConfiguration { name: String, value: Secret<String> },
+    /// Means nothing to logins.
+    Nothing,
+}
+
+/// One thing that is wrong with an object.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// JSON pointer into the object (RFC 6901).
+    pub pointer: String,
+    pub message: String,
+    /// What to do about it.
+    pub help: String,
+}
+
+/// An object that can be used, and what is weak in it.
+pub struct Checked {
+    pub made: Made,
+    pub warnings: Vec<Fault>,
+}
+
+/// What a reader of objects has to know of the others.
+#[derive(Clone, Copy)]
+pub struct Known<'a> {
+    pub gateway: &'a Gateway,
+    pub now: Timestamp,
+}
+
+/// Reads stored objects, by the same rules as the configuration file.
+pub trait Maker: Send + Sync {
+    /// # Errors
+    /// Everything that is wrong with it, at once.
+    fn make(&self, kind: &str, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>>;
+}
+
+/// The newest snapshot.
+pub struct Live {
+    current: RwLock<Arc<Gateway>>,
+    /// What the file made.
+    file: Vec<Made>,
+    stored: Mutex<Stored>,
+    maker: Arc<dyn Maker>,
+}
+
+#[derive(Default)]
+struct Stored {
+    version: i64,
+    made: BTreeMap<(String, String), Made>,
+}
+
+/// Objects that are read in one round trip.
+const BATCH: usize = 500;
+
+impl Live {
+    /// `base` has everything but what comes from the catalogue.
+    pub fn new(base: Gateway, file: Vec<Made>, maker: Arc<dyn Maker>) -> Self {
+        let gateway = snapshot(&base, &file, &BTreeMap::new());
+        Self { current: RwLock::new(Arc::new(gateway)), file, stored: Mutex::default(), maker }
+    }
+
+    /// The gateway as it is now.
+    pub fn gateway(&self) -> Arc<Gateway> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub fn maker(&self) -> &dyn Maker {
+        self.maker.as_ref()
+    }
+
+    /// Was this made by the file? Such things are read-only.
+    pub fn is_from_file(&self, wanted: impl Fn(&Made) -> bool) -> bool {
+        self.file.iter().any(wanted)
+    }
+
+    /// What the file made.
+    pub fn of_file(&self) -> &[Made] {
+        &self.file
+    }
+
+    /// Reads what has changed in the directory; answers whether anything had.
+    ///
+    /// # Errors
+    /// Those of the directory. The snapshot stays as it was.
+    pub async fn refresh(&self, now: Timestamp) -> Result<bool> {
+        let mut stored = self.stored.lock().await;
+        let directory = Arc::clone(&self.gateway().directory);
+        let mut changed = false;
+        loop {
+            let changes = directory.objects_since(stored.version, BATCH).await?;
+            let (last, more) = (changes.last().map(|change| change.version), changes.len() >= BATCH);
+            for change in changes {
+                changed = true;
+                let key = (change.kind, change.id);
+                match change.body.map(|body| self.read(&key, &body, now)) {
+                    None => drop(stored.made.remove(&key)),
+                    Some(Ok(made)) => drop(stored.made.insert(key, made)),
+                    Some(Err(why)) => {
+                        // It was good when it was stored, by another version of this program perhaps.
+                        tracing::error!(kind = key.0, id = key.1, why, "a stored object cannot be used");
+                        stored.made.remove(&key);
+                    }
+                }
+            }
+            stored.version = last.unwrap_or(stored.version);
+            if !more {
+                break;
+            }
+        }
+        if changed {
+            let next = snapshot(&self.gateway(), &self.file, &stored.made);
+            *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+        }
+        Ok(changed)
+    }
+
+    fn read(&self, key: &(String, String), body: &str, now: Timestamp) -> Result<Made, String> {
+        let body: Map<String, Value> = serde_json::from_str(body).map_err(|error| error.to_string())?;
+        let gateway = self.gateway();
+        let made = self.maker.make(&key.0, &key.1, &body, Known { gateway: &gateway, now });
+        let told = |faults: Vec<Fault>| {
+            let texts: Vec<String> = faults.into_iter().map(|fault| format!("{}: {}", fault.pointer, fault.message)).collect();
+            texts.join("; ")
+        };
+        made.map(|checked| checked.made).map_err(told)
+    }
+}
+
+fn snapshot(base: &Gateway, file: &[Made], stored: &BTreeMap<(String, String), Made>) -> Gateway {
+    let mut parts = Parts::default();
+    // What comes later replaces what came before.
+    for made in stored.values().chain(file) {
+        parts.add(made.clone());
+    }
+    let mut actions: BTreeMap<_, Vec<Arc<Script>>> = BTreeMap::new();
+    let mut rules = Vec::new();
+    for script in parts.scripts.into_values().filter(|script| script.enabled) {
+        match script.kind {
+            Kind::Rule => rules.push(script),
+            Kind::Action(trigger) => actions.entry(trigger).or_default().push(script),
+        }
+    }
+    for list in actions.values_mut().chain([&mut rules]) {
+        list.sort_by(|a, b| (a.order, &a.name).cmp(&(b.order, &b.name)));
+    }
+    let connections = Registry::new(parts.connections.into_values().collect());
+    let mut gateway = base.clone();
+    gateway.admin = base.admin.with_connections(connections.configs());
+    gateway.connections = connections;
+    gateway.applications = parts.applications;
+    gateway.resource_servers = parts.resource_servers;
+    gateway.client_grants = parts.client_grants;
+    gateway.scripts = Arc::new(Scripts { rules, actions, configuration: Arc::new(parts.configuration) });
+    gateway
+}
+
+#[derive(Default)]
+struct Parts {
+    connections: BTreeMap<String, Arc<dyn Connection>>,
+    applications: HashMap<String, Arc<Application>>,
+    resource_servers: HashMap<String, Arc<ResourceServer>>,
+    client_grants: HashMap<(String, String), ClientGrant>,
+    scripts: BTreeMap<(Kind, String), Arc<Script>>,
+    configuration: BTreeMap<String, Secret<String>>,
+}
+
+impl Parts {
+    fn add(&mut self, made: Made) {
+        match made {
+            Made::Connection(connection) => drop(self.connections.insert(connection.config().name.clone(), connection)),
+            Made::Application(application) => drop(self.applications.insert(application.client_id.clone(), application)),
+            Made::ResourceServer(server) => drop(self.resource_servers.insert(server.identifier.clone(), server)),
+            Made::ClientGrant(grant) => {
+                drop(self.client_grants.insert((grant.client_id.clone(), grant.audience.clone()), grant));
+            }
+            Made::Script(script) => drop(self.scripts.insert((script.kind, script.id.clone()), script)),
+            Made::RuleConfiguration { name, value } => drop(self.configuration.insert(name, value)),
+            Made::Nothing => {}
+        }
+    }
+}
+
+/// Nothing is stored that could be read: for programs without a management API.
+pub struct NoMaker;
+
+impl Maker for NoMaker {
+    fn make(&self, kind: &str, _id: &str, _body: &Map<String, Value>, _known: Known<'_>) -> Result<Checked, Vec<Fault>> {
+        let message = format!("objects of the kind {kind} are not read by this program");
+        Err(vec![Fault { pointer: String::new(), message, help: String::new() }])
+    }
+}
+
+impl From<Fault> for Error {
+    fn from(fault: Fault) -> Self {
+        Self::new(ErrorKind::InvalidRequest, format!("{}: {}", fault.pointer, fault.message))
+    }
+}
