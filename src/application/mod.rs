@@ -1,5 +1,6 @@
 //! Applications: relying parties that trust us, with what they are told and who may come to them.
 
+pub mod management;
 mod resource_server;
 
 pub use resource_server::{ClientGrant, ResourceServer};

@@ -219,7 +219,12 @@ impl Gateway {
         if hint.as_ref().is_some_and(|hint| hint.client_id() != application.client_id) {
             return Err(Error::new(ErrorKind::InvalidRequest, "id_token_hint was issued to another client"));
         }
+        let mut scopes = request.scopes;
+        if let Some(audience) = &request.audience {
+            scopes.extend(&self.scopes_for_audience(audience, &request.asked_scopes)?);
+        }
         Ok(Asked {
+            audience: request.audience,
             passive: request.prompts.is_none(),
             fresh_login: request.prompts.contains(Prompt::Login),
             choose: request.prompts.contains(Prompt::SelectAccount),
@@ -228,7 +233,7 @@ impl Gateway {
             login_hint: request.login_hint,
             connection: request.connection,
             expected_user: hint.map(|hint| hint.subject().to_owned()),
-            scopes: request.scopes,
+            scopes,
             nonce: request.nonce,
             code_challenge: request.code_challenge,
         })

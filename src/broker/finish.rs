@@ -72,6 +72,7 @@ impl Gateway {
             },
             nonce: issue.asked.nonce.clone(),
             scopes: issue.asked.scopes.clone(),
+            audience: issue.asked.audience.clone(),
             user_id: issue.session.user_id.clone(),
             identity: issue.session.identity.clone(),
             sid: issue.session.sid.clone(),

@@ -25,7 +25,10 @@ pub enum Made {
     ClientGrant(ClientGrant),
     Script(Arc<Script>),
     /// One value of the rules' `configuration`.
-    RuleConfiguration { name: String, value: Secret<String> },
+    RuleConfiguration {
+        name: String,
+        value: Secret<String>,
+    },
     /// Means nothing to logins.
     Nothing,
 }

@@ -4,6 +4,7 @@
 //! I/O with the stores. What happens next in a login is decided in one place, [`next::next_step`].
 
 pub mod admin;
+pub mod api_access;
 pub mod begin;
 pub mod explain;
 mod finish;

@@ -86,6 +86,9 @@ async fn s4_16_an_access_token_is_good_until_its_last_second() {
         correlation_id: "c".into(),
         userinfo: body("{}"),
         dialects: Some(Dialects { auth0: body(r#"{"sub":"jane"}"#), gigya: body("{}"), logto: body("{}") }),
+        audience: None,
+        user_id: None,
+        claims: Map::new(),
     };
     let key = AccessToken::key(token.grant_id(), &token.digest());
     // The store keeps it longer than it is good for, as a store may.
@@ -140,7 +143,7 @@ async fn a_refresh_token_of_a_revoked_grant_is_refused_and_not_rotated() {
     gateway.directory.put_family(&family).await.expect("made");
     let token = RefreshToken::issue(&grant_id, 0, gateway.keyring.sealer()).expect("issued");
     let body = format!("client_id=notes&grant_type=refresh_token&refresh_token={}", token.expose());
-    let refusal = gateway.token(None, body.as_bytes(), now).await.expect_err("refused");
+    let refusal = gateway.token(None, body.as_bytes(), "c", now).await.expect_err("refused");
     assert_eq!((refusal.error.kind, refusal.error.detail.as_str()), (ErrorKind::InvalidGrant, "the refresh token is not valid"));
     // Revoked in the directory too now, where nothing is ever evicted.
     let mark = AccessToken::revocation_key(&grant_id);

@@ -53,6 +53,7 @@ struct Granted {
     identity: Identity,
     sid: String,
     scopes: Scopes,
+    audience: Option<String>,
     nonce: Option<String>,
     auth_time: Timestamp,
     acr: Option<String>,
@@ -69,6 +70,8 @@ struct FamilyData {
     identity: Identity,
     sid: String,
     scopes: Scopes,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    audience: Option<String>,
     auth_time: Timestamp,
     acr: Option<String>,
     correlation_id: String,
@@ -76,7 +79,13 @@ struct FamilyData {
 
 impl Gateway {
     /// The token endpoint (RFC 6749 3.2). `authorization` is the header's value.
-    pub async fn token(&self, authorization: Option<&str>, body: &[u8], now: Timestamp) -> Result<Tokens, TokenRefusal> {
+    pub async fn token(
+        &self,
+        authorization: Option<&str>,
+        body: &[u8],
+        correlation_id: &str,
+        now: Timestamp,
+    ) -> Result<Tokens, TokenRefusal> {
         let params = oidc::Params::parse(body)?;
         let credentials = ClientCredentials::extract(authorization, &params)?;
         let application = self.application(credentials.client_id());
@@ -88,6 +97,9 @@ impl Gateway {
             }
             TokenRequest::RefreshToken { refresh_token, scopes } => {
                 self.refresh_grant(application, &refresh_token, scopes.as_ref(), now).await
+            }
+            TokenRequest::ClientCredentials { audience, scopes } => {
+                self.client_credentials(application, audience.as_deref(), scopes.as_ref(), correlation_id, now).await
             }
         }
     }
@@ -126,6 +138,7 @@ impl Gateway {
             identity: grant.identity,
             sid: grant.sid,
             scopes: grant.scopes,
+            audience: grant.audience,
             nonce: grant.nonce,
             auth_time: grant.auth_time,
             acr: grant.acr,
@@ -147,6 +160,7 @@ impl Gateway {
             identity: granted.identity.clone(),
             sid: granted.sid.clone(),
             scopes: granted.scopes.clone(),
+            audience: granted.audience.clone(),
             auth_time: granted.auth_time,
             acr: granted.acr.clone(),
             correlation_id: granted.correlation_id.clone(),
@@ -228,6 +242,7 @@ impl Gateway {
             identity: data.identity,
             sid: data.sid,
             scopes,
+            audience: data.audience,
             nonce: None,
             auth_time: data.auth_time,
             acr: data.acr,
@@ -284,6 +299,9 @@ impl Gateway {
             } else {
                 None
             },
+            user_id: granted.audience.as_ref().map(|_| granted.user_id.clone()),
+            audience: granted.audience.clone(),
+            claims: Map::new(),
         };
         let key = AccessToken::key(&granted.grant_id, &access_token.digest());
         self.sessions

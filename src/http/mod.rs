@@ -5,6 +5,7 @@ pub mod cookies;
 pub mod headers;
 pub mod health;
 pub mod login;
+pub mod management;
 pub mod metrics;
 pub mod op;
 pub mod pages;

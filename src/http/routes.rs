@@ -1,6 +1,6 @@
 //! Every path on one page.
 
-use super::{headers, health, login, op, traces, upstream};
+use super::{headers, health, login, management, op, traces, upstream};
 use actix_web::Route;
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::Method;
@@ -40,6 +40,7 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/logged-out", get().to(login::logged_out))
         .route("/assets/page.css", get().to(login::style))
         .route("/favicon.ico", get().to(login::no_icon))
+        .configure(management::routes)
         .default_service(web::to(headers::nothing_here));
 }
 

@@ -8,6 +8,7 @@ use crate::oidc::{CodeBinding, Scopes};
 use crate::user::Identity;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
+use serde_json::{Map, Value};
 
 /// The record behind an authorization code. The profile goes in as it was written for all records of the login
 /// ([`crate::profile::Written`]), and comes out as an object.
@@ -17,6 +18,9 @@ pub struct CodeGrant<P> {
     pub binding: CodeBinding,
     pub nonce: Option<String>,
     pub scopes: Scopes,
+    /// Identifier of the resource server for which the access token is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
     pub user_id: String,
     /// By which the person came.
     pub identity: Identity,
@@ -56,6 +60,15 @@ pub struct AccessToken {
     /// The whole profile in each dialect, for an application with `legacy_profile`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dialects: Option<Dialects>,
+    /// Identifier of the resource server for which it is, beside UserInfo.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub audience: Option<String>,
+    /// Whose it is, where it has an audience; `None`: the application's own.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub user_id: Option<String>,
+    /// Claims that actions have added.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub claims: Map<String, Value>,
 }
 
 /// A profile in every dialect.

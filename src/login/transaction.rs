@@ -24,6 +24,9 @@ pub struct Asked {
     /// The user the application expects (`sub` of a verified `id_token_hint`).
     pub expected_user: Option<String>,
     pub scopes: Scopes,
+    /// Identifier of the resource server for which the access token shall be.
+    #[serde(default)]
+    pub audience: Option<String>,
     pub nonce: Option<String>,
     pub code_challenge: Option<CodeChallenge>,
 }

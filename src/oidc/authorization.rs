@@ -137,6 +137,10 @@ pub struct AuthorizationRequest {
     pub response_type: ResponseType,
     /// Those of the asked scopes that the client may have.
     pub scopes: Scopes,
+    /// All that were asked: those of a resource server are not the client's.
+    pub asked_scopes: Scopes,
+    /// Identifier of the resource server for which the access token shall be (the name is Auth0's).
+    pub audience: Option<String>,
     pub nonce: Option<String>,
     pub prompts: Prompts,
     /// Seconds.
@@ -189,6 +193,8 @@ impl AuthorizationRequest {
             redirect: redirect.clone(),
             response_type,
             scopes: scopes.allowed_for(client),
+            asked_scopes: scopes,
+            audience: params.text("audience").filter(|audience| !audience.is_empty()),
             nonce: params.text("nonce"),
             prompts,
             max_age,

@@ -127,6 +127,7 @@ wire_names! {
     GrantType {
         AuthorizationCode = "authorization_code",
         RefreshToken = "refresh_token",
+        ClientCredentials = "client_credentials",
     }
 }
 

@@ -44,6 +44,15 @@ impl Scopes {
         self.0.iter().map(String::as_str)
     }
 
+    /// Adds scopes that are not there yet.
+    pub fn extend(&mut self, others: &Self) {
+        for scope in others.iter() {
+            if !self.contains(scope) {
+                self.0.push(scope.to_owned());
+            }
+        }
+    }
+
     /// What `client` may have of these. Core 3.1.2.1: scopes that are not understood are ignored.
     #[must_use]
     pub fn allowed_for(&self, client: &ClientFacts) -> Self {

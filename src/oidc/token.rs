@@ -120,8 +120,20 @@ impl<'a> AuthenticatedClient<'a> {
 /// What a client asks at the token endpoint.
 #[derive(Debug)]
 pub enum TokenRequest {
-    AuthorizationCode { code: AuthorizationCode, redirect_uri: String, code_verifier: Option<Secret<String>> },
-    RefreshToken { refresh_token: RefreshToken, scopes: Option<Scopes> },
+    AuthorizationCode {
+        code: AuthorizationCode,
+        redirect_uri: String,
+        code_verifier: Option<Secret<String>>,
+    },
+    RefreshToken {
+        refresh_token: RefreshToken,
+        scopes: Option<Scopes>,
+    },
+    /// `audience` names the resource server (the name is Auth0's; RFC 8707 calls it `resource`, which is read too).
+    ClientCredentials {
+        audience: Option<String>,
+        scopes: Option<Scopes>,
+    },
 }
 
 impl TokenRequest {
@@ -142,6 +154,14 @@ impl TokenRequest {
             GrantType::RefreshToken => Ok(Self::RefreshToken {
                 refresh_token: RefreshToken::parse(body.require("refresh_token")?, sealer).ok_or_else(invalid_refresh_token)?,
                 scopes: body.get("scope").map(Scopes::parse).transpose()?,
+            }),
+            // RFC 6749 4.4: for confidential clients only.
+            GrantType::ClientCredentials if client.facts().is_public() => {
+                Err(Error::new(ErrorKind::UnauthorizedClient, "a public client has no credentials"))
+            }
+            GrantType::ClientCredentials => Ok(Self::ClientCredentials {
+                audience: body.text("audience").or_else(|| body.text("resource")),
+                scopes: body.get("scope").filter(|text| !text.is_empty()).map(Scopes::parse).transpose()?,
             }),
         }
     }

@@ -1,25 +1,27 @@
 //! `/oauth/token`.
 
 use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
 use crate::http::headers::Correlation;
 use crate::http::state::State;
 use crate::http::{body, reply};
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, PRAGMA};
-use actix_web::web::{Data, Payload};
+use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use serde_json::Value;
 
 pub async fn post(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
     super::readable_by_scripts(answer(request, payload, state).await)
 }
 
 async fn answer(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
-    let form = match body::form(&request, &mut payload, state.settings.body_limit).await {
+    let form = match read(&request, &mut payload, state.settings.body_limit).await {
         Ok(form) => form,
         Err(error) => return reply::oauth_error(&request, &error),
     };
     // A header that is no text is no credential, but must not be taken for none.
     let authorization = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or("(not text)"));
-    match Box::pin(state.gateway().token(authorization, &form, Timestamp::now())).await {
+    match Box::pin(state.gateway().token(authorization, &form, &Correlation::of(&request).get(), Timestamp::now())).await {
         Ok(tokens) => {
             Correlation::of(&request).join(Some(&tokens.correlation_id));
             HttpResponse::Ok()
@@ -32,4 +34,22 @@ async fn answer(request: HttpRequest, mut payload: Payload, state: Data<State>) 
             reply::oauth_error(&request, &refusal.error)
         }
     }
+}
+
+/// A form, as the standard has it; or a JSON object of texts, as some SDKs send it.
+async fn read(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {
+    if !body::is_json(request) {
+        return body::form(request, payload, limit).await;
+    }
+    let refuse = || Error::new(ErrorKind::InvalidRequest, "the body must be a JSON object of texts");
+    let value = body::json(request, payload, limit).await?;
+    let mut form = url::form_urlencoded::Serializer::new(String::new());
+    for (name, value) in value.as_object().ok_or_else(refuse)? {
+        match value {
+            Value::String(text) => drop(form.append_pair(name, text)),
+            Value::Null => {}
+            _ => return Err(refuse()),
+        }
+    }
+    Ok(Bytes::from(form.finish()))
 }

@@ -1,0 +1,114 @@
+//! Errors of the management API: `application/problem+json` (RFC 9457), with the members that Auth0's SDKs read.
+
+use crate::broker::admin::objects::NotWritten;
+use crate::broker::live::Fault;
+use crate::error::{Error, ErrorKind};
+use crate::http::headers::Correlation;
+use crate::http::reply;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
+use actix_web::{HttpRequest, HttpResponse};
+use serde_json::{Map, Value, json};
+
+/// A refused call.
+#[derive(Debug)]
+pub struct Refusal {
+    pub error: Error,
+    /// The HTTP status, where it is not that of the error's kind.
+    pub status: Option<u16>,
+    /// Auth0's `errorCode`, where there is one for this.
+    pub code: Option<&'static str>,
+    pub faults: Vec<Fault>,
+}
+
+impl From<Error> for Refusal {
+    fn from(error: Error) -> Self {
+        Self { error, status: None, code: None, faults: Vec::new() }
+    }
+}
+
+impl From<Vec<Fault>> for Refusal {
+    fn from(faults: Vec<Fault>) -> Self {
+        let told: Vec<String> = faults.iter().take(5).map(|fault| format!("{} {}", name_of(&fault.pointer), fault.message)).collect();
+        let error = Error::new(ErrorKind::InvalidRequest, told.join("; "));
+        Self { error, status: None, code: Some("invalid_body"), faults }
+    }
+}
+
+impl From<NotWritten> for Refusal {
+    fn from(refused: NotWritten) -> Self {
+        match refused {
+            NotWritten::Faults(faults) => faults.into(),
+            NotWritten::Error(error) => error.into(),
+        }
+    }
+}
+
+impl Refusal {
+    pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
+        Error::new(kind, detail).into()
+    }
+
+    #[must_use]
+    pub const fn with_code(mut self, code: &'static str) -> Self {
+        self.code = Some(code);
+        self
+    }
+
+    #[must_use]
+    pub const fn with_status(mut self, status: u16) -> Self {
+        self.status = Some(status);
+        self
+    }
+}
+
+/// The one rendering of refused calls.
+pub fn render(request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
+    let wire = refusal.error.kind.wire();
+    let status = refusal.status.unwrap_or_else(|| status_of(refusal.error.kind));
+    reply::log_error(request, &refusal.error);
+    let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
+    let detail = if refusal.error.detail.is_empty() { wire.title } else { refusal.error.detail.as_str() };
+    let mut body = Map::new();
+    body.insert("type".to_owned(), format!("urn:isthmus:problem:{}", wire.problem).into());
+    body.insert("title".to_owned(), wire.title.into());
+    body.insert("status".to_owned(), status.into());
+    body.insert("detail".to_owned(), detail.into());
+    body.insert("code".to_owned(), wire.code.into());
+    body.insert("correlation_id".to_owned(), Correlation::of(request).get().into());
+    if !refusal.faults.is_empty() {
+        let faults = refusal.faults.iter().map(|fault| json!({ "pointer": fault.pointer, "message": fault.message, "help": fault.help }));
+        body.insert("faults".to_owned(), faults.collect());
+    }
+    // What Auth0's SDKs read.
+    body.insert("statusCode".to_owned(), status.into());
+    body.insert("error".to_owned(), reason.into());
+    body.insert("message".to_owned(), detail.into());
+    body.insert("errorCode".to_owned(), refusal.code.unwrap_or(wire.problem).into());
+    let mut builder = reply::status(status);
+    reply::retry_after(&mut builder, status);
+    let mut response = builder.insert_header((CONTENT_TYPE, "application/problem+json")).body(Value::Object(body).to_string());
+    if matches!(refusal.error.kind, ErrorKind::InvalidToken | ErrorKind::InsufficientScope) {
+        let challenge = format!("Bearer realm=\"management\", error=\"{}\"", wire.oauth);
+        if let Ok(value) = HeaderValue::from_str(&challenge) {
+            response.headers_mut().insert(WWW_AUTHENTICATE, value);
+        }
+    }
+    response
+}
+
+/// A kind that means one thing to an OAuth client and another to a REST client.
+const fn status_of(kind: ErrorKind) -> u16 {
+    match kind {
+        ErrorKind::ProtectedAttribute | ErrorKind::InvalidUserData => 400,
+        _ => kind.wire().status,
+    }
+}
+
+/// `/a/b` as people write it.
+fn name_of(pointer: &str) -> String {
+    match pointer.strip_prefix('/') {
+        None => "the body".to_owned(),
+        Some(path) => path.replace('/', ".").replace("~1", "/").replace("~0", "~"),
+    }
+}
