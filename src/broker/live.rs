@@ -149,7 +149,8 @@ impl Live {
                 break;
             }
         }
-        let due: Vec<_> = stored.again.iter().filter(|(_, (at, _))| *at <= now).map(|(key, (_, body))| (key.clone(), body.clone())).collect();
+        let due: Vec<_> =
+            stored.again.iter().filter(|(_, (at, _))| *at <= now).map(|(key, (_, body))| (key.clone(), body.clone())).collect();
         for (key, body) in due {
             changed = true;
             self.take(&mut stored, key, Some(body), now);
