@@ -7,8 +7,10 @@
 pub mod call;
 pub mod client_grants;
 pub mod clients;
+pub mod connections;
 pub mod openapi;
 pub mod problem;
+pub mod resource_servers;
 pub mod shape;
 mod stored;
 pub mod users;
@@ -99,7 +101,7 @@ pub const FIELDS: &[Member] = &[
 ];
 
 /// Every list of operations there is.
-pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS, clients::OPERATIONS, client_grants::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS, connections::OPERATIONS, clients::OPERATIONS, client_grants::OPERATIONS, resource_servers::OPERATIONS];
 
 /// Below the issuer, without a slash at the end.
 const BASE: &str = "/api/v2";
