@@ -4,6 +4,7 @@
 //! in: token, scope, parameters and body are checked there, so that no operation can forget it. An operation gets a
 //! [`Call`] and answers a [`Reply`].
 
+pub mod attack_protection;
 pub mod call;
 pub mod client_grants;
 pub mod clients;
@@ -13,6 +14,7 @@ pub mod problem;
 pub mod resource_servers;
 pub mod shape;
 mod stored;
+pub mod tenants;
 pub mod users;
 
 use super::headers::Correlation;
@@ -101,7 +103,17 @@ pub const FIELDS: &[Member] = &[
 ];
 
 /// Every list of operations there is.
-pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS, connections::OPERATIONS, clients::OPERATIONS, client_grants::OPERATIONS, resource_servers::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] = &[
+    users::OPERATIONS,
+    connections::OPERATIONS,
+    clients::OPERATIONS,
+    client_grants::OPERATIONS,
+    resource_servers::OPERATIONS,
+    attack_protection::BRUTE_FORCE,
+    attack_protection::THROTTLING,
+    attack_protection::BREACHED,
+    tenants::OPERATIONS,
+];
 
 /// Below the issuer, without a slash at the end.
 const BASE: &str = "/api/v2";

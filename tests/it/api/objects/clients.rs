@@ -105,7 +105,7 @@ async fn lists_come_in_pages_by_checkpoints_and_with_some_members() {
     assert_eq!((ids(&rest["clients"]), rest.get("next")), (ids(&all)[3..].to_vec(), None));
     let some = api.read("/clients?fields=client_id,name&app_type=spa").await;
     assert_eq!(some.as_array().expect("a list").len(), 3);
-    assert_eq!(some[0].as_object().expect("an object").keys().collect::<Vec<_>>(), ["client_id", "name"]);
+    assert_eq!(some[0].as_object().expect("an object").keys().collect::<Vec<_>>(), ["name", "client_id"]);
     assert_eq!(api.read("/clients?is_global=true").await, json!([]));
     assert_eq!(api.read("/clients?is_first_party=false").await, json!([]));
 }

@@ -18,7 +18,7 @@ async fn client(api: &Api<'_>) -> App {
 }
 
 async fn arrive(gateway: &Gateway, app: &App, idp: &Idp, browser: &Browser) -> Departure {
-    let request = idp.read(&begin(browser, &app.authorize(gateway, &[("connection", &idp.name)])).await);
+    let request = idp.read(&begin(browser, &app.authorize(gateway, &[("connection", &idp.name), ("scope", "openid email offline_access")])).await);
     let answer = idp.respond(&request, &Person::jane());
     browser.post(&answer.from, &answer.to, &answer.fields()).await.away()
 }
@@ -83,7 +83,7 @@ async fn a_deleted_or_disabled_client_stops_at_once() {
     let held = tokens(&gateway, &app, &idp).await;
     good(&api.patch(&path, &json!({"isthmus": {"enabled": false}})).await, 200);
     let page = Browser::new().open(app.authorize(&gateway, &[]).as_str()).await.here();
-    assert_eq!(page.status, 401, "{}", page.body);
+    assert_eq!(page.status, 400, "{}", page.body);
     assert_eq!(app.refresh(&gateway, held.refresh_token(), &[]).await.status, 401);
     good(&api.patch(&path, &json!({"isthmus": {"enabled": true}})).await, 200);
     // The other way of authentication is another way.
@@ -93,7 +93,7 @@ async fn a_deleted_or_disabled_client_stops_at_once() {
     let renewed = Tokens::of(&app.refresh(&gateway, held.refresh_token(), &[]).await);
     assert_eq!(api.delete(&path).await.status, 204);
     assert_eq!(app.refresh(&gateway, renewed.refresh_token(), &[]).await.status, 401);
-    assert_eq!(Browser::new().open(app.authorize(&gateway, &[]).as_str()).await.here().status, 401);
+    assert_eq!(Browser::new().open(app.authorize(&gateway, &[]).as_str()).await.here().status, 400);
 }
 
 #[tokio::test]
