@@ -9,6 +9,7 @@ pub mod call;
 pub mod client_grants;
 pub mod clients;
 pub mod connections;
+pub mod keys;
 pub mod openapi;
 pub mod problem;
 pub mod resource_servers;
@@ -112,6 +113,7 @@ pub const OPERATIONS: &[&[Operation]] = &[
     attack_protection::BRUTE_FORCE,
     attack_protection::THROTTLING,
     attack_protection::BREACHED,
+    keys::OPERATIONS,
     tenants::OPERATIONS,
 ];
 

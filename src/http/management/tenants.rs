@@ -105,8 +105,16 @@ fn answered(call: &Call, object: Option<Object>) -> Reply {
     let known = Known { gateway: &gateway, now: call.now, again: true };
     let made = call.state.live.maker().make(TENANT.name, ID, &body, known);
     let mut body: Map<String, Value> = stored::made_by(source, body);
-    #[expect(clippy::cast_precision_loss, reason = "a session lives some hours")]
-    body.entry("session_lifetime").or_insert_with(|| (gateway.lifetimes.session as f64 / 3600.0).into());
+    body.entry("session_lifetime").or_insert_with(|| hours(gateway.lifetimes.session));
     stored::warned(&mut body, &made.map_or_else(|faults| faults, |checked| checked.warnings));
     Reply::Json { status: 200, body: selected(call, body.into()), version }
+}
+
+fn hours(seconds: u64) -> Value {
+    if seconds % 3600 == 0 {
+        return (seconds / 3600).into();
+    }
+    #[expect(clippy::cast_precision_loss, reason = "a session lives some days at most")]
+    let hours = seconds as f64 / 3600.0;
+    hours.into()
 }
