@@ -4,3 +4,4 @@ mod clients;
 mod connections;
 mod living;
 mod servers;
+mod settings;
