@@ -5,6 +5,7 @@
 //! [`Call`] and answers a [`Reply`].
 
 pub mod call;
+pub mod explorer;
 pub mod openapi;
 pub mod problem;
 pub mod shape;
@@ -130,7 +131,10 @@ pub fn routes(config: &mut ServiceConfig) {
         resource = resource.route(web::route().method(Method::OPTIONS).to(move || preflight(methods.clone())));
         config.service(resource.default_service(web::to(move |request: HttpRequest| not_allowed(request, allow.clone()))));
     }
-    config.route("/api/v2/openapi.json", web::get().to(openapi::document));
+    config
+        .route("/api/v2/openapi.json", web::get().to(openapi::document))
+        .route("/api/v2/", web::get().to(explorer::page))
+        .route("/assets/api.js", web::get().to(explorer::script));
 }
 
 async fn not_allowed(request: HttpRequest, allow: String) -> HttpResponse {
