@@ -56,9 +56,11 @@ impl<'f> Term<'f> {
             Self::Value(_, Value::Is(_) | Value::IsNumber(_)) => Some(1),
             Self::Value(_, Value::Like(pattern)) => bounded(pattern.prefix().is_empty()),
             Self::Value(_, Value::Numbers(_) | Value::Texts(_)) => Some(3),
-            Self::Value(_, Value::Exists) | Self::Flag(..) | Self::Time(TimeField::UpdatedAt, _) | Self::Identity(..) | Self::IsSocial(_) => {
-                None
-            }
+            Self::Value(_, Value::Exists)
+            | Self::Flag(..)
+            | Self::Time(TimeField::UpdatedAt, _)
+            | Self::Identity(..)
+            | Self::IsSocial(_) => None,
         }
     }
 
@@ -79,6 +81,7 @@ impl<'f> Term<'f> {
         } else {
             sql.push("EXISTS (SELECT 1 FROM ");
             self.of_s(sql);
+            sql.push_no_join();
         }
     }
 
