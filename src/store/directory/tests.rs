@@ -264,7 +264,7 @@ fn urls_are_checked_without_connecting() {
     }
 }
 
-async fn login(directory: &dyn Directory) -> Result<UserLogin> {
+pub(super) async fn login(directory: &dyn Directory) -> Result<UserLogin> {
     let identity = Identity { connection: "acme".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false };
     let profile = Written::object(&Map::new()).expect("JSON");
     match directory.record_login(&IdentityLogin::plain(&identity, profile.as_raw(), Timestamp::now())).await? {

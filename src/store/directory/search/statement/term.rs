@@ -356,7 +356,7 @@ fn escaped(pattern: &Pattern, gap: &str, escape: impl Fn(char) -> Option<&'stati
 }
 
 /// The first text after all that begin with this one; `None` where there is none.
-fn successor(prefix: &str) -> Option<String> {
+pub(super) fn successor(prefix: &str) -> Option<String> {
     let mut letters: Vec<char> = prefix.chars().collect();
     while let Some(last) = letters.pop() {
         // After U+D7FF comes U+E000: what lies between is no character.
