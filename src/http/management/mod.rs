@@ -5,10 +5,13 @@
 //! [`Call`] and answers a [`Reply`].
 
 pub mod call;
+pub mod client_grants;
+pub mod clients;
 pub mod explorer;
 pub mod openapi;
 pub mod problem;
 pub mod shape;
+mod stored;
 pub mod users;
 
 use super::headers::Correlation;
@@ -97,7 +100,7 @@ pub const FIELDS: &[Member] = &[
 ];
 
 /// Every list of operations there is.
-pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS, clients::OPERATIONS, client_grants::OPERATIONS];
 
 /// Below the issuer, without a slash at the end.
 const BASE: &str = "/api/v2";
