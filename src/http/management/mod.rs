@@ -223,14 +223,14 @@ async fn authenticate(request: &HttpRequest, gateway: &crate::broker::Gateway, n
 
 /// Query parameters by the operation's list, typed; unknown and repeated ones are refused.
 fn query(operation: &Operation, text: &str) -> Result<Map<String, Value>, Refusal> {
-    let params = Params::parse_noting_repeats(text.as_bytes()).map_err(Refusal::from)?;
+    let params = Params::parse(text.as_bytes());
+    let params = params.map_err(|error| Refusal::from(error).with_code("invalid_query_string"))?;
     let mut values = Map::new();
     let mut faults = Vec::new();
     for (name, value) in params.iter() {
         let member = operation.query.iter().copied().flatten().find(|member| member.name == name);
         match member {
             None => faults.push(fault(&pointer("", name), "is not a parameter of this operation")),
-            Some(_) if params.is_repeated(name) => faults.push(fault(&pointer("", name), "is there more than once")),
             Some(member) => drop(values.insert(name.to_owned(), typed(&member.kind, value))),
         }
     }

@@ -100,7 +100,7 @@ pub fn render(request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
     let status = refusal.status.unwrap_or_else(|| status_of(refusal.error.kind));
     reply::log_error(request, &refusal.error);
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
-    let detail = if refusal.error.detail.is_empty() { wire.title } else { refusal.error.detail.as_str() };
+    let detail = cut(if refusal.error.detail.is_empty() { wire.title } else { &refusal.error.detail });
     let mut body = Map::new();
     body.insert("type".to_owned(), format!("urn:isthmus:problem:{}", wire.problem).into());
     body.insert("title".to_owned(), wire.title.into());
@@ -109,7 +109,8 @@ pub fn render(request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
     body.insert("code".to_owned(), wire.code.into());
     body.insert("correlation_id".to_owned(), Correlation::of(request).get().into());
     if !refusal.faults.is_empty() {
-        let faults = refusal.faults.iter().map(|fault| json!({ "pointer": fault.pointer, "message": fault.message, "help": fault.help }));
+        let told = |fault: &Fault| json!({ "pointer": cut(&fault.pointer), "message": cut(&fault.message), "help": cut(&fault.help) });
+        let faults = refusal.faults.iter().take(MOST_FAULTS).map(told);
         body.insert("faults".to_owned(), faults.collect());
     }
     // What Auth0's SDKs read.
@@ -136,6 +137,17 @@ const fn status_of(kind: ErrorKind) -> u16 {
         _ => kind.wire().status,
     }
 }
+
+/// What is wrong may be as long as the request itself; its beginning tells enough.
+fn cut(text: &str) -> &str {
+    let end = text.char_indices().nth(MOST_CHARACTERS).map_or(text.len(), |(at, _)| at);
+    text.get(..end).unwrap_or_default()
+}
+
+/// Of one text in an answer.
+const MOST_CHARACTERS: usize = 2000;
+/// Faults that one answer tells.
+const MOST_FAULTS: usize = 50;
 
 /// `/a/b` as people write it.
 fn name_of(pointer: &str) -> String {
