@@ -42,7 +42,12 @@ pub fn describe(issuer: &str) -> Value {
             tags.push(operation.tag);
         }
     }
-    let schemas: Map<String, Value> = shapes.into_iter().map(|shape| (shape.name.to_owned(), shape.schema())).collect();
+    let mut schemas: Map<String, Value> = shapes.into_iter().map(|shape| (shape.name.to_owned(), shape.schema())).collect();
+    for operation in operations().filter(|operation| selects(operation)) {
+        if let Answer::One(shape) | Answer::List(shape) | Answer::Page(shape, _) = operation.answer.1 {
+            schemas.insert(part_of(shape), selection(shape));
+        }
+    }
     let scopes: Map<String, Value> =
         SCOPES.iter().chain(CURRENT_USER_SCOPES).map(|(name, about)| ((*name).to_owned(), Value::from(*about))).collect();
     json!({
@@ -97,6 +102,7 @@ fn describe_operation(operation: &Operation) -> Value {
 
 fn responses(operation: &Operation) -> Value {
     let (status, answer) = &operation.answer;
+    let reference = |shape: &Shape| if selects(operation) { by_name(&part_of(shape)) } else { reference(shape) };
     let schema = match answer {
         Answer::Nothing => None,
         Answer::Any => Some(json!({})),
@@ -123,7 +129,7 @@ fn responses(operation: &Operation) -> Value {
     refusals.sort_unstable();
     refusals.dedup();
     for refusal in refusals {
-        let problem = json!({ "application/problem+json": { "schema": reference(&PROBLEM) } });
+        let problem = json!({ "application/problem+json": { "schema": by_name(PROBLEM.name) } });
         responses.insert(refusal.to_string(), json!({ "description": why(refusal), "content": problem }));
     }
     Value::Object(responses)
@@ -160,7 +166,29 @@ fn query_parameter(member: &Member) -> Value {
 }
 
 fn reference(shape: &Shape) -> Value {
-    json!({ "$ref": format!("#/components/schemas/{}", shape.name) })
+    by_name(shape.name)
+}
+
+fn by_name(name: &str) -> Value {
+    json!({ "$ref": format!("#/components/schemas/{name}") })
+}
+
+/// May the caller choose among the members of the answer?
+fn selects(operation: &Operation) -> bool {
+    operation.query.iter().copied().flatten().any(|member| member.name == "fields")
+}
+
+fn part_of(shape: &Shape) -> String {
+    format!("{}Part", shape.name)
+}
+
+/// What is answered where the caller chooses: any of the members.
+fn selection(shape: &Shape) -> Value {
+    let mut schema = shape.schema();
+    if let Some(members) = schema.as_object_mut() {
+        members.shift_remove("required");
+    }
+    schema
 }
 
 #[cfg(test)]
