@@ -1,6 +1,7 @@
 //! The management API, called as programs call it.
 
 mod objects;
+mod schema;
 
 use crate::harness::browser::Page;
 use crate::harness::gateway::Gateway;

@@ -159,7 +159,7 @@ fn peers() -> PathBuf {
 }
 
 /// What `tests/setup.sh` has put below the target directory.
-fn installed(path: &str) -> PathBuf {
+pub fn installed(path: &str) -> PathBuf {
     // The temporary directory that cargo gives integration tests stands in the target directory.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let found = target.join("peers").join(path);
