@@ -91,7 +91,7 @@ async fn auth0_python_manages_clients_grants_resource_servers_and_connections() 
     assert_eq!(call("connections.list", json!([]), json!({"take": 1, "strategy": ["samlp"]})).as_array().map(Vec::len), Some(1));
     call("connections.users.delete_by_email", json!([connection["id"]]), json!({"email": "jane@acme.example"}));
     assert_eq!(call("keys.signing.list", json!([]), json!({}))[0]["current"], true);
-    assert_eq!(call("tenants.settings.update", json!([]), json!({"session_lifetime": 3}))["session_lifetime"], 3);
+    assert_eq!(call("tenants.settings.update", json!([]), json!({"session_lifetime": 3}))["session_lifetime"], 3.0);
     assert_eq!(call("attack_protection.brute_force_protection.get", json!([]), json!({}))["enabled"], false);
     for (name, gone) in [("connections.delete", &connection["id"]), ("resource_servers.delete", &server["id"]), ("clients.delete", &id)] {
         call(name, json!([gone]), json!({}));
