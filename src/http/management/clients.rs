@@ -9,6 +9,7 @@ use crate::application::Application;
 use crate::broker::admin::kinds::{self, CLIENT, CLIENT_GRANT};
 use crate::broker::admin::objects;
 use crate::broker::live::{Known, Made};
+use crate::error::ErrorKind;
 use crate::id;
 use crate::oidc::{ApplicationType, TokenEndpointAuthMethod};
 use crate::secret::Secret;
@@ -171,7 +172,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "patch_clients_by_id",
         tag: "Clients",
         summary: "Change a client, by a JSON merge patch",
-        scopes: &["update:clients", "update:client_keys"],
+        scopes: &["update:clients"],
         query: &[],
         body: Body::Json(&CHANGE),
         answer: (200, Answer::One(&CLIENT_SHAPE)),
@@ -303,6 +304,11 @@ async fn change(call: Call) -> Result<Reply, Refusal> {
     let expect = stored::expected(&call, &object)?;
     let mut patch = stored::patch_of(&call);
     let given = patch.get("client_secret").is_some_and(Value::is_string);
+    // Whoever gives a client a secret can act as that client.
+    if given && !call.may("update:client_keys") {
+        let message = "Insufficient scope: update:client_keys is needed to set a client_secret";
+        return Err(Refusal::new(ErrorKind::InsufficientScope, message).with_status(403).with_code("insufficient_scope"));
+    }
     let secret = take_secret(&mut patch);
     let mut body = object.body;
     stored::merge(&mut body, &patch);
