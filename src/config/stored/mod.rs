@@ -10,7 +10,7 @@ mod document;
 mod server;
 mod settings;
 
-use super::read::{Context, Source, Stored};
+use super::context::{Context, Source, Stored};
 use crate::broker::admin::kinds;
 use crate::broker::admin::signing::SigningKeys;
 use crate::broker::live::{Checked, Fault, Known, Made, Maker};
