@@ -298,7 +298,8 @@ fn prelude<'js>(ctx: &Ctx<'js>) -> Result<Function<'js>, Error> {
     let compiled = match COMPILED.get() {
         Some(compiled) => compiled,
         None => {
-            let module = Module::declare(ctx.clone(), "prelude", include_str!("prelude.js"))?;
+            // No `import` ends at a name that begins so: it is resolved before it is looked up.
+            let module = Module::declare(ctx.clone(), "./prelude", include_str!("prelude.js"))?;
             let compiled = module.write(WriteOptions { strip_source: true, ..WriteOptions::default() })?;
             COMPILED.get_or_init(|| compiled)
         }
@@ -321,8 +322,12 @@ pub(super) fn read_fault(described: &str) -> Fault {
     let Ok((text, stack, denies)) = serde_json::from_str::<(String, String, bool)>(described) else {
         return Fault::thrown("an error that cannot be read");
     };
-    // QuickJS's own words.
-    if !denies && text == "InternalError: out of memory" { Fault::Memory } else { Fault::Thrown { text, stack, denies } }
+    // QuickJS's own words; where there is no memory even for these, it throws `null`, or something that is no value.
+    match text.as_str() {
+        "InternalError: out of memory" | "[uninitialized]" if !denies => Fault::Memory,
+        "null" if !denies && stack.is_empty() => Fault::thrown("null was thrown: by the script, or because the memory was used up"),
+        _ => Fault::Thrown { text, stack, denies },
+    }
 }
 
 /// Name of the script's text in stacks.

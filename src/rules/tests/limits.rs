@@ -99,7 +99,7 @@ async fn memory_is_limited() {
         assert!(
             matches!(limit, Some("memory" | "time"))
                 || error(&outcome).message.contains("too")
-                || error(&outcome).message.contains("nvalid"),
+                || error(&outcome).message.contains("memory") || error(&outcome).message.contains("invalid array buffer"),
             "{code}: {:?}",
             outcome.ran
         );
@@ -120,7 +120,7 @@ async fn the_stack_is_limited() {
         "class A extends (function f(n) { return n ? class extends f(n - 1) {} : Object })(100000) {}",
     ] {
         let mut deep = body(code);
-        deep.limits.time = 3000;
+        deep.limits.time = 500;
         let outcome = run(vec![deep]).await;
         assert!(
             matches!(error(&outcome).limit.as_deref(), Some("stack" | "memory" | "time"))
@@ -206,7 +206,7 @@ async fn the_log_is_limited() {
 }
 
 /// Not interruptible, and over after a second or so. What is said of them holds for the ones that never end.
-const STUCK: &[&str] = &["'a'.repeat(120000).lastIndexOf('a'.repeat(60000) + 'b');", "Array(2 ** 25).join('a');"];
+const STUCK: &[&str] = &["'a'.repeat(80000).lastIndexOf('a'.repeat(40000) + 'b');", "Array(2 ** 23).join('a');"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_thread_that_is_stuck_is_given_up_counted_and_replaced() {
@@ -241,7 +241,7 @@ async fn where_too_many_threads_are_stuck_no_login_is_accepted_until_some_end() 
         stuck.limits.time = 30;
         scripts(vec![stuck])
     };
-    for code in [STUCK[0], "'a'.repeat(160000).lastIndexOf('a'.repeat(80000) + 'b');"] {
+    for code in [STUCK[0], "'a'.repeat(100000).lastIndexOf('a'.repeat(50000) + 'b');"] {
         let outcome = host.login(&stuck(code), input()).await.expect("ran");
         assert_eq!((error(&outcome).limit.as_deref(), outcome.failed.as_deref()), (Some("time"), Some("action")));
     }
