@@ -7,6 +7,7 @@ use super::api::{self, Effects, View};
 use super::cache::Cache;
 use super::mask::Mask;
 use super::requests::{self, MAX_REQUESTS, Requests};
+use super::rule_data::{MAX_LEVELS, within};
 use super::sandbox::{Calls, Fault, Waited, read_fault};
 use super::{Kind, Script};
 use serde_json::Value;
@@ -139,6 +140,9 @@ impl Calls for Desk {
             return Err(format!("more than {MAX_ARGUMENTS} octets were given to {name}"));
         }
         let arguments_read: Vec<Value> = serde_json::from_str(arguments).map_err(|_| format!("{name} takes plain data, not too deep"))?;
+        if !arguments_read.iter().all(|argument| within(argument, MAX_LEVELS)) {
+            return Err(format!("{name} takes data of at most {MAX_LEVELS} levels"));
+        }
         let first = || arguments_read.first().and_then(Value::as_str).unwrap_or_default();
         match name {
             "log" => {

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 const MAX_OCTETS: usize = 256 * 1024;
 pub(super) const MAX_LEVELS: usize = 64;
 
+/// Lines of a rule's log, with those that are written here.
+const MAX_LINES: usize = 80;
+
 /// Members of `app_metadata` that never stand in for root members: who somebody is comes from the connection.
 const NOT_MERGED: [&str; 7] = ["user_id", "identities", "email", "email_verified", "blocked", "user_metadata", "app_metadata"];
 
@@ -133,6 +136,7 @@ impl RuleData {
             }
             drop(claims::changed(&before, &after, |why| ran.log.push(why)));
         }
+        ran.log.truncate(MAX_LINES);
     }
 }
 
