@@ -33,7 +33,8 @@ pub(super) struct Desk {
     /// Numbers of timers and requests, never used twice in a login.
     next: Cell<u32>,
     asked: Cell<usize>,
-    answers: (Sender<(u32, Value)>, Receiver<(u32, Value)>),
+    answers: Sender<(u32, Value)>,
+    arrived: Receiver<(u32, Value)>,
     /// A refusal stands whatever becomes of the script or its thread.
     denial: Arc<Early>,
 }
@@ -75,7 +76,8 @@ struct Current {
 
 impl Desk {
     pub(super) fn new(requests: Arc<Requests>, cache: Arc<Cache>, denial: Arc<Early>) -> Self {
-        Self { requests, cache, current: RefCell::new(None), next: Cell::new(1), asked: Cell::new(0), answers: mpsc::channel(), denial }
+        let (answers, arrived) = mpsc::channel();
+        Self { requests, cache, current: RefCell::new(None), next: Cell::new(1), asked: Cell::new(0), answers, arrived, denial }
     }
 
     /// A script begins.
@@ -104,7 +106,7 @@ impl Desk {
         let request = requests::request(arguments, &current.script.hosts, time)?;
         self.asked.set(self.asked.get() + 1);
         let number = self.number();
-        self.requests.begin(request, number, self.answers.0.clone())?;
+        self.requests.begin(request, number, self.answers.clone())?;
         current.waiting.push(number);
         Ok(Some(number.to_string()))
     }
@@ -200,7 +202,7 @@ impl Calls for Desk {
                 (Some((at, _)), _) => at.min(until),
                 (None, true) => until,
             };
-            match self.answers.1.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            match self.arrived.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok((number, answer)) => {
                     if self.current.borrow_mut().as_mut().is_some_and(|current| current.answered(number)) {
                         return Waited::Wake(number, answer.to_string());

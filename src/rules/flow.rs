@@ -94,7 +94,7 @@ impl Flow {
         let of_rule = step.script.kind == Kind::Rule;
         let (script, entry, optional) = (Arc::clone(&step.script), step.entry, step.optional);
         let (event, secrets) = if of_rule { (String::new(), String::new()) } else { (self.event(), secrets_json(&script.secrets)) };
-        let load = self.rules.as_mut().and_then(RuleData::to_load);
+        let load = self.rules.as_mut().and_then(RuleData::unloaded_text);
         Some(Task { script, entry, optional, view: self.view(), mask: self.mask.clone(), load, event, secrets })
     }
 

@@ -49,7 +49,7 @@ impl RuleData {
     }
 
     /// What the next rule's context must be given first.
-    pub(super) fn to_load(&mut self) -> Option<String> {
+    pub(super) fn unloaded_text(&mut self) -> Option<String> {
         if self.loaded {
             return None;
         }
@@ -96,7 +96,8 @@ impl RuleData {
         let (before, after) = member("idToken");
         outcome.id_token_claims = claims::changed(&before, &after, |_| {});
         let (mut before, mut after) = member("accessToken");
-        (before.remove("scope"), after.remove("scope"));
+        before.remove("scope");
+        after.remove("scope");
         outcome.access_token_claims = claims::changed(&before, &after, |_| {});
         let scope = |context: &Value| context.get("accessToken").and_then(|token| token.get("scope")).and_then(claims::scopes);
         outcome.scopes = scope(&self.context).filter(|now| scope(&self.first_context).as_ref() != Some(now));
