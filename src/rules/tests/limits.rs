@@ -258,6 +258,15 @@ async fn where_too_many_threads_are_stuck_no_login_is_accepted_until_some_end() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_stands_even_if_its_thread_does_not_come_back() {
+    let mut stuck = body(&format!("api.access.deny('no'); {}", STUCK[0]));
+    stuck.limits.time = 30;
+    stuck.on_error = OnError::Continue;
+    let outcome = run(vec![stuck, body("api.idToken.setCustomClaim('x', 1)")]).await;
+    assert_eq!((outcome.denied.map(|denial| denial.message).as_deref(), outcome.id_token_claims.len()), (Some("no"), 0));
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_sparse_join_is_answered_in_time() {
     let mut stuck = body(STUCK[1]);
     stuck.limits.time = 30;
