@@ -63,9 +63,9 @@ async fn a_script_that_times_out_spoils_nothing_for_the_next_ones() {
     let outcome = run(vec![
         leaves,
         endless_rule,
-        rule("function (u, c, cb) { u.second = u.x === undefined && u.first; cb(null, u, c); }"),
+        rule("function (u, c, cb) { u.second = u.x === undefined && u.first; setTimeout(cb, 5, null, u, c); }"),
         endless,
-        body("await null; api.idToken.setCustomClaim('last', true)"),
+        body("await new Promise((r) => setTimeout(r, 5)); api.idToken.setCustomClaim('last', true)"),
     ])
     .await;
     let failed: Vec<bool> = outcome.ran.iter().map(|ran| matches!(ran.status, Status::Failed(_))).collect();
