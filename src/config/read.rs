@@ -392,5 +392,11 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
             Err(_) => root.file().problem(at.span.clone(), &at.path, format!("`{}` is no network", at.value), "write it as in 10.0.0.0/8"),
         }
     }
-    HttpSettings { secure: issuer.starts_with("https://"), trusted_proxies, saml_body_limit: 1024 * 1024, body_limit: 64 * 1024 }
+    HttpSettings {
+        secure: issuer.starts_with("https://"),
+        trusted_proxies,
+        country_header: None,
+        saml_body_limit: 1024 * 1024,
+        body_limit: 64 * 1024,
+    }
 }
