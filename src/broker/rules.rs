@@ -164,9 +164,10 @@ impl Gateway {
 
     /// S4-20: in the order in which scripts asked for it.
     async fn persist(&self, user_id: &str, outcome: &Outcome, correlation_id: &str, now: Timestamp) -> Result<()> {
+        let mut seen = 0;
         for change in &outcome.persist {
             let Some(patch) = patch_of(change)? else { continue };
-            let actor = actor_of(change);
+            let actor = actor_of(change, &outcome.ran, &mut seen);
             let by = By { actor: &actor, correlation_id };
             self.admin.update_user(user_id, &patch, Update::Merge, by, now).await.map_err(|error| match error.kind {
                 ErrorKind::StoreUnavailable | ErrorKind::Conflict => error,
@@ -208,9 +209,17 @@ fn patch_of(change: &MetadataChange) -> Result<Option<UserPatch>> {
         .map_err(|error| Error::new(ErrorKind::ScriptFailed, "What a rule wants to store cannot be stored.").because(error.detail))
 }
 
-/// For the audit log.
-fn actor_of(_change: &MetadataChange) -> String {
-    "rules".to_owned()
+/// For the audit log: the script whose run says that it changed one of these keys. Changes come in the order of the runs.
+fn actor_of(change: &MetadataChange, ran: &[Ran], seen: &mut usize) -> String {
+    let keys = |part: &'static str, members: &Map<String, Value>| members.keys().map(|key| format!("{part}.{key}")).collect::<Vec<_>>();
+    let paths = [keys("user_metadata", &change.user_metadata), keys("app_metadata", &change.app_metadata)].concat();
+    let is_one = |path: &str| {
+        paths.iter().any(|known| path.strip_prefix(known.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with(['.', '['])))
+    };
+    let found = ran.iter().enumerate().skip(*seen).find(|(_, run)| run.changes.iter().any(|change| is_one(&change.path)));
+    let Some((at, run)) = found else { return "rules".to_owned() };
+    *seen = at;
+    format!("{}:{}", run.kind, run.script)
 }
 
 fn failed(script: &str, ran: &[Ran]) -> Error {

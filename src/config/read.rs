@@ -1,6 +1,6 @@
 //! The file as a whole.
 
-use super::{Config, Findings, application, connection, metadata, secrets, seed};
+use super::{Config, Findings, application, connection, metadata, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::http::state::HttpSettings;
@@ -138,7 +138,10 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
     let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
     let gigya = in_section(root, "gigya", |section| gigya(&context, section)).flatten();
-    let http = http_settings(root, issuer.as_deref().unwrap_or_default());
+    let (scripts, more) = scripts::read(&context, root);
+    findings.extend(more);
+    let http =
+        HttpSettings { country_header: scripts.country_header.clone(), ..http_settings(root, issuer.as_deref().unwrap_or_default()) };
     let names: Vec<String> = names(root, "connection", "name");
     let connections: Vec<_> = each(root, "connection", |section| connection::read(&context, section, &names));
     let known = seed::Known { names: &names, connections: &connections, sealed: &sealed };
@@ -165,6 +168,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             applications: applications.into_iter().collect::<Option<_>>()?,
             sealed,
             seed,
+            scripts,
             warnings: Vec::new(),
         })
     })();

@@ -3,7 +3,6 @@
 use super::metrics::Metrics;
 use crate::broker::Gateway;
 use crate::broker::live::Live;
-use actix_web::http::header::HeaderName;
 use actix_web::web::Bytes;
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -17,7 +16,7 @@ pub struct HttpSettings {
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
     /// The header by which a trusted proxy names the country of the client, for rules and actions.
-    pub country_header: Option<HeaderName>,
+    pub country_header: Option<String>,
     /// Bytes of a body at most: forms with a SAML message, and all others.
     pub saml_body_limit: usize,
     pub body_limit: usize,
