@@ -2,8 +2,7 @@
 // way out, and takes texts only: (number of the run, name of the call, arguments in JSON). Whatever a script does to the
 // objects here, it has no more power than `host` grants to the script that runs. Intrinsics are taken before scripts can
 // replace them.
-(function (host) {
-  'use strict';
+export default function (host) {
   const { parse, stringify } = JSON;
   const { apply } = Reflect;
   const { create, defineProperty, freeze, keys } = Object;
@@ -252,4 +251,4 @@
   }
 
   return { load, begin, rule, snapshot, keep, action, wake, describe };
-});
+}

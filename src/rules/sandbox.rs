@@ -8,9 +8,11 @@
 use super::script::Kind;
 use rquickjs::context::{EvalOptions, intrinsic};
 use rquickjs::function::IntoArgs;
-use rquickjs::{Context, Ctx, Error, Exception, FromJs, Function, Object, Runtime, Value};
+use rquickjs::module::WriteOptions;
+use rquickjs::{Context, Ctx, Error, Exception, FromJs, Function, Module, Object, Runtime, Value};
 use std::cell::Cell;
 use std::rc::Rc;
+use std::sync::OnceLock;
 use std::time::Instant;
 
 /// What a script reaches by the host function, and what the job loop waits for.
@@ -167,8 +169,7 @@ impl<'js> Session<'js> {
         };
         let made: Result<Object<'js>, Error> = (|| {
             let host = Function::new(ctx.clone(), host)?;
-            let prelude: Function<'js> = ctx.eval_with_options(include_str!("prelude.js"), options("prelude".to_owned()))?;
-            prelude.call((host,))
+            prelude(&ctx)?.call((host,))
         })();
         match made {
             Ok(prelude) => Ok(Self { ctx, prelude, clock, calls }),
@@ -289,6 +290,25 @@ impl<'js> Session<'js> {
     }
 }
 
+/// The function of `prelude.js`. Its text is compiled once in the program's life, or it would cost each login more than
+/// everything else here.
+#[expect(unsafe_code, reason = "the bytecode was written by this very engine in this very process, from a text of ours")]
+fn prelude<'js>(ctx: &Ctx<'js>) -> Result<Function<'js>, Error> {
+    static COMPILED: OnceLock<Vec<u8>> = OnceLock::new();
+    let compiled = match COMPILED.get() {
+        Some(compiled) => compiled,
+        None => {
+            // No `import` ends at a name that begins so: it is resolved before it is looked up.
+            let module = Module::declare(ctx.clone(), "./prelude", include_str!("prelude.js"))?;
+            let compiled = module.write(WriteOptions { strip_source: true, ..WriteOptions::default() })?;
+            COMPILED.get_or_init(|| compiled)
+        }
+    };
+    // SAFETY: `load` trusts the bytecode. Nothing but `write` above makes it, and nothing can change it.
+    let (module, _) = unsafe { Module::load(ctx.clone(), compiled) }?.eval()?;
+    module.get("default")
+}
+
 /// What an action is called with.
 pub(super) struct Event<'a> {
     pub(super) event: &'a str,
@@ -302,8 +322,12 @@ pub(super) fn read_fault(described: &str) -> Fault {
     let Ok((text, stack, denies)) = serde_json::from_str::<(String, String, bool)>(described) else {
         return Fault::thrown("an error that cannot be read");
     };
-    // QuickJS's own words.
-    if !denies && text == "InternalError: out of memory" { Fault::Memory } else { Fault::Thrown { text, stack, denies } }
+    // QuickJS's own words; where there is no memory even for these, it throws `null`, or something that is no value.
+    match text.as_str() {
+        "InternalError: out of memory" | "[uninitialized]" if !denies => Fault::Memory,
+        "null" if !denies && stack.is_empty() => Fault::thrown("null was thrown: by the script, or because the memory was used up"),
+        _ => Fault::Thrown { text, stack, denies },
+    }
 }
 
 /// Name of the script's text in stacks.
