@@ -153,7 +153,7 @@ fn transaction(situation: &Situation<'_>) -> Value {
     Value::Object(transaction)
 }
 
-/// Parameters without those that are secret; of a repeated one the first.
+/// Parameters without those that are secret, and without repeated ones.
 pub(in crate::broker) fn query_of(raw: &[u8]) -> Map<String, Value> {
     let mut shown = Map::new();
     let Ok(params) = Params::parse_noting_repeats(raw) else { return shown };
@@ -214,7 +214,7 @@ mod tests {
 
     #[test]
     fn no_script_sees_codes_tokens_or_secrets() {
-        let mut raw = String::from("scope=openid&custom=1&custom=2&prompt=none");
+        let mut raw = String::from("scope=openid&custom=1&twice=1&twice=2&prompt=none");
         for name in HIDDEN {
             raw += &format!("&{name}=hidden");
         }
