@@ -38,7 +38,7 @@ use crate::store::{Directory, SessionStore};
 use crate::user::User;
 use admin::Admin;
 use rules::Caller;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Lifetimes in seconds.
@@ -75,6 +75,8 @@ pub struct Gateway {
     pub scripts: Arc<Scripts>,
     pub host: Arc<Host>,
     pub connections: Registry,
+    /// Names of the connections whose users are kept here; nobody signs in by them yet.
+    pub databases: BTreeSet<String>,
     pub sessions: Arc<dyn SessionStore>,
     pub directory: Arc<dyn Directory>,
     pub keyring: Arc<Keyring>,

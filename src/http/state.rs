@@ -28,7 +28,6 @@ pub struct State {
     pub settings: HttpSettings,
     pub metrics: Arc<Metrics>,
     pub discovery: Bytes,
-    pub jwks: Bytes,
     draining: AtomicBool,
 }
 
@@ -36,8 +35,7 @@ impl State {
     pub fn new(live: Live, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let discovery = Bytes::from(crate::oidc::ProviderMetadata::new(&gateway.issuer).to_json());
-        let jwks = Bytes::from(gateway.keys.public().jwks_json().to_owned());
-        Self { live, settings, metrics, discovery, jwks, draining: AtomicBool::new(false) }
+        Self { live, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 
     /// The gateway as it is now: one snapshot for a whole request.

@@ -4,10 +4,18 @@
 //! in: token, scope, parameters and body are checked there, so that no operation can forget it. An operation gets a
 //! [`Call`] and answers a [`Reply`].
 
+pub mod attack_protection;
 pub mod call;
+pub mod client_grants;
+pub mod clients;
+pub mod connections;
+pub mod keys;
 pub mod openapi;
 pub mod problem;
+pub mod resource_servers;
 pub mod shape;
+mod stored;
+pub mod tenants;
 pub mod users;
 
 use super::headers::Correlation;
@@ -96,7 +104,18 @@ pub const FIELDS: &[Member] = &[
 ];
 
 /// Every list of operations there is.
-pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] = &[
+    users::OPERATIONS,
+    connections::OPERATIONS,
+    clients::OPERATIONS,
+    client_grants::OPERATIONS,
+    resource_servers::OPERATIONS,
+    attack_protection::BRUTE_FORCE,
+    attack_protection::THROTTLING,
+    attack_protection::BREACHED,
+    keys::OPERATIONS,
+    tenants::OPERATIONS,
+];
 
 /// Below the issuer, without a slash at the end.
 const BASE: &str = "/api/v2";
