@@ -4,6 +4,7 @@
 //! in: token, scope, parameters and body are checked there, so that no operation can forget it. An operation gets a
 //! [`Call`] and answers a [`Reply`].
 
+pub mod actions;
 pub mod attack_protection;
 pub mod call;
 pub mod client_grants;
@@ -13,6 +14,7 @@ pub mod keys;
 pub mod openapi;
 pub mod problem;
 pub mod resource_servers;
+pub mod rules;
 pub mod shape;
 mod stored;
 pub mod tenants;
@@ -110,6 +112,8 @@ pub const OPERATIONS: &[&[Operation]] = &[
     clients::OPERATIONS,
     client_grants::OPERATIONS,
     resource_servers::OPERATIONS,
+    rules::OPERATIONS,
+    actions::OPERATIONS,
     attack_protection::BRUTE_FORCE,
     attack_protection::THROTTLING,
     attack_protection::BREACHED,
