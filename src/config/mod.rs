@@ -138,14 +138,14 @@ fn failed_trial(result: script_trials::TrialResult) -> Problem {
     Problem { line: result.line, column: 1, ..problem }
 }
 
-/// Reads the scripts of a configuration and their tests, for `isthmus rules`.
+/// Reads the scripts of a configuration and their tests, and the address of its operations listener, for `isthmus rules`.
 ///
 /// # Errors
 /// All problems of the configuration, where it cannot be read.
-pub fn scripts(path: &Path) -> Result<(ScriptsConfig, Findings), Findings> {
+pub fn scripts(path: &Path) -> Result<(ScriptsConfig, Findings, String), Findings> {
     let (config, findings) = read::read(path, Timestamp::now());
     match config {
-        Some(config) => Ok((config.scripts, findings)),
+        Some(config) => Ok((config.scripts, findings, format!("http://{}", config.operations_listen))),
         None => Err(findings),
     }
 }

@@ -1,7 +1,9 @@
 //! Rules and actions over whole logins.
 
+mod api;
 mod elsewhere;
 mod failures;
+mod files;
 mod lines;
 
 use crate::harness::app::{App, Tokens};
