@@ -7,6 +7,7 @@ use super::api::{self, Effects, View};
 use super::cache::Cache;
 use super::mask::Mask;
 use super::requests::{self, MAX_REQUESTS, Requests};
+use super::rule_data::{MAX_LEVELS, within};
 use super::sandbox::{Calls, Fault, Waited, read_fault};
 use super::{Kind, Script};
 use serde_json::Value;
@@ -32,7 +33,8 @@ pub(super) struct Desk {
     /// Numbers of timers and requests, never used twice in a login.
     next: Cell<u32>,
     asked: Cell<usize>,
-    answers: (Sender<(u32, Value)>, Receiver<(u32, Value)>),
+    answers: Sender<(u32, Value)>,
+    arrived: Receiver<(u32, Value)>,
     /// A refusal stands whatever becomes of the script or its thread.
     denial: Arc<Early>,
 }
@@ -74,7 +76,8 @@ struct Current {
 
 impl Desk {
     pub(super) fn new(requests: Arc<Requests>, cache: Arc<Cache>, denial: Arc<Early>) -> Self {
-        Self { requests, cache, current: RefCell::new(None), next: Cell::new(1), asked: Cell::new(0), answers: mpsc::channel(), denial }
+        let (answers, arrived) = mpsc::channel();
+        Self { requests, cache, current: RefCell::new(None), next: Cell::new(1), asked: Cell::new(0), answers, arrived, denial }
     }
 
     /// A script begins.
@@ -103,7 +106,7 @@ impl Desk {
         let request = requests::request(arguments, &current.script.hosts, time)?;
         self.asked.set(self.asked.get() + 1);
         let number = self.number();
-        self.requests.begin(request, number, self.answers.0.clone())?;
+        self.requests.begin(request, number, self.answers.clone())?;
         current.waiting.push(number);
         Ok(Some(number.to_string()))
     }
@@ -139,6 +142,9 @@ impl Calls for Desk {
             return Err(format!("more than {MAX_ARGUMENTS} octets were given to {name}"));
         }
         let arguments_read: Vec<Value> = serde_json::from_str(arguments).map_err(|_| format!("{name} takes plain data, not too deep"))?;
+        if !arguments_read.iter().all(|argument| within(argument, MAX_LEVELS)) {
+            return Err(format!("{name} takes data of at most {MAX_LEVELS} levels"));
+        }
         let first = || arguments_read.first().and_then(Value::as_str).unwrap_or_default();
         match name {
             "log" => {
@@ -196,7 +202,7 @@ impl Calls for Desk {
                 (Some((at, _)), _) => at.min(until),
                 (None, true) => until,
             };
-            match self.answers.1.recv_timeout(next.saturating_duration_since(Instant::now())) {
+            match self.arrived.recv_timeout(next.saturating_duration_since(Instant::now())) {
                 Ok((number, answer)) => {
                     if self.current.borrow_mut().as_mut().is_some_and(|current| current.answered(number)) {
                         return Waited::Wake(number, answer.to_string());

@@ -8,39 +8,36 @@ use super::api::{Effects, LoginView, View};
 use super::mask::Mask;
 use super::rule_data::RuleData;
 use super::sandbox::Fault;
-use super::{Denial, Kind, LoginInput, MetadataChange, OnError, Outcome, Ran, Redirect, Script, ScriptError, Scripts, Status, Trigger};
+use super::{Denial, Kind, MetadataChange, OnError, Outcome, Ran, Redirect, Script, ScriptError, Status};
 use super::{claims, position};
-use crate::clock::Timestamp;
 use crate::user::metadata::{self, Part, Update};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// The function that an action may export for the return of a person.
-const ON_CONTINUE: &str = "onContinuePostLogin";
-
 pub(super) struct Flow {
-    steps: Vec<Step>,
-    at: usize,
-    rules: Option<RuleData>,
+    pub(super) steps: Vec<Step>,
+    pub(super) at: usize,
+    pub(super) rules: Option<RuleData>,
     /// `configuration` in JSON.
-    configuration: Arc<str>,
-    event: Map<String, Value>,
-    login: Arc<LoginView>,
-    outcome: Outcome,
+    pub(super) configuration: Arc<str>,
+    pub(super) event: Map<String, Value>,
+    pub(super) login: Arc<LoginView>,
+    pub(super) outcome: Outcome,
     /// What is stored, and what is to be.
-    user_metadata: Map<String, Value>,
-    app_metadata: Map<String, Value>,
+    pub(super) user_metadata: Map<String, Value>,
+    pub(super) app_metadata: Map<String, Value>,
     /// What actions asked for, to be stored at the end.
-    pending: MetadataChange,
-    mask: Mask,
-    over: bool,
+    pub(super) pending: MetadataChange,
+    pub(super) mask: Mask,
+    pub(super) over: bool,
 }
 
-struct Step {
-    script: Arc<Script>,
-    entry: &'static str,
-    optional: bool,
+/// A script, and what of it is called.
+pub(super) struct Step {
+    pub(super) script: Arc<Script>,
+    pub(super) entry: &'static str,
+    pub(super) optional: bool,
 }
 
 /// One script's run, to be done without the flow.
@@ -67,94 +64,7 @@ pub(super) struct Done {
     pub(super) took: Duration,
 }
 
-/// What the host knows and no script changes.
-pub(super) struct Facts {
-    pub(super) issuer: String,
-    pub(super) now: Timestamp,
-}
-
 impl Flow {
-    /// A login: rules, then actions; or what is left of it where the person comes back.
-    pub(super) fn login(scripts: &Scripts, input: LoginInput, facts: Facts) -> Self {
-        let LoginInput { user, mut context, mut event, resume, no_redirect } = input;
-        let actions = scripts.actions(Trigger::PostLogin);
-        let mut rules: Vec<Step> = scripts.rules.iter().map(rule).collect();
-        let mut after: Vec<Step> = actions.iter().map(|script| action(script, Trigger::PostLogin)).collect();
-        let mut outcome = Outcome { user: user.clone(), ..Outcome::default() };
-        let mut returned = None;
-        let mut lost = None;
-        if let Some(resume) = resume {
-            returned = Some((resume.query.clone(), resume.body.clone()));
-            for request in [&mut context, &mut event] {
-                let request = request.entry("request").or_insert_with(|| Map::new().into());
-                if let Value::Object(request) = request {
-                    request.insert("query".to_owned(), resume.query.clone().into());
-                    request.insert("body".to_owned(), resume.body.clone().into());
-                }
-            }
-            let so_far = Outcome { redirect: None, ..resume.so_far };
-            if let Some(at) = actions.iter().position(|script| script.id == resume.script) {
-                rules.clear();
-                after.drain(..at);
-                if let Some(first) = after.first_mut() {
-                    (first.entry, first.optional) = (ON_CONTINUE, true);
-                }
-                outcome = so_far;
-            } else {
-                context.insert("protocol".to_owned(), "redirect-callback".into());
-                lost = (!scripts.rules.iter().any(|script| script.id == resume.script)).then_some(resume.script);
-                let Outcome { persist, ran, transaction_metadata, .. } = so_far;
-                outcome = Outcome { persist, ran, transaction_metadata, ..outcome };
-            }
-        }
-        let login = login_view(facts, &event, !no_redirect, returned);
-        let mut flow = Self::new(scripts, event, login, outcome, &user);
-        if !rules.is_empty() {
-            flow.rules = Some(RuleData::new(user, context));
-        }
-        flow.steps.extend(rules);
-        flow.steps.extend(after);
-        flow.mask = Mask::of(scripts, flow.steps.iter().map(|step| &*step.script));
-        if let Some(script) = lost {
-            flow.outcome.failed = Some(script);
-            flow.over = true;
-        }
-        flow
-    }
-
-    /// The actions of another trigger.
-    pub(super) fn actions(scripts: &Scripts, trigger: Trigger, event: Map<String, Value>, facts: Facts) -> Self {
-        let user = event.get("user").and_then(Value::as_object).cloned().unwrap_or_default();
-        let outcome = Outcome { user: user.clone(), ..Outcome::default() };
-        let login = login_view(facts, &event, false, None);
-        let mut flow = Self::new(scripts, event, login, outcome, &user);
-        flow.steps = scripts.actions(trigger).iter().map(|script| action(script, trigger)).collect();
-        flow.mask = Mask::of(scripts, flow.steps.iter().map(|step| &*step.script));
-        flow
-    }
-
-    fn new(scripts: &Scripts, event: Map<String, Value>, login: LoginView, outcome: Outcome, user: &Map<String, Value>) -> Self {
-        let object = |name: &str| user.get(name).and_then(Value::as_object).cloned().unwrap_or_default();
-        let mut flow = Self {
-            steps: Vec::new(),
-            at: 0,
-            rules: None,
-            configuration: secrets_json(&scripts.configuration).into(),
-            event,
-            login: Arc::new(login),
-            user_metadata: object("user_metadata"),
-            app_metadata: object("app_metadata"),
-            pending: MetadataChange::default(),
-            mask: Mask::default(),
-            over: false,
-            outcome,
-        };
-        for change in flow.outcome.persist.clone() {
-            flow.remember(&change);
-        }
-        flow
-    }
-
     /// Octets of memory that the engine may have: of the scripts to come, the most.
     pub(super) fn memory(&self) -> usize {
         self.steps.iter().skip(self.at).map(|step| step.script.limits.memory).max().unwrap_or_default()
@@ -184,7 +94,7 @@ impl Flow {
         let of_rule = step.script.kind == Kind::Rule;
         let (script, entry, optional) = (Arc::clone(&step.script), step.entry, step.optional);
         let (event, secrets) = if of_rule { (String::new(), String::new()) } else { (self.event(), secrets_json(&script.secrets)) };
-        let load = self.rules.as_mut().and_then(RuleData::to_load);
+        let load = self.rules.as_mut().and_then(RuleData::unloaded_text);
         Some(Task { script, entry, optional, view: self.view(), mask: self.mask.clone(), load, event, secrets })
     }
 
@@ -313,7 +223,7 @@ impl Flow {
         }
     }
 
-    fn remember(&mut self, change: &MetadataChange) {
+    pub(super) fn remember(&mut self, change: &MetadataChange) {
         overlay(&mut self.user_metadata, Part::UserMetadata, &change.user_metadata);
         overlay(&mut self.app_metadata, Part::AppMetadata, &change.app_metadata);
     }
@@ -392,35 +302,17 @@ impl Flow {
     }
 }
 
-fn rule(script: &Arc<Script>) -> Step {
-    Step { script: Arc::clone(script), entry: "", optional: false }
-}
-
-fn action(script: &Arc<Script>, trigger: Trigger) -> Step {
-    Step { script: Arc::clone(script), entry: trigger.function(), optional: false }
-}
-
 fn overlay(stored: &mut Map<String, Value>, part: Part, change: &Map<String, Value>) {
     if !change.is_empty() {
         *stored = metadata::updated(part, stored, change, Update::Merge);
     }
 }
 
-fn login_view(
-    facts: Facts,
-    event: &Map<String, Value>,
-    can_redirect: bool,
-    returned: Option<(Map<String, Value>, Map<String, Value>)>,
-) -> LoginView {
-    let ip = event.get("request").and_then(|request| request.get("ip")).and_then(Value::as_str).map(str::to_owned);
-    LoginView { issuer: facts.issuer, now: Some(facts.now), ip, can_redirect, returned, rules: Vec::new() }
-}
-
 fn requested_scopes(event: &Map<String, Value>) -> Vec<String> {
     event.get("transaction").and_then(|transaction| transaction.get("requested_scopes")).and_then(claims::scopes).unwrap_or_default()
 }
 
-fn secrets_json(secrets: &std::collections::BTreeMap<String, crate::secret::Secret<String>>) -> String {
+pub(super) fn secrets_json(secrets: &std::collections::BTreeMap<String, crate::secret::Secret<String>>) -> String {
     let members: Map<String, Value> = secrets.iter().map(|(name, value)| (name.clone(), value.expose().as_str().into())).collect();
     Value::Object(members).to_string()
 }

@@ -1,7 +1,8 @@
 //! Runs scripts on threads of its own: the module's front door.
 
+use super::begin::Facts;
 use super::cache::Cache;
-use super::flow::{Facts, Flow};
+use super::flow::Flow;
 use super::pool::Pool;
 use super::requests::Requests;
 use super::worker::{Counters, Shared};

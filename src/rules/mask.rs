@@ -12,6 +12,8 @@ const SHORTEST: usize = 4;
 const STARS: &str = "***";
 /// Changes of one script that are noted.
 const MAX_CHANGES: usize = 50;
+/// Characters of a path that is noted.
+const MAX_PATH: usize = 300;
 /// Octets of a value that is noted.
 const MAX_VALUE: usize = 1000;
 
@@ -80,7 +82,8 @@ impl Mask {
             }
             return;
         }
-        found.push(Change { path: self.text(path), before: self.shown(path, before), after: self.shown(path, after) });
+        let shown: String = self.text(path).chars().take(MAX_PATH).collect();
+        found.push(Change { path: shown, before: self.shown(path, before), after: self.shown(path, after) });
     }
 
     fn shown(&self, path: &str, value: Option<&Value>) -> Option<Value> {

@@ -5,6 +5,7 @@
 //! script changes nothing but through what its run answers. Who applies an outcome is the broker.
 
 mod api;
+mod begin;
 mod cache;
 mod check;
 mod claims;

@@ -9,6 +9,9 @@ use serde_json::{Map, Value};
 const MAX_OCTETS: usize = 256 * 1024;
 pub(super) const MAX_LEVELS: usize = 64;
 
+/// Lines of a rule's log, with those that are written here.
+const MAX_LINES: usize = 80;
+
 /// Members of `app_metadata` that never stand in for root members: who somebody is comes from the connection.
 const NOT_MERGED: [&str; 7] = ["user_id", "identities", "email", "email_verified", "blocked", "user_metadata", "app_metadata"];
 
@@ -46,7 +49,7 @@ impl RuleData {
     }
 
     /// What the next rule's context must be given first.
-    pub(super) fn to_load(&mut self) -> Option<String> {
+    pub(super) fn unloaded_text(&mut self) -> Option<String> {
         if self.loaded {
             return None;
         }
@@ -93,7 +96,8 @@ impl RuleData {
         let (before, after) = member("idToken");
         outcome.id_token_claims = claims::changed(&before, &after, |_| {});
         let (mut before, mut after) = member("accessToken");
-        (before.remove("scope"), after.remove("scope"));
+        before.remove("scope");
+        after.remove("scope");
         outcome.access_token_claims = claims::changed(&before, &after, |_| {});
         let scope = |context: &Value| context.get("accessToken").and_then(|token| token.get("scope")).and_then(claims::scopes);
         outcome.scopes = scope(&self.context).filter(|now| scope(&self.first_context).as_ref() != Some(now));
@@ -133,6 +137,7 @@ impl RuleData {
             }
             drop(claims::changed(&before, &after, |why| ran.log.push(why)));
         }
+        ran.log.truncate(MAX_LINES);
     }
 }
 

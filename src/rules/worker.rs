@@ -144,14 +144,14 @@ impl<R> Worker<'_, R> {
     fn scripts(&self, session: &Session<'_>, number: &mut u32) -> ControlFlow<()> {
         let mut rules = false;
         loop {
-            let Some((configuration, issuer, task)) = self.next() else { break };
+            let Some((configuration, issuer, mut task)) = self.next() else { break };
             *number += 1;
             let begun = Instant::now();
             let until = begun + Duration::from_millis(task.script.limits.time);
             session.until(until);
             self.ticket.until.store(self.millis(until), Ordering::Release);
             let is_rule = task.script.kind == Kind::Rule;
-            let (view, mask) = (task.view.clone(), task.mask.clone());
+            let (view, mask) = (std::mem::take(&mut task.view), std::mem::take(&mut task.mask));
             self.desk.begin(*number, Arc::clone(&task.script), view, mask, until);
             let began =
                 if is_rule && !rules { session.begin_rules(&configuration, &self.shared.cache.global(), domain(&issuer)) } else { Ok(()) };

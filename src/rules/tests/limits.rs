@@ -63,9 +63,9 @@ async fn a_script_that_times_out_spoils_nothing_for_the_next_ones() {
     let outcome = run(vec![
         leaves,
         endless_rule,
-        rule("function (u, c, cb) { u.second = u.x === undefined && u.first; cb(null, u, c); }"),
+        rule("function (u, c, cb) { u.second = u.x === undefined && u.first; setTimeout(cb, 5, null, u, c); }"),
         endless,
-        body("await null; api.idToken.setCustomClaim('last', true)"),
+        body("await new Promise((r) => setTimeout(r, 5)); api.idToken.setCustomClaim('last', true)"),
     ])
     .await;
     let failed: Vec<bool> = outcome.ran.iter().map(|ran| matches!(ran.status, Status::Failed(_))).collect();
@@ -255,6 +255,15 @@ async fn where_too_many_threads_are_stuck_no_login_is_accepted_until_some_end() 
         assert!(begin.elapsed() < Duration::from_secs(60), "{:?}", host.stats());
         tokio::time::sleep(Duration::from_millis(20)).await;
     }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_refusal_stands_even_if_its_thread_does_not_come_back() {
+    let mut stuck = body(&format!("api.access.deny('no'); {}", STUCK[0]));
+    stuck.limits.time = 30;
+    stuck.on_error = OnError::Continue;
+    let outcome = run(vec![stuck, body("api.idToken.setCustomClaim('x', 1)")]).await;
+    assert_eq!((outcome.denied.map(|denial| denial.message).as_deref(), outcome.id_token_claims.len()), (Some("no"), 0));
 }
 
 #[tokio::test(flavor = "multi_thread")]

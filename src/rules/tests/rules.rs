@@ -206,6 +206,18 @@ async fn a_redirect_happens_after_all_rules_and_the_rules_run_again() {
 }
 
 #[tokio::test]
+async fn a_return_to_a_rule_is_not_taken_for_one_to_an_action_of_the_same_id() {
+    let mut action = body("api.idToken.setCustomClaim('action', true);");
+    action.id = "id-rule".to_owned();
+    let code = "function (u, c, cb) { if (c.protocol === 'redirect-callback') return cb(new UnauthorizedError('seen'));
+        c.redirect = { url: 'https://terms.acme.example/' }; cb(null, u, c); }";
+    let all = scripts(vec![rule(code), action]);
+    let so_far = run_with(&all, input()).await;
+    let resume = Resume { script: "id-rule".into(), so_far, query: Map::new(), body: Map::new() };
+    assert!(run_with(&all, LoginInput { resume: Some(resume), ..input() }).await.denied.is_some());
+}
+
+#[tokio::test]
 async fn a_redirect_to_something_that_is_no_web_page_fails() {
     for url in ["javascript:alert(1)", "http://terms.acme.example/", "/relative", "https://jane:pw@acme.example/"] {
         let outcome = run(vec![rule(&format!("function (u, c, cb) {{ c.redirect = {{ url: '{url}' }}; cb(null, u, c); }}"))]).await;
