@@ -1,6 +1,6 @@
 //! Rules, their settings and actions by the management API.
 
-use super::{OFFLINE, Script, jane, ruled, runs};
+use super::{Script, ruled, runs};
 use crate::api::{Api, good, refused};
 use crate::harness::idp::Person;
 use crate::harness::scene::Scene;
@@ -223,7 +223,7 @@ async fn details_j_actions_of_client_credentials_refuse_narrow_and_claim() {
     let answer = good(&crate::api::token(&scene.gateway, &api.client_id, &api.client_secret).await, 200);
     assert!(!answer["scope"].as_str().unwrap().contains("read:"), "taken away, and none given that was not granted: {answer}");
     // People's logins have nothing to do with it.
-    scene.tokens(&Person::jane(), OFFLINE).await;
+    claims(&scene).await;
     let refusing = code.replace("event.client.name === 'refused'", "true");
     good(&api.patch(&format!("/actions/actions/{}", made["id"].as_str().unwrap()), &json!({"code": refusing})).await, 200);
     good(&api.post(&format!("/actions/actions/{}/deploy", made["id"].as_str().unwrap()), &json!({})).await, 202);
@@ -232,5 +232,5 @@ async fn details_j_actions_of_client_credentials_refuse_narrow_and_claim() {
         (page.status, page.json()["error"].clone(), page.json()["error_description"].clone()),
         (403, json!("access_denied"), json!("Not today."))
     );
-    jane(&scene).await;
+    claims(&scene).await;
 }

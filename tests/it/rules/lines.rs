@@ -265,7 +265,7 @@ async fn details_i_context_says_what_the_login_is_and_holds_no_secret() {
     assert_eq!((event.get("organization"), event.get("refresh_token")), (None, None));
     // Neither what binds the answer to its request, nor the proof key, nor the binding cookie.
     let binding = scene.browser.cookie("login").expect("a cookie").value;
-    for secret in ["a-nonce", "a state & more", "code_challenge", binding.as_str()] {
+    for secret in ["a-nonce", "a state & more", "\"code_challenge\"", binding.as_str()] {
         assert!(!claims["https://acme.example/context"].to_string().contains(secret), "{secret}");
         assert!(!claims["https://acme.example/event"].to_string().contains(secret), "{secret}");
     }
