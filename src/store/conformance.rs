@@ -2,6 +2,8 @@
 
 mod links;
 mod logins;
+mod objects;
+mod search;
 mod users;
 
 use super::{AuditEvent, Consumed, Directory, IdentityLogin, Op, Recorded, RefreshFamily, Rotation, SavedEntry, SessionStore, UserLogin};
@@ -214,6 +216,8 @@ pub async fn directory(directory: Arc<dyn Directory>) {
     deletion(&*directory).await;
     audit(&*directory).await;
     saved_sessions(&*directory).await;
+    objects::all(&directory).await;
+    search::all(&directory).await;
     directory.close().await.expect("closed");
     assert_eq!(directory.ping().await.expect_err("closed").kind, ErrorKind::StoreUnavailable);
 }

@@ -10,6 +10,7 @@
 
 pub mod directory;
 pub mod objects;
+pub mod search;
 pub mod session;
 
 #[cfg(test)]
@@ -19,6 +20,7 @@ mod test_servers;
 
 pub use directory::open_directory;
 pub use objects::{Expect, ObjectChange, ObjectWrite, StoredObject};
+pub use search::{FoundUsers, UserQuery};
 pub use session::open_sessions;
 
 use crate::clock::Timestamp;
@@ -392,4 +394,12 @@ pub trait Directory: Send + Sync {
     fn ping(&self) -> Later<'_, ()>;
     /// Finishes what is under way and closes the connections.
     fn close(&self) -> Later<'_, ()>;
+
+    /// The users that a search finds. [`crate::error::ErrorKind::InvalidRequest`] where the page is too large or too far
+    /// ([`search::MOST_FOUND`], [`search::MOST_REACHED`]). A search that takes too long is
+    /// [`crate::error::ErrorKind::StoreUnavailable`] with a detail that says so, and nobody else is the slower for it.
+    fn find_users<'a>(&'a self, query: &'a UserQuery) -> Later<'a, FoundUsers>;
+    /// Users by user id, those after `after`, of one connection or of all; at most `limit`, and at most
+    /// [`search::MOST_LISTED`]. The order is that of the octets.
+    fn users_after<'a>(&'a self, after: Option<&'a str>, connection: Option<&'a str>, limit: usize) -> Later<'a, Vec<User>>;
 }

@@ -1,11 +1,13 @@
 //! Users, with their identities, and what operators change of them.
 
+use super::connect::Backend;
 use super::logins::insert_identity;
 use super::transaction::{End, transaction};
-use super::{Trouble, conflicts, has_nul, unreadable};
+use super::{Trouble, conflicts, has_nul, search, unreadable};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::store::{IdentityLogin, NewUser, UserChange};
+use crate::user::metadata::Part;
 use crate::user::{Identity, StoredIdentity, User};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -49,6 +51,11 @@ const BY_IDENTITY: &str = users_where!("u.user_id = (SELECT o.user_id FROM ident
 const BY_EMAIL: &str =
     users_where!("u.user_id IN (SELECT DISTINCT o.user_id FROM identities o WHERE o.email = $1 ORDER BY o.user_id LIMIT $2)");
 
+/// `$1`: a JSON array of user ids.
+const BY_IDS_IN_SQLITE: &str = users_where!("u.user_id IN (SELECT value FROM json_each($1))");
+
+const BY_IDS_IN_POSTGRES: &str = users_where!("u.user_id IN (SELECT json_array_elements_text($1::json))");
+
 const TOUCH: &str = touch_where!("$2");
 
 const TOUCH_OWNER: &str = touch_where!("(SELECT o.user_id FROM identities o WHERE o.connection = $2 AND o.subject = $3)");
@@ -63,10 +70,10 @@ const CHANGE: &str = "UPDATE users SET updated_at = CASE WHEN updated_at < $3 TH
 const BLOCK: &str = "UPDATE users SET updated_at = CASE WHEN updated_at < $2 THEN $2 ELSE updated_at + 1 END, blocked = $3 \
     WHERE user_id = $1";
 
-const CHANGE_ROOT: &str = "UPDATE identities SET root = $2 WHERE user_id = $1 AND position = 0";
+const CHANGE_ROOT: &str = "UPDATE identities SET root = $2, root_keys = $3 WHERE user_id = $1 AND position = 0";
 
 const FORGET: &str = "UPDATE identities SET profile = '{}', root = '{}', groups = '[]', email = NULL, email_verified = 0, \
-    last_login = 0, logins_count = 0 WHERE user_id = $1";
+    last_login = 0, logins_count = 0, keys = '[]', root_keys = '[]' WHERE user_id = $1";
 
 const NEW: &str = "INSERT INTO users (user_id, blocked, created_at, updated_at, groups, user_metadata, app_metadata, custom_fields) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (user_id) DO NOTHING";
@@ -89,6 +96,15 @@ pub(super) async fn by_email(connection: &mut AnyConnection, email: &str, limit:
     let Some(email) = findable(Some(email)) else { return Ok(Vec::new()) };
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     users(&sqlx::query(BY_EMAIL).bind(email).bind(limit).fetch_all(connection).await?)
+}
+
+/// Users of these ids; those that are not there are left out.
+pub(super) async fn by_ids(connection: &mut AnyConnection, backend: Backend, ids: &[String]) -> Result<Vec<User>, Trouble> {
+    let select = match backend {
+        Backend::Sqlite => BY_IDS_IN_SQLITE,
+        Backend::Postgres => BY_IDS_IN_POSTGRES,
+    };
+    users(&sqlx::query(select).bind(written(&ids)?).fetch_all(connection).await?)
 }
 
 /// The address, if users may be found by it.
@@ -132,17 +148,19 @@ pub(super) async fn update(
     }
     let groups = change.groups.as_ref().map(written).transpose()?;
     let [root, user_metadata, app_metadata, custom_fields] =
-        [&change.root, &change.user_metadata, &change.app_metadata, &change.custom_fields].map(|part| part.as_ref().map(written));
+        [&change.root, &change.user_metadata, &change.app_metadata, &change.custom_fields]
+            .map(|part| part.as_ref().map(written).transpose());
+    let (root, objects) = (root?, [user_metadata?, app_metadata?, custom_fields?]);
+    let [user_metadata, app_metadata, custom_fields] = &objects;
     let update = sqlx::query(CHANGE)
         .bind(user_id)
         .bind(seen.millis())
         .bind(now.millis())
         .bind(change.blocked.map(i64::from))
         .bind(groups)
-        .bind(user_metadata.transpose()?)
-        .bind(app_metadata.transpose()?)
-        .bind(custom_fields.transpose()?);
-    let root = root.transpose()?;
+        .bind(user_metadata)
+        .bind(app_metadata)
+        .bind(custom_fields);
     transaction(connection, async |statements| {
         if update.execute(&mut *statements).await?.rows_affected() == 0 {
             let there: i64 =
@@ -154,7 +172,13 @@ pub(super) async fn update(
             };
         }
         if let Some(root) = root {
-            sqlx::query(CHANGE_ROOT).bind(user_id).bind(root).execute(statements).await?;
+            let keys = search::root_keys(&root)?;
+            sqlx::query(CHANGE_ROOT).bind(user_id).bind(root).bind(keys).execute(&mut *statements).await?;
+        }
+        for (part, object) in Part::ALL.into_iter().zip(&objects) {
+            if let Some(object) = object {
+                search::put_values(statements, user_id, part, object).await?;
+            }
         }
         Ok(End::Commit(Some(())))
     })
@@ -282,7 +306,13 @@ pub(super) async fn insert(statements: &mut AnyConnection, user_id: &str, user: 
         .bind(&user.user_metadata)
         .bind(&user.app_metadata)
         .bind(&user.custom_fields);
-    Ok(insert.execute(statements).await?.rows_affected() > 0)
+    if insert.execute(&mut *statements).await?.rows_affected() == 0 {
+        return Ok(false);
+    }
+    for (part, object) in Part::ALL.into_iter().zip([&user.user_metadata, &user.app_metadata, &user.custom_fields]) {
+        search::add_values(statements, user_id, part, object).await?;
+    }
+    Ok(true)
 }
 
 /// Deletes the row of a user, and with it what refers to it.
