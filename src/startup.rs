@@ -7,7 +7,7 @@ use crate::broker::{Gateway, Lifetimes};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::connection::config::ConnectionConfig;
-use crate::connection::outbound::NoFetch;
+use crate::connection::outbound::GuardedFetch;
 use crate::connection::{Connection, Registry, SamlConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::metrics::Metrics;
@@ -75,6 +75,7 @@ pub fn state(parts: Parts) -> Result<Data<State>> {
     }
     file.extend(parts.applications.into_iter().map(|application| Made::Application(Arc::new(application))));
     file.extend(parts.more);
+    let host = Arc::new(Host::new(parts.script_threads, Arc::new(GuardedFetch)).of_issuer(parts.issuer.as_str()));
     let gateway = Gateway {
         issuer: parts.issuer,
         applications: HashMap::new(),
@@ -83,7 +84,7 @@ pub fn state(parts: Parts) -> Result<Data<State>> {
         connections: Registry::default(),
         databases: BTreeSet::new(),
         scripts: Arc::default(),
-        host: Arc::new(Host::new(parts.script_threads, Arc::new(NoFetch))),
+        host,
         sessions: parts.sessions,
         directory: parts.directory,
         keys: Arc::new(OidcKeys::new(&keyring)?),

@@ -41,7 +41,7 @@ if ! cmp -s "$here/peers/requirements.txt" "$peers/venv/installed.txt"; then
 fi
 
 if ! cmp -s "$here/peers/node/package-lock.json" "$peers/node/installed.json"; then
-    say "installing openid-client into $peers/node"
+    say "installing the Node peers into $peers/node"
     rm -rf "$peers/node"
     mkdir -p "$peers/node"
     cp "$here/peers/node/package.json" "$here/peers/node/package-lock.json" "$peers/node/"

@@ -15,6 +15,7 @@ pub mod logout;
 pub mod next;
 mod recording;
 mod release;
+pub mod rules;
 #[cfg(test)]
 mod tests;
 pub mod token;
@@ -36,6 +37,7 @@ use crate::rules::{Host, Scripts};
 use crate::store::{Directory, SessionStore};
 use crate::user::User;
 use admin::Admin;
+use rules::Caller;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -92,11 +94,13 @@ pub trait Events: Send + Sync {
     fn login(&self, connection: &str, outcome: &str);
 }
 
-/// What the browser showed us: the values of its two cookies.
+/// What the browser showed us: the values of its two cookies, and from where it asks.
 #[derive(Clone, Default)]
 pub struct Browser {
     pub binding: Option<String>,
     pub session: Option<String>,
+    /// Who asks, for scripts: absent where there are none.
+    pub caller: Option<Arc<Caller>>,
 }
 
 /// Cookies do not print.
@@ -147,6 +151,8 @@ pub enum Answer {
     Choose(Chooser),
     /// The person may prove that a known account is theirs.
     AskLink(LinkQuestion),
+    /// To a page that a script has named.
+    Elsewhere(String),
     /// The same request again as a GET, so that the browser sends its SameSite=Lax cookies.
     SeeSelf,
     /// The same form again from our own page, for the same reason.

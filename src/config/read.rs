@@ -1,7 +1,7 @@
 //! The file as a whole.
 
 use super::stored::StoredObjects;
-use super::{Config, Findings, application, connection, metadata, secrets, seed};
+use super::{Config, Findings, application, connection, metadata, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::http::state::HttpSettings;
@@ -184,7 +184,10 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
     let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
     let gigya = in_section(root, "gigya", |section| gigya(&context, section)).flatten();
-    let http = http_settings(root, issuer.as_deref().unwrap_or_default());
+    let (scripts, more) = scripts::read(&context, root);
+    findings.extend(more);
+    let http =
+        HttpSettings { country_header: scripts.country_header.clone(), ..http_settings(root, issuer.as_deref().unwrap_or_default()) };
     let names: Vec<String> = names(root, "connection", "name");
     let connections: Vec<_> = each(root, "connection", |section| connection::read(&context, section, &names));
     let known = seed::Known { names: &names, connections: &connections, sealed: &sealed };
@@ -216,6 +219,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             api_scopes,
             sealed,
             seed,
+            scripts,
             warnings: Vec::new(),
         })
     })();
@@ -443,5 +447,11 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
             Err(_) => root.file().problem(at.span.clone(), &at.path, format!("`{}` is no network", at.value), "write it as in 10.0.0.0/8"),
         }
     }
-    HttpSettings { secure: issuer.starts_with("https://"), trusted_proxies, saml_body_limit: 1024 * 1024, body_limit: 64 * 1024 }
+    HttpSettings {
+        secure: issuer.starts_with("https://"),
+        trusted_proxies,
+        country_header: None,
+        saml_body_limit: 1024 * 1024,
+        body_limit: 64 * 1024,
+    }
 }

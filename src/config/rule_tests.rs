@@ -277,3 +277,31 @@ fn what_loosens_profile_and_linking_is_a_warning() {
     let dialect = APPLICATION.replace("[application.oidc]", "dialect = \"gigya\"\n[application.oidc]");
     assert_eq!(problems(&format!("{SERVER}{dialect}")), ["application[0].dialect"]);
 }
+
+#[test]
+fn a_program_may_use_the_management_api_by_itself_and_needs_no_address() {
+    let program = |oidc: &str, api: &str| {
+        let secret = "client_secret = { file = \"secret\" }\n";
+        problems(&format!("{SERVER}[[application]]\nclient_id = \"robot\"\n[application.oidc]\n{secret}{oidc}\n[application.api]\n{api}\n"))
+    };
+    let credentials = "grant_types = [\"client_credentials\"]";
+    assert!(program(credentials, "scopes = [\"read:users\"]").is_empty());
+    assert_eq!(program(credentials, ""), ["application[0].api.scopes"]);
+    // Scopes of people are not for programs.
+    for scope in ["read:everything", "read:current_user"] {
+        assert_eq!(program(credentials, &format!("scopes = [\"{scope}\"]")), ["application[0].api.scopes[0]"]);
+    }
+    assert_eq!(program("redirect_uris = [\"https://a.example/\"]", "scopes = []"), ["application[0].api.scopes"]);
+    // A public client could be anybody.
+    oidc_fails("grant_types = [\"client_credentials\"]", &["application[0].oidc.grant_types"]);
+}
+
+#[test]
+fn metadata_may_stand_in_the_file_itself_and_not_twice() {
+    saml_fails("metadata = \"<x/>\"", &["connection[0].saml.metadata"]);
+    saml_fails("metadata = \"<x/>\"\nmetadata_file = \"empty\"", &["connection[0].saml.metadata_file", "connection[0].saml.metadata"]);
+    let metadata = include_str!("../../tests/fixtures/config/acme-idp.xml");
+    let text =
+        format!("{SERVER}[[connection]]\nname = \"acme\"\napplications = [\"notes\"]\n[connection.saml]\nmetadata = '''{metadata}'''\n");
+    assert!(problems(&text).is_empty());
+}

@@ -106,7 +106,7 @@ fn decorate(headers: &mut HeaderMap, correlation_id: &str, secure: bool) {
 }
 
 /// The client's address: the peer's, or behind a trusted proxy the last address that no trusted proxy has.
-fn client_address(request: &HttpRequest, state: &State) -> Option<IpAddr> {
+pub fn client_address(request: &HttpRequest, state: &State) -> Option<IpAddr> {
     let peer = request.peer_addr()?.ip();
     let trusted = |address: &IpAddr| state.settings.trusted_proxies.iter().any(|network| network.contains(address));
     if !trusted(&peer) {

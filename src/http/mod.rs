@@ -1,6 +1,7 @@
 //! HTTP: the only home of actix-web and askama. Handlers translate and decide nothing.
 
 pub mod body;
+mod caller;
 pub mod cookies;
 pub mod headers;
 pub mod health;

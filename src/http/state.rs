@@ -15,6 +15,8 @@ pub struct HttpSettings {
     pub secure: bool,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_proxies: Vec<IpNet>,
+    /// The header by which a trusted proxy names the country of the client, for rules and actions.
+    pub country_header: Option<String>,
     /// Bytes of a body at most: forms with a SAML message, and all others.
     pub saml_body_limit: usize,
     pub body_limit: usize,
@@ -26,7 +28,6 @@ pub struct State {
     pub settings: HttpSettings,
     pub metrics: Arc<Metrics>,
     pub discovery: Bytes,
-    pub jwks: Bytes,
     draining: AtomicBool,
 }
 
@@ -34,8 +35,7 @@ impl State {
     pub fn new(live: Live, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let discovery = Bytes::from(crate::oidc::ProviderMetadata::new(&gateway.issuer).to_json());
-        let jwks = Bytes::from(gateway.keys.public().jwks_json().to_owned());
-        Self { live, settings, metrics, discovery, jwks, draining: AtomicBool::new(false) }
+        Self { live, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 
     /// The gateway as it is now: one snapshot for a whole request.

@@ -88,7 +88,8 @@ impl Mask {
 
     fn shown(&self, path: &str, value: Option<&Value>) -> Option<Value> {
         let value = value?;
-        if path.split('.').any(secret_member) && !value.is_null() && !value.is_boolean() {
+        // The first word is ours: `id_token` holds claims and is no token.
+        if path.split('.').skip(1).any(secret_member) && !value.is_null() && !value.is_boolean() {
             return Some("(masked)".into());
         }
         let masked = self.value(&metadata::masked(value));
@@ -121,6 +122,15 @@ mod tests {
     fn the_longest_secret_is_replaced_first_and_short_ones_are_not() {
         let mask = mask(&["hunter2", "hunter2-and-more", "abc"]);
         assert_eq!(mask.text("hunter2-and-more hunter2 abc"), "*** *** abc");
+    }
+
+    #[test]
+    fn claims_of_tokens_are_shown() {
+        let mut found = Vec::new();
+        let after = json!({ "https://acme.example/tier": 1, "api_key": "zzz" });
+        mask(&[]).differences("id_token", Some(&json!({})), Some(&after), &mut found);
+        let shown: Vec<_> = found.into_iter().map(|change| change.after).collect();
+        assert_eq!(shown, [Some(json!(1)), Some(json!("(masked)"))]);
     }
 
     #[test]

@@ -6,6 +6,7 @@
 
 mod harness;
 
+mod api;
 mod bad_input;
 mod browser;
 mod check_command;
@@ -18,5 +19,6 @@ mod operations;
 mod outage;
 mod peers;
 mod profile;
+mod rules;
 mod tokens;
 mod user_command;

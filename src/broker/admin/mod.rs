@@ -8,6 +8,7 @@ pub mod kinds;
 mod links;
 pub mod objects;
 mod seed;
+pub mod signing;
 #[cfg(test)]
 mod tests;
 mod users;

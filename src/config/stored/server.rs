@@ -1,13 +1,10 @@
 //! Resource servers, and what applications may have of them.
 
 use super::{checked, fault, text};
-use crate::application::{ClientGrant, ResourceServer};
+use crate::application::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
 use crate::broker::live::{Checked, Fault, Made};
 use serde_json::{Map, Value};
 use std::sync::Arc;
-
-/// Seconds that an access token lives where it is not said.
-pub const TOKEN_LIFETIME: u32 = 86_400;
 
 pub fn make(id: &str, body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> {
     let mut faults = Vec::new();

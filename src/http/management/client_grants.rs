@@ -222,5 +222,5 @@ fn view(object: Object) -> Map<String, Value> {
 
 fn from_file(grant: &ClientGrant) -> Map<String, Value> {
     let body = json!({ "id": grant.id, "client_id": grant.client_id, "audience": grant.audience, "scope": grant.scopes });
-    stored::of_file(body.as_object().cloned().unwrap_or_default())
+    stored::made_by("file", body.as_object().cloned().unwrap_or_default())
 }

@@ -407,5 +407,5 @@ fn from_file(application: &Arc<Application>) -> Map<String, Value> {
         "is_first_party": true,
         stored::OWN: own,
     });
-    stored::of_file(body.as_object().cloned().unwrap_or_default())
+    stored::made_by("file", body.as_object().cloned().unwrap_or_default())
 }

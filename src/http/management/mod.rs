@@ -4,14 +4,21 @@
 //! in: token, scope, parameters and body are checked there, so that no operation can forget it. An operation gets a
 //! [`Call`] and answers a [`Reply`].
 
+pub mod actions;
+pub mod attack_protection;
 pub mod call;
 pub mod client_grants;
 pub mod clients;
+pub mod connections;
 pub mod explorer;
+pub mod keys;
 pub mod openapi;
 pub mod problem;
+pub mod resource_servers;
+pub mod rules;
 pub mod shape;
 mod stored;
+pub mod tenants;
 pub mod users;
 
 use super::headers::Correlation;
@@ -100,7 +107,20 @@ pub const FIELDS: &[Member] = &[
 ];
 
 /// Every list of operations there is.
-pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS, clients::OPERATIONS, client_grants::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] = &[
+    users::OPERATIONS,
+    connections::OPERATIONS,
+    clients::OPERATIONS,
+    client_grants::OPERATIONS,
+    resource_servers::OPERATIONS,
+    rules::OPERATIONS,
+    actions::OPERATIONS,
+    attack_protection::BRUTE_FORCE,
+    attack_protection::THROTTLING,
+    attack_protection::BREACHED,
+    keys::OPERATIONS,
+    tenants::OPERATIONS,
+];
 
 /// Below the issuer, without a slash at the end.
 const BASE: &str = "/api/v2";

@@ -120,9 +120,9 @@ pub fn shown(id_name: &str, id: &str, body: Map<String, Value>) -> Map<String, V
     body
 }
 
-/// Something that the file made.
-pub fn of_file(mut body: Map<String, Value>) -> Map<String, Value> {
-    own(&mut body).insert("source".to_owned(), "file".into());
+/// Something that is not stored: who made it.
+pub fn made_by(source: &str, mut body: Map<String, Value>) -> Map<String, Value> {
+    own(&mut body).insert("source".to_owned(), source.into());
     body
 }
 

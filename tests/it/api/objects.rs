@@ -1,0 +1,8 @@
+//! Connections, clients, client grants, resource servers, keys and settings: each operation and each rule.
+
+mod clients;
+mod connections;
+mod living;
+mod sdks;
+mod servers;
+mod settings;
