@@ -9,6 +9,8 @@
 //! writing sessions down and reading them back.
 
 pub mod directory;
+pub mod jobs;
+pub mod log;
 pub mod objects;
 pub mod session;
 
@@ -18,6 +20,11 @@ mod conformance;
 mod test_servers;
 
 pub use directory::open_directory;
+pub use jobs::{
+    CredentialKind, ExportStep, ImportInsert, ImportKnown, ImportNames, ImportStep, ImportUpdate, Job, JobAges, JobKind, JobStatus,
+    KnownIdentity, NewJob,
+};
+pub use log::{LogDay, LogEvent, LogFilter, LogPage, LogType};
 pub use objects::{Expect, ObjectChange, ObjectWrite, StoredObject};
 pub use session::open_sessions;
 
@@ -392,4 +399,67 @@ pub trait Directory: Send + Sync {
     fn ping(&self) -> Later<'_, ()>;
     /// Finishes what is under way and closes the connections.
     fn close(&self) -> Later<'_, ()>;
+
+    /// Makes a job, unless `at_once` jobs are under way: then false, and nothing is changed.
+    fn begin_job<'a>(&'a self, job: &'a NewJob, at_once: i64) -> Later<'a, bool>;
+    /// Adds a part with so many users to a job whose file is arriving; false when it is not, or `part` is not the next.
+    fn receive_part<'a>(&'a self, job_id: &'a str, part: i64, users: i64, body: &'a str, lease_until: Timestamp) -> Later<'a, bool>;
+    /// The whole file has arrived: from here on the job is pending. False when it was given up meanwhile.
+    fn job_received<'a>(&'a self, job_id: &'a str) -> Later<'a, bool>;
+    /// Deletes a job with its data.
+    fn delete_job<'a>(&'a self, job_id: &'a str) -> Later<'a, bool>;
+    fn job<'a>(&'a self, job_id: &'a str) -> Later<'a, Option<Job>>;
+    /// The oldest job that nobody works on; it is the owner's now.
+    fn claim_job<'a>(&'a self, owner: &'a str, now: Timestamp, lease_until: Timestamp) -> Later<'a, Option<Job>>;
+    /// Prolongs (or ends, by a time that is over) the lease; false when the job is not the owner's any more.
+    fn keep_job<'a>(&'a self, job_id: &'a str, owner: &'a str, lease_until: Timestamp) -> Later<'a, bool>;
+    /// How many users an export will write.
+    fn set_job_total<'a>(&'a self, job_id: &'a str, owner: &'a str, total: i64) -> Later<'a, bool>;
+    /// Ends a job; false when it is not the owner's any more.
+    fn end_job<'a>(
+        &'a self,
+        job_id: &'a str,
+        owner: &'a str,
+        status: JobStatus,
+        details: Option<&'a str>,
+        now: Timestamp,
+    ) -> Later<'a, bool>;
+    /// The body of a part; `None` when there is none, or none any more.
+    fn job_part<'a>(&'a self, job_id: &'a str, part: i64) -> Later<'a, Option<String>>;
+    /// What failed in an import, by parts, those after `after`: part, and JSON `[{user, errors}, ..]`.
+    fn job_errors<'a>(&'a self, job_id: &'a str, after: i64, limit: usize) -> Later<'a, Vec<(i64, String)>>;
+    /// Fails jobs that take too long and files that stopped arriving, and deletes what has been over for long enough.
+    fn sweep_jobs(&self, ages: JobAges, now: Timestamp) -> Later<'_, ()>;
+    /// Who of those that an import names is there.
+    fn import_known<'a>(&'a self, names: &'a ImportNames<'a>) -> Later<'a, ImportKnown>;
+    /// Writes a part of an import with its results, and deletes the part, in one step; false, and nothing is changed, when
+    /// the job is not the owner's any more or the part not its next one. [`crate::error::ErrorKind::Conflict`], and nothing
+    /// is changed, when somebody made or changed one of the users meanwhile. Takes up to thirty seconds.
+    fn import_part<'a>(&'a self, step: &'a ImportStep<'a>) -> Later<'a, bool>;
+    /// Users by user id, those after `after`: all, or those with an identity at a connection.
+    fn export_page<'a>(&'a self, connection: Option<&'a str>, after: Option<&'a str>, limit: usize) -> Later<'a, Vec<User>>;
+    /// How many users there are: all, or those with an identity at a connection. Takes up to thirty seconds.
+    fn count_users<'a>(&'a self, connection: Option<&'a str>) -> Later<'a, i64>;
+    /// Writes a part of an export; false as in [`Self::import_part`].
+    fn export_part<'a>(&'a self, step: &'a ExportStep<'a>) -> Later<'a, bool>;
+    /// Sets a sealed secret of an identity; false when there is no such identity.
+    fn put_credential<'a>(
+        &'a self,
+        connection: &'a str,
+        subject: &'a str,
+        kind: CredentialKind,
+        sealed: &'a str,
+        now: Timestamp,
+    ) -> Later<'a, bool>;
+    fn credential<'a>(&'a self, connection: &'a str, subject: &'a str, kind: CredentialKind) -> Later<'a, Option<String>>;
+    /// Adds events to the log; one whose id is there already is left out.
+    fn insert_log_events<'a>(&'a self, events: &'a [LogEvent]) -> Later<'a, ()>;
+    fn log_event<'a>(&'a self, log_id: &'a str) -> Later<'a, Option<LogEvent>>;
+    fn log_events<'a>(&'a self, filter: &'a LogFilter, page: &'a LogPage, limit: usize) -> Later<'a, Vec<LogEvent>>;
+    /// Days with logins or sign-ups between two moments, the oldest first.
+    fn log_days(&self, from: Timestamp, to: Timestamp) -> Later<'_, Vec<LogDay>>;
+    /// Users who have signed in since, with or without a question.
+    fn active_users(&self, since: Timestamp) -> Later<'_, i64>;
+    /// Deletes events from before, at most `limit`; the answer is how many.
+    fn forget_log_events(&self, before: Timestamp, limit: i64) -> Later<'_, i64>;
 }

@@ -13,8 +13,13 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use url::Url;
 
-pub(super) const MIGRATIONS: &[&str] =
-    &[include_str!("migrations/0001_first.sql"), include_str!("migrations/0002_linking.sql"), include_str!("migrations/0003_objects.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("migrations/0001_first.sql"),
+    include_str!("migrations/0002_linking.sql"),
+    include_str!("migrations/0003_objects.sql"),
+    include_str!("migrations/0004_search.sql"),
+    include_str!("migrations/0005_jobs_and_log.sql"),
+];
 
 /// For PostgreSQL; statements are short, so a few connections keep many callers busy.
 pub(super) const POSTGRES_CONNECTIONS: usize = 8;

@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 /// In bytes; RFC 5321 allows 254, and older ones 320. What is longer is no address that anybody is to be found by.
 const LONGEST_EMAIL: usize = 320;
@@ -43,6 +43,9 @@ macro_rules! touch_where {
 }
 
 const BY_ID: &str = users_where!("u.user_id = $1");
+
+/// As many numbers as there are ids come in the place of the second.
+const BY_IDS: &str = users_where!("u.user_id IN ($1, $2)");
 
 const BY_IDENTITY: &str = users_where!("u.user_id = (SELECT o.user_id FROM identities o WHERE o.connection = $1 AND o.subject = $2)");
 
@@ -89,6 +92,17 @@ pub(super) async fn by_email(connection: &mut AnyConnection, email: &str, limit:
     let Some(email) = findable(Some(email)) else { return Ok(Vec::new()) };
     let limit = i64::try_from(limit).unwrap_or(i64::MAX);
     users(&sqlx::query(BY_EMAIL).bind(email).bind(limit).fetch_all(connection).await?)
+}
+
+/// Users with these ids, in the order of ids.
+pub(super) async fn by_ids(connection: &mut AnyConnection, ids: &[String]) -> Result<Vec<User>, Trouble> {
+    let Some(more) = ids.len().checked_sub(1) else { return Ok(Vec::new()) };
+    let numbers: String = (0..more).map(|number| format!(", ${}", number + 2)).collect();
+    let mut select = sqlx::query(AssertSqlSafe(BY_IDS.replace(", $2", &numbers)));
+    for id in ids {
+        select = select.bind(id);
+    }
+    users(&select.fetch_all(connection).await?)
 }
 
 /// The address, if users may be found by it.
