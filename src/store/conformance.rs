@@ -2,6 +2,7 @@
 
 mod links;
 mod logins;
+mod own;
 mod users;
 
 use super::{AuditEvent, Consumed, Directory, IdentityLogin, Op, Recorded, RefreshFamily, Rotation, SavedEntry, SessionStore, UserLogin};
@@ -208,6 +209,7 @@ pub async fn directory(directory: Arc<dyn Directory>) {
     logins::all(&directory).await;
     users::all(&directory).await;
     links::all(&directory).await;
+    own::all(&directory).await;
     concurrent_logins(&directory).await;
     rotations(&*directory).await;
     concurrent_rotations(&directory).await;

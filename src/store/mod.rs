@@ -209,6 +209,20 @@ pub struct UserChange {
     pub user_metadata: Option<Map<String, Value>>,
     pub app_metadata: Option<Map<String, Value>>,
     pub custom_fields: Option<Map<String, Value>>,
+    /// What an identity of the user has at a connection that is the gateway's own: connection, subject, and that.
+    pub own: Option<(String, String, OwnProfile)>,
+}
+
+/// What somebody has at a connection that is the gateway's own: no login ever brings it, so that it is written here.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OwnProfile {
+    /// Without the root attributes that may be edited.
+    pub profile: Map<String, Value>,
+    /// In lower case. No two identities of the connection have it.
+    pub email: Option<String>,
+    pub email_verified: bool,
+    /// In lower case. No two identities of the connection have it.
+    pub username: Option<String>,
 }
 
 /// A user that is made before the first login.
@@ -216,10 +230,32 @@ pub struct UserChange {
 pub struct NewUser {
     pub identity: Identity,
     pub allows_login: bool,
+    pub blocked: bool,
+    /// Root attributes.
+    pub root: Map<String, Value>,
     pub groups: Vec<String>,
     pub user_metadata: Map<String, Value>,
     pub app_metadata: Map<String, Value>,
     pub custom_fields: Map<String, Value>,
+    /// Where the connection is the gateway's own.
+    pub own: Option<OwnProfile>,
+}
+
+impl NewUser {
+    /// With nothing but an identity.
+    pub fn bare(identity: Identity) -> Self {
+        Self {
+            identity,
+            allows_login: true,
+            blocked: false,
+            root: Map::new(),
+            groups: Vec::new(),
+            user_metadata: Map::new(),
+            app_metadata: Map::new(),
+            custom_fields: Map::new(),
+            own: None,
+        }
+    }
 }
 
 /// Who linked, and how.
@@ -285,6 +321,23 @@ pub struct RefreshFamily {
     pub data: String,
 }
 
+/// Which families of refresh tokens; all that is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FamilyFilter {
+    pub grant_id: Option<String>,
+    pub user_id: Option<String>,
+    pub client_id: Option<String>,
+    pub offset: usize,
+    pub limit: usize,
+}
+
+/// A page of families, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundFamilies {
+    pub families: Vec<RefreshFamily>,
+    pub total: usize,
+}
+
 /// Answer of [`Directory::rotate_family`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotation {
@@ -330,11 +383,13 @@ pub trait Directory: Send + Sync {
     fn user_of<'a>(&'a self, connection: &'a str, subject: &'a str) -> Later<'a, Option<User>>;
     /// Users with an identity that carries this e-mail address (lower case), at most `limit`, by user id.
     fn users_by_email<'a>(&'a self, email: &'a str, limit: usize) -> Later<'a, Vec<User>>;
-    /// Makes a user who has not come yet; false, and nothing is changed, when the identity or the user id is taken.
+    /// Makes a user who has not come yet; false, and nothing is changed, when the identity, the user id, or of an
+    /// [`OwnProfile`] the address or the username is taken.
     /// A subject that cannot be kept is refused as by [`Self::record_login`].
     fn create_user<'a>(&'a self, user: &'a NewUser, now: Timestamp) -> Later<'a, bool>;
     /// Replaces the named parts in one step, if nobody has changed the user since `seen` (its `updated_at`); `None`
-    /// where there is no such user, [`crate::error::ErrorKind::Conflict`] where somebody was faster.
+    /// where there is no such user, [`crate::error::ErrorKind::Conflict`] where somebody was faster,
+    /// [`crate::error::ErrorKind::AccountConflict`] where somebody else has the new address or username.
     fn update_user<'a>(&'a self, user_id: &'a str, seen: Timestamp, change: &'a UserChange, now: Timestamp) -> Later<'a, Option<()>>;
     /// Deletes a user with its identities, their conflicts, refresh-token families and link journal; false when there
     /// was none.
@@ -378,6 +433,8 @@ pub trait Directory: Send + Sync {
         now: Timestamp,
         grace: i64,
     ) -> Later<'a, Rotation>;
+    /// The families that may still be used, by grant id: those of a user, or all.
+    fn families<'a>(&'a self, filter: &'a FamilyFilter, now: Timestamp) -> Later<'a, FoundFamilies>;
     /// Idempotent.
     fn revoke_family<'a>(&'a self, grant_id: &'a str) -> Later<'a, ()>;
     fn audit<'a>(&'a self, event: &'a AuditEvent) -> Later<'a, ()>;

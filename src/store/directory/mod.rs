@@ -16,6 +16,7 @@ mod links;
 mod log;
 mod logins;
 mod objects;
+mod own;
 mod pool;
 mod records;
 mod transaction;
@@ -24,9 +25,9 @@ mod users;
 pub use connect::check_url;
 
 use super::{
-    AuditEvent, ConflictRecord, CredentialKind, Directory, ExportStep, IdentityLogin, ImportKnown, ImportNames, ImportStep, Job, JobAges,
-    JobStatus, Later, LinkEntry, LinkedBy, LogDay, LogEvent, LogFilter, LogPage, NewJob, NewUser, ObjectChange, ObjectWrite, Recorded,
-    RefreshFamily, Rotation, SavedEntry, StoredObject, UserChange, UserLogin,
+    AuditEvent, ConflictRecord, CredentialKind, Directory, ExportStep, FamilyFilter, FoundFamilies, IdentityLogin, ImportKnown,
+    ImportNames, ImportStep, Job, JobAges, JobStatus, Later, LinkEntry, LinkedBy, LogDay, LogEvent, LogFilter, LogPage, NewJob, NewUser,
+    ObjectChange, ObjectWrite, Recorded, RefreshFamily, Rotation, SavedEntry, StoredObject, UserChange, UserLogin,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -243,6 +244,10 @@ impl Directory for SqlDirectory {
     ) -> Later<'a, Rotation> {
         let token = families::Presented { grant_id, client_id, generation };
         on!(self, LIMIT, |held| families::rotate(&mut held, token, now, grace))
+    }
+
+    fn families<'a>(&'a self, filter: &'a FamilyFilter, now: Timestamp) -> Later<'a, FoundFamilies> {
+        on!(self, LIMIT, |held| families::found(&mut held, filter, now))
     }
 
     fn revoke_family<'a>(&'a self, grant_id: &'a str) -> Later<'a, ()> {

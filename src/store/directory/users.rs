@@ -2,7 +2,7 @@
 
 use super::logins::insert_identity;
 use super::transaction::{End, transaction};
-use super::{Trouble, conflicts, has_nul, unreadable};
+use super::{Trouble, conflicts, has_nul, own, unreadable};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::store::{IdentityLogin, NewUser, UserChange};
@@ -113,11 +113,27 @@ pub(super) fn findable(email: Option<&str>) -> Option<&str> {
 /// Makes a user who has not come yet; false when identity or user id are taken.
 pub(super) async fn create(connection: &mut AnyConnection, new: &NewUser, now: Timestamp) -> Result<bool, Trouble> {
     let user_id = new.identity.user_id_for_new_user();
-    let nothing = RawValue::from_string("{}".to_owned()).map_err(unreadable)?;
-    let identity = IdentityLogin { allows_login: new.allows_login, ..IdentityLogin::plain(&new.identity, &nothing, now) };
+    let own = new.own.as_ref();
+    let profile = own.map_or_else(|| Ok("{}".to_owned()), |own| written(&own.profile))?;
+    let profile = RawValue::from_string(profile).map_err(unreadable)?;
+    let root = written(&new.root)?;
+    let identity = IdentityLogin {
+        allows_login: new.allows_login,
+        root: &root,
+        email: own.and_then(|own| own.email.as_deref()),
+        email_verified: own.is_some_and(|own| own.email_verified),
+        ..IdentityLogin::plain(&new.identity, &profile, now)
+    };
     transaction(connection, async |statements| {
+        let turn = match own {
+            Some(own) => Some(own::take_turn(statements, &new.identity.connection, &new.identity.user_id, own).await?),
+            None => None,
+        };
+        if turn.as_ref().is_some_and(|turn| turn.is_taken) {
+            return Ok(End::RollBack(false));
+        }
         let user = NewRow {
-            blocked: false,
+            blocked: new.blocked,
             created_at: now,
             updated_at: now,
             groups: written(&new.groups)?,
@@ -129,6 +145,10 @@ pub(super) async fn create(connection: &mut AnyConnection, new: &NewUser, now: T
             return Ok(End::RollBack(false));
         }
         conflicts::forget(statements, &new.identity).await?;
+        if let (Some(own), Some(turn)) = (own, turn) {
+            own::set_username(statements, &new.identity.connection, &new.identity.user_id, own).await?;
+            turn.end(statements).await?;
+        }
         Ok(End::Commit(true))
     })
     .await
@@ -158,6 +178,14 @@ pub(super) async fn update(
         .bind(custom_fields.transpose()?);
     let root = root.transpose()?;
     transaction(connection, async |statements| {
+        let turn = match &change.own {
+            Some((name, subject, own)) => Some(own::take_turn(statements, name, subject, own).await?),
+            None => None,
+        };
+        if turn.as_ref().is_some_and(|turn| turn.is_taken) {
+            let detail = "Another user of this connection has this e-mail address or username.";
+            return Err(Error::new(ErrorKind::AccountConflict, detail).into());
+        }
         if update.execute(&mut *statements).await?.rows_affected() == 0 {
             let there: i64 =
                 sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE user_id = $1").bind(user_id).fetch_one(statements).await?;
@@ -168,7 +196,11 @@ pub(super) async fn update(
             };
         }
         if let Some(root) = root {
-            sqlx::query(CHANGE_ROOT).bind(user_id).bind(root).execute(statements).await?;
+            sqlx::query(CHANGE_ROOT).bind(user_id).bind(root).execute(&mut *statements).await?;
+        }
+        if let (Some((name, subject, own)), Some(turn)) = (&change.own, turn) {
+            own::change(statements, (name, subject, user_id), own).await?;
+            turn.end(statements).await?;
         }
         Ok(End::Commit(Some(())))
     })
