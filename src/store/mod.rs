@@ -12,6 +12,7 @@ pub mod directory;
 pub mod jobs;
 pub mod log;
 pub mod objects;
+pub mod search;
 pub mod session;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ pub use jobs::{
 };
 pub use log::{LogDay, LogEvent, LogFilter, LogPage, LogType};
 pub use objects::{Expect, ObjectChange, ObjectWrite, StoredObject};
+pub use search::{FoundUsers, UserQuery};
 pub use session::open_sessions;
 
 use crate::clock::Timestamp;
@@ -519,4 +521,11 @@ pub trait Directory: Send + Sync {
     fn active_users(&self, since: Timestamp) -> Later<'_, i64>;
     /// Deletes events from before, at most `limit`; the answer is how many.
     fn forget_log_events(&self, before: Timestamp, limit: i64) -> Later<'_, i64>;
+    /// The users that a search finds. [`crate::error::ErrorKind::InvalidRequest`] where the page is too large or too far
+    /// ([`search::MOST_FOUND`], [`search::MOST_REACHED`]). A search that takes too long is
+    /// [`crate::error::ErrorKind::StoreUnavailable`] with a detail that says so, and nobody else is the slower for it.
+    fn find_users<'a>(&'a self, query: &'a UserQuery) -> Later<'a, FoundUsers>;
+    /// Users by user id, those after `after`, of one connection or of all; at most `limit`, and at most
+    /// [`search::MOST_LISTED`]. The order is that of the octets.
+    fn users_after<'a>(&'a self, after: Option<&'a str>, connection: Option<&'a str>, limit: usize) -> Later<'a, Vec<User>>;
 }

@@ -3,7 +3,7 @@
 //! An [`Identity`] is one person at one connection. Subjects are compared exactly, unless the connection folds them.
 //! Whether a new identity belongs to somebody who is known already is decided in [`linking`]; what applications see of
 //! a user is made in [`effective`]. Free data are described in [`metadata`], kept secret in [`sealing`], and edited with a
-//! [`patch`].
+//! [`patch`]; [`search`] is the language in which users are searched for.
 
 pub mod effective;
 pub mod import;
@@ -12,6 +12,7 @@ pub mod metadata;
 pub mod password_hash;
 pub mod patch;
 pub mod sealing;
+pub mod search;
 pub mod sync;
 pub mod view;
 

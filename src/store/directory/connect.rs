@@ -2,7 +2,7 @@
 //!
 //! To change the tables: add a file to `migrations/`, numbered, and a line to [`MIGRATIONS`]. Never edit an old one.
 
-use super::Trouble;
+use super::{Trouble, search};
 use crate::error::{Error, ErrorKind, Result};
 use sqlx::any::AnyConnectOptions;
 use sqlx::{AnyConnection, ConnectOptions as _, Connection as _};
@@ -13,13 +13,31 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr as _;
 use url::Url;
 
-pub(super) const MIGRATIONS: &[&str] = &[
-    include_str!("migrations/0001_first.sql"),
-    include_str!("migrations/0002_linking.sql"),
-    include_str!("migrations/0003_objects.sql"),
-    include_str!("migrations/0004_search.sql"),
-    include_str!("migrations/0005_jobs_and_log.sql"),
+pub(super) const MIGRATIONS: &[Migration] = &[
+    Migration::of_both(include_str!("migrations/0001_first.sql")),
+    Migration::of_both(include_str!("migrations/0002_linking.sql")),
+    Migration::of_both(include_str!("migrations/0003_objects.sql")),
+    Migration {
+        sqlite: include_str!("migrations/0004_search.sqlite.sql"),
+        postgres: include_str!("migrations/0004_search.postgres.sql"),
+        fills_search: true,
+    },
+    Migration::of_both(include_str!("migrations/0005_jobs_and_log.sql")),
 ];
+
+/// One step of the tables: one text for both databases, or one for each.
+pub(super) struct Migration {
+    pub(super) sqlite: &'static str,
+    pub(super) postgres: &'static str,
+    /// What is searched is then made of what is there.
+    fills_search: bool,
+}
+
+impl Migration {
+    const fn of_both(sql: &'static str) -> Self {
+        Self { sqlite: sql, postgres: sql, fills_search: false }
+    }
+}
 
 /// For PostgreSQL; statements are short, so a few connections keep many callers busy.
 pub(super) const POSTGRES_CONNECTIONS: usize = 8;
@@ -27,13 +45,16 @@ pub(super) const POSTGRES_CONNECTIONS: usize = 8;
 /// SQLite has one writer at a time. Waiting for the one connection is cheaper than for SQLite's lock.
 const SQLITE_CONNECTIONS: usize = 1;
 
+/// Beside those: for searches, which may take long. SQLite's readers do not wait for its writer.
+const SEARCH_CONNECTIONS: usize = 2;
+
 /// NORMAL loses no consistency, only (after a power cut) the last moments: a login count or a last refresh.
 const SQLITE_SETTINGS: &str = "PRAGMA busy_timeout = 1500; PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; \
                                PRAGMA foreign_keys = ON; PRAGMA temp_store = MEMORY; PRAGMA journal_size_limit = 67108864;";
 
 /// So that the server too stops working on what nobody waits for any more.
 const POSTGRES_SETTINGS: &str = "SET statement_timeout = 1800; SET idle_in_transaction_session_timeout = 10000; \
-                                 SET client_min_messages = warning;";
+                                 SET client_min_messages = warning; SET jit = off;";
 
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(super) enum Backend {
@@ -85,6 +106,8 @@ fn parse(url: &str) -> Result<Place> {
 /// Where the database is and how to talk to it.
 pub(super) struct Target {
     pub(super) backend: Backend,
+    /// How many connections there may be at once.
+    pub(super) connections: usize,
     options: AnyConnectOptions,
 }
 
@@ -92,19 +115,20 @@ impl Target {
     /// Understands the URL; for SQLite, makes the file.
     pub(super) fn new(url: &str) -> Result<Self> {
         sqlx::any::install_default_drivers();
-        let (url, backend) = match parse(url)? {
-            Place::Memory => ("sqlite::memory:".to_owned(), Backend::Sqlite),
-            Place::File(path) => (format!("sqlite:{}", prepare(&path)?), Backend::Sqlite),
-            Place::Postgres(url) => (url.into(), Backend::Postgres),
+        let (url, backend, connections) = match parse(url)? {
+            Place::Memory => ("sqlite::memory:".to_owned(), Backend::Sqlite, SQLITE_CONNECTIONS),
+            Place::File(path) => (format!("sqlite:{}", prepare(&path)?), Backend::Sqlite, SQLITE_CONNECTIONS),
+            Place::Postgres(url) => (url.into(), Backend::Postgres, POSTGRES_CONNECTIONS),
         };
         let options = AnyConnectOptions::from_str(&url).map_err(|_| wrong(FORMS))?.disable_statement_logging();
-        Ok(Self { backend, options })
+        Ok(Self { backend, connections, options })
     }
 
-    pub(super) const fn most_connections(&self) -> usize {
-        match self.backend {
-            Backend::Sqlite => SQLITE_CONNECTIONS,
-            Backend::Postgres => POSTGRES_CONNECTIONS,
+    /// The same database, for searches; `None` where it can have only one connection.
+    pub(super) fn for_searches(url: &str) -> Result<Option<Self>> {
+        match parse(url)? {
+            Place::Memory => Ok(None),
+            Place::File(_) | Place::Postgres(_) => Ok(Some(Self { connections: SEARCH_CONNECTIONS, ..Self::new(url)? })),
         }
     }
 
@@ -156,8 +180,15 @@ pub(super) async fn migrate(connection: &mut AnyConnection, backend: Backend) ->
     if applied > MIGRATIONS.len() {
         return Err(wrong("The directory was made by a newer Isthmus than this one.").into());
     }
-    for (sql, version) in MIGRATIONS.iter().zip(1_i64..).skip(applied) {
-        sqlx::raw_sql(*sql).execute(&mut *transaction).await?;
+    for (migration, version) in MIGRATIONS.iter().zip(1_i64..).skip(applied) {
+        let sql = match backend {
+            Backend::Sqlite => migration.sqlite,
+            Backend::Postgres => migration.postgres,
+        };
+        sqlx::raw_sql(sql).execute(&mut *transaction).await?;
+        if migration.fills_search {
+            search::fill(&mut transaction, backend).await?;
+        }
         let done = "INSERT INTO schema_version (version) VALUES ($1)";
         sqlx::query(done).bind(version).execute(&mut *transaction).await?;
     }

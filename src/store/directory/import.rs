@@ -4,11 +4,13 @@
 
 use super::transaction::{End, transaction};
 use super::users::{self, flag, json, time};
-use super::{Trouble, has_nul, logins, unreadable};
+use super::{Trouble, has_nul, logins, search, unreadable};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::store::{CredentialKind, ImportInsert, ImportKnown, ImportNames, ImportStep, ImportUpdate, KnownIdentity};
 use crate::user::User;
+use crate::user::metadata::Part;
+use serde_json::{Map, Value};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 use std::collections::HashSet;
@@ -33,7 +35,7 @@ const UPDATE_USER: &str = "UPDATE users SET updated_at = CASE WHEN updated_at < 
 
 /// Who has signed in since has a profile that this import has not seen.
 const UPDATE_IDENTITY: &str = "UPDATE identities SET profile = COALESCE($5, profile), root = COALESCE($6, root), \
-        email_verified = COALESCE($7, email_verified) \
+        email_verified = COALESCE($7, email_verified), keys = COALESCE($8, keys), root_keys = COALESCE($9, root_keys) \
     WHERE connection = $1 AND subject = $2 AND user_id = $3 AND logins_count = $4";
 
 const PUT_CREDENTIAL: &str = "INSERT INTO credentials (connection, subject, kind, body, changed_at) \
@@ -221,19 +223,25 @@ async fn insert_users(statements: &mut AnyConnection, inserts: &[(String, &Impor
         query = query.bind(user_id).bind(i64::from(insert.blocked)).bind(now.millis()).bind(now.millis()).bind("[]");
         query = query.bind(&insert.user_metadata).bind(&insert.app_metadata).bind("{}");
     }
-    all_new(query.execute(statements).await?.rows_affected(), inserts.len())
+    all_new(query.execute(&mut *statements).await?.rows_affected(), inserts.len())?;
+    for (user_id, insert) in inserts {
+        search::add_values(statements, user_id, Part::UserMetadata, &insert.user_metadata).await?;
+        search::add_values(statements, user_id, Part::AppMetadata, &insert.app_metadata).await?;
+    }
+    Ok(())
 }
 
 async fn insert_identities(statements: &mut AnyConnection, inserts: &[(String, &ImportInsert)], now: Timestamp) -> Result<(), Trouble> {
     let prefix = "INSERT INTO identities (connection, subject, user_id, position, provider, is_social, created_at, last_login, \
-        logins_count, profile, root, groups, email, email_verified, allows_login) VALUES ";
-    let mut query = sqlx::query(AssertSqlSafe(rows(prefix, inserts.len(), 15, " ON CONFLICT DO NOTHING")));
+        logins_count, profile, root, groups, email, email_verified, allows_login, keys, root_keys) VALUES ";
+    let mut query = sqlx::query(AssertSqlSafe(rows(prefix, inserts.len(), 17, " ON CONFLICT DO NOTHING")));
     for (user_id, insert) in inserts {
         let identity = &insert.identity;
         query = query.bind(&identity.connection).bind(&identity.user_id).bind(user_id).bind(0_i64).bind(&identity.provider);
         query = query.bind(i64::from(identity.is_social)).bind(now.millis()).bind(0_i64).bind(0_i64);
         query = query.bind(&insert.profile).bind(&insert.root).bind("[]").bind(users::findable(Some(&insert.email)));
         query = query.bind(i64::from(insert.email_verified)).bind(1_i64);
+        query = query.bind(search::keys(&insert.profile, Some(&insert.email))?).bind(search::root_keys(&insert.root)?);
     }
     all_new(query.execute(statements).await?.rows_affected(), inserts.len())
 }
@@ -264,6 +272,11 @@ async fn update_one(statements: &mut AnyConnection, connection: &str, update: &I
         .bind(update.user_metadata.as_deref())
         .bind(update.app_metadata.as_deref());
     all_new(user.execute(&mut *statements).await?.rows_affected(), 1)?;
+    for (part, object) in [(Part::UserMetadata, &update.user_metadata), (Part::AppMetadata, &update.app_metadata)] {
+        if let Some(object) = object {
+            search::put_values(statements, &update.user_id, part, object).await?;
+        }
+    }
     if update.profile.is_some() || update.root.is_some() || update.email_verified.is_some() {
         let identity = sqlx::query(UPDATE_IDENTITY)
             .bind(connection)
@@ -272,13 +285,21 @@ async fn update_one(statements: &mut AnyConnection, connection: &str, update: &I
             .bind(update.seen_logins_count)
             .bind(update.profile.as_deref())
             .bind(update.root.as_deref())
-            .bind(update.email_verified.map(i64::from));
+            .bind(update.email_verified.map(i64::from))
+            .bind(update.profile.as_deref().map(keys_of).transpose()?)
+            .bind(update.root.as_deref().map(search::root_keys).transpose()?);
         all_new(identity.execute(&mut *statements).await?.rows_affected(), 1)?;
     }
     if let Some(password) = &update.password {
         put_credential(statements, (connection, &update.subject), CredentialKind::Password, password, now).await?;
     }
     Ok(())
+}
+
+/// What a profile is searched by.
+fn keys_of(profile: &str) -> Result<String, Trouble> {
+    let members: Map<String, Value> = serde_json::from_str(profile).map_err(unreadable)?;
+    search::keys(profile, members.get("email").and_then(Value::as_str))
 }
 
 fn overtaken() -> Trouble {
@@ -330,7 +351,7 @@ pub(super) async fn page(
     let ids: Vec<String> = rows.iter().map(|row| row.try_get(0)).collect::<Result<_, _>>()?;
     let mut found = Vec::with_capacity(ids.len());
     for ids in ids.chunks(MANY) {
-        found.extend(users::by_ids(&mut *connection, ids).await?);
+        found.extend(users::of_ids(&mut *connection, ids).await?);
     }
     Ok(found)
 }

@@ -4,7 +4,7 @@
 
 use super::transaction::{End, transaction};
 use super::users::{self, NewRow, findable, flag};
-use super::{Trouble, conflicts, has_nul, unreadable};
+use super::{Trouble, conflicts, has_nul, search, unreadable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{IdentityLogin, IfUnknown, MATCHES, PrimaryIdentity, Recorded, UserLogin};
 use crate::user::{Identity, ProfileSync};
@@ -37,7 +37,8 @@ macro_rules! of_an_identity {
 const KNOWN: &str = concat!(
     "UPDATE identities SET profile = $3, last_login = $4, logins_count = logins_count + 1, \
         root = CASE WHEN $5 = 2 OR ($5 = 1 AND last_login = 0) THEN $6 ELSE root END, \
-        groups = $7, email = $8, email_verified = $9 \
+        groups = $7, email = $8, email_verified = $9, keys = $10, \
+        root_keys = CASE WHEN $5 = 2 OR ($5 = 1 AND last_login = 0) THEN $11 ELSE root_keys END \
      WHERE connection = $1 AND subject = $2 AND allows_login = 1 \
         AND (SELECT u.blocked FROM users u WHERE u.user_id = identities.user_id) = 0 \
      RETURNING ",
@@ -52,8 +53,8 @@ const FIND: &str = concat!(
 
 const NEW_IDENTITY: &str = "INSERT INTO identities \
     (connection, subject, user_id, position, provider, is_social, created_at, last_login, logins_count, \
-     profile, root, groups, email, email_verified, allows_login) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15) ON CONFLICT (connection, subject) DO NOTHING";
+     profile, root, groups, email, email_verified, allows_login, keys, root_keys) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17) ON CONFLICT (connection, subject) DO NOTHING";
 
 /// One statement, so that nobody is deleted between two.
 const STRANGERS: &str = "SELECT COUNT(*) FROM users u WHERE u.user_id = $1 \
@@ -111,7 +112,9 @@ async fn known_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) 
         .bind(login.root)
         .bind(login.groups)
         .bind(findable(login.email))
-        .bind(i64::from(login.email_verified));
+        .bind(i64::from(login.email_verified))
+        .bind(search::keys(login.profile.get(), login.email)?)
+        .bind(search::root_keys(login.root)?);
     // All rows and not the first: only the end of the statement tells that it was committed.
     update.fetch_all(connection).await?.first().map(|row| user_login(row, false, true)).transpose()
 }
@@ -242,7 +245,9 @@ pub(super) async fn insert_identity(
         .bind(login.groups)
         .bind(findable(login.email))
         .bind(i64::from(login.email_verified))
-        .bind(i64::from(login.allows_login));
+        .bind(i64::from(login.allows_login))
+        .bind(search::keys(login.profile.get(), login.email)?)
+        .bind(search::root_keys(root_of_new(login))?);
     Ok(insert.execute(statements).await?.rows_affected() > 0)
 }
 

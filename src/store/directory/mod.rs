@@ -1,7 +1,7 @@
 //! The directory in SQL: one SQL text, for SQLite (one node, no server) and PostgreSQL.
 //!
 //! This file opens a directory and gives out connections under a time limit; [`logins`], [`users`],
-//! [`families`] and [`records`] hold the statements, [`connect`] the URLs and migrations, [`pool`] the connections.
+//! [`families`], [`search`] and [`records`] hold the statements, [`connect`] the URLs and migrations, [`pool`] the connections.
 //!
 //! Texts with a NUL character cannot be kept (PostgreSQL has no such texts): an identity with one is refused as
 //! [`ErrorKind::IdpResponseInvalid`], and nobody is found by one.
@@ -19,6 +19,7 @@ mod objects;
 mod own;
 mod pool;
 mod records;
+mod search;
 mod transaction;
 mod users;
 
@@ -31,8 +32,9 @@ use super::{
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::store::search::{FoundUsers, UserQuery};
 use crate::user::User;
-use connect::Target;
+use connect::{Backend, Target};
 use pool::{Held, Pool, Use};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -66,6 +68,16 @@ macro_rules! on {
     };
 }
 
+/// As `on!`, a search.
+macro_rules! searching {
+    ($self:ident, |$held:ident| $work:expr) => {
+        Box::pin($self.search(move |mut $held: Held<'_>| async move {
+            let answer = $work.await;
+            ($held, answer)
+        }))
+    };
+}
+
 /// Answers already when an identity cannot be stored.
 macro_rules! checked {
     ($identity:expr) => {{
@@ -80,7 +92,10 @@ macro_rules! checked {
 }
 
 struct SqlDirectory {
+    backend: Backend,
     pool: Pool,
+    /// For searches, where the database can have more connections.
+    searches: Option<Pool>,
     /// The last call found no database that answers. Then one caller at a time tries, and the others are refused.
     down: AtomicBool,
     trying: Mutex<()>,
@@ -90,7 +105,9 @@ impl SqlDirectory {
     async fn open(url: &str) -> Result<Self> {
         let target = Target::new(url)?;
         let backend = target.backend;
-        let directory = Self { pool: Pool::new(target), down: AtomicBool::new(false), trying: Mutex::new(()) };
+        let searches = Target::for_searches(url)?.map(Pool::new);
+        let (pool, down, trying) = (Pool::new(target), AtomicBool::new(false), Mutex::new(()));
+        let directory = Self { backend, pool, searches, down, trying };
         // Nothing to migrate, and nothing to wait for, when the server is not there.
         on!(directory, LIMIT, |held| records::ping(&mut held)).await?;
         on!(directory, MIGRATION_LIMIT, |held| connect::migrate(&mut held, backend)).await?;
@@ -104,14 +121,32 @@ impl SqlDirectory {
     where
         F: Future<Output = (Held<'s>, Result<T, Trouble>)> + Send,
     {
+        self.answered(timeout(limit, self.attempts(&self.pool, work)), |late| (unavailable(late), true)).await
+    }
+
+    /// Runs a search, on connections of its own. That it takes too long tells nothing about the database.
+    async fn search<'s, T, F>(&'s self, work: impl Fn(Held<'s>) -> F + Send) -> Result<T>
+    where
+        F: Future<Output = (Held<'s>, Result<T, Trouble>)> + Send,
+    {
+        let pool = self.searches.as_ref().unwrap_or(&self.pool);
+        let was_down = self.down.load(Ordering::Relaxed);
+        self.answered(timeout(LIMIT, self.attempts(pool, work)), |late| (search::took_too_long(late), was_down)).await
+    }
+
+    /// Makes an answer of what came of statements, and notes whether the database answers; `late` says both of a time-out.
+    async fn answered<T, L>(
+        &self,
+        answer: impl Future<Output = Result<Result<T, Trouble>, L>> + Send,
+        late: impl FnOnce(L) -> (Error, bool) + Send,
+    ) -> Result<T> {
         let _only_one = if self.down.load(Ordering::Relaxed) {
             let again = "the database did not answer a moment ago and is being tried again";
             Some(self.trying.try_lock().map_err(|_| unavailable(again))?)
         } else {
             None
         };
-        let answer = timeout(limit, self.attempts(work)).await;
-        let (answer, down) = match answer {
+        let (answer, down) = match answer.await {
             Ok(Ok(answer)) => (Ok(answer), false),
             Ok(Err(Trouble::Refused(error))) => (Err(error), false),
             Ok(Err(Trouble::Overtaken)) => (Err(unavailable("others were faster each time")), false),
@@ -119,7 +154,10 @@ impl SqlDirectory {
                 let down = is_broken(&error);
                 (Err(unavailable(error)), down)
             }
-            Err(late) => (Err(unavailable(late)), true),
+            Err(elapsed) => {
+                let (error, down) = late(elapsed);
+                (Err(error), down)
+            }
         };
         self.down.store(down, Ordering::Relaxed);
         answer
@@ -128,13 +166,14 @@ impl SqlDirectory {
     /// When a connection turns out to be dead (the server was restarted since its last use), the statements run again
     /// on another one. The worst that comes of it is a login counted twice. They also run again when somebody else's got
     /// into their way.
-    async fn attempts<'s, T, F>(&'s self, work: impl Fn(Held<'s>) -> F + Send) -> Result<T, Trouble>
+    async fn attempts<'s, T, F>(&'s self, pool: &'s Pool, work: impl Fn(Held<'s>) -> F + Send) -> Result<T, Trouble>
     where
         F: Future<Output = (Held<'s>, Result<T, Trouble>)> + Send,
     {
         let mut left = connect::POSTGRES_CONNECTIONS;
         loop {
-            let (mut held, answer) = work(self.pool.acquire().await?).await;
+            let held = pool.acquire().await?;
+            let (mut held, answer) = work(held).await;
             let (broke, again) = match &answer {
                 Err(Trouble::Sql(error)) => (is_broken(error), is_broken(error) || is_collision(error)),
                 Err(Trouble::Unanswered(_)) => (true, false),
@@ -294,6 +333,9 @@ impl Directory for SqlDirectory {
         Box::pin(async move {
             // A server that hangs must not keep this program from stopping.
             let _ = timeout(LIMIT, self.pool.close()).await;
+            if let Some(searches) = &self.searches {
+                let _ = timeout(LIMIT, searches.close()).await;
+            }
             Ok(())
         })
     }
@@ -413,6 +455,17 @@ impl Directory for SqlDirectory {
 
     fn forget_log_events(&self, before: Timestamp, limit: i64) -> Later<'_, i64> {
         on!(self, LIMIT, |held| log::forget(&mut held, before, limit))
+    }
+
+    fn find_users<'a>(&'a self, query: &'a UserQuery) -> Later<'a, FoundUsers> {
+        if let Err(refusal) = search::checked(query) {
+            return Box::pin(std::future::ready(Err(refusal)));
+        }
+        searching!(self, |held| search::find(&mut held, self.backend, query))
+    }
+
+    fn users_after<'a>(&'a self, after: Option<&'a str>, connection: Option<&'a str>, limit: usize) -> Later<'a, Vec<User>> {
+        searching!(self, |held| search::after(&mut held, self.backend, after, connection, limit))
     }
 }
 

@@ -1,7 +1,7 @@
 //! What people have at connections that are the gateway's own: an address and a username that nobody else has there.
 
 use super::users::{findable, written};
-use super::{Trouble, logins};
+use super::{Trouble, logins, search};
 use crate::error::{Error, ErrorKind};
 use crate::store::OwnProfile;
 use sqlx::AnyConnection;
@@ -17,7 +17,7 @@ const EMAIL_TAKEN: &str = "SELECT COUNT(*) FROM identities WHERE connection = $1
 
 const USERNAME_TAKEN: &str = "SELECT COUNT(*) FROM usernames WHERE connection = $1 AND username = $3 AND subject <> $2";
 
-const CHANGE: &str = "UPDATE identities SET profile = $3, email = $4, email_verified = $5 WHERE connection = $1 AND subject = $2 \
+const CHANGE: &str = "UPDATE identities SET profile = $3, email = $4, email_verified = $5, keys = $7 WHERE connection = $1 AND subject = $2 \
     AND user_id = $6";
 
 pub(super) async fn take_turn(statements: &mut AnyConnection, connection: &str, subject: &str, own: &OwnProfile) -> Result<Turn, Trouble> {
@@ -46,8 +46,10 @@ pub(super) async fn change(
     (connection, subject, user_id): (&str, &str, &str),
     own: &OwnProfile,
 ) -> Result<(), Trouble> {
-    let change = sqlx::query(CHANGE).bind(connection).bind(subject).bind(written(&own.profile)?);
-    let change = change.bind(findable(own.email.as_deref())).bind(i64::from(own.email_verified)).bind(user_id);
+    let profile = written(&own.profile)?;
+    let keys = search::keys(&profile, own.email.as_deref())?;
+    let change = sqlx::query(CHANGE).bind(connection).bind(subject).bind(profile);
+    let change = change.bind(findable(own.email.as_deref())).bind(i64::from(own.email_verified)).bind(user_id).bind(keys);
     if change.execute(&mut *statements).await?.rows_affected() == 0 {
         return Err(Error::new(ErrorKind::Conflict, "Somebody else has changed this user meanwhile.").into());
     }

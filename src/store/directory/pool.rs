@@ -18,7 +18,7 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(target: Target) -> Self {
-        let permits = Semaphore::new(target.most_connections());
+        let permits = Semaphore::new(target.connections);
         Self { target, idle: Mutex::default(), permits }
     }
 
@@ -35,7 +35,7 @@ impl Pool {
 
     /// Waits for the users, lets nobody in any more and closes the connections.
     pub(super) async fn close(&self) {
-        let everybody = u32::try_from(self.target.most_connections()).unwrap_or(u32::MAX);
+        let everybody = u32::try_from(self.target.connections).unwrap_or(u32::MAX);
         let all = self.permits.acquire_many(everybody).await;
         self.permits.close();
         drop(all);

@@ -92,7 +92,7 @@ async fn databases_are_brought_up_to_date_and_several_nodes_may_start_at_once() 
 async fn a_database_of_the_first_version_is_brought_up_to_date(urls: [String; 2]) {
     for url in urls {
         let mut old = Target::new(&url).expect("understood").connect().await.expect("connected");
-        for sql in [connect::MIGRATIONS[0], FIRST_VERSION] {
+        for sql in [connect::MIGRATIONS[0].sqlite, FIRST_VERSION] {
             sqlx::raw_sql(sql).execute(&mut old).await.expect("made");
         }
         old.close().await.expect("closed");

@@ -2,10 +2,12 @@
 
 use super::logins::insert_identity;
 use super::transaction::{End, transaction};
-use super::{Trouble, conflicts, has_nul, own, unreadable};
+use super::connect::Backend;
+use super::{Trouble, conflicts, has_nul, own, search, unreadable};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::store::{IdentityLogin, NewUser, UserChange};
+use crate::user::metadata::Part;
 use crate::user::{Identity, StoredIdentity, User};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -45,12 +47,17 @@ macro_rules! touch_where {
 const BY_ID: &str = users_where!("u.user_id = $1");
 
 /// As many numbers as there are ids come in the place of the second.
-const BY_IDS: &str = users_where!("u.user_id IN ($1, $2)");
+const OF_IDS: &str = users_where!("u.user_id IN ($1, $2)");
 
 const BY_IDENTITY: &str = users_where!("u.user_id = (SELECT o.user_id FROM identities o WHERE o.connection = $1 AND o.subject = $2)");
 
 const BY_EMAIL: &str =
     users_where!("u.user_id IN (SELECT DISTINCT o.user_id FROM identities o WHERE o.email = $1 ORDER BY o.user_id LIMIT $2)");
+
+/// `$1`: a JSON array of user ids.
+const BY_IDS_IN_SQLITE: &str = users_where!("u.user_id IN (SELECT value FROM json_each($1))");
+
+const BY_IDS_IN_POSTGRES: &str = users_where!("u.user_id IN (SELECT json_array_elements_text($1::json))");
 
 const TOUCH: &str = touch_where!("$2");
 
@@ -66,10 +73,10 @@ const CHANGE: &str = "UPDATE users SET updated_at = CASE WHEN updated_at < $3 TH
 const BLOCK: &str = "UPDATE users SET updated_at = CASE WHEN updated_at < $2 THEN $2 ELSE updated_at + 1 END, blocked = $3 \
     WHERE user_id = $1";
 
-const CHANGE_ROOT: &str = "UPDATE identities SET root = $2 WHERE user_id = $1 AND position = 0";
+const CHANGE_ROOT: &str = "UPDATE identities SET root = $2, root_keys = $3 WHERE user_id = $1 AND position = 0";
 
 const FORGET: &str = "UPDATE identities SET profile = '{}', root = '{}', groups = '[]', email = NULL, email_verified = 0, \
-    last_login = 0, logins_count = 0 WHERE user_id = $1";
+    last_login = 0, logins_count = 0, keys = '[]', root_keys = '[]' WHERE user_id = $1";
 
 const NEW: &str = "INSERT INTO users (user_id, blocked, created_at, updated_at, groups, user_metadata, app_metadata, custom_fields) \
     VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (user_id) DO NOTHING";
@@ -95,14 +102,23 @@ pub(super) async fn by_email(connection: &mut AnyConnection, email: &str, limit:
 }
 
 /// Users with these ids, in the order of ids.
-pub(super) async fn by_ids(connection: &mut AnyConnection, ids: &[String]) -> Result<Vec<User>, Trouble> {
+pub(super) async fn of_ids(connection: &mut AnyConnection, ids: &[String]) -> Result<Vec<User>, Trouble> {
     let Some(more) = ids.len().checked_sub(1) else { return Ok(Vec::new()) };
     let numbers: String = (0..more).map(|number| format!(", ${}", number + 2)).collect();
-    let mut select = sqlx::query(AssertSqlSafe(BY_IDS.replace(", $2", &numbers)));
+    let mut select = sqlx::query(AssertSqlSafe(OF_IDS.replace(", $2", &numbers)));
     for id in ids {
         select = select.bind(id);
     }
     users(&select.fetch_all(connection).await?)
+}
+
+/// Users of these ids; those that are not there are left out.
+pub(super) async fn by_ids(connection: &mut AnyConnection, backend: Backend, ids: &[String]) -> Result<Vec<User>, Trouble> {
+    let select = match backend {
+        Backend::Sqlite => BY_IDS_IN_SQLITE,
+        Backend::Postgres => BY_IDS_IN_POSTGRES,
+    };
+    users(&sqlx::query(select).bind(written(&ids)?).fetch_all(connection).await?)
 }
 
 /// The address, if users may be found by it.
@@ -166,17 +182,18 @@ pub(super) async fn update(
     }
     let groups = change.groups.as_ref().map(written).transpose()?;
     let [root, user_metadata, app_metadata, custom_fields] =
-        [&change.root, &change.user_metadata, &change.app_metadata, &change.custom_fields].map(|part| part.as_ref().map(written));
+        [&change.root, &change.user_metadata, &change.app_metadata, &change.custom_fields].map(|part| part.as_ref().map(written).transpose());
+    let (root, objects) = (root?, [user_metadata?, app_metadata?, custom_fields?]);
+    let [user_metadata, app_metadata, custom_fields] = &objects;
     let update = sqlx::query(CHANGE)
         .bind(user_id)
         .bind(seen.millis())
         .bind(now.millis())
         .bind(change.blocked.map(i64::from))
         .bind(groups)
-        .bind(user_metadata.transpose()?)
-        .bind(app_metadata.transpose()?)
-        .bind(custom_fields.transpose()?);
-    let root = root.transpose()?;
+        .bind(user_metadata)
+        .bind(app_metadata)
+        .bind(custom_fields);
     transaction(connection, async |statements| {
         let turn = match &change.own {
             Some((name, subject, own)) => Some(own::take_turn(statements, name, subject, own).await?),
@@ -196,7 +213,13 @@ pub(super) async fn update(
             };
         }
         if let Some(root) = root {
-            sqlx::query(CHANGE_ROOT).bind(user_id).bind(root).execute(&mut *statements).await?;
+            let keys = search::root_keys(&root)?;
+            sqlx::query(CHANGE_ROOT).bind(user_id).bind(root).bind(keys).execute(&mut *statements).await?;
+        }
+        for (part, object) in Part::ALL.into_iter().zip(&objects) {
+            if let Some(object) = object {
+                search::put_values(statements, user_id, part, object).await?;
+            }
         }
         if let (Some((name, subject, own)), Some(turn)) = (&change.own, turn) {
             own::change(statements, (name, subject, user_id), own).await?;
@@ -328,7 +351,13 @@ pub(super) async fn insert(statements: &mut AnyConnection, user_id: &str, user: 
         .bind(&user.user_metadata)
         .bind(&user.app_metadata)
         .bind(&user.custom_fields);
-    Ok(insert.execute(statements).await?.rows_affected() > 0)
+    if insert.execute(&mut *statements).await?.rows_affected() == 0 {
+        return Ok(false);
+    }
+    for (part, object) in Part::ALL.into_iter().zip([&user.user_metadata, &user.app_metadata, &user.custom_fields]) {
+        search::add_values(statements, user_id, part, object).await?;
+    }
+    Ok(true)
 }
 
 /// Deletes the row of a user, and with it what refers to it.
