@@ -1,6 +1,7 @@
 //! The end of a login: a code for the application, from a session that exists or has just been made.
 
 use super::begin::{Begun, trace_op};
+use super::sessions::grant_op;
 use super::traces::{RecentLogin, SINGLE_SIGN_ON, recent_op};
 use super::{Answer, Gateway, Outcome, encode};
 use crate::application::Application;
@@ -46,7 +47,7 @@ impl Gateway {
             correlation_id: begun.correlation_id,
             now: begun.now,
         };
-        let (answer, put) = self.issue_code(&issue, &mut trace)?;
+        let (answer, put, listed) = self.issue_code(&issue, &mut trace)?;
         let recent = RecentLogin {
             correlation_id: begun.correlation_id.to_owned(),
             at: begun.now,
@@ -55,13 +56,13 @@ impl Gateway {
             user_id: Some(session.user_id.clone()),
             outcome: SINGLE_SIGN_ON.to_owned(),
         };
-        self.sessions.commit(vec![put, trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]).await?;
+        self.sessions.commit(vec![put, listed, trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]).await?;
         self.events.login(&session.identity.connection, SINGLE_SIGN_ON);
         Ok(Outcome::of(answer))
     }
 
-    /// The answer with a code, and the write that must succeed before it is sent.
-    pub(super) fn issue_code(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Answer, Op)> {
+    /// The answer with a code, the write that must succeed before it is sent, and the one that lists the grant.
+    pub(super) fn issue_code(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Answer, Op, Op)> {
         let grant_id = id::random_id();
         let code = AuthorizationCode::issue(&grant_id, issue.asked.scopes.contains("offline_access"))?;
         let grant = CodeGrant {
@@ -83,11 +84,13 @@ impl Gateway {
             correlation_id: issue.correlation_id.to_owned(),
             expires_at: issue.now.plus_seconds(self.lifetimes.code.cast_signed()),
         };
+        let lives = self.lifetimes.session + u64::from(self.lifetimes.access_token);
+        let listed = grant_op(&issue.session.sid, &grant_id, &issue.application.client_id, lives)?;
         let put = Op::Put { key: CodeGrant::key(&grant_id, &code.digest()), value: encode(&grant)?, ttl: self.lifetimes.code };
         trace.note(
             issue.now,
             Note::Finished { reply: format!("a code for {} at {}", issue.application.client_id, issue.reply_to.redirect_uri()) },
         );
-        Ok((Answer::Reply(issue.reply_to.with_code(&code, &self.issuer)), put))
+        Ok((Answer::Reply(issue.reply_to.with_code(&code, &self.issuer)), put, listed))
     }
 }

@@ -15,6 +15,7 @@ pub mod logout;
 pub mod next;
 mod recording;
 mod release;
+pub mod sessions;
 #[cfg(test)]
 mod tests;
 pub mod token;

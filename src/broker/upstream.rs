@@ -3,6 +3,7 @@
 use super::begin::trace_op;
 use super::finish::Issue;
 use super::identify::{Identified, Of, Profiles, Whose, arrive};
+use super::sessions::session_op;
 use super::traces::{RecentLogin, SUCCESS, recent_op};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, encode, remains};
 use crate::clock::Timestamp;
@@ -194,7 +195,7 @@ impl Gateway {
         }
         let cookie = id::random_token();
         let Profiles { lasting, of_transaction, transient } = identified.profiles;
-        let session = self.new_session(transaction, arrived, identified.user_id, lasting, now);
+        let session = self.new_session(transaction, arrived, (&cookie, identified.user_id), lasting, now);
         let issue = Issue {
             application,
             reply_to: &transaction.reply_to,
@@ -205,14 +206,16 @@ impl Gateway {
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let (answer, code) = self.issue_code(&issue, trace)?;
+        let (answer, code, listed) = self.issue_code(&issue, trace)?;
         let ttl = u64::try_from(session.expires_at.seconds_since(now)).unwrap_or(0).max(1);
         let secrets = [Some(Session::key(&cookie)), put_key(&code)];
         let secrets: Vec<String> = secrets.into_iter().flatten().collect();
         let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
         let mut writes = vec![
             Op::Put { key: Session::key(&cookie), value: encode(&session)?, ttl },
+            session_op(&session, self.lifetimes.session),
             code,
+            listed,
             Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
             trace_op(&transaction.correlation_id, part, trace)?,
             recent_op(&recent(transaction, &session.identity.connection, Some(&session.user_id), SUCCESS, now))?,
@@ -250,11 +253,11 @@ impl Gateway {
         Op::Claim { key: format!("login-used:{}:{step}", transaction.id), ttl: self.lifetimes.transaction + 600 }
     }
 
-    fn new_session(&self, transaction: &LoginTransaction, arrived: &Arrived, user_id: String, profile: Written, now: Timestamp) -> Session {
+    fn new_session(&self, transaction: &LoginTransaction, arrived: &Arrived, (cookie, user_id): (&str, String), profile: Written, now: Timestamp) -> Session {
         let own_end = now.plus_seconds(self.lifetimes.session.cast_signed());
         let expires_at = arrived.upstream.not_on_or_after.map_or(own_end, |end| end.min(own_end));
         Session {
-            sid: id::random_id(),
+            sid: Session::sid_of(cookie),
             user_id,
             identity: arrived.identity.clone(),
             profile,
