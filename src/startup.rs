@@ -24,7 +24,7 @@ use actix_web::middleware::from_fn;
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use openssl::ssl::{SslAcceptor, SslAcceptorBuilder, SslFiletype, SslMethod, SslVersion};
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +32,9 @@ use std::time::Duration;
 
 /// Seconds that requests under way may take at a stop.
 const DRAIN: u64 = 10;
+
+/// How long a node may not know what another has stored.
+const FOLLOW: Duration = Duration::from_secs(1);
 
 /// The parts from which a gateway is made.
 pub struct Parts {
@@ -78,6 +81,7 @@ pub fn state(parts: Parts) -> Result<Data<State>> {
         resource_servers: HashMap::new(),
         client_grants: HashMap::new(),
         connections: Registry::default(),
+        databases: BTreeSet::new(),
         scripts: Arc::default(),
         host: Arc::new(Host::new(parts.script_threads, Arc::new(NoFetch))),
         sessions: parts.sessions,
@@ -160,6 +164,7 @@ pub async fn serve(mut config: Config) -> Result<()> {
         let made = state.gateway().admin.seed(&seed, Timestamp::now()).await?;
         tracing::info!(users = seed.len(), made, "seed applied");
     }
+    state.live.refresh(Timestamp::now()).await?;
     // Taken back last: a start that fails must not forget them.
     sessions.import(directory.take_sessions().await?, Timestamp::now());
     let public = public_server(&state, listeners.0, tls.as_ref())?;
@@ -167,7 +172,9 @@ pub async fn serve(mut config: Config) -> Result<()> {
     tracing::info!(issuer = state.gateway().issuer, %listen, %operations_listen, version = env!("CARGO_PKG_VERSION"), "serving");
     let handles = [public.handle(), operations.handle()];
     let (public, operations) = (actix_web::rt::spawn(public), actix_web::rt::spawn(operations));
+    let follower = actix_web::rt::spawn(follow(state.clone()));
     wait_for_signal().await;
+    follower.abort();
     tracing::info!("stopping: requests under way are finished");
     state.drain();
     stop(handles).await;
@@ -178,6 +185,26 @@ pub async fn serve(mut config: Config) -> Result<()> {
         tracing::info!(entries = saved.len(), "sessions written down");
     }
     directory.close().await
+}
+
+/// Reads what other nodes have stored, every second, for as long as it is let.
+async fn follow(state: Data<State>) {
+    let mut failing = false;
+    loop {
+        actix_web::rt::time::sleep(FOLLOW).await;
+        match state.live.refresh(Timestamp::now()).await {
+            Ok(_) if failing => tracing::info!("stored configuration can be read again"),
+            Ok(_) => {}
+            Err(error) if !failing => {
+                let source = error.source.as_ref().map(tracing::field::display);
+                tracing::warn!(%error, source, "stored configuration cannot be read: changes of other nodes are not seen");
+                failing = true;
+                continue;
+            }
+            Err(_) => continue,
+        }
+        failing = false;
+    }
 }
 
 async fn stop(handles: [ServerHandle; 2]) {

@@ -203,14 +203,18 @@ impl Gateway {
     /// Is this an enabled connection that the application may use?
     pub(super) fn accepts(&self, application: &Application, connection: &str) -> bool {
         let allowed = application.connections.as_ref().is_none_or(|allowed| allowed.iter().any(|name| name == connection));
-        allowed && self.connections.enabled(connection).is_some()
+        allowed && self.connections.enabled(connection).is_some_and(|known| known.config().serves(&application.client_id))
     }
 
     /// Enabled connections that the application may use.
     pub(super) fn usable_connections(&self, application: &Application) -> Vec<String> {
         match &application.connections {
-            Some(allowed) => allowed.iter().filter(|name| self.connections.enabled(name).is_some()).cloned().collect(),
-            None => self.connections.all_enabled().into_iter().map(|connection| connection.config().name.clone()).collect(),
+            Some(allowed) => allowed.iter().filter(|name| self.accepts(application, name)).cloned().collect(),
+            None => {
+                let mut all = self.connections.all_enabled();
+                all.retain(|connection| connection.config().serves(&application.client_id));
+                all.into_iter().map(|connection| connection.config().name.clone()).collect()
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! it to its end. What one node stores, the others read within a second or two ([`Live::refresh`]). Where file and store
 //! have something of the same name, the file's counts.
 
-use super::Gateway;
+use super::{Gateway, Lifetimes};
 use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
 use crate::connection::{Connection, Registry};
@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::rules::{Kind, Script, Scripts};
 use crate::secret::Secret;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 
@@ -29,8 +29,18 @@ pub enum Made {
         name: String,
         value: Secret<String>,
     },
+    /// The name of a connection whose users are kept here. Nobody signs in by it yet.
+    Database(String),
+    Settings(Settings),
     /// Means nothing to logins.
     Nothing,
+}
+
+/// Settings of the whole gateway that can be stored; what is absent is as the file says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Settings {
+    /// Seconds.
+    pub session: Option<u64>,
 }
 
 /// One thing that is wrong with an object.
@@ -54,6 +64,8 @@ pub struct Checked {
 pub struct Known<'a> {
     pub gateway: &'a Gateway,
     pub now: Timestamp,
+    /// It was good when it was stored, and is only read again: what it refers to need not be there (yet).
+    pub again: bool,
 }
 
 /// Reads stored objects, by the same rules as the configuration file.
@@ -61,6 +73,11 @@ pub trait Maker: Send + Sync {
     /// # Errors
     /// Everything that is wrong with it, at once.
     fn make(&self, kind: &str, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>>;
+
+    /// When the object has to be made again because time changes what it means; `None`: never.
+    fn until(&self, _kind: &str, _body: &Map<String, Value>, _now: Timestamp) -> Option<Timestamp> {
+        None
+    }
 }
 
 /// The newest snapshot.
@@ -68,6 +85,8 @@ pub struct Live {
     current: RwLock<Arc<Gateway>>,
     /// What the file made.
     file: Vec<Made>,
+    /// As the file has them.
+    lifetimes: Lifetimes,
     stored: Mutex<Stored>,
     maker: Arc<dyn Maker>,
 }
@@ -76,6 +95,8 @@ pub struct Live {
 struct Stored {
     version: i64,
     made: BTreeMap<(String, String), Made>,
+    /// What has to be made again, when, and from what.
+    again: BTreeMap<(String, String), (Timestamp, String)>,
 }
 
 /// Objects that are read in one round trip.
@@ -84,8 +105,9 @@ const BATCH: usize = 500;
 impl Live {
     /// `base` has everything but what comes from the catalogue.
     pub fn new(base: Gateway, file: Vec<Made>, maker: Arc<dyn Maker>) -> Self {
-        let gateway = snapshot(&base, &file, &BTreeMap::new());
-        Self { current: RwLock::new(Arc::new(gateway)), file, stored: Mutex::default(), maker }
+        let lifetimes = base.lifetimes;
+        let gateway = snapshot(&base, lifetimes, &file, &BTreeMap::new());
+        Self { current: RwLock::new(Arc::new(gateway)), file, lifetimes, stored: Mutex::default(), maker }
     }
 
     /// The gateway as it is now.
@@ -120,42 +142,59 @@ impl Live {
             let (last, more) = (changes.last().map(|change| change.version), changes.len() >= BATCH);
             for change in changes {
                 changed = true;
-                let key = (change.kind, change.id);
-                match change.body.map(|body| self.read(&key, &body, now)) {
-                    None => drop(stored.made.remove(&key)),
-                    Some(Ok(made)) => drop(stored.made.insert(key, made)),
-                    Some(Err(why)) => {
-                        // It was good when it was stored, by another version of this program perhaps.
-                        tracing::error!(kind = key.0, id = key.1, why, "a stored object cannot be used");
-                        stored.made.remove(&key);
-                    }
-                }
+                self.take(&mut stored, (change.kind, change.id), change.body, now);
             }
             stored.version = last.unwrap_or(stored.version);
             if !more {
                 break;
             }
         }
+        let due: Vec<_> = stored.again.iter().filter(|(_, (at, _))| *at <= now).map(|(key, (_, body))| (key.clone(), body.clone())).collect();
+        for (key, body) in due {
+            changed = true;
+            self.take(&mut stored, key, Some(body), now);
+        }
         if changed {
-            let next = snapshot(&self.gateway(), &self.file, &stored.made);
+            let next = snapshot(&self.gateway(), self.lifetimes, &self.file, &stored.made);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         }
         Ok(changed)
     }
 
-    fn read(&self, key: &(String, String), body: &str, now: Timestamp) -> Result<Made, String> {
+    fn take(&self, stored: &mut Stored, key: (String, String), body: Option<String>, now: Timestamp) {
+        stored.again.remove(&key);
+        let Some(text) = body else {
+            stored.made.remove(&key);
+            return;
+        };
+        match self.read(&key, &text, now) {
+            Ok((made, until)) => {
+                if let Some(until) = until {
+                    stored.again.insert(key.clone(), (until, text));
+                }
+                stored.made.insert(key, made);
+            }
+            Err(why) => {
+                // It was good when it was stored, by another version of this program perhaps.
+                tracing::error!(kind = key.0, id = key.1, why, "a stored object cannot be used");
+                stored.made.remove(&key);
+            }
+        }
+    }
+
+    fn read(&self, key: &(String, String), body: &str, now: Timestamp) -> Result<(Made, Option<Timestamp>), String> {
         let body: Map<String, Value> = serde_json::from_str(body).map_err(|error| error.to_string())?;
         let gateway = self.gateway();
-        let made = self.maker.make(&key.0, &key.1, &body, Known { gateway: &gateway, now });
+        let made = self.maker.make(&key.0, &key.1, &body, Known { gateway: &gateway, now, again: true });
         let told = |faults: Vec<Fault>| {
             let texts: Vec<String> = faults.into_iter().map(|fault| format!("{}: {}", fault.pointer, fault.message)).collect();
             texts.join("; ")
         };
-        made.map(|checked| checked.made).map_err(told)
+        made.map(|checked| (checked.made, self.maker.until(&key.0, &body, now))).map_err(told)
     }
 }
 
-fn snapshot(base: &Gateway, file: &[Made], stored: &BTreeMap<(String, String), Made>) -> Gateway {
+fn snapshot(base: &Gateway, lifetimes: Lifetimes, file: &[Made], stored: &BTreeMap<(String, String), Made>) -> Gateway {
     let mut parts = Parts::default();
     // What comes later replaces what came before.
     for made in stored.values().chain(file) {
@@ -176,6 +215,8 @@ fn snapshot(base: &Gateway, file: &[Made], stored: &BTreeMap<(String, String), M
     let mut gateway = base.clone();
     gateway.admin = base.admin.with_connections(connections.configs());
     gateway.connections = connections;
+    gateway.databases = parts.databases;
+    gateway.lifetimes = Lifetimes { session: parts.settings.session.unwrap_or(lifetimes.session), ..lifetimes };
     gateway.applications = parts.applications;
     gateway.resource_servers = parts.resource_servers;
     gateway.client_grants = parts.client_grants;
@@ -191,6 +232,8 @@ struct Parts {
     client_grants: HashMap<(String, String), ClientGrant>,
     scripts: BTreeMap<(Kind, String), Arc<Script>>,
     configuration: BTreeMap<String, Secret<String>>,
+    databases: BTreeSet<String>,
+    settings: Settings,
 }
 
 impl Parts {
@@ -204,6 +247,8 @@ impl Parts {
             }
             Made::Script(script) => drop(self.scripts.insert((script.kind, script.id.clone()), script)),
             Made::RuleConfiguration { name, value } => drop(self.configuration.insert(name, value)),
+            Made::Database(name) => drop(self.databases.insert(name)),
+            Made::Settings(settings) => self.settings = settings,
             Made::Nothing => {}
         }
     }

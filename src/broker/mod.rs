@@ -37,7 +37,7 @@ use crate::rules::{Host, Scripts};
 use crate::store::{Directory, SessionStore};
 use crate::user::User;
 use admin::Admin;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 /// Lifetimes in seconds.
@@ -74,6 +74,8 @@ pub struct Gateway {
     pub scripts: Arc<Scripts>,
     pub host: Arc<Host>,
     pub connections: Registry,
+    /// Names of the connections whose users are kept here; nobody signs in by them yet.
+    pub databases: BTreeSet<String>,
     pub sessions: Arc<dyn SessionStore>,
     pub directory: Arc<dyn Directory>,
     pub keyring: Arc<Keyring>,

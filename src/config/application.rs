@@ -2,19 +2,27 @@
 
 use super::read::Context;
 use super::secrets;
-use crate::application::{Application, ProfileUse};
+use crate::application::{Application, ProfileUse, management};
 use crate::id;
 use crate::oidc::{ApplicationType, ClientFacts, GrantType, SigningAlg, TokenEndpointAuthMethod};
 use crate::profile::Direction;
 use crate::profile::dialect::Dialect;
-use crate::toml_file::{At, Section};
+use crate::toml_file::{At, Section, nearest};
 use url::Url;
 
 /// Bytes that a client secret needs at least.
 const SECRET_LENGTH: usize = 16;
 
+/// An application, and what it may do at the management API by itself.
+#[derive(Debug)]
+pub struct Registered {
+    pub application: Application,
+    /// Scopes of the management API.
+    pub api_scopes: Option<Vec<String>>,
+}
+
 /// Reads one application; `connections` are the names that exist.
-pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]) -> Option<Application> {
+pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]) -> Option<Registered> {
     let client_id = section.required("client_id").map(|at| at.value.to_owned());
     if client_id.as_ref().is_some_and(|id| id.len() > 255 || id.bytes().any(|byte| !(0x21..=0x7e).contains(&byte))) {
         section.problem("client_id", "a client_id has up to 255 printable ASCII characters and no space", "choose another one");
@@ -42,8 +50,9 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]
             None
         }
     };
+    let api_scopes = section.section("api").map(|api| api_scopes(&api, oidc.as_ref()));
     let client_id = client_id?;
-    Some(Application {
+    let application = Application {
         name: name.unwrap_or_else(|| client_id.clone()),
         client_id,
         enabled,
@@ -51,7 +60,29 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]
         mapping: mapping?,
         profile,
         oidc: oidc?,
-    })
+    };
+    Some(Registered { application, api_scopes })
+}
+
+/// `[application.api]`: scopes of the management API.
+fn api_scopes(section: &Section<'_>, oidc: Option<&ClientFacts>) -> Vec<String> {
+    let scopes = section.strings("scopes").unwrap_or_default();
+    if !section.has("scopes") {
+        section.problem("scopes", "`scopes` is missing", "list what the application may do, as in [\"read:users\"]");
+    }
+    for at in &scopes {
+        if !management::SCOPES.iter().any(|(known, _)| *known == at.value) {
+            let nearest = nearest(at.value, management::SCOPES.iter().map(|(known, _)| *known));
+            let help = nearest.map_or_else(|| "docs/api.md lists them".to_owned(), |name| format!("did you mean `{name}`?"));
+            section.file().problem(at.span.clone(), &at.path, format!("the management API has no scope `{}`", at.value), help);
+        }
+    }
+    if oidc.is_some_and(|oidc| !oidc.may_use(GrantType::ClientCredentials)) {
+        let help = "add client_credentials to the grant_types of [application.oidc]";
+        section.problem("scopes", "the application cannot get a token for the management API by itself", help);
+    }
+    section.finish();
+    scopes.into_iter().map(|at| at.value.to_owned()).collect()
 }
 
 /// What it sees of the profile beside its table, and how old that may be.
@@ -90,9 +121,14 @@ fn client_facts(context: &Context<'_>, section: &Section<'_>, client_id: String)
         .choice("application_type", &[("web", ApplicationType::Web), ("native", ApplicationType::Native)])
         .unwrap_or(ApplicationType::Web);
     let native = application_type == ApplicationType::Native;
+    let grant_types = grant_types(section);
     let redirect_uris = uris(section, "redirect_uris", native);
-    if redirect_uris.is_empty() && !section.has("redirect_uris") {
-        section.problem("redirect_uris", "`redirect_uris` is missing", "list the addresses to which people return after a login");
+    if redirect_uris.is_empty() && grant_types.contains(&GrantType::AuthorizationCode) {
+        let (message, help) = ("`redirect_uris` is missing", "list the addresses to which people return after a login");
+        match context.stored() {
+            None => section.problem("redirect_uris", message, help),
+            Some(_) => section.warning("redirect_uris", "is empty: nobody can sign in", help),
+        }
     }
     let post_logout_redirect_uris = uris(section, "post_logout_redirect_uris", native);
     let secret = secrets::read(context, section, "client_secret");
@@ -103,7 +139,15 @@ fn client_facts(context: &Context<'_>, section: &Section<'_>, client_id: String)
         );
         if context.development { section.warning("client_secret", message, help) } else { section.problem("client_secret", message, help) }
     }
-    let method = auth_method(section, section.has("client_secret"));
+    let secret_digests = match context.stored() {
+        None => secret.iter().map(|secret| id::digest(secret.expose())).collect(),
+        Some(stored) => stored.secret_digests.to_vec(),
+    };
+    let method = auth_method(context, section, section.has("client_secret") || !secret_digests.is_empty());
+    if method == TokenEndpointAuthMethod::None && grant_types.contains(&GrantType::ClientCredentials) {
+        let help = "choose client_secret_basic or client_secret_post, or remove client_credentials";
+        section.problem("grant_types", "a public client cannot have tokens by itself", help);
+    }
     let require_pkce = section.bool("require_pkce").unwrap_or(true);
     if !require_pkce {
         let public = method == TokenEndpointAuthMethod::None;
@@ -121,7 +165,6 @@ fn client_facts(context: &Context<'_>, section: &Section<'_>, client_id: String)
             );
         }
     }
-    let grant_types = grant_types(section);
     let alg = section
         .choice("id_token_signed_response_alg", &[("RS256", SigningAlg::RS256), ("ES256", SigningAlg::ES256), ("EdDSA", SigningAlg::EdDSA)])
         .unwrap_or(SigningAlg::RS256);
@@ -131,7 +174,7 @@ fn client_facts(context: &Context<'_>, section: &Section<'_>, client_id: String)
         post_logout_redirect_uris,
         application_type,
         token_endpoint_auth_method: method,
-        secret_digests: secret.iter().map(|secret| id::digest(secret.expose())).collect(),
+        secret_digests,
         require_pkce,
         grant_types,
         scopes,
@@ -151,14 +194,14 @@ fn grant_types(section: &Section<'_>) -> Vec<GrantType> {
                 at.span.clone(),
                 &at.path,
                 format!("the grant type `{}` is not available", at.value),
-                "use authorization_code and refresh_token",
+                "use authorization_code, refresh_token and client_credentials",
             ),
         }
     }
     grants
 }
 
-fn auth_method(section: &Section<'_>, has_secret: bool) -> TokenEndpointAuthMethod {
+fn auth_method(context: &Context<'_>, section: &Section<'_>, has_secret: bool) -> TokenEndpointAuthMethod {
     let default = if has_secret { TokenEndpointAuthMethod::ClientSecretBasic } else { TokenEndpointAuthMethod::None };
     let method = section
         .choice(
@@ -171,7 +214,8 @@ fn auth_method(section: &Section<'_>, has_secret: bool) -> TokenEndpointAuthMeth
         )
         .unwrap_or(default);
     match (method, has_secret) {
-        (TokenEndpointAuthMethod::None, true) => {
+        // Stored clients always have a secret, for the day when they are public no more.
+        (TokenEndpointAuthMethod::None, true) if context.stored().is_none() => {
             section.problem(
                 "token_endpoint_auth_method",
                 "a public client has no secret",
@@ -193,9 +237,6 @@ fn auth_method(section: &Section<'_>, has_secret: bool) -> TokenEndpointAuthMeth
 /// Redirect addresses: absolute, without a fragment; https, or http on loopback, or a native application's own scheme.
 fn uris(section: &Section<'_>, key: &'static str, native: bool) -> Vec<String> {
     let texts = section.strings(key).unwrap_or_default();
-    if section.has(key) && texts.is_empty() && key == "redirect_uris" {
-        section.problem(key, "at least one address is needed", "list the addresses to which people return after a login");
-    }
     texts
         .into_iter()
         .map(|at| {

@@ -20,18 +20,13 @@ const EXPIRY_DAYS: u32 = 30;
 /// Reads one connection; `names` are those of all.
 pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> Option<ConnectionConfig> {
     let name = section.required("name").map(|at| at.value.to_owned());
-    let well_formed =
-        |name: &String| name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_');
-    if name.as_ref().is_some_and(|name| !well_formed(name)) {
-        section.problem(
-            "name",
-            "a connection's name has up to 128 letters, digits, - and _",
-            "it becomes part of addresses; use display_name for people",
-        );
+    if name.as_ref().is_some_and(|name| !is_name(name)) {
+        section.problem("name", NAME_RULE, "it becomes part of addresses; use display_name for people");
     }
     let display_name = section.string("display_name").map(|at| at.value.to_owned());
     let enabled = section.bool("enabled").unwrap_or(true);
     let domains = email_domains(section, "domains");
+    let applications = section.strings("applications").map(|applications| applications.into_iter().map(|at| at.value.to_owned()).collect());
     let mapping = context.mapping(section, "saml", Direction::ToProfile);
     let profile = profile_settings(section);
     let linking = linking(section, names, &domains);
@@ -63,11 +58,19 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
         name,
         enabled,
         domains,
+        applications,
         mapping: mapping?,
         profile,
         linking,
         kind: ConnectionKind::Saml(saml?),
     })
+}
+
+pub const NAME_RULE: &str = "a connection's name has up to 128 letters, digits, - and _";
+
+/// Can a connection have this name?
+pub fn is_name(name: &str) -> bool {
+    !name.is_empty() && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
 fn profile_settings(section: &Section<'_>) -> ProfileSettings {
@@ -217,16 +220,27 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
     }
     let entity_id = section.string("entity_id").map(|at| at.value.to_owned());
     let pinned = certificates(context, section, "metadata_certificates");
-    if let Some(file) = section.string("metadata_file") {
+    let document = section.string("metadata").map(|at| ("metadata", Ok(at.value.to_owned())));
+    let from_file = section.string("metadata_file").map(|at| ("metadata_file", context.read_file(at.value)));
+    if document.is_some() && from_file.is_some() {
+        section.problem("metadata_file", "`metadata` and `metadata_file` contradict each other", "remove one of the two");
+    }
+    if let Some((key, document)) = document.or(from_file) {
         for literal in ["sso_url", "certificates"] {
             if section.has(literal) {
-                section.problem(literal, format!("`{literal}` and `metadata_file` contradict each other"), "remove one of the two");
+                section.problem(literal, format!("`{literal}` and `{key}` contradict each other"), "remove one of the two");
             }
         }
         section.value("sso_url");
         section.value("certificates");
         section.value("sso_binding");
-        return from_metadata(context, section, file.value, entity_id.as_deref(), pinned);
+        return match document {
+            Ok(text) => from_metadata(context, section, (key, &text), entity_id.as_deref(), pinned),
+            Err(why) => {
+                section.problem(key, why, "correct the path; it is relative to the configuration");
+                None
+            }
+        };
     }
     if section.has("metadata_url") {
         return None;
@@ -234,24 +248,14 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
     literal(context, section, entity_id)
 }
 
+/// `key` is where the document is, or its path.
 fn from_metadata(
     context: &Context<'_>,
     section: &Section<'_>,
-    file: &str,
+    (key, text): (&'static str, &str),
     entity_id: Option<&str>,
     pinned: Option<Vec<X509>>,
 ) -> Option<IdpTrust> {
-    let text = match std::fs::read_to_string(context.resolve(file)) {
-        Ok(text) => text,
-        Err(error) => {
-            section.problem(
-                "metadata_file",
-                format!("{file} cannot be read: {error}"),
-                "correct the path; it is relative to the configuration",
-            );
-            return None;
-        }
-    };
     let pinned = match pinned.map(|certificates| TrustedKeys::new(&certificates)).transpose() {
         Ok(pinned) => pinned,
         Err(error) => {
@@ -259,16 +263,17 @@ fn from_metadata(
             return None;
         }
     };
-    match saml::metadata::read_idp(&text, MetadataOptions { entity_id, pinned: pinned.as_ref() }, context.now) {
+    match saml::metadata::read_idp(text, MetadataOptions { entity_id, pinned: pinned.as_ref() }, context.now) {
         Ok(metadata) => {
-            warn_expiry(section, "metadata_file", &metadata.signing_certificates);
+            warn_expiry(section, key, &metadata.signing_certificates);
             if let Err(error) = check_scopes(&metadata.scopes) {
-                section.problem("metadata_file", error.detail, "ask the identity provider for its current metadata");
+                section.problem(key, error.detail, "ask the identity provider for its current metadata");
             }
             Some(metadata.trust())
         }
         Err(error) => {
-            section.problem("metadata_file", format!("{file}: {error}"), "ask the identity provider for its current metadata");
+            let place = section.string("metadata_file").map(|at| format!("{}: ", at.value)).unwrap_or_default();
+            section.problem(key, format!("{place}{error}"), "ask the identity provider for its current metadata");
             None
         }
     }
@@ -324,12 +329,9 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
 fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Vec<X509>> {
     let mut all = Some(Vec::new());
     for at in section.strings(key)? {
-        let inline = at.value.contains("-----BEGIN") || at.value.len() > 400;
-        let text = if inline { Ok(at.value.to_owned()) } else { std::fs::read_to_string(context.resolve(at.value)) };
-        let parsed = match text {
-            Ok(text) => parse_certificate(&text).map_err(|error| error.detail),
-            Err(error) => Err(format!("{} cannot be read: {error}", at.value)),
-        };
+        let inline = at.value.contains("-----BEGIN") || at.value.len() > 400 || context.stored().is_some();
+        let text = if inline { Ok(at.value.to_owned()) } else { context.read_file(at.value) };
+        let parsed = text.and_then(|text| parse_certificate(&text).map_err(|error| error.detail));
         match parsed {
             Ok(certificate) => {
                 if let Some(all) = &mut all {

@@ -12,6 +12,7 @@ mod render;
 mod rule_tests;
 mod secrets;
 mod seed;
+mod stored;
 #[cfg(test)]
 mod tests;
 
@@ -19,13 +20,15 @@ pub use crate::toml_file::{Findings, Problem};
 pub use read::mapping_files;
 pub use render::{render_human, to_json};
 pub use seed::Seed;
+pub use stored::StoredObjects;
 
-use crate::application::Application;
+use crate::application::{Application, ClientGrant, management};
 use crate::broker::Lifetimes;
-use crate::broker::live::NoMaker;
+use crate::broker::live::Made;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::http::state::HttpSettings;
+use crate::id;
 use crate::keys::Keyring;
 use crate::profile::dialect::GigyaSigner;
 use crate::secret::Secret;
@@ -59,9 +62,13 @@ pub struct Config {
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
+    /// Client ids of applications, and their scopes of the management API.
+    pub api_scopes: Vec<(String, Vec<String>)>,
     /// Places in the free data of users whose values are sealed.
     pub sealed: Vec<SealedPath>,
     pub seed: Seed,
+    /// Reads what the management API stores.
+    pub stored: StoredObjects,
     /// Loosenings and certificates that end soon; to be logged once logging has started.
     pub warnings: Vec<Problem>,
 }
@@ -69,7 +76,14 @@ pub struct Config {
 impl Config {
     /// What startup makes a gateway from.
     pub fn into_parts(self, keyring: Keyring, sessions: Arc<dyn SessionStore>, directory: Arc<dyn Directory>) -> Parts {
+        let audience = management::audience(&self.issuer);
+        let grant = |(client_id, scopes): (String, Vec<String>)| {
+            let id = format!("cgr_{}", id::digest(&client_id).get(..16).unwrap_or_default());
+            Made::ClientGrant(ClientGrant { id, client_id, audience: audience.clone(), scopes })
+        };
         Parts {
+            more: self.api_scopes.into_iter().map(grant).collect(),
+            maker: Arc::new(self.stored),
             issuer: self.issuer,
             connections: self.connections,
             applications: self.applications,
@@ -80,8 +94,6 @@ impl Config {
             sessions,
             directory,
             sealed: self.sealed,
-            more: Vec::new(),
-            maker: Arc::new(NoMaker),
             script_threads: SCRIPT_THREADS,
         }
     }

@@ -1,5 +1,6 @@
 //! The file as a whole.
 
+use super::stored::StoredObjects;
 use super::{Config, Findings, application, connection, metadata, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
@@ -25,19 +26,63 @@ pub struct Context<'a> {
     pub development: bool,
     /// Both signature engines.
     pub second_opinion: bool,
-    directory: &'a Path,
-    library: MappingLibrary,
+    pub source: Source<'a>,
+    pub library: &'a MappingLibrary,
 }
 
-impl Context<'_> {
+/// Where what is read comes from.
+#[derive(Clone, Copy)]
+pub enum Source<'a> {
+    /// The configuration file; paths are relative to this directory.
+    File(&'a Path),
+    /// The management API. It names no files of this machine.
+    Stored(Stored<'a>),
+}
+
+/// What a stored object has beside its text.
+#[derive(Clone, Copy, Default)]
+pub struct Stored<'a> {
+    /// Takes the place of the table that the object names.
+    pub mapping: Option<&'a Arc<MappingTable>>,
+    /// Digests of the secrets that an application has at present.
+    pub secret_digests: &'a [String],
+}
+
+impl<'a> Context<'a> {
+    /// The text of a file that the configuration names.
+    ///
+    /// # Errors
+    /// Why it cannot be read.
+    pub fn read_file(&self, path: &str) -> Result<String, String> {
+        match self.source {
+            Source::File(directory) => {
+                std::fs::read_to_string(directory.join(path)).map_err(|error| format!("{path} cannot be read: {error}"))
+            }
+            Source::Stored(_) => Err("files of this machine cannot be named here".to_owned()),
+        }
+    }
+
+    pub const fn stored(&self) -> Option<Stored<'a>> {
+        match self.source {
+            Source::File(_) => None,
+            Source::Stored(stored) => Some(stored),
+        }
+    }
+
     /// Paths are relative to the configuration file.
     pub fn resolve(&self, path: &str) -> PathBuf {
-        self.directory.join(path)
+        match self.source {
+            Source::File(directory) => directory.join(path),
+            Source::Stored(_) => PathBuf::new(),
+        }
     }
 
     /// The mapping table that a section names, or the usual one; faults in the table's own file are reported with it.
     pub fn mapping(&self, section: &Section<'_>, usual: &str, direction: Direction) -> Option<Arc<MappingTable>> {
         let name = section.string("mapping").map_or(usual, |at| at.value);
+        if let Some(table) = self.stored().and_then(|stored| stored.mapping) {
+            return Some(Arc::clone(table));
+        }
         let table = self.library.table(name, direction);
         if table.is_none() && !self.library.is_broken(name) {
             let help = format!("write mappings/{name}.toml beside this file, or use one of: {}", self.library.names(direction).join(", "));
@@ -120,10 +165,11 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
         root.warning("development", "development mode: secrets may stand in the file", "remove it where people really sign in");
     }
     let sealed = metadata::read(root);
-    let (library, mut findings) = MappingLibrary::load(mapping_files(&directory.join("mappings"), &mut unreadable_files));
+    let mapping_files = mapping_files(&directory.join("mappings"), &mut unreadable_files);
+    let (library, mut findings) = MappingLibrary::load(mapping_files.clone());
     findings.problems.extend(unreadable_files);
     findings.problems.extend(failed_tests(&library));
-    let context = Context { now, development, second_opinion: signature_check(root), directory, library };
+    let context = Context { now, development, second_opinion: signature_check(root), source: Source::File(directory), library: &library };
     let listen = address(root, "listen", "127.0.0.1:8400");
     let operations_listen = address(root, "operations_listen", "127.0.0.1:8401");
     if operations_listen.is_some_and(|address: SocketAddr| !address.ip().is_loopback()) {
@@ -145,10 +191,14 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let (seed, more) = root.section("directory").map(|section| seed::read(&context, &section, &known)).unwrap_or_default();
     findings.extend(more);
     unique_domains(root);
-    let applications: Vec<_> = each(root, "application", |section| application::read(&context, section, &names));
+    let registered: Vec<_> = each(root, "application", |section| application::read(&context, section, &names));
     names_unique(root, "application", "client_id");
     let config = (|| {
+        let registered = registered.into_iter().collect::<Option<Vec<_>>>()?;
+        let api_scopes = registered.iter().filter_map(|one| Some((one.application.client_id.clone(), one.api_scopes.clone()?))).collect();
+        let applications = registered.into_iter().map(|one| one.application).collect();
         Some(Config {
+            stored: StoredObjects::new(&context, mapping_files),
             issuer: issuer?,
             listen: listen?,
             operations_listen: operations_listen?,
@@ -162,7 +212,8 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             gigya,
             http,
             connections: connections.into_iter().collect::<Option<_>>()?,
-            applications: applications.into_iter().collect::<Option<_>>()?,
+            applications,
+            api_scopes,
             sealed,
             seed,
             warnings: Vec::new(),

@@ -55,16 +55,16 @@ fn from_env(table: &Section<'_>, name: &str) -> Option<Secret<String>> {
 }
 
 fn from_file(context: &Context<'_>, table: &Section<'_>, path: &str) -> Option<Secret<String>> {
-    match std::fs::read_to_string(context.resolve(path)) {
+    match context.read_file(path) {
         Ok(text) if !text.trim().is_empty() => Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())),
         Ok(_) => {
             table.problem("file", format!("{path} is empty"), "write the secret into it");
             None
         }
-        Err(error) => {
+        Err(why) => {
             table.problem(
                 "file",
-                format!("{path} cannot be read: {error}"),
+                why,
                 "correct the path (it is relative to the configuration) or the file's mode",
             );
             None

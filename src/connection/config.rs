@@ -16,6 +16,8 @@ pub struct ConnectionConfig {
     pub enabled: bool,
     /// E-mail domains for which this connection is responsible, lower case.
     pub domains: Vec<String>,
+    /// Client ids of the applications whose users may come by it; `None`: of all.
+    pub applications: Option<Vec<String>>,
     /// From what it sends to the profile.
     pub mapping: Arc<MappingTable>,
     pub profile: ProfileSettings,
@@ -55,6 +57,11 @@ impl SubjectComparison {
 }
 
 impl ConnectionConfig {
+    /// May users of this application come by it? What the application itself allows is another matter.
+    pub fn serves(&self, client_id: &str) -> bool {
+        self.applications.as_ref().is_none_or(|applications| applications.iter().any(|known| known == client_id))
+    }
+
     /// Is this connection believed for the domain of an e-mail address? Nobody is for an address with several `@`: which
     /// of them parts name and domain is a matter of who reads it.
     pub fn is_trusted_for(&self, email: &str) -> bool {

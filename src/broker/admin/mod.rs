@@ -4,6 +4,7 @@
 //! that the command line uses the same code as the management API. Each change leaves a line in the audit log: who,
 //! what was, what is; values that are sealed or look secret are masked there.
 
+pub mod kinds;
 mod links;
 pub mod objects;
 mod seed;

@@ -80,7 +80,7 @@ pub async fn write(
 ) -> Result<(Object, Vec<Fault>), NotWritten> {
     let gateway = live.gateway();
     seal(kind, id, &mut body, gateway.admin.sealer())?;
-    let checked = live.maker().make(kind.name, id, &body, Known { gateway: &gateway, now }).map_err(NotWritten::Faults)?;
+    let checked = live.maker().make(kind.name, id, &body, Known { gateway: &gateway, now, again: false }).map_err(NotWritten::Faults)?;
     let before = read(&gateway, kind, id).await?;
     let text = Value::Object(body).to_string();
     let body: Map<String, Value> = parsed(&text)?;
@@ -95,10 +95,26 @@ pub async fn write(
 
 /// Deletes an object; false when there was none.
 pub async fn delete(live: &Live, kind: &ObjectKind, id: &str, expect: Expect, by: By<'_>, now: Timestamp) -> Result<bool> {
+    delete_with(live, (kind, id, expect), &[], by, now).await
+}
+
+/// Deletes an object together with those that mean nothing without it; false when there was none.
+pub async fn delete_with(
+    live: &Live,
+    (kind, id, expect): (&ObjectKind, &str, Expect),
+    dependents: &[(&ObjectKind, Object)],
+    by: By<'_>,
+    now: Timestamp,
+) -> Result<bool> {
     let gateway = live.gateway();
     let Some(before) = read(&gateway, kind, id).await? else { return Ok(false) };
-    let write = ObjectWrite { kind: kind.name, id, name: None, body: None, expect };
-    gateway.directory.write_objects(&[write], now).await?;
+    let deletion = |kind: &ObjectKind, id, expect| ObjectWrite { kind: kind.name, id, name: None, body: None, expect };
+    let mut writes: Vec<_> = dependents.iter().map(|(kind, object)| deletion(kind, object.id.as_str(), Expect::Any)).collect();
+    writes.push(deletion(kind, id, expect));
+    gateway.directory.write_objects(&writes, now).await?;
+    for (kind, object) in dependents {
+        audit(&gateway, kind, &object.id, (Some(&object.body), None), by, now).await;
+    }
     audit(&gateway, kind, id, (Some(&before.body), None), by, now).await;
     live.refresh(now).await?;
     Ok(true)

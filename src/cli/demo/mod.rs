@@ -146,6 +146,7 @@ fn connection(idp: &Idp) -> Result<ConnectionConfig> {
         name: CONNECTION.to_owned(),
         display_name: "Practice identity provider".to_owned(),
         enabled: true,
+        applications: None,
         domains: vec!["practice.example".to_owned()],
         mapping: table("saml", Direction::ToProfile)?,
         profile: ProfileSettings::default(),

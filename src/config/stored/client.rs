@@ -1,0 +1,115 @@
+//! Clients: applications, in Auth0's words.
+
+use super::document::Document;
+use super::{StoredObjects, checked, fault, text, without_effect};
+use crate::broker::admin::kinds;
+use crate::broker::live::{Checked, Fault, Known, Made};
+use crate::config::application;
+use crate::config::read::Stored;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// The file's words and Auth0's.
+const PLACES: &[(&str, &str)] = &[
+    ("client_id", "/client_id"),
+    ("name", "/name"),
+    ("oidc.redirect_uris", "/callbacks"),
+    ("oidc.post_logout_redirect_uris", "/allowed_logout_urls"),
+    ("oidc.application_type", "/app_type"),
+    ("oidc.grant_types", "/grant_types"),
+    ("oidc.token_endpoint_auth_method", "/token_endpoint_auth_method"),
+    ("oidc.id_token_signed_response_alg", "/jwt_configuration/alg"),
+    ("oidc.client_secret", "/client_secret"),
+];
+
+/// Keys of `isthmus` that belong to `[[application]]`; the others belong to `[application.oidc]`.
+const OUTER: &[&str] =
+    &["enabled", "connections", "mapping", "legacy_profile", "dialect", "stale_profile_max", "reads_sealed", "saml", "api"];
+
+/// Members that are kept, and mean nothing here.
+const KEPT: &[(&str, &str)] = &[
+    ("allowed_origins", "the endpoints for scripts answer every origin"),
+    ("web_origins", "the endpoints for scripts answer every origin"),
+    ("cross_origin_auth", "nobody gives a password to a page of an application"),
+    ("cross_origin_authentication", "nobody gives a password to a page of an application"),
+    ("cross_origin_loc", "nobody gives a password to a page of an application"),
+    ("sso", "every application takes part in single sign-on"),
+    ("sso_disabled", "every application takes part in single sign-on"),
+    ("refresh_token", "refresh tokens rotate, and live as the gateway's lifetimes say"),
+    ("addons", "SAML applications are not available in this version"),
+    ("initiate_login_uri", "logins that the identity provider begins are refused"),
+    ("custom_login_page_on", "pages are the gateway's own"),
+    ("custom_login_page", "pages are the gateway's own"),
+    ("form_template", "pages are the gateway's own"),
+    ("organization_usage", "there are no organizations in this version"),
+    ("organization_require_behavior", "there are no organizations in this version"),
+    ("mobile", "it concerns native login only"),
+    ("native_social_login", "it concerns native login only"),
+    ("encryption_key", "ID tokens are not encrypted in this version"),
+    ("oidc_logout", "applications are not told of logouts in this version"),
+    ("logo_uri", "pages show names"),
+];
+
+pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
+    let mut document = Document::new("oidc", PLACES);
+    document.set("client_id", id);
+    for (path, member) in [
+        ("name", "name"),
+        ("oidc.redirect_uris", "callbacks"),
+        ("oidc.post_logout_redirect_uris", "allowed_logout_urls"),
+        ("oidc.grant_types", "grant_types"),
+        ("oidc.token_endpoint_auth_method", "token_endpoint_auth_method"),
+    ] {
+        document.take(path, body.get(member));
+    }
+    let native = text(body, "app_type") == Some("native");
+    document.set("oidc.application_type", if native { "native" } else { "web" });
+    let jwt = body.get("jwt_configuration");
+    document.take("oidc.id_token_signed_response_alg", jwt.and_then(|jwt| jwt.get("alg")));
+    let mut faults = document.own(body, OUTER);
+    faults.extend(refused(body));
+    let digests = kinds::secret_digests(body, known.now);
+    let context = objects.context(Stored { mapping: None, secret_digests: &digests }, known.now);
+    let mut names: Vec<String> = known.gateway.connections.names().map(str::to_owned).collect();
+    if known.again {
+        let named = body.get("isthmus").and_then(|own| own.get("connections")).and_then(Value::as_array);
+        names.extend(named.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+    }
+    match document.read(|section| application::read(&context, section, &names)) {
+        Err(more) => Err(faults.into_iter().chain(more).collect()),
+        Ok(_) if !faults.is_empty() => Err(faults),
+        Ok((registered, mut warnings)) => {
+            warnings.extend(without_effect(body, "", KEPT));
+            if jwt.and_then(|jwt| jwt.get("lifetime_in_seconds")).is_some() {
+                let message = "is kept, without effect: ID tokens live as the gateway's lifetimes say";
+                warnings.push(fault("/jwt_configuration/lifetime_in_seconds", message, ""));
+            }
+            Ok(checked(Made::Application(Arc::new(registered.application)), warnings))
+        }
+    }
+}
+
+/// What would be something else here than the caller thinks.
+fn refused(body: &Map<String, Value>) -> Vec<Fault> {
+    let mut faults = Vec::new();
+    if body.get("oidc_conformant") == Some(&Value::Bool(false)) {
+        faults.push(fault("/oidc_conformant", "only clients that keep to OpenID Connect are served", "set it to true, or leave it out"));
+    }
+    let alg = body.get("jwt_configuration").and_then(|jwt| jwt.get("alg")).and_then(Value::as_str);
+    if alg == Some("HS256") {
+        let message = "ID tokens signed with the client's secret (HS256) are not available";
+        faults.push(fault("/jwt_configuration/alg", message, "use RS256, ES256 or EdDSA"));
+    }
+    let metadata = body.get("client_metadata").and_then(Value::as_object);
+    if metadata.is_some_and(|metadata| metadata.len() > 10) {
+        faults.push(fault("/client_metadata", "has more than 10 keys", "remove some"));
+    }
+    for (key, value) in metadata.into_iter().flatten() {
+        let good = value.is_null() || value.as_str().is_some_and(|value| value.chars().count() <= 255);
+        if !good || key.chars().count() > 255 {
+            let here = format!("/client_metadata/{}", key.replace('~', "~0").replace('/', "~1"));
+            faults.push(fault(&here, "keys and values are texts of 255 characters at most", "shorten it"));
+        }
+    }
+    faults
+}

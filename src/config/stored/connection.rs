@@ -1,0 +1,249 @@
+//! Connections: Auth0's `samlp` as `[[connection]]`, and databases.
+
+use super::document::Document;
+use super::{StoredObjects, checked, fault, text, without_effect};
+use crate::broker::live::{Checked, Fault, Known, Made};
+use crate::config::connection;
+use crate::config::read::Stored;
+use crate::connection::{Connection, SamlConnection};
+use crate::profile::import::{Notation, import};
+use crate::profile::{Direction, MappingLibrary, MappingTable};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// The file's words and Auth0's.
+const PLACES: &[(&str, &str)] = &[
+    ("name", "/name"),
+    ("display_name", "/display_name"),
+    ("domains", "/options/domain_aliases"),
+    ("applications", "/enabled_clients"),
+    ("profile_sync", "/options/set_user_root_attributes"),
+    ("non_persistent_attrs", "/options/non_persistent_attrs"),
+    ("saml.metadata", "/options/metadataXml"),
+    ("saml.metadata_file", "/options/metadataXml"),
+    ("saml.metadata_url", "/options/metadataUrl"),
+    ("saml.sso_url", "/options/signInEndpoint"),
+    ("saml.certificates", "/options/signingCert"),
+    ("saml.sign_requests", "/options/signSAMLRequest"),
+    ("saml.request_binding", "/options/protocolBinding"),
+    ("saml.sso_binding", "/options/protocolBinding"),
+    ("saml.sp_entity_id", "/options/entityId"),
+    ("saml.subject_attribute", "/options/user_id_attribute"),
+    ("saml.entity_id", "/isthmus/entity_id"),
+];
+
+/// Keys of `isthmus` that belong to `[[connection]]`; the others belong to `[connection.saml]`.
+const OUTER: &[&str] = &["enabled", "mapping", "profile_sync", "subject_comparison", "link_only", "linking"];
+
+/// Options that are kept, and mean nothing here.
+const KEPT: &[(&str, &str)] = &[
+    ("signOutEndpoint", "nobody is signed out at the identity provider in this version"),
+    ("idpinitiated", "logins that the identity provider begins are refused"),
+    ("signatureAlgorithm", "requests are signed with RSA-SHA256"),
+    ("digestAlgorithm", "requests are signed with SHA-256"),
+    ("requestTemplate", "requests have one form; see `isthmus` for what can be set"),
+    ("debug", "every login has a trace"),
+    ("recipientUrl", "the recipient is the address of the assertion consumer service"),
+    ("destinationUrl", "the destination is the address of the assertion consumer service"),
+    ("thumbprints", "trust is in the certificate itself"),
+    ("upstream_params", "nothing is passed on to the identity provider"),
+    ("tenant_domain", "see domain_aliases"),
+    ("icon_url", "pages show names"),
+    ("deflate", "the binding says whether requests are compressed"),
+];
+
+/// Options that have their meaning here.
+const USED: &[&str] = &[
+    "metadataXml",
+    "metadataUrl",
+    "signInEndpoint",
+    "signingCert",
+    "cert",
+    "signSAMLRequest",
+    "protocolBinding",
+    "entityId",
+    "user_id_attribute",
+    "fieldsMap",
+    "domain_aliases",
+    "set_user_root_attributes",
+    "non_persistent_attrs",
+    // A logout there is none of, switched off.
+    "disableSignout",
+    "disableSignOut",
+];
+
+pub fn make(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
+    match text(body, "strategy") {
+        Some("samlp") => saml(objects, body, known),
+        Some("auth0") => database(body),
+        Some(other) => {
+            let message = format!("connections of the strategy `{other}` are not available in this version");
+            Err(vec![fault("/strategy", message, "use samlp, or auth0 for users that are kept here")])
+        }
+        None => Err(vec![fault("/strategy", "is missing", "use samlp, or auth0 for users that are kept here")]),
+    }
+}
+
+fn database(body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> {
+    let name = text(body, "name").unwrap_or_default();
+    if !connection::is_name(name) {
+        return Err(vec![fault("/name", connection::NAME_RULE, "use display_name for people")]);
+    }
+    let message = "users can be created and imported here, and nobody signs in by it in this version";
+    Ok(checked(Made::Database(name.to_owned()), vec![fault("/strategy", message, "")]))
+}
+
+fn saml(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
+    let options = body.get("options").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut faults = Vec::new();
+    let mut document = Document::new("saml", PLACES);
+    document.take("name", body.get("name"));
+    document.take("display_name", body.get("display_name"));
+    // Auth0's way: what is not said is no application.
+    document.take("applications", Some(body.get("enabled_clients").unwrap_or(&json!([]))));
+    translate(&options, &mut document);
+    faults.extend(document.own(body, OUTER));
+    faults.extend(unknown(&options));
+    let base = body.get("isthmus").and_then(|own| own.get("mapping")).and_then(Value::as_str).unwrap_or("saml");
+    let (mapping, mut warnings) = match fields_map(objects, &options, text(body, "name").unwrap_or_default(), base) {
+        Ok(made) => made,
+        Err(fault) => {
+            faults.push(fault);
+            (None, Vec::new())
+        }
+    };
+    warnings.extend(without_effect(&options, "/options", KEPT));
+    let names = names(body, known);
+    let context = objects.context(Stored { mapping: mapping.as_ref(), secret_digests: &[] }, known.now);
+    let read = document.read(|section| connection::read(&context, section, &names));
+    match read {
+        Err(more) => Err(faults.into_iter().chain(more).collect()),
+        Ok(_) if !faults.is_empty() => Err(faults),
+        Ok((config, weak)) => {
+            warnings.extend(weak);
+            let taken = taken_domains(&config, known);
+            if !taken.is_empty() {
+                return Err(taken);
+            }
+            let made = SamlConnection::new(config, &known.gateway.issuer, Arc::clone(&known.gateway.keyring))
+                .map_err(|error| vec![fault("", error.detail, "")])?;
+            let made: Arc<dyn Connection> = Arc::new(made);
+            Ok(checked(Made::Connection(made), warnings))
+        }
+    }
+}
+
+/// Auth0's options in the file's words.
+fn translate(options: &Map<String, Value>, document: &mut Document) {
+    for (path, option) in [
+        ("domains", "domain_aliases"),
+        ("profile_sync", "set_user_root_attributes"),
+        ("non_persistent_attrs", "non_persistent_attrs"),
+        ("saml.metadata", "metadataXml"),
+        ("saml.metadata_url", "metadataUrl"),
+        ("saml.sso_url", "signInEndpoint"),
+        ("saml.sign_requests", "signSAMLRequest"),
+        ("saml.sp_entity_id", "entityId"),
+        ("saml.subject_attribute", "user_id_attribute"),
+    ] {
+        document.take(path, options.get(option));
+    }
+    if let Some(certificates) = options.get("signingCert").or_else(|| options.get("cert")) {
+        document.take("saml.certificates", Some(&decoded(certificates)));
+    }
+    if let Some(binding) = options.get("protocolBinding") {
+        let word = match binding.as_str() {
+            Some("urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST") => Value::from("post"),
+            Some("urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect") => Value::from("redirect"),
+            _ => binding.clone(),
+        };
+        document.take("saml.request_binding", Some(&word));
+        if options.get("metadataXml").is_none_or(Value::is_null) {
+            document.take("saml.sso_binding", Some(&word));
+        }
+    }
+    // Auth0 has the subject in the map of fields as well.
+    let subject = options.get("fieldsMap").and_then(|map| map.get("user_id"));
+    let subject = subject.and_then(|names| names.as_str().or_else(|| names.get(0)?.as_str()));
+    if let (Some(subject), None) = (subject, options.get("user_id_attribute")) {
+        document.set("saml.subject_attribute", subject);
+    }
+}
+
+/// A certificate as the file wants it: Auth0's console sends the PEM file in base64.
+fn decoded(certificates: &Value) -> Value {
+    match certificates {
+        Value::Array(items) => items.iter().map(decoded).collect(),
+        Value::String(text) => {
+            let pem = STANDARD.decode(text.trim()).ok().and_then(|octets| String::from_utf8(octets).ok());
+            Value::from(pem.filter(|pem| pem.contains("-----BEGIN")).unwrap_or_else(|| text.clone()))
+        }
+        other => other.clone(),
+    }
+}
+
+fn unknown(options: &Map<String, Value>) -> Vec<Fault> {
+    let known = |name: &str| USED.contains(&name) || KEPT.iter().any(|(kept, _)| *kept == name);
+    let unknown = options.keys().filter(|name| !known(name)).take(20);
+    unknown.map(|name| fault(&format!("/options/{}", name.replace('~', "~0").replace('/', "~1")), "is not known here", "remove it")).collect()
+}
+
+/// The names that `linking.among` may have.
+fn names(body: &Map<String, Value>, known: Known<'_>) -> Vec<String> {
+    let mut names: Vec<String> = known.gateway.connections.names().map(str::to_owned).collect();
+    names.extend(text(body, "name").map(str::to_owned));
+    if known.again {
+        let among = body.get("isthmus").and_then(|own| own.pointer("/linking/among")).and_then(Value::as_array);
+        names.extend(among.into_iter().flatten().filter_map(Value::as_str).map(str::to_owned));
+    }
+    names
+}
+
+/// A domain decides where people sign in, so that it can have one connection only.
+fn taken_domains(config: &crate::connection::config::ConnectionConfig, known: Known<'_>) -> Vec<Fault> {
+    if known.again {
+        return Vec::new();
+    }
+    let others = || known.gateway.connections.configs().filter(|other| other.name != config.name);
+    let taken = config.domains.iter().enumerate().filter(|(_, domain)| others().any(|other| other.domains.contains(domain)));
+    let told = |(index, domain): (usize, &String)| {
+        let message = format!("the domain {domain} belongs to another connection already");
+        fault(&format!("/options/domain_aliases/{index}"), message, "a domain decides where people sign in, so it can have one connection only")
+    };
+    taken.map(told).collect()
+}
+
+type Inline = (Option<Arc<MappingTable>>, Vec<Fault>);
+
+/// The table that `fieldsMap` makes of the one that it extends.
+fn fields_map(objects: &StoredObjects, options: &Map<String, Value>, name: &str, base: &str) -> Result<Inline, Fault> {
+    const AT: &str = "/options/fieldsMap";
+    let Some(mut map) = options.get("fieldsMap").filter(|map| !map.is_null()).cloned() else { return Ok((None, Vec::new())) };
+    if let Some(members) = map.as_object_mut() {
+        members.remove("user_id");
+        if members.is_empty() {
+            return Ok((None, Vec::new()));
+        }
+    }
+    if objects.library.table(base, Direction::ToProfile).is_none() {
+        // The reader says so.
+        return Ok((None, Vec::new()));
+    }
+    let wrong = |why: String| fault(AT, why, "see docs/mapping.md");
+    let imported = import(Notation::Auth0FieldsMap, &json!({ "fieldsMap": map }).to_string()).map_err(wrong)?;
+    let toml = imported.toml.replacen("extends = \"saml\"", &format!("extends = {}", toml::Value::from(base)), 1);
+    let file = format!("fieldsMap of {name}.toml");
+    let mut files = objects.mapping_files.clone();
+    files.push((file.clone(), toml));
+    let (library, findings) = MappingLibrary::load(files);
+    if let Some(problem) = findings.problems.iter().find(|problem| problem.file == file) {
+        return Err(wrong(problem.message.clone()));
+    }
+    let table = library.table(file.trim_end_matches(".toml"), Direction::ToProfile);
+    let table = table.ok_or_else(|| wrong("is no mapping that can be used".to_owned()))?;
+    let place = |place: &str| place.strip_prefix("fieldsMap.").map_or_else(|| AT.to_owned(), |field| format!("{AT}/{field}"));
+    let told = imported.notes.iter().filter(|note| note.lost).map(|note| fault(&place(&note.place), note.text.clone(), ""));
+    Ok((Some(table), told.collect()))
+}

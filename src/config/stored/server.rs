@@ -1,0 +1,68 @@
+//! Resource servers, and what applications may have of them.
+
+use super::{checked, fault, text};
+use crate::application::{ClientGrant, ResourceServer};
+use crate::broker::live::{Checked, Fault, Made};
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Seconds that an access token lives where it is not said.
+pub const TOKEN_LIFETIME: u32 = 86_400;
+
+pub fn make(id: &str, body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> {
+    let mut faults = Vec::new();
+    let identifier = text(body, "identifier").unwrap_or_default();
+    if identifier.is_empty() || identifier.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        faults.push(fault("/identifier", "an identifier has no blanks and is not empty", "an address is usual, as in https://api.example/"));
+    }
+    let mut scopes: Vec<(String, String)> = Vec::new();
+    for (index, scope) in body.get("scopes").and_then(Value::as_array).into_iter().flatten().enumerate() {
+        let value = scope.get("value").and_then(Value::as_str).unwrap_or_default();
+        // RFC 6749 3.3: scope-token.
+        let good = !value.is_empty() && value.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+        if !good {
+            faults.push(fault(&format!("/scopes/{index}/value"), "is no scope", "use printable ASCII without blanks, quotes and backslashes"));
+        } else if scopes.iter().any(|(known, _)| known == value) {
+            faults.push(fault(&format!("/scopes/{index}/value"), "is there twice", "remove one of the two"));
+        }
+        scopes.push((value.to_owned(), scope.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()));
+    }
+    if let Some(alg) = text(body, "signing_alg").filter(|alg| *alg != "RS256") {
+        let message = format!("access tokens signed with {alg} are not available");
+        faults.push(fault("/signing_alg", message, "access tokens are looked up here, at the issuer; leave it out"));
+    }
+    if !faults.is_empty() {
+        return Err(faults);
+    }
+    let lifetime = body.get("token_lifetime").and_then(Value::as_u64).and_then(|seconds| u32::try_from(seconds).ok());
+    let server = ResourceServer {
+        id: id.to_owned(),
+        identifier: identifier.to_owned(),
+        name: text(body, "name").unwrap_or(identifier).to_owned(),
+        scopes,
+        token_lifetime: lifetime.unwrap_or(TOKEN_LIFETIME),
+        allow_offline_access: body.get("allow_offline_access").and_then(Value::as_bool).unwrap_or(false),
+    };
+    let kept = super::without_effect(body, "", KEPT);
+    Ok(checked(Made::ResourceServer(Arc::new(server)), kept))
+}
+
+/// Members that are kept, and mean nothing here.
+const KEPT: &[(&str, &str)] = &[
+    ("token_lifetime_for_web", "token_lifetime counts for all"),
+    ("token_dialect", "access tokens are opaque"),
+    ("enforce_policies", "there are no roles in this version"),
+    ("skip_consent_for_verifiable_first_party_clients", "nobody is asked for consent in this version"),
+    ("signing_secret", "access tokens are opaque"),
+    ("token_encryption", "access tokens are opaque"),
+    ("consent_policy", "nobody is asked for consent in this version"),
+    ("authorization_details", "they are not understood in this version"),
+    ("proof_of_possession", "access tokens are bearer tokens"),
+];
+
+pub fn grant(id: &str, body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> {
+    let need = |member: &str| text(body, member).map(str::to_owned).ok_or_else(|| vec![fault(&format!("/{member}"), "is missing", "")]);
+    let scopes = body.get("scope").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str).map(str::to_owned).collect();
+    let grant = ClientGrant { id: id.to_owned(), client_id: need("client_id")?, audience: need("audience")?, scopes };
+    Ok(checked(Made::ClientGrant(grant), Vec::new()))
+}

@@ -1,0 +1,37 @@
+//! Settings of the whole gateway, and those against attacks.
+
+use super::{checked, fault, without_effect};
+use crate::broker::live::{Checked, Made, Settings};
+use serde_json::{Map, Value};
+
+const KEPT: &[(&str, &str)] = &[
+    ("idle_session_lifetime", "a session ends by its lifetime, used or not"),
+    ("default_redirection_uri", "who comes without an application sees the gateway's own page"),
+    ("picture_url", "pages show no picture in this version"),
+    ("support_email", "pages show no address in this version"),
+    ("support_url", "pages show no address in this version"),
+    ("friendly_name", "pages show no name of the gateway in this version"),
+    ("flags", "none of them is known here"),
+    ("enabled_locales", "pages are in English in this version"),
+    ("sandbox_version", "scripts run in one version"),
+    ("default_directory", "no connection is the default"),
+    ("default_audience", "no audience is the default"),
+    ("session_cookie", "the session cookie ends with its session"),
+    ("error_page", "pages of errors are the gateway's own"),
+    ("change_password", "there are no passwords in this version"),
+    ("guardian_mfa_page", "there is no second factor in this version"),
+    ("allowed_logout_urls", "list them at the client"),
+];
+
+/// The tenant's settings.
+pub fn tenant(body: &Map<String, Value>) -> Checked {
+    let hours = body.get("session_lifetime").and_then(Value::as_f64).filter(|hours| hours.is_finite() && *hours > 0.0);
+    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped to what a session may last")]
+    let session = hours.map(|hours| (hours * 3600.0).round().clamp(60.0, 30.0 * 86_400.0) as u64);
+    checked(Made::Settings(Settings { session }), without_effect(body, "", KEPT))
+}
+
+/// Brute force, suspicious addresses, known passwords.
+pub fn attack_protection(_body: &Map<String, Value>) -> Checked {
+    checked(Made::Nothing, vec![fault("", "is kept, without effect before there are database connections that people sign in by", "")])
+}
