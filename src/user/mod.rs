@@ -9,6 +9,7 @@ pub mod effective;
 pub mod import;
 pub mod linking;
 pub mod metadata;
+pub mod own;
 pub mod password_hash;
 pub mod patch;
 pub mod sealing;
