@@ -148,7 +148,6 @@ impl Admin {
     }
 
     /// What a user of the directory looks like to a reader.
-    ///
     pub async fn record(&self, mut user: User, sealed: SealedValues<'_>) -> Result<UserRecord> {
         let mut parts = Map::new();
         for part in Part::ALL {

@@ -110,9 +110,9 @@ async fn named(call: &Call, provider: &str, user_id: &str, connection_id: Option
     let query = UserQuery { filter: Some(both), limit: MATCHES, ..UserQuery::default() };
     let found = directory.find_users(&query).await?.users;
     // Of one identity, not of two.
-    let mut found = found.into_iter().filter(|user| {
-        user.identities.iter().any(|stored| stored.identity.provider == provider && stored.identity.user_id == user_id)
-    });
+    let mut found = found
+        .into_iter()
+        .filter(|user| user.identities.iter().any(|stored| stored.identity.provider == provider && stored.identity.user_id == user_id));
     let user = found.next().ok_or_else(missing)?;
     if found.next().is_some() {
         let message = "Several connections have this user: say which by connection_id.";

@@ -96,9 +96,17 @@ pub const NEW_IDENTITY: Shape = Shape {
     name: "NewIdentity",
     members: &[
         may("provider", Kind::Text(1, 128), "Strategy of the other user's primary identity"),
-        may("user_id", Kind::Text(1, 6000), "The other user: what comes after the strategy in its user_id, the whole user_id, or the subject"),
+        may(
+            "user_id",
+            Kind::Text(1, 6000),
+            "The other user: what comes after the strategy in its user_id, the whole user_id, or the subject",
+        ),
         may("connection_id", Kind::Text(1, 128), "Id or name of the connection, where several have the same subject"),
-        may("link_with", Kind::Text(1, 16_000), "Instead: an ID token of the other user, for the same application and not older than ten minutes"),
+        may(
+            "link_with",
+            Kind::Text(1, 16_000),
+            "Instead: an ID token of the other user, for the same application and not older than ten minutes",
+        ),
     ],
     open: false,
     example: r#"{"provider": "samlp", "user_id": "globex|j.doe"}"#,
@@ -108,7 +116,11 @@ pub const LINK: Shape = Shape {
     name: "Link",
     members: &[
         must("link_id", Kind::Text(1, 64), ""),
-        must("how", Kind::OneOf(&["operator", "ask", "verified_email"]), "By an operator or an application, by proof, by a verified address"),
+        must(
+            "how",
+            Kind::OneOf(&["operator", "ask", "verified_email"]),
+            "By an operator or an application, by proof, by a verified address",
+        ),
         must("actor", Kind::Text(0, 6000), "Who linked"),
         must("at", Kind::Formatted("date-time", 40), ""),
         must("user_id", Kind::Text(1, 6000), "Who has the identities now"),
