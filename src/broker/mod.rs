@@ -8,6 +8,7 @@ pub mod begin;
 pub mod explain;
 mod finish;
 mod identify;
+pub mod jobs;
 pub mod link;
 pub mod logout;
 pub mod next;
