@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod begin;
+pub mod events;
 pub mod explain;
 mod finish;
 mod identify;

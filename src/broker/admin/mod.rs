@@ -5,6 +5,7 @@
 //! what was, what is; values that are sealed or look secret are masked there.
 
 mod links;
+mod passwords;
 mod seed;
 #[cfg(test)]
 mod tests;

