@@ -231,7 +231,7 @@ mod tests {
             ("[{\"a\":\n\n 1x}]", "line 3, column 3 (octet 10)"),
             ("[nul]", "line 1, column 4 (octet 3)"),
             ("[{]}]", "line 1, column 3 (octet 2)"),
-            ("[{\"a\": \"\u{1}\"}]", "line 1, column 8 (octet 7)"),
+            ("[{\"a\": \"\u{1}\"}]", "line 1, column 9 (octet 8)"),
         ] {
             let error = read(&[text.as_bytes()]).expect_err(text);
             assert_eq!(error.kind, ErrorKind::InvalidRequest);
