@@ -6,9 +6,11 @@
 pub mod admin;
 pub mod api_access;
 pub mod begin;
+pub mod events;
 pub mod explain;
 mod finish;
 mod identify;
+pub mod jobs;
 pub mod link;
 pub mod live;
 pub mod logout;

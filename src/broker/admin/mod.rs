@@ -8,6 +8,7 @@ mod create;
 pub mod kinds;
 mod links;
 pub mod objects;
+mod passwords;
 mod seed;
 #[cfg(test)]
 mod tests;

@@ -8,6 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::http::management::call::{Call, Reply};
 use crate::http::management::problem::Refusal;
 use crate::http::management::shape::fault;
+use crate::secret::Secret;
 use crate::user::User;
 use crate::user::metadata::{Part, Update};
 use crate::user::own::OwnPatch;
@@ -28,6 +29,7 @@ pub async fn create(call: Call) -> Result<Reply, Refusal> {
     if password.is_some() && place.provider != crate::user::DATABASE {
         return Err(vec![fault("/password", "belongs to the connection: its users have their passwords there")].into());
     }
+    password_fits(password.as_deref())?;
     let admin = &call.gateway.admin;
     let user = admin.create_user(&place, user_id.as_deref(), &members, call.by(), call.now).await.map_err(refused)?;
     set_password(&call, &user.user_id, password).await?;
@@ -68,6 +70,7 @@ pub async fn update(call: Call) -> Result<Reply, Refusal> {
             return Err(vec![fault("/password", "belongs to the connection: its users have their passwords there")].into());
         }
     }
+    password_fits(password.as_deref())?;
     let user = edit(&call, patch, own, Update::Merge).await?;
     set_password(&call, &user.user_id, password).await?;
     replied(&call, &user.user_id).await
@@ -172,9 +175,15 @@ fn no_mails(members: &mut Map<String, Value>) -> Result<(), Refusal> {
     if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
 }
 
-async fn set_password(_call: &Call, _user_id: &str, password: Option<String>) -> Result<(), Refusal> {
+/// Said before anything is changed.
+fn password_fits(password: Option<&str>) -> Result<(), Refusal> {
     match password {
-        None => Ok(()),
-        Some(_) => Err(vec![fault("/password", "cannot be set in this version")].into()),
+        Some(password) if password.len() > 1024 => Err(vec![fault("/password", "has more than 1024 octets")].into()),
+        _ => Ok(()),
     }
+}
+
+async fn set_password(call: &Call, user_id: &str, password: Option<String>) -> Result<(), Refusal> {
+    let Some(password) = password.map(Secret::new) else { return Ok(()) };
+    call.gateway.admin.set_password(user_id, &password, call.by(), call.now).await.map_err(refusal)
 }
