@@ -37,6 +37,41 @@ const FLUSH: Duration = Duration::from_secs(5);
 const MAX_TEXT: usize = 512;
 const MAX_DETAILS: usize = 8 << 10;
 
+tokio::task_local! {
+    static CALLER: Caller;
+}
+
+/// Whose request is being answered. Events that do not say so themselves take it from here, so that use cases need not be
+/// told about addresses and browsers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Caller {
+    pub ip: Option<String>,
+    pub user_agent: Option<String>,
+    /// The name by which this gateway was called.
+    pub hostname: Option<String>,
+}
+
+impl Caller {
+    /// Runs the answering of a request.
+    pub async fn during<F: Future>(self, answering: F) -> F::Output {
+        CALLER.scope(self, answering).await
+    }
+
+    fn complete(event: &mut LogEvent) {
+        let complete = |caller: &Self| {
+            for (place, known) in
+                [(&mut event.ip, &caller.ip), (&mut event.user_agent, &caller.user_agent), (&mut event.hostname, &caller.hostname)]
+            {
+                if place.is_none() {
+                    place.clone_from(known);
+                }
+            }
+        };
+        // Where there is no request, nothing is known.
+        let _ = CALLER.try_with(complete);
+    }
+}
+
 /// Takes events. A clone records into the same log.
 #[derive(Clone, Debug)]
 pub struct Recorder {
@@ -64,7 +99,8 @@ pub fn log_of(directory: Arc<dyn Directory>) -> (Recorder, Writer) {
 
 impl Recorder {
     /// Notes an event. It gets its id here; what looks secret in it is masked, what is long is cut.
-    pub fn record(&self, event: LogEvent) {
+    pub fn record(&self, mut event: LogEvent) {
+        Caller::complete(&mut event);
         if self.sender.try_send(cleaned(event)).is_err() {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }

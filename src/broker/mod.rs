@@ -39,6 +39,7 @@ use crate::rules::{Host, Scripts};
 use crate::store::{Directory, SessionStore};
 use crate::user::User;
 use admin::Admin;
+use events::Recorder;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -87,6 +88,7 @@ pub struct Gateway {
     pub gigya: Option<GigyaSigner>,
     pub admin: Admin,
     pub events: Arc<dyn Events>,
+    pub log: Recorder,
 }
 
 /// Where use cases report what an operator counts.

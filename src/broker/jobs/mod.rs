@@ -21,7 +21,8 @@ pub use link_token::{export_link_token, verify_export_link};
 pub use reader::{ArrayReader, MAX_USER};
 pub use upload::ImportUpload;
 
-use super::admin::By;
+use super::admin::{By, Place};
+use super::live::Live;
 use crate::clock::Timestamp;
 use crate::connection::config::SubjectComparison;
 use crate::error::{Error, ErrorKind, Result};
@@ -66,6 +67,16 @@ pub trait Connections: Send + Sync {
 impl Connections for HashMap<String, ImportTarget> {
     fn target(&self, name: &str) -> Option<ImportTarget> {
         self.get(name).cloned()
+    }
+}
+
+/// The newest snapshot.
+impl Connections for Live {
+    fn target(&self, name: &str) -> Option<ImportTarget> {
+        let gateway = self.gateway();
+        let Place { provider, is_social, .. } = gateway.place_of(name)?;
+        let subject_comparison = gateway.connections.config(name).map(|config| config.profile.subject_comparison).unwrap_or_default();
+        Some(ImportTarget { provider, is_social, sync: gateway.admin.sync_of_connection(name), subject_comparison })
     }
 }
 
