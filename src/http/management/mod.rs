@@ -5,10 +5,13 @@
 //! [`Call`] and answers a [`Reply`].
 
 pub mod call;
+pub mod logs;
 pub mod openapi;
 pub mod problem;
 pub mod rate;
+pub mod sessions;
 pub mod shape;
+pub mod stats;
 pub mod users;
 
 use super::headers::Correlation;
@@ -100,7 +103,7 @@ pub const FIELDS: &[Member] = &[
 ];
 
 /// Every list of operations there is.
-pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS, sessions::OPERATIONS, logs::OPERATIONS, stats::OPERATIONS];
 
 /// Below the issuer, without a slash at the end.
 const BASE: &str = "/api/v2";

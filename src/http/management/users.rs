@@ -9,6 +9,7 @@ mod read;
 mod shapes;
 mod write;
 
+pub use read::existing;
 pub use shapes::{DIALECT, USER};
 
 use super::call::Call;
