@@ -1,6 +1,7 @@
 //! The end of a login: a code for the application, from a session that exists or has just been made.
 
 use super::begin::{Begun, trace_op};
+use super::happened::Ended;
 use super::sessions::grant_op;
 use super::traces::{RecentLogin, SINGLE_SIGN_ON, recent_op};
 use super::{Answer, Gateway, Outcome, encode};
@@ -12,7 +13,7 @@ use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, CodeGrant, ReplyTo, Session};
 use crate::oidc::{AuthorizationCode, CodeBinding};
 use crate::profile::Written;
-use crate::store::Op;
+use crate::store::{LogType, Op};
 
 /// What a code is made from.
 pub(super) struct Issue<'a> {
@@ -58,6 +59,13 @@ impl Gateway {
         };
         self.sessions.commit(vec![put, listed, trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]).await?;
         self.events.login(&session.identity.connection, SINGLE_SIGN_ON);
+        let ended = Ended {
+            client_id: &begun.application.client_id,
+            connection: &session.identity.connection,
+            correlation_id: begun.correlation_id,
+            now: begun.now,
+        };
+        self.note_login(LogType::SilentLogin, ended, &session.user_id);
         Ok(Outcome::of(answer))
     }
 

@@ -9,6 +9,7 @@ pub mod begin;
 pub mod events;
 pub mod explain;
 mod finish;
+mod happened;
 mod identify;
 pub mod jobs;
 pub mod link;

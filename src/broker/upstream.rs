@@ -2,6 +2,7 @@
 
 use super::begin::trace_op;
 use super::finish::Issue;
+use super::happened::Ended;
 use super::identify::{Identified, Of, Profiles, Whose, arrive};
 use super::sessions::session_op;
 use super::traces::{RecentLogin, SUCCESS, recent_op};
@@ -14,7 +15,7 @@ use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Arrived, LoginTransaction, PendingAuthn, PendingLink, Proof, Session, Stage, Stored};
 use crate::profile::Written;
 use crate::saml;
-use crate::store::{AuditEvent, Op};
+use crate::store::{AuditEvent, LogType, Op};
 use crate::user::linking::Conflict;
 
 /// Form values that came to an assertion consumer service.
@@ -224,6 +225,13 @@ impl Gateway {
         writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
         let claims = std::iter::once(self.step_claim(transaction, "end")).chain(once).collect();
         self.commit_once(claims, writes, &secrets).await?;
+        let ended = Ended {
+            client_id: &transaction.client_id,
+            connection: &session.identity.connection,
+            correlation_id: &transaction.correlation_id,
+            now,
+        };
+        self.note_login(LogType::Login, ended, &session.user_id);
         // A fresh cookie value at every login: a session that somebody planted before is worth nothing.
         Ok(Outcome { answer, binding: CookieChange::Keep, session: CookieChange::Set(cookie), correlation_id: None })
     }
@@ -253,7 +261,14 @@ impl Gateway {
         Op::Claim { key: format!("login-used:{}:{step}", transaction.id), ttl: self.lifetimes.transaction + 600 }
     }
 
-    fn new_session(&self, transaction: &LoginTransaction, arrived: &Arrived, (cookie, user_id): (&str, String), profile: Written, now: Timestamp) -> Session {
+    fn new_session(
+        &self,
+        transaction: &LoginTransaction,
+        arrived: &Arrived,
+        (cookie, user_id): (&str, String),
+        profile: Written,
+        now: Timestamp,
+    ) -> Session {
         let own_end = now.plus_seconds(self.lifetimes.session.cast_signed());
         let expires_at = arrived.upstream.not_on_or_after.map_or(own_end, |end| end.min(own_end));
         Session {
@@ -283,6 +298,9 @@ impl Gateway {
             source = refused.error.source.as_ref().map(tracing::field::display),
             "login refused"
         );
+        let ended =
+            Ended { client_id: &transaction.client_id, connection: post.connection, correlation_id: &transaction.correlation_id, now };
+        self.note_failed_login(ended, &refused.error, &refused.reason);
         // A store that does not answer cannot remember that the login is over: the person tries again.
         if refused.error.kind == ErrorKind::StoreUnavailable {
             return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));

@@ -5,6 +5,7 @@
 //! [`Call`] and answers a [`Reply`].
 
 pub mod call;
+pub mod jobs;
 pub mod logs;
 pub mod openapi;
 pub mod problem;
@@ -103,7 +104,7 @@ pub const FIELDS: &[Member] = &[
 ];
 
 /// Every list of operations there is.
-pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS, sessions::OPERATIONS, logs::OPERATIONS, stats::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS, sessions::OPERATIONS, logs::OPERATIONS, jobs::OPERATIONS, stats::OPERATIONS];
 
 /// Below the issuer, without a slash at the end.
 const BASE: &str = "/api/v2";
@@ -137,6 +138,7 @@ pub fn routes(config: &mut ServiceConfig) {
         resource = resource.route(web::route().method(Method::OPTIONS).to(move || preflight(methods.clone())));
         config.service(resource.default_service(web::to(move |request: HttpRequest| not_allowed(request, allow.clone()))));
     }
+    config.route(jobs::DOWNLOAD, web::get().to(jobs::download));
     config.route("/api/v2/openapi.json", web::get().to(openapi::document));
 }
 

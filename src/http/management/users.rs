@@ -17,7 +17,9 @@ use super::problem::Refusal;
 use super::shape::{Kind, Member, must};
 use super::{Answer, Body, CHECKPOINT, FIELDS, Operation, PAGES};
 use crate::error::{Error, ErrorKind};
+use crate::store::{LogEvent, LogType};
 use actix_web::http::Method;
+use serde_json::Value;
 use shapes::{CONFLICT, FREE_DATA, IDENTITY, LINK, LISTING, NEW_IDENTITY, NEW_USER, NOTHING, PATCH, UNLINK};
 
 const READ: &[&str] = &["read:users"];
@@ -121,6 +123,16 @@ impl Caller {
         }
         Ok(Self::Person)
     }
+}
+
+/// Tells the log what became of a user.
+fn note(call: &Call, kind: LogType, user_id: &str, details: Option<Value>) {
+    call.gateway.log.record(LogEvent {
+        user_id: Some(user_id.to_owned()),
+        client_id: Some(call.access.client_id.clone()),
+        details,
+        ..LogEvent::new(kind, call.now)
+    });
 }
 
 /// An error about a user, as Auth0's SDKs know it.

@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind};
 use crate::http::management::call::{Call, Reply, cut, paged};
 use crate::http::management::problem::Refusal;
 use crate::http::management::shape::fault;
-use crate::store::{ConflictRecord, LinkEntry, UserQuery};
+use crate::store::{ConflictRecord, LinkEntry, LogType, UserQuery};
 use crate::user::User;
 use crate::user::search::{Filter, IdentityField, Test};
 use serde_json::{Value, json};
@@ -31,6 +31,7 @@ pub async fn link(call: Call) -> Result<Reply, Refusal> {
         (Caller::Program, None, _, None) => return Err(wrong("/user_id", "is missing")),
     };
     call.gateway.admin.link(call.name("id"), &other, OtherMetadata::Drop, call.by(), call.now).await.map_err(refusal)?;
+    super::note(&call, LogType::Linked, call.name("id"), Some(json!({ "former_user_id": other })));
     identities_of(&call, 201).await
 }
 
@@ -52,6 +53,7 @@ pub async fn unlink(call: Call) -> Result<Reply, Refusal> {
         return Err(Refusal::new(ErrorKind::Conflict, message).with_code("ambiguous_identity"));
     }
     call.gateway.admin.unlink(&user.user_id, &identity.connection, &identity.user_id, call.by(), call.now).await.map_err(refusal)?;
+    super::note(&call, LogType::Unlinked, &user.user_id, Some(json!({ "connection": identity.connection })));
     identities_of(&call, 200).await
 }
 

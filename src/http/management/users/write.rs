@@ -9,6 +9,7 @@ use crate::http::management::call::{Call, Reply};
 use crate::http::management::problem::Refusal;
 use crate::http::management::shape::fault;
 use crate::secret::Secret;
+use crate::store::LogType;
 use crate::user::User;
 use crate::user::metadata::{Part, Update};
 use crate::user::own::OwnPatch;
@@ -108,6 +109,7 @@ pub async fn delete(call: Call) -> Result<Reply, Refusal> {
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(Reply::Empty(204)),
         Err(error) => return Err(error.into()),
     }
+    super::note(&call, LogType::UserDeleted, user_id, None);
     for found in sessions {
         call.gateway.end_session(&found.session, call.now).await?;
     }
