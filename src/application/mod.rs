@@ -3,7 +3,7 @@
 pub mod management;
 mod resource_server;
 
-pub use resource_server::{ClientGrant, ResourceServer};
+pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
 
 use crate::oidc::ClientFacts;
 use crate::profile::MappingTable;

@@ -1,5 +1,8 @@
 //! Resource servers: what access tokens are for, and which applications may have them by themselves.
 
+/// Seconds that an access token lives, where the resource server does not say.
+pub const TOKEN_LIFETIME: u32 = 86_400;
+
 /// An API with scopes of its own, named by its identifier (RFC 8707 `resource`, here `audience`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ResourceServer {

@@ -9,6 +9,7 @@ use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
 use crate::connection::{Connection, Registry};
 use crate::error::{Error, ErrorKind, Result};
+use crate::oidc::OidcKeys;
 use crate::rules::{Kind, Script, Scripts};
 use crate::secret::Secret;
 use serde_json::{Map, Value};
@@ -32,6 +33,8 @@ pub enum Made {
     /// The name of a connection whose users are kept here. Nobody signs in by it yet.
     Database(String),
     Settings(Settings),
+    /// What signs ID tokens, where keys have been rotated.
+    SigningKeys(Arc<OidcKeys>),
     /// Means nothing to logins.
     Nothing,
 }
@@ -85,10 +88,15 @@ pub struct Live {
     current: RwLock<Arc<Gateway>>,
     /// What the file made.
     file: Vec<Made>,
-    /// As the file has them.
-    lifetimes: Lifetimes,
+    /// What is there without the catalogue: as the file has it.
+    of_base: OfBase,
     stored: Mutex<Stored>,
     maker: Arc<dyn Maker>,
+}
+
+struct OfBase {
+    lifetimes: Lifetimes,
+    keys: Arc<OidcKeys>,
 }
 
 #[derive(Default)]
@@ -105,9 +113,9 @@ const BATCH: usize = 500;
 impl Live {
     /// `base` has everything but what comes from the catalogue.
     pub fn new(base: Gateway, file: Vec<Made>, maker: Arc<dyn Maker>) -> Self {
-        let lifetimes = base.lifetimes;
-        let gateway = snapshot(&base, lifetimes, &file, &BTreeMap::new());
-        Self { current: RwLock::new(Arc::new(gateway)), file, lifetimes, stored: Mutex::default(), maker }
+        let of_base = OfBase { lifetimes: base.lifetimes, keys: Arc::clone(&base.keys) };
+        let gateway = snapshot(&base, &of_base, &file, &BTreeMap::new());
+        Self { current: RwLock::new(Arc::new(gateway)), file, of_base, stored: Mutex::default(), maker }
     }
 
     /// The gateway as it is now.
@@ -149,13 +157,14 @@ impl Live {
                 break;
             }
         }
-        let due: Vec<_> = stored.again.iter().filter(|(_, (at, _))| *at <= now).map(|(key, (_, body))| (key.clone(), body.clone())).collect();
+        let due: Vec<_> =
+            stored.again.iter().filter(|(_, (at, _))| *at <= now).map(|(key, (_, body))| (key.clone(), body.clone())).collect();
         for (key, body) in due {
             changed = true;
             self.take(&mut stored, key, Some(body), now);
         }
         if changed {
-            let next = snapshot(&self.gateway(), self.lifetimes, &self.file, &stored.made);
+            let next = snapshot(&self.gateway(), &self.of_base, &self.file, &stored.made);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
         }
         Ok(changed)
@@ -194,7 +203,7 @@ impl Live {
     }
 }
 
-fn snapshot(base: &Gateway, lifetimes: Lifetimes, file: &[Made], stored: &BTreeMap<(String, String), Made>) -> Gateway {
+fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(String, String), Made>) -> Gateway {
     let mut parts = Parts::default();
     // What comes later replaces what came before.
     for made in stored.values().chain(file) {
@@ -216,7 +225,9 @@ fn snapshot(base: &Gateway, lifetimes: Lifetimes, file: &[Made], stored: &BTreeM
     gateway.admin = base.admin.with_connections(connections.configs());
     gateway.connections = connections;
     gateway.databases = parts.databases;
-    gateway.lifetimes = Lifetimes { session: parts.settings.session.unwrap_or(lifetimes.session), ..lifetimes };
+    let session = parts.settings.session.unwrap_or(of_base.lifetimes.session);
+    gateway.lifetimes = Lifetimes { session, ..of_base.lifetimes };
+    gateway.keys = parts.keys.unwrap_or_else(|| Arc::clone(&of_base.keys));
     gateway.applications = parts.applications;
     gateway.resource_servers = parts.resource_servers;
     gateway.client_grants = parts.client_grants;
@@ -234,6 +245,7 @@ struct Parts {
     configuration: BTreeMap<String, Secret<String>>,
     databases: BTreeSet<String>,
     settings: Settings,
+    keys: Option<Arc<OidcKeys>>,
 }
 
 impl Parts {
@@ -249,6 +261,7 @@ impl Parts {
             Made::RuleConfiguration { name, value } => drop(self.configuration.insert(name, value)),
             Made::Database(name) => drop(self.databases.insert(name)),
             Made::Settings(settings) => self.settings = settings,
+            Made::SigningKeys(keys) => self.keys = Some(keys),
             Made::Nothing => {}
         }
     }

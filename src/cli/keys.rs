@@ -1,4 +1,6 @@
-//! `isthmus keys generate|list`.
+//! `isthmus keys generate|list|api`.
+
+mod api;
 
 use super::{complain, print};
 use crate::keys::Keyring;
@@ -19,6 +21,8 @@ enum Action {
     Generate(Directory),
     /// Show what is there; never a private half.
     List(Directory),
+    /// Make a program that may use the management API, and show its secret once.
+    Api(api::Options),
 }
 
 #[derive(Args)]
@@ -34,6 +38,7 @@ pub fn run(options: &Options) -> ExitCode {
     let (directory, keyring) = match &options.action {
         Action::Generate(directory) => (directory, Keyring::open_or_create(&directory.path)),
         Action::List(directory) => (directory, Keyring::open(&directory.path)),
+        Action::Api(options) => return api::run(options),
     };
     match keyring {
         Ok(keyring) => {

@@ -35,7 +35,7 @@ enum Command {
     Mapping(mapping::Options),
     /// What would happen with this message? Every check, every mapping row, and what an application would get.
     Explain(explain::Options),
-    /// Make or list the keys.
+    /// Make or list the keys, and the credentials of the management API.
     Keys(keys::Options),
     /// Look users up, update, block, link and delete them.
     User(user::Options),

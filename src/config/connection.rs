@@ -243,6 +243,9 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         };
     }
     if section.has("metadata_url") {
+        for literal in ["sso_url", "certificates", "sso_binding"] {
+            section.value(literal);
+        }
         return None;
     }
     literal(context, section, entity_id)

@@ -62,11 +62,7 @@ fn from_file(context: &Context<'_>, table: &Section<'_>, path: &str) -> Option<S
             None
         }
         Err(why) => {
-            table.problem(
-                "file",
-                why,
-                "correct the path (it is relative to the configuration) or the file's mode",
-            );
+            table.problem("file", why, "correct the path (it is relative to the configuration) or the file's mode");
             None
         }
     }

@@ -49,7 +49,6 @@ pub struct State {
     pub settings: HttpSettings,
     pub metrics: Arc<Metrics>,
     pub discovery: Bytes,
-    pub jwks: Bytes,
     draining: AtomicBool,
 }
 
@@ -58,8 +57,7 @@ impl State {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
         let discovery = Bytes::from(crate::oidc::ProviderMetadata::new(&gateway.issuer).to_json());
-        let jwks = Bytes::from(gateway.keys.public().jwks_json().to_owned());
-        Self { live, jobs, rates, settings, metrics, discovery, jwks, draining: AtomicBool::new(false) }
+        Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 
     /// The gateway as it is now: one snapshot for a whole request.

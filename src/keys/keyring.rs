@@ -145,6 +145,11 @@ impl Keyring {
         self.entries.iter().filter(move |(of, _, _)| *of == purpose).map(|(_, _, key)| key)
     }
 
+    /// The key that is published to be used later.
+    pub fn next(&self, purpose: Purpose) -> Option<&CertifiedKey> {
+        self.entries.iter().find(|(of, state, _)| *of == purpose && *state == KeyState::Next).map(|(_, _, key)| key)
+    }
+
     pub const fn sealer(&self) -> &Sealer {
         &self.sealer
     }

@@ -1,6 +1,7 @@
 //! A private key that signs and unwraps but never leaves.
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Secret;
 use openssl::asn1::Asn1Time;
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
@@ -209,6 +210,17 @@ impl CertifiedKey {
     /// DER of the certificate, as `ds:X509Certificate` carries it in base64.
     pub fn certificate_der(&self) -> Vec<u8> {
         self.certificate.to_der().unwrap_or_default()
+    }
+
+    /// The certificate as PEM.
+    pub fn certificate_text(&self) -> String {
+        String::from_utf8(self.certificate_pem()).unwrap_or_default()
+    }
+
+    /// The private key as PEM, to be sealed.
+    pub fn key_text(&self) -> Result<Secret<String>> {
+        let unwritable = |error| Error::new(ErrorKind::Internal, "a key cannot be written").because(error);
+        String::from_utf8(self.key.to_pem()?).map(Secret::new).map_err(unwritable)
     }
 
     pub(super) fn certificate_pem(&self) -> Vec<u8> {

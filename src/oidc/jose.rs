@@ -44,6 +44,18 @@ impl OidcKeys {
         })
     }
 
+    /// The same with another key for RS256, and others that are published with it: those of the keyring for RS256 are
+    /// neither used nor published.
+    pub fn with_rs256(keyring: &Keyring, current: PrivateKey, published: Vec<PrivateKey>) -> Result<Self> {
+        let rest = [Purpose::OidcEs256, Purpose::OidcEdDsa].into_iter().flat_map(|purpose| keyring.of(purpose)).map(|entry| &entry.key);
+        Ok(Self {
+            rs256: IdTokenSigner::new(&current)?,
+            es256: IdTokenSigner::new(&keyring.active(Purpose::OidcEs256).key)?,
+            eddsa: IdTokenSigner::new(&keyring.active(Purpose::OidcEdDsa).key)?,
+            public: PublicKeys::new([&current].into_iter().chain(&published).chain(rest))?,
+        })
+    }
+
     pub const fn signer(&self, alg: SigningAlg) -> &IdTokenSigner {
         match alg {
             SigningAlg::RS256 => &self.rs256,
@@ -55,6 +67,11 @@ impl OidcKeys {
     pub const fn public(&self) -> &PublicKeys {
         &self.public
     }
+}
+
+/// The `kid` of a key: its thumbprint (RFC 7638).
+pub fn key_id(key: &PrivateKey) -> Result<String> {
+    PublicJwk::of(key).map(|jwk| jwk.kid)
 }
 
 /// Signs JWTs with one key. The encoded header is made once.

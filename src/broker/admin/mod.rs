@@ -10,6 +10,7 @@ mod links;
 pub mod objects;
 mod passwords;
 mod seed;
+pub mod signing;
 #[cfg(test)]
 mod tests;
 mod users;

@@ -120,6 +120,11 @@ pub async fn delete_with(
     Ok(true)
 }
 
+/// A secret as it stands in an object.
+pub fn sealed(kind: &str, id: &str, text: &Secret<String>, sealer: &Sealer) -> Result<Value> {
+    Ok(json!({ SEALED: STANDARD.encode(sealer.seal(&context(kind, id), text.expose().as_bytes())?) }))
+}
+
 /// Opens a sealed secret of an object; a text that is not sealed is answered as it is.
 pub fn open(kind: &str, id: &str, value: &Value, sealer: &Sealer) -> Result<Secret<String>> {
     let unreadable = || Error::new(ErrorKind::Internal, "a stored secret cannot be opened");

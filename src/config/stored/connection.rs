@@ -187,7 +187,9 @@ fn decoded(certificates: &Value) -> Value {
 fn unknown(options: &Map<String, Value>) -> Vec<Fault> {
     let known = |name: &str| USED.contains(&name) || KEPT.iter().any(|(kept, _)| *kept == name);
     let unknown = options.keys().filter(|name| !known(name)).take(20);
-    unknown.map(|name| fault(&format!("/options/{}", name.replace('~', "~0").replace('/', "~1")), "is not known here", "remove it")).collect()
+    unknown
+        .map(|name| fault(&format!("/options/{}", name.replace('~', "~0").replace('/', "~1")), "is not known here", "remove it"))
+        .collect()
 }
 
 /// The names that `linking.among` may have.
@@ -210,7 +212,11 @@ fn taken_domains(config: &crate::connection::config::ConnectionConfig, known: Kn
     let taken = config.domains.iter().enumerate().filter(|(_, domain)| others().any(|other| other.domains.contains(domain)));
     let told = |(index, domain): (usize, &String)| {
         let message = format!("the domain {domain} belongs to another connection already");
-        fault(&format!("/options/domain_aliases/{index}"), message, "a domain decides where people sign in, so it can have one connection only")
+        fault(
+            &format!("/options/domain_aliases/{index}"),
+            message,
+            "a domain decides where people sign in, so it can have one connection only",
+        )
     };
     taken.map(told).collect()
 }

@@ -12,6 +12,7 @@ mod settings;
 
 use super::read::{Context, Source, Stored};
 use crate::broker::admin::kinds;
+use crate::broker::admin::signing::SigningKeys;
 use crate::broker::live::{Checked, Fault, Known, Made, Maker};
 use crate::clock::Timestamp;
 use crate::profile::MappingLibrary;
@@ -54,12 +55,17 @@ impl Maker for StoredObjects {
             "resource_server" => server::make(id, body),
             "tenant" => Ok(settings::tenant(body)),
             "attack_protection" => Ok(settings::attack_protection(body)),
+            "signing_keys" => settings::signing_keys(body, known),
             _ => Err(vec![fault("", format!("objects of the kind {kind} are not read by this program"), "")]),
         }
     }
 
     fn until(&self, kind: &str, body: &Map<String, Value>, now: Timestamp) -> Option<Timestamp> {
-        (kind == kinds::CLIENT.name).then(|| kinds::next_end(body, now)).flatten()
+        match kind {
+            "client" => kinds::next_end(body, now),
+            "signing_keys" => SigningKeys::read(body).ok()?.next_change(now),
+            _ => None,
+        }
     }
 }
 

@@ -1,19 +1,20 @@
 //! Resource servers, and what applications may have of them.
 
 use super::{checked, fault, text};
-use crate::application::{ClientGrant, ResourceServer};
+use crate::application::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
 use crate::broker::live::{Checked, Fault, Made};
 use serde_json::{Map, Value};
 use std::sync::Arc;
-
-/// Seconds that an access token lives where it is not said.
-pub const TOKEN_LIFETIME: u32 = 86_400;
 
 pub fn make(id: &str, body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> {
     let mut faults = Vec::new();
     let identifier = text(body, "identifier").unwrap_or_default();
     if identifier.is_empty() || identifier.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        faults.push(fault("/identifier", "an identifier has no blanks and is not empty", "an address is usual, as in https://api.example/"));
+        faults.push(fault(
+            "/identifier",
+            "an identifier has no blanks and is not empty",
+            "an address is usual, as in https://api.example/",
+        ));
     }
     let mut scopes: Vec<(String, String)> = Vec::new();
     for (index, scope) in body.get("scopes").and_then(Value::as_array).into_iter().flatten().enumerate() {
@@ -21,7 +22,11 @@ pub fn make(id: &str, body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> 
         // RFC 6749 3.3: scope-token.
         let good = !value.is_empty() && value.bytes().all(|byte| matches!(byte, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
         if !good {
-            faults.push(fault(&format!("/scopes/{index}/value"), "is no scope", "use printable ASCII without blanks, quotes and backslashes"));
+            faults.push(fault(
+                &format!("/scopes/{index}/value"),
+                "is no scope",
+                "use printable ASCII without blanks, quotes and backslashes",
+            ));
         } else if scopes.iter().any(|(known, _)| known == value) {
             faults.push(fault(&format!("/scopes/{index}/value"), "is there twice", "remove one of the two"));
         }

@@ -1,8 +1,10 @@
 //! Settings of the whole gateway, and those against attacks.
 
 use super::{checked, fault, without_effect};
-use crate::broker::live::{Checked, Made, Settings};
+use crate::broker::admin::signing::SigningKeys;
+use crate::broker::live::{Checked, Fault, Known, Made, Settings};
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 const KEPT: &[(&str, &str)] = &[
     ("idle_session_lifetime", "a session ends by its lifetime, used or not"),
@@ -34,4 +36,13 @@ pub fn tenant(body: &Map<String, Value>) -> Checked {
 /// Brute force, suspicious addresses, known passwords.
 pub fn attack_protection(_body: &Map<String, Value>) -> Checked {
     checked(Made::Nothing, vec![fault("", "is kept, without effect before there are database connections that people sign in by", "")])
+}
+
+/// Keys that sign ID tokens.
+pub fn signing_keys(body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
+    let prepared = SigningKeys::read(body).and_then(|keys| keys.prepare(&known.gateway.keyring, known.now));
+    match prepared {
+        Ok(keys) => Ok(checked(Made::SigningKeys(Arc::new(keys)), Vec::new())),
+        Err(error) => Err(vec![fault("", error.detail, "nodes that share a directory share the keyring's files")]),
+    }
 }

@@ -1,11 +1,10 @@
 //! Bulk imports and exports of users. A file is read while it arrives; what is exported is fetched by an address that is
 //! good for a minute and needs no token.
 
-use super::call::{Call, Reply};
+use super::call::{Call, Reply, connection_name};
 use super::problem::{self, Refusal};
 use super::shape::{Kind, Shape, fault, may, must};
 use super::{Answer, Body, Operation};
-use crate::broker::admin::{kinds, objects};
 use crate::broker::jobs::{
     ExportField, ExportFormat, ExportRequest, ImportRequest, ImportUpload, export_link_token, job_json, verify_export_link,
 };
@@ -298,12 +297,11 @@ fn shown(call: &Call, job: &Job) -> Result<Value, Refusal> {
 
 /// Name and id of a connection that is named by either.
 async fn connection(call: &Call, given: &str) -> Result<(String, String), Refusal> {
-    let stored = objects::read(&call.gateway, &kinds::CONNECTION, given).await?;
-    let name = stored.as_ref().and_then(|object| object.body.get("name")).and_then(Value::as_str).unwrap_or(given);
-    if call.gateway.place_of(name).is_none() {
+    let name = connection_name(call, given).await?;
+    if call.gateway.place_of(&name).is_none() {
         return Err(vec![fault("/connection_id", "is no connection of this gateway")].into());
     }
-    Ok((name.to_owned(), given.to_owned()))
+    Ok((name, given.to_owned()))
 }
 
 fn flag(name: &str, text: &str) -> Result<bool, Refusal> {

@@ -4,15 +4,23 @@
 //! in: token, scope, parameters and body are checked there, so that no operation can forget it. An operation gets a
 //! [`Call`] and answers a [`Reply`].
 
+pub mod attack_protection;
 pub mod call;
+pub mod client_grants;
+pub mod clients;
+pub mod connections;
 pub mod jobs;
+pub mod keys;
 pub mod logs;
 pub mod openapi;
 pub mod problem;
 pub mod rate;
+pub mod resource_servers;
 pub mod sessions;
 pub mod shape;
 pub mod stats;
+mod stored;
+pub mod tenants;
 pub mod users;
 
 use super::headers::Correlation;
@@ -104,7 +112,22 @@ pub const FIELDS: &[Member] = &[
 ];
 
 /// Every list of operations there is.
-pub const OPERATIONS: &[&[Operation]] = &[users::OPERATIONS, sessions::OPERATIONS, logs::OPERATIONS, jobs::OPERATIONS, stats::OPERATIONS];
+pub const OPERATIONS: &[&[Operation]] = &[
+    users::OPERATIONS,
+    sessions::OPERATIONS,
+    logs::OPERATIONS,
+    jobs::OPERATIONS,
+    stats::OPERATIONS,
+    connections::OPERATIONS,
+    clients::OPERATIONS,
+    client_grants::OPERATIONS,
+    resource_servers::OPERATIONS,
+    attack_protection::BRUTE_FORCE,
+    attack_protection::THROTTLING,
+    attack_protection::BREACHED,
+    keys::OPERATIONS,
+    tenants::OPERATIONS,
+];
 
 /// Below the issuer, without a slash at the end.
 const BASE: &str = "/api/v2";

@@ -1,4 +1,4 @@
-//! Discovery and keys, from bytes that were prepared once.
+//! Discovery, from bytes that were prepared once, and keys, from those that are prepared whenever they change.
 
 use crate::http::state::State;
 use actix_web::HttpResponse;
@@ -10,7 +10,7 @@ pub async fn discovery(state: Data<State>) -> HttpResponse {
 }
 
 pub async fn jwks(state: Data<State>) -> HttpResponse {
-    document(state.jwks.clone(), "application/jwk-set+json")
+    document(Bytes::from(state.gateway().keys.public().jwks_json().to_owned()), "application/jwk-set+json")
 }
 
 fn document(bytes: Bytes, content_type: &'static str) -> HttpResponse {

@@ -6,6 +6,7 @@ use super::process::{Process, text};
 use super::servers::free_port;
 use super::{PATIENCE, eventually};
 use std::fs::{self, File};
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
 use std::time::Instant;
@@ -251,7 +252,10 @@ fn spawn(setup: &Setup, port: u16, operations: u16, place: &Path) -> Process {
     for (path, text) in &setup.files {
         let path = place.join(path);
         fs::create_dir_all(path.parent().unwrap()).unwrap();
-        fs::write(path, text).unwrap();
+        fs::write(&path, text).unwrap();
+        if path.extension().is_some_and(|end| end == "key" || end == "pem") {
+            fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        }
     }
     let log = File::options().create(true).append(true).open(place.join("log")).unwrap();
     let mut command = Command::new(env!("CARGO_BIN_EXE_isthmus"));

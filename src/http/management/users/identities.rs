@@ -3,9 +3,8 @@
 use super::read::{existing, shown};
 use super::{Caller, refusal};
 use crate::broker::admin::{OtherMetadata, SealedValues};
-use crate::broker::admin::{kinds, objects};
 use crate::error::{Error, ErrorKind};
-use crate::http::management::call::{Call, Reply, cut, paged};
+use crate::http::management::call::{Call, Reply, connection_name, cut, paged};
 use crate::http::management::problem::Refusal;
 use crate::http::management::shape::fault;
 use crate::store::{ConflictRecord, LinkEntry, LogType, UserQuery};
@@ -128,13 +127,6 @@ const MATCHES: usize = 20;
 
 fn has_provider(user: &User, provider: &str) -> bool {
     user.identities.iter().any(|stored| stored.identity.provider == provider)
-}
-
-/// The name of a connection by its id; the file's are known by their names.
-async fn connection_name(call: &Call, id: &str) -> Result<String, Refusal> {
-    let stored = objects::read(&call.gateway, &kinds::CONNECTION, id).await?;
-    let name = stored.as_ref().and_then(|object| object.body.get("name")).and_then(Value::as_str);
-    Ok(name.unwrap_or(id).to_owned())
 }
 
 async fn identities_of(call: &Call, status: u16) -> Result<Reply, Refusal> {

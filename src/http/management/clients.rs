@@ -1,0 +1,411 @@
+//! Clients: applications.
+
+use super::call::{Call, Reply, selected};
+use super::problem::Refusal;
+use super::shape::{Kind, Member, Shape, may, must};
+use super::stored::{self, OWN_MEMBER};
+use super::{Answer, Body, CHECKPOINT, FIELDS, Operation, PAGES};
+use crate::application::Application;
+use crate::broker::admin::kinds::{self, CLIENT, CLIENT_GRANT};
+use crate::broker::admin::objects;
+use crate::broker::live::{Known, Made};
+use crate::id;
+use crate::oidc::{ApplicationType, TokenEndpointAuthMethod};
+use crate::secret::Secret;
+use crate::store::Expect;
+use actix_web::http::Method;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Seconds that the secret before is accepted after a rotation, where the caller does not say.
+const GRACE: u64 = 3600;
+/// And at most.
+const MOST_GRACE: i64 = 7 * 86_400;
+
+const EXAMPLE: &str = r#"{"client_id": "0123456789abcdef0123456789abcdef", "name": "Notes", "app_type": "regular_web", "callbacks": ["https://notes.example/callback"], "grant_types": ["authorization_code", "refresh_token"], "token_endpoint_auth_method": "client_secret_post"}"#;
+
+const JWT: Shape = Shape {
+    name: "JwtConfiguration",
+    members: &[
+        may("alg", Kind::Text(1, 20), "How ID tokens are signed: RS256, ES256 or EdDSA"),
+        may("lifetime_in_seconds", Kind::Integer(1, 2_592_000), "Kept, without effect"),
+        may("scopes", Kind::Object, ""),
+        may("secret_encoded", Kind::Boolean, ""),
+    ],
+    open: false,
+    example: r#"{"alg": "RS256"}"#,
+};
+
+const URLS: Kind = Kind::List(&Kind::Text(1, 2048), 100);
+const AUTH_METHOD: Kind = Kind::OneOf(&["none", "client_secret_post", "client_secret_basic"]);
+
+/// What a caller may set after the first member; null is as if it were not there, and in a change takes it away.
+macro_rules! settings {
+    ($first:expr) => {
+        &[
+            $first,
+            may("description", Kind::OrNull(&Kind::Text(0, 140)), ""),
+            may("app_type", Kind::OrNull(&Kind::OneOf(&["native", "spa", "regular_web", "non_interactive"])), ""),
+            may("callbacks", Kind::OrNull(&URLS), "Where people return after a login"),
+            may("allowed_logout_urls", Kind::OrNull(&URLS), "Where people return after a logout"),
+            may("allowed_origins", Kind::OrNull(&URLS), "Kept, without effect"),
+            may("web_origins", Kind::OrNull(&URLS), "Kept, without effect"),
+            may("client_aliases", Kind::OrNull(&URLS), "Kept, without effect"),
+            may("allowed_clients", Kind::OrNull(&URLS), "Kept, without effect"),
+            may("grant_types", Kind::OrNull(&Kind::List(&Kind::Text(1, 100), 20)), "authorization_code, refresh_token, client_credentials"),
+            may("token_endpoint_auth_method", Kind::OrNull(&AUTH_METHOD), ""),
+            may("client_secret", Kind::OrNull(&Kind::Text(16, 512)), "One of the caller's; by default a random one"),
+            may("jwt_configuration", Kind::OrNull(&Kind::Record(&JWT)), ""),
+            may("oidc_conformant", Kind::OrNull(&Kind::Boolean), "Only true"),
+            may("is_first_party", Kind::OrNull(&Kind::Boolean), ""),
+            may("client_metadata", Kind::OrNull(&Kind::Object), "Up to 10 texts of 255 characters"),
+            may("addons", Kind::OrNull(&Kind::Object), "Kept, without effect"),
+            may("logo_uri", Kind::OrNull(&Kind::Text(0, 2048)), ""),
+            may("initiate_login_uri", Kind::OrNull(&Kind::Text(0, 2048)), "Kept, without effect"),
+            may("refresh_token", Kind::OrNull(&Kind::Object), "Kept, without effect"),
+            may("sso", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
+            may("sso_disabled", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
+            may("cross_origin_auth", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
+            may("cross_origin_authentication", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
+            may("cross_origin_loc", Kind::OrNull(&Kind::Text(0, 2048)), "Kept, without effect"),
+            may("custom_login_page_on", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
+            may("custom_login_page", Kind::OrNull(&Kind::Text(0, 100_000)), "Kept, without effect"),
+            may("form_template", Kind::OrNull(&Kind::Text(0, 100_000)), "Kept, without effect"),
+            may("organization_usage", Kind::OrNull(&Kind::Text(0, 100)), "Kept, without effect"),
+            may("organization_require_behavior", Kind::OrNull(&Kind::Text(0, 100)), "Kept, without effect"),
+            may("mobile", Kind::OrNull(&Kind::Object), "Kept, without effect"),
+            may("native_social_login", Kind::OrNull(&Kind::Object), "Kept, without effect"),
+            may("encryption_key", Kind::OrNull(&Kind::Object), "Kept, without effect"),
+            may("oidc_logout", Kind::OrNull(&Kind::Object), "Kept, without effect"),
+            OWN_MEMBER,
+        ]
+    };
+}
+
+const CREATE: Shape = Shape {
+    name: "ClientCreate",
+    members: settings!(must("name", Kind::Text(1, 255), "For people")),
+    open: false,
+    example: r#"{"name": "Notes", "app_type": "regular_web", "callbacks": ["https://notes.example/callback"]}"#,
+};
+
+const CHANGE: Shape = Shape {
+    name: "ClientChange",
+    members: settings!(may("name", Kind::Text(1, 255), "For people")),
+    open: false,
+    example: r#"{"callbacks": ["https://notes.example/callback", "https://notes.example/other"]}"#,
+};
+
+const CLIENT_SHAPE: Shape = Shape {
+    name: "Client",
+    members: &[
+        must("client_id", Kind::Text(1, 255), ""),
+        must("name", Kind::Text(0, 255), "For people"),
+        may("client_secret", Kind::Text(16, 512), "Told once: when it is made, and when it is rotated"),
+        may("app_type", Kind::Text(1, 20), ""),
+        may("callbacks", URLS, ""),
+        may("grant_types", Kind::List(&Kind::Text(1, 100), 20), ""),
+        may("token_endpoint_auth_method", AUTH_METHOD, ""),
+        may(stored::OWN, Kind::Object, "Settings beyond Auth0's; source: file or api; warnings"),
+    ],
+    open: true,
+    example: EXAMPLE,
+};
+
+const ROTATE: Shape = Shape {
+    name: "SecretRotation",
+    members: &[may("grace_seconds", Kind::Integer(0, MOST_GRACE), "How long the secret before is accepted; 3600 if it is not said")],
+    open: false,
+    example: r#"{"grace_seconds": 600}"#,
+};
+
+const FILTERS: &[Member] = &[
+    may("is_global", Kind::Boolean, "There are none"),
+    may("is_first_party", Kind::Boolean, ""),
+    may("app_type", Kind::Text(1, 200), "One or several, with commas"),
+];
+
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        method: Method::GET,
+        path: "/clients",
+        id: "get_clients",
+        tag: "Clients",
+        summary: "List clients",
+        scopes: &["read:clients", "read:client_keys"],
+        query: &[FIELDS, PAGES, CHECKPOINT, FILTERS],
+        body: Body::Nothing,
+        answer: (200, Answer::Page(&CLIENT_SHAPE, "clients")),
+        refusals: &[],
+        work: |call| Box::pin(list(call)),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/clients",
+        id: "post_clients",
+        tag: "Clients",
+        summary: "Make a client",
+        scopes: &["create:clients"],
+        query: &[],
+        body: Body::Json(&CREATE),
+        answer: (201, Answer::One(&CLIENT_SHAPE)),
+        refusals: &[409],
+        work: |call| Box::pin(create(call)),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/clients/{id}",
+        id: "get_clients_by_id",
+        tag: "Clients",
+        summary: "Read a client",
+        scopes: &["read:clients", "read:client_keys"],
+        query: &[FIELDS],
+        body: Body::Nothing,
+        answer: (200, Answer::One(&CLIENT_SHAPE)),
+        refusals: &[404],
+        work: |call| Box::pin(get(call)),
+    },
+    Operation {
+        method: Method::PATCH,
+        path: "/clients/{id}",
+        id: "patch_clients_by_id",
+        tag: "Clients",
+        summary: "Change a client, by a JSON merge patch",
+        scopes: &["update:clients", "update:client_keys"],
+        query: &[],
+        body: Body::Json(&CHANGE),
+        answer: (200, Answer::One(&CLIENT_SHAPE)),
+        refusals: &[404, 409, 412],
+        work: |call| Box::pin(change(call)),
+    },
+    Operation {
+        method: Method::DELETE,
+        path: "/clients/{id}",
+        id: "delete_clients_by_id",
+        tag: "Clients",
+        summary: "Delete a client and its grants",
+        scopes: &["delete:clients"],
+        query: &[],
+        body: Body::Nothing,
+        answer: (204, Answer::Nothing),
+        refusals: &[404, 409, 412],
+        work: |call| Box::pin(delete(call)),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/clients/{id}/rotate-secret",
+        id: "post_rotate_secret",
+        tag: "Clients",
+        summary: "Give a client another secret; the one before is accepted for a while",
+        scopes: &["update:client_keys"],
+        query: &[],
+        body: Body::OptionalJson(&ROTATE),
+        answer: (200, Answer::One(&CLIENT_SHAPE)),
+        refusals: &[404, 409, 412],
+        work: |call| Box::pin(rotate(call)),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/clients/{id}/credentials",
+        id: "get_client_credentials",
+        tag: "Clients",
+        summary: "Public keys of a client: there are none in this version",
+        scopes: &["read:client_keys", "read:clients"],
+        query: &[],
+        body: Body::Nothing,
+        answer: (200, Answer::List(&CREDENTIAL)),
+        refusals: &[404],
+        work: |call| Box::pin(credentials(call)),
+    },
+];
+
+const CREDENTIAL: Shape =
+    Shape { name: "ClientCredential", members: &[must("id", Kind::Text(1, 100), "")], open: true, example: r#"{"id": "cred_1"}"# };
+
+async fn list(call: Call) -> Result<Reply, Refusal> {
+    let mut clients: Vec<(String, Map<String, Value>)> =
+        of_file(&call).map(|application| (application.client_id.clone(), from_file(application))).collect();
+    for object in stored::all(&call.gateway, &CLIENT).await? {
+        if !clients.iter().any(|(id, _)| *id == object.id) {
+            let body = view(&object.id, object.body);
+            clients.push((object.id, body));
+        }
+    }
+    clients.retain(|(_, body)| is_wanted(&call, body));
+    clients.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let show = |(_, body): &(String, Map<String, Value>)| Value::Object(body.clone());
+    Ok(Reply::ok(stored::listed(&call, "clients", &clients, |(id, _)| id.as_str(), show)))
+}
+
+fn is_wanted(call: &Call, body: &Map<String, Value>) -> bool {
+    let first_party = body.get("is_first_party") != Some(&Value::Bool(false));
+    let app_type = body.get("app_type").and_then(Value::as_str).unwrap_or_default();
+    call.flag("is_global") != Some(true)
+        && call.flag("is_first_party").is_none_or(|wanted| wanted == first_party)
+        && call.text("app_type").is_none_or(|wanted| wanted.split(',').any(|wanted| wanted.trim() == app_type))
+}
+
+async fn create(call: Call) -> Result<Reply, Refusal> {
+    let mut body = stored::body_of(&call);
+    let secret = take_secret(&mut body);
+    usual(&mut body);
+    kinds::add_secret(&mut body, &secret, 0, call.now);
+    let id = id::random_id();
+    let (object, warnings) = objects::write(&call.state.live, &CLIENT, &id, body, Expect::Nothing, call.by(), call.now).await?;
+    let mut body = view(&id, object.body);
+    body.insert("client_secret".to_owned(), secret.expose().as_str().into());
+    stored::warned(&mut body, &warnings);
+    Ok(Reply::versioned(201, body.into(), object.version))
+}
+
+/// What a client has where its maker does not say otherwise.
+fn usual(body: &mut Map<String, Value>) {
+    let app_type = body.get("app_type").and_then(Value::as_str).unwrap_or_default().to_owned();
+    let public = matches!(app_type.as_str(), "native" | "spa");
+    let method = if public { "none" } else { "client_secret_post" };
+    body.entry("token_endpoint_auth_method").or_insert_with(|| method.into());
+    let public = body.get("token_endpoint_auth_method").and_then(Value::as_str) == Some("none");
+    let grants = match app_type.as_str() {
+        "non_interactive" => json!(["client_credentials"]),
+        _ if public => json!(["authorization_code", "refresh_token"]),
+        _ => json!(["authorization_code", "refresh_token", "client_credentials"]),
+    };
+    body.entry("grant_types").or_insert(grants);
+    body.entry("oidc_conformant").or_insert(Value::Bool(true));
+    body.entry("is_first_party").or_insert(Value::Bool(true));
+    body.entry("jwt_configuration").or_insert_with(|| json!({ "alg": "RS256" }));
+}
+
+/// The secret of the body, which is not to be kept, or a new one.
+fn take_secret(body: &mut Map<String, Value>) -> Secret<String> {
+    match body.remove("client_secret") {
+        Some(Value::String(secret)) => Secret::new(secret),
+        _ => Secret::new(id::random_token()),
+    }
+}
+
+async fn get(call: Call) -> Result<Reply, Refusal> {
+    let id = call.name("id");
+    if let Some(application) = of_file(&call).find(|application| application.client_id == id) {
+        return Ok(Reply::ok(selected(&call, from_file(application).into())));
+    }
+    let object = objects::read(&call.gateway, &CLIENT, id).await?.ok_or_else(missing)?;
+    let known = Known { gateway: &call.gateway, now: call.now, again: true };
+    let warnings =
+        call.state.live.maker().make(CLIENT.name, id, &object.body, known).map_or_else(|faults| faults, |checked| checked.warnings);
+    let mut body = view(id, object.body);
+    stored::warned(&mut body, &warnings);
+    Ok(Reply::versioned(200, selected(&call, body.into()), object.version))
+}
+
+async fn change(call: Call) -> Result<Reply, Refusal> {
+    let object = existing(&call).await?;
+    let expect = stored::expected(&call, &object)?;
+    let mut patch = stored::patch_of(&call);
+    let given = patch.get("client_secret").is_some_and(Value::is_string);
+    let secret = take_secret(&mut patch);
+    let mut body = object.body;
+    stored::merge(&mut body, &patch);
+    if given {
+        kinds::add_secret(&mut body, &secret, 0, call.now);
+    }
+    write(&call, body, expect, None).await
+}
+
+async fn rotate(call: Call) -> Result<Reply, Refusal> {
+    let object = existing(&call).await?;
+    let expect = stored::expected(&call, &object)?;
+    let grace = call.body.get("grace_seconds").and_then(Value::as_u64).unwrap_or(GRACE);
+    let secret = Secret::new(id::random_token());
+    let mut body = object.body;
+    kinds::add_secret(&mut body, &secret, grace, call.now);
+    write(&call, body, expect, Some(&secret)).await
+}
+
+async fn write(call: &Call, body: Map<String, Value>, expect: Expect, secret: Option<&Secret<String>>) -> Result<Reply, Refusal> {
+    let id = call.name("id");
+    let (object, warnings) = objects::write(&call.state.live, &CLIENT, id, body, expect, call.by(), call.now).await?;
+    let mut body = view(id, object.body);
+    if let Some(secret) = secret {
+        body.insert("client_secret".to_owned(), secret.expose().as_str().into());
+    }
+    stored::warned(&mut body, &warnings);
+    Ok(Reply::versioned(200, body.into(), object.version))
+}
+
+async fn delete(call: Call) -> Result<Reply, Refusal> {
+    let object = existing(&call).await?;
+    let expect = stored::expected(&call, &object)?;
+    let mut grants = stored::all(&call.gateway, &CLIENT_GRANT).await?;
+    grants.retain(|grant| grant.body.get("client_id").and_then(Value::as_str) == Some(object.id.as_str()));
+    let grants: Vec<_> = grants.into_iter().map(|grant| (&CLIENT_GRANT, grant)).collect();
+    objects::delete_with(&call.state.live, (&CLIENT, &object.id, expect), &grants, call.by(), call.now).await?;
+    Ok(Reply::Empty(204))
+}
+
+async fn credentials(call: Call) -> Result<Reply, Refusal> {
+    if !call.gateway.applications.contains_key(call.name("id")) {
+        return Err(missing());
+    }
+    Ok(Reply::ok(json!([])))
+}
+
+/// The client that the path names, if it can be changed here.
+async fn existing(call: &Call) -> Result<objects::Object, Refusal> {
+    let id = call.name("id");
+    if of_file(call).any(|application| application.client_id == id) {
+        return Err(stored::read_only("client"));
+    }
+    objects::read(&call.gateway, &CLIENT, id).await?.ok_or_else(missing)
+}
+
+fn missing() -> Refusal {
+    stored::missing("client", "inexistent_client")
+}
+
+fn of_file(call: &Call) -> impl Iterator<Item = &Arc<Application>> {
+    call.state.live.of_file().iter().filter_map(|made| match made {
+        Made::Application(application) => Some(application),
+        _ => None,
+    })
+}
+
+fn view(id: &str, mut body: Map<String, Value>) -> Map<String, Value> {
+    body.remove(kinds::SECRETS);
+    let mut body = stored::shown("client_id", id, body);
+    body.entry("name").or_insert_with(|| id.into());
+    body.insert("global".to_owned(), Value::Bool(false));
+    body
+}
+
+/// What the file says, in Auth0's words.
+fn from_file(application: &Arc<Application>) -> Map<String, Value> {
+    let facts = &application.oidc;
+    let app_type = match (facts.application_type, facts.token_endpoint_auth_method) {
+        (ApplicationType::Native, _) => "native",
+        (_, TokenEndpointAuthMethod::None) => "spa",
+        _ => "regular_web",
+    };
+    let grants: Vec<&str> = facts.grant_types.iter().map(|grant| grant.as_str()).collect();
+    let mut own = Map::new();
+    own.insert("enabled".to_owned(), application.enabled.into());
+    own.insert("mapping".to_owned(), application.mapping.name().into());
+    if let Some(connections) = &application.connections {
+        own.insert("connections".to_owned(), json!(connections));
+    }
+    let body = json!({
+        "client_id": application.client_id,
+        "name": application.name,
+        "global": false,
+        "app_type": if grants == ["client_credentials"] { "non_interactive" } else { app_type },
+        "callbacks": facts.redirect_uris,
+        "allowed_logout_urls": facts.post_logout_redirect_uris,
+        "grant_types": grants,
+        "token_endpoint_auth_method": facts.token_endpoint_auth_method.as_str(),
+        "jwt_configuration": { "alg": facts.id_token_signed_response_alg.as_str() },
+        "oidc_conformant": true,
+        "is_first_party": true,
+        stored::OWN: own,
+    });
+    stored::made_by("file", body.as_object().cloned().unwrap_or_default())
+}

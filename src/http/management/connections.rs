@@ -1,0 +1,369 @@
+//! Connections.
+
+use super::call::{Call, Reply, selected};
+use super::problem::Refusal;
+use super::shape::{Kind, Member, Shape, fault, may, must};
+use super::stored::{self, OWN_MEMBER};
+use super::{Answer, Body, CHECKPOINT, FIELDS, Operation, PAGES};
+use crate::broker::admin::SealedValues;
+use crate::broker::admin::kinds::CONNECTION;
+use crate::broker::admin::objects::{self, Object};
+use crate::broker::live::{Known, Made};
+use crate::connection::Connection;
+use crate::connection::config::{ConnectionConfig, ConnectionKind};
+use crate::id;
+use crate::saml::Binding;
+use crate::store::Expect;
+use crate::user::ProfileSync;
+use actix_web::http::Method;
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+const EXAMPLE: &str = r#"{"id": "con_0123456789abcdef", "name": "acme", "display_name": "Acme Corp", "strategy": "samlp", "options": {"signInEndpoint": "https://idp.acme.example/sso"}, "enabled_clients": ["0123456789abcdef0123456789abcdef"], "realms": ["acme"], "is_domain_connection": false}"#;
+
+const CLIENTS: Kind = Kind::List(&Kind::Text(1, 255), 10_000);
+
+/// What a caller may set after the first members; null is as if it were not there, and in a change takes it away.
+macro_rules! settings {
+    ($($first:expr),*) => {
+        &[
+            $($first,)*
+            may("display_name", Kind::OrNull(&Kind::Text(1, 128)), "For people"),
+            may("options", Kind::OrNull(&Kind::Object), "By the strategy; docs/api.md has a table"),
+            may("enabled_clients", Kind::OrNull(&CLIENTS), "Client ids of the applications whose users may come by it; none if it is not said"),
+            may("is_domain_connection", Kind::OrNull(&Kind::Boolean), "Kept, without effect: every connection can be named by an application"),
+            may("show_as_button", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
+            may("realms", Kind::OrNull(&Kind::List(&Kind::Text(1, 128), 10)), "Kept, without effect"),
+            may("metadata", Kind::OrNull(&Kind::Object), "Up to 10 texts of 255 characters"),
+            OWN_MEMBER,
+        ]
+    };
+}
+
+const CREATE: Shape = Shape {
+    name: "ConnectionCreate",
+    members: settings!(
+        must("name", Kind::Text(1, 128), "Letters, digits, - and _; it is a part of addresses"),
+        must("strategy", Kind::Text(1, 50), "samlp, or auth0 for users that are kept here")
+    ),
+    open: false,
+    example: r#"{"name": "people", "strategy": "auth0", "enabled_clients": []}"#,
+};
+
+const CHANGE: Shape =
+    Shape { name: "ConnectionChange", members: settings!(), open: false, example: r#"{"display_name": "Acme Corporation"}"# };
+
+const CONNECTION_SHAPE: Shape = Shape {
+    name: "Connection",
+    members: &[
+        must("id", Kind::Text(1, 100), ""),
+        must("name", Kind::Text(1, 128), ""),
+        must("strategy", Kind::Text(1, 50), ""),
+        may("display_name", Kind::Text(0, 128), "For people"),
+        may("options", Kind::Object, ""),
+        may("enabled_clients", Kind::List(&Kind::Text(1, 255), 100_000), ""),
+        may("realms", Kind::List(&Kind::Text(1, 128), 10), ""),
+        may("is_domain_connection", Kind::Boolean, ""),
+        may("show_as_button", Kind::Boolean, ""),
+        may("metadata", Kind::Object, ""),
+        may(stored::OWN, Kind::Object, "Settings beyond Auth0's; source: file or api; warnings"),
+    ],
+    open: true,
+    example: EXAMPLE,
+};
+
+const FILTERS: &[Member] = &[
+    may("strategy", Kind::Text(1, 200), "Only of this"),
+    may("name", Kind::Text(1, 128), "Only the one of this name"),
+    may("domain_alias", Kind::Text(1, 255), "Only the one that is responsible for this e-mail domain"),
+];
+
+const BY_EMAIL: &[Member] = &[must("email", Kind::Text(1, 320), "Whose user is to be deleted")];
+
+pub const OPERATIONS: &[Operation] = &[
+    Operation {
+        method: Method::GET,
+        path: "/connections",
+        id: "get_connections",
+        tag: "Connections",
+        summary: "List connections",
+        scopes: &["read:connections"],
+        query: &[FIELDS, PAGES, CHECKPOINT, FILTERS],
+        body: Body::Nothing,
+        answer: (200, Answer::Page(&CONNECTION_SHAPE, "connections")),
+        refusals: &[],
+        work: |call| Box::pin(list(call)),
+    },
+    Operation {
+        method: Method::POST,
+        path: "/connections",
+        id: "post_connections",
+        tag: "Connections",
+        summary: "Make a connection",
+        scopes: &["create:connections"],
+        query: &[],
+        body: Body::Json(&CREATE),
+        answer: (201, Answer::One(&CONNECTION_SHAPE)),
+        refusals: &[409],
+        work: |call| Box::pin(create(call)),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/connections/{id}",
+        id: "get_connections_by_id",
+        tag: "Connections",
+        summary: "Read a connection",
+        scopes: &["read:connections"],
+        query: &[FIELDS],
+        body: Body::Nothing,
+        answer: (200, Answer::One(&CONNECTION_SHAPE)),
+        refusals: &[404],
+        work: |call| Box::pin(get(call)),
+    },
+    Operation {
+        method: Method::PATCH,
+        path: "/connections/{id}",
+        id: "patch_connections_by_id",
+        tag: "Connections",
+        summary: "Change a connection, by a JSON merge patch: options that are not named stay",
+        scopes: &["update:connections"],
+        query: &[],
+        body: Body::Json(&CHANGE),
+        answer: (200, Answer::One(&CONNECTION_SHAPE)),
+        refusals: &[404, 409, 412],
+        work: |call| Box::pin(change(call)),
+    },
+    Operation {
+        method: Method::DELETE,
+        path: "/connections/{id}",
+        id: "delete_connections_by_id",
+        tag: "Connections",
+        summary: "Delete a connection; its users stay, and cannot come by it any more",
+        scopes: &["delete:connections"],
+        query: &[],
+        body: Body::Nothing,
+        answer: (204, Answer::Nothing),
+        refusals: &[404, 409, 412],
+        work: |call| Box::pin(delete(call)),
+    },
+    Operation {
+        method: Method::GET,
+        path: "/connections/{id}/status",
+        id: "get_status",
+        tag: "Connections",
+        summary: "Can people sign in by it? 404 if not",
+        scopes: &["read:connections"],
+        query: &[],
+        body: Body::Nothing,
+        answer: (200, Answer::Nothing),
+        refusals: &[404],
+        work: |call| Box::pin(status(call)),
+    },
+    Operation {
+        method: Method::DELETE,
+        path: "/connections/{id}/users",
+        id: "delete_users_by_email",
+        tag: "Connections",
+        summary: "Delete the users of a connection that have an e-mail address",
+        scopes: &["delete:users"],
+        query: &[BY_EMAIL],
+        body: Body::Nothing,
+        answer: (204, Answer::Nothing),
+        refusals: &[404],
+        work: |call| Box::pin(delete_user(call)),
+    },
+];
+
+async fn list(call: Call) -> Result<Reply, Refusal> {
+    let mut all: Vec<(String, Map<String, Value>)> = of_file(&call).map(|config| (id_of(config), from_file(&call, config))).collect();
+    let names: Vec<String> = of_file(&call).map(|config| config.name.clone()).collect();
+    for object in stored::all(&call.gateway, &CONNECTION).await? {
+        let hidden = object.body.get("name").and_then(Value::as_str).is_some_and(|name| names.iter().any(|known| known == name));
+        if !hidden {
+            all.push((object.id.clone(), view(&object)));
+        }
+    }
+    all.retain(|(_, body)| is_wanted(&call, body));
+    all.sort_by(|(a, _), (b, _)| a.cmp(b));
+    let show = |(_, body): &(String, Map<String, Value>)| Value::Object(body.clone());
+    Ok(Reply::ok(stored::listed(&call, "connections", &all, |(id, _)| id.as_str(), show)))
+}
+
+fn is_wanted(call: &Call, body: &Map<String, Value>) -> bool {
+    let is = |member: &str| call.text(member).is_none_or(|wanted| body.get(member).and_then(Value::as_str) == Some(wanted));
+    let aliases = || body.get("options").and_then(|options| options.get("domain_aliases")).and_then(Value::as_array).into_iter().flatten();
+    let alias =
+        call.text("domain_alias").is_none_or(|wanted| aliases().filter_map(Value::as_str).any(|alias| alias.eq_ignore_ascii_case(wanted)));
+    is("strategy") && is("name") && alias
+}
+
+async fn create(call: Call) -> Result<Reply, Refusal> {
+    let body = stored::body_of(&call);
+    let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
+    if call.gateway.connections.config(name).is_some() || call.gateway.databases.contains(name) {
+        return Err(stored::conflict("There is a connection of this name already."));
+    }
+    check_clients(&call)?;
+    let id = format!("con_{}", id::random_id().get(..16).unwrap_or_default());
+    let written = objects::write(&call.state.live, &CONNECTION, &id, body, Expect::Nothing, call.by(), call.now).await?;
+    Ok(answered(201, written.0, &written.1))
+}
+
+async fn get(call: Call) -> Result<Reply, Refusal> {
+    let id = call.name("id");
+    if let Some(config) = of_file(&call).find(|config| id_of(config) == id) {
+        return Ok(Reply::ok(selected(&call, from_file(&call, config).into())));
+    }
+    let object = objects::read(&call.gateway, &CONNECTION, id).await?.ok_or_else(missing)?;
+    let known = Known { gateway: &call.gateway, now: call.now, again: true };
+    let made = call.state.live.maker().make(CONNECTION.name, id, &object.body, known);
+    let mut body = view(&object);
+    stored::warned(&mut body, &made.map_or_else(|faults| faults, |checked| checked.warnings));
+    Ok(Reply::versioned(200, selected(&call, body.into()), object.version))
+}
+
+async fn change(call: Call) -> Result<Reply, Refusal> {
+    let object = existing(&call).await?;
+    let expect = stored::expected(&call, &object)?;
+    check_clients(&call)?;
+    let mut body = object.body;
+    stored::merge(&mut body, &stored::patch_of(&call));
+    let written = objects::write(&call.state.live, &CONNECTION, &object.id, body, expect, call.by(), call.now).await?;
+    Ok(answered(200, written.0, &written.1))
+}
+
+async fn delete(call: Call) -> Result<Reply, Refusal> {
+    let object = existing(&call).await?;
+    let expect = stored::expected(&call, &object)?;
+    objects::delete(&call.state.live, &CONNECTION, &object.id, expect, call.by(), call.now).await?;
+    Ok(Reply::Empty(204))
+}
+
+async fn status(call: Call) -> Result<Reply, Refusal> {
+    let name = name_of(&call).await?;
+    match call.gateway.connections.enabled(&name) {
+        Some(_) => Ok(Reply::Empty(200)),
+        None => Err(stored::missing("connection by which people can sign in", "connection_offline")),
+    }
+}
+
+async fn delete_user(call: Call) -> Result<Reply, Refusal> {
+    let name = name_of(&call).await?;
+    let admin = &call.gateway.admin;
+    for record in admin.users_by_email(call.text("email").unwrap_or_default(), 100, SealedValues::Absent).await? {
+        if record.user.primary().is_some_and(|primary| primary.identity.connection == name) {
+            admin.delete_user(&record.user.user_id, call.by(), call.now).await?;
+        }
+    }
+    Ok(Reply::Empty(204))
+}
+
+/// The name of the connection that the path names, whoever made it.
+async fn name_of(call: &Call) -> Result<String, Refusal> {
+    let id = call.name("id");
+    if let Some(config) = of_file(call).find(|config| id_of(config) == id) {
+        return Ok(config.name.clone());
+    }
+    let object = objects::read(&call.gateway, &CONNECTION, id).await?.ok_or_else(missing)?;
+    Ok(object.body.get("name").and_then(Value::as_str).unwrap_or_default().to_owned())
+}
+
+/// Only clients that are there are enabled; one that goes later does no harm.
+fn check_clients(call: &Call) -> Result<(), Refusal> {
+    let named = call.body.get("enabled_clients").and_then(Value::as_array).into_iter().flatten().enumerate();
+    let unknown = named.filter(|(_, id)| !id.as_str().is_some_and(|id| call.gateway.applications.contains_key(id)));
+    let faults: Vec<_> = unknown.map(|(index, _)| fault(&format!("/enabled_clients/{index}"), "is no client that is known here")).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+}
+
+/// The connection that the path names, if it can be changed here.
+async fn existing(call: &Call) -> Result<Object, Refusal> {
+    let id = call.name("id");
+    if of_file(call).any(|config| id_of(config) == id) {
+        return Err(stored::read_only("connection"));
+    }
+    objects::read(&call.gateway, &CONNECTION, id).await?.ok_or_else(missing)
+}
+
+fn missing() -> Refusal {
+    stored::missing("connection", "inexistent_connection")
+}
+
+fn answered(status: u16, object: Object, warnings: &[crate::broker::live::Fault]) -> Reply {
+    let mut body = view(&object);
+    stored::warned(&mut body, warnings);
+    Reply::versioned(status, body.into(), object.version)
+}
+
+fn view(object: &Object) -> Map<String, Value> {
+    let mut body = stored::shown("id", &object.id, object.body.clone());
+    let name = body.get("name").cloned().unwrap_or_default();
+    for (member, usual) in [
+        ("display_name", name.clone()),
+        ("options", json!({})),
+        ("enabled_clients", json!([])),
+        ("realms", json!([name])),
+        ("is_domain_connection", Value::Bool(false)),
+        ("show_as_button", Value::Bool(false)),
+    ] {
+        body.entry(member).or_insert(usual);
+    }
+    body
+}
+
+fn of_file(call: &Call) -> impl Iterator<Item = &ConnectionConfig> {
+    call.state.live.of_file().iter().filter_map(|made| match made {
+        Made::Connection(connection) => Some(Arc::<dyn Connection>::as_ref(connection).config()),
+        _ => None,
+    })
+}
+
+/// The id of a connection of the file: always the same for a name.
+pub(super) fn id_of(config: &ConnectionConfig) -> String {
+    format!("con_{}", id::digest(&config.name).get(..16).unwrap_or_default())
+}
+
+/// What the file says, in Auth0's words.
+fn from_file(call: &Call, config: &ConnectionConfig) -> Map<String, Value> {
+    let ConnectionKind::Saml(saml) = &config.kind;
+    let everybody = || {
+        let mut all: Vec<String> = call.gateway.applications.keys().cloned().collect();
+        all.sort();
+        all
+    };
+    let binding = match saml.request_binding {
+        Binding::Post => "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST",
+        _ => "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect",
+    };
+    let endpoint = saml.idp.sso_endpoints.iter().find(|endpoint| endpoint.binding == saml.request_binding);
+    let sync = match config.profile.sync {
+        ProfileSync::OnEachLogin => "on_each_login",
+        ProfileSync::OnFirstLogin => "on_first_login",
+        ProfileSync::NeverOnLogin => "never_on_login",
+    };
+    let mut options = Map::new();
+    if let Some(endpoint) = endpoint {
+        options.insert("signInEndpoint".to_owned(), endpoint.location.as_str().into());
+    }
+    if let Some(entity_id) = &saml.sp_entity_id {
+        options.insert("entityId".to_owned(), entity_id.as_str().into());
+    }
+    options.insert("protocolBinding".to_owned(), binding.into());
+    options.insert("signSAMLRequest".to_owned(), (saml.sign_requests || saml.idp.want_authn_requests_signed).into());
+    options.insert("domain_aliases".to_owned(), json!(config.domains));
+    options.insert("set_user_root_attributes".to_owned(), sync.into());
+    options.insert("non_persistent_attrs".to_owned(), json!(config.profile.non_persistent));
+    let body = json!({
+        "id": id_of(config),
+        "name": config.name,
+        "display_name": config.display_name,
+        "strategy": "samlp",
+        "options": options,
+        "enabled_clients": config.applications.clone().unwrap_or_else(everybody),
+        "realms": [config.name],
+        "is_domain_connection": false,
+        "show_as_button": false,
+        stored::OWN: { "enabled": config.enabled, "mapping": config.mapping.name(), "entity_id": saml.idp.entity_id, "link_only": config.profile.link_only },
+    });
+    stored::made_by("file", body.as_object().cloned().unwrap_or_default())
+}
