@@ -28,7 +28,7 @@ impl Gateway {
     }
 
     pub(super) fn note_failed_login(&self, of: Ended<'_>, error: &Error, reason: &str) {
-        let details = json!({ "correlation_id": of.correlation_id, "code": error.kind.wire().code, "reason": reason });
+        let details = json!({ "correlation_id": of.correlation_id, "diagnostic": error.kind.wire().code, "reason": reason });
         let event = self.login_event(LogType::FailedLogin, of);
         self.log.record(LogEvent { description: Some(error.detail.clone()), details: Some(details), ..event });
     }

@@ -94,18 +94,21 @@ impl Gateway {
         let application = self.application(credentials.client_id());
         let client = credentials.authenticate(application.map(|application| &application.oidc))?;
         let application = application.ok_or_else(|| Error::new(ErrorKind::InvalidClient, "client authentication failed"))?;
-        let (kinds, answer) = match TokenRequest::parse(&params, client, self.keyring.sealer())? {
-            TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
-                let kinds = (LogType::CodeExchange, LogType::FailedCodeExchange);
-                (kinds, self.code_grant(application, client, &code, &redirect_uri, code_verifier.as_ref(), now).await)
+        let kinds = match params.get("grant_type") {
+            Some("client_credentials") => (LogType::ClientCredentials, LogType::FailedClientCredentials),
+            Some("refresh_token") => (LogType::Refresh, LogType::FailedRefresh),
+            _ => (LogType::CodeExchange, LogType::FailedCodeExchange),
+        };
+        let answer = match TokenRequest::parse(&params, client, self.keyring.sealer()) {
+            Err(error) => Err(error.into()),
+            Ok(TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier }) => {
+                self.code_grant(application, client, &code, &redirect_uri, code_verifier.as_ref(), now).await
             }
-            TokenRequest::RefreshToken { refresh_token, scopes } => {
-                let kinds = (LogType::Refresh, LogType::FailedRefresh);
-                (kinds, self.refresh_grant(application, &refresh_token, scopes.as_ref(), now).await)
+            Ok(TokenRequest::RefreshToken { refresh_token, scopes }) => {
+                self.refresh_grant(application, &refresh_token, scopes.as_ref(), now).await
             }
-            TokenRequest::ClientCredentials { audience, scopes } => {
-                let kinds = (LogType::ClientCredentials, LogType::FailedClientCredentials);
-                (kinds, self.client_credentials(application, audience.as_deref(), scopes.as_ref(), correlation_id, now).await)
+            Ok(TokenRequest::ClientCredentials { audience, scopes }) => {
+                self.client_credentials(application, audience.as_deref(), scopes.as_ref(), correlation_id, now).await
             }
         };
         self.note_exchange(kinds, &application.client_id, answer.as_ref(), now);

@@ -233,7 +233,7 @@ fn record(operation: &Operation, request: &HttpRequest, state: &State, seen: &Se
     });
     if let (Some(members), Err(refusal)) = (details.as_object_mut(), result) {
         members.insert("error".to_owned(), refusal.error.detail.as_str().into());
-        members.insert("code".to_owned(), refusal.error.kind.wire().code.into());
+        members.insert("diagnostic".to_owned(), refusal.error.kind.wire().code.into());
     }
     gateway.log.record(LogEvent {
         description: Some(operation.summary.to_owned()),

@@ -1,6 +1,9 @@
 //! The management API, called as programs call it.
 
+mod jobs;
+mod logs;
 mod objects;
+mod users;
 
 use crate::harness::browser::Page;
 use crate::harness::gateway::Gateway;
