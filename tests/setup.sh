@@ -33,7 +33,7 @@ needs npm "for the tests: installs openid-client" npm
 
 # A copy of what was installed, written last, says that it is complete.
 if ! cmp -s "$here/peers/requirements.txt" "$peers/venv/installed.txt"; then
-    say "installing pysaml2 and authlib into $peers/venv"
+    say "installing the Python peers into $peers/venv"
     rm -rf "$peers/venv"
     python3 -m venv "$peers/venv"
     "$peers/venv/bin/pip" install -q --disable-pip-version-check -r "$here/peers/requirements.txt"
@@ -41,7 +41,7 @@ if ! cmp -s "$here/peers/requirements.txt" "$peers/venv/installed.txt"; then
 fi
 
 if ! cmp -s "$here/peers/node/package-lock.json" "$peers/node/installed.json"; then
-    say "installing openid-client into $peers/node"
+    say "installing the Node peers into $peers/node"
     rm -rf "$peers/node"
     mkdir -p "$peers/node"
     cp "$here/peers/node/package.json" "$here/peers/node/package-lock.json" "$peers/node/"

@@ -96,7 +96,8 @@ impl Gateway {
         }
         let application = self.application(&record.client_id).ok_or_else(invalid_token)?;
         let scopes = match &record.user_id {
-            // A person's token never does what a program's may.
+            // A person's token never does what a program's may, and ends with the person's account.
+            Some(user_id) if self.directory.user(user_id).await?.is_none_or(|user| user.blocked) => return Err(invalid_token()),
             Some(_) => record.scopes.iter().filter(|scope| management::is_current_user_scope(scope)).collect(),
             // What was taken from the application since is gone at once.
             None => {

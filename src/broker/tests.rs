@@ -49,7 +49,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         issuer: "https://login.example.org".to_owned(),
         applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
         connections: Registry::default(),
-        databases: std::iter::empty().collect(),
+        databases: BTreeSet::new(),
         sessions: open_sessions("memory:").expect("sessions"),
         keys: Arc::new(OidcKeys::new(&keyring).expect("keys")),
         resource_servers: HashMap::new(),

@@ -160,12 +160,14 @@ fn name_of(head: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::FromRequest as _;
     use actix_web::test::TestRequest;
 
     async fn read(content_type: &str, body: &[u8], limit: u64) -> Result<Vec<(String, Vec<u8>)>> {
         let request = TestRequest::default().insert_header((CONTENT_TYPE, content_type)).set_payload(body.to_vec());
-        let (request, payload) = request.to_http_parts();
-        let mut multipart = Multipart::new(&request, Payload::from(payload), limit)?;
+        let (request, mut payload) = request.to_http_parts();
+        let payload = Payload::from_request(&request, &mut payload).await.expect("a payload");
+        let mut multipart = Multipart::new(&request, payload, limit)?;
         let mut parts = Vec::new();
         while let Some(name) = multipart.next_part().await? {
             let mut content = Vec::new();

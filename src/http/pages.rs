@@ -207,6 +207,11 @@ pub fn recent(_request: &HttpRequest, page: &RecentPage) -> HttpResponse {
     html(reply::status(200), page, CONTENT_POLICY)
 }
 
+/// A page with a content policy of its own.
+pub fn with_policy(page: &impl Template, policy: &str) -> HttpResponse {
+    html(reply::status(200), page, policy)
+}
+
 fn html(mut builder: actix_web::HttpResponseBuilder, page: &impl Template, policy: &str) -> HttpResponse {
     match page.render() {
         Ok(text) => builder.content_type("text/html; charset=utf-8").insert_header((CONTENT_SECURITY_POLICY, policy)).body(text),

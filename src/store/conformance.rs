@@ -4,7 +4,9 @@ mod jobs;
 mod links;
 mod log;
 mod logins;
+mod objects;
 mod own;
+mod search;
 mod users;
 
 use super::{AuditEvent, Consumed, Directory, IdentityLogin, Op, Recorded, RefreshFamily, Rotation, SavedEntry, SessionStore, UserLogin};
@@ -220,6 +222,8 @@ pub async fn directory(directory: Arc<dyn Directory>) {
     deletion(&*directory).await;
     audit(&*directory).await;
     saved_sessions(&*directory).await;
+    objects::all(&directory).await;
+    search::all(&directory).await;
     directory.close().await.expect("closed");
     assert_eq!(directory.ping().await.expect_err("closed").kind, ErrorKind::StoreUnavailable);
 }

@@ -9,6 +9,7 @@ pub mod call;
 pub mod client_grants;
 pub mod clients;
 pub mod connections;
+pub mod explorer;
 pub mod jobs;
 pub mod keys;
 pub mod logs;
@@ -135,6 +136,9 @@ const BASE: &str = "/api/v2";
 /// Bytes of a JSON body at most: an application's metadata or a rule fits.
 const BODY_LIMIT: usize = 1024 * 1024;
 
+/// Bytes of a query at most.
+const QUERY_LIMIT: usize = 16 * 1024;
+
 /// Every operation.
 pub fn operations() -> impl Iterator<Item = &'static Operation> {
     OPERATIONS.iter().copied().flatten()
@@ -161,8 +165,11 @@ pub fn routes(config: &mut ServiceConfig) {
         resource = resource.route(web::route().method(Method::OPTIONS).to(move || preflight(methods.clone())));
         config.service(resource.default_service(web::to(move |request: HttpRequest| not_allowed(request, allow.clone()))));
     }
-    config.route(jobs::DOWNLOAD, web::get().to(jobs::download));
-    config.route("/api/v2/openapi.json", web::get().to(openapi::document));
+    config
+        .route(jobs::DOWNLOAD, web::get().to(jobs::download))
+        .route("/api/v2/openapi.json", web::get().to(openapi::document))
+        .route("/api/v2/", web::get().to(explorer::page))
+        .route("/assets/api.js", web::get().to(explorer::script));
 }
 
 async fn not_allowed(request: HttpRequest, allow: String) -> HttpResponse {
@@ -293,15 +300,17 @@ async fn authenticate(request: &HttpRequest, gateway: &crate::broker::Gateway, n
 
 /// Query parameters by the operation's list, typed; unknown and repeated ones are refused.
 fn query(operation: &Operation, text: &str) -> Result<Map<String, Value>, Refusal> {
-    let params = Params::parse_noting_repeats(text.as_bytes()).map_err(Refusal::from)?;
+    if text.len() > QUERY_LIMIT {
+        return Err(Refusal::new(ErrorKind::InvalidRequest, format!("the query has more than {QUERY_LIMIT} bytes")).with_status(414));
+    }
     let mut values = Map::new();
     let mut faults = Vec::new();
-    for (name, value) in params.iter() {
+    for (name, value) in url::form_urlencoded::parse(text.as_bytes()) {
         let member = operation.query.iter().copied().flatten().find(|member| member.name == name);
         match member {
-            None => faults.push(fault(&pointer("", name), "is not a parameter of this operation")),
-            Some(_) if params.is_repeated(name) => faults.push(fault(&pointer("", name), "is there more than once")),
-            Some(member) => drop(values.insert(name.to_owned(), typed(&member.kind, value))),
+            None => faults.push(fault(&pointer("", &name), "is not a parameter of this operation")),
+            Some(_) if values.contains_key(name.as_ref()) => faults.push(fault(&pointer("", &name), "is there more than once")),
+            Some(member) => drop(values.insert(name.into_owned(), typed(&member.kind, &value))),
         }
     }
     for member in operation.query.iter().copied().flatten() {

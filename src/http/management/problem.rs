@@ -1,5 +1,6 @@
 //! Errors of the management API: `application/problem+json` (RFC 9457), with the members that Auth0's SDKs read.
 
+use super::shape::{Kind, Shape, may, must};
 use crate::broker::admin::objects::NotWritten;
 use crate::broker::live::Fault;
 use crate::error::{Error, ErrorKind};
@@ -9,6 +10,37 @@ use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, HeaderValue, WWW_AUTHENTICATE};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::{Map, Value, json};
+
+/// Its body, for the OpenAPI document.
+pub const PROBLEM: Shape = Shape {
+    name: "Problem",
+    members: &[
+        must("type", Kind::Text(1, 200), "Which problem, as a URN"),
+        must("title", Kind::Text(1, 200), "For people"),
+        must("status", Kind::Integer(400, 599), "The HTTP status"),
+        must("detail", Kind::Text(0, 4000), "What is wrong this time"),
+        must("code", Kind::Text(9, 9), "Stable diagnostic code, such as ISTH-1001"),
+        must("correlation_id", Kind::Text(1, 64), "Under which the log knows this call"),
+        may("faults", Kind::List(&Kind::Record(&FAULT), 50), "Everything that is wrong with the request"),
+        must("statusCode", Kind::Integer(400, 599), "The HTTP status"),
+        must("error", Kind::Text(1, 100), "The status in words"),
+        must("message", Kind::Text(0, 4000), "The detail"),
+        must("errorCode", Kind::Text(1, 100), "For programs, as Auth0 names it"),
+    ],
+    open: true,
+    example: r#"{"type": "urn:isthmus:problem:not-found", "title": "There is nothing here", "status": 404, "detail": "The user does not exist.", "code": "ISTH-6001", "correlation_id": "0123456789abcdef", "statusCode": 404, "error": "Not Found", "message": "The user does not exist.", "errorCode": "inexistent_user"}"#,
+};
+
+const FAULT: Shape = Shape {
+    name: "Fault",
+    members: &[
+        must("pointer", Kind::Text(0, 2000), "Where: a JSON pointer into the body or the query (RFC 6901)"),
+        must("message", Kind::Text(0, 2000), "What is wrong"),
+        must("help", Kind::Text(0, 2000), "What to do about it"),
+    ],
+    open: false,
+    example: r#"{"pointer": "/options/signingCert", "message": "is no certificate", "help": "write it in PEM"}"#,
+};
 
 /// A refused call.
 #[derive(Debug)]
@@ -68,7 +100,7 @@ pub fn render(request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
     let status = refusal.status.unwrap_or_else(|| status_of(refusal.error.kind));
     reply::log_error(request, &refusal.error);
     let reason = StatusCode::from_u16(status).ok().and_then(|status| status.canonical_reason()).unwrap_or("Error");
-    let detail = if refusal.error.detail.is_empty() { wire.title } else { refusal.error.detail.as_str() };
+    let detail = cut(if refusal.error.detail.is_empty() { wire.title } else { &refusal.error.detail });
     let mut body = Map::new();
     body.insert("type".to_owned(), format!("urn:isthmus:problem:{}", wire.problem).into());
     body.insert("title".to_owned(), wire.title.into());
@@ -77,7 +109,8 @@ pub fn render(request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
     body.insert("code".to_owned(), wire.code.into());
     body.insert("correlation_id".to_owned(), Correlation::of(request).get().into());
     if !refusal.faults.is_empty() {
-        let faults = refusal.faults.iter().map(|fault| json!({ "pointer": fault.pointer, "message": fault.message, "help": fault.help }));
+        let told = |fault: &Fault| json!({ "pointer": cut(&fault.pointer), "message": cut(&fault.message), "help": cut(&fault.help) });
+        let faults = refusal.faults.iter().take(MOST_FAULTS).map(told);
         body.insert("faults".to_owned(), faults.collect());
     }
     // What Auth0's SDKs read.
@@ -104,6 +137,17 @@ const fn status_of(kind: ErrorKind) -> u16 {
         _ => kind.wire().status,
     }
 }
+
+/// What is wrong may be as long as the request itself; its beginning tells enough.
+fn cut(text: &str) -> &str {
+    let end = text.char_indices().nth(MOST_CHARACTERS).map_or(text.len(), |(at, _)| at);
+    text.get(..end).unwrap_or_default()
+}
+
+/// Of one text in an answer.
+const MOST_CHARACTERS: usize = 2000;
+/// Faults that one answer tells.
+const MOST_FAULTS: usize = 50;
 
 /// `/a/b` as people write it.
 fn name_of(pointer: &str) -> String {

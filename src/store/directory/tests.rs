@@ -5,6 +5,7 @@ use crate::profile::Written;
 use crate::store::conformance;
 use crate::store::test_servers::Server;
 use crate::user::Identity;
+use crate::user::search::parse;
 use serde_json::Map;
 use sqlx::Connection as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -98,6 +99,10 @@ async fn a_database_of_the_first_version_is_brought_up_to_date(urls: [String; 2]
         old.close().await.expect("closed");
 
         let directory = open_directory(&url).await.expect("opened");
+        for query in ["name:jane AND app_metadata.a:1 AND user_metadata.u:1 AND logins_count:7 AND last_login:1970", "NOT _exists_:name"] {
+            let query = UserQuery { filter: parse(query).ok(), limit: 9, count: true, ..UserQuery::default() };
+            assert_eq!(directory.find_users(&query).await.expect("found").total, Some(1), "what was there before is found");
+        }
         let user = directory.user("samlp|acme|jane").await.expect("read").expect("still there");
         let at = Timestamp::from_millis;
         assert_eq!((user.blocked, user.created_at, user.updated_at), (true, at(1000), at(1000)));
@@ -264,7 +269,7 @@ fn urls_are_checked_without_connecting() {
     }
 }
 
-async fn login(directory: &dyn Directory) -> Result<UserLogin> {
+pub(super) async fn login(directory: &dyn Directory) -> Result<UserLogin> {
     let identity = Identity { connection: "acme".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false };
     let profile = Written::object(&Map::new()).expect("JSON");
     match directory.record_login(&IdentityLogin::plain(&identity, profile.as_raw(), Timestamp::now())).await? {

@@ -1,8 +1,8 @@
 //! Users, with their identities, and what operators change of them.
 
+use super::connect::Backend;
 use super::logins::insert_identity;
 use super::transaction::{End, transaction};
-use super::connect::Backend;
 use super::{Trouble, conflicts, has_nul, own, search, unreadable};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
@@ -182,7 +182,8 @@ pub(super) async fn update(
     }
     let groups = change.groups.as_ref().map(written).transpose()?;
     let [root, user_metadata, app_metadata, custom_fields] =
-        [&change.root, &change.user_metadata, &change.app_metadata, &change.custom_fields].map(|part| part.as_ref().map(written).transpose());
+        [&change.root, &change.user_metadata, &change.app_metadata, &change.custom_fields]
+            .map(|part| part.as_ref().map(written).transpose());
     let (root, objects) = (root?, [user_metadata?, app_metadata?, custom_fields?]);
     let [user_metadata, app_metadata, custom_fields] = &objects;
     let update = sqlx::query(CHANGE)

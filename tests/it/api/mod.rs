@@ -3,6 +3,7 @@
 mod jobs;
 mod logs;
 mod objects;
+mod schema;
 mod users;
 
 use crate::harness::browser::Page;
@@ -91,7 +92,12 @@ pub fn good(page: &Page, status: u16) -> Value {
 #[track_caller]
 pub fn refused(page: &Page, status: u16, code: &str) -> Vec<String> {
     let body = page.json();
-    assert_eq!((page.status, body["errorCode"].as_str(), body["statusCode"].as_u64()), (status, Some(code), Some(status.into())), "{}", page.body);
+    assert_eq!(
+        (page.status, body["errorCode"].as_str(), body["statusCode"].as_u64()),
+        (status, Some(code), Some(status.into())),
+        "{}",
+        page.body
+    );
     let faults = body["faults"].as_array().cloned().unwrap_or_default();
     faults.iter().map(|fault| fault["pointer"].as_str().expect("a pointer").to_owned()).collect()
 }

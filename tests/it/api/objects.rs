@@ -1,6 +1,8 @@
-//! Connections, clients, client grants and resource servers: each operation and each rule.
+//! Connections, clients, client grants, resource servers, keys and settings: each operation and each rule.
 
 mod clients;
 mod connections;
 mod living;
+mod sdks;
 mod servers;
+mod settings;

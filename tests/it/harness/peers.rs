@@ -87,6 +87,30 @@ pub fn authlib(gateway: &Gateway, registration: &Registration<'_>) -> Peer {
     ready(Peer::start(&mut command))
 }
 
+/// Auth0's ManagementClient of npm.
+pub fn auth0_of_npm(gateway: &Gateway, client_id: &str, client_secret: &str) -> Peer {
+    let place = installed("node/node_modules/auth0");
+    let mut command = Command::new("node");
+    command.arg(peers().join("node/management.mjs")).arg(management(gateway, client_id, client_secret));
+    command.env("ISTHMUS_PEERS", place.parent().and_then(Path::parent).unwrap());
+    command.env("NODE_EXTRA_CA_CERTS", gateway.place().join("tls.crt"));
+    ready(Peer::start(&mut command))
+}
+
+/// auth0-python's ManagementClient.
+pub fn auth0_of_python(gateway: &Gateway, client_id: &str, client_secret: &str) -> Peer {
+    let mut command = python("management.py");
+    command.arg(management(gateway, client_id, client_secret));
+    command.env("SSL_CERT_FILE", gateway.place().join("tls.crt"));
+    ready(Peer::start(&mut command))
+}
+
+fn management(gateway: &Gateway, client_id: &str, client_secret: &str) -> String {
+    let issuer = gateway.issuer();
+    let domain = issuer.strip_prefix("https://").expect("the SDKs speak https only");
+    json!({"domain": domain, "client_id": client_id, "client_secret": client_secret}).to_string()
+}
+
 fn ready(mut peer: Peer) -> Peer {
     assert_eq!(peer.read(), json!({"ready": true}));
     peer
@@ -159,7 +183,7 @@ fn peers() -> PathBuf {
 }
 
 /// What `tests/setup.sh` has put below the target directory.
-fn installed(path: &str) -> PathBuf {
+pub fn installed(path: &str) -> PathBuf {
     // The temporary directory that cargo gives integration tests stands in the target directory.
     let target = Path::new(env!("CARGO_TARGET_TMPDIR")).parent().unwrap();
     let found = target.join("peers").join(path);

@@ -81,6 +81,7 @@ impl Statement {
             sql.push(" AND EXISTS (SELECT 1 FROM identities n WHERE n.user_id = s.user_id AND n.connection = ");
             sql.bind(text(connection));
             sql.push(")");
+            sql.push_no_join();
         }
         sql.order(Sort::default());
         sql.push(" LIMIT ");
@@ -128,6 +129,14 @@ impl Statement {
     fn push_collation(&mut self) {
         if self.backend == Backend::Postgres {
             self.push(" COLLATE \"C\"");
+        }
+    }
+
+    /// After an EXISTS. SQLite may make a join of it (3.51), and then counts a user who has several such rows several
+    /// times when it leaves out the first users of a list.
+    fn push_no_join(&mut self) {
+        if self.backend == Backend::Sqlite {
+            self.push(" IS TRUE");
         }
     }
 

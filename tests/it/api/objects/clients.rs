@@ -71,8 +71,12 @@ async fn what_is_wrong_with_a_client_is_said_with_its_place() {
     refused(&api.get("/clients?colour=red").await, 400, "invalid_query_string");
     // What is kept without meaning is said.
     let made = api.make("/clients", &json!({"name": "N", "web_origins": ["https://a.example"], "addons": {"samlp": {}}})).await;
-    let warned: Vec<&str> =
-        made["isthmus"]["warnings"].as_array().expect("warnings").iter().map(|warning| warning["pointer"].as_str().expect("a pointer")).collect();
+    let warned: Vec<&str> = made["isthmus"]["warnings"]
+        .as_array()
+        .expect("warnings")
+        .iter()
+        .map(|warning| warning["pointer"].as_str().expect("a pointer"))
+        .collect();
     assert_eq!(warned, ["/callbacks", "/web_origins", "/addons"]);
     let read = api.read(&format!("/clients/{}", made["client_id"].as_str().expect("an id"))).await;
     assert_eq!(read["isthmus"], made["isthmus"]);
@@ -125,7 +129,8 @@ async fn a_secret_is_told_once_and_the_one_before_is_accepted_for_a_while() {
     for secret in [&first, &second] {
         assert_eq!(token(&gateway, &id, secret).await.status, 200);
     }
-    crate::harness::eventually("the end of the first secret", async || (token(&gateway, &id, &first).await.status == 401).then_some(())).await;
+    crate::harness::eventually("the end of the first secret", async || (token(&gateway, &id, &first).await.status == 401).then_some(()))
+        .await;
     assert_eq!(token(&gateway, &id, &second).await.status, 200);
     // Without a body, as Auth0's SDKs ask; and at once, where there is to be no grace.
     let third = good(&api.call(Method::POST, &rotate, None, &[]).await, 200)["client_secret"].as_str().expect("a secret").to_owned();
@@ -228,7 +233,8 @@ async fn the_command_line_makes_lists_and_revokes_credentials() {
     let api = Api::with(&gateway, &["read:clients", "delete:clients"]).await;
     api.read("/clients").await;
     refused(&api.get("/connections").await, 403, "insufficient_scope");
-    let text = |output: &std::process::Output| format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    let text =
+        |output: &std::process::Output| format!("{}{}", String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
     let output = command(&gateway, &["keys", "api", "--scope", "read:everything"]).await;
     assert!(output.status.code() == Some(1) && text(&output).contains("read:everything"), "{}", text(&output));
     let listed: Value = serde_json::from_slice(&command(&gateway, &["keys", "api", "list", "--json"]).await.stdout).expect("JSON");

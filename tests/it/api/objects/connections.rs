@@ -62,7 +62,8 @@ async fn a_connection_is_made_read_changed_listed_and_deleted() {
     let names = async |query: &str| -> Vec<String> {
         let list = api.read(&format!("/connections{query}")).await;
         let list = list.get("connections").unwrap_or(&list).clone();
-        let mut names: Vec<String> = list.as_array().expect("a list").iter().map(|one| one["name"].as_str().expect("a name").to_owned()).collect();
+        let mut names: Vec<String> =
+            list.as_array().expect("a list").iter().map(|one| one["name"].as_str().expect("a name").to_owned()).collect();
         names.sort();
         names
     };
@@ -72,7 +73,9 @@ async fn a_connection_is_made_read_changed_listed_and_deleted() {
     assert_eq!(names("?take=50").await, ["acme", "people"]);
     assert_eq!(names("?include_totals=true&per_page=1").await.len(), 1);
     assert_eq!(api.delete(&path).await.status, 204);
-    for page in [api.get(&path).await, api.delete(&path).await, api.patch(&path, &json!({})).await, api.get(&format!("{path}/status")).await] {
+    for page in
+        [api.get(&path).await, api.delete(&path).await, api.patch(&path, &json!({})).await, api.get(&format!("{path}/status")).await]
+    {
         refused(&page, 404, "inexistent_connection");
     }
 }
@@ -177,7 +180,8 @@ async fn certificates_come_as_pem_as_base64_of_pem_and_as_lists_and_weak_terms_a
     let made = api.make("/connections", &body).await;
     let warnings = made["isthmus"]["warnings"].as_array().expect("warnings").clone();
     let pointers: Vec<&str> = warnings.iter().map(|warning| warning["pointer"].as_str().expect("a pointer")).collect();
-    for expected in ["/isthmus/allow_sha1", "/isthmus/subject_comparison", "/options/signOutEndpoint", "/options/fieldsMap/user_metadata.x"] {
+    for expected in ["/isthmus/allow_sha1", "/isthmus/subject_comparison", "/options/signOutEndpoint", "/options/fieldsMap/user_metadata.x"]
+    {
         assert!(pointers.contains(&expected), "{expected}: {pointers:?}");
     }
 }
@@ -186,7 +190,8 @@ async fn certificates_come_as_pem_as_base64_of_pem_and_as_lists_and_weak_terms_a
 async fn changes_are_in_the_audit_log_with_before_and_after_and_without_secrets() {
     let gateway = Gateway::start(Setup::new()).await;
     let api = Api::of(&gateway).await;
-    let made = api.make("/connections", &json!({"name": "people", "strategy": "auth0", "options": {"client_secret": "hunter2-hunter2"}})).await;
+    let made =
+        api.make("/connections", &json!({"name": "people", "strategy": "auth0", "options": {"client_secret": "hunter2-hunter2"}})).await;
     assert!(made["options"].get("client_secret").is_none(), "{made}");
     let path = format!("/connections/{}", made["id"].as_str().expect("an id"));
     assert!(!api.get(&path).await.body.contains("hunter2"));

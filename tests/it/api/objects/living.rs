@@ -11,19 +11,20 @@ use crate::harness::servers::Server;
 use serde_json::{Value, json};
 
 /// An application of the management API, with the secret that [`App`] has.
-async fn client(api: &Api<'_>) -> App {
+pub async fn client(api: &Api<'_>) -> App {
     let body = json!({"name": "Notes", "app_type": "regular_web", "callbacks": [CALLBACK], "client_secret": SECRET});
     let made = api.make("/clients", &body).await;
     App::new(made["client_id"].as_str().expect("an id")).by(Auth::Post)
 }
 
 async fn arrive(gateway: &Gateway, app: &App, idp: &Idp, browser: &Browser) -> Departure {
-    let request = idp.read(&begin(browser, &app.authorize(gateway, &[("connection", &idp.name), ("scope", "openid email offline_access")])).await);
+    let request =
+        idp.read(&begin(browser, &app.authorize(gateway, &[("connection", &idp.name), ("scope", "openid email offline_access")])).await);
     let answer = idp.respond(&request, &Person::jane());
     browser.post(&answer.from, &answer.to, &answer.fields()).await.away()
 }
 
-async fn tokens(gateway: &Gateway, app: &App, idp: &Idp) -> Tokens {
+pub async fn tokens(gateway: &Gateway, app: &App, idp: &Idp) -> Tokens {
     let code = app.code(gateway, &arrive(gateway, app, idp, &Browser::new()).await);
     Tokens::of(&app.redeem(gateway, &code, &[]).await)
 }

@@ -10,7 +10,8 @@ const NOTES: &str = "https://notes.example/api?v=1&x=ü";
 async fn a_resource_server_is_made_read_changed_and_deleted_with_its_grants() {
     let gateway = Gateway::start(Setup::new()).await;
     let api = Api::of(&gateway).await;
-    let body = json!({"identifier": NOTES, "name": "Notes", "scopes": [{"value": "read:notes", "description": "Read"}], "token_lifetime": 600});
+    let body =
+        json!({"identifier": NOTES, "name": "Notes", "scopes": [{"value": "read:notes", "description": "Read"}], "token_lifetime": 600});
     let made = api.make("/resource-servers", &body).await;
     assert_eq!((&made["is_system"], &made["allow_offline_access"], &made["scopes"]), (&json!(false), &json!(false), &body["scopes"]));
     // By its id, and by its identifier.
@@ -46,7 +47,10 @@ async fn what_is_wrong_with_a_resource_server_is_said_and_the_management_api_is_
     for (body, pointers) in [
         (json!({}), vec!["/identifier"]),
         (json!({"identifier": "a b"}), vec!["/identifier"]),
-        (json!({"identifier": "x", "scopes": [{"value": "a b"}, {"value": "c"}, {"value": "c"}]}), vec!["/scopes/0/value", "/scopes/2/value"]),
+        (
+            json!({"identifier": "x", "scopes": [{"value": "a b"}, {"value": "c"}, {"value": "c"}]}),
+            vec!["/scopes/0/value", "/scopes/2/value"],
+        ),
         (json!({"identifier": "x", "scopes": [{"name": "a"}]}), vec!["/scopes/0/value", "/scopes/0/name"]),
         (json!({"identifier": "x", "signing_alg": "HS256"}), vec!["/signing_alg"]),
         (json!({"identifier": "x", "token_lifetime": 0}), vec!["/token_lifetime"]),

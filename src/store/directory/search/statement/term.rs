@@ -56,9 +56,11 @@ impl<'f> Term<'f> {
             Self::Value(_, Value::Is(_) | Value::IsNumber(_)) => Some(1),
             Self::Value(_, Value::Like(pattern)) => bounded(pattern.prefix().is_empty()),
             Self::Value(_, Value::Numbers(_) | Value::Texts(_)) => Some(3),
-            Self::Value(_, Value::Exists) | Self::Flag(..) | Self::Time(TimeField::UpdatedAt, _) | Self::Identity(..) | Self::IsSocial(_) => {
-                None
-            }
+            Self::Value(_, Value::Exists)
+            | Self::Flag(..)
+            | Self::Time(TimeField::UpdatedAt, _)
+            | Self::Identity(..)
+            | Self::IsSocial(_) => None,
         }
     }
 
@@ -79,6 +81,7 @@ impl<'f> Term<'f> {
         } else {
             sql.push("EXISTS (SELECT 1 FROM ");
             self.of_s(sql);
+            sql.push_no_join();
         }
     }
 
@@ -353,7 +356,7 @@ fn escaped(pattern: &Pattern, gap: &str, escape: impl Fn(char) -> Option<&'stati
 }
 
 /// The first text after all that begin with this one; `None` where there is none.
-fn successor(prefix: &str) -> Option<String> {
+pub(super) fn successor(prefix: &str) -> Option<String> {
     let mut letters: Vec<char> = prefix.chars().collect();
     while let Some(last) = letters.pop() {
         // After U+D7FF comes U+E000: what lies between is no character.
