@@ -140,6 +140,8 @@ pub enum ErrorKind {
     AccountConflict,
     /// The identity belongs to a user but may not be used to sign in.
     LinkOnlyIdentity,
+    /// A rule or an action said no; the detail is what it says.
+    RuleDenied,
     NotFound,
     MethodNotAllowed,
     PayloadTooLarge,
@@ -157,6 +159,8 @@ pub enum ErrorKind {
     Overloaded,
     /// The configuration is wrong in a way that only shows at run time.
     Misconfigured,
+    /// A rule or an action failed, or did what it may not.
+    ScriptFailed,
     /// A defect of ours.
     Internal,
 }
@@ -195,6 +199,7 @@ impl ErrorKind {
         Self::UserBlocked,
         Self::AccountConflict,
         Self::LinkOnlyIdentity,
+        Self::RuleDenied,
         Self::NotFound,
         Self::MethodNotAllowed,
         Self::PayloadTooLarge,
@@ -206,6 +211,7 @@ impl ErrorKind {
         Self::StoreUnavailable,
         Self::Overloaded,
         Self::Misconfigured,
+        Self::ScriptFailed,
         Self::Internal,
     ];
 
@@ -249,6 +255,7 @@ impl ErrorKind {
             Self::UserBlocked => row(403, "access_denied", ("Responder", "RequestDenied"), "user-blocked", "ISTH-3006", Operator, "This account may not sign in"),
             Self::AccountConflict => row(409, "access_denied", ("Responder", "RequestDenied"), "account-conflict", "ISTH-3007", Operator, "It is not clear which account is yours"),
             Self::LinkOnlyIdentity => row(403, "access_denied", ("Responder", "RequestDenied"), "link-only-identity", "ISTH-3008", User, "This account cannot be used to sign in"),
+            Self::RuleDenied => row(403, "access_denied", ("Responder", "RequestDenied"), "rule-denied", "ISTH-3009", Operator, "You may not use this application"),
             Self::NotFound => row(404, "invalid_request", ("Requester", "RequestUnsupported"), "not-found", "ISTH-4001", User, "There is nothing here"),
             Self::MethodNotAllowed => row(405, "invalid_request", ("Requester", "RequestUnsupported"), "method-not-allowed", "ISTH-4002", Application, "The request cannot be understood"),
             Self::PayloadTooLarge => row(413, "invalid_request", ("Requester", "RequestUnsupported"), "payload-too-large", "ISTH-4003", Application, "The request is too large"),
@@ -260,6 +267,7 @@ impl ErrorKind {
             Self::StoreUnavailable => row(503, "temporarily_unavailable", ("Responder", "AuthnFailed"), "store-unavailable", "ISTH-5001", Operator, "Signing in is not possible at the moment"),
             Self::Overloaded => row(503, "temporarily_unavailable", ("Responder", "AuthnFailed"), "overloaded", "ISTH-5002", Operator, "Signing in is not possible at the moment"),
             Self::Misconfigured => row(500, "server_error", ("Responder", "AuthnFailed"), "misconfigured", "ISTH-5003", Operator, "Signing in is not possible"),
+            Self::ScriptFailed => row(500, "server_error", ("Responder", "AuthnFailed"), "script-failed", "ISTH-5004", Operator, "A rule of this sign-in service failed"),
             Self::Internal => row(500, "server_error", ("Responder", "AuthnFailed"), "internal", "ISTH-5000", Operator, "Something went wrong here"),
         }
     }

@@ -36,6 +36,7 @@ const HOMES: &[(&str, &[&str])] = &[
     // The practice application and the demo's walk are programs of their own that happen to live in this binary.
     ("reqwest", &["connection/outbound.rs", "http/practice/", "cli/demo/"]),
     ("cel", &["profile/expression/"]),
+    ("rquickjs", &["rules/sandbox.rs"]),
     ("prometheus", &["http/metrics.rs"]),
     ("clap", &["cli/"]),
     ("toml", &["toml_file.rs", "profile/", "config/"]),
@@ -46,7 +47,16 @@ const TEXTS: &[(&str, &[&str], &str)] = &[
     // A store in process keeps its own time for what expires, as a server would.
     (
         "Timestamp::now",
-        &["clock.rs", "http/", "cli/", "startup.rs", "config/mod.rs", "store/session/embedded.rs", "store/directory/mod.rs"],
+        &[
+            "clock.rs",
+            "http/",
+            "cli/",
+            "startup.rs",
+            "config/mod.rs",
+            "store/session/embedded.rs",
+            "store/directory/mod.rs",
+            "rules/host.rs",
+        ],
         "`now` is an argument; the clock is read once per request",
     ),
     ("now_utc", &["clock.rs"], "`now` is an argument; the clock is read in clock.rs"),

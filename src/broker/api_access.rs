@@ -1,6 +1,7 @@
 //! Access tokens for resource servers: what an application gets by itself (RFC 6749 4.4), and who stands behind a token
 //! at the management API.
 
+use super::rules::Caller;
 use super::token::{TokenRefusal, Tokens};
 use super::{Gateway, decode, encode};
 use crate::application::{Application, management};
@@ -11,7 +12,6 @@ use crate::login::AccessToken;
 use crate::oidc::bearer::invalid_token;
 use crate::oidc::{self, Scopes, TokenResponse};
 use crate::store::Op;
-use serde_json::Map;
 use serde_json::value::RawValue;
 
 /// Who calls the management API, and what for.
@@ -51,7 +51,7 @@ impl Gateway {
         application: &Application,
         audience: Option<&str>,
         asked: Option<&Scopes>,
-        correlation_id: &str,
+        (caller, correlation_id): (Option<&Caller>, &str),
         now: Timestamp,
     ) -> Result<Tokens, TokenRefusal> {
         let audience = audience.ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "the parameter audience is missing"))?;
@@ -61,6 +61,7 @@ impl Gateway {
         let grant = self.client_grants.get(&(application.client_id.clone(), audience.to_owned())).ok_or_else(refused)?;
         let granted: Scopes = grant.scopes.iter().map(String::as_str).collect();
         let scopes = granted.narrow(asked)?;
+        let (scopes, claims) = self.run_exchange(application, audience, (&granted, scopes), caller, correlation_id).await?;
         let grant_id = id::random_id();
         let access_token = oidc::AccessToken::issue(&grant_id)?;
         let record = AccessToken {
@@ -73,12 +74,12 @@ impl Gateway {
             dialects: None,
             audience: Some(audience.to_owned()),
             user_id: None,
-            claims: Map::new(),
+            claims,
         };
         let key = AccessToken::key(&grant_id, &access_token.digest());
         self.sessions.commit(vec![Op::Put { key, value: encode(&record)?, ttl: u64::from(lifetime) }]).await?;
         let response = TokenResponse { access_token, expires_in: lifetime, refresh_token: None, id_token: None, scopes };
-        Ok(Tokens { response, correlation_id: correlation_id.to_owned() })
+        Ok(Tokens { response, correlation_id: correlation_id.to_owned(), user_id: None, audience: Some(audience.to_owned()) })
     }
 
     /// Who presents this token at the management API.

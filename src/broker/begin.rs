@@ -106,6 +106,20 @@ impl Gateway {
 
     async fn open_transaction(&self, begun: &Begun<'_>, asked: Asked, step: Step, mut trace: Trace) -> Result<Outcome> {
         let now = begun.now;
+        let (transaction, change) = self.new_transaction(begun, asked);
+        let (answer, transaction) = match step {
+            Step::SendToIdp { connection, force } => self.send_to_idp(transaction, &connection, force, now, &mut trace)?,
+            _ => (Answer::Choose(self.chooser(&transaction)), transaction),
+        };
+        let key = LoginTransaction::key(&transaction.id);
+        let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
+        self.sessions.commit(vec![put, trace_op(begun.correlation_id, Part::Begin, &trace)?]).await?;
+        Ok(Outcome { answer, binding: change, session: CookieChange::Keep, correlation_id: None })
+    }
+
+    /// A transaction of this browser, and what becomes of its cookie.
+    pub(super) fn new_transaction(&self, begun: &Begun<'_>, asked: Asked) -> (LoginTransaction, CookieChange) {
+        let now = begun.now;
         let (binding, change) = match &begun.browser.binding {
             Some(value) => (value.clone(), CookieChange::Keep),
             None => {
@@ -126,14 +140,7 @@ impl Gateway {
             previous_session: begun.browser.session.as_deref().map(Session::key),
             stage: Stage::ChoosingConnection,
         };
-        let (answer, transaction) = match step {
-            Step::SendToIdp { connection, force } => self.send_to_idp(transaction, &connection, force, now, &mut trace)?,
-            _ => (Answer::Choose(self.chooser(&transaction)), transaction),
-        };
-        let key = LoginTransaction::key(&transaction.id);
-        let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
-        self.sessions.commit(vec![put, trace_op(begun.correlation_id, Part::Begin, &trace)?]).await?;
-        Ok(Outcome { answer, binding: change, session: CookieChange::Keep, correlation_id: None })
+        (transaction, change)
     }
 
     fn send_to_idp(
@@ -245,7 +252,12 @@ impl Gateway {
 
     pub(super) fn reply_error(&self, reply_to: &ReplyTo, error: &Error, correlation_id: &str) -> Outcome {
         let wire = error.kind.wire();
-        let told = Error::new(error.kind, format!("{} {} ({correlation_id})", wire.code, error.detail));
+        // What a rule says is said as it is.
+        let told = match error.kind {
+            ErrorKind::RuleDenied => error.detail.clone(),
+            _ => format!("{} {} ({correlation_id})", wire.code, error.detail),
+        };
+        let told = Error::new(error.kind, told);
         Outcome::of(Answer::Reply(reply_to.with_error(&told, &self.issuer)))
     }
 
@@ -274,7 +286,7 @@ fn not_registered(error: Error) -> Error {
 }
 
 /// The parameters that begin the same login again; not the hint, which is a token.
-fn restart_query(params: &Params) -> String {
+pub(super) fn restart_query(params: &Params) -> String {
     let kept = params.iter().filter(|(name, _)| *name != "id_token_hint");
     url::form_urlencoded::Serializer::new(String::new()).extend_pairs(kept).finish()
 }

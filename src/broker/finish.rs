@@ -1,17 +1,20 @@
 //! The end of a login: a code for the application, from a session that exists or has just been made.
 
-use super::begin::{Begun, trace_op};
+use super::begin::{Begun, restart_query, trace_op};
+use super::happened::Ended;
+use super::rules::{Made, Pausing, Situation, Verdict};
+use super::sessions::grant_op;
 use super::traces::{RecentLogin, SINGLE_SIGN_ON, recent_op};
-use super::{Answer, Gateway, Outcome, encode};
+use super::{Answer, CookieChange, Gateway, Outcome, REMAINS, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{Asked, CodeGrant, ReplyTo, Session};
+use crate::login::{Asked, CameBy, CodeGrant, LoginTransaction, ReplyTo, Scripted, Session, Stored};
 use crate::oidc::{AuthorizationCode, CodeBinding};
 use crate::profile::Written;
-use crate::store::Op;
+use crate::store::{LogType, Op};
 
 /// What a code is made from.
 pub(super) struct Issue<'a> {
@@ -22,6 +25,8 @@ pub(super) struct Issue<'a> {
     /// The profile of this transaction, and the paths in it that are not to be stored.
     pub profile: &'a Written,
     pub transient: &'a [String],
+    /// What scripts made of it.
+    pub scripted: Option<Box<Scripted>>,
     pub correlation_id: &'a str,
     pub now: Timestamp,
 }
@@ -36,17 +41,26 @@ impl Gateway {
         profile: &Written,
         mut trace: Trace,
     ) -> Result<Outcome> {
+        let made = match self.scripts.has_login() {
+            false => Made::default(),
+            true => match self.script_session(begun, asked, session, profile, &mut trace).await? {
+                Ok(made) => *made,
+                Err(outcome) => return Ok(*outcome),
+            },
+        };
+        let asked = made.asked(asked);
         let issue = Issue {
             application: begun.application,
             reply_to: begun.reply_to,
-            asked,
+            asked: &asked,
             session,
             profile,
             transient: &[],
+            scripted: made.scripted,
             correlation_id: begun.correlation_id,
             now: begun.now,
         };
-        let (answer, put) = self.issue_code(&issue, &mut trace)?;
+        let (answer, put, listed) = self.issue_code(&issue, &mut trace)?;
         let recent = RecentLogin {
             correlation_id: begun.correlation_id.to_owned(),
             at: begun.now,
@@ -55,13 +69,82 @@ impl Gateway {
             user_id: Some(session.user_id.clone()),
             outcome: SINGLE_SIGN_ON.to_owned(),
         };
-        self.sessions.commit(vec![put, trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]).await?;
+        self.sessions.commit(vec![put, listed, trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]).await?;
         self.events.login(&session.identity.connection, SINGLE_SIGN_ON);
+        let ended = Ended {
+            client_id: &begun.application.client_id,
+            connection: &session.identity.connection,
+            correlation_id: begun.correlation_id,
+            now: begun.now,
+        };
+        self.note_login(LogType::SilentLogin, ended, &session.user_id);
         Ok(Outcome::of(answer))
     }
 
-    /// The answer with a code, and the write that must succeed before it is sent.
-    pub(super) fn issue_code(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Answer, Op)> {
+    /// The scripts of single sign-on: what they made of it, or the page to which they send the person.
+    async fn script_session(
+        &self,
+        begun: &Begun<'_>,
+        asked: &Asked,
+        session: &Session,
+        profile: &Written,
+        trace: &mut Trace,
+    ) -> Result<Result<Box<Made>, Box<Outcome>>> {
+        let query = restart_query(begun.params);
+        let of_session =
+            self.situation_of_session(session, profile, begun.application, asked, query.as_bytes(), begun.correlation_id, begun.now);
+        let redirect_uri = Some(begun.reply_to.redirect_uri());
+        let situation = Situation { caller: begun.browser.caller.as_deref(), redirect_uri, ..of_session };
+        let result = self.run_scripts(situation, trace).await;
+        let paused = match result {
+            Ok(Verdict::Go(made)) => return Ok(Ok(made)),
+            Ok(Verdict::Elsewhere(outcome)) => {
+                let (transaction, change) = self.new_transaction(begun, asked.clone());
+                let key = begun.browser.session.as_deref().map(Session::key).unwrap_or_default();
+                let pausing = Pausing { transaction, by: CameBy::Session(key), outcome: *outcome };
+                self.pause(pausing, begun.now, trace).map(|(answer, transaction)| (answer, transaction, change))
+            }
+            Err(error) => Err(error),
+        };
+        let (answer, transaction, change) = match paused {
+            Ok(paused) => paused,
+            Err(error) => return Err(self.refuse_session(begun, session, error, trace).await?),
+        };
+        let key = LoginTransaction::key(&transaction.id);
+        let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
+        self.sessions.commit(vec![put, trace_op(begun.correlation_id, Part::Begin, trace)?]).await?;
+        Ok(Err(Box::new(Outcome { answer, binding: change, session: CookieChange::Keep, correlation_id: None })))
+    }
+
+    /// Scripts have refused what the session would have answered; the session stays.
+    async fn refuse_session(&self, begun: &Begun<'_>, session: &Session, error: Error, trace: &mut Trace) -> Result<Error> {
+        let wire = error.kind.wire();
+        self.events.login(&session.identity.connection, wire.code);
+        let ended = Ended {
+            client_id: &begun.application.client_id,
+            connection: &session.identity.connection,
+            correlation_id: begun.correlation_id,
+            now: begun.now,
+        };
+        self.note_failed_login(ended, &error, wire.problem);
+        if error.kind == ErrorKind::StoreUnavailable {
+            return Ok(error);
+        }
+        trace.note(begun.now, Note::Refused { code: wire.code.to_owned(), reason: wire.problem.to_owned(), detail: error.detail.clone() });
+        let recent = RecentLogin {
+            correlation_id: begun.correlation_id.to_owned(),
+            at: begun.now,
+            connection: session.identity.connection.clone(),
+            application: begun.application.client_id.clone(),
+            user_id: Some(session.user_id.clone()),
+            outcome: wire.code.to_owned(),
+        };
+        self.sessions.commit(vec![trace_op(begun.correlation_id, Part::Begin, trace)?, recent_op(&recent)?]).await?;
+        Ok(error)
+    }
+
+    /// The answer with a code, the write that must succeed before it is sent, and the one that lists the grant.
+    pub(super) fn issue_code(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Answer, Op, Op)> {
         let grant_id = id::random_id();
         let code = AuthorizationCode::issue(&grant_id, issue.asked.scopes.contains("offline_access"))?;
         let grant = CodeGrant {
@@ -80,14 +163,17 @@ impl Gateway {
             acr: issue.session.acr.clone(),
             profile: issue.profile.clone(),
             transient: issue.transient.to_vec(),
+            scripted: issue.scripted.clone(),
             correlation_id: issue.correlation_id.to_owned(),
             expires_at: issue.now.plus_seconds(self.lifetimes.code.cast_signed()),
         };
+        let lives = self.lifetimes.session + u64::from(self.lifetimes.access_token);
+        let listed = grant_op(&issue.session.sid, &grant_id, &issue.application.client_id, lives)?;
         let put = Op::Put { key: CodeGrant::key(&grant_id, &code.digest()), value: encode(&grant)?, ttl: self.lifetimes.code };
         trace.note(
             issue.now,
             Note::Finished { reply: format!("a code for {} at {}", issue.application.client_id, issue.reply_to.redirect_uri()) },
         );
-        Ok((Answer::Reply(issue.reply_to.with_code(&code, &self.issuer)), put))
+        Ok((Answer::Reply(issue.reply_to.with_code(&code, &self.issuer)), put, listed))
     }
 }

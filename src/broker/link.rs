@@ -5,7 +5,7 @@
 //! the person starts again. What the second login leads to is in [`super::upstream`].
 
 use super::begin::trace_op;
-use super::upstream::Ending;
+use super::upstream::{Ending, Refusing, plain};
 use super::{Answer, Browser, Gateway, LinkQuestion, Outcome, REMAINS, encode};
 use crate::clock::Timestamp;
 use crate::connection::UpstreamRequest;
@@ -70,7 +70,7 @@ impl Gateway {
         let result = match choice {
             LinkChoice::Look => Ok(Outcome::of(Answer::AskLink(question))),
             LinkChoice::Prove(connection) => self.prove(transaction, link, connection, now).await,
-            LinkChoice::Separate => self.stay_separate(&transaction, &link, now).await,
+            LinkChoice::Separate => self.stay_separate(&transaction, &link, browser, now).await,
         };
         let outcome = result.unwrap_or_else(|error| Outcome::refused(error, Some(restart)));
         Ok(outcome.in_login(&correlation_id))
@@ -95,17 +95,36 @@ impl Gateway {
         Ok(Outcome::of(answer))
     }
 
-    async fn stay_separate(&self, transaction: &LoginTransaction, link: &PendingLink, now: Timestamp) -> Result<Outcome> {
+    async fn stay_separate(
+        &self,
+        transaction: &LoginTransaction,
+        link: &PendingLink,
+        browser: &Browser,
+        now: Timestamp,
+    ) -> Result<Outcome> {
         let connection = self.connections.enabled(&link.arrived.identity.connection);
         let connection = connection.ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
         let mut trace = Trace::default();
         let why = "the person wants an account of its own";
         let identified = self.make_separate(connection.config(), &link.arrived, why, now, &mut trace).await?;
         let key = LoginTransaction::key(&transaction.id);
-        let ending = Ending { transaction, key: &key, part: Part::LinkChoice, now };
-        let outcome = self.end_login(&ending, &link.arrived, identified, Vec::new(), &mut trace).await?;
-        self.events.login(&link.arrived.identity.connection, "success");
-        Ok(outcome)
+        let caller = browser.caller.as_deref();
+        let ending = Ending { transaction, key: &key, part: Part::LinkChoice, now, caller, resume: None };
+        let connection = link.arrived.identity.connection.as_str();
+        match self.end_login(&ending, &link.arrived, identified, Vec::new(), &mut trace).await {
+            Ok(outcome) => {
+                if matches!(outcome.answer, Answer::Reply(_)) {
+                    self.events.login(connection, "success");
+                }
+                Ok(outcome)
+            }
+            // Scripts have run, and run once: the login is over.
+            Err(error) if [ErrorKind::RuleDenied, ErrorKind::ScriptFailed, ErrorKind::Overloaded].contains(&error.kind) => {
+                let refusing = Refusing { connection, transaction, key: &key, part: Part::LinkChoice, now };
+                self.refuse_login(&refusing, plain(error), trace).await
+            }
+            Err(error) => Err(error),
+        }
     }
 
     /// To the identity provider of the new identity once more: the first login may have come from an old session there.

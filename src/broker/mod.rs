@@ -6,15 +6,20 @@
 pub mod admin;
 pub mod api_access;
 pub mod begin;
+pub mod events;
 pub mod explain;
 mod finish;
+mod happened;
 mod identify;
+pub mod jobs;
 pub mod link;
 pub mod live;
 pub mod logout;
 pub mod next;
 mod recording;
 mod release;
+pub mod rules;
+pub mod sessions;
 #[cfg(test)]
 mod tests;
 pub mod token;
@@ -36,6 +41,8 @@ use crate::rules::{Host, Scripts};
 use crate::store::{Directory, SessionStore};
 use crate::user::User;
 use admin::Admin;
+use events::Recorder;
+use rules::Caller;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -84,6 +91,7 @@ pub struct Gateway {
     pub gigya: Option<GigyaSigner>,
     pub admin: Admin,
     pub events: Arc<dyn Events>,
+    pub log: Recorder,
 }
 
 /// Where use cases report what an operator counts.
@@ -92,11 +100,13 @@ pub trait Events: Send + Sync {
     fn login(&self, connection: &str, outcome: &str);
 }
 
-/// What the browser showed us: the values of its two cookies.
+/// What the browser showed us: the values of its two cookies, and from where it asks.
 #[derive(Clone, Default)]
 pub struct Browser {
     pub binding: Option<String>,
     pub session: Option<String>,
+    /// Who asks, for scripts: absent where there are none.
+    pub caller: Option<Arc<Caller>>,
 }
 
 /// Cookies do not print.
@@ -147,6 +157,8 @@ pub enum Answer {
     Choose(Chooser),
     /// The person may prove that a known account is theirs.
     AskLink(LinkQuestion),
+    /// To a page that a script has named.
+    Elsewhere(String),
     /// The same request again as a GET, so that the browser sends its SameSite=Lax cookies.
     SeeSelf,
     /// The same form again from our own page, for the same reason.

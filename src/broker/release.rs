@@ -2,10 +2,11 @@
 //! applications, and the values that no trace shows.
 
 use super::Gateway;
+use super::rules::{changed_user, lay_over, with_claims};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::login::Dialects;
+use crate::login::{Dialects, Scripted};
 use crate::oidc::bearer::invalid_token;
 use crate::profile::dialect::Dialect;
 use crate::profile::{Profile, RowNote};
@@ -87,18 +88,24 @@ impl Gateway {
     pub(super) async fn whole_profile(
         &self,
         application: &Application,
-        user_id: &str,
-        login: &Identity,
+        (user_id, login): (&str, &Identity),
         profile: Profile,
+        scripted: &Scripted,
         seal: Option<&str>,
         now: Timestamp,
     ) -> Result<Dialects> {
         let refuse = || Error::new(ErrorKind::InvalidGrant, "the user may not sign in any more");
         let user = self.directory.user(user_id).await?.filter(|user| !user.blocked).ok_or_else(refuse)?;
-        let user = self.readable_user(user, application.profile.reads_sealed);
+        let mut user = self.readable_user(user, application.profile.reads_sealed);
+        changed_user(&mut user, &scripted.user);
         let view = PersonView::new(&user, profile, Some(login));
         let written = |dialect| -> Result<Box<RawValue>> {
-            self.kept_body(Value::Object(self.in_dialect(dialect, &user.user_id, &view, now)).to_string(), seal)
+            let mut shown = self.in_dialect(dialect, &user.user_id, &view, now);
+            if dialect == Dialect::Auth0 {
+                lay_over(&mut shown, &scripted.user);
+                with_claims(&mut shown, &scripted.id_token);
+            }
+            self.kept_body(Value::Object(shown).to_string(), seal)
         };
         Ok(Dialects { auth0: written(Dialect::Auth0)?, gigya: written(Dialect::Gigya)?, logto: written(Dialect::Logto)? })
     }

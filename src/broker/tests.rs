@@ -51,7 +51,6 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         connections: Registry::default(),
         databases: BTreeSet::new(),
         sessions: open_sessions("memory:").expect("sessions"),
-        directory,
         keys: Arc::new(OidcKeys::new(&keyring).expect("keys")),
         resource_servers: HashMap::new(),
         client_grants: HashMap::new(),
@@ -61,6 +60,8 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         lifetimes: Lifetimes::default(),
         gigya: None,
         events: Arc::new(Silent),
+        log: events::log_of(Arc::clone(&directory)).0,
+        directory,
     }
 }
 
@@ -144,7 +145,7 @@ async fn a_refresh_token_of_a_revoked_grant_is_refused_and_not_rotated() {
     gateway.directory.put_family(&family).await.expect("made");
     let token = RefreshToken::issue(&grant_id, 0, gateway.keyring.sealer()).expect("issued");
     let body = format!("client_id=notes&grant_type=refresh_token&refresh_token={}", token.expose());
-    let refusal = gateway.token(None, body.as_bytes(), "c", now).await.expect_err("refused");
+    let refusal = gateway.token(None, body.as_bytes(), None, "c", now).await.expect_err("refused");
     assert_eq!((refusal.error.kind, refusal.error.detail.as_str()), (ErrorKind::InvalidGrant, "the refresh token is not valid"));
     // Revoked in the directory too now, where nothing is ever evicted.
     let mark = AccessToken::revocation_key(&grant_id);
@@ -189,7 +190,7 @@ async fn a_post_without_the_session_cookie_is_sent_again_as_get() {
     let (gateway, now) = (gateway().await, Timestamp::now());
     let raw = format!("client_id=notes&redirect_uri={CALLBACK}&response_type=code&scope=openid");
     // Over https the binding cookie comes with a POST of another site, the session cookie does not.
-    let browser = Browser { binding: Some(id::random_token()), session: None };
+    let browser = Browser { binding: Some(id::random_token()), session: None, caller: None };
     let outcome = gateway.authorize(raw.as_bytes(), Arrival::Post, &browser, "c", now).await;
     assert!(matches!(outcome.answer, Answer::SeeSelf), "{:?}", outcome.answer);
     let outcome = gateway.authorize(raw.as_bytes(), Arrival::Get, &browser, "c", now).await;

@@ -6,19 +6,20 @@
 use super::begin::trace_op;
 use super::recording::note_rows;
 use super::release::{recorded, unrecorded};
+use super::rules::{Caller, REFRESH, Situation, Verdict, changed_names, changed_profile, with_claims};
 use super::{Gateway, decode, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{AccessToken, CodeGrant, CodeTombstone};
+use crate::login::{AccessToken, CodeGrant, CodeTombstone, Scripted};
 use crate::oidc::token::{invalid_code, invalid_refresh_token};
 use crate::oidc::{
     self, AuthenticatedClient, AuthorizationCode, ClientCredentials, IdTokenClaims, RefreshToken, Scopes, TokenRequest, TokenResponse,
 };
 use crate::profile::Written;
 use crate::secret::Secret;
-use crate::store::{Consumed, Op, RefreshFamily, Rotation};
+use crate::store::{Consumed, LogType, Op, RefreshFamily, Rotation};
 use crate::user::Identity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -31,6 +32,9 @@ const GRACE: i64 = 10;
 pub struct Tokens {
     pub response: TokenResponse,
     pub correlation_id: String,
+    /// Whose they are; `None`: the application's own.
+    pub user_id: Option<String>,
+    pub audience: Option<String>,
 }
 
 /// A refusal, and the login it belongs to where that is known.
@@ -60,6 +64,8 @@ struct Granted {
     profile: Map<String, Value>,
     /// Paths in `profile` that are for this transaction only.
     transient: Vec<String>,
+    /// What scripts made of it.
+    scripted: Option<Box<Scripted>>,
     correlation_id: String,
 }
 
@@ -83,6 +89,7 @@ impl Gateway {
         &self,
         authorization: Option<&str>,
         body: &[u8],
+        caller: Option<&Caller>,
         correlation_id: &str,
         now: Timestamp,
     ) -> Result<Tokens, TokenRefusal> {
@@ -91,17 +98,25 @@ impl Gateway {
         let application = self.application(credentials.client_id());
         let client = credentials.authenticate(application.map(|application| &application.oidc))?;
         let application = application.ok_or_else(|| Error::new(ErrorKind::InvalidClient, "client authentication failed"))?;
-        match TokenRequest::parse(&params, client, self.keyring.sealer())? {
-            TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
+        let kinds = match params.get("grant_type") {
+            Some("client_credentials") => (LogType::ClientCredentials, LogType::FailedClientCredentials),
+            Some("refresh_token") => (LogType::Refresh, LogType::FailedRefresh),
+            _ => (LogType::CodeExchange, LogType::FailedCodeExchange),
+        };
+        let answer = match TokenRequest::parse(&params, client, self.keyring.sealer()) {
+            Err(error) => Err(error.into()),
+            Ok(TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier }) => {
                 self.code_grant(application, client, &code, &redirect_uri, code_verifier.as_ref(), now).await
             }
-            TokenRequest::RefreshToken { refresh_token, scopes } => {
-                self.refresh_grant(application, &refresh_token, scopes.as_ref(), now).await
+            Ok(TokenRequest::RefreshToken { refresh_token, scopes }) => {
+                self.refresh_grant(application, &refresh_token, scopes.as_ref(), caller, now).await
             }
-            TokenRequest::ClientCredentials { audience, scopes } => {
-                self.client_credentials(application, audience.as_deref(), scopes.as_ref(), correlation_id, now).await
+            Ok(TokenRequest::ClientCredentials { audience, scopes }) => {
+                self.client_credentials(application, audience.as_deref(), scopes.as_ref(), (caller, correlation_id), now).await
             }
-        }
+        };
+        self.note_exchange(kinds, &application.client_id, answer.as_ref(), now);
+        answer
     }
 
     async fn code_grant(
@@ -144,6 +159,7 @@ impl Gateway {
             acr: grant.acr,
             profile: grant.profile,
             transient: grant.transient,
+            scripted: grant.scripted,
             correlation_id: correlation_id.clone(),
         };
         self.give_from_code(application, granted, now).await.map_err(in_login)
@@ -152,7 +168,59 @@ impl Gateway {
     async fn give_from_code(&self, application: &Application, granted: Granted, now: Timestamp) -> Result<Tokens> {
         let wants_refresh = granted.scopes.contains("offline_access");
         let refresh_token = if wants_refresh { Some(self.new_family(application, &granted, now).await?) } else { None };
-        self.give(application, granted, refresh_token, now).await
+        self.give(application, granted, refresh_token, Trace::default(), now).await
+    }
+
+    /// The scripts of a refresh. What they refuse is recorded, and costs the client nothing but this answer.
+    async fn script_refresh(
+        &self,
+        application: &Application,
+        granted: &mut Granted,
+        caller: Option<&Caller>,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<()> {
+        let body = Map::from_iter([
+            ("grant_type".to_owned(), Value::from("refresh_token")),
+            ("client_id".to_owned(), Value::from(application.client_id.as_str())),
+        ]);
+        let situation = Situation {
+            application,
+            user_id: &granted.user_id,
+            identity: &granted.identity,
+            profile: granted.profile.clone(),
+            transient: &[],
+            protocol: REFRESH,
+            single_sign_on: false,
+            sid: &granted.sid,
+            auth_time: granted.auth_time,
+            scopes: &granted.scopes,
+            audience: granted.audience.as_deref(),
+            asked: None,
+            redirect_uri: None,
+            query: Map::new(),
+            body,
+            caller,
+            correlation_id: &granted.correlation_id,
+            resume: None,
+            no_redirect: true,
+            now,
+        };
+        match self.run_scripts(situation, trace).await {
+            Ok(Verdict::Go(made)) => {
+                granted.scripted = made.scripted;
+                granted.scopes = made.scopes.unwrap_or_else(|| std::mem::take(&mut granted.scopes));
+                Ok(())
+            }
+            Ok(Verdict::Elsewhere(_)) => Err(Error::new(ErrorKind::InteractionRequired, "a rule wants to show the person a page")),
+            Err(error) => {
+                let wire = error.kind.wire();
+                let (code, reason) = (wire.code.to_owned(), wire.problem.to_owned());
+                trace.note(now, Note::Refused { code, reason, detail: error.detail.clone() });
+                self.save_trace(&granted.correlation_id, Part::Token, trace).await?;
+                Err(error)
+            }
+        }
     }
 
     async fn new_family(&self, application: &Application, granted: &Granted, now: Timestamp) -> Result<RefreshToken> {
@@ -185,6 +253,7 @@ impl Gateway {
         application: &Application,
         token: &RefreshToken,
         scopes: Option<&Scopes>,
+        caller: Option<&Caller>,
         now: Timestamp,
     ) -> Result<Tokens, TokenRefusal> {
         // Before anything is rotated: a store that does not answer must not cost the client its token, and what was
@@ -208,7 +277,7 @@ impl Gateway {
         let data: FamilyData = decode(family.data.as_bytes())?;
         let correlation_id = data.correlation_id.clone();
         let in_login = |error: Error| TokenRefusal { error, correlation_id: Some(correlation_id.clone()) };
-        self.give_from_family(application, &family, data, scopes, now).await.map_err(in_login)
+        self.give_from_family(application, &family, data, (scopes, caller), now).await.map_err(in_login)
     }
 
     async fn give_from_family(
@@ -216,7 +285,7 @@ impl Gateway {
         application: &Application,
         family: &RefreshFamily,
         data: FamilyData,
-        asked: Option<&Scopes>,
+        (asked, caller): (Option<&Scopes>, Option<&Caller>),
         now: Timestamp,
     ) -> Result<Tokens> {
         let scopes = data.scopes.narrow(asked)?;
@@ -236,7 +305,7 @@ impl Gateway {
         let successor =
             u32::try_from(family.generation).map_err(|_| Error::new(ErrorKind::InvalidGrant, "the refresh token was rotated too often"))?;
         let refresh_token = RefreshToken::issue(&family.grant_id, successor, self.keyring.sealer())?;
-        let granted = Granted {
+        let mut granted = Granted {
             grant_id: family.grant_id.clone(),
             user_id: family.user_id.clone(),
             identity: data.identity,
@@ -248,9 +317,14 @@ impl Gateway {
             acr: data.acr,
             profile: profile.into_map(),
             transient: Vec::new(),
+            scripted: None,
             correlation_id: data.correlation_id,
         };
-        self.give(application, granted, Some(refresh_token), now).await
+        let mut trace = Trace::default();
+        if self.scripts.has_login() {
+            self.script_refresh(application, &mut granted, caller, now, &mut trace).await?;
+        }
+        self.give(application, granted, Some(refresh_token), trace, now).await
     }
 
     /// Releases claims by the application's table, signs, and stores the access token.
@@ -259,22 +333,27 @@ impl Gateway {
         application: &Application,
         mut granted: Granted,
         refresh_token: Option<RefreshToken>,
+        mut trace: Trace,
         now: Timestamp,
     ) -> Result<Tokens> {
-        let mut trace = Trace::default();
         let mut rows = Vec::new();
+        let scripted = granted.scripted.take().map(|scripted| *scripted).unwrap_or_default();
+        changed_profile(&mut granted.profile, &scripted.user);
         let readable = self.readable_profile(application, std::mem::take(&mut granted.profile), &granted.user_id);
         granted.transient.extend(readable.sealed);
+        granted.transient.extend(changed_names(&scripted));
         let profile = readable.profile;
         let released = application
             .mapping
             .from_profile(&profile, &mut rows)
             .map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
-        let unrecorded = unrecorded(&rows, &granted.transient);
+        let mut unrecorded = unrecorded(&rows, &granted.transient);
+        unrecorded.extend(scripted.id_token.keys().cloned());
         note_rows(&mut trace, "from_profile", rows, &granted.transient, now);
         let released: Vec<_> =
             released.into_iter().map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
-        let claims = oidc::claims::filter_by_scope(&released, &granted.scopes);
+        let mut claims = oidc::claims::filter_by_scope(&released, &granted.scopes);
+        with_claims(&mut claims, &scripted.id_token);
         trace.note(
             now,
             Note::Released {
@@ -295,13 +374,13 @@ impl Gateway {
             correlation_id: granted.correlation_id.clone(),
             userinfo: self.kept_body(userinfo.to_string(), seal)?,
             dialects: if application.profile.legacy_profile {
-                Some(self.whole_profile(application, &granted.user_id, &granted.identity, profile, seal, now).await?)
+                Some(self.whole_profile(application, (&granted.user_id, &granted.identity), profile, &scripted, seal, now).await?)
             } else {
                 None
             },
             user_id: granted.audience.as_ref().map(|_| granted.user_id.clone()),
             audience: granted.audience.clone(),
-            claims: Map::new(),
+            claims: scripted.access_token,
         };
         let key = AccessToken::key(&granted.grant_id, &access_token.digest());
         self.sessions
@@ -312,7 +391,7 @@ impl Gateway {
             .await?;
         let response =
             TokenResponse { access_token, expires_in: self.lifetimes.access_token, refresh_token, id_token, scopes: granted.scopes };
-        Ok(Tokens { response, correlation_id: granted.correlation_id })
+        Ok(Tokens { response, correlation_id: granted.correlation_id, user_id: Some(granted.user_id), audience: granted.audience })
     }
 
     fn id_token(

@@ -2,19 +2,25 @@
 
 use super::begin::trace_op;
 use super::finish::Issue;
+use super::happened::Ended;
 use super::identify::{Identified, Of, Profiles, Whose, arrive};
+use super::rules::{Caller, Made, Pausing, Situation, Verdict, query_of};
+use super::sessions::session_op;
 use super::traces::{RecentLogin, SUCCESS, recent_op};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, encode, remains};
+use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::connection::{Authentication, Callback, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{Arrived, LoginTransaction, PendingAuthn, PendingLink, Proof, Session, Stage, Stored};
+use crate::login::{Arrived, CameBy, LoginTransaction, PendingAuthn, PendingLink, Proof, Session, Stage, Stored};
 use crate::profile::Written;
+use crate::rules::Resume;
 use crate::saml;
-use crate::store::{AuditEvent, Op};
+use crate::store::{AuditEvent, LogType, Op};
 use crate::user::linking::Conflict;
+use serde_json::Map;
 
 /// Form values that came to an assertion consumer service.
 #[derive(Clone, Copy, Debug)]
@@ -67,22 +73,16 @@ impl Gateway {
             let error = Error::new(ErrorKind::IdpResponseInvalid, "The answer came by another connection than the one that was asked.");
             return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
         };
-        let outcome = self.answer_of_idp(post, &transaction, &question, &key, now).await?;
+        let received = Received { post, transaction: &transaction, question: &question, key: &key, caller: browser.caller.as_deref(), now };
+        let outcome = self.answer_of_idp(&received).await?;
         Ok(outcome.in_login(&correlation_id))
     }
 
     /// From here on the login ends, or goes on to the question whose account it is.
-    async fn answer_of_idp(
-        &self,
-        post: SamlPost<'_>,
-        transaction: &LoginTransaction,
-        question: &Question,
-        key: &str,
-        now: Timestamp,
-    ) -> Result<Outcome> {
+    async fn answer_of_idp(&self, received: &Received<'_>) -> Result<Outcome> {
+        let Received { post, transaction, question, key, now, .. } = *received;
         let mut trace = Trace::default();
-        let received = Received { post, transaction, question, key, now };
-        let result = self.accept_answer(&received, &mut trace).await;
+        let result = self.accept_answer(received, &mut trace).await;
         match result {
             Ok(outcome) => {
                 if matches!(outcome.answer, Answer::Reply(_)) {
@@ -90,7 +90,10 @@ impl Gateway {
                 }
                 Ok(outcome)
             }
-            Err(refused) => self.refuse_answer(&received, refused, trace).await,
+            Err(refused) => {
+                let refusing = Refusing { connection: post.connection, transaction, key, part: question.part(), now };
+                self.refuse_login(&refusing, refused, trace).await
+            }
         }
     }
 
@@ -168,7 +171,8 @@ impl Gateway {
         trace: &mut Trace,
     ) -> Result<Outcome, Refused> {
         let part = received.question.part();
-        let ending = Ending { transaction: received.transaction, key: received.key, part, now: received.now };
+        let Received { transaction, key, caller, now, .. } = *received;
+        let ending = Ending { transaction, key, part, now, caller, resume: None };
         self.end_login(&ending, arrived, identified, once, trace).await.map_err(plain)
     }
 
@@ -181,7 +185,7 @@ impl Gateway {
         once: Vec<Op>,
         trace: &mut Trace,
     ) -> Result<Outcome> {
-        let Ending { transaction, key, part, now } = *ending;
+        let Ending { transaction, key, part, now, .. } = *ending;
         let application = self
             .application(&transaction.client_id)
             .ok_or_else(|| Error::new(ErrorKind::UnauthorizedClient, "The application is not enabled any more."))?;
@@ -189,30 +193,55 @@ impl Gateway {
         if !self.accepts(application, &arrived.identity.connection) {
             return Err(Error::new(ErrorKind::UnknownConnection, "The application does not accept this way to sign in."));
         }
-        if transaction.asked.expected_user.as_ref().is_some_and(|expected| *expected != identified.user_id) {
-            return Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."));
-        }
+        check_expected(transaction, &identified.user_id)?;
         let cookie = id::random_token();
-        let Profiles { lasting, of_transaction, transient } = identified.profiles;
-        let session = self.new_session(transaction, arrived, identified.user_id, lasting, now);
+        let Profiles { lasting, mut of_transaction, mut transient } = identified.profiles;
+        let mut session = self.new_session(transaction, arrived, (&cookie, identified.user_id), lasting, now);
+        let (mut made, mut once) = (Made::default(), once);
+        if self.scripts.has_login() {
+            // Scripts may do what cannot be done twice: only who has the answer runs them.
+            if ending.resume.is_none() {
+                let claims = std::iter::once(self.step_claim(transaction, "scripts")).chain(std::mem::take(&mut once)).collect();
+                self.commit_once(claims, Vec::new(), &[]).await?;
+            }
+            made = match self.run_scripts(situation_of(ending, application, &session, &of_transaction, &transient), trace).await? {
+                Verdict::Go(made) => *made,
+                Verdict::Elsewhere(outcome) => {
+                    let by = CameBy::Idp(Box::new(arrived.clone().lasting()));
+                    let pausing = Pausing { transaction: transaction.clone(), by, outcome: *outcome };
+                    return self.wait_elsewhere(ending, pausing, trace).await;
+                }
+            };
+            if let Some(primary) = made.primary.take() {
+                trace.note(now, Note::User { user_id: primary.user_id.clone(), created: false, why: "a rule set the primary user".into() });
+                of_transaction = self.profile_of(&primary)?;
+                transient = Vec::new();
+                (session.profile, session.user_id) = (of_transaction.clone(), primary.user_id);
+                check_expected(transaction, &session.user_id)?;
+            }
+        }
+        let asked = made.asked(&transaction.asked);
         let issue = Issue {
             application,
             reply_to: &transaction.reply_to,
-            asked: &transaction.asked,
+            asked: &asked,
             session: &session,
             profile: &of_transaction,
             transient: &transient,
+            scripted: made.scripted,
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let (answer, code) = self.issue_code(&issue, trace)?;
+        let (answer, code, listed) = self.issue_code(&issue, trace)?;
         let ttl = u64::try_from(session.expires_at.seconds_since(now)).unwrap_or(0).max(1);
         let secrets = [Some(Session::key(&cookie)), put_key(&code)];
         let secrets: Vec<String> = secrets.into_iter().flatten().collect();
         let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
         let mut writes = vec![
             Op::Put { key: Session::key(&cookie), value: encode(&session)?, ttl },
+            session_op(&session, self.lifetimes.session),
             code,
+            listed,
             Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
             trace_op(&transaction.correlation_id, part, trace)?,
             recent_op(&recent(transaction, &session.identity.connection, Some(&session.user_id), SUCCESS, now))?,
@@ -221,6 +250,13 @@ impl Gateway {
         writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
         let claims = std::iter::once(self.step_claim(transaction, "end")).chain(once).collect();
         self.commit_once(claims, writes, &secrets).await?;
+        let ended = Ended {
+            client_id: &transaction.client_id,
+            connection: &session.identity.connection,
+            correlation_id: &transaction.correlation_id,
+            now,
+        };
+        self.note_login(LogType::Login, ended, &session.user_id);
         // A fresh cookie value at every login: a session that somebody planted before is worth nothing.
         Ok(Outcome { answer, binding: CookieChange::Keep, session: CookieChange::Set(cookie), correlation_id: None })
     }
@@ -228,7 +264,7 @@ impl Gateway {
     /// Claims and writes in one round trip. The first claim is of this step of this login: where it is not ours, the same
     /// answer was posted twice at once, and the other post has the login. Where another is not ours, the answer was used
     /// in another login. Either way `secrets` are taken back: nobody has learned these keys.
-    async fn commit_once(&self, claims: Vec<Op>, writes: Vec<Op>, secrets: &[String]) -> Result<()> {
+    pub(super) async fn commit_once(&self, claims: Vec<Op>, writes: Vec<Op>, secrets: &[String]) -> Result<()> {
         let count = claims.len();
         let answers = self.sessions.commit(claims.into_iter().chain(writes).collect()).await?;
         let mut ours = answers.iter().take(count).copied();
@@ -245,16 +281,23 @@ impl Gateway {
     }
 
     /// The mark that a step of a login is taken once.
-    fn step_claim(&self, transaction: &LoginTransaction, step: &str) -> Op {
+    pub(super) fn step_claim(&self, transaction: &LoginTransaction, step: &str) -> Op {
         // A login that has expired is refused anyway; the rest is for nodes whose clocks differ.
         Op::Claim { key: format!("login-used:{}:{step}", transaction.id), ttl: self.lifetimes.transaction + 600 }
     }
 
-    fn new_session(&self, transaction: &LoginTransaction, arrived: &Arrived, user_id: String, profile: Written, now: Timestamp) -> Session {
+    fn new_session(
+        &self,
+        transaction: &LoginTransaction,
+        arrived: &Arrived,
+        (cookie, user_id): (&str, String),
+        profile: Written,
+        now: Timestamp,
+    ) -> Session {
         let own_end = now.plus_seconds(self.lifetimes.session.cast_signed());
         let expires_at = arrived.upstream.not_on_or_after.map_or(own_end, |end| end.min(own_end));
         Session {
-            sid: id::random_id(),
+            sid: Session::sid_of(cookie),
             user_id,
             identity: arrived.identity.clone(),
             profile,
@@ -267,19 +310,22 @@ impl Gateway {
         }
     }
 
-    async fn refuse_answer(&self, received: &Received<'_>, refused: Refused, mut trace: Trace) -> Result<Outcome> {
-        let Received { post, transaction, key, now, .. } = *received;
+    /// The login ends here: its remains, its trace, and what the application may know.
+    pub(super) async fn refuse_login(&self, refusing: &Refusing<'_>, refused: Refused, mut trace: Trace) -> Result<Outcome> {
+        let Refusing { connection, transaction, key, part, now } = *refusing;
         let wire = refused.error.kind.wire();
-        self.events.login(post.connection, wire.code);
+        self.events.login(connection, wire.code);
         tracing::warn!(
             correlation_id = transaction.correlation_id,
-            connection = post.connection,
+            connection,
             code = wire.code,
             reason = refused.reason,
             detail = refused.error.detail,
             source = refused.error.source.as_ref().map(tracing::field::display),
             "login refused"
         );
+        let ended = Ended { client_id: &transaction.client_id, connection, correlation_id: &transaction.correlation_id, now };
+        self.note_failed_login(ended, &refused.error, &refused.reason);
         // A store that does not answer cannot remember that the login is over: the person tries again.
         if refused.error.kind == ErrorKind::StoreUnavailable {
             return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
@@ -292,14 +338,14 @@ impl Gateway {
         trace.entries.retain(|entry| !matches!(entry.event, Note::Finished { .. }));
         trace.note(now, Note::Refused { code: wire.code.to_owned(), reason: refused.reason.clone(), detail: refused.error.detail.clone() });
         if refused.alarm {
-            self.raise_alarm(post.connection, transaction, &refused, now).await?;
+            self.raise_alarm(connection, transaction, &refused, now).await?;
         }
         let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
         self.sessions
             .commit(vec![
                 Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
-                trace_op(&transaction.correlation_id, received.question.part(), &trace)?,
-                recent_op(&recent(transaction, post.connection, None, wire.code, now))?,
+                trace_op(&transaction.correlation_id, part, &trace)?,
+                recent_op(&recent(transaction, connection, None, wire.code, now))?,
             ])
             .await?;
         // Whose account it is only the person can settle, here; and nobody is sent on by an answer that was used before.
@@ -307,8 +353,9 @@ impl Gateway {
         if here.contains(&refused.error.kind) {
             return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
         }
-        // The application may know the outcome; what exactly was wrong is for the trace.
-        Ok(self.reply_error(&transaction.reply_to, &Error::new(refused.error.kind, wire.title), &transaction.correlation_id))
+        // The application may know the outcome, and what a rule says; what exactly was wrong is for the trace.
+        let told = if refused.error.kind == ErrorKind::RuleDenied { refused.error.detail.as_str() } else { wire.title };
+        Ok(self.reply_error(&transaction.reply_to, &Error::new(refused.error.kind, told), &transaction.correlation_id))
     }
 
     async fn raise_alarm(&self, connection: &str, transaction: &LoginTransaction, refused: &Refused, now: Timestamp) -> Result<()> {
@@ -332,11 +379,11 @@ struct Received<'a> {
     question: &'a Question,
     /// Store key of the transaction.
     key: &'a str,
+    caller: Option<&'a Caller>,
     now: Timestamp,
 }
 
 /// A login that ends well.
-#[derive(Clone, Copy)]
 pub(super) struct Ending<'a> {
     pub transaction: &'a LoginTransaction,
     /// Store key of the transaction.
@@ -344,6 +391,64 @@ pub(super) struct Ending<'a> {
     /// Of the trace.
     pub part: Part,
     pub now: Timestamp,
+    pub caller: Option<&'a Caller>,
+    /// The person comes back from where a script had sent them.
+    pub resume: Option<Resume>,
+}
+
+/// A login that ends badly.
+#[derive(Clone, Copy)]
+pub(super) struct Refusing<'a> {
+    pub connection: &'a str,
+    pub transaction: &'a LoginTransaction,
+    /// Store key of the transaction.
+    pub key: &'a str,
+    /// Of the trace.
+    pub part: Part,
+    pub now: Timestamp,
+}
+
+/// The login as its scripts see it.
+fn situation_of<'a>(
+    ending: &'a Ending<'_>,
+    application: &'a Application,
+    session: &'a Session,
+    profile: &Written,
+    transient: &'a [String],
+) -> Situation<'a> {
+    let transaction = ending.transaction;
+    let query = transaction.restart.path.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    Situation {
+        application,
+        user_id: &session.user_id,
+        identity: &session.identity,
+        profile: profile.value().as_object().cloned().unwrap_or_default(),
+        transient,
+        protocol: "oidc-basic-profile",
+        single_sign_on: false,
+        sid: &session.sid,
+        auth_time: session.auth_time,
+        scopes: &transaction.asked.scopes,
+        audience: transaction.asked.audience.as_deref(),
+        asked: Some(&transaction.asked),
+        redirect_uri: Some(transaction.reply_to.redirect_uri()),
+        query: query_of(query.as_bytes()),
+        body: Map::new(),
+        caller: ending.caller,
+        correlation_id: &transaction.correlation_id,
+        resume: ending.resume.clone(),
+        no_redirect: transaction.asked.passive,
+        now: ending.now,
+    }
+}
+
+fn check_expected(transaction: &LoginTransaction, user_id: &str) -> Result<()> {
+    match &transaction.asked.expected_user {
+        Some(expected) if expected != user_id => {
+            Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."))
+        }
+        _ => Ok(()),
+    }
 }
 
 /// What the identity provider was asked.
@@ -405,7 +510,7 @@ fn put_key(op: &Op) -> Option<String> {
     }
 }
 
-fn plain(error: Error) -> Refused {
+pub(super) fn plain(error: Error) -> Refused {
     Refused { reason: error.kind.wire().problem.to_owned(), error, alarm: false }
 }
 

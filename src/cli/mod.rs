@@ -6,6 +6,7 @@ mod explain;
 mod healthcheck;
 mod keys;
 mod mapping;
+mod rules;
 mod serve;
 mod user;
 
@@ -33,6 +34,8 @@ enum Command {
     Check(check::Options),
     /// Test, replay and import mapping tables.
     Mapping(mapping::Options),
+    /// Test rules and actions.
+    Rules(rules::Options),
     /// What would happen with this message? Every check, every mapping row, and what an application would get.
     Explain(explain::Options),
     /// Make or list the keys, and the credentials of the management API.
@@ -57,6 +60,7 @@ pub fn run() -> ExitCode {
         Command::Demo(options) => demo::run(&options),
         Command::Check(options) => check::run(&options),
         Command::Mapping(options) => mapping::run(&options),
+        Command::Rules(options) => rules::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Keys(options) => keys::run(&options),
         Command::User(options) => user::run(&options),

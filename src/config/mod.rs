@@ -11,6 +11,8 @@ mod read;
 mod render;
 #[cfg(test)]
 mod rule_tests;
+pub mod script_trials;
+mod scripts;
 mod secrets;
 mod seed;
 mod stored;
@@ -20,6 +22,7 @@ mod tests;
 pub use crate::toml_file::{Findings, Problem};
 pub use read::mapping_files;
 pub use render::{render_human, to_json};
+pub use scripts::ScriptsConfig;
 pub use seed::Seed;
 pub use stored::StoredObjects;
 
@@ -32,11 +35,13 @@ use crate::http::state::HttpSettings;
 use crate::id;
 use crate::keys::Keyring;
 use crate::profile::dialect::GigyaSigner;
+use crate::rules::Script;
 use crate::secret::Secret;
 use crate::startup::{Parts, TlsFiles};
 use crate::store::{Directory, SessionStore};
 use crate::telemetry::LogFormat;
 use crate::user::sealing::SealedPath;
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -68,6 +73,7 @@ pub struct Config {
     /// Places in the free data of users whose values are sealed.
     pub sealed: Vec<SealedPath>,
     pub seed: Seed,
+    pub scripts: ScriptsConfig,
     /// Reads what the management API stores.
     pub stored: StoredObjects,
     /// Loosenings and certificates that end soon; to be logged once logging has started.
@@ -83,7 +89,7 @@ impl Config {
             Made::ClientGrant(ClientGrant { id, client_id, audience: audience.clone(), scopes })
         };
         Parts {
-            more: self.api_scopes.into_iter().map(grant).collect(),
+            more: self.api_scopes.into_iter().map(grant).chain(made(self.scripts.scripts, self.scripts.configuration)).collect(),
             maker: Arc::new(self.stored),
             issuer: self.issuer,
             connections: self.connections,
@@ -95,9 +101,15 @@ impl Config {
             sessions,
             directory,
             sealed: self.sealed,
-            script_threads: SCRIPT_THREADS,
+            script_threads: self.scripts.threads.unwrap_or(SCRIPT_THREADS),
         }
     }
+}
+
+/// Rules, actions and the rules' settings, for the snapshot.
+fn made(scripts: Vec<Script>, configuration: BTreeMap<String, Secret<String>>) -> Vec<Made> {
+    let scripts = scripts.into_iter().map(|script| Made::Script(Arc::new(script)));
+    scripts.chain(configuration.into_iter().map(|(name, value)| Made::RuleConfiguration { name, value })).collect()
 }
 
 /// Reads a configuration that is to be used.
@@ -112,7 +124,29 @@ pub fn load(path: &Path) -> Result<Config, Findings> {
     }
 }
 
-/// Reads a configuration only to say what is wrong with it.
+/// Reads a configuration only to say what is wrong with it; the tests beside scripts are run.
 pub fn check(path: &Path) -> Findings {
-    read::read(path, Timestamp::now()).1
+    let (config, mut findings) = read::read(path, Timestamp::now());
+    let trials = config.map(|config| config.scripts.trials).unwrap_or_default();
+    findings.problems.extend(script_trials::run(trials).into_iter().filter(|result| !result.differences.is_empty()).map(failed_trial));
+    findings.sort();
+    findings
+}
+
+fn failed_trial(result: script_trials::TrialResult) -> Problem {
+    let message = format!("the test \"{}\" of the script {} fails: {}", result.test, result.script, result.differences.join("; "));
+    let problem = read::whole_file(result.file, "test".to_owned(), message, "correct the script or the test");
+    Problem { line: result.line, column: 1, ..problem }
+}
+
+/// Reads the scripts of a configuration and their tests, and the address of its operations listener, for `isthmus rules`.
+///
+/// # Errors
+/// All problems of the configuration, where it cannot be read.
+pub fn scripts(path: &Path) -> Result<(ScriptsConfig, Findings, String), Findings> {
+    let (config, findings) = read::read(path, Timestamp::now());
+    match config {
+        Some(config) => Ok((config.scripts, findings, format!("http://{}", config.operations_listen))),
+        None => Err(findings),
+    }
 }

@@ -2,10 +2,10 @@
 
 use super::context::{Context, Source};
 use super::stored::StoredObjects;
-use super::{Config, Findings, application, connection, metadata, secrets, seed};
+use super::{Config, Findings, application, connection, metadata, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
-use crate::http::state::HttpSettings;
+use crate::http::state::{ApiSettings, HttpSettings};
 use crate::profile::MappingLibrary;
 use crate::profile::dialect::GigyaSigner;
 use crate::secret::Secret;
@@ -111,7 +111,10 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
     let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
     let gigya = in_section(root, "gigya", |section| gigya(&context, section)).flatten();
-    let http = http_settings(root, issuer.as_deref().unwrap_or_default());
+    let (scripts, more) = scripts::read(&context, root);
+    findings.extend(more);
+    let http =
+        HttpSettings { country_header: scripts.country_header.clone(), ..http_settings(root, issuer.as_deref().unwrap_or_default()) };
     let names: Vec<String> = names(root, "connection", "name");
     let connections: Vec<_> = each(root, "connection", |section| connection::read(&context, section, &names));
     let known = seed::Known { names: &names, connections: &connections, sealed: &sealed };
@@ -143,6 +146,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             api_scopes,
             sealed,
             seed,
+            scripts,
             warnings: Vec::new(),
         })
     })();
@@ -362,6 +366,19 @@ fn gigya(context: &Context<'_>, section: &Section<'_>) -> Option<GigyaSigner> {
     signer.ok().filter(|_| sign_ids)
 }
 
+/// How much the management API takes.
+fn api(section: &Section<'_>) -> ApiSettings {
+    let usual = ApiSettings::default();
+    let number =
+        |key: &'static str, range, usual: u32| section.integer(key, range).map_or(usual, |at| u32::try_from(at.value).unwrap_or(usual));
+    ApiSettings {
+        requests_per_second: number("requests_per_second", 1..=100_000, usual.requests_per_second),
+        burst: number("burst", 1..=1_000_000, usual.burst),
+        import_file: section.integer("import_file", 1..=4_194_304).map_or(usual.import_file, |at| at.value.unsigned_abs() << 10),
+        log_days: number("log_days", 1..=3650, usual.log_days),
+    }
+}
+
 fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
     let mut trusted_proxies = Vec::new();
     for at in root.strings("trusted_proxies").unwrap_or_default() {
@@ -370,5 +387,13 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
             Err(_) => root.file().problem(at.span.clone(), &at.path, format!("`{}` is no network", at.value), "write it as in 10.0.0.0/8"),
         }
     }
-    HttpSettings { secure: issuer.starts_with("https://"), trusted_proxies, saml_body_limit: 1024 * 1024, body_limit: 64 * 1024 }
+    let api = in_section(root, "api", api).unwrap_or_default();
+    HttpSettings {
+        secure: issuer.starts_with("https://"),
+        trusted_proxies,
+        country_header: None,
+        saml_body_limit: 1024 * 1024,
+        body_limit: 64 * 1024,
+        api,
+    }
 }

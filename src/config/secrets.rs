@@ -2,7 +2,8 @@
 
 use super::context::Context;
 use crate::secret::Secret;
-use crate::toml_file::Section;
+use crate::toml_file::{At, Section, TomlFile};
+use toml::de::DeValue;
 
 /// Reads a secret. A problem is noted where it cannot be had, or stands in the file itself outside development.
 pub fn read(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Secret<String>> {
@@ -38,6 +39,39 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> 
     };
     table.finish();
     found
+}
+
+/// The same where the operator has chosen the key.
+pub fn read_at(context: &Context<'_>, file: &TomlFile<'_>, at: &At<&DeValue<'_>>) -> Option<Secret<String>> {
+    let refuse = |message: String, help: String| {
+        file.problem(at.span.clone(), &at.path, message, help);
+        None
+    };
+    let usual = || "use `{ env = \"NAME\" }` or `{ file = \"path\" }`".to_owned();
+    if let Some(text) = at.value.as_str() {
+        return match context.development {
+            true => Some(Secret::new(text.to_owned())),
+            false => refuse("the value is written into the file itself".to_owned(), usual()),
+        };
+    }
+    let text = |key: &str| at.value.as_table()?.get(key)?.get_ref().as_str();
+    match (at.value.as_table().map_or(0, |table| table.len()), text("env"), text("file")) {
+        (1, Some(name), None) => match std::env::var(name) {
+            Ok(value) if !value.is_empty() => Some(Secret::new(value)),
+            _ => {
+                refuse(format!("the environment variable {name} is not set, or is empty"), format!("set {name} before the program starts"))
+            }
+        },
+        (1, None, Some(path)) => match std::fs::read_to_string(context.resolve(path)) {
+            Ok(text) if !text.trim().is_empty() => Some(Secret::new(text.trim_end_matches(['\r', '\n']).to_owned())),
+            Ok(_) => refuse(format!("{path} is empty"), "write the secret into it".to_owned()),
+            Err(error) => refuse(
+                format!("{path} cannot be read: {error}"),
+                "correct the path (it is relative to the configuration) or the file's mode".to_owned(),
+            ),
+        },
+        _ => refuse("a secret has either `env` or `file`".to_owned(), usual()),
+    }
 }
 
 fn from_env(table: &Section<'_>, name: &str) -> Option<Secret<String>> {

@@ -123,12 +123,12 @@ impl<'a> Entry<'a> {
         let [user_metadata, app_metadata, custom_fields] = Part::ALL.map(|part| self.part(members, part));
         let (connection, subject) = (connection?, subject?);
         Some(NewUser {
-            identity: identity(connection, &subject),
             allows_login: !link_only && !connection.profile.link_only,
             groups,
             user_metadata,
             app_metadata,
             custom_fields,
+            ..NewUser::bare(identity(connection, &subject))
         })
     }
 

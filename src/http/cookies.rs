@@ -14,7 +14,7 @@ use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 /// What the browser sent. Values that cannot be ours are ignored.
 pub fn read(request: &HttpRequest, secure: bool) -> Browser {
     let value = |name: &str| all(request.headers(), name).find(|value| is_ours(value)).map(str::to_owned);
-    Browser { binding: value(binding_name(secure)), session: value(session_name(secure)) }
+    Browser { binding: value(binding_name(secure)), session: value(session_name(secure)), caller: None }
 }
 
 /// Every value under a name. Read here, cookie by cookie: what a neighbour in the same domain sets, be it no text at

@@ -1,9 +1,12 @@
 //! Pages on the way: the chooser, the end of a session.
 
-use super::pages::{self, STYLE};
+use super::pages::{self, BOUNCED, STYLE};
+use super::reply::Again;
 use super::state::State;
-use super::{body, cookies, reply};
+use super::{body, caller, cookies, reply};
+use crate::broker::Browser;
 use crate::broker::link::LinkChoice;
+use crate::broker::rules::Return;
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::oidc::Params;
@@ -71,9 +74,32 @@ async fn answer_link(request: &HttpRequest, state: &State, raw: &[u8]) -> HttpRe
         (true, None, Some(_)) => LinkChoice::Separate,
         _ => LinkChoice::Look,
     };
-    let browser = cookies::read(request, state.settings.secure);
+    let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
     let outcome = Box::pin(state.gateway().link_choice(transaction, choice, params.get("csrf"), &browser, Timestamp::now())).await;
     reply::outcome(request, state, outcome, None)
+}
+
+/// The return from a page to which a rule or an action had sent the person.
+pub async fn resume(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    resume_inner(&request, &state, None).await
+}
+
+pub async fn resume_by_form(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    match body::form(&request, &mut payload, state.settings.body_limit).await {
+        Ok(form) => resume_inner(&request, &state, Some(&form)).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
+}
+
+async fn resume_inner(request: &HttpRequest, state: &State, form: Option<&[u8]>) -> HttpResponse {
+    let fields: Vec<(String, String)> = url::form_urlencoded::parse(form.unwrap_or_default()).into_owned().collect();
+    let bounced = fields.iter().any(|(name, _)| name == BOUNCED);
+    let back = Return { query: request.query_string().as_bytes(), form, bounced };
+    let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
+    let outcome = Box::pin(state.gateway().continue_login(back, &browser, Timestamp::now())).await;
+    let mut again: Vec<(&str, &str)> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
+    again.push((BOUNCED, "1"));
+    reply::outcome(request, state, outcome, Some(Again { see: None, fields: again }))
 }
 
 pub async fn logged_out(request: HttpRequest) -> HttpResponse {

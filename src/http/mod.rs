@@ -1,12 +1,14 @@
 //! HTTP: the only home of actix-web and askama. Handlers translate and decide nothing.
 
 pub mod body;
+mod caller;
 pub mod cookies;
 pub mod headers;
 pub mod health;
 pub mod login;
 pub mod management;
 pub mod metrics;
+mod multipart;
 pub mod op;
 pub mod pages;
 pub mod practice;

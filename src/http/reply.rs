@@ -32,6 +32,7 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
         }
         Answer::Choose(chooser) => pages::chooser(request, &chooser),
         Answer::AskLink(question) => pages::link(request, &question),
+        Answer::Elsewhere(url) => see_other(&url),
         Answer::SeeSelf => match again.and_then(|again| again.see) {
             Some(location) => see_other(&location),
             None => pages::error(request, &Error::new(ErrorKind::Internal, ""), None),
@@ -59,7 +60,12 @@ pub fn oauth_error(request: &HttpRequest, error: &Error) -> HttpResponse {
         builder.insert_header(("www-authenticate", crate::oidc::token::CHALLENGE));
     }
     retry_after(&mut builder, wire.status);
-    let told = Error::new(error.kind, format!("{} {} ({})", wire.code, error.detail, Correlation::of(request).get()));
+    // What a rule says is said as it is.
+    let told = match error.kind {
+        ErrorKind::RuleDenied => error.detail.clone(),
+        _ => format!("{} {} ({})", wire.code, error.detail, Correlation::of(request).get()),
+    };
+    let told = Error::new(error.kind, told);
     builder.insert_header((CONTENT_TYPE, "application/json")).body(crate::oidc::token::error_json(&told))
 }
 

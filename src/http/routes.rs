@@ -37,6 +37,8 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/login", post().to(login::choose))
         .route("/login/link", get().to(login::link_question))
         .route("/login/link", post().to(login::link))
+        .route("/continue", get().to(login::resume))
+        .route("/continue", post().to(login::resume_by_form))
         .route("/logged-out", get().to(login::logged_out))
         .route("/assets/page.css", get().to(login::style))
         .route("/favicon.ico", get().to(login::no_icon))
@@ -67,7 +69,7 @@ pub fn allowed(path: &str) -> &'static str {
     match path {
         "/oauth/token" => "POST, OPTIONS",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
-        "/authorize" | "/oidc/logout" | "/login" | "/login/link" => "GET, HEAD, POST",
+        "/authorize" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
         "/oidc/logout/confirm" | "/login/callback" => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "POST",
         _ => "GET, HEAD",

@@ -6,7 +6,7 @@ use super::pages;
 use super::state::State;
 use crate::broker::explain::origin::{Origin, RowOrigin, origins};
 use crate::error::{Error, ErrorKind};
-use crate::login::trace::{Entry, Step, Trace, Word};
+use crate::login::trace::{Entry, ScriptChange, ScriptFailure, Step, Trace, Word};
 use crate::profile::{Fact, RawAttributes};
 use actix_web::http::header::{ACCEPT, CONTENT_TYPE};
 use actix_web::web::{Data, Path};
@@ -114,6 +114,9 @@ impl TracePage {
             |pairs: Vec<(String, String)>| pairs.into_iter().map(|(name, value)| format!("{name}={value}")).collect::<Vec<_>>().join(", ");
         let (what, detail) = match entry.event {
             Step::Check { name, passed, expected, found } => return self.checks.push(CheckRow { name, passed, expected, found }),
+            Step::Script { script, kind, took, status, changes, log, error } => {
+                ("script", script_text((&script, &kind), took, &status, &changes, &log, error.as_ref()))
+            }
             Step::Mapping { direction, field, source, value, outcome } => {
                 let value = value.as_ref().map(shown).unwrap_or_default();
                 let rows = if direction == "to_profile" { inward } else { outward };
@@ -195,6 +198,31 @@ fn origins_of(trace: &Trace) -> Vec<Origin> {
         _ => None,
     });
     profile.map(|profile| origins(&profile, rows)).unwrap_or_default()
+}
+
+/// One run of a script in a line.
+fn script_text(
+    (script, kind): (&str, &str),
+    took: u64,
+    status: &str,
+    changes: &[ScriptChange],
+    log: &[String],
+    error: Option<&ScriptFailure>,
+) -> String {
+    let mut parts = vec![format!("{kind} {script}: {status}, {took} us")];
+    if let Some(error) = error {
+        let place = match (error.line, error.column) {
+            (Some(line), Some(column)) => format!(" (line {line}, column {column})"),
+            (Some(line), None) => format!(" (line {line})"),
+            _ => String::new(),
+        };
+        let limit = error.limit.as_ref().map(|limit| format!(" [limit: {limit}]")).unwrap_or_default();
+        parts.push(format!("{}{place}{limit}", error.message));
+    }
+    let side = |value: &Option<Value>| value.as_ref().map_or_else(|| "(absent)".to_owned(), shown);
+    parts.extend(changes.iter().map(|change| format!("{}: {} -> {}", change.path, side(&change.before), side(&change.after))));
+    parts.extend(log.iter().map(|line| format!("log: {line}")));
+    parts.join("; ")
 }
 
 fn shown(value: &Value) -> String {

@@ -3,6 +3,7 @@
 //! Everything of one grant shares the hash tag `{grant id}`, so that one round trip reads a token and its
 //! revocation mark also in a cluster.
 
+use super::Scripted;
 use crate::clock::Timestamp;
 use crate::oidc::{CodeBinding, Scopes};
 use crate::user::Identity;
@@ -32,6 +33,9 @@ pub struct CodeGrant<P> {
     /// Paths in `profile` that are for this transaction only and never stored.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub transient: Vec<String>,
+    /// What rules and actions made of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub scripted: Option<Box<Scripted>>,
     pub correlation_id: String,
     pub expires_at: Timestamp,
 }

@@ -46,6 +46,22 @@ pub enum Step {
     },
     /// To whom it belongs, and why.
     User { user_id: String, created: bool, why: Word },
+    /// A rule or an action ran. Values of secrets, and such as are not to be kept, are not in it.
+    Script {
+        script: String,
+        /// `rule` or `action`.
+        kind: Word,
+        /// Microseconds.
+        took: u64,
+        /// `done`, `denied`, `redirected` or `failed`.
+        status: Word,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        changes: Vec<ScriptChange>,
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        log: Vec<String>,
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        error: Option<ScriptFailure>,
+    },
     /// What went to the application, and where.
     Released {
         application: String,
@@ -57,6 +73,29 @@ pub enum Step {
     Finished { reply: String },
     /// The login ended here.
     Refused { code: String, reason: String, detail: String },
+}
+
+/// One path that a script has changed.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ScriptChange {
+    pub path: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub before: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub after: Option<Value>,
+}
+
+/// Why a script failed, and where in its own text.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ScriptFailure {
+    pub message: String,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub line: Option<u32>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<u32>,
+    /// The limit that was exceeded.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub limit: Option<String>,
 }
 
 /// A step with its time.
@@ -103,12 +142,15 @@ pub enum Part {
     LinkAgain,
     /// The known account, proven.
     LinkProof,
+    /// The return from a page to which a script had sent the person.
+    Continue,
     /// What the token endpoint released.
     Token,
 }
 
 impl Part {
-    pub const ALL: [Self; 7] = [Self::Begin, Self::Choice, Self::Login, Self::LinkChoice, Self::LinkAgain, Self::LinkProof, Self::Token];
+    pub const ALL: [Self; 8] =
+        [Self::Begin, Self::Choice, Self::Login, Self::LinkChoice, Self::LinkAgain, Self::LinkProof, Self::Continue, Self::Token];
 
     const fn name(self) -> &'static str {
         match self {
@@ -118,6 +160,7 @@ impl Part {
             Self::LinkChoice => "link-choice",
             Self::LinkAgain => "link-again",
             Self::LinkProof => "link-proof",
+            Self::Continue => "continue",
             Self::Token => "token",
         }
     }

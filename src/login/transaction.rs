@@ -1,6 +1,6 @@
 //! One login under way: who asked, what was asked, where the answer goes, and how far it has come.
 
-use super::{PendingLink, ReplyTo};
+use super::{PendingLink, PendingScript, ReplyTo};
 use crate::clock::Timestamp;
 use crate::oidc::Scopes;
 use crate::oidc::pkce::CodeChallenge;
@@ -53,6 +53,8 @@ pub enum Stage {
     AwaitingIdp { connection: String, pending: PendingAuthn },
     /// The identity provider has vouched for somebody new, who may prove that a known account is theirs.
     AwaitingLink(Box<PendingLink>),
+    /// A rule or an action has sent the person to another page, and waits for their return.
+    AwaitingScript(Box<PendingScript>),
 }
 
 /// How to begin the same login again.
@@ -99,6 +101,13 @@ impl LoginTransaction {
     #[must_use]
     pub fn linking(mut self, link: PendingLink) -> Self {
         self.stage = Stage::AwaitingLink(Box::new(link));
+        self
+    }
+
+    /// The transition to a page to which a script sends the person; consumes the transaction.
+    #[must_use]
+    pub fn waiting_for(mut self, pending: PendingScript) -> Self {
+        self.stage = Stage::AwaitingScript(Box::new(pending));
         self
     }
 }

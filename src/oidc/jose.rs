@@ -9,9 +9,10 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::{Digest, KeyKind, Keyring, PrivateKey, Purpose, SignatureScheme};
+use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use josekit::jws::{ES256, EdDSA, JwsVerifier, RS256};
+use josekit::jws::{ES256, EdDSA, HS256, JwsSigner, JwsVerifier, RS256};
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Public};
@@ -213,7 +214,8 @@ impl PublicKeys {
             _ => Vec::new(),
         };
         let client_id = text("azp").map(str::to_owned).or_else(|| audience.first().cloned())?;
-        Some(IdTokenHint { client_id, subject: text("sub")?.to_owned(), sid: text("sid").map(str::to_owned) })
+        let issued_at = claims.get("iat").and_then(Value::as_i64).map(Timestamp::from_seconds);
+        Some(IdTokenHint { client_id, subject: text("sub")?.to_owned(), sid: text("sid").map(str::to_owned), issued_at })
     }
 }
 
@@ -223,9 +225,14 @@ pub struct IdTokenHint {
     client_id: String,
     subject: String,
     sid: Option<String>,
+    issued_at: Option<Timestamp>,
 }
 
 impl IdTokenHint {
+    pub const fn issued_at(&self) -> Option<Timestamp> {
+        self.issued_at
+    }
+
     /// The client that it was issued to.
     pub fn client_id(&self) -> &str {
         &self.client_id
@@ -238,6 +245,46 @@ impl IdTokenHint {
     pub fn sid(&self) -> Option<&str> {
         self.sid.as_deref()
     }
+}
+
+/// A JWT signed with a secret that two parties share: HS256 (RFC 7518 3.2).
+///
+/// # Errors
+/// When the secret is shorter than 32 octets, which the standard demands.
+pub fn sign_shared(secret: &Secret<String>, claims: &Map<String, Value>) -> Result<String> {
+    let signer = HS256.signer_from_bytes(secret.expose().as_bytes()).map_err(|error| weak_secret().because(error))?;
+    let header = json!({ "alg": "HS256", "typ": JWT });
+    let payload = serde_json::to_vec(claims).map_err(|error| Error::new(ErrorKind::Internal, "claims cannot be written").because(error))?;
+    let message = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), URL_SAFE_NO_PAD.encode(payload));
+    let signature =
+        signer.sign(message.as_bytes()).map_err(|error| Error::new(ErrorKind::Internal, "a token cannot be signed").because(error))?;
+    Ok(format!("{message}.{}", URL_SAFE_NO_PAD.encode(signature)))
+}
+
+/// The claims of a JWT that the other party signed with the shared secret. Says nothing about their meaning.
+///
+/// # Errors
+/// When the secret is too short, or the token is not signed with it by HS256.
+pub fn verify_shared(secret: &Secret<String>, token: &str) -> Result<Map<String, Value>> {
+    let refuse = || Error::new(ErrorKind::InvalidRequest, "the token is not signed with the shared secret");
+    let verifier = HS256.verifier_from_bytes(secret.expose().as_bytes()).map_err(|error| weak_secret().because(error))?;
+    if token.len() > MAX_TOKEN {
+        return Err(refuse());
+    }
+    let (message, signature) = token.rsplit_once('.').ok_or_else(refuse)?;
+    let (header, payload) = message.split_once('.').filter(|(_, payload)| !payload.contains('.')).ok_or_else(refuse)?;
+    let header = json_object(header).ok_or_else(refuse)?;
+    // RFC 8725 3.1: one algorithm, and no extension (RFC 7515 4.1.11).
+    if header.get("alg").and_then(Value::as_str) != Some("HS256") || header.contains_key("crit") {
+        return Err(refuse());
+    }
+    let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| refuse())?;
+    verifier.verify(message.as_bytes(), &signature).map_err(|error| refuse().because(error))?;
+    json_object(payload).ok_or_else(refuse)
+}
+
+fn weak_secret() -> Error {
+    Error::new(ErrorKind::Misconfigured, "the secret of a token needs at least 32 octets (RFC 7518 3.2)")
 }
 
 /// A public key as RFC 7517 writes it.
@@ -326,7 +373,6 @@ mod tests {
     use crate::keys::KeyKind;
     use crate::oidc::testing::{self, ISSUER};
     use josekit::jwk::Jwk;
-    use josekit::jws::HS256;
     use openssl::ecdsa::EcdsaSig;
     use openssl::hash::MessageDigest;
     use openssl::sign::Verifier;
@@ -519,6 +565,27 @@ mod tests {
         let x = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo";
         let members = [("crv", "Ed25519"), ("kty", "OKP"), ("x", x)].map(|(name, value)| (name, value.to_owned()));
         assert_eq!(thumbprint(&members), "kPrK_qmxVWaYVA9wwBF6Iuo3vVzz7TxHCTwXBygrS4k");
+    }
+
+    #[test]
+    fn a_shared_secret_signs_and_only_it_verifies() {
+        let shared = |text: &str| Secret::new(text.to_owned());
+        let secret = shared("0123456789abcdef0123456789abcdef");
+        let token = sign_shared(&secret, &claims()).expect("signed");
+        assert_eq!(verify_shared(&secret, &token).expect("ours"), claims());
+        assert!(verify_shared(&shared("0123456789abcdef0123456789abcdeX"), &token).is_err());
+        let (rest, _) = token.rsplit_once('.').expect("three parts");
+        let tail = rest.split_once('.').expect("two parts").1;
+        for header in [json!({ "alg": "none" }), json!({ "alg": "HS512" }), json!({ "alg": "HS256", "crit": ["x"] })] {
+            let message = format!("{}.{tail}", URL_SAFE_NO_PAD.encode(header.to_string()));
+            let signer = HS256.signer_from_bytes(secret.expose()).expect("signer");
+            let signature = URL_SAFE_NO_PAD.encode(signer.sign(message.as_bytes()).expect("signed"));
+            assert!(verify_shared(&secret, &format!("{message}.{signature}")).is_err(), "{header}");
+        }
+        for bad in [format!("{rest}."), rest.to_owned(), String::new(), format!("{token}.x")] {
+            assert!(verify_shared(&secret, &bad).is_err(), "{bad}");
+        }
+        assert!(sign_shared(&shared("too short"), &claims()).is_err());
     }
 
     #[test]

@@ -19,5 +19,6 @@ mod operations;
 mod outage;
 mod peers;
 mod profile;
+mod rules;
 mod tokens;
 mod user_command;

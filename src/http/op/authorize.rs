@@ -1,11 +1,12 @@
 //! `/authorize`.
 
+use crate::broker::Browser;
 use crate::broker::begin::Arrival;
 use crate::clock::Timestamp;
 use crate::http::headers::Correlation;
 use crate::http::reply::{self, Again};
 use crate::http::state::State;
-use crate::http::{body, cookies, pages};
+use crate::http::{body, caller, cookies, pages};
 use crate::oidc::params;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -22,7 +23,7 @@ pub async fn post(request: HttpRequest, mut payload: Payload, state: Data<State>
 }
 
 async fn answer(request: &HttpRequest, state: &State, raw: &[u8], arrival: Arrival) -> HttpResponse {
-    let browser = cookies::read(request, state.settings.secure);
+    let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
     let correlation_id = Correlation::of(request).get();
     let outcome = Box::pin(state.gateway().authorize(raw, arrival, &browser, &correlation_id, Timestamp::now())).await;
     let see = format!("/authorize?{}", params::as_query(raw));

@@ -4,7 +4,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::headers::Correlation;
 use crate::http::state::State;
-use crate::http::{body, reply};
+use crate::http::{body, caller, reply};
 use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, PRAGMA};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -21,7 +21,9 @@ async fn answer(request: HttpRequest, mut payload: Payload, state: Data<State>) 
     };
     // A header that is no text is no credential, but must not be taken for none.
     let authorization = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or("(not text)"));
-    match Box::pin(state.gateway().token(authorization, &form, &Correlation::of(&request).get(), Timestamp::now())).await {
+    let caller = caller::read(&request, &state);
+    let correlation_id = Correlation::of(&request).get();
+    match Box::pin(state.gateway().token(authorization, &form, caller.as_deref(), &correlation_id, Timestamp::now())).await {
         Ok(tokens) => {
             Correlation::of(&request).join(Some(&tokens.correlation_id));
             HttpResponse::Ok()

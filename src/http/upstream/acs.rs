@@ -1,12 +1,13 @@
 //! The assertion consumer service: `/connections/{name}/acs`, and `/login/callback?connection=`.
 
+use crate::broker::Browser;
 use crate::broker::upstream::SamlPost;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::pages::BOUNCED;
 use crate::http::reply::{self, Again};
 use crate::http::state::State;
-use crate::http::{body, cookies, pages};
+use crate::http::{body, caller, cookies, pages};
 use crate::oidc::Params;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -37,7 +38,7 @@ async fn take(request: &HttpRequest, state: &State, connection: &str, payload: &
     let saml_response =
         form.response.as_deref().ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "the parameter SAMLResponse is missing"))?;
     let post = SamlPost { connection, saml_response, relay_state: form.relay_state.as_deref(), bounced: form.bounced };
-    let browser = cookies::read(request, state.settings.secure);
+    let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
     let outcome = Box::pin(state.gateway().assertion_consumer(post, &browser, Timestamp::now())).await;
     let mut fields = vec![("SAMLResponse", saml_response), (BOUNCED, "1")];
     fields.extend(form.relay_state.as_deref().map(|value| ("RelayState", value)));
