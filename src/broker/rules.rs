@@ -9,8 +9,6 @@ mod apply;
 mod context;
 mod exchange;
 mod resume;
-#[cfg(test)]
-mod tests;
 
 pub(super) use apply::{changed_names, changed_profile, changed_user, lay_over, with_claims};
 pub(super) use context::{REFRESH, query_of};
