@@ -206,3 +206,17 @@ exports.onContinuePostLogin = async (event, api) => api.authentication.setPrimar
     let again = tokens(&scene, &scene.again(&[("connection", "acme")]).await).await;
     assert_eq!(again.claims()["sub"], primary.as_str());
 }
+
+#[tokio::test]
+async fn a_return_that_comes_twice_at_once_runs_the_scripts_once() {
+    let counting = "exports.onExecutePostLogin = async (event, api) => api.redirect.sendUserTo('https://terms.example/ask');
+exports.onContinuePostLogin = async (event, api) => api.user.setAppMetadata('returns', (event.user.app_metadata.returns ?? 0) + 1);";
+    let scene = acting(&[Script("counting", "", counting)]).await;
+    let away = scene.sign_in(&Person::jane(), &[]).await;
+    let url = back(&scene, &away, "");
+    let landed: [_; 4] =
+        tokio::join!(scene.browser.open(&url), scene.browser.open(&url), scene.browser.open(&url), scene.browser.open(&url)).into();
+    let codes = landed.into_iter().filter(|landed| matches!(landed, crate::harness::browser::Landed::Away(_))).count();
+    assert_eq!(codes, 1, "one of them has the login");
+    assert_eq!(stored(&scene, "samlp|acme|jane-1").await["app_metadata"], json!({"returns": 1}));
+}
