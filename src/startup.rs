@@ -2,6 +2,8 @@
 
 use crate::application::Application;
 use crate::broker::admin::Admin;
+use crate::broker::events::{Writer, forget_old_events, log_of};
+use crate::broker::jobs::Jobs;
 use crate::broker::live::{Live, Made, Maker};
 use crate::broker::{Gateway, Lifetimes};
 use crate::clock::Timestamp;
@@ -21,6 +23,7 @@ use crate::store::{self, Directory, SessionStore};
 use crate::user::sealing::SealedPath;
 use actix_web::dev::{Server, ServerHandle};
 use actix_web::middleware::from_fn;
+use actix_web::rt::{self, task::JoinHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use openssl::ssl::{SslAcceptor, SslAcceptorBuilder, SslFiletype, SslMethod, SslVersion};
@@ -29,9 +32,13 @@ use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::sync::watch;
 
 /// Seconds that requests under way may take at a stop.
 const DRAIN: u64 = 10;
+
+/// How often old log events are looked for.
+const FORGET: Duration = Duration::from_secs(3600);
 
 /// How long a node may not know what another has stored.
 const FOLLOW: Duration = Duration::from_secs(1);
@@ -64,9 +71,10 @@ pub struct TlsFiles {
 }
 
 /// Makes the gateway and what the HTTP side shares.
-pub fn state(parts: Parts) -> Result<Data<State>> {
+pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
     let metrics = Arc::new(Metrics::new().map_err(|error| Error::new(ErrorKind::Internal, "metrics cannot be made").because(error))?);
     let keyring = Arc::new(parts.keyring);
+    let (log, writer) = log_of(Arc::clone(&parts.directory));
     let admin = Admin::new(Arc::clone(&parts.directory), Arc::clone(&keyring), &parts.connections, parts.sealed);
     let mut file: Vec<Made> = Vec::new();
     for config in parts.connections {
@@ -93,8 +101,68 @@ pub fn state(parts: Parts) -> Result<Data<State>> {
         gigya: parts.gigya,
         admin,
         events: Arc::clone(&metrics) as _,
+        log,
     };
-    Ok(Data::new(State::new(Live::new(gateway, file, parts.maker), parts.http, metrics)))
+    let (directory, keyring) = (Arc::clone(&gateway.directory), Arc::clone(&gateway.keyring));
+    let sealed = gateway.admin.sealed_paths().to_vec();
+    let live = Arc::new(Live::new(gateway, file, parts.maker));
+    let jobs = Arc::new(Jobs::new(directory, keyring, Arc::clone(&live) as _, sealed, Arc::new(Timestamp::now)));
+    let state = Data::new(State::new(live, jobs, parts.http, metrics));
+    Ok((state.clone(), Background { state, writer }))
+}
+
+/// What runs beside the listeners: the log of what happened, jobs, and following what other nodes store.
+pub struct Background {
+    state: Data<State>,
+    writer: Writer,
+}
+
+/// What runs, and how it ends.
+pub struct Running {
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Background {
+    pub fn start(self) -> Running {
+        let (stop, stopped) = watch::channel(false);
+        let Self { state, writer } = self;
+        let tasks = vec![
+            rt::spawn(writer.run(stopped.clone())),
+            rt::spawn(Arc::clone(&state.jobs).run(stopped.clone())),
+            rt::spawn(until(stopped.clone(), follow(state.clone()))),
+            rt::spawn(until(stopped, forget(state))),
+        ];
+        Running { stop, tasks }
+    }
+}
+
+impl Running {
+    /// Lets everything come to its end: events are written, jobs are given back.
+    pub async fn stop(self) {
+        let _ = self.stop.send(true);
+        for task in self.tasks {
+            let _ = task.await;
+        }
+    }
+}
+
+async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        _ = stopped.wait_for(|stopped| *stopped) => {}
+    }
+}
+
+/// Deletes log events that are old enough, every hour.
+async fn forget(state: Data<State>) {
+    loop {
+        let days = state.settings.api.log_days;
+        if let Err(error) = forget_old_events(state.gateway().directory.as_ref(), days, Timestamp::now()).await {
+            tracing::warn!(%error, "old log events cannot be deleted");
+        }
+        rt::time::sleep(FORGET).await;
+    }
 }
 
 /// The public listener on a socket.
@@ -156,7 +224,7 @@ pub async fn serve(mut config: Config) -> Result<()> {
     let keyring = Keyring::open_or_create(&config.keys_path)?;
     let (listen, operations_listen, tls) = (config.listen, config.operations_listen, config.tls.clone());
     let seed = std::mem::take(&mut config.seed).0;
-    let state = state(config.into_parts(keyring, Arc::clone(&sessions), Arc::clone(&directory)))?;
+    let (state, background) = state(config.into_parts(keyring, Arc::clone(&sessions), Arc::clone(&directory)))?;
     let listeners = (bind(listen)?, bind(operations_listen)?);
     if let Some(files) = &tls {
         check_tls(files)?;
@@ -172,14 +240,14 @@ pub async fn serve(mut config: Config) -> Result<()> {
     let operations = operations_server(&state, listeners.1)?;
     tracing::info!(issuer = state.gateway().issuer, %listen, %operations_listen, version = env!("CARGO_PKG_VERSION"), "serving");
     let handles = [public.handle(), operations.handle()];
-    let (public, operations) = (actix_web::rt::spawn(public), actix_web::rt::spawn(operations));
-    let follower = actix_web::rt::spawn(follow(state.clone()));
+    let (public, operations) = (rt::spawn(public), rt::spawn(operations));
+    let background = background.start();
     wait_for_signal().await;
-    follower.abort();
     tracing::info!("stopping: requests under way are finished");
     state.drain();
     stop(handles).await;
     let _ = tokio::join!(public, operations);
+    background.stop().await;
     let saved = sessions.export();
     if !saved.is_empty() {
         directory.save_sessions(&saved).await?;
@@ -192,7 +260,7 @@ pub async fn serve(mut config: Config) -> Result<()> {
 async fn follow(state: Data<State>) {
     let mut failing = false;
     loop {
-        actix_web::rt::time::sleep(FOLLOW).await;
+        rt::time::sleep(FOLLOW).await;
         match state.live.refresh(Timestamp::now()).await {
             Ok(_) if failing => tracing::info!("stored configuration can be read again"),
             Ok(_) => {}

@@ -47,7 +47,16 @@ const TEXTS: &[(&str, &[&str], &str)] = &[
     // A store in process keeps its own time for what expires, as a server would.
     (
         "Timestamp::now",
-        &["clock.rs", "http/", "cli/", "startup.rs", "config/mod.rs", "store/session/embedded.rs", "store/directory/mod.rs", "rules/host.rs"],
+        &[
+            "clock.rs",
+            "http/",
+            "cli/",
+            "startup.rs",
+            "config/mod.rs",
+            "store/session/embedded.rs",
+            "store/directory/mod.rs",
+            "rules/host.rs",
+        ],
         "`now` is an argument; the clock is read once per request",
     ),
     ("now_utc", &["clock.rs"], "`now` is an argument; the clock is read in clock.rs"),

@@ -79,7 +79,7 @@ impl Gateway {
         let key = AccessToken::key(&grant_id, &access_token.digest());
         self.sessions.commit(vec![Op::Put { key, value: encode(&record)?, ttl: u64::from(lifetime) }]).await?;
         let response = TokenResponse { access_token, expires_in: lifetime, refresh_token: None, id_token: None, scopes };
-        Ok(Tokens { response, correlation_id: correlation_id.to_owned() })
+        Ok(Tokens { response, correlation_id: correlation_id.to_owned(), user_id: None, audience: Some(audience.to_owned()) })
     }
 
     /// Who presents this token at the management API.

@@ -1,7 +1,9 @@
 //! The end of a login: a code for the application, from a session that exists or has just been made.
 
 use super::begin::{Begun, restart_query, trace_op};
+use super::happened::Ended;
 use super::rules::{Made, Pausing, Situation, Verdict};
+use super::sessions::grant_op;
 use super::traces::{RecentLogin, SINGLE_SIGN_ON, recent_op};
 use super::{Answer, CookieChange, Gateway, Outcome, REMAINS, encode};
 use crate::application::Application;
@@ -12,7 +14,7 @@ use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, CameBy, CodeGrant, LoginTransaction, ReplyTo, Scripted, Session, Stored};
 use crate::oidc::{AuthorizationCode, CodeBinding};
 use crate::profile::Written;
-use crate::store::Op;
+use crate::store::{LogType, Op};
 
 /// What a code is made from.
 pub(super) struct Issue<'a> {
@@ -58,7 +60,7 @@ impl Gateway {
             correlation_id: begun.correlation_id,
             now: begun.now,
         };
-        let (answer, put) = self.issue_code(&issue, &mut trace)?;
+        let (answer, put, listed) = self.issue_code(&issue, &mut trace)?;
         let recent = RecentLogin {
             correlation_id: begun.correlation_id.to_owned(),
             at: begun.now,
@@ -67,8 +69,15 @@ impl Gateway {
             user_id: Some(session.user_id.clone()),
             outcome: SINGLE_SIGN_ON.to_owned(),
         };
-        self.sessions.commit(vec![put, trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]).await?;
+        self.sessions.commit(vec![put, listed, trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]).await?;
         self.events.login(&session.identity.connection, SINGLE_SIGN_ON);
+        let ended = Ended {
+            client_id: &begun.application.client_id,
+            connection: &session.identity.connection,
+            correlation_id: begun.correlation_id,
+            now: begun.now,
+        };
+        self.note_login(LogType::SilentLogin, ended, &session.user_id);
         Ok(Outcome::of(answer))
     }
 
@@ -111,6 +120,13 @@ impl Gateway {
     async fn refuse_session(&self, begun: &Begun<'_>, session: &Session, error: Error, trace: &mut Trace) -> Result<Error> {
         let wire = error.kind.wire();
         self.events.login(&session.identity.connection, wire.code);
+        let ended = Ended {
+            client_id: &begun.application.client_id,
+            connection: &session.identity.connection,
+            correlation_id: begun.correlation_id,
+            now: begun.now,
+        };
+        self.note_failed_login(ended, &error, wire.problem);
         if error.kind == ErrorKind::StoreUnavailable {
             return Ok(error);
         }
@@ -127,8 +143,8 @@ impl Gateway {
         Ok(error)
     }
 
-    /// The answer with a code, and the write that must succeed before it is sent.
-    pub(super) fn issue_code(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Answer, Op)> {
+    /// The answer with a code, the write that must succeed before it is sent, and the one that lists the grant.
+    pub(super) fn issue_code(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Answer, Op, Op)> {
         let grant_id = id::random_id();
         let code = AuthorizationCode::issue(&grant_id, issue.asked.scopes.contains("offline_access"))?;
         let grant = CodeGrant {
@@ -151,11 +167,13 @@ impl Gateway {
             correlation_id: issue.correlation_id.to_owned(),
             expires_at: issue.now.plus_seconds(self.lifetimes.code.cast_signed()),
         };
+        let lives = self.lifetimes.session + u64::from(self.lifetimes.access_token);
+        let listed = grant_op(&issue.session.sid, &grant_id, &issue.application.client_id, lives)?;
         let put = Op::Put { key: CodeGrant::key(&grant_id, &code.digest()), value: encode(&grant)?, ttl: self.lifetimes.code };
         trace.note(
             issue.now,
             Note::Finished { reply: format!("a code for {} at {}", issue.application.client_id, issue.reply_to.redirect_uri()) },
         );
-        Ok((Answer::Reply(issue.reply_to.with_code(&code, &self.issuer)), put))
+        Ok((Answer::Reply(issue.reply_to.with_code(&code, &self.issuer)), put, listed))
     }
 }

@@ -164,7 +164,7 @@ impl Gateway {
         let row = Row::of(arrived, &lasting, config)?;
         let by = linked_by("ask", &owner.user_id, of);
         match self.directory.link_login(&row.login(IfUnknown::MakeUser, of.now), &owner.user_id, false, &by).await {
-            Ok(_) => {}
+            Ok(_) => self.note_linked(&owner.user_id, &arrived.identity, "ask", of.now),
             Err(error) if error.kind == ErrorKind::Conflict => {
                 return Err(self.conflict(arrived, Conflict::Changed, user_ids.to_vec(), of, trace).await?);
             }
@@ -228,7 +228,10 @@ impl Gateway {
                 let by = linked_by("verified_email", &user_id, of);
                 let login = row.login(IfUnknown::MakeUser, of.now);
                 match self.directory.link_login(&login, &user_id, config.linking.among.is_none(), &by).await {
-                    Ok(login) => self.known(row, login, Some(why), of.now, trace).map(Whose::Known),
+                    Ok(login) => {
+                        self.note_linked(&login.user_id, &arrived.identity, "verified_email", of.now);
+                        self.known(row, login, Some(why), of.now, trace).map(Whose::Known)
+                    }
                     Err(error) if error.kind == ErrorKind::Conflict => {
                         Err(self.conflict(arrived, Conflict::Changed, vec![user_id], of, trace).await?)
                     }
@@ -316,6 +319,9 @@ impl Gateway {
         trace.note(now, Note::User { user_id: login.user_id.clone(), created: login.created, why: why.into() });
         may_sign_in(&login)?;
         let arrived = row.arrived;
+        if login.created {
+            self.note_signup(&login.user_id, &arrived.identity, now);
+        }
         let of_primary = login.primary.as_ref();
         // Of a linked identity's login, what it gives itself comes last.
         let mut linked_groups = login.linked_groups.clone();

@@ -5,7 +5,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::Session;
-use crate::oidc::{AfterLogout, LogoutRequest, Params};
+use crate::oidc::{AfterLogout, IdTokenHint, LogoutRequest, Params};
 use crate::store::Op;
 
 /// Where the person goes after the session has ended.
@@ -47,6 +47,9 @@ impl Gateway {
         }
         if let Some(cookie) = &browser.session {
             self.sessions.commit(vec![Op::Delete { key: Session::key(cookie) }]).await?;
+            if let Some(session) = &session {
+                self.note_logout(&session.user_id, hint.as_ref().map(IdTokenHint::client_id), now);
+            }
         }
         Ok(match decision.after {
             AfterLogout::Redirect(to) => LoggedOut::Redirect(to),

@@ -6,9 +6,12 @@
 pub mod admin;
 pub mod api_access;
 pub mod begin;
+pub mod events;
 pub mod explain;
 mod finish;
+mod happened;
 mod identify;
+pub mod jobs;
 pub mod link;
 pub mod live;
 pub mod logout;
@@ -16,6 +19,7 @@ pub mod next;
 mod recording;
 mod release;
 pub mod rules;
+pub mod sessions;
 #[cfg(test)]
 mod tests;
 pub mod token;
@@ -37,6 +41,7 @@ use crate::rules::{Host, Scripts};
 use crate::store::{Directory, SessionStore};
 use crate::user::User;
 use admin::Admin;
+use events::Recorder;
 use rules::Caller;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -86,6 +91,7 @@ pub struct Gateway {
     pub gigya: Option<GigyaSigner>,
     pub admin: Admin,
     pub events: Arc<dyn Events>,
+    pub log: Recorder,
 }
 
 /// Where use cases report what an operator counts.

@@ -51,7 +51,6 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         connections: Registry::default(),
         databases: BTreeSet::new(),
         sessions: open_sessions("memory:").expect("sessions"),
-        directory,
         keys: Arc::new(OidcKeys::new(&keyring).expect("keys")),
         resource_servers: HashMap::new(),
         client_grants: HashMap::new(),
@@ -61,6 +60,8 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         lifetimes: Lifetimes::default(),
         gigya: None,
         events: Arc::new(Silent),
+        log: events::log_of(Arc::clone(&directory)).0,
+        directory,
     }
 }
 

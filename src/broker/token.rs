@@ -19,7 +19,7 @@ use crate::oidc::{
 };
 use crate::profile::Written;
 use crate::secret::Secret;
-use crate::store::{Consumed, Op, RefreshFamily, Rotation};
+use crate::store::{Consumed, LogType, Op, RefreshFamily, Rotation};
 use crate::user::Identity;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -32,6 +32,9 @@ const GRACE: i64 = 10;
 pub struct Tokens {
     pub response: TokenResponse,
     pub correlation_id: String,
+    /// Whose they are; `None`: the application's own.
+    pub user_id: Option<String>,
+    pub audience: Option<String>,
 }
 
 /// A refusal, and the login it belongs to where that is known.
@@ -95,17 +98,25 @@ impl Gateway {
         let application = self.application(credentials.client_id());
         let client = credentials.authenticate(application.map(|application| &application.oidc))?;
         let application = application.ok_or_else(|| Error::new(ErrorKind::InvalidClient, "client authentication failed"))?;
-        match TokenRequest::parse(&params, client, self.keyring.sealer())? {
-            TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier } => {
+        let kinds = match params.get("grant_type") {
+            Some("client_credentials") => (LogType::ClientCredentials, LogType::FailedClientCredentials),
+            Some("refresh_token") => (LogType::Refresh, LogType::FailedRefresh),
+            _ => (LogType::CodeExchange, LogType::FailedCodeExchange),
+        };
+        let answer = match TokenRequest::parse(&params, client, self.keyring.sealer()) {
+            Err(error) => Err(error.into()),
+            Ok(TokenRequest::AuthorizationCode { code, redirect_uri, code_verifier }) => {
                 self.code_grant(application, client, &code, &redirect_uri, code_verifier.as_ref(), now).await
             }
-            TokenRequest::RefreshToken { refresh_token, scopes } => {
+            Ok(TokenRequest::RefreshToken { refresh_token, scopes }) => {
                 self.refresh_grant(application, &refresh_token, scopes.as_ref(), caller, now).await
             }
-            TokenRequest::ClientCredentials { audience, scopes } => {
+            Ok(TokenRequest::ClientCredentials { audience, scopes }) => {
                 self.client_credentials(application, audience.as_deref(), scopes.as_ref(), (caller, correlation_id), now).await
             }
-        }
+        };
+        self.note_exchange(kinds, &application.client_id, answer.as_ref(), now);
+        answer
     }
 
     async fn code_grant(
@@ -380,7 +391,7 @@ impl Gateway {
             .await?;
         let response =
             TokenResponse { access_token, expires_in: self.lifetimes.access_token, refresh_token, id_token, scopes: granted.scopes };
-        Ok(Tokens { response, correlation_id: granted.correlation_id })
+        Ok(Tokens { response, correlation_id: granted.correlation_id, user_id: Some(granted.user_id), audience: granted.audience })
     }
 
     fn id_token(

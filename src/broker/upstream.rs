@@ -2,8 +2,10 @@
 
 use super::begin::trace_op;
 use super::finish::Issue;
+use super::happened::Ended;
 use super::identify::{Identified, Of, Profiles, Whose, arrive};
 use super::rules::{Caller, Made, Pausing, Situation, Verdict, query_of};
+use super::sessions::session_op;
 use super::traces::{RecentLogin, SUCCESS, recent_op};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, encode, remains};
 use crate::application::Application;
@@ -16,7 +18,7 @@ use crate::login::{Arrived, CameBy, LoginTransaction, PendingAuthn, PendingLink,
 use crate::profile::Written;
 use crate::rules::Resume;
 use crate::saml;
-use crate::store::{AuditEvent, Op};
+use crate::store::{AuditEvent, LogType, Op};
 use crate::user::linking::Conflict;
 use serde_json::Map;
 
@@ -194,7 +196,7 @@ impl Gateway {
         check_expected(transaction, &identified.user_id)?;
         let cookie = id::random_token();
         let Profiles { lasting, mut of_transaction, mut transient } = identified.profiles;
-        let mut session = self.new_session(transaction, arrived, identified.user_id, lasting, now);
+        let mut session = self.new_session(transaction, arrived, (&cookie, identified.user_id), lasting, now);
         let (mut made, mut once) = (Made::default(), once);
         if self.scripts.has_login() {
             // Scripts may do what cannot be done twice: only who has the answer runs them.
@@ -230,14 +232,16 @@ impl Gateway {
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let (answer, code) = self.issue_code(&issue, trace)?;
+        let (answer, code, listed) = self.issue_code(&issue, trace)?;
         let ttl = u64::try_from(session.expires_at.seconds_since(now)).unwrap_or(0).max(1);
         let secrets = [Some(Session::key(&cookie)), put_key(&code)];
         let secrets: Vec<String> = secrets.into_iter().flatten().collect();
         let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
         let mut writes = vec![
             Op::Put { key: Session::key(&cookie), value: encode(&session)?, ttl },
+            session_op(&session, self.lifetimes.session),
             code,
+            listed,
             Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
             trace_op(&transaction.correlation_id, part, trace)?,
             recent_op(&recent(transaction, &session.identity.connection, Some(&session.user_id), SUCCESS, now))?,
@@ -246,6 +250,13 @@ impl Gateway {
         writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
         let claims = std::iter::once(self.step_claim(transaction, "end")).chain(once).collect();
         self.commit_once(claims, writes, &secrets).await?;
+        let ended = Ended {
+            client_id: &transaction.client_id,
+            connection: &session.identity.connection,
+            correlation_id: &transaction.correlation_id,
+            now,
+        };
+        self.note_login(LogType::Login, ended, &session.user_id);
         // A fresh cookie value at every login: a session that somebody planted before is worth nothing.
         Ok(Outcome { answer, binding: CookieChange::Keep, session: CookieChange::Set(cookie), correlation_id: None })
     }
@@ -275,11 +286,18 @@ impl Gateway {
         Op::Claim { key: format!("login-used:{}:{step}", transaction.id), ttl: self.lifetimes.transaction + 600 }
     }
 
-    fn new_session(&self, transaction: &LoginTransaction, arrived: &Arrived, user_id: String, profile: Written, now: Timestamp) -> Session {
+    fn new_session(
+        &self,
+        transaction: &LoginTransaction,
+        arrived: &Arrived,
+        (cookie, user_id): (&str, String),
+        profile: Written,
+        now: Timestamp,
+    ) -> Session {
         let own_end = now.plus_seconds(self.lifetimes.session.cast_signed());
         let expires_at = arrived.upstream.not_on_or_after.map_or(own_end, |end| end.min(own_end));
         Session {
-            sid: id::random_id(),
+            sid: Session::sid_of(cookie),
             user_id,
             identity: arrived.identity.clone(),
             profile,
@@ -306,6 +324,8 @@ impl Gateway {
             source = refused.error.source.as_ref().map(tracing::field::display),
             "login refused"
         );
+        let ended = Ended { client_id: &transaction.client_id, connection, correlation_id: &transaction.correlation_id, now };
+        self.note_failed_login(ended, &refused.error, &refused.reason);
         // A store that does not answer cannot remember that the login is over: the person tries again.
         if refused.error.kind == ErrorKind::StoreUnavailable {
             return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));

@@ -1,6 +1,6 @@
 //! `[[application]]`.
 
-use super::read::Context;
+use super::context::Context;
 use super::secrets;
 use crate::application::{Application, ProfileUse, management};
 use crate::id;

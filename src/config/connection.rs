@@ -1,6 +1,6 @@
 //! `[[connection]]`.
 
-use super::read::Context;
+use super::context::Context;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
 use crate::keys::parse_certificate;

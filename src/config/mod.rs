@@ -5,6 +5,7 @@
 
 mod application;
 mod connection;
+mod context;
 mod metadata;
 mod read;
 mod render;

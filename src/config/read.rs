@@ -1,12 +1,13 @@
 //! The file as a whole.
 
+use super::context::{Context, Source};
 use super::stored::StoredObjects;
 use super::{Config, Findings, application, connection, metadata, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
-use crate::http::state::HttpSettings;
+use crate::http::state::{ApiSettings, HttpSettings};
+use crate::profile::MappingLibrary;
 use crate::profile::dialect::GigyaSigner;
-use crate::profile::{Direction, MappingLibrary, MappingTable};
 use crate::secret::Secret;
 use crate::startup::TlsFiles;
 use crate::store;
@@ -15,82 +16,8 @@ use crate::toml_file::{Problem, Section, TomlFile};
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use tracing::level_filters::LevelFilter;
 use url::Url;
-
-/// What the parts of the file need to know while they are read.
-pub struct Context<'a> {
-    pub now: Timestamp,
-    /// Secrets may stand in the file.
-    pub development: bool,
-    /// Both signature engines.
-    pub second_opinion: bool,
-    pub source: Source<'a>,
-    pub library: &'a MappingLibrary,
-}
-
-/// Where what is read comes from.
-#[derive(Clone, Copy)]
-pub enum Source<'a> {
-    /// The configuration file; paths are relative to this directory.
-    File(&'a Path),
-    /// The management API. It names no files of this machine.
-    Stored(Stored<'a>),
-}
-
-/// What a stored object has beside its text.
-#[derive(Clone, Copy, Default)]
-pub struct Stored<'a> {
-    /// Takes the place of the table that the object names.
-    pub mapping: Option<&'a Arc<MappingTable>>,
-    /// Digests of the secrets that an application has at present.
-    pub secret_digests: &'a [String],
-}
-
-impl<'a> Context<'a> {
-    /// The text of a file that the configuration names.
-    ///
-    /// # Errors
-    /// Why it cannot be read.
-    pub fn read_file(&self, path: &str) -> Result<String, String> {
-        match self.source {
-            Source::File(directory) => {
-                std::fs::read_to_string(directory.join(path)).map_err(|error| format!("{path} cannot be read: {error}"))
-            }
-            Source::Stored(_) => Err("files of this machine cannot be named here".to_owned()),
-        }
-    }
-
-    pub const fn stored(&self) -> Option<Stored<'a>> {
-        match self.source {
-            Source::File(_) => None,
-            Source::Stored(stored) => Some(stored),
-        }
-    }
-
-    /// Paths are relative to the configuration file.
-    pub fn resolve(&self, path: &str) -> PathBuf {
-        match self.source {
-            Source::File(directory) => directory.join(path),
-            Source::Stored(_) => PathBuf::new(),
-        }
-    }
-
-    /// The mapping table that a section names, or the usual one; faults in the table's own file are reported with it.
-    pub fn mapping(&self, section: &Section<'_>, usual: &str, direction: Direction) -> Option<Arc<MappingTable>> {
-        let name = section.string("mapping").map_or(usual, |at| at.value);
-        if let Some(table) = self.stored().and_then(|stored| stored.mapping) {
-            return Some(Arc::clone(table));
-        }
-        let table = self.library.table(name, direction);
-        if table.is_none() && !self.library.is_broken(name) {
-            let help = format!("write mappings/{name}.toml beside this file, or use one of: {}", self.library.names(direction).join(", "));
-            section.problem("mapping", format!("there is no mapping table `{name}` with direction {}", direction.name()), help);
-        }
-        table
-    }
-}
 
 /// Reads everything and says everything that is wrong.
 pub fn read(path: &Path, now: Timestamp) -> (Option<Config>, Findings) {
@@ -439,6 +366,19 @@ fn gigya(context: &Context<'_>, section: &Section<'_>) -> Option<GigyaSigner> {
     signer.ok().filter(|_| sign_ids)
 }
 
+/// How much the management API takes.
+fn api(section: &Section<'_>) -> ApiSettings {
+    let usual = ApiSettings::default();
+    let number =
+        |key: &'static str, range, usual: u32| section.integer(key, range).map_or(usual, |at| u32::try_from(at.value).unwrap_or(usual));
+    ApiSettings {
+        requests_per_second: number("requests_per_second", 1..=100_000, usual.requests_per_second),
+        burst: number("burst", 1..=1_000_000, usual.burst),
+        import_file: section.integer("import_file", 1..=4_194_304).map_or(usual.import_file, |at| at.value.unsigned_abs() << 10),
+        log_days: number("log_days", 1..=3650, usual.log_days),
+    }
+}
+
 fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
     let mut trusted_proxies = Vec::new();
     for at in root.strings("trusted_proxies").unwrap_or_default() {
@@ -447,11 +387,13 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
             Err(_) => root.file().problem(at.span.clone(), &at.path, format!("`{}` is no network", at.value), "write it as in 10.0.0.0/8"),
         }
     }
+    let api = in_section(root, "api", api).unwrap_or_default();
     HttpSettings {
         secure: issuer.starts_with("https://"),
         trusted_proxies,
         country_header: None,
         saml_body_limit: 1024 * 1024,
         body_limit: 64 * 1024,
+        api,
     }
 }

@@ -299,7 +299,7 @@ fn a_program_may_use_the_management_api_by_itself_and_needs_no_address() {
 #[test]
 fn metadata_may_stand_in_the_file_itself_and_not_twice() {
     saml_fails("metadata = \"<x/>\"", &["connection[0].saml.metadata"]);
-    saml_fails("metadata = \"<x/>\"\nmetadata_file = \"empty\"", &["connection[0].saml.metadata_file", "connection[0].saml.metadata"]);
+    saml_fails("metadata = \"<x/>\"\nmetadata_file = \"empty\"", &["connection[0].saml.metadata", "connection[0].saml.metadata_file"]);
     let metadata = include_str!("../../tests/fixtures/config/acme-idp.xml");
     let text =
         format!("{SERVER}[[connection]]\nname = \"acme\"\napplications = [\"notes\"]\n[connection.saml]\nmetadata = '''{metadata}'''\n");

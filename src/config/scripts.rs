@@ -4,7 +4,8 @@
 //! beginning, read where `[rules] directory` names the directory. Each text is read as JavaScript, and its faults are
 //! reported with line and column.
 
-use super::read::{Context, whole_file};
+use super::context::Context;
+use super::read::whole_file;
 use super::script_trials::{self, Trial};
 use super::{Findings, Problem, secrets};
 use crate::rules::{self, Kind, Limits, OnError, Script, Trigger};

@@ -1,6 +1,6 @@
 //! Secrets: `"text"` in development, `{ env = "NAME" }` or `{ file = "path" }` everywhere.
 
-use super::read::Context;
+use super::context::Context;
 use crate::secret::Secret;
 use crate::toml_file::{At, Section, TomlFile};
 use toml::de::DeValue;

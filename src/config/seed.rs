@@ -3,7 +3,8 @@
 //! A list of objects: `connection`, `subject`, and where wanted `groups`, `user_metadata`, `app_metadata`,
 //! `custom_fields` and `link_only`. Faults are reported with the JSON pointer of their place.
 
-use super::read::{Context, whole_file};
+use super::context::Context;
+use super::read::whole_file;
 use super::{Findings, Problem};
 use crate::connection::config::{ConnectionConfig, ConnectionKind};
 use crate::store::NewUser;
@@ -122,12 +123,12 @@ impl<'a> Entry<'a> {
         let [user_metadata, app_metadata, custom_fields] = Part::ALL.map(|part| self.part(members, part));
         let (connection, subject) = (connection?, subject?);
         Some(NewUser {
-            identity: identity(connection, &subject),
             allows_login: !link_only && !connection.profile.link_only,
             groups,
             user_metadata,
             app_metadata,
             custom_fields,
+            ..NewUser::bare(identity(connection, &subject))
         })
     }
 

@@ -58,6 +58,6 @@ async fn collect(payload: &mut Payload, limit: usize, too_large: impl Fn() -> Er
     Ok(body.freeze())
 }
 
-async fn next_chunk(payload: &mut Payload) -> Option<Result<Bytes, actix_web::error::PayloadError>> {
+pub(super) async fn next_chunk(payload: &mut Payload) -> Option<Result<Bytes, actix_web::error::PayloadError>> {
     poll_fn(|context| futures_core::Stream::poll_next(Pin::new(&mut *payload), context)).await
 }

@@ -2,13 +2,14 @@
 
 use super::state::State;
 use super::{pages, reply, routes};
+use crate::broker::events::Caller;
 use crate::error::{Error, ErrorKind};
 use crate::id;
 use actix_web::body::MessageBody;
 use actix_web::dev::{ServiceRequest, ServiceResponse};
 use actix_web::http::header::{
-    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
-    X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_SECURITY_POLICY, HOST, HeaderMap, HeaderName, HeaderValue, REFERRER_POLICY, STRICT_TRANSPORT_SECURITY,
+    USER_AGENT, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use actix_web::middleware::Next;
 use actix_web::{HttpMessage, HttpRequest, HttpResponse, web};
@@ -56,7 +57,7 @@ pub async fn wrap<B: MessageBody>(
     request.extensions_mut().insert(correlation.clone());
     let method = request.method().clone();
     let client = client_address(request.request(), &state);
-    let mut response = next.call(request).await?;
+    let mut response = caller(&request, client).during(next.call(request)).await?;
     let route = response.request().match_pattern().unwrap_or_else(|| "(none)".to_owned());
     let status = response.status().as_u16();
     let correlation_id = correlation.get();
@@ -73,6 +74,12 @@ pub async fn wrap<B: MessageBody>(
         "answered"
     );
     Ok(response)
+}
+
+/// Who asks, for the log.
+fn caller(request: &ServiceRequest, client: Option<IpAddr>) -> Caller {
+    let header = |name: HeaderName| request.headers().get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    Caller { ip: client.map(|address| address.to_string()), user_agent: header(USER_AGENT), hostname: header(HOST) }
 }
 
 /// `2xx` and so on: few label values, whatever is asked.

@@ -8,6 +8,7 @@ pub mod health;
 pub mod login;
 pub mod management;
 pub mod metrics;
+mod multipart;
 pub mod op;
 pub mod pages;
 pub mod practice;

@@ -1,7 +1,9 @@
 //! What every handler gets: the gateway, the settings of the HTTP side, and documents prepared once.
 
+use super::management::rate::Rates;
 use super::metrics::Metrics;
 use crate::broker::Gateway;
+use crate::broker::jobs::{DEFAULT_IMPORT_FILE, Jobs};
 use crate::broker::live::Live;
 use actix_web::web::Bytes;
 use ipnet::IpNet;
@@ -20,11 +22,32 @@ pub struct HttpSettings {
     /// Bytes of a body at most: forms with a SAML message, and all others.
     pub saml_body_limit: usize,
     pub body_limit: usize,
+    pub api: ApiSettings,
+}
+
+/// Settings of the management API.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ApiSettings {
+    /// Calls of one client that this node takes, in a second and at once.
+    pub requests_per_second: u32,
+    pub burst: u32,
+    /// Bytes of a file of users to import at most.
+    pub import_file: u64,
+    /// Days for which log events are kept.
+    pub log_days: u32,
+}
+
+impl Default for ApiSettings {
+    fn default() -> Self {
+        Self { requests_per_second: 200, burst: 1000, import_file: DEFAULT_IMPORT_FILE, log_days: 30 }
+    }
 }
 
 /// Shared by all workers.
 pub struct State {
-    pub live: Live,
+    pub live: Arc<Live>,
+    pub jobs: Arc<Jobs>,
+    pub rates: Rates,
     pub settings: HttpSettings,
     pub metrics: Arc<Metrics>,
     pub discovery: Bytes,
@@ -32,10 +55,11 @@ pub struct State {
 }
 
 impl State {
-    pub fn new(live: Live, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
+    pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
+        let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
         let discovery = Bytes::from(crate::oidc::ProviderMetadata::new(&gateway.issuer).to_json());
-        Self { live, settings, metrics, discovery, draining: AtomicBool::new(false) }
+        Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 
     /// The gateway as it is now: one snapshot for a whole request.

@@ -18,7 +18,8 @@ pub struct UpstreamSession {
 /// Single sign-on of one browser. The store knows it by the digest of the cookie's value.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Session {
-    /// Public name of the session (`sid` claim); not the cookie's value.
+    /// Public name of the session (`sid` claim), made of the cookie's value, which nobody can make of it
+    /// ([`Session::sid_of`]).
     pub sid: String,
     pub user_id: String,
     /// By which identity the user came.
@@ -38,7 +39,18 @@ pub struct Session {
 impl Session {
     /// Store key of the session behind a cookie value.
     pub fn key(cookie: &str) -> String {
-        format!("session:{}", crate::id::digest(cookie))
+        format!("session:{}", Self::sid_of(cookie))
+    }
+
+    /// The public name of the session behind a cookie value: its digest. The value has 256 random bits.
+    pub fn sid_of(cookie: &str) -> String {
+        crate::id::digest(cookie)
+    }
+
+    /// Store key of a session by its public name; `None` for what is none.
+    pub fn key_of_sid(sid: &str) -> Option<String> {
+        let well_formed = sid.len() == 64 && sid.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
+        well_formed.then(|| format!("session:{sid}"))
     }
 
     pub fn alive(&self, now: Timestamp) -> bool {

@@ -214,7 +214,8 @@ impl PublicKeys {
             _ => Vec::new(),
         };
         let client_id = text("azp").map(str::to_owned).or_else(|| audience.first().cloned())?;
-        Some(IdTokenHint { client_id, subject: text("sub")?.to_owned(), sid: text("sid").map(str::to_owned) })
+        let issued_at = claims.get("iat").and_then(Value::as_i64).map(Timestamp::from_seconds);
+        Some(IdTokenHint { client_id, subject: text("sub")?.to_owned(), sid: text("sid").map(str::to_owned), issued_at })
     }
 }
 
@@ -224,9 +225,14 @@ pub struct IdTokenHint {
     client_id: String,
     subject: String,
     sid: Option<String>,
+    issued_at: Option<Timestamp>,
 }
 
 impl IdTokenHint {
+    pub const fn issued_at(&self) -> Option<Timestamp> {
+        self.issued_at
+    }
+
     /// The client that it was issued to.
     pub fn client_id(&self) -> &str {
         &self.client_id

@@ -1,8 +1,11 @@
 //! What every implementation of the two traits must do. A store is finished when it passes.
 
+mod jobs;
 mod links;
+mod log;
 mod logins;
 mod objects;
+mod own;
 mod search;
 mod users;
 
@@ -210,6 +213,9 @@ pub async fn directory(directory: Arc<dyn Directory>) {
     logins::all(&directory).await;
     users::all(&directory).await;
     links::all(&directory).await;
+    own::all(&directory).await;
+    jobs::all(&directory).await;
+    log::all(&*directory).await;
     concurrent_logins(&directory).await;
     rotations(&*directory).await;
     concurrent_rotations(&directory).await;

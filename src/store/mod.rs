@@ -9,6 +9,8 @@
 //! writing sessions down and reading them back.
 
 pub mod directory;
+pub mod jobs;
+pub mod log;
 pub mod objects;
 pub mod search;
 pub mod session;
@@ -19,6 +21,11 @@ mod conformance;
 mod test_servers;
 
 pub use directory::open_directory;
+pub use jobs::{
+    CredentialKind, ExportStep, ImportInsert, ImportKnown, ImportNames, ImportStep, ImportUpdate, Job, JobAges, JobKind, JobStatus,
+    KnownIdentity, NewJob,
+};
+pub use log::{LogDay, LogEvent, LogFilter, LogPage, LogType};
 pub use objects::{Expect, ObjectChange, ObjectWrite, StoredObject};
 pub use search::{FoundUsers, UserQuery};
 pub use session::open_sessions;
@@ -204,6 +211,20 @@ pub struct UserChange {
     pub user_metadata: Option<Map<String, Value>>,
     pub app_metadata: Option<Map<String, Value>>,
     pub custom_fields: Option<Map<String, Value>>,
+    /// What an identity of the user has at a connection that is the gateway's own: connection, subject, and that.
+    pub own: Option<(String, String, OwnProfile)>,
+}
+
+/// What somebody has at a connection that is the gateway's own: no login ever brings it, so that it is written here.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OwnProfile {
+    /// Without the root attributes that may be edited.
+    pub profile: Map<String, Value>,
+    /// In lower case. No two identities of the connection have it.
+    pub email: Option<String>,
+    pub email_verified: bool,
+    /// In lower case. No two identities of the connection have it.
+    pub username: Option<String>,
 }
 
 /// A user that is made before the first login.
@@ -211,10 +232,32 @@ pub struct UserChange {
 pub struct NewUser {
     pub identity: Identity,
     pub allows_login: bool,
+    pub blocked: bool,
+    /// Root attributes.
+    pub root: Map<String, Value>,
     pub groups: Vec<String>,
     pub user_metadata: Map<String, Value>,
     pub app_metadata: Map<String, Value>,
     pub custom_fields: Map<String, Value>,
+    /// Where the connection is the gateway's own.
+    pub own: Option<OwnProfile>,
+}
+
+impl NewUser {
+    /// With nothing but an identity.
+    pub fn bare(identity: Identity) -> Self {
+        Self {
+            identity,
+            allows_login: true,
+            blocked: false,
+            root: Map::new(),
+            groups: Vec::new(),
+            user_metadata: Map::new(),
+            app_metadata: Map::new(),
+            custom_fields: Map::new(),
+            own: None,
+        }
+    }
 }
 
 /// Who linked, and how.
@@ -280,6 +323,23 @@ pub struct RefreshFamily {
     pub data: String,
 }
 
+/// Which families of refresh tokens; all that is given must hold.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FamilyFilter {
+    pub grant_id: Option<String>,
+    pub user_id: Option<String>,
+    pub client_id: Option<String>,
+    pub offset: usize,
+    pub limit: usize,
+}
+
+/// A page of families, and how many there are.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct FoundFamilies {
+    pub families: Vec<RefreshFamily>,
+    pub total: usize,
+}
+
 /// Answer of [`Directory::rotate_family`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Rotation {
@@ -325,11 +385,13 @@ pub trait Directory: Send + Sync {
     fn user_of<'a>(&'a self, connection: &'a str, subject: &'a str) -> Later<'a, Option<User>>;
     /// Users with an identity that carries this e-mail address (lower case), at most `limit`, by user id.
     fn users_by_email<'a>(&'a self, email: &'a str, limit: usize) -> Later<'a, Vec<User>>;
-    /// Makes a user who has not come yet; false, and nothing is changed, when the identity or the user id is taken.
+    /// Makes a user who has not come yet; false, and nothing is changed, when the identity, the user id, or of an
+    /// [`OwnProfile`] the address or the username is taken.
     /// A subject that cannot be kept is refused as by [`Self::record_login`].
     fn create_user<'a>(&'a self, user: &'a NewUser, now: Timestamp) -> Later<'a, bool>;
     /// Replaces the named parts in one step, if nobody has changed the user since `seen` (its `updated_at`); `None`
-    /// where there is no such user, [`crate::error::ErrorKind::Conflict`] where somebody was faster.
+    /// where there is no such user, [`crate::error::ErrorKind::Conflict`] where somebody was faster,
+    /// [`crate::error::ErrorKind::AccountConflict`] where somebody else has the new address or username.
     fn update_user<'a>(&'a self, user_id: &'a str, seen: Timestamp, change: &'a UserChange, now: Timestamp) -> Later<'a, Option<()>>;
     /// Deletes a user with its identities, their conflicts, refresh-token families and link journal; false when there
     /// was none.
@@ -373,6 +435,8 @@ pub trait Directory: Send + Sync {
         now: Timestamp,
         grace: i64,
     ) -> Later<'a, Rotation>;
+    /// The families that may still be used, by grant id: those of a user, or all.
+    fn families<'a>(&'a self, filter: &'a FamilyFilter, now: Timestamp) -> Later<'a, FoundFamilies>;
     /// Idempotent.
     fn revoke_family<'a>(&'a self, grant_id: &'a str) -> Later<'a, ()>;
     fn audit<'a>(&'a self, event: &'a AuditEvent) -> Later<'a, ()>;
@@ -395,6 +459,68 @@ pub trait Directory: Send + Sync {
     /// Finishes what is under way and closes the connections.
     fn close(&self) -> Later<'_, ()>;
 
+    /// Makes a job, unless `at_once` jobs are under way: then false, and nothing is changed.
+    fn begin_job<'a>(&'a self, job: &'a NewJob, at_once: i64) -> Later<'a, bool>;
+    /// Adds a part with so many users to a job whose file is arriving; false when it is not, or `part` is not the next.
+    fn receive_part<'a>(&'a self, job_id: &'a str, part: i64, users: i64, body: &'a str, lease_until: Timestamp) -> Later<'a, bool>;
+    /// The whole file has arrived: from here on the job is pending. False when it was given up meanwhile.
+    fn job_received<'a>(&'a self, job_id: &'a str) -> Later<'a, bool>;
+    /// Deletes a job with its data.
+    fn delete_job<'a>(&'a self, job_id: &'a str) -> Later<'a, bool>;
+    fn job<'a>(&'a self, job_id: &'a str) -> Later<'a, Option<Job>>;
+    /// The oldest job that nobody works on; it is the owner's now.
+    fn claim_job<'a>(&'a self, owner: &'a str, now: Timestamp, lease_until: Timestamp) -> Later<'a, Option<Job>>;
+    /// Prolongs (or ends, by a time that is over) the lease; false when the job is not the owner's any more.
+    fn keep_job<'a>(&'a self, job_id: &'a str, owner: &'a str, lease_until: Timestamp) -> Later<'a, bool>;
+    /// How many users an export will write.
+    fn set_job_total<'a>(&'a self, job_id: &'a str, owner: &'a str, total: i64) -> Later<'a, bool>;
+    /// Ends a job; false when it is not the owner's any more.
+    fn end_job<'a>(
+        &'a self,
+        job_id: &'a str,
+        owner: &'a str,
+        status: JobStatus,
+        details: Option<&'a str>,
+        now: Timestamp,
+    ) -> Later<'a, bool>;
+    /// The body of a part; `None` when there is none, or none any more.
+    fn job_part<'a>(&'a self, job_id: &'a str, part: i64) -> Later<'a, Option<String>>;
+    /// What failed in an import, by parts, those after `after`: part, and JSON `[{user, errors}, ..]`.
+    fn job_errors<'a>(&'a self, job_id: &'a str, after: i64, limit: usize) -> Later<'a, Vec<(i64, String)>>;
+    /// Fails jobs that take too long and files that stopped arriving, and deletes what has been over for long enough.
+    fn sweep_jobs(&self, ages: JobAges, now: Timestamp) -> Later<'_, ()>;
+    /// Who of those that an import names is there.
+    fn import_known<'a>(&'a self, names: &'a ImportNames<'a>) -> Later<'a, ImportKnown>;
+    /// Writes a part of an import with its results, and deletes the part, in one step; false, and nothing is changed, when
+    /// the job is not the owner's any more or the part not its next one. [`crate::error::ErrorKind::Conflict`], and nothing
+    /// is changed, when somebody made or changed one of the users meanwhile. Takes up to thirty seconds.
+    fn import_part<'a>(&'a self, step: &'a ImportStep<'a>) -> Later<'a, bool>;
+    /// Users by user id, those after `after`: all, or those with an identity at a connection.
+    fn export_page<'a>(&'a self, connection: Option<&'a str>, after: Option<&'a str>, limit: usize) -> Later<'a, Vec<User>>;
+    /// How many users there are: all, or those with an identity at a connection. Takes up to thirty seconds.
+    fn count_users<'a>(&'a self, connection: Option<&'a str>) -> Later<'a, i64>;
+    /// Writes a part of an export; false as in [`Self::import_part`].
+    fn export_part<'a>(&'a self, step: &'a ExportStep<'a>) -> Later<'a, bool>;
+    /// Sets a sealed secret of an identity; false when there is no such identity.
+    fn put_credential<'a>(
+        &'a self,
+        connection: &'a str,
+        subject: &'a str,
+        kind: CredentialKind,
+        sealed: &'a str,
+        now: Timestamp,
+    ) -> Later<'a, bool>;
+    fn credential<'a>(&'a self, connection: &'a str, subject: &'a str, kind: CredentialKind) -> Later<'a, Option<String>>;
+    /// Adds events to the log; one whose id is there already is left out.
+    fn insert_log_events<'a>(&'a self, events: &'a [LogEvent]) -> Later<'a, ()>;
+    fn log_event<'a>(&'a self, log_id: &'a str) -> Later<'a, Option<LogEvent>>;
+    fn log_events<'a>(&'a self, filter: &'a LogFilter, page: &'a LogPage, limit: usize) -> Later<'a, Vec<LogEvent>>;
+    /// Days with logins or sign-ups between two moments, the oldest first.
+    fn log_days(&self, from: Timestamp, to: Timestamp) -> Later<'_, Vec<LogDay>>;
+    /// Users who have signed in since, with or without a question.
+    fn active_users(&self, since: Timestamp) -> Later<'_, i64>;
+    /// Deletes events from before, at most `limit`; the answer is how many.
+    fn forget_log_events(&self, before: Timestamp, limit: i64) -> Later<'_, i64>;
     /// The users that a search finds. [`crate::error::ErrorKind::InvalidRequest`] where the page is too large or too far
     /// ([`search::MOST_FOUND`], [`search::MOST_REACHED`]). A search that takes too long is
     /// [`crate::error::ErrorKind::StoreUnavailable`] with a detail that says so, and nobody else is the slower for it.

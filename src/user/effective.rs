@@ -70,10 +70,11 @@ pub fn effective_and_noted(sources: &Sources<'_>) -> Result<(Profile, Normalized
 }
 
 /// The effective profile of a user as the directory has it; `sync` is that of the primary identity's connection.
-/// `None` for a user whose profile was deleted, or who never came by any identity. Who came by a linked one only has the
+/// `None` for a user whose profile was deleted, or who was not imported and never came by any identity. Who came by a linked one only has the
 /// attributes of the primary identity, of which none are known yet.
 pub fn effective_of_user(user: &User, sync: ProfileSync) -> Result<Option<Profile>, MappingError> {
-    let came = user.identities.iter().any(|stored| stored.last_login.is_some());
+    // Imported users have a profile before they come.
+    let came = user.identities.iter().any(|stored| stored.last_login.is_some() || !stored.profile.is_empty());
     let Some(primary) = user.primary().filter(|_| came) else {
         return Ok(None);
     };

@@ -6,8 +6,11 @@
 //! [`patch`]; [`search`] is the language in which users are searched for.
 
 pub mod effective;
+pub mod import;
 pub mod linking;
 pub mod metadata;
+pub mod own;
+pub mod password_hash;
 pub mod patch;
 pub mod sealing;
 pub mod search;
@@ -21,6 +24,9 @@ pub use view::PersonView;
 use crate::clock::Timestamp;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
+
+/// Strategy of connections that keep the passwords themselves.
+pub const DATABASE: &str = "auth0";
 
 /// A text for comparing without regard to case. Folded are only letters that are the upper case of their lower case: the
 /// KELVIN SIGN has the lower case `k` and is no `K`, and with it somebody could take the name of another.
@@ -49,8 +55,12 @@ pub struct Identity {
 }
 
 impl Identity {
-    /// The `user_id` that a user made for this identity gets: `provider|connection|subject`.
+    /// The `user_id` that a user made for this identity gets: `provider|connection|subject`, or for connections that keep
+    /// the passwords themselves `auth0|subject`, which is what people who come from there bring along.
     pub fn user_id_for_new_user(&self) -> String {
+        if self.provider == DATABASE {
+            return format!("{DATABASE}|{}", self.user_id);
+        }
         format!("{}|{}|{}", self.provider, self.connection, self.user_id)
     }
 

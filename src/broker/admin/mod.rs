@@ -4,17 +4,20 @@
 //! that the command line uses the same code as the management API. Each change leaves a line in the audit log: who,
 //! what was, what is; values that are sealed or look secret are masked there.
 
+mod create;
 pub mod kinds;
 mod links;
 pub mod objects;
+mod passwords;
 mod seed;
 pub mod signing;
 #[cfg(test)]
 mod tests;
 mod users;
 
+pub use create::Place;
 pub use links::OtherMetadata;
-pub use users::{SealedValues, UserRecord};
+pub use users::{SealedValues, UserEdit, UserRecord};
 
 use crate::clock::Timestamp;
 use crate::connection::config::{ConnectionConfig, ProfileSettings};
@@ -155,6 +158,13 @@ impl Difference {
         if was != is {
             found.note("root", changed_members(&was, &is), changed_members(&is, &was));
             found.change.root = Some(is);
+        }
+        if let (Some(was), Some(is)) =
+            (before.primary(), after.primary().filter(|is| before.primary().is_some_and(|was| was.profile != is.profile)))
+        {
+            found.note("profile", changed_members(&was.profile, &is.profile), changed_members(&is.profile, &was.profile));
+            let own = create::own_profile(is.profile.clone());
+            found.change.own = Some((is.identity.connection.clone(), is.identity.user_id.clone(), own));
         }
         if before.blocked != after.blocked {
             found.note("blocked", before.blocked, after.blocked);

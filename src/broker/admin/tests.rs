@@ -424,14 +424,7 @@ async fn metadata_that_cannot_be_joined_after_all_take_the_link_back() {
 }
 
 fn person(subject: &str, metadata: Value) -> NewUser {
-    NewUser {
-        identity: identity("acme", subject),
-        allows_login: true,
-        groups: vec!["seeded".into()],
-        user_metadata: object(metadata),
-        app_metadata: Map::new(),
-        custom_fields: Map::new(),
-    }
+    NewUser { groups: vec!["seeded".into()], user_metadata: object(metadata), ..NewUser::bare(identity("acme", subject)) }
 }
 
 #[tokio::test]

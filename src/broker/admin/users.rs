@@ -6,6 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::profile::Profile;
 use crate::user::effective::effective_of_user;
 use crate::user::metadata::{Part, Update};
+use crate::user::own::OwnPatch;
 use crate::user::patch::{Sealing, UserPatch};
 use crate::user::sealing;
 use crate::user::{User, folded};
@@ -18,6 +19,16 @@ pub struct UserRecord {
     pub user: User,
     /// The effective profile, free data included; `None` while nobody has come, or after it was forgotten.
     pub profile: Option<Profile>,
+}
+
+/// An update of a user.
+#[derive(Clone, Debug)]
+pub struct UserEdit {
+    pub patch: UserPatch,
+    pub own: OwnPatch,
+    pub how: Update,
+    /// Only if it is still as it was then (`updated_at`).
+    pub seen: Option<Timestamp>,
 }
 
 /// What a reader of users sees in place of sealed values.
@@ -56,12 +67,33 @@ impl Admin {
     /// # Errors
     /// Those of [`UserPatch::apply`]; [`ErrorKind::NotFound`]; [`ErrorKind::Conflict`] where others keep changing it.
     pub async fn update_user(&self, user_id: &str, patch: &UserPatch, how: Update, by: By<'_>, now: Timestamp) -> Result<User> {
+        let edit = UserEdit { patch: patch.clone(), own: OwnPatch::default(), how, seen: None };
+        self.edit_user(user_id, &edit, by, now).await
+    }
+
+    /// Updates a user, at connections of the gateway's own address, username and telephone number too.
+    ///
+    /// # Errors
+    /// Those of [`Self::update_user`] and [`OwnPatch::apply`]; [`ErrorKind::Conflict`] where it is not as it was seen;
+    /// [`ErrorKind::AccountConflict`] where somebody else has the address or username.
+    pub async fn edit_user(&self, user_id: &str, edit: &UserEdit, by: By<'_>, now: Timestamp) -> Result<User> {
+        let UserEdit { patch, own, how, seen } = edit;
         for place in patch.secret_looking(&self.sealed) {
             let correlation_id = by.correlation_id;
             tracing::warn!(correlation_id, actor = by.actor, place, "a key looks like that of a secret and is not among the sealed ones");
         }
         let sealing = Sealing { paths: &self.sealed, sealer: self.sealer() };
-        self.change("user.updated", user_id, by, now, |user| patch.apply(user, self.sync_of(user), how, sealing)).await
+        let change = |user: &User| {
+            if seen.is_some_and(|seen| seen != user.updated_at) {
+                return Err(Error::new(ErrorKind::Conflict, "The user is not as it was seen: it was changed meanwhile."));
+            }
+            let mut after = patch.apply(user, self.sync_of(user), *how, sealing)?;
+            if let Some(primary) = after.identities.first_mut() {
+                primary.profile = own.apply(primary)?;
+            }
+            Ok(after)
+        };
+        self.change("user.updated", user_id, by, now, change).await
     }
 
     /// Keeps a user from signing in, or ends that.
@@ -115,7 +147,8 @@ impl Admin {
         self.existing(&user.user_id).await
     }
 
-    async fn record(&self, mut user: User, sealed: SealedValues<'_>) -> Result<UserRecord> {
+    /// What a user of the directory looks like to a reader.
+    pub async fn record(&self, mut user: User, sealed: SealedValues<'_>) -> Result<UserRecord> {
         let mut parts = Map::new();
         for part in Part::ALL {
             parts.insert(part.name().to_owned(), Value::Object(std::mem::take(part.of_mut(&mut user))));

@@ -7,6 +7,7 @@
 use super::{Made, Situation, Verdict, context};
 use crate::broker::begin::trace_op;
 use crate::broker::finish::Issue;
+use crate::broker::happened::Ended;
 use crate::broker::identify::{Identified, Profiles};
 use crate::broker::traces::{RecentLogin, SINGLE_SIGN_ON, recent_op};
 use crate::broker::upstream::{Ending, Refusing, plain};
@@ -18,7 +19,7 @@ use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Arrived, Asked, CameBy, LoginTransaction, PendingScript, Session, Stage, Stored};
 use crate::oidc::Params;
 use crate::rules::{self, Resume};
-use crate::store::Op;
+use crate::store::{LogType, Op};
 use serde_json::{Map, Value};
 use url::Url;
 
@@ -235,7 +236,7 @@ impl Gateway {
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let (answer, code) = self.issue_code(&issue, trace)?;
+        let (answer, code, listed) = self.issue_code(&issue, trace)?;
         let recent = RecentLogin {
             correlation_id: transaction.correlation_id.clone(),
             at: now,
@@ -247,12 +248,20 @@ impl Gateway {
         let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
         let writes = vec![
             code,
+            listed,
             Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
             trace_op(&transaction.correlation_id, part, trace)?,
             recent_op(&recent)?,
         ];
         self.sessions.commit(writes).await?;
         self.events.login(&session.identity.connection, SINGLE_SIGN_ON);
+        let ended = Ended {
+            client_id: &transaction.client_id,
+            connection: &session.identity.connection,
+            correlation_id: &transaction.correlation_id,
+            now,
+        };
+        self.note_login(LogType::SilentLogin, ended, &session.user_id);
         Ok(Outcome::of(answer))
     }
 

@@ -12,7 +12,7 @@ use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSetting
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::practice::app::{self, App};
 use crate::http::practice::idp::{self, Idp};
-use crate::http::state::HttpSettings;
+use crate::http::state::{ApiSettings, HttpSettings};
 use crate::id;
 use crate::keys::Keyring;
 use crate::oidc::{ClientFacts, GrantType, TokenEndpointAuthMethod};
@@ -101,6 +101,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
             country_header: None,
             saml_body_limit: 1024 * 1024,
             body_limit: 64 * 1024,
+            api: ApiSettings::default(),
         },
         keyring: Keyring::open_or_create(&directory.join("certs"))?,
         sessions: store::open_sessions("memory:")?,
@@ -110,7 +111,8 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         maker: Arc::new(NoMaker),
         script_threads: 1,
     };
-    let state = startup::state(parts)?;
+    let (state, background) = startup::state(parts)?;
+    let background = background.start();
     let app = App::new(issuer, app_url.clone(), operations_url, client_secret)?;
     let servers = [
         startup::public_server(&state, listeners.gateway, None)?,
@@ -133,6 +135,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
     for handle in handles {
         handle.stop(false).await;
     }
+    background.stop().await;
     state.gateway().directory.close().await
 }
 

@@ -74,7 +74,7 @@ async fn perform(options: &Options, config: Config) -> Result<Shown> {
     let directory = store::open_directory(config.directory_url.expose()).await?;
     // Nobody signs in here.
     let sessions = store::open_sessions("memory:")?;
-    let state = startup::state(config.into_parts(keyring, sessions, directory.clone()))?;
+    let (state, _) = startup::state(config.into_parts(keyring, sessions, directory.clone()))?;
     let now = Timestamp::now();
     state.live.refresh(now).await?;
     let (actor, correlation_id) = (actor(), id::correlation_id());

@@ -5,7 +5,7 @@ use super::{StoredObjects, checked, fault, text, without_effect};
 use crate::broker::admin::kinds;
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::config::application;
-use crate::config::read::Stored;
+use crate::config::context::Stored;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 

@@ -4,7 +4,7 @@ use super::document::Document;
 use super::{StoredObjects, checked, fault, text, without_effect};
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::config::connection;
-use crate::config::read::Stored;
+use crate::config::context::Stored;
 use crate::connection::{Connection, SamlConnection};
 use crate::profile::import::{Notation, import};
 use crate::profile::{Direction, MappingLibrary, MappingTable};

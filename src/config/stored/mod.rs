@@ -11,7 +11,7 @@ mod scripts;
 mod server;
 mod settings;
 
-use super::read::{Context, Source, Stored};
+use super::context::{Context, Source, Stored};
 use crate::broker::admin::kinds;
 use crate::broker::admin::signing::SigningKeys;
 use crate::broker::live::{Checked, Fault, Known, Made, Maker};
@@ -81,7 +81,7 @@ fn text<'b>(body: &'b Map<String, Value>, member: &str) -> Option<&'b str> {
 
 /// Warnings about members that are kept and mean nothing yet: name and why.
 fn without_effect(members: &Map<String, Value>, at: &str, kept: &[(&str, &str)]) -> Vec<Fault> {
-    let idle = |value: &Value| matches!(value, Value::Null | Value::Bool(false)) || *value == Value::from("");
+    let idle = |value: &Value| matches!(value, Value::Null | Value::Bool(false)) || value.as_str() == Some("");
     let there = kept.iter().filter(|(name, _)| members.get(*name).is_some_and(|value| !idle(value)));
     there.map(|(name, why)| fault(&format!("{at}/{name}"), format!("is kept, without effect: {why}"), "")).collect()
 }

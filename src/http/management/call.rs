@@ -1,10 +1,12 @@
 //! One call of the management API: what every operation gets, and what it may answer.
 
+use super::connections;
 use super::problem::Refusal;
 use crate::broker::Gateway;
-use crate::broker::admin::By;
+use crate::broker::admin::{By, kinds, objects};
 use crate::broker::api_access::ApiAccess;
 use crate::clock::Timestamp;
+use crate::connection::config::ConnectionConfig;
 use crate::error::ErrorKind;
 use crate::http::state::State;
 use actix_web::HttpRequest;
@@ -102,6 +104,17 @@ impl Call {
     pub fn may(&self, scope: &str) -> bool {
         self.access.scopes.contains(scope)
     }
+}
+
+/// The name of the connection that has this id, or is meant by its name.
+pub async fn connection_name(call: &Call, id_or_name: &str) -> Result<String, Refusal> {
+    let stored = objects::read(&call.gateway, &kinds::CONNECTION, id_or_name).await?;
+    if let Some(name) = stored.as_ref().and_then(|object| object.body.get("name")).and_then(Value::as_str) {
+        return Ok(name.to_owned());
+    }
+    let is_meant = |config: &&ConnectionConfig| connections::id_of(config) == id_or_name;
+    let of_file = call.gateway.connections.configs().find(|config| id_or_name.starts_with("con_") && is_meant(config));
+    Ok(of_file.map_or(id_or_name, |config| config.name.as_str()).to_owned())
 }
 
 /// A page of a list, as `page`, `per_page` and `include_totals` ask for it: a list, or an object with the list under `name`

@@ -1,129 +1,27 @@
 //! Clients: applications.
 
+mod shapes;
+
 use super::call::{Call, Reply, selected};
 use super::problem::Refusal;
-use super::shape::{Kind, Member, Shape, may, must};
-use super::stored::{self, OWN_MEMBER};
+use super::stored;
 use super::{Answer, Body, CHECKPOINT, FIELDS, Operation, PAGES};
 use crate::application::Application;
 use crate::broker::admin::kinds::{self, CLIENT, CLIENT_GRANT};
 use crate::broker::admin::objects;
 use crate::broker::live::{Known, Made};
+use crate::error::ErrorKind;
 use crate::id;
 use crate::oidc::{ApplicationType, TokenEndpointAuthMethod};
 use crate::secret::Secret;
 use crate::store::Expect;
 use actix_web::http::Method;
 use serde_json::{Map, Value, json};
+use shapes::{CHANGE, CLIENT_SHAPE, CREATE, CREDENTIAL, FILTERS, ROTATE};
 use std::sync::Arc;
 
 /// Seconds that the secret before is accepted after a rotation, where the caller does not say.
 const GRACE: u64 = 3600;
-/// And at most.
-const MOST_GRACE: i64 = 7 * 86_400;
-
-const EXAMPLE: &str = r#"{"client_id": "0123456789abcdef0123456789abcdef", "name": "Notes", "app_type": "regular_web", "callbacks": ["https://notes.example/callback"], "grant_types": ["authorization_code", "refresh_token"], "token_endpoint_auth_method": "client_secret_post"}"#;
-
-const JWT: Shape = Shape {
-    name: "JwtConfiguration",
-    members: &[
-        may("alg", Kind::Text(1, 20), "How ID tokens are signed: RS256, ES256 or EdDSA"),
-        may("lifetime_in_seconds", Kind::Integer(1, 2_592_000), "Kept, without effect"),
-        may("scopes", Kind::Object, ""),
-        may("secret_encoded", Kind::Boolean, ""),
-    ],
-    open: false,
-    example: r#"{"alg": "RS256"}"#,
-};
-
-const URLS: Kind = Kind::List(&Kind::Text(1, 2048), 100);
-const AUTH_METHOD: Kind = Kind::OneOf(&["none", "client_secret_post", "client_secret_basic"]);
-
-/// What a caller may set after the first member; null is as if it were not there, and in a change takes it away.
-macro_rules! settings {
-    ($first:expr) => {
-        &[
-            $first,
-            may("description", Kind::OrNull(&Kind::Text(0, 140)), ""),
-            may("app_type", Kind::OrNull(&Kind::OneOf(&["native", "spa", "regular_web", "non_interactive"])), ""),
-            may("callbacks", Kind::OrNull(&URLS), "Where people return after a login"),
-            may("allowed_logout_urls", Kind::OrNull(&URLS), "Where people return after a logout"),
-            may("allowed_origins", Kind::OrNull(&URLS), "Kept, without effect"),
-            may("web_origins", Kind::OrNull(&URLS), "Kept, without effect"),
-            may("client_aliases", Kind::OrNull(&URLS), "Kept, without effect"),
-            may("allowed_clients", Kind::OrNull(&URLS), "Kept, without effect"),
-            may("grant_types", Kind::OrNull(&Kind::List(&Kind::Text(1, 100), 20)), "authorization_code, refresh_token, client_credentials"),
-            may("token_endpoint_auth_method", Kind::OrNull(&AUTH_METHOD), ""),
-            may("client_secret", Kind::OrNull(&Kind::Text(16, 512)), "One of the caller's; by default a random one"),
-            may("jwt_configuration", Kind::OrNull(&Kind::Record(&JWT)), ""),
-            may("oidc_conformant", Kind::OrNull(&Kind::Boolean), "Only true"),
-            may("is_first_party", Kind::OrNull(&Kind::Boolean), ""),
-            may("client_metadata", Kind::OrNull(&Kind::Object), "Up to 10 texts of 255 characters"),
-            may("addons", Kind::OrNull(&Kind::Object), "Kept, without effect"),
-            may("logo_uri", Kind::OrNull(&Kind::Text(0, 2048)), ""),
-            may("initiate_login_uri", Kind::OrNull(&Kind::Text(0, 2048)), "Kept, without effect"),
-            may("refresh_token", Kind::OrNull(&Kind::Object), "Kept, without effect"),
-            may("sso", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
-            may("sso_disabled", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
-            may("cross_origin_auth", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
-            may("cross_origin_authentication", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
-            may("cross_origin_loc", Kind::OrNull(&Kind::Text(0, 2048)), "Kept, without effect"),
-            may("custom_login_page_on", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
-            may("custom_login_page", Kind::OrNull(&Kind::Text(0, 100_000)), "Kept, without effect"),
-            may("form_template", Kind::OrNull(&Kind::Text(0, 100_000)), "Kept, without effect"),
-            may("organization_usage", Kind::OrNull(&Kind::Text(0, 100)), "Kept, without effect"),
-            may("organization_require_behavior", Kind::OrNull(&Kind::Text(0, 100)), "Kept, without effect"),
-            may("mobile", Kind::OrNull(&Kind::Object), "Kept, without effect"),
-            may("native_social_login", Kind::OrNull(&Kind::Object), "Kept, without effect"),
-            may("encryption_key", Kind::OrNull(&Kind::Object), "Kept, without effect"),
-            may("oidc_logout", Kind::OrNull(&Kind::Object), "Kept, without effect"),
-            OWN_MEMBER,
-        ]
-    };
-}
-
-const CREATE: Shape = Shape {
-    name: "ClientCreate",
-    members: settings!(must("name", Kind::Text(1, 255), "For people")),
-    open: false,
-    example: r#"{"name": "Notes", "app_type": "regular_web", "callbacks": ["https://notes.example/callback"]}"#,
-};
-
-const CHANGE: Shape = Shape {
-    name: "ClientChange",
-    members: settings!(may("name", Kind::Text(1, 255), "For people")),
-    open: false,
-    example: r#"{"callbacks": ["https://notes.example/callback", "https://notes.example/other"]}"#,
-};
-
-const CLIENT_SHAPE: Shape = Shape {
-    name: "Client",
-    members: &[
-        must("client_id", Kind::Text(1, 255), ""),
-        must("name", Kind::Text(0, 255), "For people"),
-        may("client_secret", Kind::Text(16, 512), "Told once: when it is made, and when it is rotated"),
-        may("app_type", Kind::Text(1, 20), ""),
-        may("callbacks", URLS, ""),
-        may("grant_types", Kind::List(&Kind::Text(1, 100), 20), ""),
-        may("token_endpoint_auth_method", AUTH_METHOD, ""),
-        may(stored::OWN, Kind::Object, "Settings beyond Auth0's; source: file or api; warnings"),
-    ],
-    open: true,
-    example: EXAMPLE,
-};
-
-const ROTATE: Shape = Shape {
-    name: "SecretRotation",
-    members: &[may("grace_seconds", Kind::Integer(0, MOST_GRACE), "How long the secret before is accepted; 3600 if it is not said")],
-    open: false,
-    example: r#"{"grace_seconds": 600}"#,
-};
-
-const FILTERS: &[Member] = &[
-    may("is_global", Kind::Boolean, "There are none"),
-    may("is_first_party", Kind::Boolean, ""),
-    may("app_type", Kind::Text(1, 200), "One or several, with commas"),
-];
 
 pub const OPERATIONS: &[Operation] = &[
     Operation {
@@ -171,7 +69,7 @@ pub const OPERATIONS: &[Operation] = &[
         id: "patch_clients_by_id",
         tag: "Clients",
         summary: "Change a client, by a JSON merge patch",
-        scopes: &["update:clients", "update:client_keys"],
+        scopes: &["update:clients"],
         query: &[],
         body: Body::Json(&CHANGE),
         answer: (200, Answer::One(&CLIENT_SHAPE)),
@@ -218,9 +116,6 @@ pub const OPERATIONS: &[Operation] = &[
         work: |call| Box::pin(credentials(call)),
     },
 ];
-
-const CREDENTIAL: Shape =
-    Shape { name: "ClientCredential", members: &[must("id", Kind::Text(1, 100), "")], open: true, example: r#"{"id": "cred_1"}"# };
 
 async fn list(call: Call) -> Result<Reply, Refusal> {
     let mut clients: Vec<(String, Map<String, Value>)> =
@@ -303,6 +198,11 @@ async fn change(call: Call) -> Result<Reply, Refusal> {
     let expect = stored::expected(&call, &object)?;
     let mut patch = stored::patch_of(&call);
     let given = patch.get("client_secret").is_some_and(Value::is_string);
+    // Whoever gives a client a secret can act as that client.
+    if given && !call.may("update:client_keys") {
+        let message = "Insufficient scope: update:client_keys is needed to set a client_secret";
+        return Err(Refusal::new(ErrorKind::InsufficientScope, message).with_status(403).with_code("insufficient_scope"));
+    }
     let secret = take_secret(&mut patch);
     let mut body = object.body;
     stored::merge(&mut body, &patch);

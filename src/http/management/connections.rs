@@ -319,7 +319,7 @@ fn of_file(call: &Call) -> impl Iterator<Item = &ConnectionConfig> {
 }
 
 /// The id of a connection of the file: always the same for a name.
-fn id_of(config: &ConnectionConfig) -> String {
+pub(super) fn id_of(config: &ConnectionConfig) -> String {
     format!("con_{}", id::digest(&config.name).get(..16).unwrap_or_default())
 }
 

@@ -11,12 +11,17 @@ pub mod client_grants;
 pub mod clients;
 pub mod connections;
 pub mod explorer;
+pub mod jobs;
 pub mod keys;
+pub mod logs;
 pub mod openapi;
 pub mod problem;
+pub mod rate;
 pub mod resource_servers;
 pub mod rules;
+pub mod sessions;
 pub mod shape;
+pub mod stats;
 mod stored;
 pub mod tenants;
 pub mod users;
@@ -28,6 +33,7 @@ use crate::broker::api_access::ApiAccess;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::oidc::{Params, bearer};
+use crate::store::{LogEvent, LogType};
 use actix_web::http::Method;
 use actix_web::http::header::{
     ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN, ACCESS_CONTROL_EXPOSE_HEADERS,
@@ -37,11 +43,13 @@ use actix_web::web::{self, Data, Payload, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
 use call::{Call, Reply};
 use problem::Refusal;
-use serde_json::{Map, Value};
+use rate::Verdict;
+use serde_json::{Map, Value, json};
 use shape::{Kind, Member, Shape, fault, pointer};
 use std::collections::BTreeMap;
 use std::future::Future;
 use std::pin::Pin;
+use std::time::Instant;
 
 /// An operation's work.
 pub type Work = fn(Call) -> Pin<Box<dyn Future<Output = Result<Reply, Refusal>>>>;
@@ -109,6 +117,10 @@ pub const FIELDS: &[Member] = &[
 /// Every list of operations there is.
 pub const OPERATIONS: &[&[Operation]] = &[
     users::OPERATIONS,
+    sessions::OPERATIONS,
+    logs::OPERATIONS,
+    jobs::OPERATIONS,
+    stats::OPERATIONS,
     connections::OPERATIONS,
     clients::OPERATIONS,
     client_grants::OPERATIONS,
@@ -158,6 +170,7 @@ pub fn routes(config: &mut ServiceConfig) {
         config.service(resource.default_service(web::to(move |request: HttpRequest| not_allowed(request, allow.clone()))));
     }
     config
+        .route(jobs::DOWNLOAD, web::get().to(jobs::download))
         .route("/api/v2/openapi.json", web::get().to(openapi::document))
         .route("/api/v2/", web::get().to(explorer::page))
         .route("/assets/api.js", web::get().to(explorer::script));
@@ -191,7 +204,9 @@ fn readable_by_scripts(response: &mut HttpResponse) {
 }
 
 async fn answer(operation: &'static Operation, request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
-    let result = Box::pin(run(operation, request.clone(), payload, state)).await;
+    let mut seen = Seen::default();
+    let result = Box::pin(run(operation, request.clone(), payload, state.clone(), &mut seen)).await;
+    record(operation, &request, &state, &seen, result.as_ref());
     let mut response = match result {
         Ok(Reply::Json { status, body, version }) => {
             let mut builder = reply::status(status);
@@ -204,15 +219,58 @@ async fn answer(operation: &'static Operation, request: HttpRequest, payload: Pa
         Ok(Reply::Raw(response)) => response,
         Err(refusal) => problem::render(&request, &refusal),
     };
+    if let Some(verdict) = seen.verdict {
+        verdict.write(response.headers_mut(), Timestamp::now().seconds());
+    }
     readable_by_scripts(&mut response);
     response
 }
 
+/// What became known of a call on its way in.
+#[derive(Default)]
+struct Seen {
+    access: Option<ApiAccess>,
+    verdict: Option<Verdict>,
+}
+
+/// Notes what changed something, or was to. A call without a valid token is nobody's.
+fn record(operation: &Operation, request: &HttpRequest, state: &State, seen: &Seen, result: Result<&Reply, &Refusal>) {
+    let Some(access) = seen.access.as_ref().filter(|_| operation.method != Method::GET) else { return };
+    let kind = if result.is_ok() { LogType::ApiOperation } else { LogType::FailedApiOperation };
+    let gateway = state.gateway();
+    let path = request.path();
+    let mut details = json!({
+        "operation": operation.id, "method": operation.method.as_str(), "path": path, "correlation_id": Correlation::of(request).get(),
+    });
+    if let (Some(members), Err(refusal)) = (details.as_object_mut(), result) {
+        members.insert("error".to_owned(), refusal.error.detail.as_str().into());
+        members.insert("diagnostic".to_owned(), refusal.error.kind.wire().code.into());
+    }
+    gateway.log.record(LogEvent {
+        description: Some(operation.summary.to_owned()),
+        client_id: Some(access.client_id.clone()),
+        client_name: gateway.application(&access.client_id).map(|application| application.name.clone()),
+        user_id: access.user_id.clone(),
+        audience: Some(gateway.management_audience()),
+        details: Some(details),
+        ..LogEvent::new(kind, Timestamp::now())
+    });
+}
+
 /// The one way in.
-async fn run(operation: &'static Operation, request: HttpRequest, mut payload: Payload, state: Data<State>) -> Result<Reply, Refusal> {
+async fn run(
+    operation: &'static Operation,
+    request: HttpRequest,
+    mut payload: Payload,
+    state: Data<State>,
+    seen: &mut Seen,
+) -> Result<Reply, Refusal> {
     let now = Timestamp::now();
     let gateway = state.gateway();
     let access = authenticate(&request, &gateway, now).await?;
+    let verdict = state.rates.take(&access.client_id, Instant::now());
+    (seen.access, seen.verdict) = (Some(access.clone()), Some(verdict));
+    verdict.check()?;
     if !operation.scopes.iter().any(|scope| access.scopes.contains(scope)) {
         let message = format!("Insufficient scope, expected any of: {}", operation.scopes.join(", "));
         return Err(Refusal::new(ErrorKind::InsufficientScope, message).with_status(403).with_code("insufficient_scope"));

@@ -111,7 +111,7 @@ fn answered(call: &Call, object: Option<Object>) -> Reply {
 }
 
 fn hours(seconds: u64) -> Value {
-    if seconds % 3600 == 0 {
+    if seconds.is_multiple_of(3600) {
         return (seconds / 3600).into();
     }
     #[expect(clippy::cast_precision_loss, reason = "a session lives some days at most")]

@@ -1,43 +1,150 @@
-//! Users.
+//! Users: what can be asked of them, and by whom. [`read`] answers questions, [`write`] changes users, [`identities`] links and
+//! unlinks.
+//!
+//! A program needs a scope for users; a person's own token reaches the person's own user and nobody else's
+//! ([`Caller::of`]).
 
-use super::call::{Call, Reply, selected};
+mod identities;
+mod read;
+mod shapes;
+mod write;
+
+pub use read::existing;
+pub use shapes::{DIALECT, USER};
+
+use super::call::Call;
 use super::problem::Refusal;
-use super::shape::{Kind, Shape, may, must};
-use super::{Answer, Body, FIELDS, Operation};
-use crate::broker::admin::SealedValues;
-use crate::profile::dialect::{Dialect, DialectOptions, render};
-use crate::user::PersonView;
+use super::shape::{Kind, Member, must};
+use super::{Answer, Body, CHECKPOINT, FIELDS, Operation, PAGES};
+use crate::error::{Error, ErrorKind};
+use crate::store::{LogEvent, LogType};
 use actix_web::http::Method;
 use serde_json::Value;
+use shapes::{CONFLICT, FREE_DATA, IDENTITY, LINK, LISTING, NEW_IDENTITY, NEW_USER, NOTHING, PATCH, UNLINK};
 
-pub const USER: Shape = Shape {
-    name: "User",
-    members: &[
-        must("user_id", Kind::Text(1, 2300), "Connection and subject, such as `samlp|acme|jane`"),
-        may("email", Kind::Text(0, 320), ""),
-        may("identities", Kind::List(&Kind::Object, 1000), "The first is the primary"),
-    ],
-    open: true,
-    example: r#"{"user_id": "samlp|acme|jane", "email": "jane@acme.example", "name": "Jane Doe", "identities": [{"connection": "acme", "provider": "samlp", "user_id": "jane", "isSocial": false}]}"#,
-};
+const READ: &[&str] = &["read:users"];
+const UPDATE: &[&str] = &["update:users"];
+const TAG: &str = "Users";
 
-pub const OPERATIONS: &[Operation] = &[Operation {
-    method: Method::GET,
-    path: "/users/{id}",
-    id: "get_users_by_id",
-    tag: "Users",
-    summary: "Read a user",
-    scopes: &["read:users", "read:current_user"],
-    query: &[FIELDS],
-    body: Body::Nothing,
-    answer: (200, Answer::One(&USER)),
-    refusals: &[404],
-    work: |call| Box::pin(get(call)),
-}];
+macro_rules! operation {
+    ($method:ident $path:literal $id:literal $summary:literal, $scopes:expr, $query:expr, $body:expr, $answer:expr, $refusals:expr, $work:path) => {
+        Operation {
+            method: Method::$method,
+            path: $path,
+            id: $id,
+            tag: TAG,
+            summary: $summary,
+            scopes: $scopes,
+            query: $query,
+            body: $body,
+            answer: $answer,
+            refusals: $refusals,
+            work: |call| Box::pin($work(call)),
+        }
+    };
+}
 
-async fn get(call: Call) -> Result<Reply, Refusal> {
-    let record = call.gateway.admin.user_record(call.name("id"), SealedValues::Absent).await?;
-    let view = PersonView::new(&record.user, record.profile.clone().unwrap_or_default(), None);
-    let options = DialectOptions { include_all_identities: true, ..DialectOptions::new(call.now) };
-    Ok(Reply::ok(selected(&call, Value::Object(render(Dialect::Auth0, &view.person(), &options)))))
+#[rustfmt::skip]
+pub const OPERATIONS: &[Operation] = &[
+    operation!(GET "/users" "get_users" "List and search users",
+        READ, &[PAGES, CHECKPOINT, FIELDS, LISTING, DIALECT], Body::Nothing, (200, Answer::Page(&USER, "users")), &[414, 503], read::list),
+    operation!(POST "/users" "post_users" "Make a user",
+        &["create:users"], &[], Body::Json(&NEW_USER), (201, Answer::One(&USER)), &[409, 413, 415], write::create),
+    operation!(GET "/users/{id}" "get_users_by_id" "Read a user",
+        &["read:users", "read:current_user"], &[FIELDS, DIALECT], Body::Nothing, (200, Answer::One(&USER)), &[404], read::get),
+    operation!(PATCH "/users/{id}" "patch_users_by_id" "Change a user",
+        &["update:users", "update:users_app_metadata", "update:current_user_metadata", "create:current_user_metadata", "delete:current_user_metadata"],
+        &[], Body::Json(&PATCH), (200, Answer::One(&USER)), &[404, 409, 412, 413, 415], write::update),
+    operation!(DELETE "/users/{id}" "delete_users_by_id" "Delete a user, with all identities, sessions and tokens",
+        &["delete:users"], &[], Body::Nothing, (204, Answer::Nothing), &[], write::delete),
+    operation!(PUT "/users/{id}/user_metadata" "put_user_metadata" "Replace a user's user_metadata",
+        &["update:users", "update:current_user_metadata"], &[], Body::Json(&FREE_DATA), (200, Answer::One(&USER)), &[404, 409, 412, 413, 415],
+        write::put_user_metadata),
+    operation!(PUT "/users/{id}/app_metadata" "put_app_metadata" "Replace a user's app_metadata",
+        &["update:users", "update:users_app_metadata"], &[], Body::Json(&FREE_DATA), (200, Answer::One(&USER)), &[404, 409, 412, 413, 415],
+        write::put_app_metadata),
+    operation!(PUT "/users/{id}/custom_fields" "put_custom_fields" "Replace a user's custom_fields",
+        UPDATE, &[], Body::Json(&FREE_DATA), (200, Answer::One(&USER)), &[404, 409, 412, 413, 415], write::put_custom_fields),
+    operation!(POST "/users/{id}/forget-profile" "post_forget_profile" "Forget what connections said of a user, until the next login",
+        UPDATE, &[], Body::Nothing, (204, Answer::Nothing), &[404], write::forget_profile),
+    operation!(GET "/users-by-email" "get_users_by_email" "Users with an e-mail address",
+        READ, &[EMAIL, FIELDS, DIALECT], Body::Nothing, (200, Answer::List(&USER)), &[], read::by_email),
+    operation!(POST "/users/{id}/identities" "post_identities" "Link another user to this one",
+        &["update:users", "update:current_user_identities"], &[], Body::Json(&NEW_IDENTITY), (201, Answer::List(&IDENTITY)), &[404, 409, 413, 415],
+        identities::link),
+    operation!(DELETE "/users/{id}/identities/{provider}/{user_id}" "delete_user_identity_by_user_id" "Make a linked identity a user of its own",
+        &["update:users", "update:current_user_identities"], &[UNLINK], Body::Nothing, (200, Answer::List(&IDENTITY)), &[404, 409], identities::unlink),
+    operation!(GET "/users/{id}/links" "get_links" "How a user's identities came together, the newest first",
+        READ, &[PAGES], Body::Nothing, (200, Answer::Page(&LINK, "links")), &[404], identities::links),
+    operation!(POST "/users/{id}/links/{link_id}/undo" "undo_link" "Take a link back; the answer is the user that is there again",
+        UPDATE, &[], Body::Nothing, (200, Answer::One(&USER)), &[404, 409], identities::undo),
+    operation!(GET "/conflicts" "get_conflicts" "Identities that could not be joined to anybody, the newest first",
+        READ, &[PAGES], Body::Nothing, (200, Answer::Page(&CONFLICT, "conflicts")), &[], identities::conflicts),
+    operation!(GET "/users/{id}/roles" "get_user_roles" "Always empty: there are no roles here",
+        READ, &[PAGES], Body::Nothing, (200, Answer::Page(&NOTHING, "roles")), &[404], read::no_roles),
+    operation!(GET "/users/{id}/permissions" "get_user_permissions" "Always empty: there are no permissions here",
+        READ, &[PAGES], Body::Nothing, (200, Answer::Page(&NOTHING, "permissions")), &[404], read::no_permissions),
+    operation!(GET "/users/{id}/organizations" "get_user_organizations" "Always empty: there are no organizations here",
+        READ, &[PAGES], Body::Nothing, (200, Answer::Page(&NOTHING, "organizations")), &[404], read::no_organizations),
+    operation!(GET "/users/{id}/enrollments" "get_user_enrollments" "Always empty: there are no further factors here",
+        READ, &[], Body::Nothing, (200, Answer::List(&NOTHING)), &[404], read::no_enrollments),
+];
+
+const EMAIL: &[Member] = &[must("email", Kind::Text(1, 320), "Whatever its case")];
+
+/// Whose token it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Caller {
+    Program,
+    /// The user of the path, for themselves.
+    Person,
+}
+
+impl Caller {
+    /// Who asks about the user of the path. A program needs one of `scopes`; a person's own token is for the person's own
+    /// user, as long as it is not blocked.
+    ///
+    /// # Errors
+    /// 403 `insufficient_scope` in every other case, the same whether or not there is such a user.
+    pub async fn of(call: &Call, scopes: &[&str]) -> Result<Self, Refusal> {
+        let refused = |message: String| Refusal::new(ErrorKind::InsufficientScope, message).with_code("insufficient_scope");
+        let Some(own) = &call.access.user_id else {
+            return if scopes.iter().any(|scope| call.may(scope)) {
+                Ok(Self::Program)
+            } else {
+                Err(refused(format!("Insufficient scope, expected any of: {}", scopes.join(", "))))
+            };
+        };
+        if own != call.name("id") {
+            return Err(refused("The token is for the own user only.".to_owned()));
+        }
+        if call.gateway.directory.user(own).await?.is_some_and(|user| user.blocked) {
+            return Err(refused("The user is blocked.".to_owned()));
+        }
+        Ok(Self::Person)
+    }
+}
+
+/// Tells the log what became of a user.
+fn note(call: &Call, kind: LogType, user_id: &str, details: Option<Value>) {
+    call.gateway.log.record(LogEvent {
+        user_id: Some(user_id.to_owned()),
+        client_id: Some(call.access.client_id.clone()),
+        details,
+        ..LogEvent::new(kind, call.now)
+    });
+}
+
+/// An error about a user, as Auth0's SDKs know it.
+pub fn refusal(error: Error) -> Refusal {
+    let code = match error.kind {
+        ErrorKind::NotFound => "inexistent_user",
+        ErrorKind::InvalidUserData | ErrorKind::ProtectedAttribute => "invalid_body",
+        ErrorKind::InsufficientScope => "insufficient_scope",
+        ErrorKind::Conflict => "conflict",
+        ErrorKind::AccountConflict => return Refusal::new(ErrorKind::Conflict, error.detail).with_code("user_exists"),
+        ErrorKind::IdpResponseInvalid => return Refusal::new(ErrorKind::InvalidUserData, error.detail).with_code("invalid_body"),
+        _ => return error.into(),
+    };
+    Refusal::from(error).with_code(code)
 }

@@ -22,12 +22,11 @@ pub(super) async fn all(directory: &Arc<dyn Directory>) {
 
 pub(super) fn new_user(identity: Identity) -> NewUser {
     NewUser {
-        identity,
-        allows_login: true,
         groups: vec!["invited".into()],
         user_metadata: object(json!({"theme": "dark"})),
         app_metadata: object(json!({"plan": "gold", "n": {"ü": [1, null]}})),
         custom_fields: object(json!({"Foo": {"foo": "\u{0}"}})),
+        ..NewUser::bare(identity)
     }
 }
 

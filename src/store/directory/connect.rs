@@ -22,6 +22,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("migrations/0004_search.postgres.sql"),
         fills_search: true,
     },
+    Migration::of_both(include_str!("migrations/0005_jobs_and_log.sql")),
 ];
 
 /// One step of the tables: one text for both databases, or one for each.

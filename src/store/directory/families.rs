@@ -3,7 +3,7 @@
 use super::{Trouble, has_nul};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
-use crate::store::{RefreshFamily, Rotation};
+use crate::store::{FamilyFilter, FoundFamilies, RefreshFamily, Rotation};
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
@@ -25,6 +25,27 @@ const ROTATE: &str = "UPDATE refresh_families SET generation = generation + 1, r
 
 const ALIVE: &str = "SELECT grant_id, client_id, user_id, generation, created_at, rotated_at, expires_at, data \
     FROM refresh_families WHERE grant_id = $1 AND client_id = $2 AND revoked = 0 AND expires_at > $3";
+
+/// What is not asked for is bound as NULL.
+macro_rules! found_where {
+    ($select:literal, $end:literal) => {
+        concat!(
+            "SELECT ",
+            $select,
+            " FROM refresh_families WHERE revoked = 0 AND expires_at > $1 \
+              AND (CAST($2 AS TEXT) IS NULL OR user_id = $2) AND (CAST($3 AS TEXT) IS NULL OR grant_id = $3) \
+              AND (CAST($4 AS TEXT) IS NULL OR client_id = $4)",
+            $end
+        )
+    };
+}
+
+const FOUND: &str = found_where!(
+    "grant_id, client_id, user_id, generation, created_at, rotated_at, expires_at, data",
+    " ORDER BY grant_id LIMIT $5 OFFSET $6"
+);
+
+const COUNT: &str = found_where!("COUNT(*)", "");
 
 const REVOKE: &str = "UPDATE refresh_families SET revoked = 1 WHERE grant_id = $1 AND revoked = 0";
 
@@ -75,6 +96,20 @@ pub(super) async fn rotate(connection: &mut AnyConnection, token: Presented<'_>,
     // .. or it was stolen. RFC 9700 4.14.2: revoke what was issued from it.
     let revoked = sqlx::query(REVOKE).bind(grant_id).execute(connection).await?.rows_affected();
     Ok(if revoked > 0 { Rotation::Reused(family) } else { Rotation::Refused })
+}
+
+pub(super) async fn found(connection: &mut AnyConnection, filter: &FamilyFilter, now: Timestamp) -> Result<FoundFamilies, Trouble> {
+    let FamilyFilter { grant_id, user_id, client_id, .. } = filter;
+    if [grant_id, user_id, client_id].into_iter().flatten().any(|text| has_nul(text)) {
+        return Ok(FoundFamilies::default());
+    }
+    let bound = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+    let count = sqlx::query_scalar(COUNT).bind(now.millis()).bind(user_id.as_deref()).bind(grant_id.as_deref()).bind(client_id.as_deref());
+    let total: i64 = count.fetch_one(&mut *connection).await?;
+    let select = sqlx::query(FOUND).bind(now.millis()).bind(user_id.as_deref()).bind(grant_id.as_deref()).bind(client_id.as_deref());
+    let rows = select.bind(bound(filter.limit)).bind(bound(filter.offset)).fetch_all(connection).await?;
+    let families = rows.iter().map(family).collect::<Result<_, _>>()?;
+    Ok(FoundFamilies { families, total: usize::try_from(total).unwrap_or(0) })
 }
 
 pub(super) async fn revoke(connection: &mut AnyConnection, grant_id: &str) -> Result<(), Trouble> {

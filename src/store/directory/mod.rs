@@ -9,10 +9,14 @@
 mod conflicts;
 mod connect;
 mod families;
+mod import;
+mod jobs;
 mod journal;
 mod links;
+mod log;
 mod logins;
 mod objects;
+mod own;
 mod pool;
 mod records;
 mod search;
@@ -22,8 +26,9 @@ mod users;
 pub use connect::check_url;
 
 use super::{
-    AuditEvent, ConflictRecord, Directory, IdentityLogin, Later, LinkEntry, LinkedBy, NewUser, ObjectChange, ObjectWrite, Recorded,
-    RefreshFamily, Rotation, SavedEntry, StoredObject, UserChange, UserLogin,
+    AuditEvent, ConflictRecord, CredentialKind, Directory, ExportStep, FamilyFilter, FoundFamilies, IdentityLogin, ImportKnown,
+    ImportNames, ImportStep, Job, JobAges, JobStatus, Later, LinkEntry, LinkedBy, LogDay, LogEvent, LogFilter, LogPage, NewJob, NewUser,
+    ObjectChange, ObjectWrite, Recorded, RefreshFamily, Rotation, SavedEntry, StoredObject, UserChange, UserLogin,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -280,6 +285,10 @@ impl Directory for SqlDirectory {
         on!(self, LIMIT, |held| families::rotate(&mut held, token, now, grace))
     }
 
+    fn families<'a>(&'a self, filter: &'a FamilyFilter, now: Timestamp) -> Later<'a, FoundFamilies> {
+        on!(self, LIMIT, |held| families::found(&mut held, filter, now))
+    }
+
     fn revoke_family<'a>(&'a self, grant_id: &'a str) -> Later<'a, ()> {
         on!(self, LIMIT, |held| families::revoke(&mut held, grant_id))
     }
@@ -329,6 +338,123 @@ impl Directory for SqlDirectory {
             }
             Ok(())
         })
+    }
+
+    fn begin_job<'a>(&'a self, job: &'a NewJob, at_once: i64) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| jobs::begin(&mut held, job, at_once))
+    }
+
+    fn receive_part<'a>(&'a self, job_id: &'a str, part: i64, users: i64, body: &'a str, lease_until: Timestamp) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| jobs::receive_part(&mut held, (job_id, part), users, body, lease_until))
+    }
+
+    fn job_received<'a>(&'a self, job_id: &'a str) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| jobs::received(&mut held, job_id))
+    }
+
+    fn delete_job<'a>(&'a self, job_id: &'a str) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| jobs::delete(&mut held, job_id))
+    }
+
+    fn job<'a>(&'a self, job_id: &'a str) -> Later<'a, Option<Job>> {
+        on!(self, LIMIT, |held| jobs::one(&mut held, job_id))
+    }
+
+    fn claim_job<'a>(&'a self, owner: &'a str, now: Timestamp, lease_until: Timestamp) -> Later<'a, Option<Job>> {
+        on!(self, LIMIT, |held| jobs::claim(&mut held, owner, now, lease_until))
+    }
+
+    fn keep_job<'a>(&'a self, job_id: &'a str, owner: &'a str, lease_until: Timestamp) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| jobs::keep(&mut held, job_id, owner, lease_until))
+    }
+
+    fn set_job_total<'a>(&'a self, job_id: &'a str, owner: &'a str, total: i64) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| jobs::set_total(&mut held, job_id, owner, total))
+    }
+
+    fn end_job<'a>(
+        &'a self,
+        job_id: &'a str,
+        owner: &'a str,
+        status: JobStatus,
+        details: Option<&'a str>,
+        now: Timestamp,
+    ) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| jobs::end(&mut held, (job_id, owner), status, details, now))
+    }
+
+    fn job_part<'a>(&'a self, job_id: &'a str, part: i64) -> Later<'a, Option<String>> {
+        on!(self, LIMIT, |held| jobs::part(&mut held, job_id, part))
+    }
+
+    fn job_errors<'a>(&'a self, job_id: &'a str, after: i64, limit: usize) -> Later<'a, Vec<(i64, String)>> {
+        on!(self, LIMIT, |held| jobs::errors(&mut held, job_id, after, limit))
+    }
+
+    fn sweep_jobs(&self, ages: JobAges, now: Timestamp) -> Later<'_, ()> {
+        on!(self, LONG_LIMIT, |held| jobs::sweep(&mut held, ages, now))
+    }
+
+    fn import_known<'a>(&'a self, names: &'a ImportNames<'a>) -> Later<'a, ImportKnown> {
+        on!(self, LONG_LIMIT, |held| import::known(&mut held, names))
+    }
+
+    fn import_part<'a>(&'a self, step: &'a ImportStep<'a>) -> Later<'a, bool> {
+        if let Err(refusal) = import::checked(step) {
+            return Box::pin(std::future::ready(Err(refusal)));
+        }
+        on!(self, LONG_LIMIT, |held| import::part(&mut held, step))
+    }
+
+    fn export_page<'a>(&'a self, connection: Option<&'a str>, after: Option<&'a str>, limit: usize) -> Later<'a, Vec<User>> {
+        on!(self, LIMIT, |held| import::page(&mut held, connection, after, limit))
+    }
+
+    fn count_users<'a>(&'a self, connection: Option<&'a str>) -> Later<'a, i64> {
+        on!(self, LONG_LIMIT, |held| import::count(&mut held, connection))
+    }
+
+    fn export_part<'a>(&'a self, step: &'a ExportStep<'a>) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| jobs::export_part(&mut held, step))
+    }
+
+    fn put_credential<'a>(
+        &'a self,
+        connection: &'a str,
+        subject: &'a str,
+        kind: CredentialKind,
+        sealed: &'a str,
+        now: Timestamp,
+    ) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| import::put_credential(&mut held, (connection, subject), kind, sealed, now))
+    }
+
+    fn credential<'a>(&'a self, connection: &'a str, subject: &'a str, kind: CredentialKind) -> Later<'a, Option<String>> {
+        on!(self, LIMIT, |held| import::credential(&mut held, (connection, subject), kind))
+    }
+
+    fn insert_log_events<'a>(&'a self, events: &'a [LogEvent]) -> Later<'a, ()> {
+        on!(self, LIMIT, |held| log::insert(&mut held, events))
+    }
+
+    fn log_event<'a>(&'a self, log_id: &'a str) -> Later<'a, Option<LogEvent>> {
+        on!(self, LIMIT, |held| log::one(&mut held, log_id))
+    }
+
+    fn log_events<'a>(&'a self, filter: &'a LogFilter, page: &'a LogPage, limit: usize) -> Later<'a, Vec<LogEvent>> {
+        on!(self, LIMIT, |held| log::events(&mut held, filter, page, limit))
+    }
+
+    fn log_days(&self, from: Timestamp, to: Timestamp) -> Later<'_, Vec<LogDay>> {
+        on!(self, LIMIT, |held| log::days(&mut held, from, to))
+    }
+
+    fn active_users(&self, since: Timestamp) -> Later<'_, i64> {
+        on!(self, LIMIT, |held| log::active_users(&mut held, since))
+    }
+
+    fn forget_log_events(&self, before: Timestamp, limit: i64) -> Later<'_, i64> {
+        on!(self, LIMIT, |held| log::forget(&mut held, before, limit))
     }
 
     fn find_users<'a>(&'a self, query: &'a UserQuery) -> Later<'a, FoundUsers> {

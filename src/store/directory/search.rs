@@ -6,8 +6,8 @@
 //!
 //! By an index are found: whole texts, beginnings and ranges of `email`, `email.domain`, `name`, `given_name`,
 //! `family_name`, `nickname`, `username` and `user_id`; `identities.connection`; `created_at`, `last_login` and
-//! `logins_count`; whole values, beginnings and ranges in metadata. In an `AND`, one such term is enough. The rest looks at
-//! every user: wildcards at the beginning, `phone_number`, `picture`, flags, `updated_at`, `identities.provider`,
+//! `logins_count`; `blocked:true`; whole values, beginnings and ranges in metadata. In an `AND`, one such term is enough. The rest looks at
+//! every user: wildcards at the beginning, `phone_number`, `picture`, other flags, `updated_at`, `identities.provider`,
 //! `identities.user_id`, `_exists_`, and everything under `NOT`.
 //!
 //! Searches have connections of their own, so that a slow one does not keep logins waiting; one that takes longer than
@@ -41,10 +41,12 @@ pub(super) fn checked(query: &UserQuery) -> Result<(), Error> {
 
 pub(super) async fn find(connection: &mut AnyConnection, backend: Backend, query: &UserQuery) -> Result<FoundUsers, Trouble> {
     let ids = Statement::page(backend, query).ids(&mut *connection).await.map_err(in_time)?;
-    let total = match query.count {
-        true if !ids.is_empty() && ids.len() < query.limit => i64::try_from(query.offset + ids.len()).ok(),
-        true => Some(Statement::count(backend, query.filter.as_ref()).number(&mut *connection).await.map_err(in_time)?),
-        false => None,
+    // A page that is not full ends the list, and says how long it is.
+    let last = ids.len() < query.limit && (query.offset == 0 || !ids.is_empty());
+    let total = match (query.count, last) {
+        (false, _) => None,
+        (true, true) => i64::try_from(query.offset + ids.len()).ok(),
+        (true, false) => Some(Statement::count(backend, query.filter.as_ref()).number(&mut *connection).await.map_err(in_time)?),
     };
     Ok(FoundUsers { users: in_order(connection, backend, &ids).await?, total })
 }

@@ -86,7 +86,7 @@ async fn s4_15_a_search_that_takes_too_long_in_sqlite_harms_nobody() {
     sqlx::raw_sql("DROP VIEW search_users; ALTER TABLE kept RENAME TO search_users").execute(&mut *held).await.expect("made");
     drop(held);
     // What was begun is finished first.
-    let deadline = Instant::now() + Duration::from_secs(60);
+    let deadline = Instant::now() + Duration::from_secs(180);
     while let Err(error) = directory.find_users(&query("*")).await {
         assert!(Instant::now() < deadline, "{error:?}");
     }
@@ -138,12 +138,14 @@ async fn s4_15_common_searches_use_an_index() {
         ("name:*x*xyz* AND _exists_:app_metadata.a AND identities.connection:acme", false),
         ("name:*jane", true),
         ("NOT name:jane", true),
-        ("blocked:true", true),
+        ("blocked:true", false),
+        ("blocked:false", true),
         ("phone_number:\"+43\"", true),
-        ("name:jane OR blocked:true", true),
+        ("name:jane OR blocked:true", false),
+        ("name:jane OR blocked:false", true),
     ] {
         let plan = plan_of(Statement::count(Backend::Sqlite, query(text).filter.as_ref()), &mut held).await;
-        let all = plan.iter().any(|line| ["SCAN s", "SCAN n"].iter().any(|scan| line.starts_with(scan)));
+        let all = plan.iter().any(|line| ["SCAN s", "SCAN n"].iter().any(|scan| line.starts_with(scan) && !line.contains("users_blocked")));
         assert_eq!(all, scans, "{text}: {plan:?}");
     }
     // A page in this order is read from the index, and not sorted.

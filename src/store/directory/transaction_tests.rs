@@ -6,7 +6,6 @@ use crate::store::directory::connect::Target;
 use crate::store::test_servers::Server;
 use crate::store::{Directory, LinkedBy, NewUser, open_directory};
 use crate::user::Identity;
-use serde_json::Map;
 use sqlx::{AnyConnection, Connection as _};
 use std::sync::Arc;
 use std::time::Duration;
@@ -77,14 +76,7 @@ fn by(link_id: &str) -> LinkedBy {
 }
 
 fn new_user(subject: &str) -> NewUser {
-    NewUser {
-        identity: Identity { connection: "acme".into(), provider: "samlp".into(), user_id: subject.into(), is_social: false },
-        allows_login: true,
-        groups: Vec::new(),
-        user_metadata: Map::new(),
-        app_metadata: Map::new(),
-        custom_fields: Map::new(),
-    }
+    NewUser::bare(Identity { connection: "acme".into(), provider: "samlp".into(), user_id: subject.into(), is_social: false })
 }
 
 /// A port before a server's that, after the tables have been made, loses the answer to each COMMIT.

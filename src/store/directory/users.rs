@@ -3,7 +3,7 @@
 use super::connect::Backend;
 use super::logins::insert_identity;
 use super::transaction::{End, transaction};
-use super::{Trouble, conflicts, has_nul, search, unreadable};
+use super::{Trouble, conflicts, has_nul, own, search, unreadable};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::store::{IdentityLogin, NewUser, UserChange};
@@ -14,7 +14,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use sqlx::any::AnyRow;
-use sqlx::{AnyConnection, Row as _};
+use sqlx::{AnyConnection, AssertSqlSafe, Row as _};
 
 /// In bytes; RFC 5321 allows 254, and older ones 320. What is longer is no address that anybody is to be found by.
 const LONGEST_EMAIL: usize = 320;
@@ -45,6 +45,9 @@ macro_rules! touch_where {
 }
 
 const BY_ID: &str = users_where!("u.user_id = $1");
+
+/// As many numbers as there are ids come in the place of the second.
+const OF_IDS: &str = users_where!("u.user_id IN ($1, $2)");
 
 const BY_IDENTITY: &str = users_where!("u.user_id = (SELECT o.user_id FROM identities o WHERE o.connection = $1 AND o.subject = $2)");
 
@@ -98,6 +101,17 @@ pub(super) async fn by_email(connection: &mut AnyConnection, email: &str, limit:
     users(&sqlx::query(BY_EMAIL).bind(email).bind(limit).fetch_all(connection).await?)
 }
 
+/// Users with these ids, in the order of ids.
+pub(super) async fn of_ids(connection: &mut AnyConnection, ids: &[String]) -> Result<Vec<User>, Trouble> {
+    let Some(more) = ids.len().checked_sub(1) else { return Ok(Vec::new()) };
+    let numbers: String = (0..more).map(|number| format!(", ${}", number + 2)).collect();
+    let mut select = sqlx::query(AssertSqlSafe(OF_IDS.replace(", $2", &numbers)));
+    for id in ids {
+        select = select.bind(id);
+    }
+    users(&select.fetch_all(connection).await?)
+}
+
 /// Users of these ids; those that are not there are left out.
 pub(super) async fn by_ids(connection: &mut AnyConnection, backend: Backend, ids: &[String]) -> Result<Vec<User>, Trouble> {
     let select = match backend {
@@ -115,11 +129,27 @@ pub(super) fn findable(email: Option<&str>) -> Option<&str> {
 /// Makes a user who has not come yet; false when identity or user id are taken.
 pub(super) async fn create(connection: &mut AnyConnection, new: &NewUser, now: Timestamp) -> Result<bool, Trouble> {
     let user_id = new.identity.user_id_for_new_user();
-    let nothing = RawValue::from_string("{}".to_owned()).map_err(unreadable)?;
-    let identity = IdentityLogin { allows_login: new.allows_login, ..IdentityLogin::plain(&new.identity, &nothing, now) };
+    let own = new.own.as_ref();
+    let profile = own.map_or_else(|| Ok("{}".to_owned()), |own| written(&own.profile))?;
+    let profile = RawValue::from_string(profile).map_err(unreadable)?;
+    let root = written(&new.root)?;
+    let identity = IdentityLogin {
+        allows_login: new.allows_login,
+        root: &root,
+        email: own.and_then(|own| own.email.as_deref()),
+        email_verified: own.is_some_and(|own| own.email_verified),
+        ..IdentityLogin::plain(&new.identity, &profile, now)
+    };
     transaction(connection, async |statements| {
+        let turn = match own {
+            Some(own) => Some(own::take_turn(statements, &new.identity.connection, &new.identity.user_id, own).await?),
+            None => None,
+        };
+        if turn.as_ref().is_some_and(|turn| turn.is_taken) {
+            return Ok(End::RollBack(false));
+        }
         let user = NewRow {
-            blocked: false,
+            blocked: new.blocked,
             created_at: now,
             updated_at: now,
             groups: written(&new.groups)?,
@@ -131,6 +161,10 @@ pub(super) async fn create(connection: &mut AnyConnection, new: &NewUser, now: T
             return Ok(End::RollBack(false));
         }
         conflicts::forget(statements, &new.identity).await?;
+        if let (Some(own), Some(turn)) = (own, turn) {
+            own::set_username(statements, &new.identity.connection, &new.identity.user_id, own).await?;
+            turn.end(statements).await?;
+        }
         Ok(End::Commit(true))
     })
     .await
@@ -162,6 +196,14 @@ pub(super) async fn update(
         .bind(app_metadata)
         .bind(custom_fields);
     transaction(connection, async |statements| {
+        let turn = match &change.own {
+            Some((name, subject, own)) => Some(own::take_turn(statements, name, subject, own).await?),
+            None => None,
+        };
+        if turn.as_ref().is_some_and(|turn| turn.is_taken) {
+            let detail = "Another user of this connection has this e-mail address or username.";
+            return Err(Error::new(ErrorKind::AccountConflict, detail).into());
+        }
         if update.execute(&mut *statements).await?.rows_affected() == 0 {
             let there: i64 =
                 sqlx::query_scalar("SELECT COUNT(*) FROM users WHERE user_id = $1").bind(user_id).fetch_one(statements).await?;
@@ -179,6 +221,10 @@ pub(super) async fn update(
             if let Some(object) = object {
                 search::put_values(statements, user_id, part, object).await?;
             }
+        }
+        if let (Some((name, subject, own)), Some(turn)) = (&change.own, turn) {
+            own::change(statements, (name, subject, user_id), own).await?;
+            turn.end(statements).await?;
         }
         Ok(End::Commit(Some(())))
     })

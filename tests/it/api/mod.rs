@@ -1,7 +1,10 @@
 //! The management API, called as programs call it.
 
+mod jobs;
+mod logs;
 mod objects;
 mod schema;
+mod users;
 
 use crate::harness::browser::Page;
 use crate::harness::gateway::Gateway;

@@ -52,6 +52,7 @@ CREATE INDEX search_values_by_text ON search_values (path, text);
 CREATE INDEX search_values_by_number ON search_values (path, number) WHERE number IS NOT NULL;
 
 CREATE INDEX users_by_creation ON users (created_at, user_id COLLATE "C");
+CREATE INDEX users_blocked ON users (user_id) WHERE blocked = 1;
 
 CREATE VIEW search_sources AS
     SELECT p.user_id,

@@ -15,7 +15,6 @@ use crate::user::search::{Filter, Order, Sort, SortField, Test, TextField, TimeF
 use sqlx::any::AnyArguments;
 use sqlx::query::Query;
 use sqlx::{Any, AnyConnection, AssertSqlSafe, Row as _};
-use std::borrow::Cow;
 use term::Term;
 
 /// A statement and what is bound to its places.
@@ -78,10 +77,9 @@ impl Statement {
         sql.push(if after.is_some() { " > " } else { " >= " });
         sql.bind(text(after.unwrap_or_default()));
         if let Some(connection) = connection {
-            sql.push(" AND EXISTS (SELECT 1 FROM identities n WHERE n.user_id = s.user_id AND n.connection = ");
+            sql.push(" AND (EXISTS (SELECT 1 FROM identities n WHERE n.user_id = s.user_id AND n.connection = ");
             sql.bind(text(connection));
-            sql.push(")");
-            sql.push_no_join();
+            sql.push(")) IS TRUE");
         }
         sql.order(Sort::default());
         sql.push(" LIMIT ");
@@ -129,14 +127,6 @@ impl Statement {
     fn push_collation(&mut self) {
         if self.backend == Backend::Postgres {
             self.push(" COLLATE \"C\"");
-        }
-    }
-
-    /// After an EXISTS. SQLite may make a join of it (3.51), and then counts a user who has several such rows several
-    /// times when it leaves out the first users of a list.
-    fn push_no_join(&mut self) {
-        if self.backend == Backend::Sqlite {
-            self.push(" IS TRUE");
         }
     }
 
@@ -251,14 +241,17 @@ fn planned(filter: &Filter, is: bool) -> Plan<'_> {
         Filter::Any(any) if is => Plan::Any(any.iter().map(|filter| planned(filter, is)).collect()),
         Filter::Any(any) => Plan::All(any.iter().map(|filter| planned(filter, is)).collect()),
         Filter::Not(filter) => planned(filter, !is),
-        Filter::Text(field, test) => terms([Term::Text(*field, Cow::Borrowed(test))], is),
+        Filter::Text(field, test) => terms([Term::Text(*field, test)], is),
         Filter::Flag(field, flag) => terms([Term::Flag(*field, *flag)], is),
         Filter::Time(field, range) => terms([Term::Time(*field, range)], is),
         Filter::LoginsCount(range) => terms([Term::LoginsCount(range)], is),
         Filter::Identity(field, test) => terms([Term::Identity(*field, test)], is),
         Filter::IsSocial(social) => terms([Term::IsSocial(*social)], is),
         Filter::Metadata(path, test) => terms(Term::of_values(&path.path, test), is),
-        Filter::Anywhere(test) => terms(TextField::WITHOUT_NAME.map(|field| Term::Text(field, Cow::Owned(in_field(field, test)))), is),
+        Filter::Anywhere(test) => {
+            let texts = TextField::WITHOUT_NAME.map(|field| (field, in_field(field, test)));
+            terms([Term::Texts(texts.into())], is)
+        }
     }
 }
 

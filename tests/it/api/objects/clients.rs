@@ -143,6 +143,12 @@ async fn a_secret_is_told_once_and_the_one_before_is_accepted_for_a_while() {
     let own = "a secret of the caller's own choice";
     assert!(good(&api.patch(&format!("/clients/{id}"), &json!({"client_secret": own})).await, 200).get("client_secret").is_none());
     assert_eq!((token(&gateway, &id, own).await.status, token(&gateway, &id, &fourth).await.status), (200, 401));
+    // Whoever may change clients may not act as one of them.
+    let limited = Api::with(&gateway, &["read:clients", "update:clients"]).await;
+    let path = format!("/clients/{}", api.client_id);
+    refused(&limited.patch(&path, &json!({"client_secret": "a secret of somebody else's choice"})).await, 403, "insufficient_scope");
+    refused(&limited.post(&format!("{path}/rotate-secret"), &json!({})).await, 403, "insufficient_scope");
+    good(&limited.patch(&path, &json!({"description": "The first"})).await, 200);
     // Nothing at rest could be used.
     let database = std::fs::read(gateway.place().join("isthmus.db")).expect("the directory");
     let log = std::fs::read(gateway.place().join("isthmus.db-wal")).unwrap_or_default();

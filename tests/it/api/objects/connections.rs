@@ -132,6 +132,13 @@ async fn what_is_wrong_with_a_connection_is_said_with_its_place() {
         pointers.sort_unstable();
         assert_eq!(found, pointers, "{body}: {}", page.body);
     }
+    for (body, file) in [
+        (with("isthmus/metadata_file", json!("isthmus.toml")), "isthmus.toml"),
+        (with("isthmus/metadata_certificates", json!("tls.crt")), "tls.crt"),
+    ] {
+        let page = api.post("/connections", &body).await;
+        assert!(!page.body.contains(file) && !page.body.contains("cannot be read"), "{}", page.body);
+    }
     // In the words of the caller.
     let page = api.post("/connections", &json!({"name": "b", "strategy": "samlp"})).await;
     assert!(page.body.contains("`signingCert` is missing") && !page.body.contains("`certificates`"), "{}", page.body);

@@ -8,7 +8,7 @@ use crate::harness::eventually;
 use crate::harness::gateway::{Gateway, Setup};
 use crate::harness::idp::{Idp, Person};
 use crate::harness::servers::Server;
-use serde_json::{Value, json};
+use serde_json::json;
 
 /// An application of the management API, with the secret that [`App`] has.
 pub async fn client(api: &Api<'_>) -> App {
@@ -155,6 +155,11 @@ async fn what_one_node_stores_the_others_serve_within_two_seconds_and_after_a_re
     })
     .await;
     assert!(started.elapsed().as_secs_f64() < 2.5, "{:?}", started.elapsed());
-    // A store that is away is told once, and what is known goes on.
-    let _: Value = api.read("/clients").await;
+    // A directory that is away is told once, and so is its return.
+    postgres.hold();
+    second.wait_for_log("stored configuration cannot be read").await;
+    tokio::time::sleep(std::time::Duration::from_secs(5)).await;
+    assert_eq!(second.log().matches("stored configuration cannot be read").count(), 1);
+    postgres.go_on();
+    second.wait_for_log("stored configuration can be read again").await;
 }

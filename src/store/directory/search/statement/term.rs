@@ -3,14 +3,15 @@
 use super::{Bound, Statement, text};
 use crate::store::directory::connect::Backend;
 use crate::user::search::{FlagField, IdentityField, Pattern, Range, Test, TextField, TimeField, ValueTest};
-use std::borrow::Cow;
 use std::ops::Bound as End;
 
 /// The later of the last change and the last login, of `u` and `a`.
 pub(super) const UPDATED_AT: &str = "CASE WHEN u.updated_at < a.last_login THEN a.last_login ELSE u.updated_at END";
 
 pub(super) enum Term<'f> {
-    Text(TextField, Cow<'f, Test<String>>),
+    Text(TextField, &'f Test<String>),
+    /// One of several texts. Not one term each: SQLite puts no more than 500 sets together.
+    Texts(Vec<(TextField, Test<String>)>),
     Flag(FlagField, bool),
     Time(TimeField, &'f Range<i64>),
     LoginsCount(&'f Range<i64>),
@@ -51,7 +52,8 @@ impl<'f> Term<'f> {
         match self {
             Self::Text(TextField::PhoneNumber | TextField::Picture, _) => None,
             Self::Text(_, test) => of_text(test),
-            Self::Identity(IdentityField::Connection, Test::Is(_)) => Some(4),
+            Self::Texts(texts) => texts.iter().map(|(_, test)| of_text(test)).max().flatten(),
+            Self::Identity(IdentityField::Connection, Test::Is(_)) | Self::Flag(FlagField::Blocked, true) => Some(4),
             Self::Time(TimeField::CreatedAt | TimeField::LastLogin, range) | Self::LoginsCount(range) => bounded(**range == Range::ALL),
             Self::Value(_, Value::Is(_) | Value::IsNumber(_)) => Some(1),
             Self::Value(_, Value::Like(pattern)) => bounded(pattern.prefix().is_empty()),
@@ -74,37 +76,32 @@ impl<'f> Term<'f> {
 
     /// That it holds of `s`.
     pub(super) fn holds(&self, sql: &mut Statement) {
-        if self.is_of_s() {
-            sql.push("(");
-            self.condition(sql, "s.");
-            sql.push(")");
-        } else {
-            sql.push("EXISTS (SELECT 1 FROM ");
-            self.of_s(sql);
-            sql.push_no_join();
-        }
+        self.of_s(sql);
+        sql.push(" IS TRUE");
     }
 
     /// That it does not hold of `s`, or cannot, as there is nothing.
     pub(super) fn fails(&self, sql: &mut Statement) {
-        if self.is_of_s() {
-            sql.push("(");
-            self.condition(sql, "s.");
-            sql.push(") IS NOT TRUE");
-        } else {
-            sql.push("NOT EXISTS (SELECT 1 FROM ");
-            self.of_s(sql);
-        }
+        self.of_s(sql);
+        sql.push(" IS NOT TRUE");
     }
 
+    /// In parentheses. What comes after them keeps databases from making joins of an EXISTS: PostgreSQL plans a hundred
+    /// joins for seconds, and SQLite (3.51) then counts a user with several such rows several times toward OFFSET.
     fn of_s(&self, sql: &mut Statement) {
-        if let Self::Time(TimeField::UpdatedAt, range) = self {
-            sql.push("users u JOIN search_activity a ON a.user_id = u.user_id WHERE u.user_id = s.user_id AND ");
+        sql.push("(");
+        if self.is_of_s() {
+            self.condition(sql, "s.");
+        } else if let Self::Time(TimeField::UpdatedAt, range) = self {
+            sql.push("EXISTS (SELECT 1 FROM users u JOIN search_activity a ON a.user_id = u.user_id WHERE u.user_id = s.user_id AND ");
             within(sql, range, |sql| sql.push(UPDATED_AT), |number| Bound::Whole(*number));
+            sql.push(")");
         } else {
+            sql.push("EXISTS (SELECT 1 FROM ");
             sql.push(self.source());
             sql.push(" n WHERE n.user_id = s.user_id AND ");
             self.condition(sql, "n.");
+            sql.push(")");
         }
         sql.push(")");
     }
@@ -116,7 +113,7 @@ impl<'f> Term<'f> {
 
     fn source(&self) -> &'static str {
         match self {
-            Self::Text(..) | Self::Flag(FlagField::EmailVerified | FlagField::PhoneVerified, _) => "search_users",
+            Self::Text(..) | Self::Texts(_) | Self::Flag(FlagField::EmailVerified | FlagField::PhoneVerified, _) => "search_users",
             Self::Flag(FlagField::Blocked, _) | Self::Time(TimeField::CreatedAt | TimeField::UpdatedAt, _) => "users",
             Self::Time(TimeField::LastLogin, _) | Self::LoginsCount(_) => "search_activity",
             Self::Identity(..) | Self::IsSocial(_) => "identities",
@@ -127,7 +124,14 @@ impl<'f> Term<'f> {
     /// Of a row that goes by this name.
     fn condition(&self, sql: &mut Statement, row: &'static str) {
         match self {
-            Self::Text(field, test) => column_passes(sql, Column { row, name: column(*field), foreign: *field == TextField::UserId }, test),
+            Self::Text(field, test) => text_passes(sql, row, *field, test),
+            Self::Texts(texts) => {
+                for (place, (field, test)) in texts.iter().enumerate() {
+                    sql.push(if place == 0 { "((" } else { ") OR (" });
+                    text_passes(sql, row, *field, test);
+                }
+                sql.push("))");
+            }
             Self::Identity(field, test) => {
                 let name = match field {
                     IdentityField::Connection => "connection",
@@ -137,14 +141,16 @@ impl<'f> Term<'f> {
                 column_passes(sql, Column { row, name, foreign: true }, test);
             }
             Self::Flag(field, flag) => {
-                let name = match field {
-                    FlagField::Blocked => "blocked = ",
-                    FlagField::EmailVerified => "email_verified = ",
-                    FlagField::PhoneVerified => "phone_verified = ",
-                };
                 sql.push(row);
-                sql.push(name);
-                sql.bind(Bound::Whole(i64::from(*flag)));
+                // Written out, so that the index of those who are blocked can be used.
+                sql.push(match (field, flag) {
+                    (FlagField::Blocked, true) => "blocked = 1",
+                    (FlagField::Blocked, false) => "blocked = 0",
+                    (FlagField::EmailVerified, true) => "email_verified = 1",
+                    (FlagField::EmailVerified, false) => "email_verified = 0",
+                    (FlagField::PhoneVerified, true) => "phone_verified = 1",
+                    (FlagField::PhoneVerified, false) => "phone_verified = 0",
+                });
             }
             Self::IsSocial(social) => {
                 sql.push(row);
@@ -209,6 +215,10 @@ impl Column {
             sql.push_collation();
         }
     }
+}
+
+fn text_passes(sql: &mut Statement, row: &'static str, field: TextField, test: &Test<String>) {
+    column_passes(sql, Column { row, name: column(field), foreign: field == TextField::UserId }, test);
 }
 
 fn column_passes(sql: &mut Statement, column: Column, test: &Test<String>) {

@@ -1,0 +1,153 @@
+//! The sessions of a user, and what was granted in them: found, listed and ended by operators.
+//!
+//! A session is found by its `sid`, which is also its place in the store. Two lists are written in the commit that makes
+//! what they list: the sessions of a user, and the grants of a session. They are bounded, and expire with what is in them;
+//! of more than [`SESSIONS`] sessions or [`GRANTS`] grants the oldest are not found any more, and live to their ends.
+
+use super::{Gateway, decode, encode};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::login::Session;
+use crate::oidc::Scopes;
+use crate::store::{FamilyFilter, Op, RefreshFamily};
+use serde::{Deserialize, Serialize};
+
+/// Sessions of one user that are listed.
+pub const SESSIONS: usize = 100;
+
+/// Grants of one session that are listed.
+pub const GRANTS: usize = 100;
+
+/// A grant, as the list of a session has it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Listed {
+    grant_id: String,
+    client_id: String,
+}
+
+/// A session that is alive.
+#[derive(Clone, Debug, PartialEq)]
+pub struct FoundSession {
+    pub session: Session,
+    /// Client ids of the applications that were given something in it, each once.
+    pub clients: Vec<String>,
+}
+
+/// A family of refresh tokens that may still be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundFamily {
+    pub family: RefreshFamily,
+    /// Of the session in which it was granted.
+    pub sid: String,
+    pub scopes: Scopes,
+    pub audience: Option<String>,
+}
+
+/// What is read here of what a family remembers.
+#[derive(Deserialize)]
+struct Remembered {
+    sid: String,
+    scopes: Scopes,
+    #[serde(default)]
+    audience: Option<String>,
+}
+
+/// The write that lists a session, for the commit that makes it. `ttl`: seconds that it may live.
+pub(super) fn session_op(session: &Session, ttl: u64) -> Op {
+    Op::Append { key: sessions_key(&session.user_id), value: session.sid.clone().into_bytes(), keep: SESSIONS, ttl }
+}
+
+/// The write that lists a grant of a session, for the commit that makes it.
+pub(super) fn grant_op(sid: &str, grant_id: &str, client_id: &str, ttl: u64) -> Result<Op> {
+    let listed = Listed { grant_id: grant_id.to_owned(), client_id: client_id.to_owned() };
+    Ok(Op::Append { key: grants_key(sid), value: encode(&listed)?, keep: GRANTS, ttl })
+}
+
+fn sessions_key(user_id: &str) -> String {
+    format!("sessions-of:{user_id}")
+}
+
+fn grants_key(sid: &str) -> String {
+    format!("grants-of:{sid}")
+}
+
+impl Gateway {
+    /// The living sessions of a user, the newest first.
+    pub async fn sessions_of(&self, user_id: &str, now: Timestamp) -> Result<Vec<FoundSession>> {
+        let mut found: Vec<FoundSession> = Vec::new();
+        for sid in self.sessions.list(&sessions_key(user_id), SESSIONS).await? {
+            let Ok(sid) = String::from_utf8(sid) else { continue };
+            // What a store writes twice is listed twice.
+            if found.iter().any(|known| known.session.sid == sid) {
+                continue;
+            }
+            if let Some(session) = self.session_by_sid(&sid, now).await?.filter(|found| found.session.user_id == user_id) {
+                found.push(session);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A living session by its `sid`. One whose user is blocked or gone is none.
+    pub async fn session_by_sid(&self, sid: &str, now: Timestamp) -> Result<Option<FoundSession>> {
+        let Some(key) = Session::key_of_sid(sid) else { return Ok(None) };
+        let found = self.sessions.get_many(&[key]).await?.into_iter().next().flatten();
+        let Some(session) = found.map(|bytes| decode::<Session>(&bytes)).transpose()?.filter(|session| session.alive(now)) else {
+            return Ok(None);
+        };
+        if self.standing(&session).await?.is_none() {
+            return Ok(None);
+        }
+        let mut clients: Vec<String> = Vec::new();
+        for listed in self.grants_of(sid).await? {
+            if !clients.contains(&listed.client_id) {
+                clients.push(listed.client_id);
+            }
+        }
+        Ok(Some(FoundSession { session, clients }))
+    }
+
+    /// Ends a session and everything that was granted in it. Idempotent.
+    pub async fn end_session(&self, session: &Session, now: Timestamp) -> Result<()> {
+        let Some(key) = Session::key_of_sid(&session.sid) else { return Ok(()) };
+        self.sessions.commit(vec![Op::Delete { key }]).await?;
+        for listed in self.grants_of(&session.sid).await? {
+            self.revoke_grant(&listed.grant_id).await?;
+        }
+        // Those that the list has not any more, or that were made before there was one.
+        for found in self.families_of(&session.user_id, now).await? {
+            if found.sid == session.sid {
+                self.revoke_grant(&found.family.grant_id).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The families of refresh tokens of a user that may still be used.
+    pub async fn families_of(&self, user_id: &str, now: Timestamp) -> Result<Vec<FoundFamily>> {
+        let filter = FamilyFilter { user_id: Some(user_id.to_owned()), limit: FAMILIES, ..FamilyFilter::default() };
+        self.families(&filter, now).await.map(|(families, _)| families)
+    }
+
+    /// Families of refresh tokens that may still be used, and how many there are.
+    pub async fn families(&self, filter: &FamilyFilter, now: Timestamp) -> Result<(Vec<FoundFamily>, usize)> {
+        let found = self.directory.families(filter, now).await?;
+        let read = |family: RefreshFamily| {
+            let Remembered { sid, scopes, audience } = decode(family.data.as_bytes())?;
+            Ok(FoundFamily { family, sid, scopes, audience })
+        };
+        Ok((found.families.into_iter().map(read).collect::<Result<_>>()?, found.total))
+    }
+
+    /// Ends a family of refresh tokens, and the access tokens of its grant. Idempotent.
+    pub async fn end_family(&self, grant_id: &str) -> Result<()> {
+        self.revoke_grant(grant_id).await
+    }
+
+    async fn grants_of(&self, sid: &str) -> Result<Vec<Listed>> {
+        self.sessions.list(&grants_key(sid), GRANTS).await?.iter().map(|bytes| decode(bytes)).collect()
+    }
+}
+
+/// Families of one user that are looked through.
+const FAMILIES: usize = 1000;

@@ -1,0 +1,191 @@
+//! Changes of users.
+
+use super::read::answer;
+use super::{Caller, refusal};
+use crate::broker::admin::{SealedValues, UserEdit};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind};
+use crate::http::management::call::{Call, Reply};
+use crate::http::management::problem::Refusal;
+use crate::http::management::shape::fault;
+use crate::secret::Secret;
+use crate::store::LogType;
+use crate::user::User;
+use crate::user::metadata::{Part, Update};
+use crate::user::own::OwnPatch;
+use crate::user::patch::{Editor, UserPatch};
+use serde_json::{Map, Value};
+
+pub async fn create(call: Call) -> Result<Reply, Refusal> {
+    let mut members = call.body.as_object().cloned().unwrap_or_default();
+    let [connection, user_id, password] = ["connection", "user_id", "password"].map(|name| take_text(&mut members, name));
+    no_mails(&mut members)?;
+    let connection = connection.unwrap_or_default();
+    let unknown = || Refusal::from(vec![fault("/connection", "is no connection of this gateway")]);
+    let place = call.gateway.place_of(&connection).ok_or_else(unknown)?;
+    let refused = |error: Error| match error.kind {
+        ErrorKind::Conflict => Refusal::from(error).with_code("user_exists"),
+        _ => refusal(error),
+    };
+    if password.is_some() && place.provider != crate::user::DATABASE {
+        return Err(vec![fault("/password", "belongs to the connection: its users have their passwords there")].into());
+    }
+    password_fits(password.as_deref())?;
+    let admin = &call.gateway.admin;
+    let user = admin.create_user(&place, user_id.as_deref(), &members, call.by(), call.now).await.map_err(refused)?;
+    set_password(&call, &user.user_id, password).await?;
+    let record = admin.user_record(&user.user_id, SealedValues::Absent).await.map_err(refusal)?;
+    Ok(answer(&call, 201, &record))
+}
+
+pub async fn update(call: Call) -> Result<Reply, Refusal> {
+    let mut members = call.body.as_object().cloned().unwrap_or_default();
+    let (mut password, mut own) = (None, OwnPatch::default());
+    let editor = match Caller::of(&call, &["update:users", "update:users_app_metadata"]).await? {
+        Caller::Person => {
+            own_metadata_only(&call, &members).await?;
+            Editor::Person
+        }
+        Caller::Program => {
+            if !call.may("update:users") && members.keys().any(|name| name != Part::AppMetadata.name()) {
+                let message = "Insufficient scope, expected any of: update:users";
+                return Err(Refusal::new(ErrorKind::InsufficientScope, message).with_code("insufficient_scope"));
+            }
+            no_mails(&mut members)?;
+            members.shift_remove("client_id");
+            if let Some(connection) = take_text(&mut members, "connection") {
+                let user = super::read::existing(&call, call.name("id")).await?;
+                if !user.identities.iter().any(|stored| stored.identity.connection == connection) {
+                    return Err(vec![fault("/connection", "is no connection of this user")].into());
+                }
+            }
+            password = take_text(&mut members, "password");
+            own = OwnPatch::take(&mut members).map_err(refusal)?;
+            Editor::Operator
+        }
+    };
+    let patch = UserPatch::parse(&members, editor).map_err(refusal)?;
+    if password.is_some() {
+        let user = super::read::existing(&call, call.name("id")).await?;
+        if user.primary().is_none_or(|primary| primary.identity.provider != crate::user::DATABASE) {
+            return Err(vec![fault("/password", "belongs to the connection: its users have their passwords there")].into());
+        }
+    }
+    password_fits(password.as_deref())?;
+    let user = edit(&call, patch, own, Update::Merge).await?;
+    set_password(&call, &user.user_id, password).await?;
+    replied(&call, &user.user_id).await
+}
+
+pub async fn put_user_metadata(call: Call) -> Result<Reply, Refusal> {
+    put(call, Part::UserMetadata, &["update:users"]).await
+}
+
+pub async fn put_app_metadata(call: Call) -> Result<Reply, Refusal> {
+    put(call, Part::AppMetadata, &["update:users", "update:users_app_metadata"]).await
+}
+
+pub async fn put_custom_fields(call: Call) -> Result<Reply, Refusal> {
+    put(call, Part::CustomFields, &["update:users"]).await
+}
+
+async fn put(call: Call, part: Part, scopes: &[&str]) -> Result<Reply, Refusal> {
+    let editor = match Caller::of(&call, scopes).await? {
+        Caller::Person => Editor::Person,
+        Caller::Program => Editor::Operator,
+    };
+    let members = Map::from_iter([(part.name().to_owned(), call.body.clone())]);
+    let patch = UserPatch::parse(&members, editor).map_err(refusal)?;
+    let user = edit(&call, patch, OwnPatch::default(), Update::Replace).await?;
+    replied(&call, &user.user_id).await
+}
+
+/// Deletes; nobody is left of whom a token or a session could speak. Somebody who is not there is as good as deleted.
+pub async fn delete(call: Call) -> Result<Reply, Refusal> {
+    let user_id = call.name("id");
+    let sessions = call.gateway.sessions_of(user_id, call.now).await?;
+    match call.gateway.admin.delete_user(user_id, call.by(), call.now).await {
+        Ok(()) => {}
+        Err(error) if error.kind == ErrorKind::NotFound => return Ok(Reply::Empty(204)),
+        Err(error) => return Err(error.into()),
+    }
+    super::note(&call, LogType::UserDeleted, user_id, None);
+    for found in sessions {
+        call.gateway.end_session(&found.session, call.now).await?;
+    }
+    Ok(Reply::Empty(204))
+}
+
+pub async fn forget_profile(call: Call) -> Result<Reply, Refusal> {
+    call.gateway.admin.forget_profile(call.name("id"), call.by(), call.now).await.map_err(refusal)?;
+    Ok(Reply::Empty(204))
+}
+
+async fn edit(call: &Call, patch: UserPatch, own: OwnPatch, how: Update) -> Result<User, Refusal> {
+    let seen = call.expected_version()?.map(Timestamp::from_millis);
+    let edit = UserEdit { patch, own, how, seen };
+    call.gateway.admin.edit_user(call.name("id"), &edit, call.by(), call.now).await.map_err(|error| match error.kind {
+        ErrorKind::Conflict if seen.is_some() => Refusal::from(error).with_status(412).with_code("precondition_failed"),
+        _ => refusal(error),
+    })
+}
+
+async fn replied(call: &Call, user_id: &str) -> Result<Reply, Refusal> {
+    let record = call.gateway.admin.user_record(user_id, SealedValues::Absent).await.map_err(refusal)?;
+    Ok(answer(call, 200, &record))
+}
+
+/// A person with a narrower scope may only add, or only delete, members of its own metadata (S3-1); of anything else
+/// [`UserPatch`] says no (S3-2).
+async fn own_metadata_only(call: &Call, members: &Map<String, Value>) -> Result<(), Refusal> {
+    if call.may("update:current_user_metadata") {
+        return Ok(());
+    }
+    let Some(Value::Object(given)) = members.get(Part::UserMetadata.name()) else { return Ok(()) };
+    let stored = super::read::existing(call, call.name("id")).await?.user_metadata;
+    let deletes = given.is_empty() || given.values().any(Value::is_null);
+    let creates = given.iter().any(|(name, value)| !value.is_null() && !stored.contains_key(name));
+    let changes = given.iter().any(|(name, value)| !value.is_null() && stored.contains_key(name));
+    let missing = match () {
+        () if changes => Some("update:current_user_metadata"),
+        () if creates && !call.may("create:current_user_metadata") => Some("create:current_user_metadata"),
+        () if deletes && !call.may("delete:current_user_metadata") => Some("delete:current_user_metadata"),
+        () => None,
+    };
+    let refused = |scope: &str| {
+        Refusal::new(ErrorKind::InsufficientScope, format!("Insufficient scope, expected: {scope}")).with_code("insufficient_scope")
+    };
+    missing.map_or(Ok(()), |scope| Err(refused(scope)))
+}
+
+fn take_text(members: &mut Map<String, Value>, name: &str) -> Option<String> {
+    match members.shift_remove(name) {
+        Some(Value::String(text)) => Some(text),
+        _ => None,
+    }
+}
+
+/// Nothing is sent by this version, so nobody may be left waiting for it.
+fn no_mails(members: &mut Map<String, Value>) -> Result<(), Refusal> {
+    let mut faults = Vec::new();
+    for name in ["verify_email", "verify_phone_number", "verify_password"] {
+        match members.shift_remove(name) {
+            None | Some(Value::Bool(false)) => {}
+            Some(_) => faults.push(fault(&format!("/{name}"), "cannot be asked for: this version sends no messages; leave it out")),
+        }
+    }
+    if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+}
+
+/// Said before anything is changed.
+fn password_fits(password: Option<&str>) -> Result<(), Refusal> {
+    match password {
+        Some(password) if password.len() > 1024 => Err(vec![fault("/password", "has more than 1024 octets")].into()),
+        _ => Ok(()),
+    }
+}
+
+async fn set_password(call: &Call, user_id: &str, password: Option<String>) -> Result<(), Refusal> {
+    let Some(password) = password.map(Secret::new) else { return Ok(()) };
+    call.gateway.admin.set_password(user_id, &password, call.by(), call.now).await.map_err(refusal)
+}

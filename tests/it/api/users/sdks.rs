@@ -1,0 +1,1 @@
+//! The calls that the npm and PyPI SDKs make.
