@@ -46,6 +46,23 @@ fn the_examples_are_good() {
     }
 }
 
+#[test]
+fn the_page_about_rules_names_what_exists() {
+    let (page, tests) = (read("docs/rules.md"), tests_of_the_program());
+    let (_, table) = page.split_once("## Every promise and its tests").expect("a table");
+    let rows: Vec<Vec<&str>> =
+        table.lines().filter(|line| line.starts_with("| ")).skip(1).map(|line| line.split(" | ").collect()).collect();
+    assert!(rows.len() > 10, "the table has lost its rows");
+    for row in rows {
+        let [.., places, evidence] = row.as_slice() else { panic!("{row:?}") };
+        let unknown: Vec<&str> = quoted(evidence).into_iter().filter(|test| !tests.contains(*test)).collect();
+        assert_eq!(unknown, Vec::<&str>::new(), "no tests of the program");
+        for path in quoted(places) {
+            assert!(is_there(path) || Path::new(env!("CARGO_MANIFEST_DIR")).join(path).is_dir(), "{path} is not there");
+        }
+    }
+}
+
 /// What is wrong with the page.
 fn complaints(page: &str, roadmap: &str, tests: &HashSet<String>) -> Vec<String> {
     let (rows, mut found) = (rows(page), Vec::new());

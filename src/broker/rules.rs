@@ -9,8 +9,6 @@ mod apply;
 mod context;
 mod exchange;
 mod resume;
-#[cfg(test)]
-mod tests;
 
 pub(super) use apply::{changed_names, changed_profile, changed_user, lay_over, with_claims};
 pub(super) use context::{REFRESH, query_of};
@@ -275,3 +273,30 @@ fn note_runs(trace: &mut Trace, ran: &[Ran], transient: &[String], now: Timestam
 }
 
 const NOT_RECORDED: &str = "(not recorded)";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rules::Change;
+    use serde_json::json;
+
+    #[test]
+    fn s4_20_the_audit_log_names_the_script_that_stored() {
+        let ran = |script: &str, paths: &[&str]| Ran {
+            script: script.to_owned(),
+            kind: "rule".to_owned(),
+            took: 1,
+            status: Status::Done,
+            changes: paths.iter().map(|path| Change { path: (*path).to_owned(), before: None, after: Some(json!(1)) }).collect(),
+            log: Vec::new(),
+        };
+        let runs = [ran("a", &["user.plan"]), ran("b", &["app_metadata.plan"]), ran("c", &["app_metadata.plan.level", "user_metadata.x"])];
+        let change =
+            |value: Value| MetadataChange { user_metadata: Map::new(), app_metadata: value.as_object().cloned().expect("an object") };
+        let mut seen = 0;
+        assert_eq!(actor_of(&change(json!({"plan": 1})), &runs, &mut seen), "rule:b");
+        seen += 1;
+        assert_eq!(actor_of(&change(json!({"plan": {"level": 2}})), &runs, &mut seen), "rule:c");
+        assert_eq!(actor_of(&change(json!({"planet": 1})), &runs, &mut 0), "rules");
+    }
+}

@@ -72,6 +72,13 @@ const SHOWN: Shape = Shape {
 const SETTING: Shape =
     Shape { name: "RulesConfig", members: &[must("key", Kind::Text(1, 127), "")], open: false, example: r#"{"key": "API_KEY"}"# };
 
+const WRITTEN: Shape = Shape {
+    name: "RulesConfigWritten",
+    members: &[must("key", Kind::Text(1, 127), ""), must("value", Kind::Text(1, 10_000), "As it was given; never given out again")],
+    open: false,
+    example: r#"{"key": "API_KEY", "value": "a-secret"}"#,
+};
+
 const VALUE: Shape = Shape {
     name: "RulesConfigValue",
     members: &[must("value", Kind::Text(1, 10_000), "Never given out again")],
@@ -154,7 +161,7 @@ pub const OPERATIONS: &[Operation] = &[
         "Rules", PUT "/rules-configs/{key}" "put_rules_configs_by_key" "Set a setting of the rules" "update:rules_configs",
         &[],
         Body::Json(&VALUE),
-        (200, Answer::One(&SETTING)),
+        (200, Answer::One(&WRITTEN)),
         &[409],
         set
     ),
@@ -253,7 +260,8 @@ async fn set(call: Call) -> Result<Reply, Refusal> {
         return Err(stored::read_only("setting"));
     }
     objects::write(&call.state.live, &RULE_CONFIG, &key, stored::body_of(&call), Expect::Any, call.by(), call.now).await?;
-    Ok(Reply::ok(json!({ "key": key })))
+    // Told once, to who has set it: Auth0's libraries want it back.
+    Ok(Reply::ok(json!({ "key": key, "value": call.body.get("value") })))
 }
 
 async fn unset(call: Call) -> Result<Reply, Refusal> {

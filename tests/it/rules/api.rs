@@ -2,7 +2,10 @@
 
 use super::{Script, ruled, runs};
 use crate::api::{Api, good, refused};
+use crate::harness::gateway::Setup;
 use crate::harness::idp::Person;
+use crate::harness::keys::Pair;
+use crate::harness::peers::{auth0_of_npm, auth0_of_python};
 use crate::harness::scene::Scene;
 use reqwest::Method;
 use serde_json::{Value, json};
@@ -81,7 +84,7 @@ async fn settings_of_rules_are_written_and_never_read() {
     let scene = Scene::new().await;
     let api = Api::of(&scene.gateway).await;
     let set = api.call(Method::PUT, "/rules-configs/API_KEY", Some(&json!({"value": "s3cr3t-key-of-rules"})), &[]).await;
-    assert_eq!(good(&set, 200), json!({"key": "API_KEY"}));
+    assert_eq!(good(&set, 200)["key"], "API_KEY");
     assert_eq!(api.read("/rules-configs").await, json!([{"key": "API_KEY"}]));
     api.make("/rules", &claiming("key", 1, "configuration.API_KEY.length")).await;
     assert_eq!(claims(&scene).await["https://acme.example/key"], 19);
@@ -233,4 +236,87 @@ async fn details_j_actions_of_client_credentials_refuse_narrow_and_claim() {
         (403, json!("access_denied"), json!("Not today."))
     );
     claims(&scene).await;
+}
+
+/// What both libraries make is in effect at once.
+async fn assert_effect(gateway: &crate::harness::gateway::Gateway, api: &Api<'_>, script: &str) {
+    let rules = api.read("/rules").await;
+    assert_eq!(rules[0]["script"], script, "{rules} of {}", gateway.issuer());
+    let bindings = api.read("/actions/triggers/post-login/bindings").await;
+    assert_eq!((&bindings["total"], &bindings["bindings"][0]["action"]["name"]), (&json!(1), &json!("tier")), "{bindings}");
+}
+
+const RULE: &str = "function (user, context, callback) { callback(null, user, context); }";
+const ACTION: &str = "exports.onExecutePostLogin = async (event, api) => {};";
+
+#[tokio::test]
+async fn npm_auth0_manages_rules_and_actions() {
+    let gateway = secure().await;
+    let api = Api::of(&gateway).await;
+    let mut peer = auth0_of_npm(&gateway, &api.client_id, &api.client_secret);
+    let mut call = |name: &str, arguments: Value| peer.ask(&json!({"call": name, "arguments": arguments}))["result"].clone();
+    let rule = call("rules.create", json!([{"name": "one", "script": "function (u, c, callback) { callback(null, u, c); }", "order": 1}]));
+    let id = rule["id"].clone();
+    assert_eq!(call("rules.get", json!([id]))["name"], "one");
+    assert_eq!(call("rules.update", json!([id, {"script": RULE}]))["order"], 1);
+    assert_eq!(call("rules.list", json!([{"per_page": 1}])).as_array().map(Vec::len), Some(1));
+    call("rulesConfigs.set", json!(["API_KEY", {"value": "s3cr3t"}]));
+    assert_eq!(call("rulesConfigs.list", json!([])), json!([{"key": "API_KEY"}]));
+    let action = json!({"name": "tier", "supported_triggers": [{"id": "post-login", "version": "v3"}], "code": ACTION, "secrets": [{"name": "K", "value": "v"}]});
+    let action = call("actions.create", json!([action]));
+    assert_eq!(call("actions.get", json!([action["id"]]))["secrets"][0]["name"], "K");
+    assert_eq!(call("actions.update", json!([action["id"], {"code": ACTION}]))["name"], "tier");
+    assert_eq!(call("actions.deploy", json!([action["id"]]))["deployed"], true);
+    let bindings = json!({"bindings": [{"ref": {"type": "action_name", "value": "tier"}, "display_name": "Tier"}]});
+    assert_eq!(call("actions.triggers.bindings.updateMany", json!(["post-login", bindings]))["bindings"][0]["display_name"], "Tier");
+    assert_eq!(call("actions.list", json!([{"deployed": true}])).as_array().map(Vec::len), Some(1));
+    assert_eq!(call("actions.triggers.list", json!([]))["triggers"][0]["id"], "post-login");
+    assert_effect(&gateway, &api, RULE).await;
+    let mut call = |name: &str, arguments: Value| peer.ask(&json!({"call": name, "arguments": arguments}))["result"].clone();
+    call("actions.delete", json!([action["id"], {"force": true}]));
+    call("rulesConfigs.delete", json!(["API_KEY"]));
+    call("rules.delete", json!([id]));
+    let gone = peer.try_ask(&json!({"call": "rules.get", "arguments": [id]}));
+    assert_eq!((&gone["status"], &gone["body"]["errorCode"]), (&json!(404), &json!("inexistent_rule")), "{gone}");
+}
+
+#[tokio::test]
+async fn auth0_python_manages_rules_and_actions() {
+    let gateway = secure().await;
+    let api = Api::of(&gateway).await;
+    let mut peer = auth0_of_python(&gateway, &api.client_id, &api.client_secret);
+    let mut call = |name: &str, arguments: Value, named: Value| {
+        peer.ask(&json!({"call": name, "arguments": arguments, "named": named}))["result"].clone()
+    };
+    let rule = call("rules.create", json!([]), json!({"name": "one", "script": RULE, "order": 1}));
+    let id = rule["id"].clone();
+    assert_eq!(call("rules.get", json!([id]), json!({}))["name"], "one");
+    assert_eq!(call("rules.update", json!([id]), json!({"enabled": true}))["order"], 1.0);
+    assert_eq!(call("rules.list", json!([]), json!({"per_page": 1})).as_array().map(Vec::len), Some(1));
+    call("rules_configs.set", json!(["API_KEY"]), json!({"value": "s3cr3t"}));
+    assert_eq!(call("rules_configs.list", json!([]), json!({})), json!([{"key": "API_KEY"}]));
+    let named = json!({"name": "tier", "supported_triggers": [{"id": "post-login", "version": "v3"}], "code": ACTION});
+    let action = call("actions.create", json!([]), named);
+    assert_eq!(call("actions.get", json!([action["id"]]), json!({}))["code"], ACTION);
+    assert_eq!(call("actions.update", json!([action["id"]]), json!({"code": ACTION}))["name"], "tier");
+    assert_eq!(call("actions.deploy", json!([action["id"]]), json!({}))["deployed"], true);
+    let bindings = json!({"bindings": [{"ref": {"type": "action_name", "value": "tier"}, "display_name": "Tier"}]});
+    assert_eq!(call("actions.triggers.bindings.update_many", json!(["post-login"]), bindings)["bindings"][0]["display_name"], "Tier");
+    assert_eq!(call("actions.list", json!([]), json!({"deployed": true})).as_array().map(Vec::len), Some(1));
+    assert_eq!(call("actions.triggers.list", json!([]), json!({}))["triggers"][0]["id"], "post-login");
+    assert_effect(&gateway, &api, RULE).await;
+    let mut call = |name: &str, arguments: Value, named: Value| {
+        peer.ask(&json!({"call": name, "arguments": arguments, "named": named}))["result"].clone()
+    };
+    call("actions.delete", json!([action["id"]]), json!({"force": true}));
+    call("rules_configs.delete", json!(["API_KEY"]), json!({}));
+    call("rules.delete", json!([id]), json!({}));
+    let gone = peer.try_ask(&json!({"call": "rules.get", "arguments": [id]}));
+    assert_eq!((&gone["status"], &gone["body"]["errorCode"]), (&json!(404), &json!("inexistent_rule")), "{gone}");
+}
+
+/// The libraries speak https only.
+async fn secure() -> crate::harness::gateway::Gateway {
+    let setup = Setup { host: "localhost", ..Setup::new().secure(&Pair::rsa("localhost")) };
+    crate::harness::gateway::Gateway::start(setup).await
 }

@@ -206,3 +206,21 @@ exports.onContinuePostLogin = async (event, api) => api.authentication.setPrimar
     let again = tokens(&scene, &scene.again(&[("connection", "acme")]).await).await;
     assert_eq!(again.claims()["sub"], primary.as_str());
 }
+
+#[tokio::test]
+async fn a_return_that_comes_twice_at_once_runs_the_scripts_once() {
+    let counting = "exports.onExecutePostLogin = async (event, api) => api.redirect.sendUserTo('https://terms.example/ask');
+exports.onContinuePostLogin = async (event, api) => {
+  api.user.setAppMetadata('return' + Math.random().toString(36).slice(2), true);
+  await new Promise((resolve) => setTimeout(resolve, 300));
+};";
+    let scene = acting(&[Script("counting", "", counting)]).await;
+    let away = scene.sign_in(&Person::jane(), &[]).await;
+    let url = back(&scene, &away, "");
+    let landed: [_; 4] =
+        tokio::join!(scene.browser.open(&url), scene.browser.open(&url), scene.browser.open(&url), scene.browser.open(&url)).into();
+    let codes = landed.into_iter().filter(|landed| matches!(landed, crate::harness::browser::Landed::Away(_))).count();
+    assert_eq!(codes, 1, "one of them has the login");
+    let user = stored(&scene, "samlp|acme|jane-1").await;
+    assert_eq!(user["app_metadata"].as_object().map(serde_json::Map::len), Some(1), "{user}");
+}

@@ -1,7 +1,7 @@
 //! The lines of the specification of the profile that speak of rules, one by one.
 
 use super::{OFFLINE, Script, acting, command, jane, legacy, newest, ruled, runs, stored, with_actions, with_rules};
-use crate::harness::app::{Tokens, userinfo};
+use crate::harness::app::{SECRET, Tokens, userinfo};
 use crate::harness::browser::Page;
 use crate::harness::idp::Person;
 use crate::harness::scene::Scene;
@@ -293,4 +293,25 @@ async fn without_scripts_no_login_carries_anything_of_them() {
     let scene = ruled(&[Script("off", "enabled = false", "function (user, context, callback) { callback(new Error('never')); }")]).await;
     jane(&scene).await;
     assert!(runs(&scene).await.is_empty());
+}
+
+#[tokio::test]
+async fn only_a_trusted_proxy_says_where_people_are() {
+    let action = "exports.onExecutePostLogin = async (event, api) => {
+  api.idToken.setCustomClaim('https://acme.example/where', [event.request.geoip.countryCode ?? 'nowhere', event.request.user_agent]);
+};";
+    for (trusted, expected) in [("trusted_proxies = [\"127.0.0.0/8\"]", "AT"), ("", "nowhere")] {
+        let scene = Scene::with(|mut setup| {
+            setup.top = trusted.to_owned();
+            setup.top_tables = "[rules]\ncountry_header = \"CF-IPCountry\"\n".to_owned();
+            with_actions(setup, "post-login", &[Script("where", "", action)])
+        })
+        .await;
+        let tokens = jane(&scene).await;
+        let form = [("grant_type", "refresh_token"), ("refresh_token", tokens.refresh_token())];
+        let request = scene.gateway.client().post(scene.gateway.url("/oauth/token")).form(&form);
+        let request = request.basic_auth("notes", Some(SECRET)).header("cf-ipcountry", "at").header("user-agent", "a test");
+        let page = Page::read(request.send().await.expect("an answer"), &scene.gateway.url("/oauth/token")).await;
+        assert_eq!(Tokens::of(&page).claims()["https://acme.example/where"], json!([expected, "a test"]));
+    }
 }
