@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 const JANE: &str = "samlp|acme|jane";
 
 /// A gateway with TLS, somebody who has signed in at each of two connections, and a connection of its own.
-async fn scene() -> (Gateway, Vec<Tokens>) {
+async fn scene() -> (Gateway, Vec<Tokens>, [Idp; 2]) {
     let (pair, app) = (Pair::rsa("localhost"), App::new("notes"));
     let (acme, globex) = (Idp::new("acme"), Idp::new("globex"));
     let setup = Setup { host: "localhost", ..Setup::new().secure(&pair) };
@@ -30,7 +30,7 @@ async fn scene() -> (Gateway, Vec<Tokens>) {
         let code = app.code(&gateway, &browser.post(&answer.from, &answer.to, &answer.fields()).await.away());
         all.push(Tokens::of(&app.redeem(&gateway, &code, &[]).await));
     }
-    (gateway, all)
+    (gateway, all, [acme, globex])
 }
 
 fn users() -> Value {
@@ -49,7 +49,7 @@ async fn until(peer: &mut Peer, command: &Value, wanted: impl Fn(&Value) -> bool
 
 #[tokio::test]
 async fn npm_auth0_manages_users_links_sessions_jobs_and_the_log() {
-    let (gateway, tokens) = scene().await;
+    let (gateway, tokens, _idps) = scene().await;
     let api = Api::of(&gateway).await;
     let connection = people(&api).await["id"].clone();
     let mut peer = auth0_of_npm(&gateway, &api.client_id, &api.client_secret);
@@ -113,7 +113,7 @@ async fn npm_auth0_manages_users_links_sessions_jobs_and_the_log() {
 
 #[tokio::test]
 async fn auth0_python_manages_users_links_sessions_jobs_and_the_log() {
-    let (gateway, _) = scene().await;
+    let (gateway, _, _idps) = scene().await;
     let api = Api::of(&gateway).await;
     let connection = people(&api).await["id"].clone();
     let mut peer = auth0_of_python(&gateway, &api.client_id, &api.client_secret);
