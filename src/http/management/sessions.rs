@@ -73,8 +73,20 @@ const REFRESH_TOKENS: Shape = Shape {
     example: r#"{"tokens": []}"#,
 };
 
-/// `from`, `take`: SDKs send them.
-const TAKE: &[Member] = super::CHECKPOINT;
+/// Auth0 calls the same list otherwise where it is not asked for below a user.
+const ALL_TOKENS: Shape = Shape {
+    name: "AllRefreshTokens",
+    members: &[must("refresh_tokens", Kind::List(&Kind::Record(&REFRESH_TOKEN), 1000), ""), may("next", Kind::Text(1, 1000), "")],
+    open: false,
+    example: r#"{"refresh_tokens": []}"#,
+};
+
+/// As Auth0's SDKs send them.
+const TAKE: &[Member] = &[
+    may("from", Kind::Text(0, 1000), "Go on after this, from the `next` of the answer before"),
+    may("take", Kind::Integer(1, 100), "Items of an answer; 50 if it is not said"),
+    may("include_totals", Kind::Boolean, "Has no effect: how many there are is not told"),
+];
 
 const OF_GRANTS: &[Member] = &[
     may("user_id", Kind::Text(1, 6000), "Only of this user"),
@@ -130,7 +142,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation!(POST "/sessions/{id}/revoke" "revoke_session" "Sessions" "End a session, and what was granted in it",
         "delete:sessions", &[], (202, Answer::Nothing), &[404], end),
     operation!(GET "/refresh-tokens" "get_refresh_tokens" "Refresh tokens" "Refresh tokens of a user, perhaps for one application",
-        "read:refresh_tokens", &[TAKE, OF_TOKENS], (200, Answer::One(&REFRESH_TOKENS)), &[404], tokens),
+        "read:refresh_tokens", &[TAKE, OF_TOKENS], (200, Answer::One(&ALL_TOKENS)), &[404], tokens),
     operation!(GET "/users/{id}/refresh-tokens" "get_refresh_tokens_for_user" "Refresh tokens" "Refresh tokens of a user",
         "read:refresh_tokens", &[TAKE], (200, Answer::One(&REFRESH_TOKENS)), &[404], tokens_of_user),
     operation!(DELETE "/users/{id}/refresh-tokens" "delete_refresh_tokens_for_user" "Refresh tokens" "Revoke all refresh tokens of a user",
@@ -184,7 +196,7 @@ async fn tokens(call: Call) -> Result<Reply, Refusal> {
     let mut found = call.gateway.families_of(&user.user_id, call.now).await?;
     found.retain(|found| call.text("client_id").is_none_or(|client_id| client_id == found.family.client_id));
     let (page, next) = taken(&call, &found, |found| found.family.grant_id.as_str());
-    Ok(Reply::ok(listed("tokens", page.iter().map(token_shown).collect(), next)))
+    Ok(Reply::ok(listed("refresh_tokens", page.iter().map(token_shown).collect(), next)))
 }
 
 async fn revoke_access(call: Call) -> Result<Reply, Refusal> {

@@ -139,7 +139,7 @@ async fn auth0_python_manages_users_links_sessions_jobs_and_the_log() {
     let job = call("jobs.users_imports.create", json!([]), json!({"users": users().to_string(), "connection_id": connection}));
     let get = json!({"call": "jobs.get", "arguments": [job["id"]]});
     assert_eq!(until(&mut peer, &get, |job| job["status"] == "completed").await["summary"]["inserted"], 2);
-    let logs = json!({"call": "logs.list", "named": {"q": "type:s", "per_page": 10}});
+    let logs = json!({"call": "logs.list", "named": {"search": "type:s", "per_page": 10}});
     until(&mut peer, &logs, |events| events.as_array().is_some_and(|events| events.len() == 2)).await;
     let mut call = |name: &str, arguments: Value, named: Value| {
         peer.ask(&json!({"call": name, "arguments": arguments, "named": named}))["result"].clone()
