@@ -34,7 +34,8 @@ impl Multipart {
     /// [`ErrorKind::UnsupportedMediaType`] for one that is something else.
     pub fn new(request: &HttpRequest, payload: Payload, limit: u64) -> Result<Self> {
         let declared = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let boundary = boundary(declared).ok_or_else(|| Error::new(ErrorKind::UnsupportedMediaType, "the body must be multipart/form-data"))?;
+        let boundary =
+            boundary(declared).ok_or_else(|| Error::new(ErrorKind::UnsupportedMediaType, "the body must be multipart/form-data"))?;
         // The first delimiter may stand at the very beginning.
         let buffer = BytesMut::from(&b"\r\n"[..]);
         Ok(Self { payload, buffer, delimiter: format!("\r\n--{boundary}").into_bytes(), left: limit, parts: 0 })
@@ -183,7 +184,8 @@ mod tests {
 
     #[actix_web::test]
     async fn parts_are_read_whatever_is_in_them() {
-        let body = b"--x-y\r\nContent-Disposition: form-data; name=\"users\"; filename=\"a.json\"\r\nContent-Type: application/json\r\n\r\n\
+        let body =
+            b"--x-y\r\nContent-Disposition: form-data; name=\"users\"; filename=\"a.json\"\r\nContent-Type: application/json\r\n\r\n\
             a\r\n--x-\r\n\0b\r\n--x-y\r\ncontent-disposition: form-data; name=upsert\r\n\r\ntrue\r\n--x-y\r\n\
             Content-Disposition: form-data; name=\"empty\"\r\n\r\n\r\n--x-y--\r\n";
         let parts = read(TYPE, body, 10_000).await.expect("read");

@@ -77,7 +77,10 @@ const FIELD: Shape = Shape {
 
 const JOB_ERROR: Shape = Shape {
     name: "JobError",
-    members: &[must("user", Kind::Any, "As it was in the file, without what is secret"), must("errors", Kind::List(&Kind::Object, 1000), "")],
+    members: &[
+        must("user", Kind::Any, "As it was in the file, without what is secret"),
+        must("errors", Kind::List(&Kind::Object, 1000), ""),
+    ],
     open: false,
     example: r#"{"user": {"email": "jane"}, "errors": [{"code": "FORMAT", "message": "email is no e-mail address.", "path": "email"}]}"#,
 };
@@ -158,7 +161,10 @@ enum File {
     None,
     /// It came before it was said where to.
     Held(Vec<u8>),
-    Uploaded { upload: ImportUpload, fields: Fields },
+    Uploaded {
+        upload: Box<ImportUpload>,
+        fields: Fields,
+    },
 }
 
 /// Reads the file: into the directory, if it has been said already where it belongs, else into memory, as SDKs send it first.
@@ -182,7 +188,7 @@ async fn receive(call: &Call, multipart: &mut Multipart, fields: &Fields, limit:
     Ok(File::Uploaded { upload, fields: fields.clone() })
 }
 
-async fn begin(call: &Call, fields: &Fields, max_bytes: u64) -> Result<ImportUpload, Refusal> {
+async fn begin(call: &Call, fields: &Fields, max_bytes: u64) -> Result<Box<ImportUpload>, Refusal> {
     if fields.mail {
         return Err(vec![fault("/send_completion_email", "cannot be asked for: this version sends no messages")].into());
     }
@@ -190,7 +196,7 @@ async fn begin(call: &Call, fields: &Fields, max_bytes: u64) -> Result<ImportUpl
     let (connection, connection_id) = connection(call, given).await?;
     let upsert = fields.upsert.unwrap_or(false);
     let request = ImportRequest { connection, connection_id, upsert, external_id: fields.external_id.clone(), max_bytes };
-    call.state.jobs.begin_import(request, call.by()).await.map_err(invalid)
+    call.state.jobs.begin_import(request, call.by()).await.map(Box::new).map_err(invalid)
 }
 
 async fn export(call: Call) -> Result<Reply, Refusal> {
@@ -202,7 +208,10 @@ async fn export(call: Call) -> Result<Reply, Refusal> {
         Some(given) => Some(connection(&call, given).await?),
         None => None,
     };
-    let fields: Vec<ExportField> = call.body.get("fields").map_or_else(|| Ok(Vec::new()), |fields| serde_json::from_value(fields.clone()))
+    let fields: Vec<ExportField> = call
+        .body
+        .get("fields")
+        .map_or_else(|| Ok(Vec::new()), |fields| serde_json::from_value(fields.clone()))
         .map_err(|error| Refusal::from(vec![fault("/fields", &error.to_string())]))?;
     let format = if text("format") == Some("csv") { ExportFormat::Csv } else { ExportFormat::Json };
     let request = ExportRequest { connection, format, fields, external_id: text("external_id").map(str::to_owned) };

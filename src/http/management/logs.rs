@@ -63,7 +63,8 @@ pub const OPERATIONS: &[Operation] = &[
 
 async fn list(call: Call) -> Result<Reply, Refusal> {
     let wrong = |message: String| Refusal::new(ErrorKind::InvalidRequest, message).with_code("invalid_query_string");
-    let filter = query::parse(call.text("q").or_else(|| call.text("search")).unwrap_or_default()).map_err(|message| wrong(format!("q: {message}")))?;
+    let filter = query::parse(call.text("q").or_else(|| call.text("search")).unwrap_or_default())
+        .map_err(|message| wrong(format!("q: {message}")))?;
     if !(call.query.contains_key("from") || call.query.contains_key("take")) {
         return page(&call, filter).await;
     }

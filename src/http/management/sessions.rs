@@ -94,10 +94,8 @@ const OF_GRANTS: &[Member] = &[
     may("audience", Kind::Text(1, 2000), "Only for this resource server"),
 ];
 
-const OF_TOKENS: &[Member] = &[
-    must("user_id", Kind::Text(1, 6000), "Whose they are"),
-    may("client_id", Kind::Text(1, 255), "Only for this application"),
-];
+const OF_TOKENS: &[Member] =
+    &[must("user_id", Kind::Text(1, 6000), "Whose they are"), may("client_id", Kind::Text(1, 255), "Only for this application")];
 
 const REVOKE: Shape = Shape {
     name: "RevokeAccess",

@@ -44,7 +44,8 @@ pub const OPERATIONS: &[Operation] = &[
 
 async fn daily(call: Call) -> Result<Reply, Refusal> {
     let wrong = |name: &str, message: &str| Refusal::from(vec![fault(&format!("/{name}"), message)]).with_code("invalid_query_string");
-    let day = |name: &str| call.text(name).map(|text| read(text).ok_or_else(|| wrong(name, "is no day; write it as in 20261121"))).transpose();
+    let day =
+        |name: &str| call.text(name).map(|text| read(text).ok_or_else(|| wrong(name, "is no day; write it as in 20261121"))).transpose();
     let today = Timestamp::from_seconds(call.now.seconds() - call.now.seconds().rem_euclid(SECONDS));
     let last = day("to")?.unwrap_or(today);
     let first = day("from")?.unwrap_or_else(|| last.plus_seconds(-30 * SECONDS));

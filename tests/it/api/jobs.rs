@@ -22,7 +22,9 @@ impl Form {
     }
 
     fn part(mut self, name: &str, content: &[u8]) -> Self {
-        let head = format!("--b0undary\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"users.json\"\r\nContent-Type: application/json\r\n\r\n");
+        let head = format!(
+            "--b0undary\r\nContent-Disposition: form-data; name=\"{name}\"; filename=\"users.json\"\r\nContent-Type: application/json\r\n\r\n"
+        );
         self.0.extend(head.bytes());
         self.0.extend_from_slice(content);
         self.0.extend(b"\r\n");
@@ -36,7 +38,8 @@ fn file(users: &Value) -> Vec<u8> {
 
 async fn import(api: &Api<'_>, form: Form) -> Page {
     let url = api.gateway.url("/api/v2/jobs/users-imports");
-    let request = api.gateway.client().post(url.clone()).bearer_auth(&api.token).header("content-type", "multipart/form-data; boundary=b0undary");
+    let request =
+        api.gateway.client().post(url.clone()).bearer_auth(&api.token).header("content-type", "multipart/form-data; boundary=b0undary");
     let body = [form.0, b"--b0undary--\r\n".to_vec()].concat();
     Page::read(request.body(body).send().await.expect("an answer"), &url).await
 }
@@ -118,7 +121,10 @@ async fn imports_that_make_no_sense_are_refused() {
         (Form::new().part("users", &file(&users)).text("connection_id", "people").text("upsert", "yes"), "/upsert"),
         (Form::new().part("users", &file(&users)).text("connection_id", "people").text("more", "1"), "/more"),
         (Form::new().text("connection_id", "people").part("users", &file(&users)).part("users", &file(&users)), "/users"),
-        (Form::new().part("users", &file(&users)).text("connection_id", "people").text("send_completion_email", "true"), "/send_completion_email"),
+        (
+            Form::new().part("users", &file(&users)).text("connection_id", "people").text("send_completion_email", "true"),
+            "/send_completion_email",
+        ),
         // What to do with a file stands before one that may be large.
         (Form::new().text("connection_id", "people").part("users", &file(&users)).text("upsert", "true"), "/users"),
     ] {

@@ -104,7 +104,9 @@ mod tests {
     #[test]
     fn terms_are_read() {
         assert_eq!(parse(" "), Ok(LogFilter::default()));
-        let filter = parse(r#"type:s AND user_id:"samlp|acme|j \"d\"" AND client_id:notes  AND connection:acme AND date:[2026-11-01 TO 2026-11-02]"#);
+        let filter = parse(
+            r#"type:s AND user_id:"samlp|acme|j \"d\"" AND client_id:notes  AND connection:acme AND date:[2026-11-01 TO 2026-11-02]"#,
+        );
         let expected = LogFilter {
             user_id: Some("samlp|acme|j \"d\"".into()),
             kind: Some(LogType::Login),

@@ -103,7 +103,10 @@ async fn details_c_a_person_links_by_two_fresh_logins_at_one_application() {
     let path = format!("{}/identities", at(JANE));
     let link = async |token: &str| api.post(&path, &json!({"link_with": token})).await;
     // Not by naming somebody, not with what is no ID token or is forged, and not into another user.
-    assert_eq!(refused(&api.post(&path, &json!({"provider": "samlp", "user_id": "globex|j.doe"})).await, 400, "invalid_body"), ["/link_with"]);
+    assert_eq!(
+        refused(&api.post(&path, &json!({"provider": "samlp", "user_id": "globex|j.doe"})).await, 400, "invalid_body"),
+        ["/link_with"]
+    );
     let mut forged: Vec<&str> = second.id_token().split('.').collect();
     let tampered = first.id_token().split('.').nth(1).unwrap().to_owned();
     forged[1] = &tampered;

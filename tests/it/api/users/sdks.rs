@@ -56,7 +56,10 @@ async fn npm_auth0_manages_users_links_sessions_jobs_and_the_log() {
     let file = gateway.place().join("users.json");
     std::fs::write(&file, users().to_string()).unwrap();
     let mut call = |name: &str, arguments: Value| peer.ask(&json!({"call": name, "arguments": arguments}))["result"].clone();
-    let made = call("users.create", json!([{"connection": "people", "email": "ann@example.org", "password": "correct horse", "user_metadata": {"a": 1}}]));
+    let made = call(
+        "users.create",
+        json!([{"connection": "people", "email": "ann@example.org", "password": "correct horse", "user_metadata": {"a": 1}}]),
+    );
     let ann = made["user_id"].clone();
     assert_eq!(call("users.get", json!([ann]))["email"], "ann@example.org");
     assert_eq!(call("users.update", json!([ann, {"user_metadata": {"b": 2}, "name": "Ann"}]))["user_metadata"], json!({"a": 1, "b": 2}));
@@ -83,7 +86,10 @@ async fn npm_auth0_manages_users_links_sessions_jobs_and_the_log() {
     let linked = call("users.identities.link", json!([JANE, {"provider": "samlp", "user_id": "globex|j.doe"}]));
     assert_eq!((linked.as_array().map(Vec::len), &linked[1]["connection"]), (Some(2), &json!("globex")));
     assert_eq!(call("users.identities.delete", json!([JANE, "samlp", "j.doe"])).as_array().map(Vec::len), Some(1));
-    let job = call("jobs.usersImports.create", json!([{"users": {"path": file, "filename": "users.json"}, "connection_id": connection, "upsert": false}]));
+    let job = call(
+        "jobs.usersImports.create",
+        json!([{"users": {"path": file, "filename": "users.json"}, "connection_id": connection, "upsert": false}]),
+    );
     let get = json!({"call": "jobs.get", "arguments": [job["id"]]});
     let ended = until(&mut peer, &get, |job| job["status"] == "completed").await;
     assert_eq!(ended["summary"]["inserted"], 2);
@@ -92,7 +98,7 @@ async fn npm_auth0_manages_users_links_sessions_jobs_and_the_log() {
     let job = call("jobs.usersExports.create", json!([{"format": "json", "fields": [{"name": "email"}]}]));
     let get = json!({"call": "jobs.get", "arguments": [job["id"]]});
     assert!(until(&mut peer, &get, |job| job["status"] == "completed").await["location"].is_string());
-    let logs = json!({"call": "logs.list", "arguments": [{"q": "type:s", "per_page": 10}]});
+    let logs = json!({"call": "logs.list", "arguments": [{"search": "type:s", "per_page": 10}]});
     let login = until(&mut peer, &logs, |events| events.as_array().is_some_and(|events| events.len() == 2)).await[0].clone();
     let mut call = |name: &str, arguments: Value| peer.ask(&json!({"call": name, "arguments": arguments}))["result"].clone();
     assert_eq!(call("logs.get", json!([login["log_id"]]))["user_id"], login["user_id"]);

@@ -29,7 +29,10 @@ async fn sessions_are_listed_and_end_with_what_was_granted_in_them() {
     let sessions = api.read(&list).await;
     let ids: Vec<&str> = sessions["sessions"].as_array().unwrap().iter().map(|session| session["id"].as_str().unwrap()).collect();
     assert_eq!(ids, [second.claims()["sid"].as_str().unwrap(), first.claims()["sid"].as_str().unwrap()], "the newest first, by sid");
-    assert_eq!((&sessions["sessions"][0]["clients"], &sessions["sessions"][0]["connection"]), (&json!([{"client_id": "notes"}]), &json!("acme")));
+    assert_eq!(
+        (&sessions["sessions"][0]["clients"], &sessions["sessions"][0]["connection"]),
+        (&json!([{"client_id": "notes"}]), &json!("acme"))
+    );
     assert!(!sessions.to_string().contains("token"), "{sessions}");
     let page = api.read(&format!("{list}?take=1")).await;
     assert_eq!(api.read(&format!("{list}?take=1&from={}", page["next"].as_str().unwrap())).await["sessions"][0]["id"], ids[1]);
@@ -87,7 +90,10 @@ async fn refresh_tokens_are_listed_without_themselves_and_revoked() {
     assert_eq!(world.app.refresh(&world.gateway, first.refresh_token(), &[]).await.status, 400);
     assert_eq!(userinfo(&world.gateway, first.access_token()).await.status, 401);
     assert_eq!(userinfo(&world.gateway, second.access_token()).await.status, 200);
-    assert_eq!(api.read(&format!("/refresh-tokens/{other}")).await["resource_servers"], json!([{"scopes": "openid profile offline_access"}]));
+    assert_eq!(
+        api.read(&format!("/refresh-tokens/{other}")).await["resource_servers"],
+        json!([{"scopes": "openid profile offline_access"}])
+    );
     assert_eq!(api.delete(&list).await.status, 202);
     assert_eq!(api.read(&list).await, json!({"tokens": []}));
     assert_eq!(world.app.refresh(&world.gateway, second.refresh_token(), &[]).await.status, 400);

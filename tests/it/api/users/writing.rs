@@ -23,7 +23,9 @@ async fn s4_14_users_are_made_and_a_password_is_never_given_back() {
     let ann = good(&page, 201);
     assert!(!page.body.contains("correct horse") && !page.body.contains("argon"), "{}", page.body);
     assert_eq!(ann["user_id"], "auth0|ann", "a prefix is not given twice");
-    for (name, value) in [("email", json!("Ann@example.org")), ("email_verified", json!(true)), ("username", json!("ann")), ("name", json!("Ann"))] {
+    for (name, value) in
+        [("email", json!("Ann@example.org")), ("email_verified", json!(true)), ("username", json!("ann")), ("name", json!("Ann"))]
+    {
         assert_eq!(ann[name], value, "{name}");
     }
     assert_eq!((&ann["blocked"], &ann["phone_number"], &ann["custom_fields"]), (&json!(true), &json!("+431"), &json!({"x": 1})));
@@ -151,7 +153,12 @@ async fn s0_11_s0_12_s3_7_free_data_are_merged_or_replaced_as_the_rules_say() {
     // Metadata: merged at the first level, replaced below; null deletes, {} empties.
     assert_eq!(patch(json!({"user_metadata": {"a": {"y": 2}, "b": null, "c": 3}})).await["user_metadata"], json!({"a": {"y": 2}, "c": 3}));
     assert_eq!(patch(json!({"user_metadata": {}})).await.get("user_metadata"), None);
-    for bad in [json!({"user_metadata": {"a.b": 1}}), json!({"app_metadata": {"$a": 1}}), json!({"app_metadata": {"email": "x"}}), json!({"user_metadata": 1})] {
+    for bad in [
+        json!({"user_metadata": {"a.b": 1}}),
+        json!({"app_metadata": {"$a": 1}}),
+        json!({"app_metadata": {"email": "x"}}),
+        json!({"user_metadata": 1}),
+    ] {
         refused(&api.patch(&ann, &bad).await, 400, "invalid_body");
     }
     // PUT replaces.
@@ -172,8 +179,14 @@ async fn people_who_are_kept_here_are_changed_here() {
         made(&api, name, &format!("{name}@example.org"), json!({"email_verified": true})).await;
     }
     let ann = at("auth0|ann");
-    let changed = good(&api.patch(&ann, &json!({"email": "new@example.org", "username": "annie", "connection": "people", "client_id": "x"})).await, 200);
-    assert_eq!((&changed["email"], &changed["email_verified"], &changed["username"]), (&json!("new@example.org"), &json!(false), &json!("annie")));
+    let changed = good(
+        &api.patch(&ann, &json!({"email": "new@example.org", "username": "annie", "connection": "people", "client_id": "x"})).await,
+        200,
+    );
+    assert_eq!(
+        (&changed["email"], &changed["email_verified"], &changed["username"]),
+        (&json!("new@example.org"), &json!(false), &json!("annie"))
+    );
     assert_eq!(api.read("/users-by-email?email=new@example.org").await[0]["user_id"], "auth0|ann");
     assert_eq!(api.read("/users?q=username:annie").await[0]["user_id"], "auth0|ann");
     refused(&api.patch(&ann, &json!({"email": "BEN@example.org"})).await, 409, "user_exists");
@@ -190,7 +203,8 @@ async fn a_change_is_refused_when_somebody_was_faster() {
     made(&api, "ann", "ann@example.org", json!({})).await;
     let ann = at("auth0|ann");
     let seen = api.get(&ann).await.header("etag").to_owned();
-    let patch = async |etag: &str| api.call(Method::PATCH, &ann, Some(&json!({"user_metadata": {"at": etag}})), &[("if-match", etag)]).await;
+    let patch =
+        async |etag: &str| api.call(Method::PATCH, &ann, Some(&json!({"user_metadata": {"at": etag}})), &[("if-match", etag)]).await;
     let first = patch(&seen).await;
     assert_eq!(first.status, 200, "{}", first.body);
     refused(&patch(&seen).await, 412, "precondition_failed");
