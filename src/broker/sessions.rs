@@ -109,8 +109,7 @@ impl Gateway {
 
     /// Ends a session and everything that was granted in it. Idempotent.
     pub async fn end_session(&self, session: &Session, now: Timestamp) -> Result<()> {
-        let Some(key) = Session::key_of_sid(&session.sid) else { return Ok(()) };
-        self.sessions.commit(vec![Op::Delete { key }]).await?;
+        self.forget_session(session).await?;
         for listed in self.grants_of(&session.sid).await? {
             self.revoke_grant(&listed.grant_id).await?;
         }
@@ -121,6 +120,12 @@ impl Gateway {
             }
         }
         Ok(())
+    }
+
+    /// Ends a session and nothing of what was granted in it. Idempotent.
+    pub async fn forget_session(&self, session: &Session) -> Result<()> {
+        let Some(key) = Session::key_of_sid(&session.sid) else { return Ok(()) };
+        self.sessions.commit(vec![Op::Delete { key }]).await.map(drop)
     }
 
     /// The families of refresh tokens of a user that may still be used.

@@ -162,7 +162,7 @@ enum File {
     /// It came before it was said where to.
     Held(Vec<u8>),
     Uploaded {
-        upload: ImportUpload,
+        upload: Box<ImportUpload>,
         fields: Fields,
     },
 }
@@ -188,7 +188,7 @@ async fn receive(call: &Call, multipart: &mut Multipart, fields: &Fields, limit:
     Ok(File::Uploaded { upload, fields: fields.clone() })
 }
 
-async fn begin(call: &Call, fields: &Fields, max_bytes: u64) -> Result<ImportUpload, Refusal> {
+async fn begin(call: &Call, fields: &Fields, max_bytes: u64) -> Result<Box<ImportUpload>, Refusal> {
     if fields.mail {
         return Err(vec![fault("/send_completion_email", "cannot be asked for: this version sends no messages")].into());
     }
@@ -196,7 +196,7 @@ async fn begin(call: &Call, fields: &Fields, max_bytes: u64) -> Result<ImportUpl
     let (connection, connection_id) = connection(call, given).await?;
     let upsert = fields.upsert.unwrap_or(false);
     let request = ImportRequest { connection, connection_id, upsert, external_id: fields.external_id.clone(), max_bytes };
-    call.state.jobs.begin_import(request, call.by()).await.map_err(invalid)
+    call.state.jobs.begin_import(request, call.by()).await.map(Box::new).map_err(invalid)
 }
 
 async fn export(call: Call) -> Result<Reply, Refusal> {

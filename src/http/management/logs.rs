@@ -39,6 +39,7 @@ pub const LOG_EVENT: Shape = Shape {
 
 const LISTING: &[Member] = &[
     may("q", Kind::Text(0, 4096), "Terms with AND: type, user_id, client_id, connection, date:[from TO to]"),
+    may("search", Kind::Text(0, 4096), "Another name of q"),
     may("sort", Kind::OneOf(&["date:-1", "date:1"]), "The newest first, or the oldest"),
 ];
 
@@ -62,12 +63,14 @@ pub const OPERATIONS: &[Operation] = &[
 
 async fn list(call: Call) -> Result<Reply, Refusal> {
     let wrong = |message: String| Refusal::new(ErrorKind::InvalidRequest, message).with_code("invalid_query_string");
-    let filter = query::parse(call.text("q").unwrap_or_default()).map_err(|message| wrong(format!("q: {message}")))?;
+    let filter = query::parse(call.text("q").or_else(|| call.text("search")).unwrap_or_default())
+        .map_err(|message| wrong(format!("q: {message}")))?;
     if !(call.query.contains_key("from") || call.query.contains_key("take")) {
         return page(&call, filter).await;
     }
-    if ["q", "sort", "page", "per_page", "include_totals"].iter().any(|name| call.query.contains_key(*name)) {
-        return Err(wrong("from and take go with fields and include_fields only".to_owned()));
+    // Pages are named by SDKs even so, and mean nothing then.
+    if ["q", "search", "sort"].iter().any(|name| call.query.contains_key(*name)) {
+        return Err(wrong("from and take do not go with q and sort".to_owned()));
     }
     // As Auth0: from here to the present, the oldest first; without a beginning, from the oldest that is kept.
     let after = LogPage::After(call.text("from").unwrap_or_default().to_owned());

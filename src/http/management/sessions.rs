@@ -73,14 +73,39 @@ const REFRESH_TOKENS: Shape = Shape {
     example: r#"{"tokens": []}"#,
 };
 
-/// `from`, `take`: SDKs send them.
-const TAKE: &[Member] = super::CHECKPOINT;
+/// Auth0 calls the same list otherwise where it is not asked for below a user.
+const ALL_TOKENS: Shape = Shape {
+    name: "AllRefreshTokens",
+    members: &[must("refresh_tokens", Kind::List(&Kind::Record(&REFRESH_TOKEN), 1000), ""), may("next", Kind::Text(1, 1000), "")],
+    open: false,
+    example: r#"{"refresh_tokens": []}"#,
+};
+
+/// As Auth0's SDKs send them.
+const TAKE: &[Member] = &[
+    may("from", Kind::Text(0, 1000), "Go on after this, from the `next` of the answer before"),
+    may("take", Kind::Integer(1, 100), "Items of an answer; 50 if it is not said"),
+    may("include_totals", Kind::Boolean, "Has no effect: how many there are is not told"),
+];
 
 const OF_GRANTS: &[Member] = &[
     may("user_id", Kind::Text(1, 6000), "Only of this user"),
     may("client_id", Kind::Text(1, 255), "Only for this application"),
     may("audience", Kind::Text(1, 2000), "Only for this resource server"),
 ];
+
+const OF_TOKENS: &[Member] =
+    &[must("user_id", Kind::Text(1, 6000), "Whose they are"), may("client_id", Kind::Text(1, 255), "Only for this application")];
+
+const REVOKE: Shape = Shape {
+    name: "RevokeAccess",
+    members: &[
+        may("session_id", Kind::Text(1, 64), "Only this session; all of the user if it is not said"),
+        may("preserve_refresh_tokens", Kind::Boolean, "true: refresh tokens live on"),
+    ],
+    open: false,
+    example: r#"{"preserve_refresh_tokens": false}"#,
+};
 
 const OF_USER: &[Member] = &[must("user_id", Kind::Text(1, 6000), "Whose grants are revoked")];
 
@@ -112,6 +137,10 @@ pub const OPERATIONS: &[Operation] = &[
         "read:sessions", &[], (200, Answer::One(&SESSION)), &[404], get),
     operation!(DELETE "/sessions/{id}" "delete_session" "Sessions" "End a session, and what was granted in it",
         "delete:sessions", &[], (202, Answer::Nothing), &[404], end),
+    operation!(POST "/sessions/{id}/revoke" "revoke_session" "Sessions" "End a session, and what was granted in it",
+        "delete:sessions", &[], (202, Answer::Nothing), &[404], end),
+    operation!(GET "/refresh-tokens" "get_refresh_tokens" "Refresh tokens" "Refresh tokens of a user, perhaps for one application",
+        "read:refresh_tokens", &[TAKE, OF_TOKENS], (200, Answer::One(&ALL_TOKENS)), &[404], tokens),
     operation!(GET "/users/{id}/refresh-tokens" "get_refresh_tokens_for_user" "Refresh tokens" "Refresh tokens of a user",
         "read:refresh_tokens", &[TAKE], (200, Answer::One(&REFRESH_TOKENS)), &[404], tokens_of_user),
     operation!(DELETE "/users/{id}/refresh-tokens" "delete_refresh_tokens_for_user" "Refresh tokens" "Revoke all refresh tokens of a user",
@@ -120,6 +149,12 @@ pub const OPERATIONS: &[Operation] = &[
         "read:refresh_tokens", &[], (200, Answer::One(&REFRESH_TOKEN)), &[404], token),
     operation!(DELETE "/refresh-tokens/{id}" "delete_refresh_token" "Refresh tokens" "Revoke a refresh token, and the access tokens of its grant",
         "delete:refresh_tokens", &[], (202, Answer::Nothing), &[404], revoke),
+    Operation {
+        method: Method::POST, path: "/users/{id}/revoke-access", id: "user_revoke_access", tag: "Users",
+        summary: "End sessions of a user and what was granted in them, or one session; or sessions only",
+        scopes: &["delete:sessions"], query: &[], body: Body::OptionalJson(&REVOKE), answer: (202, Answer::Nothing),
+        refusals: &[404, 413, 415], work: |call| Box::pin(revoke_access(call)),
+    },
     operation!(GET "/grants" "get_grants" "Grants" "What users have granted to applications: access while they are away",
         "read:grants", &[PAGES, OF_GRANTS], (200, Answer::Page(&GRANT, "grants")), &[], grants),
     operation!(DELETE "/grants" "delete_grants_by_user_id" "Grants" "Revoke everything that a user has granted",
@@ -151,6 +186,36 @@ async fn get(call: Call) -> Result<Reply, Refusal> {
 async fn end(call: Call) -> Result<Reply, Refusal> {
     let found = session(&call).await?;
     call.gateway.end_session(&found.session, call.now).await?;
+    Ok(Reply::Empty(202))
+}
+
+async fn tokens(call: Call) -> Result<Reply, Refusal> {
+    let user = existing(&call, call.text("user_id").unwrap_or_default()).await?;
+    let mut found = call.gateway.families_of(&user.user_id, call.now).await?;
+    found.retain(|found| call.text("client_id").is_none_or(|client_id| client_id == found.family.client_id));
+    let (page, next) = taken(&call, &found, |found| found.family.grant_id.as_str());
+    Ok(Reply::ok(listed("refresh_tokens", page.iter().map(token_shown).collect(), next)))
+}
+
+async fn revoke_access(call: Call) -> Result<Reply, Refusal> {
+    let user = existing(&call, call.name("id")).await?;
+    let only = call.body.get("session_id").and_then(Value::as_str);
+    let keeps = call.body.get("preserve_refresh_tokens") == Some(&Value::Bool(true));
+    let mut found = call.gateway.sessions_of(&user.user_id, call.now).await?;
+    found.retain(|found| only.is_none_or(|sid| sid == found.session.sid));
+    if only.is_some() && found.is_empty() {
+        return Err(Refusal::new(ErrorKind::NotFound, "The user has no such session.").with_code("inexistent_session"));
+    }
+    for found in &found {
+        if keeps {
+            call.gateway.forget_session(&found.session).await?;
+        } else {
+            call.gateway.end_session(&found.session, call.now).await?;
+        }
+    }
+    if only.is_none() && !keeps {
+        end_families(&call, &user.user_id).await?;
+    }
     Ok(Reply::Empty(202))
 }
 

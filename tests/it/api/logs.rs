@@ -93,7 +93,7 @@ async fn the_log_is_searched_and_paged() {
     }
     refused(&api.get("/logs?q=type:s%20OR%20type:f").await, 400, "invalid_query_string");
     refused(&api.get("/logs?page=10&per_page=100&q=type:s").await, 400, "invalid_query_string");
-    refused(&api.get("/logs?from=x&page=1").await, 400, "invalid_query_string");
+    refused(&api.get("/logs?from=x&q=type:s").await, 400, "invalid_query_string");
     let oldest = api.read("/logs?sort=date:1&per_page=100&q=client_id:notes").await;
     let newest = api.read("/logs?sort=date:-1&per_page=100&q=client_id:notes").await;
     let reversed: Vec<Value> = newest.as_array().unwrap().iter().rev().cloned().collect();
@@ -101,6 +101,7 @@ async fn the_log_is_searched_and_paged() {
     let second = api.read("/logs?per_page=1&page=1&q=client_id:notes&include_totals=true").await;
     assert_eq!((&second["logs"][0], &second["start"]), (&newest[1], &json!(1)));
     assert_eq!(second["total"].as_u64(), Some(newest.as_array().unwrap().len() as u64));
+    assert_eq!(api.read("/logs?search=type:s").await, api.read("/logs?q=type:s").await);
     // Checkpoints: what came after an event, the oldest first.
     let after = api.read(&format!("/logs?from={}&take=2&fields=log_id", oldest[0]["log_id"].as_str().unwrap())).await;
     assert_eq!(after.as_array().unwrap().len(), 2);

@@ -53,8 +53,8 @@ pub async fn list(call: Call) -> Result<Reply, Refusal> {
 /// From one user id to the next, through all there are.
 async fn checkpoint(call: Call) -> Result<Reply, Refusal> {
     let wrong = |message: &str| Refusal::new(ErrorKind::InvalidRequest, message).with_code("invalid_query_string");
-    if ["q", "sort", "page", "per_page", "include_totals"].iter().any(|name| call.query.contains_key(*name)) {
-        return Err(wrong("from and take go with connection, fields and include_fields only"));
+    if ["q", "sort"].iter().any(|name| call.query.contains_key(*name)) {
+        return Err(wrong("from and take do not go with q and sort"));
     }
     let after = call.text("from").filter(|from| !from.is_empty()).map(|from| {
         let bytes = URL_SAFE_NO_PAD.decode(from).ok();

@@ -159,7 +159,7 @@ pub const DIALECT: &[Member] = &[
 ];
 
 pub const LISTING: &[Member] = &[
-    may("q", Kind::Text(0, 100_000), "A search, such as `email.domain:\"acme.example\" AND logins_count:[5 TO *]`"),
+    may("q", Kind::Text(0, 5000), "A search, such as `email.domain:\"acme.example\" AND logins_count:[5 TO *]`"),
     may("search_engine", Kind::OneOf(&["v1", "v2", "v3"]), "There is one, v3"),
     may("sort", Kind::Text(1, 200), "A field and 1 or -1, such as created_at:-1"),
     may("connection", Kind::Text(1, 128), "Only users with an identity at this connection"),

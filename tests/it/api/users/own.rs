@@ -35,7 +35,7 @@ async fn s3_1_a_person_reads_and_changes_the_own_metadata_and_nobody_else_s() {
     refused(&api.call(Method::PUT, &format!("{own}/app_metadata"), Some(&json!({})), &[]).await, 403, "insufficient_scope");
     // Not while the user is blocked.
     good(&program.patch(&own, &json!({"blocked": true})).await, 200);
-    refused(&api.get(&own).await, 403, "insufficient_scope");
+    refused(&api.get(&own).await, 401, "invalid_token");
 }
 
 #[tokio::test]
