@@ -215,10 +215,11 @@ fn cleaned(mut event: LogEvent) -> LogEvent {
         &mut event.hostname,
         &mut event.scope,
         &mut event.audience,
-    ] {
-        if let Some(text) = text {
-            *text = clean_text(text);
-        }
+    ]
+    .into_iter()
+    .flatten()
+    {
+        *text = clean_text(text);
     }
     if let Some(details) = &mut event.details {
         *details = clean_value(&metadata::masked(details), 0);

@@ -49,6 +49,8 @@ impl From<Error> for NotWritten {
     }
 }
 
+type Body = Map<String, Value>;
+
 /// A sealed value is an object with this one member.
 const SEALED: &str = "$sealed";
 
@@ -204,7 +206,7 @@ async fn audit(
     gateway: &Gateway,
     kind: &ObjectKind,
     id: &str,
-    (before, after): (Option<&Map<String, Value>>, Option<&Map<String, Value>>),
+    (before, after): (Option<&Body>, Option<&Body>),
     by: By<'_>,
     now: Timestamp,
 ) {

@@ -75,7 +75,7 @@ pub fn describe(issuer: &str) -> Value {
 }
 
 fn describe_operation(operation: &Operation) -> Value {
-    let mut parameters: Vec<Value> = names(operation.path).map(|name| path_parameter(name)).collect();
+    let mut parameters: Vec<Value> = names(operation.path).map(path_parameter).collect();
     parameters.extend(operation.query.iter().copied().flatten().map(query_parameter));
     // Any one of the scopes is enough: alternatives stand side by side.
     let security: Vec<Value> = operation.scopes.iter().map(|scope| json!({ "token": [scope] })).collect();
