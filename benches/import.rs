@@ -70,6 +70,7 @@ async fn steps(name: &str, url: &str, keyring: &Arc<Keyring>, users: usize) -> R
     let target = ImportTarget {
         provider: "auth0".to_owned(),
         is_social: false,
+        link_only: false,
         sync: ProfileSync::OnEachLogin,
         subject_comparison: SubjectComparison::Exact,
     };

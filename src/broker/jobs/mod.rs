@@ -5,6 +5,7 @@
 //! and does it part by part, each with its results in one step ([`import`], [`export`]), so that another node, or the next
 //! start, goes on where a kill stopped it. Who may ask for what, and the addresses, are the business of HTTP.
 
+mod credentials;
 mod csv;
 mod export;
 mod import;
@@ -15,8 +16,9 @@ mod tests;
 mod upload;
 mod worker;
 
+pub use credentials::{open_credential, seal_credential};
 pub use export::{ExportField, ExportFormat};
-pub use import::{open_credential, seal_credential};
+
 pub use link_token::{export_link_token, verify_export_link};
 pub use reader::{ArrayReader, MAX_USER};
 pub use upload::ImportUpload;
@@ -54,6 +56,8 @@ pub struct ImportTarget {
     /// Its strategy: `samlp`, `oidc`, or [`crate::user::DATABASE`].
     pub provider: String,
     pub is_social: bool,
+    /// Its identities are only linked; nobody signs in by one alone.
+    pub link_only: bool,
     pub sync: ProfileSync,
     pub subject_comparison: SubjectComparison,
 }

@@ -241,7 +241,7 @@ async fn insert_identities(statements: &mut AnyConnection, inserts: &[(String, &
         query = query.bind(&identity.connection).bind(&identity.user_id).bind(user_id).bind(0_i64).bind(&identity.provider);
         query = query.bind(i64::from(identity.is_social)).bind(now.millis()).bind(0_i64).bind(0_i64);
         query = query.bind(&insert.profile).bind(&insert.root).bind("[]").bind(users::findable(Some(&insert.email)));
-        query = query.bind(i64::from(insert.email_verified)).bind(1_i64);
+        query = query.bind(i64::from(insert.email_verified)).bind(i64::from(insert.allows_login));
     }
     all_new(query.execute(statements).await?.rows_affected(), inserts.len())
 }
