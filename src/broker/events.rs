@@ -167,7 +167,7 @@ fn log_id(at: Timestamp) -> String {
 
 fn cleaned(mut event: LogEvent) -> LogEvent {
     event.log_id = log_id(event.date);
-    for text in [
+    let texts = [
         &mut event.description,
         &mut event.client_id,
         &mut event.client_name,
@@ -179,10 +179,9 @@ fn cleaned(mut event: LogEvent) -> LogEvent {
         &mut event.hostname,
         &mut event.scope,
         &mut event.audience,
-    ] {
-        if let Some(text) = text {
-            *text = clean_text(text);
-        }
+    ];
+    for text in texts.into_iter().flatten() {
+        *text = clean_text(text);
     }
     if let Some(details) = &mut event.details {
         *details = clean_value(&metadata::masked(details), 0);

@@ -240,10 +240,10 @@ mod tests {
         let error = read(&[b"[{\"a\": \"\xff\"}]"]).expect_err("no UTF-8");
         assert!(error.detail.contains("line 1, column 9 (octet 8)"), "{}", error.detail);
         let deep = format!("[{}{}]", "[".repeat(10_000), "]".repeat(10_000));
-        assert_eq!(read(&[deep.as_bytes()]).err().expect("too deep").kind, ErrorKind::InvalidRequest);
+        assert_eq!(read(&[deep.as_bytes()]).map(|_| ()).expect_err("too deep").kind, ErrorKind::InvalidRequest);
         // What a lenient parser would let through, and a strict one would find in the middle of a job.
         for text in ["[1e999]", "[\"\\ud800\"]"] {
-            assert_eq!(read(&[text.as_bytes()]).err().expect(text).kind, ErrorKind::InvalidRequest);
+            assert_eq!(read(&[text.as_bytes()]).expect_err(text).kind, ErrorKind::InvalidRequest);
         }
     }
 

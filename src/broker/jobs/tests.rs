@@ -54,7 +54,7 @@ impl World {
         let connections: HashMap<String, ImportTarget> = connections.iter().map(target).collect();
         let time = Arc::clone(&self.time);
         let clock: Clock = Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed)));
-        let sealed = vec![SealedPath::parse("user_metadata.ssn").expect("a path")];
+        let sealed = ["user_metadata.ssn", "user_metadata.diagnosis"].map(|path| SealedPath::parse(path).expect("a path")).to_vec();
         Arc::new(Jobs::new(Arc::clone(&self.directory), Arc::clone(&KEYRING), Arc::new(connections), sealed, clock))
     }
 
@@ -210,7 +210,7 @@ async fn details_e_who_is_there_is_refused_and_bad_users_do_not_fail_the_job() {
             {"user_id": "auth0|new", "email": "new2@acme.example"},
             {"user_id": "new3", "email": "NEW@acme.example", "password_hash": "topsecret", "user_metadata": {"ssn": "078-05"}},
             5,
-            {"email": "x", "password_hash": "topsecret", "user_metadata": {"ssn": "078-05", "theme": "dark"}},
+            {"email": "x", "password_hash": "topsecret", "user_metadata": {"ssn": "078-05", "diagnosis": "measles", "theme": "dark"}},
         ]),
     )
     .await;
@@ -228,7 +228,7 @@ async fn details_e_who_is_there_is_refused_and_bad_users_do_not_fail_the_job() {
     ];
     assert_eq!(codes(&entries), expected);
     let text = json!(entries).to_string();
-    assert!(!text.contains("topsecret") && !text.contains("078-05"), "{text}");
+    assert!(!text.contains("topsecret") && !text.contains("078-05") && !text.contains("measles"), "{text}");
     assert_eq!(entries[7]["user"]["user_metadata"]["theme"], "dark");
 }
 

@@ -165,6 +165,8 @@ async fn parts_arrive_in_their_order_and_go_when_they_are_done(directory: &dyn D
     assert_eq!((job.parts, job.total, job.next_part), (2, 1000, 0));
     let report = json!([{"user": {"email": "ü"}, "errors": []}]).to_string();
     let done = ImportStep { failed: 3, unchanged: 2, errors: Some(&report), ..step(&job, "owner", &[], &[]) };
+    let stranger = ImportStep { owner: "stranger", ..done.clone() };
+    assert!(!directory.import_part(&stranger).await.expect("an answer"), "the job is somebody else's");
     assert!(directory.import_part(&done).await.expect("done"));
     assert!(!directory.import_part(&done).await.expect("an answer"), "a part is done once");
     assert_eq!(directory.job_part(&job.id, 0).await.expect("read"), None);
