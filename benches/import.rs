@@ -8,7 +8,6 @@
 
 #[path = "../src/store/test_servers.rs"]
 #[allow(clippy::panic, reason = "a bench that cannot start its servers has failed")]
-#[allow(dead_code, reason = "it starts other servers, too")]
 mod test_servers;
 
 use isthmus::broker::admin::By;
