@@ -40,6 +40,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prometheus", &["http/metrics.rs"]),
     ("clap", &["cli/"]),
     ("toml", &["toml_file.rs", "profile/", "config/"]),
+    ("argon2", &["broker/admin/passwords.rs"]),
 ];
 
 /// A text that may stand only under these paths, and why.

@@ -209,6 +209,8 @@ pub struct ImportStep<'a> {
 #[derive(Clone, Debug)]
 pub struct ImportInsert {
     pub identity: Identity,
+    /// The identity may be used to sign in, not only be linked.
+    pub allows_login: bool,
     pub blocked: bool,
     /// JSON objects.
     pub profile: String,

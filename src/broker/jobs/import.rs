@@ -3,6 +3,7 @@
 //! Everything is decided here, over what the directory knows of these users; the directory then writes all of it or
 //! nothing, and nothing where somebody was faster. Deciding again is always right.
 
+use super::credentials::{open_credential, seal_credential};
 use super::{ImportTarget, Jobs};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -309,6 +310,7 @@ impl Planner<'_> {
             credentials.push((kind, self.sealed_credential(&subject, kind, &plain)?));
         }
         Ok(Decision::Insert(Box::new(ImportInsert {
+            allows_login: !self.target.link_only,
             blocked: user.blocked,
             profile: Value::Object(profile).to_string(),
             root: Value::Object(user.root.clone()).to_string(),
@@ -418,23 +420,6 @@ impl Planner<'_> {
     fn sealed_credential(&self, subject: &str, kind: CredentialKind, plain: &Secret<String>) -> Result<String> {
         seal_credential(self.sealer, self.connection, subject, kind, plain)
     }
-}
-
-/// A secret of an identity as it is stored: it opens for this identity and this kind only.
-pub fn seal_credential(sealer: &Sealer, connection: &str, subject: &str, kind: CredentialKind, plain: &Secret<String>) -> Result<String> {
-    Ok(STANDARD.encode(sealer.seal(&credential_context(connection, subject, kind), plain.expose().as_bytes())?))
-}
-
-pub fn open_credential(sealer: &Sealer, connection: &str, subject: &str, kind: CredentialKind, sealed: &str) -> Result<Secret<String>> {
-    let unreadable = || Error::new(ErrorKind::Internal, "a stored secret is unreadable");
-    let sealed = STANDARD.decode(sealed).map_err(|error| unreadable().because(error))?;
-    let plain = sealer.open(&credential_context(connection, subject, kind), &sealed)?;
-    String::from_utf8(plain).map(Secret::new).map_err(|_| unreadable())
-}
-
-fn credential_context(connection: &str, subject: &str, kind: CredentialKind) -> String {
-    // The lengths, so that no other identity has the same text.
-    format!("credentials|{}|{connection}|{}|{subject}|{}", connection.len(), subject.len(), kind.name())
 }
 
 fn identity(connection: &str, target: &ImportTarget, subject: &str) -> Identity {

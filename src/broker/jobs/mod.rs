@@ -5,6 +5,7 @@
 //! and does it part by part, each with its results in one step ([`import`], [`export`]), so that another node, or the next
 //! start, goes on where a kill stopped it. Who may ask for what, and the addresses, are the business of HTTP.
 
+mod credentials;
 mod csv;
 mod export;
 mod import;
@@ -15,8 +16,9 @@ mod tests;
 mod upload;
 mod worker;
 
+pub use credentials::{open_credential, seal_credential};
 pub use export::{ExportField, ExportFormat};
-pub use import::{open_credential, seal_credential};
+
 pub use link_token::{export_link_token, verify_export_link};
 pub use reader::{ArrayReader, MAX_USER};
 pub use upload::ImportUpload;
@@ -55,6 +57,8 @@ pub struct ImportTarget {
     /// Its strategy: `samlp`, `oidc`, or [`crate::user::DATABASE`].
     pub provider: String,
     pub is_social: bool,
+    /// Its identities are only linked; nobody signs in by one alone.
+    pub link_only: bool,
     pub sync: ProfileSync,
     pub subject_comparison: SubjectComparison,
 }
@@ -75,8 +79,9 @@ impl Connections for Live {
     fn target(&self, name: &str) -> Option<ImportTarget> {
         let gateway = self.gateway();
         let Place { provider, is_social, .. } = gateway.place_of(name)?;
-        let subject_comparison = gateway.connections.config(name).map(|config| config.profile.subject_comparison).unwrap_or_default();
-        Some(ImportTarget { provider, is_social, sync: gateway.admin.sync_of_connection(name), subject_comparison })
+        let settings = gateway.connections.config(name).map(|config| config.profile.clone()).unwrap_or_default();
+        let sync = gateway.admin.sync_of_connection(name);
+        Some(ImportTarget { provider, is_social, link_only: settings.link_only, sync, subject_comparison: settings.subject_comparison })
     }
 }
 

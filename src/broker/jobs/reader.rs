@@ -241,6 +241,10 @@ mod tests {
         assert!(error.detail.contains("line 1, column 9 (octet 8)"), "{}", error.detail);
         let deep = format!("[{}{}]", "[".repeat(10_000), "]".repeat(10_000));
         assert_eq!(read(&[deep.as_bytes()]).expect_err("too deep").kind, ErrorKind::InvalidRequest);
+        // A part of an import puts two more levels around it, which its reader has to bear too.
+        let nested = |levels: usize| format!("[{}{}]", "[".repeat(levels), "]".repeat(levels));
+        assert_eq!(read(&[nested(100).as_bytes()]).expect("items").len(), 1);
+        assert_eq!(read(&[nested(101).as_bytes()]).expect_err("too deep").kind, ErrorKind::InvalidRequest);
         // What a lenient parser would let through, and a strict one would find in the middle of a job.
         for text in ["[1e999]", "[\"\\ud800\"]"] {
             assert_eq!(read(&[text.as_bytes()]).expect_err(text).kind, ErrorKind::InvalidRequest);

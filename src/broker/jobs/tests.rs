@@ -40,12 +40,21 @@ impl World {
         let target = |name: &&str| {
             let sync = if *name == "first" { ProfileSync::OnFirstLogin } else { ProfileSync::OnEachLogin };
             let provider = if *name == "people" { "auth0" } else { "samlp" }.to_owned();
-            ((*name).to_owned(), ImportTarget { provider, is_social: false, sync, subject_comparison: SubjectComparison::Exact })
+            (
+                (*name).to_owned(),
+                ImportTarget {
+                    provider,
+                    is_social: false,
+                    link_only: *name == "first",
+                    sync,
+                    subject_comparison: SubjectComparison::Exact,
+                },
+            )
         };
         let connections: HashMap<String, ImportTarget> = connections.iter().map(target).collect();
         let time = Arc::clone(&self.time);
         let clock: Clock = Arc::new(move || Timestamp::from_millis(time.load(Ordering::Relaxed)));
-        let sealed = vec![SealedPath::parse("user_metadata.ssn").expect("a path")];
+        let sealed = ["user_metadata.ssn", "user_metadata.diagnosis"].map(|path| SealedPath::parse(path).expect("a path")).to_vec();
         Arc::new(Jobs::new(Arc::clone(&self.directory), Arc::clone(&KEYRING), Arc::new(connections), sealed, clock))
     }
 
@@ -201,7 +210,7 @@ async fn details_e_who_is_there_is_refused_and_bad_users_do_not_fail_the_job() {
             {"user_id": "auth0|new", "email": "new2@acme.example"},
             {"user_id": "new3", "email": "NEW@acme.example", "password_hash": "topsecret", "user_metadata": {"ssn": "078-05"}},
             5,
-            {"email": "x", "password_hash": "topsecret", "user_metadata": {"ssn": "078-05", "theme": "dark"}},
+            {"email": "x", "password_hash": "topsecret", "user_metadata": {"ssn": "078-05", "diagnosis": "measles", "theme": "dark"}},
         ]),
     )
     .await;
@@ -219,7 +228,7 @@ async fn details_e_who_is_there_is_refused_and_bad_users_do_not_fail_the_job() {
     ];
     assert_eq!(codes(&entries), expected);
     let text = json!(entries).to_string();
-    assert!(!text.contains("topsecret") && !text.contains("078-05"), "{text}");
+    assert!(!text.contains("topsecret") && !text.contains("078-05") && !text.contains("measles"), "{text}");
     assert_eq!(entries[7]["user"]["user_metadata"]["theme"], "dark");
 }
 
@@ -294,6 +303,10 @@ async fn s1_6_s4_14_what_a_connection_refreshes_is_not_imported_over_what_it_sai
     assert_eq!(summary(&job), (0, 1, 0, 1));
     let stored = world.user("samlp|first|jane").await.identities.remove(0);
     assert_eq!((&stored.root["name"], &stored.profile["name"]), (&json!("Jane Roe"), &json!("Jane")));
+    // It is a connection that is only linked, and what is imported for it no less.
+    import(&jobs, "first", false, &json!([{"user_id": "ann", "email": "ann@acme.example"}])).await;
+    assert!(!world.user("samlp|first|ann").await.identities[0].allows_login);
+    assert!(world.user("samlp|acme|ann").await.identities[0].allows_login);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -370,6 +383,7 @@ async fn details_e_two_jobs_at_once_and_an_upload_that_breaks_off_frees_its_plac
     let mut broken = jobs.begin_import(request("people", false), BY).await.expect("there is a place again");
     let error = broken.push(b"[{\"email\": }]").await.expect_err("no JSON");
     assert!(error.detail.contains("line 1, column 12"), "{}", error.detail);
+    assert_eq!(broken.finish().await.expect_err("over").kind, ErrorKind::Conflict);
     assert_eq!(jobs.begin_import(request("nowhere", false), BY).await.err().expect("refused").kind, ErrorKind::UnknownConnection);
 }
 

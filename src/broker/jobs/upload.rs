@@ -32,6 +32,7 @@ pub struct ImportUpload {
     /// What users of this file were called, as digests: eight octets for each.
     seen: HashSet<u64>,
     hasher: RandomState,
+    failed: bool,
     finished: bool,
 }
 
@@ -53,6 +54,7 @@ impl ImportUpload {
             parts: 0,
             seen: HashSet::new(),
             hasher: RandomState::new(),
+            failed: false,
             finished: false,
         }
     }
@@ -66,6 +68,32 @@ impl ImportUpload {
     /// # Errors
     /// Those of [`ArrayReader::push`], and those of the directory. The import is over then.
     pub async fn push(&mut self, bytes: &[u8]) -> Result<()> {
+        let answer = self.pushed(bytes).await;
+        self.failed |= answer.is_err();
+        answer
+    }
+
+    /// The file is complete; from here on it is a job like any other.
+    ///
+    /// # Errors
+    /// As above, and [`ErrorKind::Conflict`] when something failed before or the job was given up.
+    pub async fn finish(mut self) -> Result<Job> {
+        if self.failed {
+            return Err(Error::new(ErrorKind::Conflict, "The file was refused before."));
+        }
+        self.reader.finish()?;
+        if self.users > 0 {
+            self.write().await?;
+        }
+        if !self.jobs.directory.job_received(&self.job_id).await? {
+            return Err(given_up());
+        }
+        self.finished = true;
+        self.jobs.woken.notify_one();
+        self.jobs.job(&self.job_id).await
+    }
+
+    async fn pushed(&mut self, bytes: &[u8]) -> Result<()> {
         // Small enough that the users of one piece fit into a part.
         for bytes in bytes.chunks(PART_BYTES / 16) {
             let mut items = Vec::new();
@@ -81,20 +109,6 @@ impl ImportUpload {
             }
         }
         Ok(())
-    }
-
-    /// The file is complete; from here on it is a job like any other.
-    pub async fn finish(mut self) -> Result<Job> {
-        self.reader.finish()?;
-        if self.users > 0 {
-            self.write().await?;
-        }
-        if !self.jobs.directory.job_received(&self.job_id).await? {
-            return Err(given_up());
-        }
-        self.finished = true;
-        self.jobs.woken.notify_one();
-        self.jobs.job(&self.job_id).await
     }
 
     fn add(&mut self, item: &str) {

@@ -64,6 +64,7 @@ async fn end(directory: &dyn Directory, job: &Job) {
 fn insert(subject: &str, email: &str) -> ImportInsert {
     ImportInsert {
         identity: Identity { connection: "people".into(), provider: "auth0".into(), user_id: subject.into(), is_social: false },
+        allows_login: true,
         blocked: false,
         profile: json!({ "email": email }).to_string(),
         root: "{}".into(),
@@ -164,6 +165,8 @@ async fn parts_arrive_in_their_order_and_go_when_they_are_done(directory: &dyn D
     assert_eq!((job.parts, job.total, job.next_part), (2, 1000, 0));
     let report = json!([{"user": {"email": "ü"}, "errors": []}]).to_string();
     let done = ImportStep { failed: 3, unchanged: 2, errors: Some(&report), ..step(&job, "owner", &[], &[]) };
+    let stranger = ImportStep { owner: "stranger", ..done.clone() };
+    assert!(!directory.import_part(&stranger).await.expect("an answer"), "the job is somebody else's");
     assert!(directory.import_part(&done).await.expect("done"));
     assert!(!directory.import_part(&done).await.expect("an answer"), "a part is done once");
     assert_eq!(directory.job_part(&job.id, 0).await.expect("read"), None);
@@ -183,7 +186,8 @@ async fn a_part_is_imported_once(directory: &Arc<dyn Directory>) {
     let answers = race(8, || {
         let (directory, job) = (Arc::clone(directory), job.clone());
         async move {
-            let inserts = [insert("once", "once@people.example"), insert("twice", "twice@people.example")];
+            let linked_only = ImportInsert { allows_login: false, ..insert("twice", "twice@people.example") };
+            let inserts = [insert("once", "once@people.example"), linked_only];
             directory.import_part(&step(&job, "owner", &inserts, &[])).await.expect("an answer")
         }
     });
@@ -192,6 +196,7 @@ async fn a_part_is_imported_once(directory: &Arc<dyn Directory>) {
     let user = super::logins::read(&**directory, "auth0|once").await;
     assert_eq!((user.created_at, &user.user_metadata, user.identities.len()), (NOW, &object(json!({"a": 1})), 1));
     assert_eq!((user.identities[0].last_login, user.identities[0].allows_login, user.identities[0].logins_count), (None, true, 0));
+    assert!(!super::logins::read(&**directory, "auth0|twice").await.identities[0].allows_login);
     assert_eq!(directory.users_by_email("once@people.example", 5).await.expect("read").len(), 1);
     end(&**directory, &job).await;
 }

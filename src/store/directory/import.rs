@@ -21,9 +21,16 @@ const MANY: usize = 500;
 
 const KNOWN: &str = "SELECT i.subject, i.user_id, i.email, i.profile, i.root, i.logins_count, i.last_login, \
         u.updated_at, u.user_metadata, u.app_metadata, \
-        (SELECT MIN(n.username) FROM usernames n WHERE n.connection = i.connection AND n.subject = i.subject) AS username, \
+        (SELECT n.username FROM usernames n WHERE n.connection = i.connection AND n.subject = i.subject LIMIT 1) AS username, \
         (SELECT c.body FROM credentials c WHERE c.connection = i.connection AND c.subject = i.subject AND c.kind = 'password') AS password \
-    FROM identities i JOIN users u ON u.user_id = i.user_id WHERE i.connection = $1 AND ";
+    FROM identities i JOIN users u ON u.user_id = i.user_id WHERE ";
+
+/// Joined to nothing, the connection's name is none that an index is for: SQLite would rather read all of the connection
+/// than look for the addresses.
+const OF_CONNECTION_BY_EMAIL: &str = "(i.connection || '') = $1 AND i.email IN ";
+
+const BY_USERNAME: &str = "i.connection = $1 AND i.subject IN \
+    (SELECT o.subject FROM usernames o WHERE o.connection = $1 AND o.username IN ";
 
 const STEP: &str = "UPDATE jobs SET next_part = next_part + 1, inserted = inserted + $4, updated = updated + $5, failed = failed + $6, \
         lease_until = $7 \
@@ -75,10 +82,11 @@ fn list(prefix: &str, values: usize, suffix: &'static str) -> String {
 pub(super) async fn known(connection: &mut AnyConnection, names: &ImportNames<'_>) -> Result<ImportKnown, Trouble> {
     let mut found = ImportKnown::default();
     let mut seen = HashSet::new();
-    let by_username = "EXISTS (SELECT 1 FROM usernames o WHERE o.connection = i.connection AND o.subject = i.subject AND o.username IN ";
-    for (condition, values, end) in
-        [("i.subject IN ", names.subjects, ""), ("i.email IN ", names.emails, ""), (by_username, names.usernames, ")")]
-    {
+    for (condition, values, end) in [
+        ("i.connection = $1 AND i.subject IN ", names.subjects, ""),
+        (OF_CONNECTION_BY_EMAIL, names.emails, ""),
+        (BY_USERNAME, names.usernames, ")"),
+    ] {
         for values in values.chunks(MANY) {
             let mut select = sqlx::query(AssertSqlSafe(list(&format!("{KNOWN}{condition}"), values.len(), end))).bind(names.connection);
             for value in values {
@@ -240,7 +248,7 @@ async fn insert_identities(statements: &mut AnyConnection, inserts: &[(String, &
         query = query.bind(&identity.connection).bind(&identity.user_id).bind(user_id).bind(0_i64).bind(&identity.provider);
         query = query.bind(i64::from(identity.is_social)).bind(now.millis()).bind(0_i64).bind(0_i64);
         query = query.bind(&insert.profile).bind(&insert.root).bind("[]").bind(users::findable(Some(&insert.email)));
-        query = query.bind(i64::from(insert.email_verified)).bind(1_i64);
+        query = query.bind(i64::from(insert.email_verified)).bind(i64::from(insert.allows_login));
         query = query.bind(search::keys(&insert.profile, Some(&insert.email))?).bind(search::root_keys(&insert.root)?);
     }
     all_new(query.execute(statements).await?.rows_affected(), inserts.len())
@@ -253,7 +261,7 @@ fn all_new(made: u64, wanted: usize) -> Result<(), Trouble> {
 /// Counts only what imports before this one have written: they had the turn before.
 async fn addresses_are_unique(statements: &mut AnyConnection, step: &ImportStep<'_>) -> Result<(), Trouble> {
     for inserts in step.inserts.chunks(MANY) {
-        let sql = list("SELECT COUNT(*) FROM identities WHERE connection = $1 AND email IN ", inserts.len(), "");
+        let sql = list(&format!("SELECT COUNT(*) FROM identities i WHERE {OF_CONNECTION_BY_EMAIL}"), inserts.len(), "");
         let mut query = sqlx::query_scalar(AssertSqlSafe(sql)).bind(step.connection);
         for insert in inserts {
             query = query.bind(&insert.email);
