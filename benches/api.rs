@@ -5,6 +5,7 @@
 #![expect(clippy::cast_precision_loss, reason = "counts are far below the precision of a float")]
 
 #[path = "login/http.rs"]
+#[allow(dead_code, reason = "the login bench needs more of it")]
 mod http;
 #[path = "../src/store/test_servers.rs"]
 #[allow(clippy::panic, reason = "a bench that cannot start its servers has failed")]
