@@ -144,7 +144,9 @@ async fn a_wrong_content_type_is_said() {
             let page = send(&scene, Method::POST, target, content_type, b"client_id=notes&SAMLResponse=x".to_vec()).await;
             assert_refused(&page, *speaks, content_type);
             if *speaks != Speaks::Bearer {
-                assert_eq!(page.status, 415, "{target} {content_type}");
+                // The token endpoint reads JSON too, as some SDKs send it; this is none.
+                let read = *target == "/oauth/token" && content_type == "application/json";
+                assert_eq!(page.status, if read { 400 } else { 415 }, "{target} {content_type}");
             }
         }
     }

@@ -14,7 +14,7 @@ use crate::keys::Keyring;
 use crate::profile::dialect::Dialect;
 use crate::user::metadata::Update;
 use crate::user::patch::{Editor, UserPatch};
-use crate::{id, store};
+use crate::{id, startup, store};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use show::Shown;
@@ -135,11 +135,16 @@ fn unusable(why: &str) -> ExitCode {
 }
 
 async fn perform(action: &Action, patch: &Map<String, Value>, config: Config) -> Result<Shown> {
-    let keyring = Arc::new(Keyring::open(&config.keys_path)?);
+    let keyring = Keyring::open(&config.keys_path)?;
     let directory = store::open_directory(config.directory_url.expose()).await?;
-    let admin = Admin::new(Arc::clone(&directory), keyring, &config.connections, config.sealed);
+    // Nobody signs in here; but what the management API has stored of connections counts as what stands in the file.
+    let sessions = store::open_sessions("memory:")?;
+    let (state, _) = startup::state(config.into_parts(keyring, sessions, Arc::clone(&directory)))?;
+    let now = Timestamp::now();
+    state.live.refresh(now).await?;
+    let gateway = state.gateway();
     let (actor, correlation_id) = (actor(), id::correlation_id());
-    let operator = Operator { admin: &admin, by: By { actor: &actor, correlation_id: &correlation_id }, now: Timestamp::now() };
+    let operator = Operator { admin: &gateway.admin, by: By { actor: &actor, correlation_id: &correlation_id }, now };
     let shown = operator.perform(action, patch).await;
     directory.close().await?;
     shown

@@ -33,6 +33,9 @@ async fn every_operation_answers_what_the_document_says() {
     let (gateway, token) = gateway().await;
     let document = gateway.client().get(gateway.url("/api/v2/openapi.json")).send().await.unwrap().json::<Value>().await.unwrap();
     let operations: usize = document["paths"].as_object().unwrap().values().map(|path| path.as_object().unwrap().len()).sum();
+    // What is too large is refused as that, and not as wrong.
+    let settings = "[checks.negative_data_rejection]\nexpected-statuses = [\"400\", \"401\", \"403\", \"404\", \"405\", \"409\", \"413\", \"414\", \"415\", \"429\", \"5xx\"]\n";
+    std::fs::write(gateway.place().join("schemathesis.toml"), settings).unwrap();
     let command = || {
         Command::new(text(&installed("venv/bin/schemathesis")))
             .args(["run", gateway.url("/api/v2/openapi.json").as_str(), "--no-color", "--seed", "1", "--max-examples", "5"])
@@ -45,7 +48,15 @@ async fn every_operation_answers_what_the_document_says() {
     };
     let output = tokio::task::block_in_place(command);
     let report = String::from_utf8_lossy(&output.stdout).into_owned();
-    let end: String = report.chars().rev().take(12_000).collect::<Vec<_>>().into_iter().rev().collect();
+    let end: String = report
+        .lines()
+        .rev()
+        .take(200)
+        .map(|line| line.chars().take(300).collect::<String>() + "\n")
+        .collect::<Vec<_>>()
+        .into_iter()
+        .rev()
+        .collect();
     assert!(output.status.success(), "{end}\n{}", String::from_utf8_lossy(&output.stderr));
     assert!(report.contains(&format!("Tested: {operations}")), "not all {operations} were called:\n{end}");
     let log = gateway.log();

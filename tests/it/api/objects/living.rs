@@ -1,6 +1,6 @@
 //! What stored objects do to logins: on the node that stored them, on others, and when they go.
 
-use super::super::{Api, good};
+use super::super::{Api, command, good};
 use super::connections::by_metadata;
 use crate::harness::app::{App, Auth, CALLBACK, SECRET, Tokens, begin};
 use crate::harness::browser::{Browser, Departure};
@@ -160,4 +160,22 @@ async fn what_one_node_stores_the_others_serve_within_two_seconds_and_after_a_re
     assert_eq!(second.log().matches("stored configuration cannot be read").count(), 1);
     postgres.go_on();
     second.wait_for_log("stored configuration can be read again").await;
+}
+
+#[tokio::test]
+async fn s1_5_the_command_line_knows_stored_connections() {
+    let gateway = Gateway::start(Setup::new()).await;
+    let api = Api::of(&gateway).await;
+    let (idp, app) = (Idp::new("acme"), client(&api).await);
+    let made = api.make("/connections", &by_metadata(&idp, &[&app.client_id])).await;
+    tokens(&gateway, &app, &idp).await;
+    let rename = ["user", "update", "samlp|acme|jane-1", "--patch", "{\"name\": \"Jane the Operator\"}"];
+    let refused = command(&gateway, &rename).await;
+    assert_eq!(refused.status.code(), Some(1), "the connection refreshes the name at each login");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("refreshed by the connection"), "{refused:?}");
+    let path = format!("/connections/{}", made["id"].as_str().expect("an id"));
+    good(&api.patch(&path, &json!({"options": {"set_user_root_attributes": "on_first_login"}})).await, 200);
+    let renamed = command(&gateway, &rename).await;
+    assert!(renamed.status.success(), "{}", String::from_utf8_lossy(&renamed.stderr));
+    assert_eq!(api.read("/users/samlp%7Cacme%7Cjane-1").await["name"], "Jane the Operator");
 }
