@@ -73,6 +73,7 @@ impl Gateway {
                 .map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))?,
             dialects: None,
             audience: Some(audience.to_owned()),
+            issued_at: now,
             user_id: None,
             claims,
         };
@@ -97,9 +98,13 @@ impl Gateway {
         }
         let application = self.application(&record.client_id).ok_or_else(invalid_token)?;
         let scopes = match &record.user_id {
-            // A person's token never does what a program's may, and ends with the person's account.
-            Some(user_id) if self.directory.user(user_id).await?.is_none_or(|user| user.blocked) => return Err(invalid_token()),
-            Some(_) => record.scopes.iter().filter(|scope| management::is_current_user_scope(scope)).collect(),
+            // A person's token never does what a program's may, and ends with the person's account: somebody who was deleted
+            // and has signed in again has the same id.
+            Some(user_id) => {
+                let user = self.directory.user(user_id).await?;
+                user.filter(|user| !user.blocked && user.created_at <= record.issued_at).ok_or_else(invalid_token)?;
+                record.scopes.iter().filter(|scope| management::is_current_user_scope(scope)).collect()
+            }
             // What was taken from the application since is gone at once.
             None => {
                 let grant =

@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, CameBy, CodeGrant, LoginTransaction, ReplyTo, Scripted, Session, Stored};
-use crate::oidc::{AuthorizationCode, CodeBinding};
+use crate::oidc::{AuthorizationCode, CodeBinding, Scopes};
 use crate::profile::Written;
 use crate::store::{LogType, Op};
 
@@ -27,6 +27,8 @@ pub(super) struct Issue<'a> {
     pub transient: &'a [String],
     /// What scripts made of it.
     pub scripted: Option<Box<Scripted>>,
+    /// What was granted before scripts changed it: a refresh begins with it.
+    pub unscripted_scopes: &'a Scopes,
     pub correlation_id: &'a str,
     pub now: Timestamp,
 }
@@ -48,6 +50,11 @@ impl Gateway {
                 Err(outcome) => return Ok(*outcome),
             },
         };
+        // Whose session it is cannot change without its end.
+        if made.primary.is_some() {
+            return Err(super::rules::other_user());
+        }
+        let before = asked;
         let asked = made.asked(asked);
         let issue = Issue {
             application: begun.application,
@@ -57,6 +64,7 @@ impl Gateway {
             profile,
             transient: &[],
             scripted: made.scripted,
+            unscripted_scopes: &before.scopes,
             correlation_id: begun.correlation_id,
             now: begun.now,
         };
@@ -155,6 +163,7 @@ impl Gateway {
             },
             nonce: issue.asked.nonce.clone(),
             scopes: issue.asked.scopes.clone(),
+            unscripted_scopes: (issue.asked.scopes != *issue.unscripted_scopes).then(|| issue.unscripted_scopes.clone()),
             audience: issue.asked.audience.clone(),
             user_id: issue.session.user_id.clone(),
             identity: issue.session.identity.clone(),

@@ -273,7 +273,9 @@ impl Gateway {
             CandidateIdentity {
                 connection: stored.identity.connection.clone(),
                 same_email: !email.is_empty() && folded(text("email")) == email,
-                email_verified: stored.profile.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
+                // What was written beforehand, by an import for instance, is nobody's word: only a login brings that.
+                email_verified: stored.last_login.is_some()
+                    && stored.profile.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
                 trusted: connection.is_some_and(|connection| connection.config().is_trusted_for(email)),
                 allows_login: self.lets_in(stored),
                 usable: application.is_some_and(|application| self.accepts(application, &stored.identity.connection)),

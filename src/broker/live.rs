@@ -101,11 +101,16 @@ struct OfBase {
 
 #[derive(Default)]
 struct Stored {
+    /// Something was read that the snapshot does not show yet.
+    dirty: bool,
     version: i64,
     made: BTreeMap<(String, String), Made>,
     /// What has to be made again, when, and from what.
     again: BTreeMap<(String, String), (Timestamp, String)>,
 }
+
+/// Kinds whose last good state stays in force where the newest cannot be read.
+const GUARDS: &[&str] = &["rule", "action", "signing_keys"];
 
 /// Objects that are read in one round trip.
 const BATCH: usize = 500;
@@ -144,12 +149,11 @@ impl Live {
     pub async fn refresh(&self, now: Timestamp) -> Result<bool> {
         let mut stored = self.stored.lock().await;
         let directory = Arc::clone(&self.gateway().directory);
-        let mut changed = false;
         loop {
             let changes = directory.objects_since(stored.version, BATCH).await?;
             let (last, more) = (changes.last().map(|change| change.version), changes.len() >= BATCH);
             for change in changes {
-                changed = true;
+                stored.dirty = true;
                 self.take(&mut stored, (change.kind, change.id), change.body, now);
             }
             stored.version = last.unwrap_or(stored.version);
@@ -160,12 +164,14 @@ impl Live {
         let due: Vec<_> =
             stored.again.iter().filter(|(_, (at, _))| *at <= now).map(|(key, (_, body))| (key.clone(), body.clone())).collect();
         for (key, body) in due {
-            changed = true;
+            stored.dirty = true;
             self.take(&mut stored, key, Some(body), now);
         }
+        let changed = stored.dirty;
         if changed {
             let next = snapshot(&self.gateway(), &self.of_base, &self.file, &stored.made);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
+            stored.dirty = false;
         }
         Ok(changed)
     }
@@ -186,7 +192,10 @@ impl Live {
             Err(why) => {
                 // It was good when it was stored, by another version of this program perhaps.
                 tracing::error!(kind = key.0, id = key.1, why, "a stored object cannot be used");
-                stored.made.remove(&key);
+                // Without a script that refuses people, or with keys that were revoked, nobody is safer: the last good ones stay.
+                if !GUARDS.contains(&key.0.as_str()) {
+                    stored.made.remove(&key);
+                }
             }
         }
     }

@@ -2,7 +2,7 @@
 //! applications, and the values that no trace shows.
 
 use super::Gateway;
-use super::rules::{changed_user, lay_over, with_claims};
+use super::rules::{changed_user, lay_over, of_the_profile, with_claims};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -103,7 +103,7 @@ impl Gateway {
             let mut shown = self.in_dialect(dialect, &user.user_id, &view, now);
             if dialect == Dialect::Auth0 {
                 lay_over(&mut shown, &scripted.user);
-                with_claims(&mut shown, &scripted.id_token);
+                with_claims(&mut shown, &of_the_profile(&scripted.id_token));
             }
             self.kept_body(Value::Object(shown).to_string(), seal)
         };

@@ -10,7 +10,7 @@ mod context;
 mod exchange;
 mod resume;
 
-pub(super) use apply::{changed_names, changed_profile, changed_user, lay_over, with_claims};
+pub(super) use apply::{changed_names, changed_profile, changed_user, lay_over, of_the_profile, with_claims};
 pub(super) use context::{REFRESH, query_of};
 pub(super) use resume::Pausing;
 pub use resume::Return;
@@ -103,6 +103,10 @@ impl Gateway {
         let user = self.readable_user(user, false);
         sealing::strip(&mut situation.profile);
         let given = context::user(&user, situation.profile.clone(), situation.identity, situation.now);
+        if let Some(resume) = &mut situation.resume {
+            // What was kept of the user are the scripts' changes; the rest is as it is now.
+            resume.so_far.user = apply::laid_over(&given, &resume.so_far.user);
+        }
         let input = LoginInput {
             user: given.clone(),
             context: context::context(self, &situation, &user),
@@ -110,8 +114,9 @@ impl Gateway {
             resume: situation.resume.take(),
             no_redirect: situation.no_redirect,
         };
-        let outcome = self.host.login(&self.scripts, input).await?;
-        note_runs(trace, &outcome.ran, situation.transient, situation.now);
+        let noted = input.resume.as_ref().map_or(0, |resume| resume.so_far.ran.len());
+        let mut outcome = self.host.login(&self.scripts, input).await?;
+        note_runs(trace, outcome.ran.get(noted..).unwrap_or_default(), situation.transient, situation.now);
         if let Some(script) = &outcome.failed {
             return Err(failed(script, &outcome.ran));
         }
@@ -119,6 +124,9 @@ impl Gateway {
             if situation.no_redirect {
                 return Err(Error::new(ErrorKind::InteractionRequired, "a rule wants to show the person a page"));
             }
+            let roots: Vec<&str> = situation.transient.iter().filter_map(|path| path.split('.').next()).collect();
+            outcome.user = apply::differences(&given, &outcome.user);
+            outcome.user.retain(|name, _| !roots.contains(&name.as_str()));
             return Ok(Verdict::Elsewhere(Box::new(outcome)));
         }
         let primary = match &outcome.primary_user {
@@ -154,7 +162,7 @@ impl Gateway {
         if user.blocked {
             return Err(refuse("primaryUser: the user is blocked"));
         }
-        if user.identity(&identity.connection, &identity.user_id).is_none() {
+        if !user.identity(&identity.connection, &identity.user_id).is_some_and(|stored| self.lets_in(stored)) {
             return Err(refuse("primaryUser: the identity of this login is not linked to that user"));
         }
         Ok(user)
@@ -189,6 +197,11 @@ impl Gateway {
         let profile = self.effective(user)?.ok_or_else(|| Error::new(ErrorKind::ScriptFailed, "The user has no profile."))?;
         Written::profile(&profile)
     }
+}
+
+/// A script wants single sign-on or a refresh to go on as another user than the one whose it is.
+pub(super) fn other_user() -> Error {
+    Error::new(ErrorKind::LoginRequired, "The account has changed: the person must sign in again.")
 }
 
 fn patch_of(change: &MetadataChange) -> Result<Option<UserPatch>> {

@@ -88,13 +88,29 @@ impl Gateway {
         Ok(found)
     }
 
-    /// A living session by its `sid`. One whose user is blocked or gone is none.
-    pub async fn session_by_sid(&self, sid: &str, now: Timestamp) -> Result<Option<FoundSession>> {
+    /// The sessions of a user that the store has, whether or not they are good for anything at present: those of a blocked
+    /// user would be again after the block. For ending them.
+    pub async fn kept_sessions_of(&self, user_id: &str) -> Result<Vec<Session>> {
+        let mut found: Vec<Session> = Vec::new();
+        for sid in self.sessions.list(&sessions_key(user_id), SESSIONS).await? {
+            let Ok(sid) = String::from_utf8(sid) else { continue };
+            if found.iter().all(|known| known.sid != sid) {
+                found.extend(self.kept_session(&sid).await?.filter(|session| session.user_id == user_id));
+            }
+        }
+        Ok(found)
+    }
+
+    /// A session that the store has, by its `sid`; as [`Self::kept_sessions_of`].
+    pub async fn kept_session(&self, sid: &str) -> Result<Option<Session>> {
         let Some(key) = Session::key_of_sid(sid) else { return Ok(None) };
         let found = self.sessions.get_many(&[key]).await?.into_iter().next().flatten();
-        let Some(session) = found.map(|bytes| decode::<Session>(&bytes)).transpose()?.filter(|session| session.alive(now)) else {
-            return Ok(None);
-        };
+        found.map(|bytes| decode::<Session>(&bytes)).transpose()
+    }
+
+    /// A living session by its `sid`. One whose user is blocked or gone is none.
+    pub async fn session_by_sid(&self, sid: &str, now: Timestamp) -> Result<Option<FoundSession>> {
+        let Some(session) = self.kept_session(sid).await?.filter(|session| session.alive(now)) else { return Ok(None) };
         if self.standing(&session).await?.is_none() {
             return Ok(None);
         }
@@ -118,6 +134,17 @@ impl Gateway {
             if found.sid == session.sid {
                 self.revoke_grant(&found.family.grant_id).await?;
             }
+        }
+        Ok(())
+    }
+
+    /// Ends everything that a user was given: sessions, refresh tokens, and the access tokens of both. Idempotent.
+    pub async fn end_everything_of(&self, user_id: &str, now: Timestamp) -> Result<()> {
+        for session in self.kept_sessions_of(user_id).await? {
+            self.end_session(&session, now).await?;
+        }
+        for found in self.families_of(user_id, now).await? {
+            self.revoke_grant(&found.family.grant_id).await?;
         }
         Ok(())
     }

@@ -89,6 +89,7 @@ async fn s4_16_an_access_token_is_good_until_its_last_second() {
         userinfo: body("{}"),
         dialects: Some(Dialects { auth0: body(r#"{"sub":"jane"}"#), gigya: body("{}"), logto: body("{}") }),
         audience: None,
+        issued_at: now,
         user_id: None,
         claims: Map::new(),
     };

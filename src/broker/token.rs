@@ -57,6 +57,7 @@ struct Granted {
     identity: Identity,
     sid: String,
     scopes: Scopes,
+    unscripted_scopes: Option<Scopes>,
     audience: Option<String>,
     nonce: Option<String>,
     auth_time: Timestamp,
@@ -153,6 +154,7 @@ impl Gateway {
             identity: grant.identity,
             sid: grant.sid,
             scopes: grant.scopes,
+            unscripted_scopes: grant.unscripted_scopes,
             audience: grant.audience,
             nonce: grant.nonce,
             auth_time: grant.auth_time,
@@ -207,6 +209,7 @@ impl Gateway {
             now,
         };
         match self.run_scripts(situation, trace).await {
+            Ok(Verdict::Go(made)) if made.primary.is_some() => Err(super::rules::other_user()),
             Ok(Verdict::Go(made)) => {
                 granted.scripted = made.scripted;
                 granted.scopes = made.scopes.unwrap_or_else(|| std::mem::take(&mut granted.scopes));
@@ -227,7 +230,7 @@ impl Gateway {
         let data = FamilyData {
             identity: granted.identity.clone(),
             sid: granted.sid.clone(),
-            scopes: granted.scopes.clone(),
+            scopes: granted.unscripted_scopes.clone().unwrap_or_else(|| granted.scopes.clone()),
             audience: granted.audience.clone(),
             auth_time: granted.auth_time,
             acr: granted.acr.clone(),
@@ -311,6 +314,7 @@ impl Gateway {
             identity: data.identity,
             sid: data.sid,
             scopes,
+            unscripted_scopes: None,
             audience: data.audience,
             nonce: None,
             auth_time: data.auth_time,
@@ -380,6 +384,7 @@ impl Gateway {
             },
             user_id: granted.audience.as_ref().map(|_| granted.user_id.clone()),
             audience: granted.audience.clone(),
+            issued_at: now,
             claims: scripted.access_token,
         };
         let key = AccessToken::key(&granted.grant_id, &access_token.digest());

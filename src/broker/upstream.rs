@@ -229,6 +229,7 @@ impl Gateway {
             profile: &of_transaction,
             transient: &transient,
             scripted: made.scripted,
+            unscripted_scopes: &transaction.asked.scopes,
             correlation_id: &transaction.correlation_id,
             now,
         };

@@ -19,6 +19,9 @@ pub struct CodeGrant<P> {
     pub binding: CodeBinding,
     pub nonce: Option<String>,
     pub scopes: Scopes,
+    /// The scopes before scripts changed them, where they did: a refresh begins with these, and scripts decide anew.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unscripted_scopes: Option<Scopes>,
     /// Identifier of the resource server for which the access token is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
@@ -67,12 +70,19 @@ pub struct AccessToken {
     /// Identifier of the resource server for which it is, beside UserInfo.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
+    /// When it was issued; 0 for one of an earlier version.
+    #[serde(default = "never")]
+    pub issued_at: Timestamp,
     /// Whose it is, where it has an audience; `None`: the application's own.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
     /// Claims that actions have added.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub claims: Map<String, Value>,
+}
+
+const fn never() -> Timestamp {
+    Timestamp::from_seconds(0)
 }
 
 /// A profile in every dialect.

@@ -215,7 +215,8 @@ impl PublicKeys {
         };
         let client_id = text("azp").map(str::to_owned).or_else(|| audience.first().cloned())?;
         let issued_at = claims.get("iat").and_then(Value::as_i64).map(Timestamp::from_seconds);
-        Some(IdTokenHint { client_id, subject: text("sub")?.to_owned(), sid: text("sid").map(str::to_owned), issued_at })
+        let auth_time = claims.get("auth_time").and_then(Value::as_i64).map(Timestamp::from_seconds);
+        Some(IdTokenHint { auth_time, client_id, subject: text("sub")?.to_owned(), sid: text("sid").map(str::to_owned), issued_at })
     }
 }
 
@@ -226,9 +227,15 @@ pub struct IdTokenHint {
     subject: String,
     sid: Option<String>,
     issued_at: Option<Timestamp>,
+    auth_time: Option<Timestamp>,
 }
 
 impl IdTokenHint {
+    /// When the person proved who they are: a refresh or single sign-on makes a new token of an old login.
+    pub const fn auth_time(&self) -> Option<Timestamp> {
+        self.auth_time
+    }
+
     pub const fn issued_at(&self) -> Option<Timestamp> {
         self.issued_at
     }

@@ -133,7 +133,15 @@ impl Calls for Desk {
                 return Ok(None);
             }
             "failed" => {
-                current.ended.get_or_insert_with(|| Err(read_fault(arguments)));
+                if current.ended.is_none() {
+                    let fault = read_fault(arguments);
+                    // A rule that refuses and then goes wrong has refused.
+                    if let Fault::Thrown { text, denies: true, .. } = &fault {
+                        current.effects.denied = Some(text.clone());
+                        self.denial.set(text);
+                    }
+                    current.ended = Some(Err(fault));
+                }
                 return Ok(None);
             }
             _ => {}

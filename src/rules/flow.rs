@@ -141,7 +141,7 @@ impl Flow {
         if let Some(message) = denial {
             // A refusal stands, and so does what the script stored; it changes nothing else of this login.
             self.persist(script.kind, &mut effects, &mut ran);
-            self.outcome.denied = Some(Denial { script: script.name.clone(), message: self.mask.text(&message) });
+            self.outcome.denied = Some(Denial { script: script.name.clone(), message: cut(&self.mask.text(&message)) });
             ran.status = Status::Denied;
             self.over = true;
         } else {
@@ -316,3 +316,11 @@ pub(super) fn secrets_json(secrets: &std::collections::BTreeMap<String, crate::s
     let members: Map<String, Value> = secrets.iter().map(|(name, value)| (name.clone(), value.expose().as_str().into())).collect();
     Value::Object(members).to_string()
 }
+
+/// What a refusal may say: it travels in a redirect.
+fn cut(text: &str) -> String {
+    text.chars().take(MOST_WORDS).collect()
+}
+
+/// Characters of a refusal.
+const MOST_WORDS: usize = 500;

@@ -107,6 +107,26 @@ pub(in crate::broker) fn lay_over(shown: &mut Map<String, Value>, changes: &Map<
     }
 }
 
+/// A user with changes that [`differences`] found, metadata member by member.
+pub(super) fn laid_over(user: &Map<String, Value>, changes: &Map<String, Value>) -> Map<String, Value> {
+    let mut user = user.clone();
+    lay_over(&mut user, changes);
+    for part in METADATA {
+        if let Some(Value::Object(given)) = changes.get(part.name()) {
+            let stored = user.entry(part.name()).or_insert_with(|| Value::Object(Map::new()));
+            if let Some(stored) = stored.as_object_mut() {
+                merge_members(stored, given);
+            }
+        }
+    }
+    user
+}
+
+/// The claims of scripts that may stand in a whole profile: whose it is they do not say.
+pub(in crate::broker) fn of_the_profile(claims: &Map<String, Value>) -> Map<String, Value> {
+    claims.iter().filter(|(name, _)| !OF_THE_GATEWAY.contains(&name.as_str())).map(|(name, value)| (name.clone(), value.clone())).collect()
+}
+
 /// Claims with those that scripts have set. What the protocol says about itself no script can.
 pub(in crate::broker) fn with_claims(claims: &mut Map<String, Value>, scripted: &Map<String, Value>) {
     for (name, value) in scripted.iter().filter(|(name, _)| !is_reserved(name)) {

@@ -18,7 +18,7 @@ use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Arrived, Asked, CameBy, LoginTransaction, PendingScript, Session, Stage, Stored};
 use crate::oidc::Params;
-use crate::rules::{self, Resume};
+use crate::rules::{self, Ran, Resume};
 use crate::store::{LogType, Op};
 use serde_json::{Map, Value};
 use url::Url;
@@ -64,8 +64,10 @@ impl Gateway {
         url.query_pairs_mut().append_pair("state", &state);
         let place = url.host_str().unwrap_or_default().to_owned();
         trace.note(now, Note::Decision { what: format!("the person is sent to {place}"), why: "a rule or an action wants that".into() });
-        // The trace has the runs; they are not needed to go on.
+        // The trace has the runs. Of the last one the kind is needed: it says whether a rule or an action waits.
+        let last = outcome.ran.pop();
         outcome.ran.clear();
+        outcome.ran.extend(last.map(|ran| Ran { changes: Vec::new(), log: Vec::new(), ..ran }));
         let so_far =
             serde_json::to_value(&outcome).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))?;
         let pending = PendingScript { state, steps, script: redirect.script, so_far, by };
@@ -224,6 +226,10 @@ impl Gateway {
                 return self.wait_elsewhere(ending, Pausing { transaction: transaction.clone(), by, outcome: *outcome }, trace).await;
             }
         };
+        // Whose session it is cannot change without its end.
+        if made.primary.is_some() {
+            return Err(super::other_user());
+        }
         let (asked, scripted) = (made.asked(&transaction.asked), made.scripted);
         let issue = Issue {
             application,
@@ -233,6 +239,7 @@ impl Gateway {
             profile,
             transient: &[],
             scripted,
+            unscripted_scopes: &transaction.asked.scopes,
             correlation_id: &transaction.correlation_id,
             now,
         };

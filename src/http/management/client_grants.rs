@@ -9,6 +9,7 @@ use crate::application::{ClientGrant, management};
 use crate::broker::admin::kinds::{self, CLIENT_GRANT};
 use crate::broker::admin::objects::{self, Object};
 use crate::broker::live::{Fault, Made};
+use crate::error::ErrorKind;
 use crate::id;
 use crate::store::Expect;
 use actix_web::http::Method;
@@ -150,6 +151,7 @@ async fn create(call: Call) -> Result<Reply, Refusal> {
     if !faults.is_empty() {
         return Err(faults.into());
     }
+    own_scopes_only(&call, audience)?;
     if call.gateway.client_grants.contains_key(&(client_id.to_owned(), audience.to_owned())) {
         return Err(stored::conflict("There is a grant of this client for this audience already: change its scopes."));
     }
@@ -168,6 +170,7 @@ async fn change(call: Call) -> Result<Reply, Refusal> {
     if !faults.is_empty() {
         return Err(faults.into());
     }
+    own_scopes_only(&call, body.get("audience").and_then(Value::as_str).unwrap_or_default())?;
     stored::merge(&mut body, &stored::patch_of(&call));
     let (object, _) = objects::write(&call.state.live, &CLIENT_GRANT, &object.id, body, expect, call.by(), call.now).await?;
     let version = object.version;
@@ -194,6 +197,21 @@ fn unknown_scopes(call: &Call, audience: &str) -> Vec<Fault> {
     let asked = call.body.get("scope").and_then(Value::as_array).into_iter().flatten().enumerate();
     let unknown = asked.filter(|(_, scope)| !scope.as_str().is_some_and(has));
     unknown.map(|(index, _)| fault(&format!("/scope/{index}"), "is no scope of this resource server")).collect()
+}
+
+/// Nobody gives scopes of the management API that it does not have itself.
+fn own_scopes_only(call: &Call, audience: &str) -> Result<(), Refusal> {
+    if audience != call.gateway.management_audience() {
+        return Ok(());
+    }
+    let mut asked = call.body.get("scope").and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    match asked.find(|scope| !call.may(scope)) {
+        None => Ok(()),
+        Some(scope) => {
+            let message = format!("Insufficient scope: whoever grants {scope} needs it");
+            Err(Refusal::new(ErrorKind::InsufficientScope, message).with_status(403).with_code("insufficient_scope"))
+        }
+    }
 }
 
 async fn existing(call: &Call) -> Result<Object, Refusal> {

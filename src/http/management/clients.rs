@@ -198,10 +198,17 @@ async fn change(call: Call) -> Result<Reply, Refusal> {
     let expect = stored::expected(&call, &object)?;
     let mut patch = stored::patch_of(&call);
     let given = patch.get("client_secret").is_some_and(Value::is_string);
-    // Whoever gives a client a secret can act as that client.
-    if given && !call.may("update:client_keys") {
-        let message = "Insufficient scope: update:client_keys is needed to set a client_secret";
+    // Whoever gives a client a secret, or takes the need for one away, can act as that client; and sealed values and whole
+    // profiles are not for whoever changes a client's name.
+    let own = patch.get("isthmus").and_then(Value::as_object);
+    let telling = ["reads_sealed", "legacy_profile"].iter().any(|name| own.is_some_and(|own| own.contains_key(*name)));
+    if (given || telling || patch.contains_key("token_endpoint_auth_method")) && !call.may("update:client_keys") {
+        let message = "Insufficient scope: update:client_keys is needed to change how a client proves itself, and for \
+                       reads_sealed and legacy_profile";
         return Err(Refusal::new(ErrorKind::InsufficientScope, message).with_status(403).with_code("insufficient_scope"));
+    }
+    if given {
+        no_more_than_own(&call)?;
     }
     let secret = take_secret(&mut patch);
     let mut body = object.body;
@@ -216,10 +223,23 @@ async fn rotate(call: Call) -> Result<Reply, Refusal> {
     let object = existing(&call).await?;
     let expect = stored::expected(&call, &object)?;
     let grace = call.body.get("grace_seconds").and_then(Value::as_u64).unwrap_or(GRACE);
+    no_more_than_own(&call)?;
     let secret = Secret::new(id::random_token());
     let mut body = object.body;
     kinds::add_secret(&mut body, &secret, grace, call.now);
     write(&call, body, expect, Some(&secret)).await
+}
+
+/// Whoever sets the secret of a client can act as it: only where that gives nothing more at the management API.
+fn no_more_than_own(call: &Call) -> Result<(), Refusal> {
+    let grant = call.gateway.client_grants.get(&(call.name("id").to_owned(), call.gateway.management_audience()));
+    match grant.and_then(|grant| grant.scopes.iter().find(|scope| !call.may(scope))) {
+        None => Ok(()),
+        Some(scope) => {
+            let message = format!("Insufficient scope: this client may use the management API for {scope}, and the caller may not");
+            Err(Refusal::new(ErrorKind::InsufficientScope, message).with_status(403).with_code("insufficient_scope"))
+        }
+    }
 }
 
 async fn write(call: &Call, body: Map<String, Value>, expect: Expect, secret: Option<&Secret<String>>) -> Result<Reply, Refusal> {

@@ -195,6 +195,10 @@ async fn begin(call: &Call, fields: &Fields, max_bytes: u64) -> Result<Box<Impor
     let given = fields.connection.as_deref().ok_or_else(|| Refusal::from(vec![fault("/connection_id", "is missing")]))?;
     let (connection, connection_id) = connection(call, given).await?;
     let upsert = fields.upsert.unwrap_or(false);
+    if upsert && !call.may("update:users") {
+        let message = "Insufficient scope: update:users is needed to change who is there already";
+        return Err(Refusal::new(ErrorKind::InsufficientScope, message).with_status(403).with_code("insufficient_scope"));
+    }
     let request = ImportRequest { connection, connection_id, upsert, external_id: fields.external_id.clone(), max_bytes };
     call.state.jobs.begin_import(request, call.by()).await.map(Box::new).map_err(invalid)
 }

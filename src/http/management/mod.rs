@@ -268,7 +268,9 @@ async fn run(
     let now = Timestamp::now();
     let gateway = state.gateway();
     let access = authenticate(&request, &gateway, now).await?;
-    let verdict = state.rates.take(&access.client_id, Instant::now());
+    // A person who calls too often is in nobody else's way.
+    let who = access.user_id.as_ref().map_or_else(|| access.client_id.clone(), |user_id| format!("{} {user_id}", access.client_id));
+    let verdict = state.rates.take(&who, Instant::now());
     (seen.access, seen.verdict) = (Some(access.clone()), Some(verdict));
     verdict.check()?;
     if !operation.scopes.iter().any(|scope| access.scopes.contains(scope)) {

@@ -173,8 +173,8 @@ async fn of_user(call: Call) -> Result<Reply, Refusal> {
 async fn end_all(call: Call) -> Result<Reply, Refusal> {
     let user = existing(&call, call.name("id")).await?;
     // More than are listed may have been made meanwhile, and are not asked about.
-    for found in call.gateway.sessions_of(&user.user_id, call.now).await? {
-        call.gateway.end_session(&found.session, call.now).await?;
+    for session in call.gateway.kept_sessions_of(&user.user_id).await? {
+        call.gateway.end_session(&session, call.now).await?;
     }
     Ok(Reply::Empty(202))
 }
@@ -184,8 +184,9 @@ async fn get(call: Call) -> Result<Reply, Refusal> {
 }
 
 async fn end(call: Call) -> Result<Reply, Refusal> {
-    let found = session(&call).await?;
-    call.gateway.end_session(&found.session, call.now).await?;
+    let missing = || Refusal::new(ErrorKind::NotFound, "There is no such session.").with_code("inexistent_session");
+    let session = call.gateway.kept_session(call.name("id")).await?.ok_or_else(missing)?;
+    call.gateway.end_session(&session, call.now).await?;
     Ok(Reply::Empty(202))
 }
 
@@ -201,16 +202,16 @@ async fn revoke_access(call: Call) -> Result<Reply, Refusal> {
     let user = existing(&call, call.name("id")).await?;
     let only = call.body.get("session_id").and_then(Value::as_str);
     let keeps = call.body.get("preserve_refresh_tokens") == Some(&Value::Bool(true));
-    let mut found = call.gateway.sessions_of(&user.user_id, call.now).await?;
-    found.retain(|found| only.is_none_or(|sid| sid == found.session.sid));
+    let mut found = call.gateway.kept_sessions_of(&user.user_id).await?;
+    found.retain(|session| only.is_none_or(|sid| sid == session.sid));
     if only.is_some() && found.is_empty() {
         return Err(Refusal::new(ErrorKind::NotFound, "The user has no such session.").with_code("inexistent_session"));
     }
-    for found in &found {
+    for session in &found {
         if keeps {
-            call.gateway.forget_session(&found.session).await?;
+            call.gateway.forget_session(session).await?;
         } else {
-            call.gateway.end_session(&found.session, call.now).await?;
+            call.gateway.end_session(session, call.now).await?;
         }
     }
     if only.is_none() && !keeps {

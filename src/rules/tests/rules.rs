@@ -51,6 +51,9 @@ async fn an_unauthorized_error_denies_and_stops() {
         "function (user, context, callback) { callback(new UnauthorizedError('not on Sundays')); }",
         "function (user, context, callback) { throw new UnauthorizedError('not on Sundays'); }",
         "async function (user, context, callback) { throw new UnauthorizedError('not on Sundays'); }",
+        // What goes wrong afterwards takes nothing back.
+        "function (user, context, callback) { callback(new UnauthorizedError('not on Sundays')); user.groups.includes('x'); }",
+        "function (user, context, callback) { callback(new UnauthorizedError('not on Sundays')); for (;;); }",
     ] {
         let mut first = rule(code);
         // A refusal is no error.

@@ -224,3 +224,21 @@ exports.onContinuePostLogin = async (event, api) => {
     let user = stored(&scene, "samlp|acme|jane-1").await;
     assert_eq!(user["app_metadata"].as_object().map(serde_json::Map::len), Some(1), "{user}");
 }
+
+#[tokio::test]
+async fn details_i_a_return_to_a_rule_runs_the_rules_again_whatever_actions_are_called() {
+    let guard = Script(
+        "terms",
+        "",
+        "function (user, context, callback) {
+  if (context.protocol !== 'redirect-callback') context.redirect = { url: 'https://terms.example/ask' };
+  else if (context.request.query.terms !== 'yes') return callback(new UnauthorizedError('The terms were not accepted.'));
+  callback(null, user, context);
+}",
+    );
+    let action = Script("terms", "", "exports.onExecutePostLogin = async () => {};");
+    let scene = Scene::with(|setup| super::with_actions(super::with_rules(setup, &[guard]), "post-login", &[action])).await;
+    let away = scene.sign_in(&Person::jane(), &[]).await;
+    let answer = scene.browser.open(&back(&scene, &away, "")).await.away();
+    assert_eq!(scene.app.error(&scene.gateway, &answer).0, "access_denied");
+}

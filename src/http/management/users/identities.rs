@@ -3,6 +3,7 @@
 use super::read::{existing, shown};
 use super::{Caller, refusal};
 use crate::broker::admin::{OtherMetadata, SealedValues};
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::http::management::call::{Call, Reply, connection_name, cut, paged};
 use crate::http::management::problem::Refusal;
@@ -86,7 +87,8 @@ fn proven(call: &Call, token: &str) -> Result<String, Refusal> {
     if proof.client_id() != call.access.client_id {
         return Err(wrong("/link_with", "was issued to another application than the access token"));
     }
-    if proof.issued_at().is_none_or(|issued| call.now.seconds_since(issued) > FRESH) {
+    let old = |at: Option<Timestamp>| at.is_none_or(|at| call.now.seconds_since(at) > FRESH);
+    if old(proof.issued_at()) || old(proof.auth_time()) {
         return Err(wrong("/link_with", "is older than ten minutes: the person must sign in again"));
     }
     Ok(proof.subject().to_owned())

@@ -103,16 +103,14 @@ async fn put(call: Call, part: Part, scopes: &[&str]) -> Result<Reply, Refusal> 
 /// Deletes; nobody is left of whom a token or a session could speak. Somebody who is not there is as good as deleted.
 pub async fn delete(call: Call) -> Result<Reply, Refusal> {
     let user_id = call.name("id");
-    let sessions = call.gateway.sessions_of(user_id, call.now).await?;
+    // Before the user goes: what could not be ended is tried again with the call.
+    call.gateway.end_everything_of(user_id, call.now).await?;
     match call.gateway.admin.delete_user(user_id, call.by(), call.now).await {
         Ok(()) => {}
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(Reply::Empty(204)),
         Err(error) => return Err(error.into()),
     }
     super::note(&call, LogType::UserDeleted, user_id, None);
-    for found in sessions {
-        call.gateway.end_session(&found.session, call.now).await?;
-    }
     Ok(Reply::Empty(204))
 }
 
@@ -141,7 +139,13 @@ async fn own_metadata_only(call: &Call, members: &Map<String, Value>) -> Result<
     if call.may("update:current_user_metadata") {
         return Ok(());
     }
-    let Some(Value::Object(given)) = members.get(Part::UserMetadata.name()) else { return Ok(()) };
+    // `null` empties the object.
+    let empty = Map::new();
+    let given = match members.get(Part::UserMetadata.name()) {
+        Some(Value::Object(given)) => given,
+        Some(Value::Null) => &empty,
+        _ => return Ok(()),
+    };
     let stored = super::read::existing(call, call.name("id")).await?.user_metadata;
     let deletes = given.is_empty() || given.values().any(Value::is_null);
     let creates = given.iter().any(|(name, value)| !value.is_null() && !stored.contains_key(name));

@@ -253,3 +253,28 @@ async fn the_command_line_makes_lists_and_revokes_credentials() {
     let output = command(&gateway, &["keys", "api", "revoke", "nobody"]).await;
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
 }
+
+#[tokio::test]
+async fn nobody_gives_more_of_the_management_api_than_it_has() {
+    let gateway = Gateway::start(Setup::new()).await;
+    let api = Api::of(&gateway).await;
+    let narrow = Api::with(&gateway, &["read:clients", "update:clients", "update:client_grants", "create:client_grants"]).await;
+    let grants = api.read(&format!("/client-grants?client_id={}", narrow.client_id)).await;
+    let own = format!("/client-grants/{}", grants[0]["id"].as_str().expect("an id"));
+    refused(&narrow.patch(&own, &json!({"scope": ["delete:users"]})).await, 403, "insufficient_scope");
+    let made = api.make("/clients", &json!({"name": "Robot", "app_type": "non_interactive"})).await;
+    let id = made["client_id"].as_str().expect("an id");
+    let audience = format!("{}/api/v2/", gateway.issuer());
+    let grant = json!({"client_id": id, "audience": audience, "scope": ["delete:users"]});
+    refused(&narrow.post("/client-grants", &grant).await, 403, "insufficient_scope");
+    // Nor does it become a client that may more: by its secret, by taking the need for one away, or by what it is told.
+    api.make("/client-grants", &grant).await;
+    let keys = Api::with(&gateway, &["update:clients", "update:client_keys"]).await;
+    refused(&keys.post(&format!("/clients/{id}/rotate-secret"), &json!({})).await, 403, "insufficient_scope");
+    let given = json!({"client_secret": "a secret of sixteen letters"});
+    refused(&keys.patch(&format!("/clients/{id}"), &given).await, 403, "insufficient_scope");
+    for change in [json!({"token_endpoint_auth_method": "none"}), json!({"isthmus": {"reads_sealed": true}}), given] {
+        refused(&narrow.patch(&format!("/clients/{id}"), &change).await, 403, "insufficient_scope");
+    }
+    good(&narrow.patch(&format!("/clients/{id}"), &json!({"name": "Robot 2"})).await, 200);
+}

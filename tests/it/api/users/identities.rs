@@ -150,3 +150,20 @@ async fn identities_that_could_not_be_joined_are_listed() {
     assert_eq!((&conflicts[0]["candidates"], &conflicts[0]["times"]), (&json!([JANE]), &json!(1)));
     assert_eq!(conflicts[0]["correlation_id"], refused.correlation_id());
 }
+
+#[tokio::test]
+async fn details_c_a_new_token_of_an_old_login_links_nobody() {
+    let world = world().await;
+    let first = own_token(&world, "acme", &person("jane", "jane@acme.example", true), BOTH).await;
+    let browser = crate::harness::browser::Browser::new();
+    let request = world.ask(&browser, "globex", &[("scope", "openid")]).await;
+    // The identity provider has not asked the person for eleven minutes; the token is of this moment.
+    let old = |response: &mut crate::harness::idp::Response| response.authn_instant -= std::time::Duration::from_secs(660);
+    let answer = world.idp("globex").respond_with(&request, &person("j.doe", "doe@globex.example", true), old);
+    let second = world.redeem(browser.post(&answer.from, &answer.to, &answer.fields()).await).await;
+    let program = Api::of(&world.gateway).await;
+    let api = with_token(&program, first.access_token());
+    let page = api.post(&format!("{}/identities", at(JANE)), &json!({"link_with": second.id_token()})).await;
+    assert_eq!(refused(&page, 400, "invalid_body"), ["/link_with"]);
+    assert_eq!(program.get(&at("samlp|globex|j.doe")).await.status, 200);
+}

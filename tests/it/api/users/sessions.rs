@@ -126,3 +126,33 @@ async fn grants_are_listed_and_revoked() {
         assert_eq!(userinfo(&world.gateway, tokens.access_token()).await.status, 401);
     }
 }
+
+#[tokio::test]
+async fn sessions_that_were_ended_during_a_block_do_not_come_back_after_it() {
+    let world = world().await;
+    let api = Api::of(&world.gateway).await;
+    let (all, one) = (Browser::new(), Browser::new());
+    let (first, second) = (come(&world, &all).await, come(&world, &one).await);
+    good(&api.patch(&at(JANE), &json!({"blocked": true})).await, 200);
+    assert_eq!(api.delete(&format!("/sessions/{}", second.claims()["sid"].as_str().unwrap())).await.status, 202);
+    assert_eq!(api.delete(&format!("{}/sessions", at(JANE))).await.status, 202);
+    good(&api.patch(&at(JANE), &json!({"blocked": false})).await, 200);
+    for (browser, tokens) in [(&all, &first), (&one, &second)] {
+        assert_eq!(silent(&world, browser).await, Err("login_required".to_owned()));
+        assert_eq!(userinfo(&world.gateway, tokens.access_token()).await.status, 401);
+        assert_eq!(world.app.refresh(&world.gateway, tokens.refresh_token(), &[]).await.status, 400);
+    }
+}
+
+#[tokio::test]
+async fn who_was_blocked_and_then_deleted_keeps_no_token() {
+    let world = world().await;
+    let api = Api::of(&world.gateway).await;
+    let tokens = come(&world, &Browser::new()).await;
+    good(&api.patch(&at(JANE), &json!({"blocked": true})).await, 200);
+    assert_eq!(api.delete(&at(JANE)).await.status, 204);
+    assert_eq!(userinfo(&world.gateway, tokens.access_token()).await.status, 401);
+    // Whoever signs in again has the same id, and nothing of before.
+    come(&world, &Browser::new()).await;
+    assert_eq!(userinfo(&world.gateway, tokens.access_token()).await.status, 401);
+}
