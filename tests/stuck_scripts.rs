@@ -64,3 +64,13 @@ async fn calls_that_cannot_be_interrupted_time_out_and_others_go_on() {
     let refused = host.login(&easy, LoginInput::default()).await.expect_err("overloaded");
     assert_eq!(refused.kind, ErrorKind::Overloaded);
 }
+
+#[test]
+fn a_text_that_breaks_out_of_its_function_holds_nobody_up_who_reads_it() {
+    let text = "0}), 'a'.repeat(4e6).lastIndexOf('a'.repeat(2e6) + 'b'), (function () { return 0";
+    let script = Script { code: text.to_owned(), ..(*rule("", OnError::Fail)).clone() };
+    let begin = Instant::now();
+    let refused = isthmus::rules::check(&script).expect_err("it cannot be read");
+    assert!(begin.elapsed() < Duration::from_secs(5), "{:?}", begin.elapsed());
+    assert_eq!(refused.limit.as_deref(), Some("time"), "{refused:?}");
+}

@@ -2,8 +2,10 @@
 
 use super::mask::Mask;
 use super::sandbox::{Calls, Fault, Sandbox, Waited};
-use super::{Script, ScriptError, position};
+use super::{Kind, Script, ScriptError, position};
 use std::rc::Rc;
+use std::sync::mpsc;
+use std::thread;
 use std::time::{Duration, Instant};
 
 /// Octets of a script's text.
@@ -15,8 +17,9 @@ const MEMORY: usize = 32 * 1024 * 1024;
 
 /// Can the text be read as a rule or an action?
 ///
-/// On the calling thread, for as long as it takes to read the text (milliseconds). The text is compiled in a sandbox that
-/// has no secrets, no host and no user, and the function that it becomes is not called.
+/// The calling thread waits for as long as it takes to read the text: milliseconds, and never more than two seconds. The
+/// text is compiled on a thread of its own, in a sandbox that has no secrets, no host and no user, and the function that it
+/// becomes is not called.
 ///
 /// # Errors
 /// What is wrong, and where.
@@ -28,13 +31,23 @@ pub fn check(script: &Script) -> Result<(), ScriptError> {
     if script.code.trim().is_empty() {
         return refuse(&Fault::thrown("there is no text"));
     }
-    let Some(sandbox) = Sandbox::new() else { return refuse(&Fault::Memory) };
-    let compiled =
-        sandbox.open(MEMORY, Instant::now() + TIME, Rc::new(Nothing), |session| session.compile(1, script.kind, &script.code).map(drop));
-    match compiled {
-        Ok(Ok(())) => Ok(()),
-        Ok(Err(fault)) | Err(fault) => refuse(&fault),
+    let (tell, hear) = mpsc::channel();
+    let (kind, code) = (script.kind, script.code.clone());
+    // A text that ends the function around it runs when it is read, and may call what cannot be interrupted.
+    let reader = thread::Builder::new().name("script check".to_owned()).spawn(move || drop(tell.send(read(kind, &code))));
+    if reader.is_err() {
+        return refuse(&Fault::Memory);
     }
+    match hear.recv_timeout(TIME * 2) {
+        Ok(Ok(())) => Ok(()),
+        Ok(Err(fault)) => refuse(&fault),
+        Err(_) => refuse(&Fault::Time),
+    }
+}
+
+fn read(kind: Kind, code: &str) -> Result<(), Fault> {
+    let sandbox = Sandbox::new().ok_or(Fault::Memory)?;
+    sandbox.open(MEMORY, Instant::now() + TIME, Rc::new(Nothing), |session| session.compile(1, kind, code).map(drop))?
 }
 
 /// A host that does nothing.
