@@ -3,10 +3,9 @@
 use crate::clock::Timestamp;
 use crate::error::Result as CrateResult;
 use crate::id;
-use crate::keys::Digest;
 use crate::saml::assertion::{Attribute, AttributeValue, NameId};
 use crate::saml::binding::{MessageKind, Outgoing, encode_post};
-use crate::saml::encryption::{ContentCipher, KeyTransport, encrypt_assertion};
+use crate::saml::encryption::{ContentCipher, KeyTransport, encrypt_assertion, encrypt_name_id};
 use crate::saml::names;
 use crate::saml::signature::{self, Signer};
 use crate::saml::xml::Writer;
@@ -34,8 +33,7 @@ pub struct Encrypt<'a> {
 impl<'a> Encrypt<'a> {
     /// AES-256-GCM, RSA-OAEP with SHA-256.
     pub const fn to(recipient: &'a X509) -> Self {
-        let transport = KeyTransport::Oaep { digest: Digest::Sha256, mgf1: Digest::Sha256 };
-        Self { recipient, cipher: ContentCipher::Aes256Gcm, transport }
+        Self { recipient, cipher: ContentCipher::Aes256Gcm, transport: KeyTransport::OAEP }
     }
 }
 
@@ -46,6 +44,8 @@ pub struct Answer<'a> {
     pub assertion_id: String,
     pub issuer: &'a str,
     pub destination: &'a str,
+    /// Recipient of the bearer confirmation, if it is not the destination.
+    pub recipient: Option<&'a str>,
     pub audience: &'a str,
     pub in_response_to: Option<&'a str>,
     pub name_id: NameId,
@@ -56,8 +56,12 @@ pub struct Answer<'a> {
     pub session_index: Option<String>,
     pub session_not_on_or_after: Option<Timestamp>,
     pub lifetime_seconds: i64,
+    /// How long before now the assertion begins to be valid, for clocks that are behind ours.
+    pub backdate_seconds: i64,
     pub sign: Sign,
     pub encrypt: Option<Encrypt<'a>>,
+    /// Encrypt the NameID too, or alone.
+    pub encrypt_name_id: Option<Encrypt<'a>>,
 }
 
 impl<'a> Answer<'a> {
@@ -75,6 +79,7 @@ impl<'a> Answer<'a> {
             assertion_id: format!("_{}", id::random_id()),
             issuer,
             destination: acs_url,
+            recipient: None,
             audience,
             in_response_to,
             name_id: NameId { value: subject.to_owned(), format: Some(names::NAMEID_PERSISTENT.to_owned()), ..NameId::default() },
@@ -85,8 +90,10 @@ impl<'a> Answer<'a> {
             session_index: Some(format!("_{}", id::random_id())),
             session_not_on_or_after: None,
             lifetime_seconds: 300,
+            backdate_seconds: 0,
             sign: Sign::Assertion,
             encrypt: None,
+            encrypt_name_id: None,
         }
     }
 
@@ -112,7 +119,7 @@ impl<'a> Answer<'a> {
 /// # Errors
 /// When the key cannot sign or the recipient's certificate cannot encrypt.
 pub fn respond(answer: &Answer<'_>, signer: Signer<'_>, now: Timestamp) -> CrateResult<String> {
-    let mut assertion = write_assertion(answer, now);
+    let mut assertion = write_assertion(answer, now)?;
     if matches!(answer.sign, Sign::Assertion | Sign::Both) {
         assertion = signature::sign(&assertion, signer)?;
     }
@@ -171,18 +178,22 @@ fn response_head(writer: &mut Writer, id: &str, issuer: &str, destination: &str,
 }
 
 // SAML Core 2.3.3; elements in the order of the schema.
-fn write_assertion(answer: &Answer<'_>, now: Timestamp) -> String {
+fn write_assertion(answer: &Answer<'_>, now: Timestamp) -> CrateResult<String> {
     let until = now.plus_seconds(answer.lifetime_seconds).to_string();
     let mut writer = Writer::new();
     writer.start("saml:Assertion").attribute("xmlns:saml", names::SAML);
     writer.attribute("ID", &answer.assertion_id).attribute("Version", "2.0").attribute("IssueInstant", &now.to_string());
     writer.leaf("saml:Issuer", answer.issuer);
     writer.start("saml:Subject");
-    write_name_id(&mut writer, &answer.name_id);
+    match answer.encrypt_name_id {
+        Some(encrypt) => writer.written(&encrypted_name_id(&answer.name_id, encrypt)?),
+        None => write_name_id(&mut writer, &answer.name_id),
+    };
     writer.start("saml:SubjectConfirmation").attribute("Method", names::CM_BEARER);
     writer.start("saml:SubjectConfirmationData").optional("InResponseTo", answer.in_response_to);
-    writer.attribute("NotOnOrAfter", &until).attribute("Recipient", answer.destination).end().end().end();
-    writer.start("saml:Conditions").attribute("NotBefore", &now.to_string()).attribute("NotOnOrAfter", &until);
+    writer.attribute("NotOnOrAfter", &until).attribute("Recipient", answer.recipient.unwrap_or(answer.destination)).end().end().end();
+    let from = now.plus_seconds(answer.backdate_seconds.saturating_neg()).to_string();
+    writer.start("saml:Conditions").attribute("NotBefore", &from).attribute("NotOnOrAfter", &until);
     writer.start("saml:AudienceRestriction").leaf("saml:Audience", answer.audience).end().end();
     writer.start("saml:AuthnStatement").attribute("AuthnInstant", &answer.authn_instant.to_string());
     writer.optional("SessionIndex", answer.session_index.as_deref());
@@ -199,37 +210,60 @@ fn write_assertion(answer: &Answer<'_>, now: Timestamp) -> String {
         }
         writer.end();
     }
-    writer.finish()
+    Ok(writer.finish())
 }
 
-fn write_name_id(writer: &mut Writer, name_id: &NameId) {
-    writer.start("saml:NameID").optional("Format", name_id.format.as_deref());
+/// An EncryptedID.
+pub(in crate::saml) fn encrypted_name_id(name_id: &NameId, encrypt: Encrypt<'_>) -> CrateResult<String> {
+    let mut writer = Writer::new();
+    writer.start("saml:NameID").attribute("xmlns:saml", names::SAML);
+    name_id_content(&mut writer, name_id).end();
+    encrypt_name_id(&writer.finish(), encrypt.recipient, encrypt.cipher, encrypt.transport)
+}
+
+pub(in crate::saml) fn write_name_id<'w>(writer: &'w mut Writer, name_id: &NameId) -> &'w mut Writer {
+    writer.start("saml:NameID");
+    name_id_content(writer, name_id).end()
+}
+
+fn name_id_content<'w>(writer: &'w mut Writer, name_id: &NameId) -> &'w mut Writer {
+    writer.optional("Format", name_id.format.as_deref());
     writer.optional("NameQualifier", name_id.name_qualifier.as_deref());
     writer.optional("SPNameQualifier", name_id.sp_name_qualifier.as_deref());
     writer.optional("SPProvidedID", name_id.sp_provided_id.as_deref());
-    writer.text(&name_id.value).end();
+    writer.text(&name_id.value)
 }
 
 fn write_attribute(writer: &mut Writer, attribute: &Attribute) {
     writer.start("saml:Attribute").attribute("Name", &attribute.name);
     writer.optional("NameFormat", attribute.name_format.as_deref());
     writer.optional("FriendlyName", attribute.friendly_name.as_deref());
+    // Declared once here: with a thousand values, a declaration on each would be most of the message.
+    let typed = attribute.values.iter().any(|value| matches!(value, AttributeValue::Text { xsi_type: Some(_), .. }));
+    let nil = attribute.values.contains(&AttributeValue::Nil);
+    if typed {
+        writer.attribute("xmlns:xs", names::XS);
+    }
+    if typed || nil {
+        writer.attribute("xmlns:xsi", names::XSI);
+    }
     for value in &attribute.values {
         writer.start("saml:AttributeValue");
         match value {
             AttributeValue::Text { value, xsi_type } => {
                 if let Some(xsi_type) = xsi_type {
-                    writer.attribute("xmlns:xs", names::XS).attribute("xmlns:xsi", names::XSI);
                     writer.attribute("xsi:type", &format!("xs:{xsi_type}"));
                 }
                 writer.text(value);
             }
-            AttributeValue::NameId(name_id) => write_name_id(writer, name_id),
+            AttributeValue::NameId(name_id) => {
+                write_name_id(writer, name_id);
+            }
             AttributeValue::Structured { text } => {
                 writer.text(text);
             }
             AttributeValue::Nil => {
-                writer.attribute("xmlns:xsi", names::XSI).attribute("xsi:nil", "true");
+                writer.attribute("xsi:nil", "true");
             }
         }
         writer.end();
