@@ -5,6 +5,7 @@
 
 use super::assertion::read_date;
 use super::binding::Binding;
+use super::logout::{LogoutService, logout_services};
 use super::names;
 use super::rejection::{Checks, Part, Rejection};
 use super::signature::{self, Allowed, SignedXml, Signer, TrustedKeys};
@@ -64,7 +65,7 @@ pub struct MetadataOptions<'a> {
 pub struct IdpMetadata {
     pub entity_id: String,
     pub sso_endpoints: Vec<Endpoint>,
-    pub slo_endpoints: Vec<Endpoint>,
+    pub slo_endpoints: Vec<LogoutService>,
     /// All certificates for signing: those without `use` too.
     pub signing_certificates: Vec<X509>,
     pub keys: TrustedKeys,
@@ -212,7 +213,7 @@ fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<IdpMetadata, Metad
     Ok(IdpMetadata {
         entity_id,
         sso_endpoints,
-        slo_endpoints: endpoints(role, "SingleLogoutService")?,
+        slo_endpoints: logout_services(role)?,
         signing_certificates,
         keys,
         want_authn_requests_signed: matches!(role.attribute("WantAuthnRequestsSigned").map(str::trim), Some("true" | "1")),

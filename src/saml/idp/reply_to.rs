@@ -81,7 +81,8 @@ impl SamlReplyTo {
     /// The signed response that says who signed in, and what of it a session must remember.
     ///
     /// # Errors
-    /// When the registration has changed meanwhile, there is no NameID of the wanted format, or a key cannot be used.
+    /// When the registration has changed meanwhile, the answer comes later than the request wants it, there is no NameID of
+    /// the wanted format, or a key cannot be used.
     pub fn respond(&self, from: &Responder<'_>, statement: &Statement<'_>, now: Timestamp) -> CrateResult<Issued> {
         let (application, settings) = (from.application, from.settings);
         let url = self.still_registered(application)?;
@@ -94,7 +95,7 @@ impl SamlReplyTo {
             sp_entity_id: application.entity_id(),
         };
         let name_id = source.name_id(format, from.sealer)?;
-        let mut answer = self.answer(from, statement, name_id, now);
+        let mut answer = self.answer(from, statement, name_id, self.lifetime(settings, now)?);
         let encrypts = settings.encrypt;
         let name_id_too = self.asked.encrypted || matches!(encrypts, EncryptedParts::NameId | EncryptedParts::Both);
         let assertion_too = matches!(encrypts, EncryptedParts::Assertion | EncryptedParts::Both);
@@ -133,10 +134,15 @@ impl SamlReplyTo {
         acs.map(|acs| acs.url().clone()).ok_or_else(gone)
     }
 
-    fn answer<'a>(&'a self, from: &Responder<'a>, statement: &Statement<'a>, name_id: NameId, now: Timestamp) -> Answer<'a> {
+    /// As the application is set, but not longer than the request wants.
+    fn lifetime(&self, settings: &ResponseSettings, now: Timestamp) -> CrateResult<i64> {
+        let left = self.asked.not_on_or_after.map_or(i64::MAX, |until| until.seconds_since(now));
+        let late = || Error::new(ErrorKind::LoginExpired, "the application wanted its answer earlier");
+        Some(left.min(i64::from(settings.lifetime_seconds))).filter(|lifetime| *lifetime > 0).ok_or_else(late)
+    }
+
+    fn answer<'a>(&'a self, from: &Responder<'a>, statement: &Statement<'a>, name_id: NameId, lifetime_seconds: i64) -> Answer<'a> {
         let settings = from.settings;
-        let left = self.asked.not_on_or_after.map_or(i64::MAX, |until| until.seconds_since(now).max(1));
-        let lifetime = i64::from(settings.lifetime_seconds);
         Answer {
             response_id: format!("_{}", id::random_id()),
             assertion_id: format!("_{}", id::random_id()),
@@ -152,7 +158,7 @@ impl SamlReplyTo {
             authenticating_authorities: statement.authenticating_authorities.to_vec(),
             session_index: Some(statement.session_index.to_owned()),
             session_not_on_or_after: statement.session_not_on_or_after,
-            lifetime_seconds: lifetime.min(left),
+            lifetime_seconds,
             backdate_seconds: i64::from(settings.backdate_seconds),
             sign: settings.signed_parts(from.application),
             encrypt: None,

@@ -1,11 +1,10 @@
 //! Reading the metadata of an application (SAML Metadata 2.4.4), as tolerant and as strict as those of identity providers.
 
 use super::name_id::NameIdFormat;
-use super::trust::{AssertionConsumerService, AttributeConsumingService, EncryptionKey, RequestedAttribute, SpParts, SpTrust, address};
+use super::trust::{AssertionConsumerService, AttributeConsumingService, EncryptionKey, RequestedAttribute, SpParts, SpTrust};
 use crate::clock::Timestamp;
 use crate::saml::assertion::Attribute;
-use crate::saml::binding::Binding;
-use crate::saml::logout::LogoutService;
+use crate::saml::logout::logout_services;
 use crate::saml::metadata::{
     MetadataError, MetadataOptions, Role, cache_seconds, certificates_of, display_name, identity, key_descriptors, read_with, role_of,
     signing_certificates, text,
@@ -113,27 +112,6 @@ fn index(element: Element<'_>) -> Result<Option<u16>, MetadataError> {
 
 fn is_default(element: Element<'_>) -> Option<bool> {
     element.attribute("isDefault").map(|value| matches!(value.trim(), "true" | "1"))
-}
-
-/// The logout endpoints of a role, by Redirect and POST.
-fn logout_services(role: Element<'_>) -> Result<Vec<LogoutService>, MetadataError> {
-    let mut found = Vec::new();
-    for element in role.children_named(names::MD, "SingleLogoutService") {
-        let binding = match element.attribute("Binding").unwrap_or_default().trim() {
-            names::BINDING_REDIRECT => Binding::Redirect,
-            names::BINDING_POST => Binding::Post,
-            _ => continue,
-        };
-        let read = |name: &str, location: &str| {
-            address(location.trim()).map_err(|why| MetadataError::at(element, format!("the {name} of SingleLogoutService: {why}")))
-        };
-        found.push(LogoutService {
-            binding,
-            location: read("Location", element.attribute("Location").unwrap_or_default())?,
-            response_location: element.attribute("ResponseLocation").map(|location| read("ResponseLocation", location)).transpose()?,
-        });
-    }
-    Ok(found)
 }
 
 /// Those that cannot be used are left out where another can.

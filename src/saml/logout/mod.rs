@@ -4,9 +4,11 @@
 //! to an answer. Which sessions end, who else is told, and that an ID is used once, is the caller's business.
 
 mod receive;
+mod services;
 mod write;
 
 pub use receive::{ArrivedLogout, LogoutTerms, ReceivedLogout, ReceivedLogoutResponse, receive_logout_request, receive_logout_response};
+pub(super) use services::logout_services;
 pub use write::{LogoutOrder, logout_request};
 
 use super::binding::Binding;

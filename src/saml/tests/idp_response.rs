@@ -316,6 +316,17 @@ fn conditions_of_the_request_shorten_the_assertion() {
     let issued = Scene::new().answer(&RSA, &reply_to(wish), &statement(&[])).expect("made");
     assert_eq!(issued.not_on_or_after, now().plus_seconds(30));
     assert!(xml_of(&issued.outgoing).contains("NotOnOrAfter=\"2026-11-21T02:42:30Z\""));
+    // The sign-in took longer.
+    let (scene, sealer, right) = (Scene::new(), sealer(), reply_to(wish));
+    let from = Responder {
+        entity_id: OURS,
+        application: &scene.application,
+        settings: &scene.settings,
+        signing_key: &RSA.certified,
+        sealer: &sealer,
+    };
+    let late = right.respond(&from, &statement(&[]), now().plus_seconds(30)).expect_err("refused");
+    assert_eq!(late.kind, ErrorKind::LoginExpired);
 }
 
 #[test]
