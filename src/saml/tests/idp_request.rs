@@ -189,7 +189,9 @@ fn what_can_be_told_to_the_application_is() {
         (context(""), "authn-context-unsupported", ("Responder", "NoAuthnContext")),
         (context("<saml:AuthnContextClassRef> </saml:AuthnContextClassRef>"), "authn-context-unsupported", ("Responder", "NoAuthnContext")),
         (
-            context("<saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef>"),
+            context(
+                "<saml:AuthnContextClassRef>urn:x</saml:AuthnContextClassRef><saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef>",
+            ),
             "authn-context-unsupported",
             ("Responder", "NoAuthnContext"),
         ),

@@ -9,6 +9,7 @@ mod explain;
 mod hostile;
 mod idp_hostile;
 mod idp_metadata;
+mod idp_peer;
 mod idp_request;
 mod idp_response;
 mod idp_support;
