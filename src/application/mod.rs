@@ -2,6 +2,7 @@
 
 pub mod management;
 mod resource_server;
+pub mod saml_sp;
 
 pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
 

@@ -155,7 +155,7 @@ impl ResponseHead {
 }
 
 impl Status {
-    fn read(status: Element<'_>) -> Self {
+    pub(super) fn read(status: Element<'_>) -> Self {
         let code = status.child(names::SAMLP, "StatusCode");
         let value = |code: Element<'_>| code.attribute("Value").unwrap_or_default().trim().to_owned();
         Self {
@@ -271,7 +271,7 @@ impl Attribute {
         statements.flat_map(|statement| statement.children_named(names::SAML, "Attribute")).map(Self::read).collect()
     }
 
-    fn read(attribute: Element<'_>) -> Self {
+    pub(super) fn read(attribute: Element<'_>) -> Self {
         Self {
             name: attribute.attribute("Name").unwrap_or_default().to_owned(),
             name_format: attribute.attribute("NameFormat").map(str::to_owned),

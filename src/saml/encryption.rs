@@ -1,4 +1,4 @@
-//! XML Encryption of assertions.
+//! XML Encryption of assertions and NameIDs.
 //!
 //! Encryption says who may read, never who wrote: what comes out of here is verified like anything else. Every
 //! failure is the same [`Rejection::DecryptionFailed`], and a key that cannot be unwrapped is replaced by a random
@@ -17,7 +17,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::encrypt::Encrypter;
 use openssl::rsa::Padding;
-use openssl::symm::{Cipher, decrypt_aead, encrypt_aead};
+use openssl::symm::{Cipher, decrypt_aead, encrypt, encrypt_aead};
 use openssl::x509::X509;
 
 const IV: usize = 12;
@@ -86,6 +86,19 @@ impl ContentCipher {
         decrypt_aead(self.openssl(), key, Some(iv), &[], text, tag).ok()
     }
 
+    /// IV, cipher text and, with GCM, the tag.
+    fn seal(self, key: &[u8], plain: &[u8]) -> Result<Vec<u8>, openssl::error::ErrorStack> {
+        if self.is_cbc() {
+            let iv = id::random_bytes::<CBC_IV>();
+            // The padding of PKCS #7 is one of those that XML Encryption allows.
+            return Ok([iv.as_slice(), &encrypt(self.openssl(), key, Some(&iv), plain)?].concat());
+        }
+        let iv = id::random_bytes::<IV>();
+        let mut tag = [0; TAG];
+        let text = encrypt_aead(self.openssl(), key, Some(&iv), &[], plain, &mut tag)?;
+        Ok([iv.as_slice(), &text, &tag].concat())
+    }
+
     // XML Encryption 5.2: the last byte says how many bytes of padding there are; the others are arbitrary.
     fn open_cbc(self, key: &[u8], iv: &[u8], data: &[u8]) -> Option<Vec<u8>> {
         let mut crypter = openssl::symm::Crypter::new(self.openssl(), openssl::symm::Mode::Decrypt, key, Some(iv)).ok()?;
@@ -111,6 +124,11 @@ pub enum KeyTransport {
 }
 
 impl KeyTransport {
+    /// RSA-OAEP of XML Encryption 1.1 with SHA-256 throughout.
+    pub const OAEP: Self = Self::Oaep { digest: Digest::Sha256, mgf1: Digest::Sha256 };
+    /// RSA-OAEP of XML Encryption 1.0 as everybody has it: SHA-1 for both (which is harmless in OAEP).
+    pub const OAEP_MGF1P: Self = Self::OaepMgf1p(Digest::Sha1);
+
     fn read(encrypted_key: Element<'_>) -> Result<Self, Rejection> {
         let refuse = |found: &str| Rejection::AlgorithmRefused { what: "key transport", found: found.to_owned() };
         let method = encrypted_key.child(names::XENC, "EncryptionMethod").ok_or_else(|| refuse("none"))?;
@@ -202,25 +220,41 @@ fn cipher_value(element: Element<'_>) -> Option<Vec<u8>> {
     decode_base64(&element.child(names::XENC, "CipherData")?.child(names::XENC, "CipherValue")?.text())
 }
 
-/// Encrypts an element (its text) to the holder of `recipient`; the result is an `EncryptedAssertion` element.
+/// Encrypts an assertion (its text) to the holder of `recipient`; the result is an `EncryptedAssertion` element.
+///
+/// AES-CBC is here for partners that can do nothing else: it hides, but whoever can change the message may learn from how
+/// the partner takes it.
 ///
 /// # Errors
-/// When the certificate holds no RSA key, or a CBC cipher is asked for.
+/// When the certificate holds no RSA key.
 pub fn encrypt_assertion(assertion: &str, recipient: &X509, cipher: ContentCipher, transport: KeyTransport) -> CrateResult<String> {
-    if cipher.is_cbc() {
-        return Err(Error::new(ErrorKind::Misconfigured, "assertions are encrypted with AES-GCM only"));
-    }
+    encrypt_element("saml:EncryptedAssertion", assertion, recipient, cipher, transport)
+}
+
+/// Encrypts a NameID (its text) likewise, to an `EncryptedID` element.
+///
+/// # Errors
+/// As [`encrypt_assertion`].
+pub fn encrypt_name_id(name_id: &str, recipient: &X509, cipher: ContentCipher, transport: KeyTransport) -> CrateResult<String> {
+    encrypt_element("saml:EncryptedID", name_id, recipient, cipher, transport)
+}
+
+fn encrypt_element(
+    name: &'static str,
+    element: &str,
+    recipient: &X509,
+    cipher: ContentCipher,
+    transport: KeyTransport,
+) -> CrateResult<String> {
     let fail = |error: openssl::error::ErrorStack| {
         Error::new(ErrorKind::Misconfigured, "the encryption certificate cannot be used").because(error)
     };
     let content_key = Secret::new(id::random_bytes::<32>().iter().copied().take(cipher.openssl().key_len()).collect::<Vec<u8>>());
-    let iv = id::random_bytes::<IV>();
-    let mut tag = [0; TAG];
-    let text = encrypt_aead(cipher.openssl(), content_key.expose(), Some(&iv), &[], assertion.as_bytes(), &mut tag).map_err(fail)?;
+    let content = cipher.seal(content_key.expose(), element.as_bytes()).map_err(fail)?;
     let wrapped = wrap(recipient, content_key.expose(), transport).map_err(fail)?;
 
     let mut writer = Writer::new();
-    writer.start("saml:EncryptedAssertion").attribute("xmlns:saml", names::SAML);
+    writer.start(name).attribute("xmlns:saml", names::SAML);
     writer.start("xenc:EncryptedData").attribute("xmlns:xenc", names::XENC).attribute("Type", names::TYPE_ELEMENT);
     writer.start("xenc:EncryptionMethod").attribute("Algorithm", cipher.uri()).end();
     writer.start("ds:KeyInfo").attribute("xmlns:ds", names::DS);
@@ -228,7 +262,7 @@ pub fn encrypt_assertion(assertion: &str, recipient: &X509, cipher: ContentCiphe
     write_transport(&mut writer, transport);
     writer.start("xenc:CipherData").leaf("xenc:CipherValue", &STANDARD.encode(wrapped)).end();
     writer.end().end();
-    writer.start("xenc:CipherData").leaf("xenc:CipherValue", &STANDARD.encode([iv.as_slice(), &text, &tag].concat()));
+    writer.start("xenc:CipherData").leaf("xenc:CipherValue", &STANDARD.encode(content));
     Ok(writer.finish())
 }
 

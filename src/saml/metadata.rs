@@ -5,6 +5,7 @@
 
 use super::assertion::read_date;
 use super::binding::Binding;
+use super::logout::{LogoutService, logout_services};
 use super::names;
 use super::rejection::{Checks, Part, Rejection};
 use super::signature::{self, Allowed, SignedXml, Signer, TrustedKeys};
@@ -34,7 +35,7 @@ impl MetadataError {
         Self { line: None, reason: reason.into() }
     }
 
-    fn at(element: Element<'_>, reason: impl Into<String>) -> Self {
+    pub(super) fn at(element: Element<'_>, reason: impl Into<String>) -> Self {
         Self { line: Some(element.line()), reason: reason.into() }
     }
 }
@@ -64,7 +65,7 @@ pub struct MetadataOptions<'a> {
 pub struct IdpMetadata {
     pub entity_id: String,
     pub sso_endpoints: Vec<Endpoint>,
-    pub slo_endpoints: Vec<Endpoint>,
+    pub slo_endpoints: Vec<LogoutService>,
     /// All certificates for signing: those without `use` too.
     pub signing_certificates: Vec<X509>,
     pub keys: TrustedKeys,
@@ -96,16 +97,32 @@ impl IdpMetadata {
 /// # Errors
 /// When the text is no metadata, is not signed as demanded, is expired, or does not describe a usable identity provider.
 pub fn read_idp(xml: &str, options: MetadataOptions<'_>, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
+    read_with(xml, options, IDP, now, read_entity)
+}
+
+/// A role by its element, and what people call it.
+pub(super) type Role = (&'static str, &'static str);
+
+const IDP: Role = ("IDPSSODescriptor", "identity provider");
+
+/// Finds the entity that is meant, in a document as it must be, and has it read.
+pub(super) fn read_with<T>(
+    xml: &str,
+    options: MetadataOptions<'_>,
+    role: Role,
+    now: Timestamp,
+    read: impl Fn(Element<'_>, Timestamp) -> Result<T, MetadataError>,
+) -> Result<T, MetadataError> {
     let document =
         parse(xml, Limits::METADATA).map_err(|error| MetadataError { line: Some(error.line), reason: strip_line(&error.to_string()) })?;
     let root = document.root();
     if !root.is(names::MD, "EntityDescriptor") && !root.is(names::MD, "EntitiesDescriptor") {
         return Err(MetadataError::at(root, format!("this is not SAML metadata: the root element is {}", root.local_name())));
     }
-    let Some(pinned) = options.pinned else { return read_root(root, options.entity_id, now) };
+    let Some(pinned) = options.pinned else { return pick(root, options.entity_id, role).and_then(|entity| read(entity, now)) };
     let signed = verify(&document, pinned).map_err(|rejection| MetadataError::new(rejection.to_string()))?;
     let document = signed.document().map_err(|rejection| MetadataError::new(rejection.to_string()))?;
-    read_root(document.root(), options.entity_id, now)
+    pick(document.root(), options.entity_id, role).and_then(|entity| read(entity, now))
 }
 
 fn strip_line(text: &str) -> String {
@@ -119,7 +136,7 @@ fn verify(document: &Document<'_>, pinned: &TrustedKeys) -> Result<SignedXml, Re
     SignedXml::verify(document.root(), Part::Metadata, how, &mut Checks(&mut ignored))
 }
 
-fn read_root(root: Element<'_>, wanted: Option<&str>, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
+fn pick<'d>(root: Element<'d>, wanted: Option<&str>, role: Role) -> Result<Element<'d>, MetadataError> {
     let entities: Vec<Element<'_>> = if root.is(names::MD, "EntityDescriptor") {
         vec![root]
     } else {
@@ -127,47 +144,66 @@ fn read_root(root: Element<'_>, wanted: Option<&str>, now: Timestamp) -> Result<
         let listed = |element: &Element<'_>| ancestors(*element).skip(1).all(|around| around.is(names::MD, "EntitiesDescriptor"));
         root.document().elements().filter(|element| element.is(names::MD, "EntityDescriptor")).filter(listed).collect()
     };
-    let entity = match wanted {
+    match wanted {
         Some(wanted) => entities
             .into_iter()
             .find(|entity| entity.attribute("entityID") == Some(wanted))
-            .ok_or_else(|| MetadataError::new(format!("the metadata have no entity \"{wanted}\"")))?,
+            .ok_or_else(|| MetadataError::new(format!("the metadata have no entity \"{wanted}\""))),
         None => {
             let single = entities.len() == 1;
-            let mut providers = entities.into_iter().filter(|entity| single || idp_role(*entity).is_some());
-            let first = providers.next().ok_or_else(|| MetadataError::new("the metadata have no identity provider (IDPSSODescriptor)"))?;
+            let (element, called) = role;
+            let mut providers = entities.into_iter().filter(|entity| single || saml2_role(*entity, role).is_some());
+            let first = providers.next().ok_or_else(|| MetadataError::new(format!("the metadata have no {called} ({element})")))?;
             let others = providers.count();
             if others > 0 {
-                return Err(MetadataError::new(format!(
-                    "the metadata have {} identity providers: say which entityID is meant",
-                    others + 1
-                )));
+                return Err(MetadataError::new(format!("the metadata have {} {called}s: say which entityID is meant", others + 1)));
             }
-            first
+            Ok(first)
         }
-    };
-    read_entity(entity, now)
+    }
 }
 
-fn idp_role(entity: Element<'_>) -> Option<Element<'_>> {
-    let mut roles = entity.children_named(names::MD, "IDPSSODescriptor");
+/// The entity's role for SAML 2.0.
+///
+/// # Errors
+/// When it has none.
+pub(super) fn role_of<'d>(entity: Element<'d>, role: Role) -> Result<Element<'d>, MetadataError> {
+    let (element, called) = role;
+    match saml2_role(entity, role) {
+        Some(role) => Ok(role),
+        None if entity.child(names::MD, element).is_some() => {
+            Err(MetadataError::at(entity, format!("the {element} does not support SAML 2.0")))
+        }
+        None => Err(MetadataError::at(entity, format!("there is no {element}: this is not an {called}"))),
+    }
+}
+
+fn saml2_role<'d>(entity: Element<'d>, (element, _): Role) -> Option<Element<'d>> {
+    let mut roles = entity.children_named(names::MD, element);
     roles.find(|role| role.attribute("protocolSupportEnumeration").unwrap_or_default().split_ascii_whitespace().any(|p| p == names::SAMLP))
 }
 
-fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
-    let entity_id = entity.attribute("entityID").map(str::trim).filter(|id| !id.is_empty());
-    let entity_id = entity_id.ok_or_else(|| MetadataError::at(entity, "EntityDescriptor has no entityID"))?;
-    let role = match idp_role(entity) {
-        Some(role) => role,
-        None if entity.child(names::MD, "IDPSSODescriptor").is_some() => {
-            return Err(MetadataError::at(entity, "the IDPSSODescriptor does not support SAML 2.0"));
-        }
-        None => return Err(MetadataError::at(entity, "there is no IDPSSODescriptor: this is not an identity provider")),
-    };
+/// The entity ID, and until when the metadata are valid.
+///
+/// # Errors
+/// When there is no entity ID, or the time is over.
+pub(super) fn identity(entity: Element<'_>, role: Element<'_>, now: Timestamp) -> Result<(String, Option<Timestamp>), MetadataError> {
     let valid_until = validity(role)?;
     if let Some(until) = valid_until.filter(|until| *until <= now) {
         return Err(MetadataError::at(entity, format!("the metadata were valid until {until}; it is {now}")));
     }
+    Ok((entity_id(entity)?.to_owned(), valid_until))
+}
+
+fn entity_id(entity: Element<'_>) -> Result<&str, MetadataError> {
+    let entity_id = entity.attribute("entityID").map(str::trim).filter(|id| !id.is_empty());
+    entity_id.ok_or_else(|| MetadataError::at(entity, "EntityDescriptor has no entityID"))
+}
+
+fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
+    entity_id(entity)?;
+    let role = role_of(entity, IDP)?;
+    let (entity_id, valid_until) = identity(entity, role, now)?;
     let sso_endpoints = endpoints(role, "SingleSignOnService")?;
     if sso_endpoints.is_empty() {
         return Err(MetadataError::at(role, "there is no SingleSignOnService for HTTP-Redirect or HTTP-POST"));
@@ -175,9 +211,9 @@ fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<IdpMetadata, Metad
     let signing_certificates = signing_certificates(role)?;
     let keys = TrustedKeys::new(&signing_certificates).map_err(|error| MetadataError::at(role, error.detail))?;
     Ok(IdpMetadata {
-        entity_id: entity_id.to_owned(),
+        entity_id,
         sso_endpoints,
-        slo_endpoints: endpoints(role, "SingleLogoutService")?,
+        slo_endpoints: logout_services(role)?,
         signing_certificates,
         keys,
         want_authn_requests_signed: matches!(role.attribute("WantAuthnRequestsSigned").map(str::trim), Some("true" | "1")),
@@ -185,7 +221,7 @@ fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<IdpMetadata, Metad
         scopes: scopes(entity, role),
         display_name: display_name(entity, role),
         valid_until,
-        cache_seconds: ancestors(role).filter_map(|e| e.attribute("cacheDuration")).filter_map(read_duration).min(),
+        cache_seconds: cache_seconds(role),
     })
 }
 
@@ -206,6 +242,10 @@ fn validity(role: Element<'_>) -> Result<Option<Timestamp>, MetadataError> {
     Ok(earliest)
 }
 
+pub(super) fn cache_seconds(role: Element<'_>) -> Option<u64> {
+    ancestors(role).filter_map(|e| e.attribute("cacheDuration")).filter_map(read_duration).min()
+}
+
 fn endpoints(role: Element<'_>, name: &str) -> Result<Vec<Endpoint>, MetadataError> {
     let mut found = Vec::new();
     for element in role.children_named(names::MD, name) {
@@ -224,20 +264,25 @@ fn endpoints(role: Element<'_>, name: &str) -> Result<Vec<Endpoint>, MetadataErr
     Ok(found)
 }
 
-// SAML Metadata 2.4.1.1: a KeyDescriptor without `use` is for both purposes.
-fn signing_certificates(role: Element<'_>) -> Result<Vec<X509>, MetadataError> {
+pub(super) fn signing_certificates(role: Element<'_>) -> Result<Vec<X509>, MetadataError> {
     let mut certificates = Vec::new();
-    for descriptor in role.children_named(names::MD, "KeyDescriptor") {
-        if !matches!(descriptor.attribute("use").map(str::trim), None | Some("" | "signing")) {
-            continue;
-        }
-        let data = descriptor.children_named(names::DS, "KeyInfo").flat_map(|info| info.children_named(names::DS, "X509Data"));
-        for certificate in data.flat_map(|data| data.children_named(names::DS, "X509Certificate")) {
-            let read = parse_certificate(certificate.text().trim());
-            certificates.push(read.map_err(|_| MetadataError::at(certificate, "a signing certificate is not readable"))?);
-        }
+    for descriptor in key_descriptors(role, "signing") {
+        certificates.extend(certificates_of(descriptor, "signing")?);
     }
     Ok(certificates)
+}
+
+// SAML Metadata 2.4.1.1: a KeyDescriptor without `use` is for both purposes.
+pub(super) fn key_descriptors<'d>(role: Element<'d>, purpose: &'static str) -> impl Iterator<Item = Element<'d>> {
+    let serves = move |descriptor: &Element<'_>| descriptor.attribute("use").map(str::trim).is_none_or(|u| u.is_empty() || u == purpose);
+    role.children_named(names::MD, "KeyDescriptor").filter(serves)
+}
+
+pub(super) fn certificates_of(descriptor: Element<'_>, purpose: &str) -> Result<Vec<X509>, MetadataError> {
+    let data = descriptor.children_named(names::DS, "KeyInfo").flat_map(|info| info.children_named(names::DS, "X509Data"));
+    let certificates = data.flat_map(|data| data.children_named(names::DS, "X509Certificate"));
+    let unreadable = |certificate| MetadataError::at(certificate, format!("a certificate for {purpose} is not readable"));
+    certificates.map(|certificate| parse_certificate(certificate.text().trim()).map_err(|_| unreadable(certificate))).collect()
 }
 
 fn scopes(entity: Element<'_>, role: Element<'_>) -> Vec<Scope> {
@@ -249,7 +294,7 @@ fn scopes(entity: Element<'_>, role: Element<'_>) -> Vec<Scope> {
         .collect()
 }
 
-fn display_name(entity: Element<'_>, role: Element<'_>) -> Option<String> {
+pub(super) fn display_name(entity: Element<'_>, role: Element<'_>) -> Option<String> {
     let info = role.child(names::MD, "Extensions").and_then(|extensions| extensions.child(names::MDUI, "UIInfo"));
     let names_of = |parent: Element<'_>, namespace: &str, name: &str| {
         let in_english = |e: &Element<'_>| e.attribute_ns(names::XML, "lang") == Some("en");
@@ -259,7 +304,7 @@ fn display_name(entity: Element<'_>, role: Element<'_>) -> Option<String> {
     info.and_then(|info| names_of(info, names::MDUI, "DisplayName")).or_else(organization).filter(|name| !name.is_empty())
 }
 
-fn text(element: Element<'_>) -> String {
+pub(super) fn text(element: Element<'_>) -> String {
     element.text().trim().to_owned()
 }
 
@@ -343,7 +388,7 @@ pub fn write_sp(metadata: &SpMetadata<'_>, signer: Signer<'_>, now: Timestamp) -
     signature::sign(&writer.finish(), signer)
 }
 
-fn write_key(writer: &mut Writer, purpose: &str, key: &CertifiedKey) {
+pub(super) fn write_key(writer: &mut Writer, purpose: &str, key: &CertifiedKey) {
     writer.start("md:KeyDescriptor").attribute("use", purpose);
     writer.start("ds:KeyInfo").start("ds:X509Data").leaf("ds:X509Certificate", &STANDARD.encode(key.certificate_der())).end().end();
     if purpose == "encryption" {

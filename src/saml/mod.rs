@@ -1,16 +1,18 @@
 //! SAML 2.0 (OASIS, with Errata 05) without I/O, without a clock and without async.
 //!
 //! - `sp`: the service provider role. Begin with [`sp::authn_request`] and [`sp::receive_response`].
-//! - `idp`: a minimal identity provider that answers requests.
+//! - `idp`: the identity provider role. Begin with [`idp::receive_authn_request`] and [`idp::SamlReplyTo`].
+//! - `logout`: the messages of Single Logout, for both roles.
 //! - `metadata`: reading a partner's, writing ours.
 //!
 //! Below them: `binding` (how messages travel), `xml` (strict reader, canonical forms, escaping writer), `signature` (the
 //! engine whose hashed bytes are the bytes that are read), `trust` (keys and algorithms), `sign`, `receive` (the path of a
 //! response through all of them), `second_opinion` (libxmlsec1 on what that engine verified),
 //! `encryption`, `assertion` (what was said), `conditions` (whether it holds), `rejection` (why not), `explain` (for
-//! operators, not for logins), `names`.
+//! operators, not for logins), `message` (what requests and logout messages have in common), `names`.
 //!
-//! Nothing here remembers anything: whoever accepts a [`sp::VerifiedAssertion`] must claim its IDs once in a shared store.
+//! Nothing here remembers anything: whoever accepts a [`sp::VerifiedAssertion`], an [`idp::CheckedRequest`] or a
+//! [`logout::ReceivedLogout`] must claim its IDs once in a shared store.
 
 pub mod assertion;
 pub mod binding;
@@ -18,6 +20,8 @@ mod conditions;
 pub mod encryption;
 pub mod explain;
 pub mod idp;
+pub mod logout;
+mod message;
 pub mod metadata;
 pub mod names;
 mod receive;
@@ -32,6 +36,7 @@ pub mod xml;
 
 pub use assertion::{Attribute, AttributeValue, NameId, Said};
 pub use binding::{Binding, Outgoing};
+pub use message::{Incoming, MessagePolicy};
 pub use metadata::{IdpMetadata, MetadataError, MetadataOptions, SpMetadata};
 pub use receive::survey::survey;
 pub use rejection::{Check, Rejection};

@@ -11,6 +11,7 @@ pub const MD: &str = "urn:oasis:names:tc:SAML:2.0:metadata";
 pub const SHIBMD: &str = "urn:mace:shibboleth:metadata:1.0";
 pub const ALGSUPPORT: &str = "urn:oasis:names:tc:SAML:metadata:algsupport";
 pub const MDUI: &str = "urn:oasis:names:tc:SAML:metadata:ui";
+pub const MDATTR: &str = "urn:oasis:names:tc:SAML:metadata:attribute";
 pub const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
 pub const DSIG11: &str = "http://www.w3.org/2009/xmldsig11#";
 pub const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
@@ -26,18 +27,28 @@ pub const NAMEID_TRANSIENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:tr
 pub const NAMEID_EMAIL: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress";
 pub const NAMEID_UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
 pub const NAMEID_ENTITY: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:entity";
+/// In a NameIDPolicy: whatever the format, as EncryptedID (Core 3.4.1.1).
+pub const NAMEID_ENCRYPTED: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:encrypted";
 
 // Attribute name formats.
 pub const ATTRNAME_URI: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri";
 pub const ATTRNAME_BASIC: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic";
+pub const ATTRNAME_UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified";
+/// The attribute of an entity that carries its entity categories (RFC 8409).
+pub const ENTITY_CATEGORY: &str = "http://macedir.org/entity-category";
 
 // Subject confirmation, status, authentication contexts.
 pub const CM_BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 pub const STATUS_PREFIX: &str = "urn:oasis:names:tc:SAML:2.0:status:";
 pub const STATUS_SUCCESS: &str = "urn:oasis:names:tc:SAML:2.0:status:Success";
+pub const STATUS_PARTIAL_LOGOUT: &str = "urn:oasis:names:tc:SAML:2.0:status:PartialLogout";
 pub const AC_UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified";
 pub const AC_PASSWORD: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:Password";
 pub const AC_PASSWORD_PROTECTED_TRANSPORT: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
+
+// Why a session is ended (Core 3.7.3).
+pub const LOGOUT_USER: &str = "urn:oasis:names:tc:SAML:2.0:logout:user";
+pub const LOGOUT_ADMIN: &str = "urn:oasis:names:tc:SAML:2.0:logout:admin";
 
 // Canonicalisation and transforms.
 pub const C14N: &str = "http://www.w3.org/TR/2001/REC-xml-c14n-20010315";

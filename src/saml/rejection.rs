@@ -23,6 +23,8 @@ pub enum Part {
     Response,
     Assertion,
     Request,
+    LogoutRequest,
+    LogoutResponse,
     SubjectConfirmation,
     Conditions,
     Metadata,
@@ -34,6 +36,8 @@ impl fmt::Display for Part {
             Self::Response => "Response",
             Self::Assertion => "Assertion",
             Self::Request => "request",
+            Self::LogoutRequest => "logout request",
+            Self::LogoutResponse => "logout response",
             Self::SubjectConfirmation => "SubjectConfirmationData",
             Self::Conditions => "Conditions",
             Self::Metadata => "metadata",
@@ -275,6 +279,41 @@ pub enum Rejection {
         expected: String,
         found: String,
     },
+    // Requests of applications.
+    /// It is signed, and no key is registered with which that could be verified.
+    VerificationKeyMissing {
+        on: Part,
+    },
+    /// The answer is wanted at an address, or an index, that is not registered.
+    AcsNotRegistered {
+        found: String,
+    },
+    /// The answer is wanted by a binding that answers do not travel by here.
+    BindingUnsupported {
+        found: String,
+    },
+    /// The asked kind of NameID cannot be given.
+    NameIdPolicyRefused {
+        why: String,
+    },
+    /// RequestedAuthnContext is asked in a way that nothing here can meet.
+    AuthnContextUnsupported {
+        found: String,
+    },
+    /// Conditions in a request that no assertion for this application can have.
+    RequestConditionsRefused {
+        why: String,
+    },
+    /// The application was not registered for starts without a request.
+    UnsolicitedNotAllowed,
+    // Logout.
+    /// The message may not be used any more.
+    MessageExpired {
+        on: Part,
+        not_on_or_after: Timestamp,
+        now: Timestamp,
+        skew_seconds: i64,
+    },
 }
 
 impl Rejection {
@@ -348,6 +387,14 @@ impl Rejection {
             Self::AuthnInstantInFuture { .. } => "authn-instant-in-future",
             Self::AuthenticationTooOld { .. } => "authentication-too-old",
             Self::AuthnContextNotMet { .. } => "authn-context-not-met",
+            Self::VerificationKeyMissing { .. } => "verification-key-missing",
+            Self::AcsNotRegistered { .. } => "acs-not-registered",
+            Self::BindingUnsupported { .. } => "binding-unsupported",
+            Self::NameIdPolicyRefused { .. } => "name-id-policy-refused",
+            Self::AuthnContextUnsupported { .. } => "authn-context-unsupported",
+            Self::RequestConditionsRefused { .. } => "request-conditions-refused",
+            Self::UnsolicitedNotAllowed => "unsolicited-not-allowed",
+            Self::MessageExpired { .. } => "message-expired",
         }
     }
 }
@@ -378,14 +425,14 @@ impl fmt::Display for Rejection {
             }
             Self::IdMissing { on } => write!(f, "The {on} has no (valid) ID."),
             Self::DuplicateId { id } => write!(f, "The ID {id} occurs more than once."),
-            Self::AlgorithmRefused { what, found } => write!(f, "The {what} algorithm {found} is not allowed for this connection."),
+            Self::AlgorithmRefused { what, found } => write!(f, "The {what} algorithm {found} is not allowed here."),
             Self::TransformRefused { found } => {
                 write!(f, "The signature uses the transform {found}, which is not allowed for this connection.")
             }
             Self::WrongKey { expected, found } => write!(
                 f,
                 "The message names another signing certificate than the configured ones. Found SHA-256 fingerprint {found}, configured {expected}. \
-                 If the identity provider changed its certificate, update the connection."
+                 If the sender changed its certificate, update its settings here."
             ),
             Self::SignatureInvalid { keys } => {
                 write!(f, "The signature was not made with a configured key ({keys}), or the signed information was changed afterwards.")
@@ -395,9 +442,9 @@ impl fmt::Display for Rejection {
                 write!(f, "The second signature check (libxmlsec1) refused what the first accepted: {why}.")
             }
             Self::SecondOpinionDiffers => write!(f, "The second signature check (libxmlsec1) verified other bytes than the first."),
-            Self::DecryptionKeyMissing => write!(f, "The assertion is encrypted, but the connection has no decryption key."),
+            Self::DecryptionKeyMissing => write!(f, "The message is encrypted, but there is no decryption key for it."),
             Self::DecryptionFailed => {
-                write!(f, "The assertion cannot be decrypted. Does the identity provider use our current encryption certificate?")
+                write!(f, "It cannot be decrypted. Was our current encryption certificate used?")
             }
             Self::EncryptedButUnsigned => {
                 write!(
@@ -406,11 +453,11 @@ impl fmt::Display for Rejection {
                 )
             }
             Self::WrongVersion { on, found } => write!(f, "The {on} has version \"{found}\"; 2.0 was expected."),
-            Self::DestinationMissing { expected } => write!(f, "The signed response has no Destination; {expected} was expected."),
-            Self::WrongDestination { expected, found } => write!(f, "The response is for {found}; we are {expected}."),
+            Self::DestinationMissing { expected } => write!(f, "The signed message has no Destination; {expected} was expected."),
+            Self::WrongDestination { expected, found } => write!(f, "The message is for {found}; we are {expected}."),
             Self::IssuerMissing { on, expected } => write!(f, "The {on} names no issuer; {expected} was expected."),
             Self::WrongIssuer { on, expected, found } => {
-                write!(f, "The {on} was issued by \"{found}\"; this connection trusts \"{expected}\".")
+                write!(f, "The {on} was issued by \"{found}\"; \"{expected}\" was expected.")
             }
             Self::WrongIssuerFormat { on, found } => write!(f, "The issuer of the {on} has the format {found}; it must be an entity."),
             Self::StatusMissing => write!(f, "The response has no status."),
@@ -426,7 +473,7 @@ impl fmt::Display for Rejection {
             }
             Self::Unsolicited => write!(f, "The response answers no request of ours (no InResponseTo)."),
             Self::WrongInResponseTo { on, expected, found } => {
-                write!(f, "The {on} answers the request {found}; this login sent {expected}.")
+                write!(f, "The {on} answers the request {found}; the one sent was {expected}.")
             }
             Self::AssertionMissing => write!(f, "The response has no assertion."),
             Self::SeveralAssertions { found } => write!(f, "The response has {found} assertions; exactly one is accepted."),
@@ -435,7 +482,7 @@ impl fmt::Display for Rejection {
             Self::DateUnreadable { on, name, found } => write!(f, "The {name} of the {on} is not a date: \"{found}\"."),
             Self::IssuedInFuture { on, issued, now, skew_seconds } => write!(
                 f,
-                "The {on} was issued at {issued}, but here it is {now}: the identity provider's clock is ahead by {} s, {skew_seconds} s are tolerated.",
+                "The {on} was issued at {issued}, but here it is {now}: the sender's clock is ahead by {} s, {skew_seconds} s are tolerated.",
                 issued.seconds_since(*now)
             ),
             Self::IssuedTooLongAgo { on, issued, now, window_seconds } => write!(
@@ -458,7 +505,7 @@ impl fmt::Display for Rejection {
             Self::ConfirmationHasNotBefore { found } => {
                 write!(f, "The bearer confirmation has NotBefore ({found}), which the profile forbids.")
             }
-            Self::NameIdMissing => write!(f, "The subject has no NameID, or an empty one, and no attribute is configured as the subject."),
+            Self::NameIdMissing => write!(f, "There is no NameID, or an empty one, and no attribute is configured as the subject."),
             Self::EncryptedNameId => write!(f, "The NameID is encrypted; only whole assertions can be decrypted here."),
             Self::SubjectAttributeMissing { attribute } => {
                 write!(f, "The attribute {attribute}, configured as the subject, is missing or empty.")
@@ -491,6 +538,20 @@ impl fmt::Display for Rejection {
             }
             Self::AuthnContextNotMet { expected, found } => {
                 write!(f, "The identity provider signed the user in with {found}; this login asked for {expected}.")
+            }
+            Self::VerificationKeyMissing { on } => {
+                write!(f, "The {on} is signed, but no certificate is registered with which that could be verified.")
+            }
+            Self::AcsNotRegistered { found } => {
+                write!(f, "The application wants its answer at {found}, which is not registered as its assertion consumer service.")
+            }
+            Self::BindingUnsupported { found } => write!(f, "The application wants its answer by {found}; answers go by HTTP-POST."),
+            Self::NameIdPolicyRefused { why } => write!(f, "The asked NameID cannot be given: {why}."),
+            Self::AuthnContextUnsupported { found } => write!(f, "The asked authentication context cannot be met: {found}."),
+            Self::RequestConditionsRefused { why } => write!(f, "The conditions of the request cannot be met: {why}."),
+            Self::UnsolicitedNotAllowed => write!(f, "Sign-ins to this application start at the application only."),
+            Self::MessageExpired { on, not_on_or_after, now, .. } => {
+                write!(f, "The {on} was valid until {not_on_or_after}; it is {now} ({} s late).", now.seconds_since(*not_on_or_after))
             }
         }
     }

@@ -14,6 +14,8 @@ use openssl::hash::hash;
 pub struct Signer<'k> {
     pub key: &'k CertifiedKey,
     pub scheme: SignatureScheme,
+    /// Of what is signed; `None`: that of the scheme.
+    pub digest: Option<Digest>,
 }
 
 impl<'k> Signer<'k> {
@@ -25,7 +27,25 @@ impl<'k> Signer<'k> {
             KeyKind::EcP384 => SignatureScheme::Ecdsa(Digest::Sha384),
             KeyKind::Ed25519 => SignatureScheme::EdDsa,
         };
-        Self { key, scheme }
+        Self { key, scheme, digest: None }
+    }
+
+    /// With another scheme or digest.
+    ///
+    /// # Errors
+    /// When the scheme is not for this kind of key.
+    pub fn with(key: &'k CertifiedKey, scheme: Option<SignatureScheme>, digest: Option<Digest>) -> CrateResult<Self> {
+        let usual = Self::new(key);
+        let scheme = scheme.unwrap_or(usual.scheme);
+        let fits = match scheme {
+            SignatureScheme::RsaPkcs1(_) | SignatureScheme::RsaPss(_) => key.key.kind() == KeyKind::Rsa,
+            SignatureScheme::Ecdsa(_) => matches!(key.key.kind(), KeyKind::EcP256 | KeyKind::EcP384),
+            SignatureScheme::EdDsa => false,
+        };
+        if !fits {
+            return Err(Error::new(ErrorKind::Misconfigured, "the signature algorithm is not for this kind of signing key"));
+        }
+        Ok(Self { scheme, digest, ..usual })
     }
 
     pub(super) fn algorithm(&self) -> CrateResult<&'static str> {
@@ -33,9 +53,10 @@ impl<'k> Signer<'k> {
     }
 
     const fn digest(&self) -> Digest {
-        match self.scheme {
-            SignatureScheme::RsaPkcs1(digest) | SignatureScheme::RsaPss(digest) | SignatureScheme::Ecdsa(digest) => digest,
-            SignatureScheme::EdDsa => Digest::Sha512,
+        match (self.digest, self.scheme) {
+            (Some(digest), _)
+            | (None, SignatureScheme::RsaPkcs1(digest) | SignatureScheme::RsaPss(digest) | SignatureScheme::Ecdsa(digest)) => digest,
+            (None, SignatureScheme::EdDsa) => Digest::Sha512,
         }
     }
 }

@@ -9,7 +9,7 @@ use crate::saml::metadata::{MetadataOptions, read_idp, write_sp};
 use crate::saml::signature::sign;
 use crate::saml::*;
 
-const IDS: [&str; 8] = [
+const IDS: [&str; 12] = [
     "--id-attr:ID",
     "urn:oasis:names:tc:SAML:2.0:assertion:Assertion",
     "--id-attr:ID",
@@ -18,10 +18,14 @@ const IDS: [&str; 8] = [
     "urn:oasis:names:tc:SAML:2.0:metadata:EntityDescriptor",
     "--id-attr:ID",
     "urn:oasis:names:tc:SAML:2.0:protocol:AuthnRequest",
+    "--id-attr:ID",
+    "urn:oasis:names:tc:SAML:2.0:protocol:LogoutRequest",
+    "--id-attr:ID",
+    "urn:oasis:names:tc:SAML:2.0:protocol:LogoutResponse",
 ];
 
 /// Whether xmlsec1 verifies the first signature of the document.
-fn xmlsec1_verifies(xml: &str, key: &TestKey) -> bool {
+pub fn xmlsec1_verifies(xml: &str, key: &TestKey) -> bool {
     let judge = Judge::new();
     judge.file("x.xml", xml);
     judge.file("c.pem", &key.certificate_pem);
@@ -29,6 +33,51 @@ fn xmlsec1_verifies(xml: &str, key: &TestKey) -> bool {
         [["--verify", "--enabled-key-data", "x509", "--trusted-pem", "c.pem", "--pubkey-cert-pem", "c.pem"].as_slice(), &IDS, &["x.xml"]]
             .concat();
     judge.run("xmlsec1", &arguments).0
+}
+
+/// What xmlsec1 makes of the first encrypted element of the document.
+pub fn xmlsec1_decrypts(xml: &str, key: &TestKey) -> String {
+    let judge = Judge::new();
+    judge.file("x.xml", xml);
+    judge.file("k.pem", &key.pem);
+    let (good, out, error) = judge.run("xmlsec1", &["--decrypt", "--privkey-pem", "k.pem", "x.xml"]);
+    assert!(good, "{error}\n{xml}");
+    String::from_utf8(out).expect("utf-8")
+}
+
+/// Asserts that the message or metadata are built as the schema says, where the schemas of OASIS were installed with pysaml2.
+pub fn is_built_as_the_schema_says(xml: &str) {
+    let Some(schemas) = schemas() else { return };
+    let judge = Judge::new();
+    for entry in std::fs::read_dir(schemas).expect("listed") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|end| end != "xsd") {
+            continue;
+        }
+        let mut text = std::fs::read_to_string(&path).expect("a schema");
+        for place in
+            ["TR/2002/REC-xmldsig-core-20020212/", "TR/2002/REC-xmlenc-core-20021210/", "TR/xmldsig-core/", "TR/xmlenc-core/", "2001/"]
+        {
+            text = text.replace(&format!("=\"http://www.w3.org/{place}x"), "=\"x").replace(&format!("='http://www.w3.org/{place}x"), "='x");
+        }
+        judge.file(path.file_name().and_then(|name| name.to_str()).expect("a name"), text);
+    }
+    let imports = [
+        (names::SAMLP, "saml-schema-protocol-2.0.xsd"),
+        (names::MD, "saml-schema-metadata-2.0.xsd"),
+        (names::XENC11, "xenc-schema-11.xsd"),
+    ]
+    .map(|(namespace, file)| format!("<xs:import namespace=\"{namespace}\" schemaLocation=\"{file}\"/>"));
+    judge.file("all.xsd", format!("<xs:schema xmlns:xs=\"{}\">{}</xs:schema>", names::XS, imports.concat()));
+    judge.file("x.xml", xml);
+    let (good, _, error) = judge.run("xmllint", &["--nonet", "--noout", "--schema", "all.xsd", "x.xml"]);
+    assert!(good, "{error}\n{xml}");
+}
+
+fn schemas() -> Option<std::path::PathBuf> {
+    let venv = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/venv/lib");
+    let pythons = std::fs::read_dir(venv).ok()?;
+    pythons.filter_map(Result::ok).map(|entry| entry.path().join("site-packages/saml2/data/schemas")).find(|path| path.is_dir())
 }
 
 /// How xmlsec1 is to sign: SignatureMethod, DigestMethod, canonicalisation, PrefixList.

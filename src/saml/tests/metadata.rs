@@ -26,7 +26,7 @@ fn entity(entity_id: &str, keys: &str) -> String {
 <md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:1.1:protocol urn:oasis:names:tc:SAML:2.0:protocol" WantAuthnRequestsSigned="true" cacheDuration="PT1H">
 <md:Extensions><shibmd:Scope regexp="true">^(.+\.)?example\.edu$</shibmd:Scope><mdui:UIInfo><mdui:DisplayName xml:lang="de">Beispiel</mdui:DisplayName><mdui:DisplayName xml:lang="en">Example &amp; Co</mdui:DisplayName></mdui:UIInfo></md:Extensions>
 {keys}
-<md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example.edu/slo"/>
+<md:SingleLogoutService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="https://idp.example.edu/slo" ResponseLocation="https://idp.example.edu/slo/done"/>
 <md:NameIDFormat>urn:oasis:names:tc:SAML:2.0:nameid-format:transient</md:NameIDFormat>
 <md:SingleSignOnService Binding="urn:mace:shibboleth:1.0:profiles:AuthnRequest" Location="https://idp.example.edu/shib1"/>
 <md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST" Location="https://idp.example.edu/sso/post"/>
@@ -55,6 +55,7 @@ fn vendors_oddities_are_read() {
     assert_eq!(read.sso_endpoints.len(), 2);
     assert_eq!(read.sso_endpoints[1].location.as_str(), "https://idp.example.edu/sso?idpid=C01");
     assert_eq!(read.slo_endpoints.len(), 1);
+    assert_eq!(read.slo_endpoints[0].for_responses().as_str(), "https://idp.example.edu/slo/done");
     assert_eq!(read.name_id_formats, [names::NAMEID_TRANSIENT, names::NAMEID_PERSISTENT]);
     assert!(read.want_authn_requests_signed);
     assert_eq!(read.scopes.len(), 2);

@@ -1,125 +1,16 @@
-//! A minimal identity provider: reads an AuthnRequest and answers it. It serves practice sign-ins, the load generator
-//! and tests, and is the seed of the identity provider role.
+//! Writing responses and assertions (SAML Core 2.3 and 3.3). The writer is told where an answer goes.
 
-use super::assertion::{Attribute, AttributeValue, NameId, read_date};
-use super::binding::{MessageKind, Outgoing, RedirectMessage, decode_post, decode_redirect, encode_post};
-use super::encryption::{ContentCipher, KeyTransport, encrypt_assertion};
-use super::names;
-use super::rejection::{Check, Checks, Part, Rejection};
-use super::signature::{self, Allowed, SignedXml, Signer, TrustedKeys};
-use super::trust::Verification;
-use super::xml::{Element, Limits, Writer, parse};
 use crate::clock::Timestamp;
 use crate::error::Result as CrateResult;
 use crate::id;
-use crate::keys::Digest;
+use crate::saml::assertion::{Attribute, AttributeValue, NameId};
+use crate::saml::binding::{MessageKind, Outgoing, encode_post};
+use crate::saml::encryption::{ContentCipher, KeyTransport, encrypt_assertion, encrypt_name_id};
+use crate::saml::names;
+use crate::saml::signature::{self, Signer};
+use crate::saml::xml::Writer;
 use openssl::x509::X509;
 use url::Url;
-
-/// What an AuthnRequest says. Whether to believe it is the caller's business: its ACS URL must be a registered one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AuthnRequest {
-    pub id: String,
-    pub issuer: String,
-    pub destination: Option<String>,
-    pub issue_instant: Option<Timestamp>,
-    pub acs_url: Option<String>,
-    pub acs_index: Option<u16>,
-    pub protocol_binding: Option<String>,
-    pub force_authn: bool,
-    pub is_passive: bool,
-    pub name_id_format: Option<String>,
-    pub allow_create: Option<bool>,
-    pub requested_authn_context: Vec<String>,
-    pub requester_ids: Vec<String>,
-    pub proxy_count: Option<u32>,
-    pub subject_hint: Option<String>,
-    pub relay_state: Option<String>,
-    /// A signature was verified.
-    pub signed: bool,
-}
-
-/// Reads a request from the raw query of a redirect; with `keys` its signature is demanded.
-///
-/// # Errors
-/// When it is no AuthnRequest or not signed as demanded.
-pub fn receive_redirect(raw_query: &str, keys: Option<&TrustedKeys>, checks: &mut Vec<Check>) -> Result<AuthnRequest, Rejection> {
-    let message: RedirectMessage = decode_redirect(raw_query)?;
-    if message.kind != MessageKind::Request {
-        return Err(Rejection::MessageMissing { parameter: "SAMLRequest" });
-    }
-    if let Some(keys) = keys {
-        message.verify(keys, Allowed::default(), checks)?;
-    }
-    let document = parse(&message.xml, Limits::MESSAGE)?;
-    let request = read_request(document.root())?;
-    Ok(AuthnRequest { relay_state: message.relay_state, signed: keys.is_some(), ..request })
-}
-
-/// Reads a request from a POST form value; with `keys` its signature is demanded, and only what it covers is read.
-///
-/// # Errors
-/// As [`receive_redirect`].
-pub fn receive_post(
-    saml_request: &str,
-    relay_state: Option<&str>,
-    keys: Option<&TrustedKeys>,
-    checks: &mut Vec<Check>,
-) -> Result<AuthnRequest, Rejection> {
-    let mut checks = Checks(checks);
-    let xml = decode_post(saml_request)?;
-    let document = parse(&xml, Limits::MESSAGE)?;
-    signature::check_document(&document, &[document.root()], &mut checks)?;
-    let request = match keys {
-        Some(keys) => {
-            let how = Verification { keys, allowed: Allowed::default(), evidence: false };
-            let signed = SignedXml::verify(document.root(), Part::Request, how, &mut checks)?;
-            read_request(signed.document()?.root())?
-        }
-        None => read_request(document.root())?,
-    };
-    Ok(AuthnRequest { relay_state: relay_state.map(str::to_owned), signed: keys.is_some(), ..request })
-}
-
-fn read_request(root: Element<'_>) -> Result<AuthnRequest, Rejection> {
-    if !root.is(names::SAMLP, "AuthnRequest") {
-        return Err(Rejection::WrongRoot { expected: "samlp:AuthnRequest", found: root.local_name().to_owned() });
-    }
-    let version = root.attribute("Version").unwrap_or_default();
-    if version != "2.0" {
-        return Err(Rejection::WrongVersion { on: Part::Request, found: version.to_owned() });
-    }
-    let owned = |name| root.attribute(name).map(str::to_owned);
-    let text = |element: Element<'_>| element.text().trim().to_owned();
-    let truth = |name| matches!(root.attribute(name).map(str::trim), Some("true" | "1"));
-    let issuer = root.child(names::SAML, "Issuer").map(text).filter(|issuer| !issuer.is_empty());
-    let policy = root.child(names::SAMLP, "NameIDPolicy");
-    let scoping = root.child(names::SAMLP, "Scoping");
-    Ok(AuthnRequest {
-        id: root.attribute("ID").filter(|id| super::xml::is_ncname(id)).ok_or(Rejection::IdMissing { on: Part::Request })?.to_owned(),
-        issuer: issuer.ok_or(Rejection::IssuerMissing { on: Part::Request, expected: "an application".to_owned() })?,
-        destination: owned("Destination"),
-        issue_instant: root.attribute("IssueInstant").and_then(read_date),
-        acs_url: owned("AssertionConsumerServiceURL"),
-        acs_index: root.attribute("AssertionConsumerServiceIndex").and_then(|index| index.trim().parse().ok()),
-        protocol_binding: owned("ProtocolBinding"),
-        force_authn: truth("ForceAuthn"),
-        is_passive: truth("IsPassive"),
-        name_id_format: policy.and_then(|policy| policy.attribute("Format")).map(str::to_owned),
-        allow_create: policy.and_then(|policy| policy.attribute("AllowCreate")).map(|value| matches!(value.trim(), "true" | "1")),
-        requested_authn_context: root
-            .child(names::SAMLP, "RequestedAuthnContext")
-            .into_iter()
-            .flat_map(|context| context.children_named(names::SAML, "AuthnContextClassRef"))
-            .map(text)
-            .collect(),
-        requester_ids: scoping.into_iter().flat_map(|scoping| scoping.children_named(names::SAMLP, "RequesterID")).map(text).collect(),
-        proxy_count: scoping.and_then(|scoping| scoping.attribute("ProxyCount")).and_then(|count| count.trim().parse().ok()),
-        subject_hint: root.child(names::SAML, "Subject").and_then(|subject| subject.child(names::SAML, "NameID")).map(text),
-        relay_state: None,
-        signed: false,
-    })
-}
 
 /// Which parts of the response are signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -142,8 +33,7 @@ pub struct Encrypt<'a> {
 impl<'a> Encrypt<'a> {
     /// AES-256-GCM, RSA-OAEP with SHA-256.
     pub const fn to(recipient: &'a X509) -> Self {
-        let transport = KeyTransport::Oaep { digest: Digest::Sha256, mgf1: Digest::Sha256 };
-        Self { recipient, cipher: ContentCipher::Aes256Gcm, transport }
+        Self { recipient, cipher: ContentCipher::Aes256Gcm, transport: KeyTransport::OAEP }
     }
 }
 
@@ -154,6 +44,8 @@ pub struct Answer<'a> {
     pub assertion_id: String,
     pub issuer: &'a str,
     pub destination: &'a str,
+    /// Recipient of the bearer confirmation, if it is not the destination.
+    pub recipient: Option<&'a str>,
     pub audience: &'a str,
     pub in_response_to: Option<&'a str>,
     pub name_id: NameId,
@@ -164,8 +56,12 @@ pub struct Answer<'a> {
     pub session_index: Option<String>,
     pub session_not_on_or_after: Option<Timestamp>,
     pub lifetime_seconds: i64,
+    /// How long before now the assertion begins to be valid, for clocks that are behind ours.
+    pub backdate_seconds: i64,
     pub sign: Sign,
     pub encrypt: Option<Encrypt<'a>>,
+    /// Encrypt the NameID too, or alone.
+    pub encrypt_name_id: Option<Encrypt<'a>>,
 }
 
 impl<'a> Answer<'a> {
@@ -183,6 +79,7 @@ impl<'a> Answer<'a> {
             assertion_id: format!("_{}", id::random_id()),
             issuer,
             destination: acs_url,
+            recipient: None,
             audience,
             in_response_to,
             name_id: NameId { value: subject.to_owned(), format: Some(names::NAMEID_PERSISTENT.to_owned()), ..NameId::default() },
@@ -193,8 +90,10 @@ impl<'a> Answer<'a> {
             session_index: Some(format!("_{}", id::random_id())),
             session_not_on_or_after: None,
             lifetime_seconds: 300,
+            backdate_seconds: 0,
             sign: Sign::Assertion,
             encrypt: None,
+            encrypt_name_id: None,
         }
     }
 
@@ -220,7 +119,7 @@ impl<'a> Answer<'a> {
 /// # Errors
 /// When the key cannot sign or the recipient's certificate cannot encrypt.
 pub fn respond(answer: &Answer<'_>, signer: Signer<'_>, now: Timestamp) -> CrateResult<String> {
-    let mut assertion = write_assertion(answer, now);
+    let mut assertion = write_assertion(answer, now)?;
     if matches!(answer.sign, Sign::Assertion | Sign::Both) {
         assertion = signature::sign(&assertion, signer)?;
     }
@@ -279,18 +178,22 @@ fn response_head(writer: &mut Writer, id: &str, issuer: &str, destination: &str,
 }
 
 // SAML Core 2.3.3; elements in the order of the schema.
-fn write_assertion(answer: &Answer<'_>, now: Timestamp) -> String {
+fn write_assertion(answer: &Answer<'_>, now: Timestamp) -> CrateResult<String> {
     let until = now.plus_seconds(answer.lifetime_seconds).to_string();
     let mut writer = Writer::new();
     writer.start("saml:Assertion").attribute("xmlns:saml", names::SAML);
     writer.attribute("ID", &answer.assertion_id).attribute("Version", "2.0").attribute("IssueInstant", &now.to_string());
     writer.leaf("saml:Issuer", answer.issuer);
     writer.start("saml:Subject");
-    write_name_id(&mut writer, &answer.name_id);
+    match answer.encrypt_name_id {
+        Some(encrypt) => writer.written(&encrypted_name_id(&answer.name_id, encrypt)?),
+        None => write_name_id(&mut writer, &answer.name_id),
+    };
     writer.start("saml:SubjectConfirmation").attribute("Method", names::CM_BEARER);
     writer.start("saml:SubjectConfirmationData").optional("InResponseTo", answer.in_response_to);
-    writer.attribute("NotOnOrAfter", &until).attribute("Recipient", answer.destination).end().end().end();
-    writer.start("saml:Conditions").attribute("NotBefore", &now.to_string()).attribute("NotOnOrAfter", &until);
+    writer.attribute("NotOnOrAfter", &until).attribute("Recipient", answer.recipient.unwrap_or(answer.destination)).end().end().end();
+    let from = now.plus_seconds(answer.backdate_seconds.saturating_neg()).to_string();
+    writer.start("saml:Conditions").attribute("NotBefore", &from).attribute("NotOnOrAfter", &until);
     writer.start("saml:AudienceRestriction").leaf("saml:Audience", answer.audience).end().end();
     writer.start("saml:AuthnStatement").attribute("AuthnInstant", &answer.authn_instant.to_string());
     writer.optional("SessionIndex", answer.session_index.as_deref());
@@ -307,37 +210,60 @@ fn write_assertion(answer: &Answer<'_>, now: Timestamp) -> String {
         }
         writer.end();
     }
-    writer.finish()
+    Ok(writer.finish())
 }
 
-fn write_name_id(writer: &mut Writer, name_id: &NameId) {
-    writer.start("saml:NameID").optional("Format", name_id.format.as_deref());
+/// An EncryptedID.
+pub(in crate::saml) fn encrypted_name_id(name_id: &NameId, encrypt: Encrypt<'_>) -> CrateResult<String> {
+    let mut writer = Writer::new();
+    writer.start("saml:NameID").attribute("xmlns:saml", names::SAML);
+    name_id_content(&mut writer, name_id).end();
+    encrypt_name_id(&writer.finish(), encrypt.recipient, encrypt.cipher, encrypt.transport)
+}
+
+pub(in crate::saml) fn write_name_id<'w>(writer: &'w mut Writer, name_id: &NameId) -> &'w mut Writer {
+    writer.start("saml:NameID");
+    name_id_content(writer, name_id).end()
+}
+
+fn name_id_content<'w>(writer: &'w mut Writer, name_id: &NameId) -> &'w mut Writer {
+    writer.optional("Format", name_id.format.as_deref());
     writer.optional("NameQualifier", name_id.name_qualifier.as_deref());
     writer.optional("SPNameQualifier", name_id.sp_name_qualifier.as_deref());
     writer.optional("SPProvidedID", name_id.sp_provided_id.as_deref());
-    writer.text(&name_id.value).end();
+    writer.text(&name_id.value)
 }
 
 fn write_attribute(writer: &mut Writer, attribute: &Attribute) {
     writer.start("saml:Attribute").attribute("Name", &attribute.name);
     writer.optional("NameFormat", attribute.name_format.as_deref());
     writer.optional("FriendlyName", attribute.friendly_name.as_deref());
+    // Declared once here: with a thousand values, a declaration on each would be most of the message.
+    let typed = attribute.values.iter().any(|value| matches!(value, AttributeValue::Text { xsi_type: Some(_), .. }));
+    let nil = attribute.values.contains(&AttributeValue::Nil);
+    if typed {
+        writer.attribute("xmlns:xs", names::XS);
+    }
+    if typed || nil {
+        writer.attribute("xmlns:xsi", names::XSI);
+    }
     for value in &attribute.values {
         writer.start("saml:AttributeValue");
         match value {
             AttributeValue::Text { value, xsi_type } => {
                 if let Some(xsi_type) = xsi_type {
-                    writer.attribute("xmlns:xs", names::XS).attribute("xmlns:xsi", names::XSI);
                     writer.attribute("xsi:type", &format!("xs:{xsi_type}"));
                 }
                 writer.text(value);
             }
-            AttributeValue::NameId(name_id) => write_name_id(writer, name_id),
+            AttributeValue::NameId(name_id) => {
+                write_name_id(writer, name_id);
+            }
             AttributeValue::Structured { text } => {
                 writer.text(text);
             }
             AttributeValue::Nil => {
-                writer.attribute("xmlns:xsi", names::XSI).attribute("xsi:nil", "true");
+                writer.attribute("xsi:nil", "true");
             }
         }
         writer.end();

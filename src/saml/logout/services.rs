@@ -1,0 +1,29 @@
+//! Reading SingleLogoutService endpoints out of metadata (SAML Metadata 2.2.2, 2.4.2), of either role.
+
+use super::LogoutService;
+use crate::saml::binding::Binding;
+use crate::saml::metadata::MetadataError;
+use crate::saml::names;
+use crate::saml::xml::Element;
+use url::Url;
+
+/// Those by Redirect and POST; others are left out.
+pub(in crate::saml) fn logout_services(role: Element<'_>) -> Result<Vec<LogoutService>, MetadataError> {
+    let mut found = Vec::new();
+    for element in role.children_named(names::MD, "SingleLogoutService") {
+        let binding = match element.attribute("Binding").unwrap_or_default().trim() {
+            names::BINDING_REDIRECT => Binding::Redirect,
+            names::BINDING_POST => Binding::Post,
+            _ => continue,
+        };
+        let response_location = element.attribute("ResponseLocation").map(|_| address(element, "ResponseLocation")).transpose()?;
+        found.push(LogoutService { binding, location: address(element, "Location")?, response_location });
+    }
+    Ok(found)
+}
+
+fn address(element: Element<'_>, name: &str) -> Result<Url, MetadataError> {
+    let found = element.attribute(name).unwrap_or_default().trim();
+    let url = Url::parse(found).ok().filter(|url| matches!(url.scheme(), "https" | "http") && url.fragment().is_none());
+    url.ok_or_else(|| MetadataError::at(element, format!("the {name} of SingleLogoutService is not an http(s) address: \"{found}\"")))
+}

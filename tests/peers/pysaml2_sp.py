@@ -1,0 +1,137 @@
+"""A SAML application made of pysaml2: an independent judge of our responses, metadata and logout messages, and a maker of
+requests that are not ours.
+
+Usage: pysaml2_sp.py WORKDIR, with idp.xml (our metadata), sp.key and sp.crt in WORKDIR.
+
+Reads one JSON object from standard input and prints one. `entity_id`, `acs`, `slo` and `do` are always there:
+
+  do = "metadata"         -> {"xml"}
+  do = "request"          binding, relay_state -> {"id", "query"} or {"id", "form"}
+  do = "response"         saml_response, request_id -> {"name_id", "format", "attributes", "session_index", "context"}
+  do = "logout"           binding, name_id, format, session_index, destination -> {"id", "query"} or {"id", "form"}
+  do = "logout_request"   query or form, name_id, format -> {"query"} or {"form"}
+  do = "logout_response"  query or form -> {"success"}
+
+An exception ends it with a trace and without an answer.
+"""
+
+import json
+import pathlib
+import re
+import sys
+import html
+import urllib.parse
+
+from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT
+from saml2.client import Saml2Client
+from saml2.config import SPConfig
+from saml2.metadata import entity_descriptor
+from saml2.saml import NameID
+from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
+
+BINDINGS = {"redirect": BINDING_HTTP_REDIRECT, "post": BINDING_HTTP_POST}
+
+
+def config_of(workdir, order):
+    key, certificate = str(workdir / "sp.key"), str(workdir / "sp.crt")
+    config = SPConfig()
+    config.load(
+        {
+            "entityid": order["entity_id"],
+            "xmlsec_binary": "/usr/bin/xmlsec1",
+            "key_file": key,
+            "cert_file": certificate,
+            "encryption_keypairs": [{"key_file": key, "cert_file": certificate}],
+            "metadata": {"local": [str(workdir / "idp.xml")]} if (workdir / "idp.xml").exists() else {},
+            "allow_unknown_attributes": True,
+            "service": {
+                "sp": {
+                    "endpoints": {
+                        "assertion_consumer_service": [(order["acs"], BINDING_HTTP_POST)],
+                        "single_logout_service": [
+                            (order["slo"], BINDING_HTTP_REDIRECT),
+                            (order["slo"], BINDING_HTTP_POST),
+                        ],
+                    },
+                    "authn_requests_signed": True,
+                    "logout_requests_signed": True,
+                    "want_assertions_signed": True,
+                    "want_response_signed": False,
+                    "signing_algorithm": SIG_RSA_SHA256,
+                    "digest_algorithm": DIGEST_SHA256,
+                }
+            },
+        }
+    )
+    return config
+
+
+def travelling(info):
+    """The query, or the value of the form's field, in which pysaml2 sends a message."""
+    location = dict(info["headers"]).get("Location") or info.get("url")
+    if location and "?" in location:
+        return {"query": urllib.parse.urlsplit(location).query}
+    field = re.search(r'name="SAML(?:Request|Response)"\s+value="([^"]*)"', info["data"])
+    return {"form": html.unescape(field.group(1))}
+
+
+def arrived(order, name):
+    """A message, its binding and what belongs to it, from a query or form."""
+    if "form" in order:
+        return order["form"], BINDING_HTTP_POST, {}
+    query = dict(urllib.parse.parse_qsl(order["query"], keep_blank_values=True))
+    more = {"relay_state": query.get("RelayState"), "sigalg": query["SigAlg"], "signature": query["Signature"]}
+    return query[name], BINDING_HTTP_REDIRECT, more
+
+
+def main():
+    workdir, order = pathlib.Path(sys.argv[1]), json.load(sys.stdin)
+    config = config_of(workdir, order)
+    do = order["do"]
+    if do == "metadata":
+        return {"xml": str(entity_descriptor(config))}
+    client = Saml2Client(config=config)
+    algorithms = {"sign_alg": SIG_RSA_SHA256, "digest_alg": DIGEST_SHA256}
+    idp = client.metadata.identity_providers()[0]
+    if do == "request":
+        binding = BINDINGS[order["binding"]]
+        made, info = client.prepare_for_authenticate(
+            idp, relay_state=order["relay_state"], binding=binding, sign=True, sigalg=SIG_RSA_SHA256, digest_alg=DIGEST_SHA256
+        )
+        return {"id": made, **travelling(info)}
+    if do == "response":
+        response = client.parse_authn_request_response(
+            order["saml_response"], BINDING_HTTP_POST, outstanding={order["request_id"]: "/"}
+        )
+        statement = response.assertion.authn_statement[0]
+        return {
+            "name_id": response.name_id.text,
+            "format": response.name_id.format,
+            "attributes": response.ava,
+            "session_index": statement.session_index,
+            "context": statement.authn_context.authn_context_class_ref.text,
+        }
+    if do == "logout":
+        binding, redirect = BINDINGS[order["binding"]], order["binding"] == "redirect"
+        made, request = client.create_logout_request(
+            order["destination"],
+            idp,
+            name_id=NameID(format=order["format"], text=order["name_id"]),
+            session_indexes=[order["session_index"]],
+            sign=not redirect,
+            **algorithms,
+        )
+        info = client.apply_binding(binding, str(request), order["destination"], "", sign=redirect, sigalg=SIG_RSA_SHA256)
+        return {"id": made, **travelling(info)}
+    if do == "logout_request":
+        message, binding, more = arrived(order, "SAMLRequest")
+        name_id = NameID(format=order["format"], text=order["name_id"])
+        more["relay_state"] = more.get("relay_state") or ""
+        info = client.handle_logout_request(message, name_id, binding, sign=True, **algorithms, **more)
+        return travelling(info)
+    message, binding, _ = arrived(order, "SAMLResponse")
+    return {"success": client.parse_logout_request_response(message, binding).status_ok()}
+
+
+if __name__ == "__main__":
+    print(json.dumps(main()))
