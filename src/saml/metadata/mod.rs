@@ -2,6 +2,8 @@
 //!
 //! Reading is tolerant where vendors are odd and it does not matter (attributes and elements we have no use for, order,
 //! comments), and strict where it does: no entityID, no usable signing key, an expired document are errors.
+//!
+//! One document, one entity: federations of thousands are read by `aggregate`.
 
 use super::assertion::read_date;
 use super::binding::Binding;
@@ -146,15 +148,24 @@ fn read_root(root: Element<'_>, wanted: Option<&str>, now: Timestamp) -> Result<
             first
         }
     };
-    read_entity(entity, now)
+    read_entity(entity, Inherited::default(), now)
 }
 
-fn idp_role(entity: Element<'_>) -> Option<Element<'_>> {
+/// What the groups around an entity say of it, where they are not in the same document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Inherited {
+    pub valid_until: Option<Timestamp>,
+    pub cache_seconds: Option<u64>,
+}
+
+/// The part of an entity that says how it authenticates people by SAML 2.0.
+pub(super) fn idp_role(entity: Element<'_>) -> Option<Element<'_>> {
     let mut roles = entity.children_named(names::MD, "IDPSSODescriptor");
     roles.find(|role| role.attribute("protocolSupportEnumeration").unwrap_or_default().split_ascii_whitespace().any(|p| p == names::SAMLP))
 }
 
-fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
+/// Reads one EntityDescriptor.
+pub(super) fn read_entity(entity: Element<'_>, inherited: Inherited, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
     let entity_id = entity.attribute("entityID").map(str::trim).filter(|id| !id.is_empty());
     let entity_id = entity_id.ok_or_else(|| MetadataError::at(entity, "EntityDescriptor has no entityID"))?;
     let role = match idp_role(entity) {
@@ -164,7 +175,7 @@ fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<IdpMetadata, Metad
         }
         None => return Err(MetadataError::at(entity, "there is no IDPSSODescriptor: this is not an identity provider")),
     };
-    let valid_until = validity(role)?;
+    let valid_until = validity(role)?.into_iter().chain(inherited.valid_until).min();
     if let Some(until) = valid_until.filter(|until| *until <= now) {
         return Err(MetadataError::at(entity, format!("the metadata were valid until {until}; it is {now}")));
     }
@@ -185,7 +196,7 @@ fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<IdpMetadata, Metad
         scopes: scopes(entity, role),
         display_name: display_name(entity, role),
         valid_until,
-        cache_seconds: ancestors(role).filter_map(|e| e.attribute("cacheDuration")).filter_map(read_duration).min(),
+        cache_seconds: cache_seconds(role).into_iter().chain(inherited.cache_seconds).min(),
     })
 }
 
@@ -194,8 +205,13 @@ fn ancestors(element: Element<'_>) -> impl Iterator<Item = Element<'_>> {
     std::iter::successors(Some(element), |element| element.parent())
 }
 
+/// The shortest cacheDuration of an element and those around it.
+pub(super) fn cache_seconds(element: Element<'_>) -> Option<u64> {
+    ancestors(element).filter_map(|e| e.attribute("cacheDuration")).filter_map(read_duration).min()
+}
+
 // SAML Metadata 2.3.1, 2.3.2, 2.4.1: the shortest of all that contain it.
-fn validity(role: Element<'_>) -> Result<Option<Timestamp>, MetadataError> {
+pub(super) fn validity(role: Element<'_>) -> Result<Option<Timestamp>, MetadataError> {
     let mut earliest: Option<Timestamp> = None;
     for element in ancestors(role) {
         if let Some(text) = element.attribute("validUntil") {
@@ -240,7 +256,7 @@ fn signing_certificates(role: Element<'_>) -> Result<Vec<X509>, MetadataError> {
     Ok(certificates)
 }
 
-fn scopes(entity: Element<'_>, role: Element<'_>) -> Vec<Scope> {
+pub(super) fn scopes(entity: Element<'_>, role: Element<'_>) -> Vec<Scope> {
     let extensions = [entity, role].into_iter().flat_map(|element| element.children_named(names::MD, "Extensions"));
     let scopes = extensions.flat_map(|extensions| extensions.children_named(names::SHIBMD, "Scope"));
     scopes
@@ -259,12 +275,12 @@ fn display_name(entity: Element<'_>, role: Element<'_>) -> Option<String> {
     info.and_then(|info| names_of(info, names::MDUI, "DisplayName")).or_else(organization).filter(|name| !name.is_empty())
 }
 
-fn text(element: Element<'_>) -> String {
+pub(super) fn text(element: Element<'_>) -> String {
     element.text().trim().to_owned()
 }
 
 /// `xs:duration` in seconds; months and years by their usual lengths. `None` when it is none or negative.
-fn read_duration(text: &str) -> Option<u64> {
+pub(super) fn read_duration(text: &str) -> Option<u64> {
     let rest = text.trim().strip_prefix('P')?;
     let (date, time) = rest.split_once('T').unwrap_or((rest, ""));
     let part = |text: &str, units: &[(char, u64)]| {
