@@ -35,10 +35,11 @@ test: setup-build setup-test
 	     END { printf "\n==> %d passed, %d failed, %d ignored, in %d suites\n", passed, failures, ignored, suites }' $(TARGET)/test.log; \
 	exit $${failed:-0}
 
-## bench        whole logins against the release binary (CPU, logins per second, latencies, memory), and the parts
+## bench        whole logins against the release binary (CPU, logins per second, latencies, memory), the parts, and metadata
 bench: setup-build
 	cargo bench --locked --bench login
 	cargo bench --locked --bench parts
+	cargo bench --locked --bench metadata
 
 ## check        formatting, lints, and the rules for dependencies (needs cargo-deny)
 check: setup-build

@@ -26,6 +26,7 @@ enum Form {
 
 impl Federation<'_> {
     /// Without a signature.
+    #[allow(dead_code, reason = "not everybody who includes this file needs it")]
     pub fn write_unsigned(&self, out: &mut impl Write) -> io::Result<()> {
         self.write(out, "", Form::Written)
     }
