@@ -75,7 +75,8 @@ impl Cache {
 
     pub fn write_notes(&self, notes: &Notes) -> io::Result<()> {
         let (path, mut file) = self.part()?;
-        let written = serde_json::to_vec(notes).map_err(io::Error::other).and_then(|text| file.write_all(&text)).and_then(|()| file.sync_all());
+        let written =
+            serde_json::to_vec(notes).map_err(io::Error::other).and_then(|text| file.write_all(&text)).and_then(|()| file.sync_all());
         if let Err(error) = written.and_then(|()| fs::rename(&path, self.with(".json"))) {
             drop(fs::remove_file(&path));
             return Err(error);

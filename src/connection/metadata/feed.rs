@@ -12,7 +12,7 @@ use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Duration;
-use tokio::sync::Mutex;
+use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// A source of metadata in a running process. Readers call [`Feed::snapshot`]; one task calls [`Feed::run`], or whoever likes
 /// calls [`Feed::refresh`].
@@ -20,7 +20,7 @@ pub struct Feed {
     source: Arc<Source>,
     downloader: Downloader,
     cache: Option<Cache>,
-    work: Mutex<Work>,
+    work: Arc<Mutex<Work>>,
     current: RwLock<Option<Arc<Snapshot>>>,
 }
 
@@ -55,7 +55,7 @@ impl Feed {
         let notes = cache.as_ref().and_then(Cache::notes).filter(|notes| notes.source == source.name()).unwrap_or_default();
         let refresher = Refresher::new(source.cadence, source.hold.clone(), notes.approved, now);
         let work = Work { refresher, validators: Validators::default(), digest: String::new() };
-        Self { source: Arc::new(source), downloader, cache, work: Mutex::new(work), current: RwLock::new(None) }
+        Self { source: Arc::new(source), downloader, cache, work: Arc::new(Mutex::new(work)), current: RwLock::new(None) }
     }
 
     /// The metadata in force; `None` before the first copy, and when the last one's validUntil has come.
@@ -95,14 +95,14 @@ impl Feed {
     /// Takes the last good copy from disk, on the same terms as a fetched one. It is due for a refresh all the same.
     pub async fn restore(&self, now: Timestamp) -> Vec<Event> {
         let Some(cache) = &self.cache else { return Vec::new() };
-        let mut work = self.work.lock().await;
+        let mut work = Arc::clone(&self.work).lock_owned().await;
         let Some(notes) = cache.notes().filter(|notes| notes.source == self.source.name()) else { return Vec::new() };
         let Ok(Some(copy)) = self.verify(Body::File(cache.copy()), None, now).await else { return Vec::new() };
         if copy.digest == notes.digest {
             work.validators = notes.validators;
         }
         work.digest = copy.digest;
-        let events = work.refresher.accept(copy.aggregate, None, now);
+        let Some((mut work, events)) = accept(work, copy.aggregate, None, now).await else { return Vec::new() };
         work.refresher.look_again(now);
         self.swap(&work);
         events
@@ -110,14 +110,14 @@ impl Feed {
 
     /// Refreshes if it is due.
     pub async fn refresh_if_due(&self, now: Timestamp) -> Vec<Event> {
-        let mut work = self.work.lock().await;
-        if work.refresher.due() <= now { self.refresh_with(&mut work, now).await } else { Vec::new() }
+        let work = Arc::clone(&self.work).lock_owned().await;
+        if work.refresher.due() <= now { self.refresh_with(work, now).await } else { Vec::new() }
     }
 
     /// Looks at the source now. A failure is an event; the last good copy stays.
     pub async fn refresh(&self, now: Timestamp) -> Vec<Event> {
-        let mut work = self.work.lock().await;
-        self.refresh_with(&mut work, now).await
+        let work = Arc::clone(&self.work).lock_owned().await;
+        self.refresh_with(work, now).await
     }
 
     /// Refreshes for ever. `clock` is asked after every sleep; every event goes to `tell`.
@@ -137,14 +137,13 @@ impl Feed {
         }
     }
 
-    async fn refresh_with(&self, work: &mut Work, now: Timestamp) -> Vec<Event> {
-        let outcome = self.fetch(work, now).await;
-        let events = match outcome {
+    async fn refresh_with(&self, mut work: OwnedMutexGuard<Work>, now: Timestamp) -> Vec<Event> {
+        let events = match self.fetch(&work, now).await {
             Ok(None) => {
                 work.refresher.unchanged(now);
                 work.refresher.expire(now).into_iter().collect()
             }
-            Ok(Some(fetched)) => self.take(work, fetched, now),
+            Ok(Some(fetched)) => return self.take(work, fetched, now).await,
             Err(Failure::Missing) if self.source.expects.is_some() => {
                 (work.validators, work.digest) = (Validators::default(), String::new());
                 self.cache.iter().for_each(Cache::remove_copy);
@@ -152,7 +151,7 @@ impl Feed {
             }
             Err(failure) => work.refresher.fail(failure.to_string(), now),
         };
-        self.swap(work);
+        self.swap(&work);
         events
     }
 
@@ -227,21 +226,22 @@ impl Feed {
         tokio::task::spawn_blocking(read).await.unwrap_or_else(|_| Err("reading it failed".to_owned()))
     }
 
-    fn take(&self, work: &mut Work, fetched: Fetched, now: Timestamp) -> Vec<Event> {
+    async fn take(&self, work: OwnedMutexGuard<Work>, fetched: Fetched, now: Timestamp) -> Vec<Event> {
         let Fetched { verified, validators, max_age_seconds, part } = fetched;
         let taken = work.refresher.would_take(&verified.aggregate);
-        let events = work.refresher.accept(verified.aggregate, max_age_seconds, now);
-        if !taken {
-            return events;
+        let Some((mut work, events)) = accept(work, verified.aggregate, max_age_seconds, now).await else { return Vec::new() };
+        if taken {
+            work.validators = validators;
+            work.digest = verified.digest;
+            // First what must not be forgotten, then the copy.
+            self.write_notes(&work);
+            if let (Some(cache), Some(path)) = (&self.cache, &part.0)
+                && let Err(error) = cache.take(path)
+            {
+                tracing::warn!(source = self.source.shown(), %error, "the last good copy of metadata cannot be kept");
+            }
         }
-        work.validators = validators;
-        work.digest = verified.digest;
-        self.write_notes(work);
-        if let (Some(cache), Some(path)) = (&self.cache, &part.0)
-            && let Err(error) = cache.take(path)
-        {
-            tracing::warn!(source = self.source.name(), %error, "the last good copy of metadata cannot be kept");
-        }
+        self.swap(&work);
         events
     }
 
@@ -254,7 +254,7 @@ impl Feed {
             approved: work.refresher.approved().clone(),
         };
         if let Err(error) = cache.write_notes(&notes) {
-            tracing::warn!(source = self.source.name(), %error, "what is known of metadata cannot be kept");
+            tracing::warn!(source = self.source.shown(), %error, "what is known of metadata cannot be kept");
         }
     }
 
@@ -264,6 +264,21 @@ impl Feed {
         let old = std::mem::replace(&mut *self.current.write().unwrap_or_else(PoisonError::into_inner), new);
         drop(old);
     }
+}
+
+/// Where thousands of entities changed, comparing them takes seconds: not on a thread that others share. `None` if it failed,
+/// with what was in force still there.
+async fn accept(
+    mut work: OwnedMutexGuard<Work>,
+    aggregate: Arc<Aggregate>,
+    max_age_seconds: Option<u64>,
+    now: Timestamp,
+) -> Option<(OwnedMutexGuard<Work>, Vec<Event>)> {
+    let compare = move || {
+        let events = work.refresher.accept(aggregate, max_age_seconds, now);
+        (work, events)
+    };
+    tokio::task::spawn_blocking(compare).await.ok()
 }
 
 /// Where a document goes while it arrives.

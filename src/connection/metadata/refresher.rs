@@ -96,17 +96,35 @@ pub struct Pending {
 /// What an operator may want to know, and the audit log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    Loaded { entities: usize, faults: usize },
+    Loaded {
+        entities: usize,
+        faults: usize,
+    },
     /// Entities that came and went, without those that stayed.
-    Members { added: usize, removed: usize, examples: Vec<String> },
-    Changed { entity_id: String, changes: Vec<Change> },
+    Members {
+        added: usize,
+        removed: usize,
+        examples: Vec<String>,
+    },
+    Changed {
+        entity_id: String,
+        changes: Vec<Change>,
+    },
     Held(Pending),
     Approved(Pending),
     /// The change that waited is not wanted any more.
-    Withdrawn { entity_id: String },
-    Failed { reason: String, failures: u32, retry: Timestamp },
+    Withdrawn {
+        entity_id: String,
+    },
+    Failed {
+        reason: String,
+        failures: u32,
+        retry: Timestamp,
+    },
     /// The last good copy may not be used any longer.
-    Expired { until: Timestamp },
+    Expired {
+        until: Timestamp,
+    },
     /// The source knows the entity no longer.
     Gone,
 }

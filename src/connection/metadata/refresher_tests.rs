@@ -112,7 +112,9 @@ fn a_new_host_waits_for_an_operator_and_its_certificate_does_not() {
     assert_eq!(fingerprints(&refresher), [fingerprint(&TWO)]);
     let pending: Vec<Pending> = refresher.pending().cloned().collect();
     let [waiting] = pending.as_slice() else { panic!("{pending:?}") };
-    assert!(waiting.changes.iter().any(|change| change.to_string().contains("+ SingleSignOnService HTTP-Redirect https://sso.b.example/sso")));
+    assert!(
+        waiting.changes.iter().any(|change| change.to_string().contains("+ SingleSignOnService HTTP-Redirect https://sso.b.example/sso"))
+    );
     assert_eq!(refresher.accept(moved(), None, now()), [], "told once");
 
     // What is approved is what was seen.

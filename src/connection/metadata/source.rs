@@ -36,7 +36,8 @@ impl Source {
     /// An address that is neither https nor signed: whoever is on the way could write the metadata.
     pub fn new(origin: Origin, terms: Terms) -> Result<Self> {
         if let Origin::Url(url) = &origin {
-            let refuse = |why: &str| Err(Error::new(ErrorKind::Misconfigured, format!("metadata cannot be fetched from {url}: {why}")));
+            let refuse =
+                |why: &str| Err(Error::new(ErrorKind::Misconfigured, format!("metadata cannot be fetched from {}: {why}", shown(url))));
             match url.scheme() {
                 "https" => {}
                 "http" if terms.trust.is_pinned() || is_loopback(url) => {}
@@ -59,6 +60,14 @@ impl Source {
         })
     }
 
+    /// For logs and messages: an address without its query, in which a token may be.
+    pub fn shown(&self) -> String {
+        match &self.origin {
+            Origin::File(path) => path.display().to_string(),
+            Origin::Url(url) => shown(url),
+        }
+    }
+
     /// What a copy on disk must have been made from.
     pub(super) fn name(&self) -> String {
         match &self.origin {
@@ -66,6 +75,10 @@ impl Source {
             Origin::Url(url) => url.to_string(),
         }
     }
+}
+
+fn shown(url: &Url) -> String {
+    format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -44,7 +44,11 @@ fn files(directory: &tempfile::TempDir) -> Vec<String> {
 #[tokio::test]
 async fn a_document_is_fetched_once_and_then_only_asked_for() {
     let xml = group(UNTIL, "PT1H", &[a()]);
-    let server = Server::new([ok("ETag: \"v1\"\r\nLast-Modified: Fri, 20 Nov 2026 00:00:00 GMT\r\nContent-Type: text/plain\r\n", &xml), status("304 Not Modified")]).await;
+    let server = Server::new([
+        ok("ETag: \"v1\"\r\nLast-Modified: Fri, 20 Nov 2026 00:00:00 GMT\r\nContent-Type: text/plain\r\n", &xml),
+        status("304 Not Modified"),
+    ])
+    .await;
     for cache in [None, Some(tempfile::tempdir().expect("a directory"))] {
         server.set(ok("ETag: \"v1\"\r\nLast-Modified: Fri, 20 Nov 2026 00:00:00 GMT\r\nContent-Type: text/plain\r\n", &xml));
         let feed = feed(&server, cache.as_ref());
@@ -215,6 +219,8 @@ fn an_address_must_be_safe_or_its_document_signed() {
     assert!(of("https://md.example/a", unsigned()) && of("http://md.example/a", terms()) && of("http://127.0.0.1/a", unsigned()));
     assert!(!of("http://md.example/a", unsigned()) && !of("ftp://md.example/a", terms()) && !of("https://a:b@md.example/", terms()));
     assert!(!of("http://localhost.evil.example/", unsigned()));
+    let secret = Source::new(Origin::Url("http://u:p@md.example/a?token=t".parse().expect("a URL")), unsigned());
+    assert_eq!(secret.expect_err("refused").detail.split(": ").next(), Some("metadata cannot be fetched from http://md.example/a"));
 }
 
 fn mdq(server: &Server, form: MdqForm, cache: Option<&tempfile::TempDir>) -> Mdq {
@@ -288,7 +294,7 @@ async fn many_who_ask_at_once_cost_one_request() {
     assert_eq!(server.asked_paths().len(), 1);
     // And a restart needs none.
     server.set(status("500 Internal Server Error"));
-    let restarted = super::Mdq::new(mdq_template(&server, &directory), MdqForm::EntityId).expect("valid");
+    let restarted = Mdq::new(mdq_template(&server, &directory), MdqForm::EntityId).expect("valid");
     assert!(restarted.entity(A, now()).await.0.is_ok());
 }
 

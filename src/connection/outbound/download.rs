@@ -116,10 +116,8 @@ impl Downloader {
             StatusCode::NOT_FOUND | StatusCode::GONE => return Err(DownloadError::Missing),
             status => return Err(DownloadError::Status(status.as_u16())),
         }
-        let validators = Validators {
-            etag: header(answer.headers(), ETAG.as_str()),
-            last_modified: header(answer.headers(), LAST_MODIFIED.as_str()),
-        };
+        let validators =
+            Validators { etag: header(answer.headers(), ETAG.as_str()), last_modified: header(answer.headers(), LAST_MODIFIED.as_str()) };
         let max_age_seconds = header(answer.headers(), CACHE_CONTROL.as_str()).and_then(|text| max_age(&text));
         body(answer, limit, sink).await?;
         Ok(Downloaded::Body { validators, max_age_seconds })
