@@ -53,6 +53,11 @@ impl Trust {
         }
     }
 
+    /// One of these keys.
+    pub const fn pinned(keys: TrustedKeys) -> Self {
+        Self(Some(keys))
+    }
+
     /// A signature is demanded.
     pub const fn is_pinned(&self) -> bool {
         self.0.is_some()

@@ -163,3 +163,45 @@ fn an_id_that_occurs_twice_costs_the_second() {
     assert_eq!(left, ["https://one.example/", "https://three.example/"]);
     assert!(aggregate.faults()[0].reason.contains("_e occurs twice"));
 }
+
+#[test]
+fn no_mutation_panics_or_says_what_nobody_signed() {
+    let genuine = sign(&group("", &[entity("a.example", "ID='_a'", ""), entity("b.example", "", "")].concat()), Signer::new(&EC.certified));
+    let genuine = genuine.expect("signed").into_bytes();
+    let terms = pinned(&EC);
+    let facts = |aggregate: &Aggregate| -> Vec<(String, String)> {
+        let read = aggregate.entities().map(|entity| entity.idp(now()).expect("read"));
+        read.map(|idp| (idp.entity_id, idp.sso_endpoints.iter().map(|endpoint| endpoint.location.to_string()).collect())).collect()
+    };
+    let signed = facts(&Aggregate::read(&*genuine, &terms, now()).expect("read"));
+    let mut state = 0x2545_f491_4f6c_dd1d_u64;
+    let mut random = |below: usize| {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        (state % below as u64) as usize
+    };
+    let pieces: [&[u8]; 8] =
+        [b"<", b">", b"&", b"\"", b"<!--", b"]]>", b"xmlns=''", b"<md:EntityDescriptor entityID='https://evil.example/'/>"];
+    let mut accepted = 0;
+    for _ in 0..2000 {
+        let mut bytes = genuine.clone();
+        let (at, length) = (random(bytes.len()), random(40));
+        let end = (at + length).min(bytes.len());
+        match random(4) {
+            0 => bytes[at] = bytes[at].wrapping_add(1 + random(255) as u8),
+            1 => drop(bytes.drain(at..end)),
+            2 => drop(bytes.splice(at..at, pieces[random(pieces.len())].iter().copied())),
+            _ => {
+                let (copy, to) = (bytes[at..end].to_vec(), random(genuine.len()));
+                drop(bytes.splice(to..to, copy));
+            }
+        }
+        if let Ok(aggregate) = Aggregate::read(&*bytes, &terms, now()) {
+            assert_eq!(facts(&aggregate), signed, "{}", String::from_utf8_lossy(&bytes));
+            accepted += 1;
+        }
+        drop(Aggregate::read(&*bytes, &unsigned(), now()));
+    }
+    assert!(accepted > 0, "white space outside the root, at least, means nothing");
+}
