@@ -1,7 +1,8 @@
 //! One source at work: fetches, verifies, keeps, swaps.
 
 use super::cache::{Cache, Notes, digest};
-use super::refresher::{Event, NotPending, Pending, Refresher, Snapshot};
+use super::refresher::Refresher;
+use super::snapshot::{Event, NotPending, Pending, Snapshot};
 use super::source::{Origin, Source};
 use crate::clock::Timestamp;
 use crate::connection::outbound::download::{DownloadError, Downloaded, Downloader, Validators};
@@ -86,7 +87,8 @@ impl Feed {
     pub async fn approve(&self, key: &str, now: Timestamp) -> Result<Event, NotPending> {
         let mut work = self.work.lock().await;
         let event = work.refresher.approve(key, now)?;
-        // A document about another entity was not kept on disk; the next refresh, without validators, brings it there.
+        // A document about another entity was not kept on disk; the next refresh brings it there.
+        work.refresher.look_again(now);
         self.write_notes(&work);
         self.swap(&work);
         Ok(event)

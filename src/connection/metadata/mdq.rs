@@ -5,7 +5,7 @@
 //! there is no such entity is remembered for five minutes.
 
 use super::feed::Feed;
-use super::refresher::{Event, Snapshot};
+use super::snapshot::{Event, Snapshot};
 use super::source::{Origin, Source};
 use crate::clock::Timestamp;
 use crate::connection::outbound::download::Downloader;

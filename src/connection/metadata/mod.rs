@@ -15,12 +15,14 @@ mod difference;
 mod feed;
 mod mdq;
 mod refresher;
+mod snapshot;
 mod source;
 
 pub use difference::{Change, Place, difference};
 pub use feed::Feed;
 pub use mdq::{Mdq, MdqForm, NotFound};
-pub use refresher::{Cadence, Event, Hold, NotPending, Pending, Refresher, Snapshot};
+pub use refresher::{Cadence, Hold, Refresher};
+pub use snapshot::{Event, NotPending, Pending, Snapshot};
 pub use source::{Origin, Source};
 
 #[cfg(test)]

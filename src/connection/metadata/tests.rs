@@ -176,6 +176,28 @@ async fn what_waits_for_an_operator_waits_across_a_restart() {
 }
 
 #[tokio::test]
+async fn another_entity_is_on_disk_only_after_an_operator_agreed() {
+    let server = Server::new([ok("ETag: \"a\"\r\n", &alone(UNTIL, a()))]).await;
+    let directory = tempfile::tempdir().expect("a directory");
+    let first = feed(&server, Some(&directory));
+    first.refresh(now()).await;
+    let other = alone(UNTIL, Idp("c.example", "sso.c.example", &TWO, "c.example"));
+    server.set(ok("ETag: \"c\"\r\n", &other));
+    first.refresh(now()).await;
+    let copy = || std::fs::read_to_string(directory.path().join("federation.xml")).expect("the copy");
+    assert!(first.snapshot(now()).expect("a copy").idp(A, now()).is_ok() && copy().contains(A));
+    assert_eq!(files(&directory), ["federation.json", "federation.xml"]);
+    first.refresh(now()).await;
+    assert!(server.asked().last().expect("asked").contains("if-none-match: \"a\""), "of the copy that is in force");
+    let pending = first.pending().await;
+    first.approve(&pending[0].key, now()).await.expect("approved");
+    assert_eq!(first.due().await, now());
+    assert_eq!(first.refresh_if_due(now()).await, []);
+    assert_eq!(copy(), other);
+    assert!(first.snapshot(now()).expect("a copy").idp("https://c.example/idp", now()).is_ok());
+}
+
+#[tokio::test]
 async fn a_file_is_read_again_when_it_changes() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("a.xml");

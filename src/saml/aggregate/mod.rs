@@ -6,13 +6,14 @@
 //! packed, which are read in full when somebody needs them ([`Entity::idp`]).
 //!
 //! What is wrong with one entity costs that entity and is told with its line; what is wrong with the document costs the
-//! document. `pieces` cuts, `scope` resolves names, `canonical` writes, `load` walks, `entity` reads one, `search` finds them.
+//! document. `pieces` cuts, `scope` resolves names, `canonical` writes, `opening` verifies the signature, `load` walks, `entity` reads one, `search` finds them.
 //! Fetching and refreshing are in `connection/metadata`.
 
 mod canonical;
 mod entity;
 mod fold;
 mod load;
+mod opening;
 mod pieces;
 mod scope;
 mod search;

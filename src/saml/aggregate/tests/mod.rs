@@ -144,7 +144,7 @@ fn streamed(text: &str, prefixes: &[&str]) -> String {
                 }
             }
             pieces::Piece::End => canonical.end(&scope.close(Some(pieces.raw())).expect("closed")),
-            _ => load::character_data(piece, pieces.raw(), |text| canonical.text(text)).expect("text"),
+            _ => opening::character_data(piece, pieces.raw(), |text| canonical.text(text)).expect("text"),
         }
     }
 }
