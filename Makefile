@@ -35,7 +35,7 @@ test: setup-build setup-test
 	     END { printf "\n==> %d passed, %d failed, %d ignored, in %d suites\n", passed, failures, ignored, suites }' $(TARGET)/test.log; \
 	exit $${failed:-0}
 
-## bench        whole logins against the release binary (CPU, logins per second, latencies, memory), the parts, rules, searches, imports, the API
+## bench        whole logins against the release binary (CPU, logins per second, latencies, memory), the parts, rules, searches, imports, the API, SAML toward applications, metadata
 bench: setup-build
 	cargo bench --locked --bench login
 	cargo bench --locked --bench parts
@@ -43,6 +43,8 @@ bench: setup-build
 	cargo bench --locked --bench search
 	cargo bench --locked --bench import
 	cargo bench --locked --bench api
+	cargo bench --locked --bench saml_idp
+	cargo bench --locked --bench metadata
 
 ## check        formatting, lints, and the rules for dependencies (needs cargo-deny)
 check: setup-build

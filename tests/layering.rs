@@ -34,7 +34,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("quick_xml", &["saml/"]),
     ("josekit", &["oidc/jose.rs"]),
     // The practice application and the demo's walk are programs of their own that happen to live in this binary.
-    ("reqwest", &["connection/outbound.rs", "http/practice/", "cli/demo/"]),
+    ("reqwest", &["connection/outbound.rs", "connection/outbound/", "http/practice/", "cli/demo/"]),
     ("cel", &["profile/expression/"]),
     ("rquickjs", &["rules/sandbox.rs"]),
     ("prometheus", &["http/metrics.rs"]),

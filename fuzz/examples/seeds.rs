@@ -33,6 +33,7 @@ fn main() -> std::io::Result<()> {
     }
     for (name, xml) in login::metadata() {
         write("saml_metadata", &format!("{name}.xml"), &xml)?;
+        write("saml_aggregate", &format!("{name}.xml"), &xml)?;
     }
     let token = RefreshToken::issue(&"0f".repeat(16), 1, &keys::sealer()).expect("a token");
     let body = format!("grant_type=refresh_token&scope=openid&refresh_token={}", token.expose());

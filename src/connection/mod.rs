@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod explain;
+pub mod metadata;
 pub mod outbound;
 mod registry;
 mod saml;

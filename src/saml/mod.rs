@@ -3,7 +3,7 @@
 //! - `sp`: the service provider role. Begin with [`sp::authn_request`] and [`sp::receive_response`].
 //! - `idp`: the identity provider role. Begin with [`idp::receive_authn_request`] and [`idp::SamlReplyTo`].
 //! - `logout`: the messages of Single Logout, for both roles.
-//! - `metadata`: reading a partner's, writing ours.
+//! - `metadata`: reading a partner's, writing ours; `aggregate`: those of whole federations.
 //!
 //! Below them: `binding` (how messages travel), `xml` (strict reader, canonical forms, escaping writer), `signature` (the
 //! engine whose hashed bytes are the bytes that are read), `trust` (keys and algorithms), `sign`, `receive` (the path of a
@@ -14,6 +14,7 @@
 //! Nothing here remembers anything: whoever accepts a [`sp::VerifiedAssertion`], an [`idp::CheckedRequest`] or a
 //! [`logout::ReceivedLogout`] must claim its IDs once in a shared store.
 
+pub mod aggregate;
 pub mod assertion;
 pub mod binding;
 mod conditions;

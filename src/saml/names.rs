@@ -11,6 +11,7 @@ pub const MD: &str = "urn:oasis:names:tc:SAML:2.0:metadata";
 pub const SHIBMD: &str = "urn:mace:shibboleth:metadata:1.0";
 pub const ALGSUPPORT: &str = "urn:oasis:names:tc:SAML:metadata:algsupport";
 pub const MDUI: &str = "urn:oasis:names:tc:SAML:metadata:ui";
+pub const MDRPI: &str = "urn:oasis:names:tc:SAML:metadata:rpi";
 pub const MDATTR: &str = "urn:oasis:names:tc:SAML:metadata:attribute";
 pub const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
 pub const DSIG11: &str = "http://www.w3.org/2009/xmldsig11#";

@@ -46,19 +46,8 @@ impl SignedXml {
     /// # Errors
     /// A [`Rejection`] for the first check that fails; every check is noted.
     pub(super) fn verify(element: Element<'_>, part: Part, how: Verification<'_>, checks: &mut Checks<'_>) -> Result<Self, Rejection> {
-        let Verification { keys, allowed, .. } = how;
         let signature = checks.outcome("signature-place", "one Signature, in its place", signature_of(element, part))?;
-        let parts = checks.outcome("signature-structure", "SignedInfo, SignatureValue, at most one KeyInfo", Parts::of(signature))?;
-
-        // SignedInfo is read only from the canonical bytes that the signature covers.
-        if parts.signed_info.range().len() > SIGNED_INFO {
-            return Err(Rejection::TooComplex { what: "bytes in SignedInfo", limit: SIGNED_INFO });
-        }
-        let method = checks.outcome("signed-info-canonicalization", "Exclusive C14N", parts.canonicalization(allowed))?;
-        let signed_info = method.apply(parts.signed_info, &[]);
-        let document = parse(&signed_info, Limits::MESSAGE)?;
-        let info = SignedInfo::read(document.root(), allowed, checks)?;
-        let key = verify_value(&info, &signed_info, &parts, keys, checks)?;
+        let Verified { parts, method, signed_info, info, key } = verify_signed_info(signature, how, checks)?;
 
         let expected = checks.outcome("element-id", "an ID", element_id(element, part))?;
         checks.require("reference", info.reference.strip_prefix('#') == Some(expected), format!("#{expected}"), &info.reference, || {
@@ -98,6 +87,63 @@ impl SignedXml {
     pub(super) const fn evidence(&self) -> Option<&Evidence> {
         self.evidence.as_ref()
     }
+}
+
+/// What a verified SignedInfo promises of an element that is hashed elsewhere, piece by piece.
+#[derive(Debug)]
+pub(super) struct Promise {
+    /// The ID of the element that is promised.
+    pub id: String,
+    /// The PrefixList of its Exclusive C14N.
+    pub prefixes: Vec<String>,
+    pub digest: Digest,
+    pub digest_value: Vec<u8>,
+}
+
+impl Promise {
+    /// Verifies the signature of `signature` over its SignedInfo. Whoever calls this has seen that it stands in its place, and
+    /// believes nothing before the digest was compared.
+    ///
+    /// # Errors
+    /// A [`Rejection`] for the first check that fails, also where the form is not Exclusive C14N.
+    pub fn verify(signature: Element<'_>, how: Verification<'_>, checks: &mut Checks<'_>) -> Result<Self, Rejection> {
+        let Verified { info, .. } = verify_signed_info(signature, how, checks)?;
+        if info.transform.inclusive {
+            return Err(Rejection::TransformRefused { found: names::C14N.to_owned() });
+        }
+        let id = info.reference.strip_prefix('#').filter(|id| super::xml::is_ncname(id));
+        let id = id.ok_or_else(|| Rejection::WrongReference { expected: "the root element".to_owned(), found: info.reference.clone() })?;
+        Ok(Self { id: id.to_owned(), prefixes: info.transform.prefixes, digest: info.digest, digest_value: info.digest_value })
+    }
+}
+
+/// A Signature whose value fits its SignedInfo.
+struct Verified<'d, 'k> {
+    parts: Parts<'d>,
+    method: Method,
+    /// The bytes that the key signed.
+    signed_info: String,
+    info: SignedInfo,
+    key: &'k TrustedKey,
+}
+
+/// Verifies the value of a signature. SignedInfo is read only from the canonical bytes that it covers.
+fn verify_signed_info<'d, 'k>(
+    signature: Element<'d>,
+    how: Verification<'k>,
+    checks: &mut Checks<'_>,
+) -> Result<Verified<'d, 'k>, Rejection> {
+    let Verification { keys, allowed, .. } = how;
+    let parts = checks.outcome("signature-structure", "SignedInfo, SignatureValue, at most one KeyInfo", Parts::of(signature))?;
+    if parts.signed_info.range().len() > SIGNED_INFO {
+        return Err(Rejection::TooComplex { what: "bytes in SignedInfo", limit: SIGNED_INFO });
+    }
+    let method = checks.outcome("signed-info-canonicalization", "Exclusive C14N", parts.canonicalization(allowed))?;
+    let signed_info = method.apply(parts.signed_info, &[]);
+    let document = parse(&signed_info, Limits::MESSAGE)?;
+    let info = SignedInfo::read(document.root(), allowed, checks)?;
+    let key = verify_value(&info, &signed_info, &parts, keys, checks)?;
+    Ok(Verified { parts, method, signed_info, info, key })
 }
 
 /// Whether `element` carries a Signature child.

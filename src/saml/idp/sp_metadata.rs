@@ -6,8 +6,8 @@ use crate::clock::Timestamp;
 use crate::saml::assertion::Attribute;
 use crate::saml::logout::logout_services;
 use crate::saml::metadata::{
-    MetadataError, MetadataOptions, Role, cache_seconds, certificates_of, display_name, identity, key_descriptors, read_with, role_of,
-    signing_certificates, text,
+    Inherited, MetadataError, MetadataOptions, Role, cache_seconds, certificates_of, display_name, identity, key_descriptors, read_with,
+    role_of, signing_certificates, text,
 };
 use crate::saml::names;
 use crate::saml::xml::Element;
@@ -65,7 +65,7 @@ pub fn read_sp(xml: &str, options: MetadataOptions<'_>, now: Timestamp) -> Resul
 
 fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<ApplicationMetadata, MetadataError> {
     let role = role_of(entity, APPLICATION)?;
-    let (entity_id, valid_until) = identity(entity, role, now)?;
+    let (entity_id, valid_until) = identity(entity, role, Inherited::default(), now)?;
     let truth = |name| matches!(role.attribute(name).map(str::trim), Some("true" | "1"));
     let formats = role.children_named(names::MD, "NameIDFormat").filter_map(|format| NameIdFormat::from_urn(&text(format)));
     let parts = SpParts {

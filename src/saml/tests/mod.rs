@@ -1,6 +1,6 @@
 //! Tests of whole messages. Everything that a check promises has a response here that breaks only this promise.
 
-mod support;
+pub(in crate::saml) mod support;
 
 mod attacks;
 mod conditions;

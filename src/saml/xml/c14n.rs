@@ -160,7 +160,7 @@ fn inherited_xml_attributes(element: Element<'_>) -> Vec<&Attribute<'_>> {
     found
 }
 
-pub(super) fn escape_text(text: &str, out: &mut String) {
+pub(in crate::saml) fn escape_text(text: &str, out: &mut String) {
     escape(text, out, |byte| match byte {
         b'&' => Some("&amp;"),
         b'<' => Some("&lt;"),
@@ -170,7 +170,7 @@ pub(super) fn escape_text(text: &str, out: &mut String) {
     });
 }
 
-pub(super) fn escape_attribute(text: &str, out: &mut String) {
+pub(in crate::saml) fn escape_attribute(text: &str, out: &mut String) {
     escape(text, out, |byte| match byte {
         b'&' => Some("&amp;"),
         b'<' => Some("&lt;"),

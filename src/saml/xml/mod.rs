@@ -4,9 +4,9 @@
 //! foreign encodings, several roots, undeclared prefixes, duplicate attributes, trailing data, and (in messages)
 //! comments and processing instructions. What it accepts it bounds by [`Limits`].
 
-mod c14n;
+pub(in crate::saml) mod c14n;
 mod dom;
-mod reader;
+pub(in crate::saml) mod reader;
 mod writer;
 
 pub use c14n::{Canonicalization, canonicalize};

@@ -40,9 +40,9 @@ impl Limits {
 }
 
 /// Bindings and distinct namespaces that one document may have in force at once.
-const NAMESPACES: usize = 256;
+pub(in crate::saml) const NAMESPACES: usize = 256;
 /// Bytes of one namespace name. A canonical form repeats it on every element that uses it.
-const NAMESPACE_NAME: usize = 256;
+pub(in crate::saml) const NAMESPACE_NAME: usize = 256;
 
 /// Why a text was not read.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -114,9 +114,9 @@ pub fn parse_in_context<'a>(text: &'a str, limits: Limits, context: &[Declaratio
     }
 }
 
-type Outcome<T = ()> = Result<T, XmlErrorKind>;
+pub(in crate::saml) type Outcome<T = ()> = Result<T, XmlErrorKind>;
 
-fn malformed<T>(why: impl Into<String>) -> Outcome<T> {
+pub(in crate::saml) fn malformed<T>(why: impl Into<String>) -> Outcome<T> {
     Err(XmlErrorKind::Malformed(why.into()))
 }
 
@@ -166,7 +166,7 @@ impl<'a> Builder<'a> {
                 Event::Text(_) => self.text(raw)?,
                 Event::CData(_) => self.cdata(raw)?,
                 Event::GeneralRef(_) => self.reference(raw)?,
-                Event::Decl(_) => self.declaration(raw)?,
+                Event::Decl(_) => declaration(raw, self.position == 0)?,
                 Event::DocType(_) => return Err(XmlErrorKind::DocumentType),
                 Event::Comment(_) if !self.limits.skip_comments => return Err(XmlErrorKind::Comment),
                 Event::PI(_) if !self.limits.skip_comments => return Err(XmlErrorKind::ProcessingInstruction),
@@ -179,26 +179,6 @@ impl<'a> Builder<'a> {
             return malformed("the document ends before its root element does");
         }
         Ok(())
-    }
-
-    fn declaration(&self, raw: &str) -> Outcome {
-        if self.position != 0 {
-            return malformed("an XML declaration that is not at the beginning");
-        }
-        let inner = raw.strip_prefix("<?xml").and_then(|rest| rest.strip_suffix("?>"));
-        let Some(inner) = inner else { return malformed("a broken XML declaration") };
-        let mut version = false;
-        each_attribute(inner, |name, value| match name {
-            "version" if value == "1.0" => {
-                version = true;
-                Ok(())
-            }
-            "encoding" if value.eq_ignore_ascii_case("utf-8") => Ok(()),
-            "encoding" => Err(XmlErrorKind::Encoding(format!("declared as {value}"))),
-            "standalone" => Ok(()),
-            _ => malformed("a broken XML declaration"),
-        })?;
-        if version { Ok(()) } else { malformed("an XML declaration without version") }
     }
 
     fn start(&mut self, raw: &'a str, empty: bool) -> Outcome {
@@ -392,8 +372,29 @@ impl<'a> Builder<'a> {
     }
 }
 
+/// `first`: nothing stands before it.
+pub(in crate::saml) fn declaration(raw: &str, first: bool) -> Outcome {
+    if !first {
+        return malformed("an XML declaration that is not at the beginning");
+    }
+    let inner = raw.strip_prefix("<?xml").and_then(|rest| rest.strip_suffix("?>"));
+    let Some(inner) = inner else { return malformed("a broken XML declaration") };
+    let mut version = false;
+    each_attribute(inner, |name, value| match name {
+        "version" if value == "1.0" => {
+            version = true;
+            Ok(())
+        }
+        "encoding" if value.eq_ignore_ascii_case("utf-8") => Ok(()),
+        "encoding" => Err(XmlErrorKind::Encoding(format!("declared as {value}"))),
+        "standalone" => Ok(()),
+        _ => malformed("a broken XML declaration"),
+    })?;
+    if version { Ok(()) } else { malformed("an XML declaration without version") }
+}
+
 // XML 1.0 section 2.2: Char ::= #x9 | #xA | #xD | [#x20-#xD7FF] | [#xE000-#xFFFD] | [#x10000-#x10FFFF]
-fn check_characters(text: &str) -> Outcome {
+pub(in crate::saml) fn check_characters(text: &str) -> Outcome {
     let control = text.bytes().fold(false, |found, byte| found | (byte < 0x20 && byte != b'\t' && byte != b'\n' && byte != b'\r'));
     if control || text.contains('\u{fffe}') || text.contains('\u{ffff}') {
         return malformed("a character that XML does not allow");
@@ -405,12 +406,12 @@ const fn is_xml_char(c: char) -> bool {
     matches!(c, '\t' | '\n' | '\r' | ' '..='\u{d7ff}' | '\u{e000}'..='\u{fffd}' | '\u{10000}'..)
 }
 
-const fn is_space(c: char) -> bool {
+pub(in crate::saml) const fn is_space(c: char) -> bool {
     matches!(c, ' ' | '\t' | '\n' | '\r')
 }
 
 /// Walks `name="value"` pairs, each with white space before it.
-fn each_attribute<'a>(raw: &'a str, mut visit: impl FnMut(&'a str, &'a str) -> Outcome) -> Outcome {
+pub(in crate::saml) fn each_attribute<'a>(raw: &'a str, mut visit: impl FnMut(&'a str, &'a str) -> Outcome) -> Outcome {
     let mut rest = raw;
     loop {
         let trimmed = rest.trim_start_matches(is_space);
@@ -436,7 +437,7 @@ fn each_attribute<'a>(raw: &'a str, mut visit: impl FnMut(&'a str, &'a str) -> O
 }
 
 /// XML 1.0 section 3.3.3: attribute value normalisation (of CDATA attributes; without a DTD there are no others).
-fn attribute_value(raw: &str) -> Outcome<Cow<'_, str>> {
+pub(in crate::saml) fn attribute_value(raw: &str) -> Outcome<Cow<'_, str>> {
     if raw.contains('<') {
         return malformed("< in an attribute value");
     }
@@ -462,12 +463,12 @@ fn attribute_value(raw: &str) -> Outcome<Cow<'_, str>> {
     Ok(Cow::Owned(value))
 }
 
-fn normalize_line_ends(text: &str) -> Cow<'_, str> {
+pub(in crate::saml) fn normalize_line_ends(text: &str) -> Cow<'_, str> {
     if text.contains('\r') { Cow::Owned(text.replace("\r\n", "\n").replace('\r', "\n")) } else { Cow::Borrowed(text) }
 }
 
 /// The five predefined entities and character references; nothing else is an entity here.
-fn resolve_reference(name: &str) -> Outcome<char> {
+pub(in crate::saml) fn resolve_reference(name: &str) -> Outcome<char> {
     let by_number = |digits: &str, radix: u32| {
         let number = digits.chars().all(|c| c.is_digit(radix)).then(|| u32::from_str_radix(digits, radix).ok()).flatten();
         number.and_then(char::from_u32).filter(|c| is_xml_char(*c))
@@ -486,7 +487,7 @@ fn resolve_reference(name: &str) -> Outcome<char> {
     resolved.map_or_else(|| malformed("an entity that is not one of the five predefined ones"), Ok)
 }
 
-fn split_name(name: &str) -> Outcome<(&str, &str)> {
+pub(in crate::saml) fn split_name(name: &str) -> Outcome<(&str, &str)> {
     let (prefix, local) = name.split_once(':').unwrap_or(("", name));
     let prefixed = name.len() != local.len();
     if !is_ncname(local) || (prefixed && !is_ncname(prefix)) {

@@ -2,6 +2,8 @@
 //!
 //! Reading is tolerant where vendors are odd and it does not matter (attributes and elements we have no use for, order,
 //! comments), and strict where it does: no entityID, no usable signing key, an expired document are errors.
+//!
+//! One document, one entity: federations of thousands are read by `aggregate`.
 
 use super::assertion::read_date;
 use super::binding::Binding;
@@ -97,7 +99,7 @@ impl IdpMetadata {
 /// # Errors
 /// When the text is no metadata, is not signed as demanded, is expired, or does not describe a usable identity provider.
 pub fn read_idp(xml: &str, options: MetadataOptions<'_>, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
-    read_with(xml, options, IDP, now, read_entity)
+    read_with(xml, options, IDP, now, |entity, now| read_entity(entity, Inherited::default(), now))
 }
 
 /// A role by its element, and what people call it.
@@ -163,6 +165,18 @@ fn pick<'d>(root: Element<'d>, wanted: Option<&str>, role: Role) -> Result<Eleme
     }
 }
 
+/// What the groups around an entity say of it, where they are not in the same document.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Inherited {
+    pub valid_until: Option<Timestamp>,
+    pub cache_seconds: Option<u64>,
+}
+
+/// The part of an entity that says how it authenticates people by SAML 2.0.
+pub(super) fn idp_role(entity: Element<'_>) -> Option<Element<'_>> {
+    saml2_role(entity, IDP)
+}
+
 /// The entity's role for SAML 2.0.
 ///
 /// # Errors
@@ -187,8 +201,13 @@ fn saml2_role<'d>(entity: Element<'d>, (element, _): Role) -> Option<Element<'d>
 ///
 /// # Errors
 /// When there is no entity ID, or the time is over.
-pub(super) fn identity(entity: Element<'_>, role: Element<'_>, now: Timestamp) -> Result<(String, Option<Timestamp>), MetadataError> {
-    let valid_until = validity(role)?;
+pub(super) fn identity(
+    entity: Element<'_>,
+    role: Element<'_>,
+    inherited: Inherited,
+    now: Timestamp,
+) -> Result<(String, Option<Timestamp>), MetadataError> {
+    let valid_until = validity(role)?.into_iter().chain(inherited.valid_until).min();
     if let Some(until) = valid_until.filter(|until| *until <= now) {
         return Err(MetadataError::at(entity, format!("the metadata were valid until {until}; it is {now}")));
     }
@@ -200,10 +219,11 @@ fn entity_id(entity: Element<'_>) -> Result<&str, MetadataError> {
     entity_id.ok_or_else(|| MetadataError::at(entity, "EntityDescriptor has no entityID"))
 }
 
-fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
+/// Reads one EntityDescriptor.
+pub(super) fn read_entity(entity: Element<'_>, inherited: Inherited, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
     entity_id(entity)?;
     let role = role_of(entity, IDP)?;
-    let (entity_id, valid_until) = identity(entity, role, now)?;
+    let (entity_id, valid_until) = identity(entity, role, inherited, now)?;
     let sso_endpoints = endpoints(role, "SingleSignOnService")?;
     if sso_endpoints.is_empty() {
         return Err(MetadataError::at(role, "there is no SingleSignOnService for HTTP-Redirect or HTTP-POST"));
@@ -221,7 +241,7 @@ fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<IdpMetadata, Metad
         scopes: scopes(entity, role),
         display_name: display_name(entity, role),
         valid_until,
-        cache_seconds: cache_seconds(role),
+        cache_seconds: cache_seconds(role).into_iter().chain(inherited.cache_seconds).min(),
     })
 }
 
@@ -230,8 +250,13 @@ fn ancestors(element: Element<'_>) -> impl Iterator<Item = Element<'_>> {
     std::iter::successors(Some(element), |element| element.parent())
 }
 
+/// The shortest cacheDuration of an element and those around it.
+pub(super) fn cache_seconds(element: Element<'_>) -> Option<u64> {
+    ancestors(element).filter_map(|e| e.attribute("cacheDuration")).filter_map(read_duration).min()
+}
+
 // SAML Metadata 2.3.1, 2.3.2, 2.4.1: the shortest of all that contain it.
-fn validity(role: Element<'_>) -> Result<Option<Timestamp>, MetadataError> {
+pub(super) fn validity(role: Element<'_>) -> Result<Option<Timestamp>, MetadataError> {
     let mut earliest: Option<Timestamp> = None;
     for element in ancestors(role) {
         if let Some(text) = element.attribute("validUntil") {
@@ -240,10 +265,6 @@ fn validity(role: Element<'_>) -> Result<Option<Timestamp>, MetadataError> {
         }
     }
     Ok(earliest)
-}
-
-pub(super) fn cache_seconds(role: Element<'_>) -> Option<u64> {
-    ancestors(role).filter_map(|e| e.attribute("cacheDuration")).filter_map(read_duration).min()
 }
 
 fn endpoints(role: Element<'_>, name: &str) -> Result<Vec<Endpoint>, MetadataError> {
@@ -285,7 +306,7 @@ pub(super) fn certificates_of(descriptor: Element<'_>, purpose: &str) -> Result<
     certificates.map(|certificate| parse_certificate(certificate.text().trim()).map_err(|_| unreadable(certificate))).collect()
 }
 
-fn scopes(entity: Element<'_>, role: Element<'_>) -> Vec<Scope> {
+pub(super) fn scopes(entity: Element<'_>, role: Element<'_>) -> Vec<Scope> {
     let extensions = [entity, role].into_iter().flat_map(|element| element.children_named(names::MD, "Extensions"));
     let scopes = extensions.flat_map(|extensions| extensions.children_named(names::SHIBMD, "Scope"));
     scopes
@@ -309,7 +330,7 @@ pub(super) fn text(element: Element<'_>) -> String {
 }
 
 /// `xs:duration` in seconds; months and years by their usual lengths. `None` when it is none or negative.
-fn read_duration(text: &str) -> Option<u64> {
+pub(super) fn read_duration(text: &str) -> Option<u64> {
     let rest = text.trim().strip_prefix('P')?;
     let (date, time) = rest.split_once('T').unwrap_or((rest, ""));
     let part = |text: &str, units: &[(char, u64)]| {

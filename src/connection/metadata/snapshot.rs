@@ -1,0 +1,123 @@
+//! Metadata in force, and what is told of how they came to be.
+
+use super::difference::{Change, Place, with_places};
+use crate::clock::Timestamp;
+use crate::saml::aggregate::{Aggregate, Entity, Found};
+use crate::saml::{IdpMetadata, MetadataError};
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+
+/// Metadata in force, with the endpoints that an operator has not given up. Never changes.
+#[derive(Debug)]
+pub struct Snapshot {
+    pub(super) aggregate: Arc<Aggregate>,
+    /// Endpoints that stay in force in place of those in the aggregate.
+    pub(super) held: BTreeMap<String, BTreeSet<Place>>,
+}
+
+impl Snapshot {
+    /// # Errors
+    /// When there is no such identity provider, or its metadata are valid no longer.
+    pub fn idp(&self, entity_id: &str, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
+        let idp = self.aggregate.idp(entity_id, now)?;
+        Ok(match self.held.get(entity_id) {
+            Some(places) => with_places(idp, places),
+            None => idp,
+        })
+    }
+
+    /// See [`Aggregate::search`].
+    pub fn search(&self, text: &str, language: &str, limit: usize, now: Timestamp) -> Vec<Found<'_>> {
+        self.aggregate.search(text, language, limit, now)
+    }
+
+    pub fn entity(&self, entity_id: &str) -> Option<&Arc<Entity>> {
+        self.aggregate.entity(entity_id)
+    }
+
+    pub fn aggregate(&self) -> &Aggregate {
+        &self.aggregate
+    }
+
+    pub fn is_valid_at(&self, now: Timestamp) -> bool {
+        self.aggregate.valid_until().is_none_or(|until| until > now)
+    }
+}
+
+/// A change that waits for an operator.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pending {
+    /// Names exactly this change: what is approved is what was seen.
+    pub key: String,
+    pub entity_id: String,
+    pub changes: Vec<Change>,
+    pub since: Timestamp,
+}
+
+/// What an operator may want to know, and the audit log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    Loaded {
+        entities: usize,
+        faults: usize,
+    },
+    /// Entities that came and went, without those that stayed.
+    Members {
+        added: usize,
+        removed: usize,
+        examples: Vec<String>,
+    },
+    Changed {
+        entity_id: String,
+        changes: Vec<Change>,
+    },
+    Held(Pending),
+    Approved(Pending),
+    /// The change that waited is not wanted any more.
+    Withdrawn {
+        entity_id: String,
+    },
+    Failed {
+        reason: String,
+        failures: u32,
+        retry: Timestamp,
+    },
+    /// The last good copy may not be used any longer.
+    Expired {
+        until: Timestamp,
+    },
+    /// The source knows the entity no longer.
+    Gone,
+}
+
+impl fmt::Display for Event {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let list = |changes: &[Change]| changes.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ");
+        match self {
+            Self::Loaded { entities, faults } => write!(f, "{entities} entities, {faults} left out"),
+            Self::Members { added, removed, examples } => {
+                write!(f, "{added} entities came, {removed} went: {}", examples.join(", "))
+            }
+            Self::Changed { entity_id, changes } => write!(f, "{entity_id}: {}", list(changes)),
+            Self::Held(pending) => write!(f, "{} waits for approval: {}", pending.entity_id, list(&pending.changes)),
+            Self::Approved(pending) => write!(f, "{} approved: {}", pending.entity_id, list(&pending.changes)),
+            Self::Withdrawn { entity_id } => write!(f, "{entity_id}: the change that waited for approval is withdrawn"),
+            Self::Failed { reason, failures, retry } => write!(f, "refresh {failures} failed, again at {retry}: {reason}"),
+            Self::Expired { until } => write!(f, "the last good copy was valid until {until} and is used no more"),
+            Self::Gone => f.write_str("the source has no such entity any more"),
+        }
+    }
+}
+
+/// Nothing of that key waits for an operator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NotPending;
+
+impl fmt::Display for NotPending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("no such change waits for approval; it may have changed since it was shown")
+    }
+}
+
+impl std::error::Error for NotPending {}

@@ -1,0 +1,217 @@
+//! Documents that may be large and are fetched again and again: conditional, bounded, and nowhere but where they were asked for.
+
+use crate::error::{Error, ErrorKind, Result as CrateResult};
+use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
+use reqwest::redirect::Policy;
+use reqwest::{Client, Response, StatusCode};
+use std::fmt;
+use std::io::{self, Write};
+use std::time::Duration;
+use url::Url;
+
+/// How long a server may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Patience {
+    /// Between two pieces of the answer.
+    pub idle: Duration,
+    /// For all of it.
+    pub total: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { idle: Duration::from_secs(20), total: Duration::from_secs(300) }
+    }
+}
+
+/// What a server said of the copy that we have, to be told to it again.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Validators {
+    pub etag: Option<String>,
+    pub last_modified: Option<String>,
+}
+
+/// A good answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Downloaded {
+    /// The copy that the validators belong to is the newest one.
+    NotModified,
+    /// The body is in the sink.
+    Body { validators: Validators, max_age_seconds: Option<u64> },
+}
+
+/// Why there is no document.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum DownloadError {
+    /// 404 or 410.
+    Missing,
+    Status(u16),
+    TooLarge {
+        limit: u64,
+    },
+    /// A redirect that is not followed.
+    Redirect {
+        to: String,
+    },
+    /// No connection, no answer in time, an answer that breaks off.
+    Network(String),
+    /// The body could not be kept.
+    Sink(String),
+}
+
+impl fmt::Display for DownloadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing => f.write_str("the server has no such document"),
+            Self::Status(status) => write!(f, "the server answered with status {status}"),
+            Self::TooLarge { limit } => write!(f, "the document has more than {limit} bytes"),
+            Self::Redirect { to } => write!(f, "the server redirects to {to}, which is not https on the same host"),
+            Self::Network(why) => write!(f, "the server was not reached: {why}"),
+            Self::Sink(why) => write!(f, "the document could not be kept: {why}"),
+        }
+    }
+}
+
+impl std::error::Error for DownloadError {}
+
+/// A client for downloads; keep it, it holds its connections.
+#[derive(Clone, Debug)]
+pub struct Downloader(Client);
+
+impl Downloader {
+    pub fn new(patience: Patience) -> CrateResult<Self> {
+        let client = Client::builder()
+            .redirect(Policy::none())
+            .no_proxy()
+            .connect_timeout(patience.idle.min(Duration::from_secs(5)))
+            .read_timeout(patience.idle)
+            .timeout(patience.total)
+            .build();
+        client.map(Self).map_err(|error| Error::new(ErrorKind::Internal, "an HTTP client cannot be made").because(error))
+    }
+
+    /// Fetches a document into `sink`, at most `limit` bytes of it. What is in the sink means something only after success.
+    ///
+    /// # Errors
+    /// A [`DownloadError`].
+    pub async fn fetch(
+        &self,
+        url: &Url,
+        validators: &Validators,
+        limit: u64,
+        sink: &mut (impl Write + Send),
+    ) -> Result<Downloaded, DownloadError> {
+        let mut url = url.clone();
+        let mut answer = self.ask(&url, validators).await?;
+        for _ in 0..REDIRECTS {
+            if !answer.status().is_redirection() || answer.status() == StatusCode::NOT_MODIFIED {
+                break;
+            }
+            url = redirect_target(&url, header(answer.headers(), LOCATION.as_str()).unwrap_or_default().as_str())?;
+            answer = self.ask(&url, validators).await?;
+        }
+        match answer.status() {
+            StatusCode::NOT_MODIFIED if *validators != Validators::default() => return Ok(Downloaded::NotModified),
+            StatusCode::OK => {}
+            StatusCode::NOT_FOUND | StatusCode::GONE => return Err(DownloadError::Missing),
+            status => return Err(DownloadError::Status(status.as_u16())),
+        }
+        let validators =
+            Validators { etag: header(answer.headers(), ETAG.as_str()), last_modified: header(answer.headers(), LAST_MODIFIED.as_str()) };
+        let max_age_seconds = header(answer.headers(), CACHE_CONTROL.as_str()).and_then(|text| max_age(&text));
+        body(answer, limit, sink).await?;
+        Ok(Downloaded::Body { validators, max_age_seconds })
+    }
+
+    async fn ask(&self, url: &Url, validators: &Validators) -> Result<Response, DownloadError> {
+        let mut request = self.0.get(url.clone()).header(ACCEPT, "application/samlmetadata+xml, application/xml;q=0.9, */*;q=0.1");
+        if let Some(etag) = &validators.etag {
+            request = request.header(IF_NONE_MATCH, etag);
+        }
+        if let Some(date) = &validators.last_modified {
+            request = request.header(IF_MODIFIED_SINCE, date);
+        }
+        request.send().await.map_err(network)
+    }
+}
+
+async fn body(mut answer: Response, limit: u64, sink: &mut impl Write) -> Result<(), DownloadError> {
+    let too_large = DownloadError::TooLarge { limit };
+    if answer.content_length().is_some_and(|length| length > limit) {
+        return Err(too_large);
+    }
+    let mut length = 0;
+    while let Some(chunk) = answer.chunk().await.map_err(network)? {
+        length += chunk.len() as u64;
+        if length > limit {
+            return Err(too_large);
+        }
+        let kept = |error: io::Error| DownloadError::Sink(error.to_string());
+        sink.write_all(&chunk).map_err(kept)?;
+    }
+    sink.flush().map_err(|error| DownloadError::Sink(error.to_string()))
+}
+
+/// Where a redirect may lead: by https, to the host that was asked.
+fn redirect_target(from: &Url, location: &str) -> Result<Url, DownloadError> {
+    let refused = || DownloadError::Redirect { to: location.chars().take(200).collect() };
+    let to = from.join(location).map_err(|_| refused())?;
+    let same = to.host_str().is_some() && to.host_str() == from.host_str() && !location.is_empty();
+    let harmless = to.username().is_empty() && to.password().is_none();
+    if same && harmless && to.scheme() == "https" { Ok(to) } else { Err(refused()) }
+}
+
+fn header(headers: &HeaderMap, name: &str) -> Option<String> {
+    headers.get(name)?.to_str().ok().filter(|text| text.len() <= 1024).map(str::to_owned)
+}
+
+fn max_age(text: &str) -> Option<u64> {
+    text.split(',').find_map(|part| part.trim().strip_prefix("max-age=")?.trim_matches('"').parse().ok())
+}
+
+fn network(error: reqwest::Error) -> DownloadError {
+    // The chain says what happened; the address stands in the configuration already.
+    let error = error.without_url();
+    let mut why = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        why = format!("{why}: {inner}");
+        source = inner.source();
+    }
+    DownloadError::Network(why)
+}
+
+const REDIRECTS: usize = 3;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn redirects_lead_nowhere_else() {
+        let from: Url = "https://md.example/a/b?c".parse().expect("a URL");
+        for (location, expected) in [
+            ("/d", Some("https://md.example/d")),
+            ("d", Some("https://md.example/a/d")),
+            ("https://md.example:8443/d", Some("https://md.example:8443/d")),
+            ("http://md.example/d", None),
+            ("https://evil.example/d", None),
+            ("//evil.example/d", None),
+            ("https://md.example@evil.example/", None),
+            ("https://a:b@md.example/", None),
+            ("file:///etc/passwd", None),
+            ("", None),
+        ] {
+            assert_eq!(redirect_target(&from, location).ok().map(String::from).as_deref(), expected, "{location}");
+        }
+        let plain: Url = "http://md.example/a".parse().expect("a URL");
+        assert!(redirect_target(&plain, "https://md.example/a").is_ok() && redirect_target(&plain, "/b").is_err());
+    }
+
+    #[test]
+    fn max_age_is_read_from_among_others() {
+        assert_eq!(max_age("public, max-age=600"), Some(600));
+        assert_eq!(max_age("no-cache"), None);
+        assert_eq!(max_age("max-age=many"), None);
+    }
+}
