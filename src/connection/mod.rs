@@ -12,7 +12,7 @@ mod saml;
 mod scope;
 
 pub use registry::Registry;
-pub use saml::SamlConnection;
+pub use saml::{SamlConnection, note_checks};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -100,4 +100,9 @@ pub trait Connection: Send + Sync {
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)>;
 
     fn config(&self) -> &config::ConnectionConfig;
+
+    /// Entity ID of the identity provider, if it speaks SAML and is the only one behind this connection.
+    fn idp_entity_id(&self) -> Option<String> {
+        None
+    }
 }
