@@ -73,6 +73,7 @@ impl SamlConnection {
             auth_time: assertion.authn_instant().unwrap_or(now).min(now),
             acr: assertion.authn_context_class_ref().map(|class| self.acr(class)),
             upstream: UpstreamSession {
+                idp: None,
                 name_id: name_id.map(|name_id| name_id.value.clone()),
                 name_id_format: name_id.and_then(|name_id| name_id.format.clone()),
                 session_index: assertion.session_index().map(str::to_owned),
@@ -143,6 +144,7 @@ impl Connection for SamlConnection {
         );
         let pending = PendingAuthn {
             request_id: options.id,
+            idp: None,
             sent_at: now,
             force_authn,
             passive: asked.passive,
