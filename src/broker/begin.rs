@@ -170,6 +170,7 @@ impl Gateway {
             max_age: transaction.asked.max_age,
             acr_values: transaction.asked.acr_values.clone(),
             login_hint: transaction.asked.login_hint.clone(),
+            idp: transaction.asked.idp.clone(),
             requester: transaction.client_id.clone(),
         };
         let (step, pending) = connection.begin(&transaction.id, &asked, now, trace)?;
@@ -253,6 +254,7 @@ impl Gateway {
             acr_comparison: None,
             login_hint: request.login_hint,
             connection: request.connection,
+            idp: None,
             expected_user: hint.map(|hint| hint.subject().to_owned()),
             scopes,
             nonce: request.nonce,

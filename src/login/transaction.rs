@@ -25,6 +25,9 @@ pub struct Asked {
     pub login_hint: Option<String>,
     /// Name of the connection to use.
     pub connection: Option<String>,
+    /// entityID of the identity provider to use, at a connection that has many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp: Option<String>,
     /// The user the application expects (`sub` of a verified `id_token_hint`).
     pub expected_user: Option<String>,
     pub scopes: Scopes,
@@ -40,6 +43,9 @@ pub struct Asked {
 pub struct PendingAuthn {
     /// ID of the AuthnRequest.
     pub request_id: String,
+    /// entityID of the identity provider that was asked, at a connection that has many: only its keys may answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp: Option<String>,
     pub sent_at: Timestamp,
     pub force_authn: bool,
     pub passive: bool,
