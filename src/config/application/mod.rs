@@ -1,14 +1,20 @@
-//! `[[application]]`.
+//! `[[application]]`: what holds for every protocol, and the two protocols below it.
 
 mod oidc;
+mod saml;
+mod sp;
 
 use super::context::Context;
-use crate::application::{Application, ProfileUse, management};
+use crate::application::{Application, ProfileUse, SamlApplication, management};
 use crate::oidc::{ClientFacts, GrantType};
-use crate::profile::Direction;
 use crate::profile::dialect::Dialect;
+use crate::profile::{Direction, MappingTable};
 use crate::toml_file::{At, Section, nearest};
+use std::sync::Arc;
 use url::Url;
+
+/// The mapping table of SAML applications that name none.
+const SAML_TABLE: &str = "saml";
 
 /// An application, and what it may do at the management API by itself.
 #[derive(Debug)]
@@ -28,42 +34,63 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]
     let enabled = section.bool("enabled").unwrap_or(true);
     let allowed =
         section.strings("connections").map(|names| names.into_iter().map(|at| known_connection(section, &at, connections)).collect());
-    let mapping = context.mapping(section, "oidc", Direction::FromProfile);
     let profile = profile_use(section);
-    if section.has("saml") {
-        section.value("saml");
-        section.problem("saml", "SAML applications are not available in this version", "use [application.oidc]");
-    }
-    let oidc = match section.section("oidc") {
-        Some(oidc) => {
-            let facts = oidc::read(context, &oidc, client_id.clone().unwrap_or_default());
-            oidc.finish();
-            facts
-        }
-        None => {
-            if !section.has("saml") {
-                section.problem("oidc", "the application has no protocol", "add [application.oidc] with its redirect_uris");
-            }
-            None
-        }
-    };
-    let api_scopes = section.section("api").map(|api| api_scopes(&api, oidc.as_ref()));
-    let client_id = client_id?;
+    let protocols = protocols(context, section, client_id.as_deref().unwrap_or_default());
+    let api_scopes = section.section("api").map(|api| api_scopes(&api, section.has("oidc"), protocols.as_ref()));
+    let (client_id, protocols) = (client_id?, protocols?);
     let application = Application {
         name: name.unwrap_or_else(|| client_id.clone()),
         client_id,
         enabled,
         connections: allowed,
-        mapping: mapping?,
+        mapping: protocols.mapping,
         profile,
-        oidc: Some(oidc?),
-        saml: None,
+        oidc: protocols.oidc,
+        saml: protocols.saml,
     };
     Some(Registered { application, api_scopes })
 }
 
+/// How an application is spoken to, and what it is told.
+struct Protocols {
+    mapping: Arc<MappingTable>,
+    oidc: Option<ClientFacts>,
+    saml: Option<SamlApplication>,
+}
+
+/// `[application.oidc]`, `[application.saml]`, or both. `mapping` is for claims, where claims are given, else for attributes.
+fn protocols(context: &Context<'_>, section: &Section<'_>, client_id: &str) -> Option<Protocols> {
+    let (has_oidc, has_saml) = (section.has("oidc"), section.has("saml"));
+    if !has_oidc && !has_saml {
+        let help = "add [application.oidc] with its redirect_uris, or [application.saml] with its metadata_file";
+        section.problem("oidc", "the application has no protocol", help);
+    }
+    let usual = if has_saml && !has_oidc { SAML_TABLE } else { "oidc" };
+    let mapping = context.mapping(section, usual, Direction::FromProfile);
+    let oidc = section.section("oidc").map(|section| {
+        let facts = oidc::read(context, &section, client_id.to_owned());
+        section.finish();
+        facts
+    });
+    let outer = mapping.as_ref().filter(|_| !has_oidc);
+    let saml = section.section("saml").map(|section| {
+        let read = saml::read(context, &section, outer);
+        section.finish();
+        read
+    });
+    if oidc.is_none() && saml.is_none() {
+        return None;
+    }
+    Some(Protocols { mapping: mapping?, oidc: transposed(oidc)?, saml: transposed(saml)? })
+}
+
+/// What is not there is good; what is there and cannot be read is not.
+fn transposed<T>(read: Option<Option<T>>) -> Option<Option<T>> {
+    read.map_or(Some(None), |value| value.map(Some))
+}
+
 /// `[application.api]`: scopes of the management API.
-fn api_scopes(section: &Section<'_>, oidc: Option<&ClientFacts>) -> Vec<String> {
+fn api_scopes(section: &Section<'_>, has_oidc: bool, protocols: Option<&Protocols>) -> Vec<String> {
     let scopes = section.strings("scopes").unwrap_or_default();
     if !section.has("scopes") {
         section.problem("scopes", "`scopes` is missing", "list what the application may do, as in [\"read:users\"]");
@@ -75,7 +102,8 @@ fn api_scopes(section: &Section<'_>, oidc: Option<&ClientFacts>) -> Vec<String> 
             section.file().problem(at.span.clone(), &at.path, format!("the management API has no scope `{}`", at.value), help);
         }
     }
-    if oidc.is_some_and(|oidc| !oidc.may_use(GrantType::ClientCredentials)) {
+    let oidc = protocols.and_then(|protocols| protocols.oidc.as_ref());
+    if !has_oidc || oidc.is_some_and(|oidc| !oidc.may_use(GrantType::ClientCredentials)) {
         let help = "add client_credentials to the grant_types of [application.oidc]";
         section.problem("scopes", "the application cannot get a token for the management API by itself", help);
     }
