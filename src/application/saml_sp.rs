@@ -93,6 +93,11 @@ impl SamlSp {
         Ok(Self { settings, name_id_formats })
     }
 
+    /// As they were wished for.
+    pub const fn settings(&self) -> &SamlSpSettings {
+        &self.settings
+    }
+
     pub const fn trust(&self) -> &SpTrust {
         &self.settings.trust
     }

@@ -38,7 +38,8 @@ pub const ENCRYPTED: &[(&str, EncryptedParts)] = &[
     ("both", EncryptedParts::Both),
 ];
 
-const FORMATS: &[(&str, NameIdFormat)] = &[
+/// Formats have their URNs besides; see [`name_id_format`].
+pub const FORMATS: &[(&str, NameIdFormat)] = &[
     ("persistent", NameIdFormat::Persistent),
     ("transient", NameIdFormat::Transient),
     ("email", NameIdFormat::EmailAddress),
@@ -58,4 +59,9 @@ pub fn name_id_formats() -> String {
 /// What a word means in one of the lists above.
 pub fn meaning<T: Copy>(words: &[(&str, T)], word: &str) -> Option<T> {
     words.iter().find(|(known, _)| *known == word).map(|(_, meaning)| *meaning)
+}
+
+/// The word for a meaning in one of the lists above.
+pub fn word<T: Copy + PartialEq>(words: &[(&'static str, T)], meaning: T) -> Option<&'static str> {
+    words.iter().find(|(_, known)| *known == meaning).map(|(word, _)| *word)
 }

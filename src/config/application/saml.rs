@@ -13,7 +13,8 @@ use std::sync::Arc;
 
 /// Reads the table; `outer` is the application's own mapping table, if that one is for attributes.
 pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<MappingTable>>) -> Option<SamlApplication> {
-    let mapping = match outer.filter(|_| !section.has("mapping")) {
+    let made = context.stored().and_then(|stored| stored.attributes);
+    let mapping = match made.or(outer).filter(|_| !section.has("mapping")) {
         Some(outer) => Some(Arc::clone(outer)),
         None => context.mapping(section, SAML_TABLE, Direction::FromProfile),
     };
