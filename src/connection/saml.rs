@@ -7,7 +7,7 @@ use super::{Authentication, BrowserStep, Callback, Connection, Refused, Upstream
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
-use crate::keys::{CertifiedKey, Keyring, Purpose};
+use crate::keys::{CertifiedKey, Keyring};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::{Fact, RawAttribute, RawAttributes};
@@ -54,10 +54,6 @@ impl SamlConnection {
     /// The other way round: what a class reference is called toward applications.
     fn acr(&self, class: &str) -> String {
         self.settings().acr.iter().find(|(_, mapped)| *mapped == class).map_or(class, |(acr, _)| acr).to_owned()
-    }
-
-    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
-        self.keyring.of(Purpose::SamlEncryption).collect()
     }
 
     fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> Authentication {
@@ -113,7 +109,8 @@ impl Connection for SamlConnection {
             requester_ids: if settings.send_requester_id { vec![asked.requester.clone()] } else { Vec::new() },
             subject_hint: asked.login_hint.clone().filter(|_| settings.login_hint_as_subject),
         };
-        let signer = self.signs_requests().then(|| self.keyring.active(Purpose::SamlSigning)).map(saml::Signer::new);
+        let keys = self.keyring.saml();
+        let signer = self.signs_requests().then(|| settings.request_signer(&keys)).transpose()?;
         let outgoing = saml::authn_request(&self.sp, &settings.idp, &options, settings.request_binding, Some(transaction_id), signer, now)?;
         let (step, binding, destination) = match outgoing {
             Outgoing::Redirect(url) => {
@@ -161,20 +158,22 @@ impl Connection for SamlConnection {
     ) -> Result<Authentication, Refused> {
         let Callback::SamlResponse { response } = callback;
         let mut checks = Vec::new();
-        let verified = receive(self.settings(), &self.sp, &self.decryption_keys(), response, pending, now, &mut checks);
+        let keys = self.keyring.saml();
+        let verified = receive(self.settings(), &self.sp, &keys.decryption_keys(), response, pending, now, &mut checks);
         note_checks(checks, now, trace);
         verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
     }
 
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
-        let signing: Vec<_> = self.keyring.of(Purpose::SamlSigning).collect();
-        let encryption = self.decryption_keys();
+        let keys = self.keyring.saml();
+        let signing = keys.signing(self.settings().request_signature)?.published().collect();
+        let encryption = keys.encryption().published().collect();
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
             ..SpMetadata::new(&self.sp, signing, encryption)
         };
-        let document = saml::metadata::write_sp(&description, saml::Signer::new(self.keyring.active(Purpose::SamlSigning)), now)?;
+        let document = saml::metadata::write_sp(&description, self.settings().request_signer(&keys)?, now)?;
         Ok(("application/samlmetadata+xml", document))
     }
 
