@@ -4,7 +4,8 @@
 //! those that operators write.
 
 use crate::clock::Timestamp;
-use crate::keys::{CertifiedKey, Digest, Sealer, SignatureScheme};
+use crate::error::Result as CrateResult;
+use crate::keys::{CertifiedKey, Digest, SamlKeys, Sealer, SignatureScheme};
 use crate::saml::encryption::ContentCipher;
 use crate::saml::idp::{EncryptedParts, NameIdFormat, RequestTerms, Responder, ResponseSettings, SpTrust};
 use crate::saml::logout::{LogoutService, LogoutTerms};
@@ -99,6 +100,14 @@ impl SamlSp {
 
     pub const fn response(&self) -> &ResponseSettings {
         &self.settings.response
+    }
+
+    /// The key that signs what it gets, of the kind that its signature algorithm wants.
+    ///
+    /// # Errors
+    /// When there is no such key.
+    pub fn signing_key<'k>(&self, keys: &'k SamlKeys) -> CrateResult<&'k CertifiedKey> {
+        Ok(keys.signing(self.settings.response.signature)?.active())
     }
 
     /// The formats that a request may name.

@@ -242,11 +242,24 @@ fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(
     gateway.keys = parts.oidc_keys.into_iter().fold(Arc::clone(&of_base.keys), |keys, rotated| Arc::new(keys.with(rotated)));
     // Connections of the file outlive snapshots: they ask the keyring.
     gateway.keyring.use_saml(&parts.saml_keys);
+    gateway.service_providers = service_providers(&parts.applications);
     gateway.applications = parts.applications;
     gateway.resource_servers = parts.resource_servers;
     gateway.client_grants = parts.client_grants;
     gateway.scripts = Arc::new(Scripts { rules, actions, configuration: Arc::new(parts.configuration) });
     gateway
+}
+
+/// In an order that does not change from one node or start to another.
+fn service_providers(applications: &HashMap<String, Arc<Application>>) -> HashMap<String, Vec<String>> {
+    let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    for application in applications.values().filter(|application| application.enabled) {
+        if let Some(saml) = &application.saml {
+            found.entry(saml.sp.trust().entity_id().to_owned()).or_default().push(application.client_id.clone());
+        }
+    }
+    found.values_mut().for_each(|client_ids| client_ids.sort_unstable());
+    found
 }
 
 #[derive(Default)]
