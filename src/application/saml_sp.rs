@@ -5,7 +5,8 @@
 
 use crate::clock::Timestamp;
 use crate::error::Result as CrateResult;
-use crate::keys::{CertifiedKey, Digest, SamlKeys, Sealer, SignatureScheme};
+use crate::keys::{CertifiedKey, SamlKeys, Sealer};
+use crate::saml::algorithms::uses_sha1;
 use crate::saml::encryption::ContentCipher;
 use crate::saml::idp::{EncryptedParts, NameIdFormat, RequestTerms, Responder, ResponseSettings, SpTrust};
 use crate::saml::logout::{LogoutService, LogoutTerms};
@@ -153,13 +154,18 @@ impl SamlSp {
     /// What is weaker than it could be, each in a sentence for the operator.
     pub fn weaknesses(&self) -> Vec<&'static str> {
         let (response, policy) = (&self.settings.response, &self.settings.policy);
-        let sha1 = matches!(response.signature, Some(SignatureScheme::RsaPkcs1(Digest::Sha1) | SignatureScheme::Ecdsa(Digest::Sha1)))
-            || response.digest == Some(Digest::Sha1);
+        let trust = &self.settings.trust;
+        let unsigned = trust.keys().is_some() && !trust.authn_requests_signed() && !self.settings.require_signed_requests;
+        let sha1 = uses_sha1(response.signature, response.digest);
         let cbc = matches!(response.cipher, Some(ContentCipher::Aes128Cbc | ContentCipher::Aes192Cbc | ContentCipher::Aes256Cbc));
         let all = [
             (sha1, "answers are signed with SHA-1"),
             (cbc, "answers are encrypted with AES-CBC, which does not notice changes"),
             (!response.sign_assertion, "the assertion by itself is not signed, only the response around it"),
+            (
+                unsigned,
+                "requests may be unsigned, though the application has a certificate: whoever sends a person here chooses what is asked",
+            ),
             (policy.allow_sha1, "requests may be signed with SHA-1"),
             (policy.allow_inclusive_c14n, "requests may be signed with inclusive canonicalization"),
             (policy.allow_cbc, "NameIDs in requests may be encrypted with AES-CBC"),
