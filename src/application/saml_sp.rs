@@ -35,6 +35,10 @@ pub struct SamlSpSettings {
     pub logout: bool,
     pub logout_binding: Binding,
     pub policy: MessagePolicy,
+    /// Where people return from our discovery service (Identity Provider Discovery Service Protocol).
+    pub discovery_urls: Vec<Url>,
+    /// It sees each connection as an identity provider of its own.
+    pub mirror: bool,
 }
 
 impl SamlSpSettings {
@@ -49,6 +53,8 @@ impl SamlSpSettings {
             logout: true,
             logout_binding: Binding::Post,
             policy: MessagePolicy::default(),
+            discovery_urls: Vec::new(),
+            mirror: false,
         }
     }
 }
@@ -114,6 +120,15 @@ impl SamlSp {
     /// The formats that a request may name.
     pub fn name_id_formats(&self) -> &[NameIdFormat] {
         &self.name_id_formats
+    }
+
+    pub fn discovery_urls(&self) -> &[Url] {
+        &self.settings.discovery_urls
+    }
+
+    /// Does it see each connection as an identity provider of its own?
+    pub const fn mirror(&self) -> bool {
+        self.settings.mirror
     }
 
     pub const fn allow_unsolicited(&self) -> bool {
