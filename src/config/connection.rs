@@ -322,6 +322,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
     Some(IdpTrust {
         entity_id: entity_id?,
         sso_endpoints: vec![Endpoint { binding, location: location? }],
+        artifact_services: Vec::new(),
         keys: keys?,
         scopes: Vec::new(),
         want_authn_requests_signed: false,
