@@ -1,7 +1,7 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
 use crate::profile::MappingTable;
-use crate::saml::{Binding, Comparison, IdpTrust, ResponsePolicy};
+use crate::saml::{Binding, Comparison, IdpTrust, ResponseBinding, ResponsePolicy};
 use crate::user::linking::{Linking, TrustEmail};
 use crate::user::{ProfileSync, folded};
 use std::collections::BTreeMap;
@@ -85,6 +85,8 @@ pub struct SamlConnection {
     /// Our entity ID toward it; by default the address of our metadata.
     pub sp_entity_id: Option<String>,
     pub request_binding: Binding,
+    /// How answers are asked for. Artifacts are taken only where they are; posted answers always.
+    pub response_binding: ResponseBinding,
     /// Sign requests even where the identity provider's metadata do not ask for it.
     pub sign_requests: bool,
     pub name_id_format: Option<String>,
@@ -118,6 +120,7 @@ impl SamlConnection {
             policy: ResponsePolicy::default(),
             sp_entity_id: None,
             request_binding: Binding::Redirect,
+            response_binding: ResponseBinding::Post,
             sign_requests: false,
             name_id_format: None,
             force_authn: false,

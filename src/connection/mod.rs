@@ -3,6 +3,7 @@
 //! A connection turns what the application asked into a step of the browser, and the identity provider's
 //! answer into an [`Authentication`]. It knows nothing of the application's protocol.
 
+mod artifact;
 pub mod config;
 pub mod explain;
 pub mod metadata;
@@ -11,6 +12,7 @@ mod registry;
 mod saml;
 mod scope;
 
+pub use artifact::service_unreachable;
 pub use registry::Registry;
 pub use saml::SamlConnection;
 
@@ -51,6 +53,19 @@ pub struct UpstreamRequest {
 pub enum Callback<'a> {
     /// Form values of the SAML POST binding.
     SamlResponse { response: &'a str },
+    /// What the artifact resolution service has answered to the question `resolve_id`.
+    SamlArtifactResponse { envelope: &'a str, resolve_id: &'a str },
+}
+
+/// A question that must be asked of the identity provider, without the browser, before its answer is whole.
+#[derive(Clone, Debug)]
+pub struct Resolution {
+    pub url: Url,
+    /// ID of the question.
+    pub resolve_id: String,
+    pub envelope: String,
+    /// Marks the artifact as used; says nothing of it.
+    pub digest: String,
 }
 
 /// Somebody proved who they are. Made by a connection only, out of verified data.
@@ -86,6 +101,9 @@ pub trait Connection: Send + Sync {
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<(BrowserStep, PendingAuthn)>;
+
+    /// What to ask for the message behind `artifact`, the parameter SAMLart.
+    fn resolve(&self, artifact: &str, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused>;
 
     /// Checks the answer; every check goes to the trace.
     fn complete(

@@ -3,7 +3,7 @@
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::scope::ScopeFilter;
-use super::{Authentication, BrowserStep, Callback, Connection, Refused, UpstreamRequest};
+use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -21,9 +21,9 @@ use std::sync::Arc;
 /// One SAML identity provider, with everything prepared that does not change from login to login.
 pub struct SamlConnection {
     config: ConnectionConfig,
-    sp: SpSettings,
+    pub(super) sp: SpSettings,
     scopes: ScopeFilter,
-    keyring: Arc<Keyring>,
+    pub(super) keyring: Arc<Keyring>,
 }
 
 impl SamlConnection {
@@ -34,7 +34,7 @@ impl SamlConnection {
         Ok(Self { sp: sp_settings(&config, issuer)?, scopes, config, keyring })
     }
 
-    const fn settings(&self) -> &Settings {
+    pub(super) const fn settings(&self) -> &Settings {
         let ConnectionKind::Saml(settings) = &self.config.kind;
         settings
     }
@@ -56,7 +56,7 @@ impl SamlConnection {
         self.settings().acr.iter().find(|(_, mapped)| *mapped == class).map_or(class, |(acr, _)| acr).to_owned()
     }
 
-    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
+    pub(super) fn decryption_keys(&self) -> Vec<&CertifiedKey> {
         self.keyring.of(Purpose::SamlEncryption).collect()
     }
 
@@ -106,6 +106,7 @@ impl Connection for SamlConnection {
             requested_authn_context: (!classes.is_empty()).then(|| (settings.authn_context_comparison, classes.clone())),
             name_id_format: settings.name_id_format.clone(),
             allow_create: settings.allow_create,
+            response_binding: settings.response_binding,
             acs_index: settings.acs_index,
             attribute_consuming_service_index: settings.attribute_consuming_service_index,
             provider_name: settings.provider_name.clone(),
@@ -152,6 +153,10 @@ impl Connection for SamlConnection {
         Ok((step, pending))
     }
 
+    fn resolve(&self, artifact: &str, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused> {
+        self.resolution(artifact, now, trace)
+    }
+
     fn complete(
         &self,
         callback: Callback<'_>,
@@ -159,9 +164,15 @@ impl Connection for SamlConnection {
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<Authentication, Refused> {
-        let Callback::SamlResponse { response } = callback;
         let mut checks = Vec::new();
-        let verified = receive(self.settings(), &self.sp, &self.decryption_keys(), response, pending, now, &mut checks);
+        let verified = match callback {
+            Callback::SamlResponse { response } => {
+                receive(self.settings(), &self.sp, &self.decryption_keys(), response, pending, now, &mut checks)
+            }
+            Callback::SamlArtifactResponse { envelope, resolve_id } => {
+                self.receive_resolved((envelope, resolve_id), pending, now, &mut checks)
+            }
+        };
         note_checks(checks, now, trace);
         verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
     }
@@ -171,6 +182,7 @@ impl Connection for SamlConnection {
         let encryption = self.decryption_keys();
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
+            response_binding: self.settings().response_binding,
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
             ..SpMetadata::new(&self.sp, signing, encryption)
         };
@@ -256,7 +268,7 @@ pub(super) fn raw_attributes(said: &Said<'_>, scopes: &ScopeFilter, checks: &mut
     raw
 }
 
-fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
+pub(super) fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
     for Check { name, passed, expected, found } in checks {
         trace.note(now, Note::Check { name: name.into(), passed, expected, found });
     }
@@ -274,6 +286,9 @@ pub(super) fn refused(rejection: Rejection) -> Refused {
             Some("InvalidNameIDPolicy") => ErrorKind::InvalidRequest,
             _ => ErrorKind::IdpFailed,
         },
+        Rejection::ArtifactServiceUnreachable { .. } | Rejection::ArtifactRefused { .. } | Rejection::SoapFault { .. } => {
+            ErrorKind::IdpFailed
+        }
         Rejection::AuthnContextNotMet { .. } => ErrorKind::UnmetAuthenticationRequirements,
         _ => ErrorKind::IdpResponseInvalid,
     };

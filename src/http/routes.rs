@@ -28,6 +28,7 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/oidc/logout/confirm", post().to(op::logout::confirm))
         // identity providers: SAML
         .route("/connections/{name}/acs", post().to(upstream::acs::by_path))
+        .route("/connections/{name}/acs", method(Method::GET).to(upstream::acs::artifact_by_path))
         .route("/login/callback", post().to(upstream::acs::by_query))
         .route("/connections/{name}/metadata", get().to(upstream::metadata::by_path))
         .route("/samlp/metadata", get().to(upstream::metadata::by_query))
@@ -71,7 +72,7 @@ pub fn allowed(path: &str) -> &'static str {
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
         "/authorize" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
         "/oidc/logout/confirm" | "/login/callback" => "POST",
-        path if path.starts_with("/connections/") && path.ends_with("/acs") => "POST",
+        path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",
         _ => "GET, HEAD",
     }
 }
