@@ -30,7 +30,7 @@ impl Gateway {
         let resolution = connection.resolve(artifact, now, trace)?;
         let step = self.step_claim(transaction, &format!("artifact {}", resolution.digest));
         let used = once_op(&format!("artifact {}", resolution.digest), self.lifetimes.transaction + 600);
-        self.commit_once(vec![step, used], Vec::new(), &[]).await.map_err(plain)?;
+        self.commit_once(vec![step], vec![used], Vec::new(), &[]).await.map_err(plain)?;
         let asked_at = Instant::now();
         let answer = outbound::soap::ask(&resolution.url, resolution.envelope).await.map_err(plain)?;
         let envelope = answer.map_err(service_unreachable)?;

@@ -3,7 +3,6 @@
 //! A connection turns what the application asked into a step of the browser, and the identity provider's
 //! answer into an [`Authentication`]. It knows nothing of the application's protocol.
 
-mod artifact;
 pub mod config;
 pub mod explain;
 pub mod metadata;
@@ -12,9 +11,8 @@ mod registry;
 mod saml;
 mod scope;
 
-pub use artifact::service_unreachable;
 pub use registry::Registry;
-pub use saml::SamlConnection;
+pub use saml::{SamlConnection, note_checks, service_unreachable};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -44,8 +42,22 @@ pub struct UpstreamRequest {
     pub max_age: Option<u32>,
     pub acr_values: Vec<String>,
     pub login_hint: Option<String>,
+    /// entityID of one of the connection's identity providers, where it has many.
+    pub idp: Option<String>,
     /// Client id of the application that asks.
     pub requester: String,
+}
+
+/// One of the identity providers of a connection that has many, as people choose it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdpChoice {
+    pub entity_id: String,
+    /// In the language that was asked for, where the metadata have it.
+    pub name: String,
+    /// A picture, by an https address.
+    pub logo: Option<String>,
+    /// Domains that it may speak for, lower case, as its metadata list them.
+    pub domains: Vec<String>,
 }
 
 /// What came back.
@@ -118,4 +130,20 @@ pub trait Connection: Send + Sync {
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)>;
 
     fn config(&self) -> &config::ConnectionConfig;
+
+    /// Entity ID of the identity provider, if it speaks SAML and is the only one behind this connection.
+    fn idp_entity_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Of a connection with many identity providers, those that `text` finds, best first; names in `language` count before
+    /// others. Those that do not want to be offered to people are left out.
+    fn search_idps(&self, _text: &str, _language: &str, _limit: usize, _now: Timestamp) -> Vec<IdpChoice> {
+        Vec::new()
+    }
+
+    /// One of its many identity providers, by entityID, also one that is not offered to people.
+    fn idp(&self, _entity_id: &str, _now: Timestamp) -> Option<IdpChoice> {
+        None
+    }
 }

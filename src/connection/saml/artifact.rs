@@ -1,8 +1,8 @@
 //! Answers of a SAML identity provider that come by artifact: what to ask for them, and what is made of what it says.
 
-use super::saml::{SamlConnection, asked_context, expected, note_checks, refused};
-use super::{Refused, Resolution};
+use super::{SamlConnection, asked_context, expected, note_checks, refused};
 use crate::clock::Timestamp;
+use crate::connection::{Refused, Resolution};
 use crate::keys::Purpose;
 use crate::login::PendingAuthn;
 use crate::login::trace::Trace;
