@@ -106,6 +106,11 @@ impl SamlSp {
         &self.name_id_formats
     }
 
+    /// The terms for messages that it sends by itself.
+    pub const fn policy(&self) -> &MessagePolicy {
+        &self.settings.policy
+    }
+
     pub const fn allow_unsolicited(&self) -> bool {
         self.settings.allow_unsolicited
     }

@@ -381,7 +381,7 @@ impl Gateway {
         // The application may know the outcome, and what a rule says; what exactly was wrong is for the trace.
         let told = if refused.error.kind == ErrorKind::RuleDenied { refused.error.detail.as_str() } else { wire.title };
         let told = Error::new(refused.error.kind, told);
-        Ok(self.reply_error(&transaction.client_id, &transaction.reply_to, &told, &transaction.correlation_id, now))
+        Ok(self.reply_error(&transaction.client_id, &transaction.reply_to, &told, &transaction.correlation_id, now).await)
     }
 
     async fn raise_alarm(&self, connection: &str, transaction: &LoginTransaction, refused: &Refused, now: Timestamp) -> Result<()> {

@@ -29,6 +29,8 @@ pub fn public(config: &mut ServiceConfig) {
         // applications: SAML
         .route("/saml/sso", get().to(idp::sso::shared_get))
         .route("/saml/sso", post().to(idp::sso::shared_post))
+        .route("/saml/artifact", post().to(idp::artifact::shared))
+        .route("/samlp/{client_id}/artifact", post().to(idp::artifact::of_application))
         .route("/saml/metadata", get().to(idp::metadata::shared))
         .route("/samlp/metadata", get().to(upstream::metadata::by_query))
         .route("/samlp/{client_id}", get().to(idp::sso::of_application_get))
@@ -83,7 +85,8 @@ pub fn allowed(path: &str) -> &'static str {
         "/oauth/token" => "POST, OPTIONS",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
         "/authorize" | "/saml/sso" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
-        "/oidc/logout/confirm" | "/login/callback" => "POST",
+        "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
+        path if path.starts_with("/samlp/") && path.ends_with("/artifact") => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",
         path if path.strip_prefix("/samlp/").is_some_and(|rest| rest != "metadata" && !rest.contains('/')) => "GET, HEAD, POST",
         _ => "GET, HEAD",

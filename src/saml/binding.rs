@@ -258,7 +258,7 @@ fn inflate(compressed: &[u8]) -> Result<String, Rejection> {
 }
 
 /// Everything but RFC 3986 unreserved characters.
-fn percent_encode(text: &str) -> String {
+pub(super) fn percent_encode(text: &str) -> String {
     const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     let digit = |value: u8| HEX.get(usize::from(value)).copied().unwrap_or('0');
     let mut out = String::with_capacity(text.len() * 3 / 2);

@@ -594,7 +594,7 @@ impl fmt::Display for Rejection {
             Self::AcsNotRegistered { found } => {
                 write!(f, "The application wants its answer at {found}, which is not registered as its assertion consumer service.")
             }
-            Self::BindingUnsupported { found } => write!(f, "The application wants its answer by {found}; answers go by HTTP-POST."),
+            Self::BindingUnsupported { found } => write!(f, "The application wants its answer by {found}, for which its address is not registered."),
             Self::NameIdPolicyRefused { why } => write!(f, "The asked NameID cannot be given: {why}."),
             Self::AuthnContextUnsupported { found } => write!(f, "The asked authentication context cannot be met: {found}."),
             Self::RequestConditionsRefused { why } => write!(f, "The conditions of the request cannot be met: {why}."),

@@ -3,6 +3,9 @@
 //! Answers are made in `answer`; everything between question and answer is the same as for any other application.
 
 mod answer;
+mod artifact;
+
+pub use artifact::ArtifactAnswer;
 
 use super::begin::{Begun, log_refusal};
 use super::{Answer, Browser, Gateway, Outcome};
@@ -81,12 +84,12 @@ impl Gateway {
         if let Err(refusal) = checked.proxy_count() {
             self.save_trace(correlation_id, Part::Begin, &trace).await?;
             let ReplyTo::Saml(reply) = &reply_to else { return Err(Error::new(ErrorKind::Internal, "another protocol")) };
-            return Ok(self.answer_by_saml(&application.client_id, reply, refusal, now));
+            return Ok(self.answer_by_saml(&application.client_id, reply, refusal, now).await);
         }
         let begin = async { self.begin_login(&begun, self.asked_by_saml(&request, &checked, application)?, trace).await };
         match begin.await {
             Ok(outcome) => Ok(outcome),
-            Err(error) => self.refuse_beginning(&begun, error),
+            Err(error) => self.refuse_beginning(&begun, error).await,
         }
     }
 
@@ -119,7 +122,7 @@ impl Gateway {
             let asked = Asked { connection: connection.map(str::to_owned), ..Asked::default() };
             match self.begin_login(&begun, asked, trace).await {
                 Ok(outcome) => Ok(outcome),
-                Err(error) => self.refuse_beginning(&begun, error),
+                Err(error) => self.refuse_beginning(&begun, error).await,
             }
         };
         started.await.unwrap_or_else(|error| Outcome::refused(error, None)).in_login(correlation_id)
@@ -198,6 +201,7 @@ impl Gateway {
             both(&self.slo_address(endpoint))?.map(|(binding, location)| LogoutService { binding, location, response_location: None });
         let mut description = IdpDescription::new(entity_id, sso.to_vec(), self.keyring.of(Purpose::SamlSigning).collect());
         description.logout = slo.to_vec();
+        description.artifact_services = self.artifact_service(endpoint).into_iter().collect();
         description.encryption_keys = self.decryption_keys();
         idp::write_idp(&description, Signer::new(self.keyring.active(Purpose::SamlSigning)), now)
     }
@@ -257,7 +261,7 @@ impl Gateway {
             None => Ok(Outcome::refused(error, None)),
             Some(to) => {
                 let reply = SamlReply { to, mirror: mirror_of(endpoint) };
-                Ok(self.answer_by_saml(&application.client_id, &reply, refused.status(), now))
+                Ok(self.answer_by_saml(&application.client_id, &reply, refused.status(), now).await)
             }
         }
     }

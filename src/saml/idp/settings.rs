@@ -90,7 +90,11 @@ impl ResponseSettings {
         }
     }
 
-    pub(super) fn signer<'k>(&self, key: &'k CertifiedKey) -> CrateResult<Signer<'k>> {
+    /// How messages to this application are signed with a key.
+    ///
+    /// # Errors
+    /// When its algorithm is not for this kind of key.
+    pub fn signer<'k>(&self, key: &'k CertifiedKey) -> CrateResult<Signer<'k>> {
         Signer::with(key, self.signature, self.digest)
     }
 

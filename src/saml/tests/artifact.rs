@@ -1,9 +1,12 @@
 //! Answers by artifact: what a service provider makes of them, what an identity provider gives out, and to whom.
 
+use super::idp_support::*;
 use super::judges::{is_built_as_the_schema_says, xmlsec1_verifies};
 use super::support::*;
 use crate::saml::artifact::*;
-use crate::saml::idp::{Answer, Encrypt, Sign, respond};
+use crate::saml::binding::MessageKind;
+use crate::saml::idp::AssertionConsumerService;
+use crate::saml::idp::{Answer, Encrypt, Issued, Responder, ResponseSettings, Sign, SpParts, SpTrust, Statement, Subject, respond};
 use crate::saml::metadata::{MetadataOptions, read_idp, write_sp};
 use crate::saml::signature::sign;
 use crate::saml::soap::{FaultCode, envelope, fault};
@@ -382,4 +385,94 @@ fn every_line_of_a_question_must_hold() {
     }
     assert_eq!(served(&good, None).expect_err("refused").name(), "verification-key-missing");
     assert!(served(&again(&format!(" Destination=\"{SERVICE}\""), ""), Some(&keys)).is_ok(), "SOAP needs no Destination");
+}
+
+/// Our answer to an application, sent as the request wants it.
+fn issued(parts: SpParts, attributes: &str, relay_state: &str) -> Result<Issued, String> {
+    let application = SpTrust::new(parts).expect("usable");
+    let query = query(MessageKind::Request, &request_with(attributes, ""), Some(relay_state), Some(signer()));
+    let checked =
+        received(Incoming::Redirect { raw_query: &query }, &terms(&application)).map_err(|refused| refused.rejection.name().to_owned())?;
+    let (settings, sealer) = (ResponseSettings::default(), sealer());
+    let from = Responder { entity_id: OURS, application: &application, settings: &settings, signing_key: &RSA.certified, sealer: &sealer };
+    let statement = Statement {
+        subject: Subject { user_id: "u1", email: None },
+        attributes: &[],
+        authn_instant: now(),
+        authn_context_class_ref: None,
+        authenticating_authorities: &[],
+        session_index: "_s1",
+        session_not_on_or_after: None,
+    };
+    Ok(checked.reply_to().respond(&from, &statement, now()).expect("made"))
+}
+
+/// An application with an address for each binding, of which the second is for artifacts too.
+fn both() -> SpParts {
+    let mut parts = parts(&[&RSA.certificate]);
+    let artifact = AssertionConsumerService::new(APP_ACS, Some(9), None).expect("an address");
+    parts.acs.push(artifact.by(ResponseBinding::Artifact));
+    parts
+}
+
+#[test]
+fn an_application_gets_an_artifact_where_it_is_registered_for_that() {
+    let by = |binding: &str| format!("ProtocolBinding=\"{binding}\"");
+    let at = |binding: &str| format!("AssertionConsumerServiceURL=\"{}\" {}", APP_ACS.replace('&', "&amp;"), by(binding));
+    for (attributes, artifact) in [
+        (String::new(), false),
+        (by(names::BINDING_ARTIFACT), true),
+        (by(names::BINDING_POST), false),
+        (at(names::BINDING_ARTIFACT), true),
+        (at(names::BINDING_POST), false),
+        (format!("AssertionConsumerServiceURL=\"{}\"", APP_ACS.replace('&', "&amp;")), false),
+        ("AssertionConsumerServiceIndex=\"9\"".to_owned(), true),
+        ("AssertionConsumerServiceIndex=\"3\"".to_owned(), false),
+    ] {
+        let issued = issued(both(), &attributes, "a state & more").expect("answered");
+        assert_eq!((issued.kept.is_some(), matches!(issued.outgoing, Outgoing::Redirect(_))), (artifact, artifact), "{attributes}");
+    }
+    let elsewhere = format!("AssertionConsumerServiceURL=\"{APP_ACS_2}\" {}", by(names::BINDING_ARTIFACT));
+    assert_eq!(issued(both(), &elsewhere, "").expect_err("not registered there"), "binding-unsupported");
+    assert_eq!(issued(parts(&[&RSA.certificate]), &by(names::BINDING_ARTIFACT), "").expect_err("not registered"), "binding-unsupported");
+    let keyless = SpTrust::new(SpParts { signing_certificates: Vec::new(), ..both() }).expect_err("nobody could ask");
+    assert!(keyless.iter().any(|why| why.contains("artifact")), "{keyless:?}");
+}
+
+#[test]
+fn what_stays_here_is_the_response_and_what_leaves_stands_for_it() {
+    let asked_for = format!("ProtocolBinding=\"{}\"", names::BINDING_ARTIFACT);
+    let issued_now = issued(both(), &asked_for, "a state & more").expect("answered");
+    let (Outgoing::Redirect(url), Some(kept)) = (&issued_now.outgoing, &issued_now.kept) else { panic!("{issued_now:?}") };
+    assert!(url.as_str().starts_with(&format!("{APP_ACS}&SAMLart=")), "the address keeps its own query: {url}");
+    let parameter = |name: &str| url.query_pairs().find(|(found, _)| found == name).map(|(_, value)| value.into_owned());
+    assert_eq!(parameter("RelayState").as_deref(), Some("a state & more"));
+    let artifact = Artifact::parse(&parameter("SAMLart").expect("an artifact")).expect("of type 4");
+    assert!(artifact.is_of(OURS) && artifact.endpoint_index() == ENDPOINT_INDEX);
+    assert_eq!((kept.key == artifact.store_key(APP), kept.seconds), (true, 120));
+    assert_ne!(kept.key, artifact.store_key(SP), "for another there is nothing");
+    assert!(!format!("{issued_now:?}").contains("<saml:Assertion"), "what is said of somebody does not print");
+    // The application asks, and reads what was kept.
+    let (sp, idp) = (
+        SpSettings { entity_id: APP.to_owned(), acs_url: APP_ACS.parse().expect("a URL") },
+        IdpTrust { entity_id: OURS.to_owned(), ..idp(&RSA) },
+    );
+    let service = ResolutionService::new(SERVICE, Some(ENDPOINT_INDEX)).expect("an address");
+    let question = artifact_resolve(&artifact, &sp, &service, signer(), now()).expect("written");
+    let (policy, keys) = (MessagePolicy::default(), RSA.trusted());
+    let serving = ResolveTerms { partner: APP, keys: Some(&keys), destination: SERVICE, policy: &policy, now: now() };
+    let arrived = ArrivedResolve::decode(question.envelope).expect("readable");
+    let resolve = receive_artifact_resolve(&arrived, &serving, &mut Vec::new()).expect("good");
+    assert_eq!(resolve.store_key(), kept.key);
+    let answer = resolve.answer(OURS, Some(&kept.xml), signer(), now()).expect("written");
+    let (policy, expected) = (ResponsePolicy::default(), Expected { request_id: ASKED, ..expected() });
+    let terms =
+        ResolutionTerms { resolve_id: &question.id, sp: &sp, idp: &idp, decryption_keys: &[], policy: &policy, expected: &expected };
+    let read = receive_artifact_response(&answer, &terms, &mut Vec::new()).expect("accepted");
+    assert_eq!(read.response_id(), issued_now.response_id);
+    // A state that makes the address too long travels in a form, with the artifact.
+    let long = "s".repeat(3000);
+    let by_form = issued(both(), &asked_for, &long).expect("answered");
+    let Outgoing::PostForm { action, fields } = by_form.outgoing else { panic!("too long for an address") };
+    assert_eq!((action.as_str(), fields[0].0.as_str(), fields[1].1.as_str()), (APP_ACS, "SAMLart", long.as_str()));
 }
