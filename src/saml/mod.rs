@@ -16,6 +16,7 @@
 //! [`logout::ReceivedLogout`] must claim its IDs once in a shared store.
 
 pub mod aggregate;
+pub mod algorithms;
 pub mod artifact;
 pub mod assertion;
 pub mod binding;

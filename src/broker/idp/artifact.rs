@@ -5,7 +5,6 @@ use super::IdpEndpoint;
 use crate::broker::Gateway;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::Purpose;
 use crate::saml::artifact::{ArrivedResolve, ENDPOINT_INDEX, KeptResponse, ResolutionService, ResolveTerms, receive_artifact_resolve};
 use crate::saml::idp::Delivery;
 use crate::saml::rejection::shown;
@@ -66,7 +65,8 @@ impl Gateway {
         tracing::info!(client_id = application.client_id, found = response.is_some(), "an artifact was asked for");
         let own = self.idp_entity_id(super::mirror_of(endpoint).as_ref());
         let entity_id = saml.sp.response().issuer.as_deref().unwrap_or(&own);
-        let signer = saml.sp.response().signer(self.keyring.active(Purpose::SamlSigning))?;
+        let keys = self.keyring.saml();
+        let signer = saml.sp.response().signer(saml.sp.signing_key(&keys)?)?;
         resolve.answer(entity_id, response.as_deref(), signer, now).map(ArtifactAnswer::Response)
     }
 

@@ -3,11 +3,10 @@
 use super::{SamlConnection, asked_context, expected, note_checks, refused};
 use crate::clock::Timestamp;
 use crate::connection::{Refused, Resolution};
-use crate::keys::Purpose;
 use crate::login::PendingAuthn;
 use crate::login::trace::Trace;
 use crate::saml::artifact::{Artifact, ResolutionTerms, artifact_resolve, receive_artifact_response, resolution_service};
-use crate::saml::{Check, Rejection, ResponseBinding, Signer, VerifiedAssertion};
+use crate::saml::{Check, Rejection, ResponseBinding, VerifiedAssertion};
 
 impl SamlConnection {
     /// The question for the message behind an artifact, to nobody but this connection's identity provider.
@@ -24,9 +23,9 @@ impl SamlConnection {
         })();
         note_checks(checks, now, trace);
         let (artifact, service) = found.map_err(refused)?;
-        let signer = Signer::new(self.keyring.active(Purpose::SamlSigning));
-        let asked = artifact_resolve(&artifact, &self.sp, service, signer, now);
-        let asked = asked.map_err(|error| Refused { reason: error.kind.wire().problem.to_owned(), error, alarm: false })?;
+        let keys = self.keyring.saml();
+        let signed = settings.request_signer(&keys).and_then(|signer| artifact_resolve(&artifact, &self.sp, service, signer, now));
+        let asked = signed.map_err(|error| Refused { reason: error.kind.wire().problem.to_owned(), error, alarm: false })?;
         Ok(Resolution { url: service.location.clone(), resolve_id: asked.id, envelope: asked.envelope, digest: artifact.digest() })
     }
 
@@ -39,12 +38,12 @@ impl SamlConnection {
         checks: &mut Vec<Check>,
     ) -> Result<VerifiedAssertion, Rejection> {
         let settings = self.settings();
-        let context = asked_context(settings, pending);
+        let (context, keys) = (asked_context(settings, pending), self.keyring.saml());
         let terms = ResolutionTerms {
             resolve_id,
             sp: &self.sp,
             idp: &settings.idp,
-            decryption_keys: &self.decryption_keys(),
+            decryption_keys: &keys.decryption_keys(),
             policy: &settings.policy,
             expected: &expected(pending, context.as_ref(), now),
         };

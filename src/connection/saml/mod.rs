@@ -13,7 +13,7 @@ use super::scope::ScopeFilter;
 use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{CertifiedKey, Keyring, Purpose};
+use crate::keys::{CertifiedKey, Keyring};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::saml::{self, Check, Comparison, Expected, Rejection, SpMetadata, SpSettings, VerifiedAssertion};
@@ -44,10 +44,6 @@ impl SamlConnection {
     /// The other way round: what a class reference is called toward applications.
     fn acr(&self, class: &str) -> String {
         self.settings().acr.iter().find(|(_, mapped)| *mapped == class).map_or(class, |(acr, _)| acr).to_owned()
-    }
-
-    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
-        self.keyring.of(Purpose::SamlEncryption).collect()
     }
 
     fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> Authentication {
@@ -101,9 +97,10 @@ impl Connection for SamlConnection {
         trace: &mut Trace,
     ) -> Result<Authentication, Refused> {
         let mut checks = Vec::new();
+        let keys = self.keyring.saml();
         let verified = match callback {
             Callback::SamlResponse { response } => {
-                receive(self.settings(), &self.sp, &self.decryption_keys(), response, pending, now, &mut checks)
+                receive(self.settings(), &self.sp, &keys.decryption_keys(), response, pending, now, &mut checks)
             }
             Callback::SamlArtifactResponse { envelope, resolve_id } => {
                 self.receive_resolved((envelope, resolve_id), pending, now, &mut checks)
@@ -114,20 +111,25 @@ impl Connection for SamlConnection {
     }
 
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
-        let signing: Vec<_> = self.keyring.of(Purpose::SamlSigning).collect();
-        let encryption = self.decryption_keys();
+        let keys = self.keyring.saml();
+        let signing = keys.signing(self.settings().request_signature)?.published().collect();
+        let encryption = keys.encryption().published().collect();
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
             response_binding: self.settings().response_binding,
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
             ..SpMetadata::new(&self.sp, signing, encryption)
         };
-        let document = saml::metadata::write_sp(&description, saml::Signer::new(self.keyring.active(Purpose::SamlSigning)), now)?;
+        let document = saml::metadata::write_sp(&description, self.settings().request_signer(&keys)?, now)?;
         Ok(("application/samlmetadata+xml", document))
     }
 
     fn config(&self) -> &ConnectionConfig {
         &self.config
+    }
+
+    fn sp_entity_id(&self) -> Option<String> {
+        Some(self.sp.entity_id.clone())
     }
 
     fn idp_entity_id(&self) -> Option<String> {
