@@ -3,6 +3,7 @@
 pub(in crate::saml) mod support;
 
 mod algorithms;
+mod artifact;
 mod attacks;
 mod conditions;
 mod encryption;
