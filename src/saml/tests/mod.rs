@@ -5,6 +5,7 @@ pub(in crate::saml) mod support;
 mod attacks;
 mod conditions;
 mod encryption;
+mod engines;
 mod explain;
 mod hostile;
 mod idp_hostile;
