@@ -5,7 +5,7 @@
 
 use crate::clock::Timestamp;
 use crate::error::Result as CrateResult;
-use crate::keys::{CertifiedKey, SamlKeys, Sealer};
+use crate::keys::{CertifiedKey, END_IS_NEAR, SamlKeys, Sealer};
 use crate::saml::algorithms::uses_sha1;
 use crate::saml::encryption::ContentCipher;
 use crate::saml::idp::{EncryptedParts, NameIdFormat, RequestTerms, Responder, ResponseSettings, SpTrust};
@@ -164,6 +164,12 @@ impl SamlSp {
         let trust = &self.settings.trust;
         let keys = trust.keys().filter(|_| self.settings.logout);
         LogoutTerms { partner: trust.entity_id(), keys, destination, decryption_keys, policy: &self.settings.policy, now }
+    }
+
+    /// Certificates of the application that have ended or end within thirty days, each in a sentence for the operator.
+    pub fn ending_certificates(&self, now: Timestamp) -> Vec<String> {
+        let soon = self.settings.trust.certificate_ends().filter(|(_, end)| *end < now.plus_seconds(END_IS_NEAR));
+        soon.map(|(purpose, end)| format!("a {purpose} certificate of the application ends on {end}")).collect()
     }
 
     /// What is weaker than it could be, each in a sentence for the operator.
