@@ -101,6 +101,11 @@ impl SamlSp {
         Ok(Self { settings, name_id_formats })
     }
 
+    /// As they were wished for.
+    pub const fn settings(&self) -> &SamlSpSettings {
+        &self.settings
+    }
+
     pub const fn trust(&self) -> &SpTrust {
         &self.settings.trust
     }
@@ -172,27 +177,26 @@ impl SamlSp {
         soon.map(|(purpose, end)| format!("a {purpose} certificate of the application ends on {end}")).collect()
     }
 
-    /// What is weaker than it could be, each in a sentence for the operator.
-    pub fn weaknesses(&self) -> Vec<&'static str> {
+    /// What is weaker than it could be: the setting, and a sentence for the operator.
+    pub fn weaknesses(&self) -> Vec<(&'static str, &'static str)> {
         let (response, policy) = (&self.settings.response, &self.settings.policy);
-        let trust = &self.settings.trust;
-        let unsigned = trust.keys().is_some() && !trust.authn_requests_signed() && !self.settings.require_signed_requests;
-        let sha1 = uses_sha1(response.signature, response.digest);
+        let (sha1_signature, sha1_digest) = (uses_sha1(response.signature, None), uses_sha1(None, response.digest));
         let cbc = matches!(response.cipher, Some(ContentCipher::Aes128Cbc | ContentCipher::Aes192Cbc | ContentCipher::Aes256Cbc));
         let all = [
-            (sha1, "answers are signed with SHA-1"),
-            (cbc, "answers are encrypted with AES-CBC, which does not notice changes"),
-            (!response.sign_assertion, "the assertion by itself is not signed, only the response around it"),
+            (sha1_signature, "signature_algorithm", "answers are signed with SHA-1"),
+            (sha1_digest, "digest_algorithm", "answers are signed over a digest with SHA-1"),
+            (cbc, "encryption_algorithm", "answers are encrypted with AES-CBC, which does not notice changes"),
+            (!response.sign_assertion, "sign_assertion", "the assertion by itself is not signed, only the response around it"),
+            (policy.allow_sha1, "allow_sha1", "requests may be signed with SHA-1"),
+            (policy.allow_inclusive_c14n, "allow_inclusive_c14n", "requests may be signed with inclusive canonicalization"),
+            (policy.allow_cbc, "allow_cbc", "NameIDs in requests may be encrypted with AES-CBC"),
             (
-                unsigned,
-                "requests may be unsigned, though the application has a certificate: whoever sends a person here chooses what is asked",
+                self.settings.allow_unsolicited,
+                "allow_unsolicited",
+                "a sign-in may start without a request: anybody can sign somebody in as themselves",
             ),
-            (policy.allow_sha1, "requests may be signed with SHA-1"),
-            (policy.allow_inclusive_c14n, "requests may be signed with inclusive canonicalization"),
-            (policy.allow_cbc, "NameIDs in requests may be encrypted with AES-CBC"),
-            (self.settings.allow_unsolicited, "a sign-in may start without a request: anybody can sign somebody in as themselves"),
         ];
-        all.into_iter().filter(|(weak, _)| *weak).map(|(_, why)| why).collect()
+        all.into_iter().filter(|(weak, ..)| *weak).map(|(_, setting, why)| (setting, why)).collect()
     }
 }
 

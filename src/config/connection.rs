@@ -194,8 +194,8 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
 
 /// How we sign toward a partner; SHA-1 only by name.
 fn signature(section: &Section<'_>, algorithm: &'static str, digest_algorithm: &'static str) -> (Option<SignatureScheme>, Option<Digest>) {
-    let scheme = section.choice(algorithm, &algorithms::SIGNATURES);
-    let digest = section.choice(digest_algorithm, &algorithms::DIGESTS);
+    let scheme = section.choice(algorithm, algorithms::SIGNATURES);
+    let digest = section.choice(digest_algorithm, algorithms::DIGESTS);
     for (key, weak) in [(algorithm, algorithms::uses_sha1(scheme, None)), (digest_algorithm, algorithms::uses_sha1(None, digest))] {
         if weak {
             section.warning(key, "weakened: what we sign is signed with SHA-1", "remove it as soon as the partner can do better");
@@ -343,7 +343,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
 }
 
 /// A list of files, or of certificates themselves (PEM, or base64 of DER). `None` when the key is absent or one is bad.
-fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Vec<X509>> {
+pub(super) fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Vec<X509>> {
     let mut all = Some(Vec::new());
     for at in section.strings(key)? {
         let inline = at.value.contains("-----BEGIN") || at.value.len() > 400 || context.stored().is_some();
