@@ -29,6 +29,8 @@ pub struct SamlSpSettings {
     pub name_id_formats: Option<Vec<NameIdFormat>>,
     /// A sign-in may start here instead of at the application.
     pub allow_unsolicited: bool,
+    /// It may see each connection as an identity provider of its own.
+    pub mirror: bool,
     /// Take part in Single Logout, where the application has an endpoint for it and a key.
     pub logout: bool,
     pub logout_binding: Binding,
@@ -44,6 +46,7 @@ impl SamlSpSettings {
             require_signed_requests: false,
             name_id_formats: None,
             allow_unsolicited: false,
+            mirror: false,
             logout: true,
             logout_binding: Binding::Post,
             policy: MessagePolicy::default(),
@@ -108,6 +111,11 @@ impl SamlSp {
 
     pub const fn allow_unsolicited(&self) -> bool {
         self.settings.allow_unsolicited
+    }
+
+    /// May it see each connection as an identity provider of its own?
+    pub const fn may_mirror(&self) -> bool {
+        self.settings.mirror
     }
 
     /// The terms for a request that was received at `destination`.

@@ -34,6 +34,12 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/samlp/{client_id}", get().to(idp::sso::of_application_get))
         .route("/samlp/{client_id}", post().to(idp::sso::of_application_post))
         .route("/samlp/metadata/{client_id}", get().to(idp::metadata::of_application))
+        .route("/saml/mirror/{connection}/metadata", get().to(idp::metadata::of_mirror))
+        .route("/saml/mirror/{connection}/sso", get().to(idp::sso::of_mirror_get))
+        .route("/saml/mirror/{connection}/sso", post().to(idp::sso::of_mirror_post))
+        .route("/saml/mirror/{connection}/{idp}/metadata", get().to(idp::metadata::of_mirror))
+        .route("/saml/mirror/{connection}/{idp}/sso", get().to(idp::sso::of_mirror_get))
+        .route("/saml/mirror/{connection}/{idp}/sso", post().to(idp::sso::of_mirror_post))
         // identity providers: SAML
         .route("/connections/{name}/acs", post().to(upstream::acs::by_path))
         .route("/login/callback", post().to(upstream::acs::by_query))
@@ -79,6 +85,7 @@ pub fn allowed(path: &str) -> &'static str {
         "/authorize" | "/saml/sso" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
         "/oidc/logout/confirm" | "/login/callback" => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "POST",
+        path if path.starts_with("/saml/mirror/") && path.ends_with("/sso") => "GET, HEAD, POST",
         path if path.strip_prefix("/samlp/").is_some_and(|rest| rest != "metadata" && !rest.contains('/')) => "GET, HEAD, POST",
         _ => "GET, HEAD",
     }

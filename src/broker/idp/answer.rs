@@ -12,7 +12,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::Purpose;
 use crate::login::trace::{Step as Note, Trace};
-use crate::login::{Partner, SamlReply, Session};
+use crate::login::{Mirror, Partner, SamlReply, Session};
 use crate::profile::{Released, Written};
 use crate::saml::idp::{Refusal, ReleasedAttribute, ReleasedValue, Statement, Subject};
 use crate::store::Op;
@@ -27,6 +27,7 @@ impl Gateway {
         let (application, session, now) = (issue.application, issue.session, issue.now);
         let gone = || Error::new(ErrorKind::UnauthorizedClient, "The application does not take SAML any more.");
         let saml = application.saml.as_ref().ok_or_else(gone)?;
+        speaks_for(reply.mirror.as_ref(), session)?;
         let (attributes, email) = self.released_attributes(issue, trace)?;
         let entity_id = self.idp_entity_id(reply.mirror.as_ref());
         let responder = saml.sp.responder(&entity_id, self.keyring.active(Purpose::SamlSigning), self.keyring.sealer());
@@ -113,9 +114,21 @@ fn answered(entity_id: &str, request_id: &str) -> Op {
     Op::Claim { key: format!("saml-answered:{}", id::digest(&format!("{entity_id} {request_id}"))), ttl: ANSWERED }
 }
 
+/// An entity that stands for one identity provider says nothing of somebody who came by another, however they came here.
+fn speaks_for(mirror: Option<&Mirror>, session: &Session) -> Result<()> {
+    let came_by = |mirror: &Mirror| {
+        let same_idp = mirror.idp.is_none() || mirror.idp == session.upstream.idp;
+        mirror.connection == session.identity.connection && same_idp
+    };
+    if mirror.is_none_or(came_by) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::UnknownConnection, "The sign-in was by another identity provider than the one that was asked for."))
+}
+
 /// The identity providers that were involved, the nearest to the user first (SAML Core 2.7.2.2).
-fn authorities(connection: Option<&dyn Connection>, _session: &Session) -> Vec<String> {
-    connection.and_then(Connection::idp_entity_id).into_iter().collect()
+fn authorities(connection: Option<&dyn Connection>, session: &Session) -> Vec<String> {
+    session.upstream.idp.clone().or_else(|| connection?.idp_entity_id()).into_iter().collect()
 }
 
 fn attribute(released: Released) -> ReleasedAttribute {

@@ -1,5 +1,7 @@
-//! Single sign-on services: `/saml/sso` and `/samlp/{client_id}`, by HTTP-Redirect and HTTP-POST.
+//! Single sign-on services: `/saml/sso`, `/samlp/{client_id}` and those of mirrored connections, by HTTP-Redirect and
+//! HTTP-POST.
 
+use super::MirrorPlace;
 use crate::broker::Browser;
 use crate::broker::idp::{IdpEndpoint, SsoRequest};
 use crate::clock::Timestamp;
@@ -29,6 +31,20 @@ pub async fn of_application_get(request: HttpRequest, client_id: Path<String>, s
 
 pub async fn of_application_post(request: HttpRequest, client_id: Path<String>, payload: Payload, state: Data<State>) -> HttpResponse {
     by_post(&request, &state, &IdpEndpoint::Application(client_id.into_inner()), payload).await
+}
+
+pub async fn of_mirror_get(request: HttpRequest, place: Path<MirrorPlace>, state: Data<State>) -> HttpResponse {
+    match place.into_inner().endpoint() {
+        Ok(endpoint) => by_redirect(&request, &state, &endpoint).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
+}
+
+pub async fn of_mirror_post(request: HttpRequest, place: Path<MirrorPlace>, payload: Payload, state: Data<State>) -> HttpResponse {
+    match place.into_inner().endpoint() {
+        Ok(endpoint) => by_post(&request, &state, &endpoint, payload).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
 }
 
 async fn by_redirect(request: &HttpRequest, state: &State, endpoint: &IdpEndpoint) -> HttpResponse {
