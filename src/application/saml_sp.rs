@@ -29,12 +29,14 @@ pub struct SamlSpSettings {
     pub name_id_formats: Option<Vec<NameIdFormat>>,
     /// A sign-in may start here instead of at the application.
     pub allow_unsolicited: bool,
-    /// It may see each connection as an identity provider of its own.
-    pub mirror: bool,
     /// Take part in Single Logout, where the application has an endpoint for it and a key.
     pub logout: bool,
     pub logout_binding: Binding,
     pub policy: MessagePolicy,
+    /// Where people return from our discovery service (Identity Provider Discovery Service Protocol).
+    pub discovery_urls: Vec<Url>,
+    /// It sees each connection as an identity provider of its own.
+    pub mirror: bool,
 }
 
 impl SamlSpSettings {
@@ -46,10 +48,11 @@ impl SamlSpSettings {
             require_signed_requests: false,
             name_id_formats: None,
             allow_unsolicited: false,
-            mirror: false,
             logout: true,
             logout_binding: Binding::Post,
             policy: MessagePolicy::default(),
+            discovery_urls: Vec::new(),
+            mirror: false,
         }
     }
 }
@@ -109,13 +112,17 @@ impl SamlSp {
         &self.name_id_formats
     }
 
-    pub const fn allow_unsolicited(&self) -> bool {
-        self.settings.allow_unsolicited
+    pub fn discovery_urls(&self) -> &[Url] {
+        &self.settings.discovery_urls
     }
 
-    /// May it see each connection as an identity provider of its own?
-    pub const fn may_mirror(&self) -> bool {
+    /// Does it see each connection as an identity provider of its own?
+    pub const fn mirror(&self) -> bool {
         self.settings.mirror
+    }
+
+    pub const fn allow_unsolicited(&self) -> bool {
+        self.settings.allow_unsolicited
     }
 
     /// The terms for a request that was received at `destination`.

@@ -3,6 +3,7 @@
 use super::{IdpEndpoint, SsoRequest};
 use crate::application::Application;
 use crate::broker::Gateway;
+use crate::broker::choose::Pick;
 use crate::clock::Timestamp;
 use crate::login::Asked;
 use crate::saml::idp::{CheckedRequest, Refusal};
@@ -20,13 +21,6 @@ impl Unserved {
     }
 }
 
-/// An identity provider: a connection, and one of its many where it has many.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-struct Place {
-    connection: Option<String>,
-    idp: Option<String>,
-}
-
 impl Gateway {
     pub(super) fn asked_by_saml(
         &self,
@@ -41,40 +35,31 @@ impl Gateway {
         }
         let said = checked.said();
         let place = match (request.endpoint, request.connection) {
-            (IdpEndpoint::Mirror(mirror), _) => Place { connection: Some(mirror.connection.clone()), idp: mirror.idp.clone() },
-            (_, Some(connection)) => Place { connection: Some(connection.to_owned()), idp: None },
+            (IdpEndpoint::Mirror(mirror), _) => Some(Pick { connection: mirror.connection.clone(), idp: mirror.idp.clone() }),
+            (_, Some(connection)) => Some(Pick { connection: connection.to_owned(), idp: None }),
             _ => self.listed(&said.idp_list, application, now)?,
         };
+        let (connection, idp) = place.map_or((None, None), |place| (Some(place.connection), place.idp));
         Ok(Asked {
             passive: said.is_passive,
             fresh_login: said.force_authn,
             acr_values: said.requested_authn_context.clone(),
             acr_comparison: (!said.requested_authn_context.is_empty()).then_some(said.comparison),
             login_hint: said.subject_hint.clone(),
-            connection: place.connection,
-            idp: place.idp,
+            connection,
+            idp,
             ..Asked::default()
         })
     }
 
     /// The identity provider that the application names (SAML Core 3.4.1.2, IDPList): the first of its list that it may use;
     /// without a list, or where we ourselves stand on it, any.
-    fn listed(&self, idp_list: &[String], application: &Application, now: Timestamp) -> Result<Place, Unserved> {
+    fn listed(&self, idp_list: &[String], application: &Application, now: Timestamp) -> Result<Option<Pick>, Unserved> {
         if idp_list.is_empty() || idp_list.contains(&self.idp_entity_id(None)) {
-            return Ok(Place::default());
+            return Ok(None);
         }
-        let usable = self.usable_connections(application);
-        let usable: Vec<_> = usable.iter().filter_map(|name| self.connections.enabled(name)).collect();
-        for wanted in idp_list {
-            for connection in &usable {
-                let name = connection.config().name.clone();
-                if connection.idp_entity_id().as_ref() == Some(wanted) {
-                    return Ok(Place { connection: Some(name), idp: None });
-                }
-                if connection.idp(wanted, now).is_some() {
-                    return Ok(Place { connection: Some(name), idp: Some(wanted.clone()) });
-                }
-            }
+        if let Some(first) = idp_list.iter().find_map(|entity_id| self.pick_of(entity_id, application, now)) {
+            return Ok(Some(first));
         }
         // SAML Core 3.2.2.2: none is supported, or one is but not at the moment.
         let allowed = |name: &str| application.connections.as_ref().is_none_or(|allowed| allowed.iter().any(|known| known == name));

@@ -43,7 +43,7 @@ impl Gateway {
 
     /// May this application see this connection as an identity provider of its own?
     pub(super) fn may_mirror(&self, application: &Application, mirror: &Mirror, now: Timestamp) -> bool {
-        let wanted = application.enabled && application.saml.as_ref().is_some_and(|saml| saml.sp.may_mirror());
+        let wanted = application.enabled && application.saml.as_ref().is_some_and(|saml| saml.sp.mirror());
         wanted && self.accepts(application, &mirror.connection) && self.is_there(mirror, now)
     }
 

@@ -66,7 +66,7 @@ async fn is_passive_without_session_answers_no_passive_to_the_address_that_was_a
 #[tokio::test]
 async fn the_format_of_the_name_is_that_of_the_request_then_the_application_s() {
     let scene = Scene::with(
-        "name_id_format = \"transient\"\nname_id_formats = [\"persistent\", \"transient\", \"emailAddress\"]",
+        "name_id_format = \"transient\"\nname_id_formats = [\"persistent\", \"transient\", \"email\"]",
         |setup| setup,
     )
     .await;
