@@ -1,5 +1,6 @@
 //! Clients: applications.
 
+mod addon;
 mod shapes;
 
 use super::call::{Call, Reply, selected};
@@ -316,6 +317,9 @@ fn from_file(application: &Arc<Application>) -> Map<String, Value> {
     });
     if let (Some(facts), Some(members)) = (&application.oidc, body.as_object_mut()) {
         members.extend(as_client(facts));
+    }
+    if let (Some(saml), Some(members)) = (&application.saml, body.as_object_mut()) {
+        addon::show(saml, members);
     }
     stored::made_by("file", body.as_object().cloned().unwrap_or_default())
 }
