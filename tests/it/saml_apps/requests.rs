@@ -52,7 +52,11 @@ async fn the_signature_covers_the_octets_of_the_query_as_they_came() {
     let scene = Scene::with("require_signed_requests = true", |setup| setup).await;
     // Lower-case escapes, and more of them than needed: the octets were signed so, and stay so.
     let request = scene.request().state(Some("x/y=z"));
-    let query = unsigned_query(&request).replace("%2F", "%2f").replace("%2B", "%2b").replace("%3D", "%3d").replace("RelayState=x", "RelayState=%78");
+    let query = unsigned_query(&request)
+        .replace("%2F", "%2f")
+        .replace("%2B", "%2b")
+        .replace("%3D", "%3d")
+        .replace("RelayState=x", "RelayState=%78");
     assert!(query.contains("%2f") && query.contains("%78"), "{query}");
     let answered = scene.browser.open(scene.sp.signed_query(&request, &query).as_str()).await.away();
     let asked = scene.idp.read(&answered);
@@ -62,7 +66,8 @@ async fn the_signature_covers_the_octets_of_the_query_as_they_came() {
     let request = scene.request();
     let upper = scene.sp.redirect(&request).to_string();
     let (signed, rest) = upper.split_once("&SigAlg").unwrap();
-    let other = format!("{}&SigAlg{rest}", signed.replace("%2B", "%2b").replace("%2F", "%2f").replace("%3D", "%3d").replace("%26", "&amp;"));
+    let other =
+        format!("{}&SigAlg{rest}", signed.replace("%2B", "%2b").replace("%2F", "%2f").replace("%3D", "%3d").replace("%26", "&amp;"));
     assert_ne!(other, upper);
     Browser::new().open(&other).await.here().assert_refused(400, "ISTH-1001");
 }
@@ -92,8 +97,12 @@ async fn answers_go_only_where_the_application_is_registered() {
     let scene = Scene::new().await;
     let [first, second] = scene.sp.acs.clone();
     let url = |to: &str| format!(r#"AssertionConsumerServiceURL="{}""#, crate::harness::html::escape(to));
-    let cases =
-        [(String::new(), &first), (url(&second), &second), (r#"AssertionConsumerServiceIndex="1""#.to_owned(), &second), (url(&first), &first)];
+    let cases = [
+        (String::new(), &first),
+        (url(&second), &second),
+        (r#"AssertionConsumerServiceIndex="1""#.to_owned(), &second),
+        (url(&first), &first),
+    ];
     for (attributes, expected) in cases {
         let answered = scene.sign_in(&scene.request().with(&format!(r#"{attributes} ForceAuthn="true""#)), &Person::jane()).await;
         answered.assert_good();
@@ -257,7 +266,11 @@ async fn other_methods_and_sizes_are_refused() {
     for path in ["/saml/sso", "/samlp/wiki"] {
         for method in [Method::PUT, Method::DELETE, Method::OPTIONS, Method::PATCH] {
             let answer = client.request(method.clone(), scene.gateway.url(path)).send().await.unwrap();
-            assert_eq!((answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()), (405, "GET, HEAD, POST"), "{method} {path}");
+            assert_eq!(
+                (answer.status().as_u16(), answer.headers()["allow"].to_str().unwrap()),
+                (405, "GET, HEAD, POST"),
+                "{method} {path}"
+            );
         }
         let head = client.head(scene.gateway.url(path)).send().await.unwrap();
         assert_eq!(head.status(), 400, "{path}");
@@ -269,7 +282,8 @@ async fn other_methods_and_sizes_are_refused() {
         assert_eq!(answer.status(), 413, "{path}");
         let missing = client.post(scene.gateway.url(path)).header("content-type", form).body("RelayState=x").send().await.unwrap();
         assert_eq!(missing.status(), 400, "{path}");
-        let twice = client.post(scene.gateway.url(path)).header("content-type", form).body("SAMLRequest=x&SAMLRequest=y").send().await.unwrap();
+        let twice =
+            client.post(scene.gateway.url(path)).header("content-type", form).body("SAMLRequest=x&SAMLRequest=y").send().await.unwrap();
         assert_eq!(twice.status(), 400, "{path}");
     }
     // As big as a message may be, and no request: read to the end and refused.

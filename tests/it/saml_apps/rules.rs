@@ -65,19 +65,19 @@ async fn is_passive_without_session_answers_no_passive_to_the_address_that_was_a
 
 #[tokio::test]
 async fn the_format_of_the_name_is_that_of_the_request_then_the_application_s() {
-    let scene = Scene::with(
-        "name_id_format = \"transient\"\nname_id_formats = [\"persistent\", \"transient\", \"email\"]",
-        |setup| setup,
-    )
-    .await;
+    let scene =
+        Scene::with("name_id_format = \"transient\"\nname_id_formats = [\"persistent\", \"transient\", \"email\"]", |setup| setup).await;
     scene.sign_in(&scene.request(), &Person::jane()).await.assert_good();
-    let [persistent, transient, email] = ["persistent", "transient"].map(|name| format!("{FORMAT}{name}")).into_iter()
+    let [persistent, transient, email] = ["persistent", "transient"]
+        .map(|name| format!("{FORMAT}{name}"))
+        .into_iter()
         .chain(["urn:oasis:names:tc:SAML:1.1:nameid-format:emailAddress".to_owned()])
         .collect::<Vec<_>>()
         .try_into()
         .unwrap();
     let unspecified = "urn:oasis:names:tc:SAML:1.1:nameid-format:unspecified";
-    let cases = [(None, &transient), (Some(unspecified), &transient), (Some(persistent.as_str()), &persistent), (Some(email.as_str()), &email)];
+    let cases =
+        [(None, &transient), (Some(unspecified), &transient), (Some(persistent.as_str()), &persistent), (Some(email.as_str()), &email)];
     for (asked, given) in cases {
         let request = asked.map_or_else(|| scene.request(), |format| scene.request().and(&policy(format)));
         let answered = scene.at_once(&request).await;
@@ -158,10 +158,8 @@ async fn an_exact_context_is_asked_upstream_and_answered_or_refused() {
 #[tokio::test]
 async fn a_context_by_declaration_or_without_class_cannot_be_met() {
     let scene = Scene::new().await;
-    for inside in [
-        "<saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef>",
-        "<saml:AuthnContextClassRef> </saml:AuthnContextClassRef>",
-    ] {
+    for inside in ["<saml:AuthnContextDeclRef>urn:x</saml:AuthnContextDeclRef>", "<saml:AuthnContextClassRef> </saml:AuthnContextClassRef>"]
+    {
         let request = scene.request().and(&format!("<samlp:RequestedAuthnContext>{inside}</samlp:RequestedAuthnContext>"));
         scene.at_once(&request).await.assert_refused("Responder", "NoAuthnContext", &request.id);
     }
@@ -171,7 +169,10 @@ async fn a_context_by_declaration_or_without_class_cannot_be_met() {
 async fn the_list_of_providers_chooses_among_connections() {
     let (globex, off, private) = (Idp::new("globex"), Idp::new("off"), Idp::new("private"));
     let scene = Scene::with("", |setup| {
-        setup.connection(&globex.toml("", "")).connection(&off.toml("enabled = false", "")).connection(&private.toml("applications = [\"nobody\"]", ""))
+        setup
+            .connection(&globex.toml("", ""))
+            .connection(&off.toml("enabled = false", ""))
+            .connection(&private.toml("applications = [\"nobody\"]", ""))
     })
     .await;
     let listed = |providers: &[&str]| scene.request().and(&scoping("", providers));
@@ -228,7 +229,8 @@ async fn the_subject_is_a_hint_for_the_connection_and_for_the_identity_provider(
     let asked = globex.read(&scene.ask(&scene.request().and(subject)).await.away());
     assert!(asked.xml.contains(">jane@globex.example<"), "{}", asked.xml);
     // SAML Profiles 4.1.4.1: a Subject is not confirmed by the request.
-    let confirmed = subject.replace("</saml:Subject>", r#"<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"/></saml:Subject>"#);
+    let confirmed =
+        subject.replace("</saml:Subject>", r#"<saml:SubjectConfirmation Method="urn:oasis:names:tc:SAML:2.0:cm:bearer"/></saml:Subject>"#);
     let request = scene.request().and(&confirmed);
     scene.at_once(&request).await.assert_refused("Requester", "RequestUnsupported", &request.id);
 }

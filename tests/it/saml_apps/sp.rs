@@ -295,7 +295,8 @@ impl Answered {
 
     /// The text of all elements of this name.
     pub fn texts(&self, element: &str) -> Vec<String> {
-        let starts = self.xml.split(&format!("<{element}")).skip(1).filter(|part| part.starts_with(['>', ' ']));
+        let start = format!("<{element}");
+        let starts = self.xml.split(&start).skip(1).filter(|part| part.starts_with(['>', ' ']));
         starts.filter_map(|part| part.split_once('>')).map(|(_, rest)| unescape(rest.split('<').next().unwrap_or_default())).collect()
     }
 
@@ -306,9 +307,11 @@ impl Answered {
 
     /// The values of the attribute with this friendly name.
     pub fn values(&self, friendly: &str) -> Vec<String> {
-        let found = self.xml.split("<saml:Attribute ").skip(1).find(|part| {
-            part.split_once('>').and_then(|(tag, _)| attribute(tag, "FriendlyName")).is_some_and(|name| name == friendly)
-        });
+        let found = self
+            .xml
+            .split("<saml:Attribute ")
+            .skip(1)
+            .find(|part| part.split_once('>').and_then(|(tag, _)| attribute(tag, "FriendlyName")).is_some_and(|name| name == friendly));
         let inside = found.and_then(|part| part.split("</saml:Attribute>").next()).unwrap_or_default();
         let values = inside.split("<saml:AttributeValue").skip(1).filter_map(|part| part.split_once('>'));
         values.map(|(_, rest)| unescape(rest.split('<').next().unwrap_or_default())).collect()
