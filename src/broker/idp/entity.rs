@@ -2,12 +2,12 @@
 //! identity provider of its own (mirror). Addresses, entity IDs and metadata.
 
 use super::{IdpEndpoint, mirror_of, not_registered};
-use crate::application::Application;
+use crate::application::{Application, SamlApplication};
 use crate::broker::Gateway;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
-use crate::keys::{CertifiedKey, Purpose};
+use crate::keys::{CertifiedKey, KeySet, SamlKeys};
 use crate::login::Mirror;
 use crate::saml::idp::{self, Display, IdpDescription, Localized};
 use crate::saml::logout::LogoutService;
@@ -37,8 +37,18 @@ impl Gateway {
         format!("{}{path}/metadata", self.issuer)
     }
 
-    pub(super) fn decryption_keys(&self) -> Vec<&CertifiedKey> {
-        self.keyring.of(Purpose::SamlEncryption).collect()
+    /// Those that sign toward this application; where none is named, toward any of them, the usual ones first.
+    fn signing_sets<'k>(&self, keys: &'k SamlKeys, of: Option<&SamlApplication>) -> Result<Vec<&'k KeySet>> {
+        if let Some(saml) = of {
+            return Ok(vec![keys.signing(saml.sp.response().signature)?]);
+        }
+        let mut sets = vec![keys.signing(None)?];
+        let chosen = self.applications.values().filter_map(|application| application.saml.as_ref()?.sp.response().signature);
+        // An application whose key is missing is told so when it is answered.
+        sets.extend(chosen.filter_map(|scheme| keys.signing(Some(scheme)).ok()));
+        sets.sort_by_key(|set| set.purpose());
+        sets.dedup_by_key(|set| set.purpose());
+        Ok(sets)
     }
 
     /// May this application see this connection as an identity provider of its own?
@@ -68,13 +78,21 @@ impl Gateway {
         let sso = both(&self.sso_address(endpoint))?.map(|(binding, location)| Endpoint { binding, location });
         let slo =
             both(&self.slo_address(endpoint))?.map(|(binding, location)| LogoutService { binding, location, response_location: None });
-        let mut description = IdpDescription::new(entity_id, sso.to_vec(), self.keyring.of(Purpose::SamlSigning).collect());
+        let keys = self.keyring.saml();
+        let sets = self.signing_sets(&keys, saml)?;
+        let published: Vec<&CertifiedKey> = sets.iter().flat_map(|set| set.published()).collect();
+        let signer = match (saml, sets.first()) {
+            (Some(saml), _) => saml.sp.response().signer(saml.sp.signing_key(&keys)?)?,
+            (None, Some(first)) => Signer::new(first.active()),
+            (None, None) => return Err(Error::new(ErrorKind::Internal, "there is no signing key")),
+        };
+        let mut description = IdpDescription::new(entity_id, sso.to_vec(), published);
         description.logout = slo.to_vec();
-        description.encryption_keys = self.decryption_keys();
+        description.encryption_keys = keys.encryption().published().collect();
         if let IdpEndpoint::Mirror(mirror) = endpoint {
             description.display = self.mirror_display(mirror, now)?;
         }
-        idp::write_idp(&description, Signer::new(self.keyring.active(Purpose::SamlSigning)), now)
+        idp::write_idp(&description, signer, now)
     }
 
     /// What choosers show of it: the name of whom it stands for. Where no application has such an entity, nobody learns

@@ -70,7 +70,8 @@ impl Gateway {
         let mut trace = Trace::default();
         trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: parameters(&request, &arrived) });
         let destination = self.sso_address(request.endpoint);
-        let keys = self.decryption_keys();
+        let keys = self.keyring.saml();
+        let keys = keys.decryption_keys();
         let mut checks = Vec::new();
         let received = idp::receive_authn_request(&arrived, &saml.sp.request_terms(&destination, &keys, now), &mut checks);
         note_checks(checks, now, &mut trace);

@@ -1,8 +1,8 @@
 //! What an attacker does to requests: every one of these is refused, and the same request without it is served.
 
-use super::sp::{Answered, Request, STATUS, Scene, Sp, encode, form_of, signature_template, unsigned_query};
+use super::sp::{Answered, Request, Scene, Sp, encode, form_of, signature_template, unsigned_query};
 use crate::harness::browser::{Browser, Landed};
-use crate::harness::idp::{Person, unique_id};
+use crate::harness::idp::{Person, Sign, unique_id};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::hash::MessageDigest;
@@ -173,8 +173,10 @@ async fn a_request_is_answered_with_an_assertion_once() {
     // A refusal uses nothing up: the person may try again.
     let request = scene.request();
     let asked = scene.upstream(&Request { attributes: r#"ForceAuthn="1""#.to_owned(), ..request.clone() }).await;
-    let failed = scene.idp.respond_with(&asked, &Person::jane(), |response| response.status = vec!["Responder", "AuthnFailed"]);
-    assert_eq!(scene.answer(&failed).await.status().len(), 2, "{STATUS}");
+    let failed = scene.idp.respond_with(&asked, &Person::jane(), |response| {
+        (response.status, response.sign) = (vec!["Responder", "AuthnFailed"], Sign::Response);
+    });
+    scene.answer(&failed).await.assert_refused("Responder", "RequestDenied", &request.id);
     scene.at_once(&request).await.assert_good();
 }
 

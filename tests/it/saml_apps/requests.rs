@@ -323,7 +323,8 @@ async fn the_chooser_names_the_application() {
     let scene = Scene::with("", |setup| setup.connection(&other.toml("", ""))).await;
     let page = scene.ask(&scene.request()).await.here();
     assert!(page.contains("The wiki") && page.contains(&other.display_name()), "{}", page.body);
-    let asked = scene.browser.press(&page, &other.display_name()).await.away();
+    let choice = [("connection".to_owned(), "globex".to_owned()), ("login".to_owned(), page.form().field("login").unwrap().to_owned())];
+    let asked = scene.browser.post(&page.url, &scene.gateway.url("/login"), &choice).await.away();
     let answered = scene.answer(&other.respond(&other.read(&asked), &Person::jane())).await;
     assert_eq!(answered.assert_good().text("saml:AuthenticatingAuthority"), other.entity_id);
 }

@@ -95,5 +95,5 @@ async fn a_good_login_shows_what_was_released_and_how_it_was_made() {
     // Single sign-on is in the list too.
     scene.at_once(&scene.request()).await.assert_good();
     let listed = scene.gateway.ask_operations("/traces", "application/json").await.json();
-    assert_eq!(listed["logins"][0]["outcome"], "single_sign_on");
+    assert_eq!(listed["logins"][0]["outcome"], "single-sign-on");
 }
