@@ -153,3 +153,47 @@ fn value(value: Value) -> Option<ReleasedValue> {
         structured => ReleasedValue::Structured(structured.to_string()),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::UpstreamSession;
+    use crate::user::Identity;
+
+    fn session(connection: &str, idp: Option<&str>) -> Session {
+        let identity = Identity { connection: connection.into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false };
+        let now = Timestamp::from_seconds(1_800_000_000);
+        Session {
+            sid: "sid".into(),
+            user_id: "samlp|one|jane".into(),
+            identity,
+            profile: Written::object(&Map::new()).expect("JSON"),
+            auth_time: now,
+            acr: None,
+            created_at: now,
+            expires_at: now,
+            upstream: UpstreamSession { idp: idp.map(str::to_owned), ..UpstreamSession::default() },
+            correlation_id: "c".into(),
+        }
+    }
+
+    #[test]
+    fn a_mirror_speaks_only_for_whom_it_stands_for() {
+        let mirror = |connection: &str, idp: Option<&str>| Mirror { connection: connection.into(), idp: idp.map(str::to_owned) };
+        assert!(speaks_for(None, &session("one", None)).is_ok());
+        assert!(speaks_for(Some(&mirror("one", None)), &session("one", None)).is_ok());
+        assert!(speaks_for(Some(&mirror("one", None)), &session("one", Some("x"))).is_ok());
+        assert!(speaks_for(Some(&mirror("one", Some("x"))), &session("one", Some("x"))).is_ok());
+        assert!(speaks_for(Some(&mirror("two", None)), &session("one", None)).is_err());
+        assert!(speaks_for(Some(&mirror("one", Some("y"))), &session("one", Some("x"))).is_err());
+        assert!(speaks_for(Some(&mirror("one", Some("x"))), &session("one", None)).is_err());
+    }
+
+    #[test]
+    fn nobody_can_tell_that_two_indexes_are_one_session() {
+        let (wiki, notes) = (session_index("sid", "wiki"), session_index("sid", "notes"));
+        assert_ne!(wiki, notes);
+        assert_eq!(wiki, session_index("sid", "wiki"));
+        assert!(!wiki.contains("sid") && wiki.starts_with('_') && wiki.len() == 41, "{wiki}");
+    }
+}

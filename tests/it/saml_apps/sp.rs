@@ -33,7 +33,6 @@ pub struct Sp {
     /// The default, and another one.
     pub acs: [String; 2],
     pub signer: Pair,
-    pub encryption: Pair,
 }
 
 impl Sp {
@@ -53,7 +52,7 @@ impl Sp {
         }
         let base = format!("https://{client_id}.example");
         let acs = [format!("{base}/acs"), format!("{base}/acs/other?x=1&y=2")];
-        Self { place, client_id: client_id.to_owned(), entity_id: format!("{base}/saml"), acs, signer, encryption }
+        Self { place, client_id: client_id.to_owned(), entity_id: format!("{base}/saml"), acs, signer }
     }
 
     /// Its `[[application]]`; `top` and `saml` are more lines of both tables.
