@@ -307,6 +307,7 @@ impl Gateway {
             expires_at,
             upstream: arrived.upstream.clone(),
             correlation_id: transaction.correlation_id.clone(),
+            before: Vec::new(),
         }
     }
 

@@ -108,6 +108,9 @@ pub struct SamlConnection {
     /// Name the assertion consumer service by its index instead of its address.
     pub acs_index: Option<u16>,
     pub attribute_consuming_service_index: Option<u16>,
+    /// Tell the identity provider when a session ends here.
+    pub logout: bool,
+    pub logout_binding: Binding,
 }
 
 impl SamlConnection {
@@ -131,6 +134,8 @@ impl SamlConnection {
             provider_name: None,
             acs_index: None,
             attribute_consuming_service_index: None,
+            logout: false,
+            logout_binding: Binding::Redirect,
         }
     }
 }

@@ -3,6 +3,7 @@
 use super::assertion::{AssertionContent, Attribute, NameId, Said};
 use super::binding::{Binding, MessageKind, Outgoing, decode_post, encode_post, encode_redirect};
 use super::conditions::Judge;
+use super::logout::LogoutService;
 use super::names;
 use super::receive::{Received, Receiver};
 use super::rejection::{Check, Checks, Rejection};
@@ -44,12 +45,18 @@ pub struct Scope {
 pub struct IdpTrust {
     pub entity_id: String,
     pub sso_endpoints: Vec<Endpoint>,
+    pub logout_services: Vec<LogoutService>,
     pub keys: TrustedKeys,
     pub scopes: Vec<Scope>,
     pub want_authn_requests_signed: bool,
 }
 
 impl IdpTrust {
+    /// Where it takes logout messages, by the wished binding if it has an endpoint for that.
+    pub fn logout_service(&self, wished: Binding) -> Option<&LogoutService> {
+        self.logout_services.iter().find(|service| service.binding == wished).or_else(|| self.logout_services.first())
+    }
+
     fn sso(&self, binding: Binding) -> CrateResult<&Url> {
         self.sso_endpoints.iter().find(|endpoint| endpoint.binding == binding).map(|endpoint| &endpoint.location).ok_or_else(|| {
             Error::new(ErrorKind::Misconfigured, format!("the identity provider has no single sign-on address for {binding:?}"))

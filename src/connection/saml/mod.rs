@@ -2,6 +2,7 @@
 //! assertion becomes an [`Authentication`].
 
 mod attributes;
+mod logout;
 mod request;
 
 pub(super) use attributes::raw_attributes;
@@ -64,6 +65,8 @@ impl SamlConnection {
                 idp: None,
                 name_id: name_id.map(|name_id| name_id.value.clone()),
                 name_id_format: name_id.and_then(|name_id| name_id.format.clone()),
+                name_qualifier: name_id.and_then(|name_id| name_id.name_qualifier.clone()),
+                sp_name_qualifier: name_id.and_then(|name_id| name_id.sp_name_qualifier.clone()),
                 session_index: assertion.session_index().map(str::to_owned),
                 authn_context: assertion.authn_context_class_ref().map(str::to_owned),
                 not_on_or_after: assertion.session_not_on_or_after(),
@@ -106,6 +109,7 @@ impl Connection for SamlConnection {
         let encryption = self.decryption_keys();
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
+            logout: self.own_logout_services()?,
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
             ..SpMetadata::new(&self.sp, signing, encryption)
         };
@@ -115,6 +119,10 @@ impl Connection for SamlConnection {
 
     fn config(&self) -> &ConnectionConfig {
         &self.config
+    }
+
+    fn saml(&self) -> Option<&SamlConnection> {
+        Some(self)
     }
 
     fn idp_entity_id(&self) -> Option<String> {

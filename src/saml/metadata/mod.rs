@@ -7,7 +7,7 @@
 
 use super::assertion::read_date;
 use super::binding::Binding;
-use super::logout::{LogoutService, logout_services};
+use super::logout::{LogoutService, logout_services, write_logout_services};
 use super::names;
 use super::rejection::{Checks, Part, Rejection};
 use super::signature::{self, Allowed, SignedXml, Signer, TrustedKeys};
@@ -87,6 +87,7 @@ impl IdpMetadata {
         IdpTrust {
             entity_id: self.entity_id.clone(),
             sso_endpoints: self.sso_endpoints.clone(),
+            logout_services: self.slo_endpoints.clone(),
             keys: self.keys.clone(),
             scopes: self.scopes.clone(),
             want_authn_requests_signed: self.want_authn_requests_signed,
@@ -362,6 +363,8 @@ pub struct SpMetadata<'k> {
     pub signing_keys: Vec<&'k CertifiedKey>,
     pub encryption_keys: Vec<&'k CertifiedKey>,
     pub authn_requests_signed: bool,
+    /// Where we take logout messages.
+    pub logout: Vec<LogoutService>,
     pub name_id_formats: Vec<String>,
     pub valid_seconds: i64,
     pub cache_seconds: u64,
@@ -375,6 +378,7 @@ impl<'k> SpMetadata<'k> {
             signing_keys,
             encryption_keys,
             authn_requests_signed: true,
+            logout: Vec::new(),
             name_id_formats: Vec::new(),
             valid_seconds: 7 * 86400,
             cache_seconds: 6 * 3600,
@@ -401,6 +405,7 @@ pub fn write_sp(metadata: &SpMetadata<'_>, signer: Signer<'_>, now: Timestamp) -
     for key in &metadata.encryption_keys {
         write_key(&mut writer, "encryption", key);
     }
+    write_logout_services(&mut writer, &metadata.logout);
     for format in &metadata.name_id_formats {
         writer.leaf("md:NameIDFormat", format);
     }
