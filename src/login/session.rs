@@ -81,6 +81,11 @@ impl Session {
         well_formed.then(|| format!("session:{sid}"))
     }
 
+    /// Its name, and those of the sessions in whose place it stands.
+    pub fn sids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.sid.as_str()).chain(self.before.iter().map(String::as_str))
+    }
+
     pub fn alive(&self, now: Timestamp) -> bool {
         now < self.expires_at && self.upstream.not_on_or_after.is_none_or(|end| now < end)
     }

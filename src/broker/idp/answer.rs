@@ -4,7 +4,7 @@ use crate::broker::finish::{Issue, Issued};
 use crate::broker::recording::note_rows;
 use crate::broker::release::{recorded, unrecorded};
 use crate::broker::rules::{changed_names, changed_profile};
-use crate::broker::sessions::partner_op;
+use crate::broker::logout::partner_ops;
 use crate::broker::{Answer, Gateway, Outcome, Reply};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
@@ -54,7 +54,7 @@ impl Gateway {
         Ok(Issued {
             answer: Answer::Reply(Reply::Saml(issued.outgoing)),
             claims: reply.to.in_response_to().map(|id| answered(reply.to.entity_id(), id)).into_iter().collect(),
-            writes: vec![partner_op(&session.sid, &partner, self.lifetimes.session)?],
+            writes: partner_ops(&session.sid, &partner, self.lifetimes.session)?,
             secrets: Vec::new(),
         })
     }

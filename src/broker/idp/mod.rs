@@ -126,7 +126,7 @@ impl Gateway {
     }
 
     /// Whose message it is. One answer for an application that is not there and for one that is not meant here.
-    fn service_provider(&self, endpoint: &IdpEndpoint, issuer: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
+    pub(super) fn service_provider(&self, endpoint: &IdpEndpoint, issuer: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
         let client_id = match endpoint {
             IdpEndpoint::Application(client_id) => client_id,
             IdpEndpoint::Shared | IdpEndpoint::Mirror(_) => match self.service_providers.get(issuer).map(Vec::as_slice) {
@@ -141,13 +141,13 @@ impl Gateway {
         self.service_provider_of(client_id)
     }
 
-    fn service_provider_of(&self, client_id: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
+    pub(super) fn service_provider_of(&self, client_id: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
         let application = self.application(client_id);
         let found = application.and_then(|application| application.saml.as_ref().map(|saml| (application, saml)));
         found.ok_or_else(|| not_registered(format!("there is no enabled SAML application {client_id}")))
     }
 
-    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
+    pub(super) fn decryption_keys(&self) -> Vec<&CertifiedKey> {
         self.keyring.of(Purpose::SamlEncryption).collect()
     }
 
@@ -268,7 +268,7 @@ fn both(address: &str) -> Result<[(Binding, url::Url); 2]> {
     Ok([(Binding::Redirect, url.clone()), (Binding::Post, url)])
 }
 
-fn mirror_of(endpoint: &IdpEndpoint) -> Option<Mirror> {
+pub(super) fn mirror_of(endpoint: &IdpEndpoint) -> Option<Mirror> {
     match endpoint {
         IdpEndpoint::Mirror(mirror) => Some(mirror.clone()),
         _ => None,

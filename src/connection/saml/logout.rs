@@ -52,7 +52,13 @@ impl SamlConnection {
     }
 
     /// Our answer; `None` where the identity provider has no address for it.
-    pub fn logout_answer(&self, request: &ReceivedLogout, outcome: &LogoutOutcome, wished: Binding, now: Timestamp) -> Result<Option<Outgoing>> {
+    pub fn logout_answer(
+        &self,
+        request: &ReceivedLogout,
+        outcome: &LogoutOutcome,
+        wished: Binding,
+        now: Timestamp,
+    ) -> Result<Option<Outgoing>> {
         let Some(service) = self.settings().idp.logout_service(wished) else { return Ok(None) };
         request.answer(&self.sp.entity_id, service, outcome, self.logout_signer(), now).map(Some)
     }
@@ -63,12 +69,7 @@ impl SamlConnection {
         let service = settings.idp.logout_service(settings.logout_binding).filter(|_| settings.logout);
         let (Some(service), Some(name_id)) = (service, session.saml_name()) else { return Ok(None) };
         let indexes: Vec<String> = session.session_index.iter().cloned().collect();
-        let order = LogoutOrder {
-            id: id.to_owned(),
-            session_indexes: &indexes,
-            reason,
-            ..LogoutOrder::new(&self.sp.entity_id, &name_id)
-        };
+        let order = LogoutOrder { id: id.to_owned(), session_indexes: &indexes, reason, ..LogoutOrder::new(&self.sp.entity_id, &name_id) };
         logout_request(&order, service, None, self.logout_signer(), now).map(Some)
     }
 
