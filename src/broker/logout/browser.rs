@@ -3,6 +3,7 @@
 //! Every stop is entered from our page, which stays on the screen until the partner answers: a partner that does not is gone
 //! on without. Nothing here ends a session; that has happened before.
 
+use super::cascade::takes_requests;
 use super::{LoggedOut, LogoutEntry, LogoutPage, LogoutReply};
 use crate::broker::begin::trace_op;
 use crate::broker::idp::IdpEndpoint;
@@ -106,7 +107,7 @@ impl Gateway {
 
     fn order_to_application(&self, partner: &Partner, request_id: &str, now: Timestamp) -> Result<Option<Outgoing>> {
         let (_, saml) = self.service_provider_of(&partner.client_id)?;
-        let Some(service) = saml.sp.logout_service() else { return Ok(None) };
+        let Some(service) = takes_requests(saml) else { return Ok(None) };
         let settings = saml.sp.response();
         let own = self.idp_entity_id(partner.mirror.as_ref());
         // Who reads encrypted NameIDs in assertions reads them here too.

@@ -2,6 +2,7 @@
 //! from here.
 
 use super::LogoutReply;
+use crate::application::SamlApplication;
 use crate::broker::{Browser, Gateway, decode};
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -10,6 +11,7 @@ use crate::login::trace::{Step as Note, Trace};
 use crate::login::{Logout, LogoutStarter, Mirror, Partner, Party, Session, Told, Way};
 use crate::oidc::logout_token::frontchannel_address;
 use crate::saml::Binding;
+use crate::saml::logout::LogoutService;
 
 /// Applications of one logout that are told, or listed at least.
 const PARTIES: usize = 100;
@@ -128,11 +130,17 @@ impl Gateway {
             Way::Frame { .. } => true,
             Way::Saml(partner) => {
                 let found = self.service_provider_of(&partner.client_id).ok();
-                found.and_then(|(_, saml)| saml.sp.logout_service()).is_none_or(|service| service.binding == Binding::Post)
+                found.and_then(|(_, saml)| takes_requests(saml)).is_none_or(|service| service.binding == Binding::Post)
             }
             Way::Upstream { .. } | Way::BackChannel { .. } | Way::Nowhere => false,
         }
     }
+}
+
+/// Where an application takes our requests: by redirect if it can, since browsers leave most cookies out of a form of another
+/// site, and an application that does not see its cookie may find nothing to end.
+pub(super) fn takes_requests(saml: &SamlApplication) -> Option<&LogoutService> {
+    saml.sp.logout_service().and_then(|_| saml.sp.trust().logout_service(Binding::Redirect))
 }
 
 /// In a frame no page of ours can be shown: who needs one cannot be told.

@@ -1,7 +1,7 @@
 //! Clients: applications, in Auth0's words.
 
 use super::document::Document;
-use super::{StoredObjects, checked, fault, text, without_effect};
+use super::{StoredObjects, checked, fault, samlp, text, without_effect};
 use crate::broker::admin::kinds;
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::config::application;
@@ -15,6 +15,7 @@ const PLACES: &[(&str, &str)] = &[
     ("name", "/name"),
     ("oidc.redirect_uris", "/callbacks"),
     ("oidc.post_logout_redirect_uris", "/allowed_logout_urls"),
+    ("oidc.backchannel_logout_uri", "/oidc_logout/backchannel_logout_urls/0"),
     ("oidc.application_type", "/app_type"),
     ("oidc.grant_types", "/grant_types"),
     ("oidc.token_endpoint_auth_method", "/token_endpoint_auth_method"),
@@ -36,7 +37,6 @@ const KEPT: &[(&str, &str)] = &[
     ("sso", "every application takes part in single sign-on"),
     ("sso_disabled", "every application takes part in single sign-on"),
     ("refresh_token", "refresh tokens rotate, and live as the gateway's lifetimes say"),
-    ("addons", "SAML applications are not available in this version"),
     ("initiate_login_uri", "logins that the identity provider begins are refused"),
     ("custom_login_page_on", "pages are the gateway's own"),
     ("custom_login_page", "pages are the gateway's own"),
@@ -46,7 +46,6 @@ const KEPT: &[(&str, &str)] = &[
     ("mobile", "it concerns native login only"),
     ("native_social_login", "it concerns native login only"),
     ("encryption_key", "ID tokens are not encrypted in this version"),
-    ("oidc_logout", "applications are not told of logouts in this version"),
     ("logo_uri", "pages show names"),
 ];
 
@@ -66,10 +65,20 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
     document.set("oidc.application_type", if native { "native" } else { "web" });
     let jwt = body.get("jwt_configuration");
     document.take("oidc.id_token_signed_response_alg", jwt.and_then(|jwt| jwt.get("alg")));
+    let (told_at, logout_faults) = backchannel(body);
+    document.take("oidc.backchannel_logout_uri", told_at);
     let mut faults = document.own(body, OUTER);
+    faults.extend(logout_faults);
     faults.extend(refused(body));
+    faults.extend(samlp::translate(body, &mut document));
+    faults.extend(samlp::addon(body).map(samlp::unknown).unwrap_or_default());
+    let (attributes, lost) = samlp::table(objects, id, body).unwrap_or_else(|wrong| {
+        faults.push(wrong);
+        (None, Vec::new())
+    });
     let digests = kinds::secret_digests(body, known.now);
-    let context = objects.context(Stored { mapping: None, secret_digests: &digests }, known.now);
+    let stored = Stored { attributes: attributes.as_ref(), secret_digests: &digests, ..Stored::default() };
+    let context = objects.context(stored, known.now);
     let mut names: Vec<String> = known.gateway.connections.names().map(str::to_owned).collect();
     if known.again {
         let named = body.get("isthmus").and_then(|own| own.get("connections")).and_then(Value::as_array);
@@ -79,7 +88,13 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
         Err(more) => Err(faults.into_iter().chain(more).collect()),
         Ok(_) if !faults.is_empty() => Err(faults),
         Ok((registered, mut warnings)) => {
+            if registered.application.saml.is_some() {
+                // That is about codes; who has no callback may well sign in by SAML.
+                warnings.retain(|warning| warning.pointer != "/callbacks");
+            }
+            warnings.extend(lost);
             warnings.extend(without_effect(body, "", KEPT));
+            warnings.extend(other_addons(body));
             if jwt.and_then(|jwt| jwt.get("lifetime_in_seconds")).is_some() {
                 let message = "is kept, without effect: ID tokens live as the gateway's lifetimes say";
                 warnings.push(fault("/jwt_configuration/lifetime_in_seconds", message, ""));
@@ -87,6 +102,30 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
             Ok(checked(Made::Application(Arc::new(registered.application)), warnings))
         }
     }
+}
+
+/// Auth0 has a list for the one address to which logout tokens go.
+fn backchannel(body: &Map<String, Value>) -> (Option<&Value>, Vec<Fault>) {
+    let here = "/oidc_logout/backchannel_logout_urls";
+    let listed = body.get("oidc_logout").and_then(|logout| logout.get("backchannel_logout_urls")).filter(|listed| !listed.is_null());
+    match listed.map(Value::as_array) {
+        None => (None, Vec::new()),
+        Some(None) => (None, vec![fault(here, "must be a list", "write it with one address")]),
+        Some(Some(addresses)) if addresses.len() > 1 => (None, vec![fault(here, "has more than one address", "keep one of them")]),
+        Some(Some(addresses)) => (addresses.first(), Vec::new()),
+    }
+}
+
+/// Add-ons are ways in which Auth0 speaks to applications; here it is SAML alone.
+fn other_addons(body: &Map<String, Value>) -> Vec<Fault> {
+    let addons = body.get("addons").and_then(Value::as_object).into_iter().flatten();
+    let idle = |value: &Value| matches!(value, Value::Null | Value::Bool(false));
+    let others = addons.filter(|(name, value)| !idle(value) && (*name != "samlp" || !value.is_object())).take(20);
+    let told = others.map(|(name, _)| {
+        let here = format!("/addons/{}", name.replace('~', "~0").replace('/', "~1"));
+        fault(&here, "is kept, without effect: the only add-on here is samlp, an object", "")
+    });
+    told.collect()
 }
 
 /// What would be something else here than the caller thinks.

@@ -43,7 +43,11 @@ macro_rules! settings {
             may("oidc_conformant", Kind::OrNull(&Kind::Boolean), "Only true"),
             may("is_first_party", Kind::OrNull(&Kind::Boolean), ""),
             may("client_metadata", Kind::OrNull(&Kind::Object), "Up to 10 texts of 255 characters"),
-            may("addons", Kind::OrNull(&Kind::Object), "Kept, without effect"),
+            may(
+                "addons",
+                Kind::OrNull(&Kind::Object),
+                "samlp makes a SAML application: docs/saml-applications.md; others are kept, without effect",
+            ),
             may("logo_uri", Kind::OrNull(&Kind::Text(0, 2048)), ""),
             may("initiate_login_uri", Kind::OrNull(&Kind::Text(0, 2048)), "Kept, without effect"),
             may("refresh_token", Kind::OrNull(&Kind::Object), "Kept, without effect"),
@@ -60,7 +64,7 @@ macro_rules! settings {
             may("mobile", Kind::OrNull(&Kind::Object), "Kept, without effect"),
             may("native_social_login", Kind::OrNull(&Kind::Object), "Kept, without effect"),
             may("encryption_key", Kind::OrNull(&Kind::Object), "Kept, without effect"),
-            may("oidc_logout", Kind::OrNull(&Kind::Object), "Kept, without effect"),
+            may("oidc_logout", Kind::OrNull(&Kind::Object), "Where logout tokens go: {\"backchannel_logout_urls\": [one address]}"),
             OWN_MEMBER,
         ]
     };
@@ -88,6 +92,7 @@ pub const CLIENT_SHAPE: Shape = Shape {
         may("client_secret", Kind::Text(16, 512), "Told once: when it is made, and when it is rotated"),
         may("app_type", Kind::Text(1, 20), ""),
         may("callbacks", URLS, ""),
+        may("addons", Kind::Object, "samlp: the settings of a SAML application"),
         may("grant_types", Kind::List(&Kind::Text(1, 100), 20), ""),
         may("token_endpoint_auth_method", AUTH_METHOD, ""),
         may(stored::OWN, Kind::Object, "Settings beyond Auth0's; source: file or api; warnings"),
