@@ -3,6 +3,7 @@
 use super::assertion::{AssertionContent, Attribute, NameId, Said};
 use super::binding::{Binding, MessageKind, Outgoing, decode_post, encode_post, encode_redirect};
 use super::conditions::Judge;
+use super::idp::{Encrypt, EncryptionKey, encryption_to};
 use super::logout::LogoutService;
 use super::names;
 use super::receive::{Received, Receiver};
@@ -49,12 +50,22 @@ pub struct IdpTrust {
     pub keys: TrustedKeys,
     pub scopes: Vec<Scope>,
     pub want_authn_requests_signed: bool,
+    /// To encrypt to, in the order of its metadata; none where they have none.
+    pub encryption_keys: Vec<EncryptionKey>,
 }
 
 impl IdpTrust {
     /// Where it takes logout messages, by the wished binding if it has an endpoint for that.
     pub fn logout_service(&self, wished: Binding) -> Option<&LogoutService> {
         self.logout_services.iter().find(|service| service.binding == wished).or_else(|| self.logout_services.first())
+    }
+
+    /// To whom and how, if a NameID is to be encrypted: AES-GCM and RSA-OAEP, as the metadata list them.
+    ///
+    /// # Errors
+    /// When it has no certificate for that, or none of its algorithms is one of ours.
+    pub fn encryption(&self) -> CrateResult<Encrypt<'_>> {
+        encryption_to(&self.encryption_keys, None, None, "the identity provider")
     }
 
     fn sso(&self, binding: Binding) -> CrateResult<&Url> {

@@ -10,7 +10,6 @@ use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
-use crate::keys::Purpose;
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{Partner, SamlReply, Session};
 use crate::profile::{Released, Written};
@@ -29,7 +28,8 @@ impl Gateway {
         let saml = application.saml.as_ref().ok_or_else(gone)?;
         let (attributes, email) = self.released_attributes(issue, trace)?;
         let entity_id = self.idp_entity_id(reply.mirror.as_ref());
-        let responder = saml.sp.responder(&entity_id, self.keyring.active(Purpose::SamlSigning), self.keyring.sealer());
+        let keys = self.keyring.saml();
+        let responder = saml.sp.responder(&entity_id, saml.sp.signing_key(&keys)?, self.keyring.sealer());
         let connection = self.connections.enabled(&session.identity.connection);
         let authorities = authorities(connection.map(AsRef::as_ref), session);
         let session_index = session_index(&session.sid, &application.client_id);
@@ -92,7 +92,8 @@ impl Gateway {
     pub(in crate::broker) fn answer_by_saml(&self, client_id: &str, reply: &SamlReply, refusal: Refusal<'_>, now: Timestamp) -> Outcome {
         let entity_id = self.idp_entity_id(reply.mirror.as_ref());
         let answer = self.service_provider_of(client_id).and_then(|(_, saml)| {
-            let responder = saml.sp.responder(&entity_id, self.keyring.active(Purpose::SamlSigning), self.keyring.sealer());
+            let keys = self.keyring.saml();
+            let responder = saml.sp.responder(&entity_id, saml.sp.signing_key(&keys)?, self.keyring.sealer());
             reply.to.refuse(&responder, refusal, now)
         });
         match answer {

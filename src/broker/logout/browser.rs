@@ -12,7 +12,6 @@ use crate::clock::Timestamp;
 use crate::connection::note_checks;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
-use crate::keys::Purpose;
 use crate::login::trace::{Part, Step as Note};
 use crate::login::{Logout, LogoutStarter, Partner, Told, Way};
 use crate::saml::idp::EncryptedParts;
@@ -120,7 +119,8 @@ impl Gateway {
             encrypt,
             ..LogoutOrder::new(settings.issuer.as_deref().unwrap_or(&own), &partner.name_id)
         };
-        let signer = Signer::with(self.keyring.active(Purpose::SamlSigning), settings.signature, settings.digest)?;
+        let keys = self.keyring.saml();
+        let signer = Signer::with(saml.sp.signing_key(&keys)?, settings.signature, settings.digest)?;
         logout_request(&order, service, None, signer, now).map(Some)
     }
 
@@ -182,7 +182,8 @@ impl Gateway {
                     return None;
                 }
                 let (_, saml) = self.service_provider_of(&partner.client_id).ok()?;
-                let (destination, keys) = (self.slo_address(endpoint), self.decryption_keys());
+                let (destination, keys) = (self.slo_address(endpoint), self.keyring.saml());
+                let keys = keys.decryption_keys();
                 let terms = saml.sp.logout_terms(&destination, &keys, now);
                 Some(receive_logout_response(arrived, request_id, &terms, checks))
             }
@@ -253,7 +254,8 @@ impl Gateway {
         let service = wished.map_or_else(|| saml.sp.logout_service(), |wished| saml.sp.trust().logout_service(wished));
         let Some(service) = service else { return Ok(None) };
         let (settings, own) = (saml.sp.response(), self.idp_entity_id(mirror));
-        let signer = Signer::with(self.keyring.active(Purpose::SamlSigning), settings.signature, settings.digest)?;
+        let keys = self.keyring.saml();
+        let signer = Signer::with(saml.sp.signing_key(&keys)?, settings.signature, settings.digest)?;
         request.answer(settings.issuer.as_deref().unwrap_or(&own), service, outcome, signer, now).map(Some)
     }
 

@@ -119,7 +119,8 @@ impl Gateway {
             LogoutReceiver::Application(endpoint) => {
                 let (application, saml) = self.service_provider(endpoint, message.issuer())?;
                 note(&application.client_id, trace);
-                let (destination, keys) = (self.slo_address(endpoint), self.decryption_keys());
+                let (destination, keys) = (self.slo_address(endpoint), self.keyring.saml());
+                let keys = keys.decryption_keys();
                 let read = receive_logout_request(message, &saml.sp.logout_terms(&destination, &keys, now), &mut checks);
                 note_checks(checks, now, trace);
                 Ok(("saml", Some(application.client_id.clone()), read))

@@ -3,13 +3,12 @@
 use super::SamlConnection;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::Purpose;
 use crate::login::UpstreamSession;
 use crate::saml::logout::{
     ArrivedLogout, LogoutOrder, LogoutOutcome, LogoutService, LogoutTerms, ReceivedLogout, ReceivedLogoutResponse, logout_request,
     receive_logout_request, receive_logout_response,
 };
-use crate::saml::{Binding, Check, MessagePolicy, Outgoing, Rejection, Signer};
+use crate::saml::{Binding, Check, MessagePolicy, Outgoing, Rejection};
 use url::Url;
 
 impl SamlConnection {
@@ -60,7 +59,7 @@ impl SamlConnection {
         now: Timestamp,
     ) -> Result<Option<Outgoing>> {
         let Some(service) = self.settings().idp.logout_service(wished) else { return Ok(None) };
-        request.answer(&self.sp.entity_id, service, outcome, self.logout_signer(), now).map(Some)
+        request.answer(&self.sp.entity_id, service, outcome, self.settings().request_signer(&self.keyring.saml())?, now).map(Some)
     }
 
     /// Our request to end a session there; `None` where that is not wanted or not possible.
@@ -70,7 +69,7 @@ impl SamlConnection {
         let (Some(service), Some(name_id)) = (service, session.saml_name()) else { return Ok(None) };
         let indexes: Vec<String> = session.session_index.iter().cloned().collect();
         let order = LogoutOrder { id: id.to_owned(), session_indexes: &indexes, reason, ..LogoutOrder::new(&self.sp.entity_id, &name_id) };
-        logout_request(&order, service, None, self.logout_signer(), now).map(Some)
+        logout_request(&order, service, None, settings.request_signer(&self.keyring.saml())?, now).map(Some)
     }
 
     /// Is the identity provider told of a session's end?
@@ -81,10 +80,6 @@ impl SamlConnection {
 
     pub fn prefers_logout_by(&self) -> Binding {
         self.settings().logout_binding
-    }
-
-    fn logout_signer(&self) -> Signer<'_> {
-        Signer::new(self.keyring.active(Purpose::SamlSigning))
     }
 
     fn with_terms<T>(&self, now: Timestamp, read: impl FnOnce(&LogoutTerms<'_>) -> Result<T, Rejection>) -> Result<T, Rejection> {
@@ -99,7 +94,8 @@ impl SamlConnection {
             second_opinion: policy.second_opinion,
         };
         let destination = self.slo_url().map(String::from).unwrap_or_default();
-        let keys = self.decryption_keys();
+        let keys = self.keyring.saml();
+        let keys = keys.decryption_keys();
         read(&LogoutTerms {
             partner: &settings.idp.entity_id,
             keys: Some(&settings.idp.keys),
