@@ -138,6 +138,7 @@ impl Scene {
                 entity_id: OURS.to_owned(),
                 sso_endpoints: vec![Endpoint { binding, location: url(SSO) }],
                 logout_services: Vec::new(),
+                artifact_services: Vec::new(),
                 keys,
                 scopes: Vec::new(),
                 want_authn_requests_signed: true,
