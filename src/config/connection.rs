@@ -170,7 +170,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
     {
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
     }
-    let (logout, logout_binding) = logout::settings(section, idp.as_ref());
+    let (logout, logout_binding, logout_encrypt) = logout::settings(section, idp.as_ref());
     let response_binding = response_binding(section, idp.as_mut());
     // By default as the identity provider's metadata want it: a signature is most of what a login costs.
     let sign_requests = section.bool("sign_requests").unwrap_or(false);
@@ -201,6 +201,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
         logout,
         logout_binding,
+        logout_encrypt,
         ..SamlConnection::new(idp?)
     };
     Some(settings)

@@ -119,6 +119,8 @@ pub struct SamlConnection {
     /// Tell the identity provider when a session ends here.
     pub logout: bool,
     pub logout_binding: Binding,
+    /// Encrypt the NameID in that.
+    pub logout_encrypt: bool,
 }
 
 impl SamlConnection {
@@ -147,6 +149,7 @@ impl SamlConnection {
             attribute_consuming_service_index: None,
             logout: false,
             logout_binding: Binding::Redirect,
+            logout_encrypt: false,
         }
     }
 

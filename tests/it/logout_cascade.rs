@@ -10,7 +10,7 @@ const APPS: &str = "/saml/metadata";
 const IDPS: &str = "/connections/acme/metadata";
 
 #[tokio::test]
-async fn s2_27_an_openid_application_ends_it_for_everybody_and_gets_the_browser_back() {
+async fn an_openid_application_ends_it_for_everybody_and_gets_the_browser_back() {
     let scene = Cascade::new().await;
     let hint = scene.openid("notes").await;
     scene.openid("mail").await;
@@ -54,7 +54,7 @@ async fn s2_27_an_openid_application_ends_it_for_everybody_and_gets_the_browser_
 }
 
 #[tokio::test]
-async fn s2_27_a_saml_application_ends_it_for_everybody_and_is_answered() {
+async fn a_saml_application_ends_it_for_everybody_and_is_answered() {
     let scene = Cascade::new().await;
     let wiki = scene.saml(&scene.wiki).await;
     let docs = scene.saml(&scene.docs).await;
@@ -75,7 +75,7 @@ async fn s2_27_a_saml_application_ends_it_for_everybody_and_is_answered() {
 }
 
 #[tokio::test]
-async fn s2_27_the_identity_provider_ends_it_for_everybody_and_is_answered() {
+async fn the_identity_provider_ends_it_for_everybody_and_is_answered() {
     let scene = Cascade::new().await;
     let (wiki, docs) = (scene.saml(&scene.wiki).await, scene.saml(&scene.docs).await);
     scene.openid("mail").await;

@@ -358,7 +358,11 @@ impl Cascade {
 
     /// A whole login at a SAML application, and what it knows of the session.
     pub async fn saml(&self, partner: &Partner) -> Known {
-        let start = self.gateway.url(&format!("/samlp/{}", partner.name));
+        self.saml_at(&partner.name).await
+    }
+
+    pub async fn saml_at(&self, client_id: &str) -> Known {
+        let start = self.gateway.url(&format!("/samlp/{client_id}"));
         let departure = self.browser.open(start.as_str()).await.away();
         let departure = self.through(departure).await;
         let xml = String::from_utf8(STANDARD.decode(departure.parameter("SAMLResponse").expect("a response")).unwrap()).unwrap();

@@ -15,6 +15,7 @@ mod explain;
 mod flows;
 mod logout;
 mod logout_cascade;
+mod logout_peers;
 mod logout_refused;
 mod logout_support;
 mod mapping_command;

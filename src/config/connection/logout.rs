@@ -18,11 +18,19 @@ pub(super) fn literal_services(section: &Section<'_>) -> Vec<LogoutService> {
     location.map(|location| LogoutService { binding, location, response_location }).into_iter().collect()
 }
 
-/// The identity provider is told when a session ends here (`logout = true`), and by which binding.
-pub(super) fn settings(section: &Section<'_>, idp: Option<&IdpTrust>) -> (bool, Binding) {
+/// Is the identity provider told when a session ends here, by which binding, and with the NameID encrypted?
+pub(super) fn settings(section: &Section<'_>, idp: Option<&IdpTrust>) -> (bool, Binding, bool) {
     let told = section.bool("logout").unwrap_or(false);
     let binding = section.choice("logout_binding", BINDINGS).unwrap_or(Binding::Redirect);
+    let encrypt = section.bool("logout_encrypt_name_id").unwrap_or(false);
     if let Some(idp) = idp {
+        if encrypt && let Err(error) = idp.encryption() {
+            section.problem(
+                "logout_encrypt_name_id",
+                error.detail,
+                "remove it, or ask the identity provider for its encryption certificate",
+            );
+        }
         if told && idp.logout_services.is_empty() {
             let help = "remove `logout`, or ask the identity provider for metadata with a SingleLogoutService";
             section.problem("logout", "the identity provider has no single logout address", help);
@@ -31,7 +39,7 @@ pub(super) fn settings(section: &Section<'_>, idp: Option<&IdpTrust>) -> (bool, 
             section.problem("logout_binding", "the identity provider offers no such endpoint for logouts", "choose the other binding");
         }
     }
-    (told, binding)
+    (told, binding, encrypt)
 }
 
 fn address(section: &Section<'_>, key: &'static str) -> Option<Url> {

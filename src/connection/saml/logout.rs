@@ -68,7 +68,13 @@ impl SamlConnection {
         let service = settings.idp.logout_service(settings.logout_binding).filter(|_| settings.logout);
         let (Some(service), Some(name_id)) = (service, session.saml_name()) else { return Ok(None) };
         let indexes: Vec<String> = session.session_index.iter().cloned().collect();
-        let order = LogoutOrder { id: id.to_owned(), session_indexes: &indexes, reason, ..LogoutOrder::new(&self.sp.entity_id, &name_id) };
+        let order = LogoutOrder {
+            id: id.to_owned(),
+            session_indexes: &indexes,
+            reason,
+            encrypt: settings.logout_encrypt.then(|| settings.idp.encryption()).transpose()?,
+            ..LogoutOrder::new(&self.sp.entity_id, &name_id)
+        };
         logout_request(&order, service, None, settings.request_signer(&self.keyring.saml())?, now).map(Some)
     }
 
