@@ -33,6 +33,7 @@ pub fn trust() -> IdpTrust {
     IdpTrust {
         entity_id: IDP.to_owned(),
         sso_endpoints: vec![sso(Binding::Redirect), sso(Binding::Post)],
+        logout_services: Vec::new(),
         keys: keys::IDP.clone(),
         scopes: Vec::new(),
         want_authn_requests_signed: false,

@@ -37,7 +37,7 @@ impl Gateway {
         let place = match (request.endpoint, request.connection) {
             (IdpEndpoint::Mirror(mirror), _) => Some(Pick { connection: mirror.connection.clone(), idp: mirror.idp.clone() }),
             (_, Some(connection)) => Some(Pick { connection: connection.to_owned(), idp: None }),
-            _ => self.listed(&said.idp_list, application, now)?,
+            _ => self.idp_of_list(&said.idp_list, application, now)?,
         };
         let (connection, idp) = place.map_or((None, None), |place| (Some(place.connection), place.idp));
         Ok(Asked {
@@ -54,7 +54,7 @@ impl Gateway {
 
     /// The identity provider that the application names (SAML Core 3.4.1.2, IDPList): the first of its list that it may use;
     /// without a list, or where we ourselves stand on it, any.
-    fn listed(&self, idp_list: &[String], application: &Application, now: Timestamp) -> Result<Option<Pick>, Unserved> {
+    fn idp_of_list(&self, idp_list: &[String], application: &Application, now: Timestamp) -> Result<Option<Pick>, Unserved> {
         if idp_list.is_empty() || idp_list.contains(&self.idp_entity_id(None)) {
             return Ok(None);
         }
