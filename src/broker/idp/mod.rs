@@ -3,6 +3,9 @@
 //! Answers are made in `answer`; everything between question and answer is the same as for any other application.
 
 mod answer;
+mod artifact;
+
+pub use artifact::ArtifactAnswer;
 
 use super::begin::{Begun, log_refusal};
 use super::choose::Pick;
@@ -83,12 +86,12 @@ impl Gateway {
         if let Err(refusal) = checked.proxy_count() {
             self.save_trace(correlation_id, Part::Begin, &trace).await?;
             let ReplyTo::Saml(reply) = &reply_to else { return Err(Error::new(ErrorKind::Internal, "another protocol")) };
-            return Ok(self.answer_by_saml(&application.client_id, reply, refusal, now));
+            return Ok(self.answer_by_saml(&application.client_id, reply, refusal, now).await);
         }
         let begin = async { self.begin_login(&begun, self.asked_by_saml(&request, &checked, application, now)?, trace).await };
         match begin.await {
             Ok(outcome) => Ok(outcome),
-            Err(error) => self.refuse_beginning(&begun, error),
+            Err(error) => self.refuse_beginning(&begun, error).await,
         }
     }
 
@@ -121,7 +124,7 @@ impl Gateway {
             let asked = Asked { connection: connection.map(str::to_owned), ..Asked::default() };
             match self.begin_login(&begun, asked, trace).await {
                 Ok(outcome) => Ok(outcome),
-                Err(error) => self.refuse_beginning(&begun, error),
+                Err(error) => self.refuse_beginning(&begun, error).await,
             }
         };
         started.await.unwrap_or_else(|error| Outcome::refused(error, None)).in_login(correlation_id)
@@ -218,6 +221,7 @@ impl Gateway {
         };
         let mut description = IdpDescription::new(entity_id, sso.to_vec(), published);
         description.logout = slo.to_vec();
+        description.artifact_services = self.artifact_service(endpoint).into_iter().collect();
         description.encryption_keys = keys.encryption().published().collect();
         idp::write_idp(&description, signer, now)
     }
@@ -279,7 +283,7 @@ impl Gateway {
             None => Ok(Outcome::refused(error, None)),
             Some(to) => {
                 let reply = SamlReply { to, mirror: mirror_of(endpoint) };
-                Ok(self.answer_by_saml(&application.client_id, &reply, refused.status(), now))
+                Ok(self.answer_by_saml(&application.client_id, &reply, refused.status(), now).await)
             }
         }
     }
