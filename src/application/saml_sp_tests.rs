@@ -1,5 +1,5 @@
 use super::*;
-use crate::keys::{KeyKind, PrivateKey};
+use crate::keys::{Digest, KeyKind, PrivateKey, SignatureScheme};
 use crate::saml::encryption::KeyTransport;
 use crate::saml::idp::{EncryptionKey, LiteralSp, SpParts};
 use crate::saml::names;
@@ -37,7 +37,7 @@ fn the_safe_settings_need_nothing_but_an_address() {
     let response = application.response();
     assert!(response.sign_assertion && !response.sign_response && !application.allow_unsolicited());
     assert_eq!(application.name_id_formats(), [NameIdFormat::Persistent, NameIdFormat::Transient]);
-    assert_eq!(application.weaknesses(), Vec::<&str>::new());
+    assert_eq!(application.weaknesses(), []);
     assert_eq!(application.trust().default_acs().map(|acs| acs.location()), Some(ACS));
     assert!(application.logout_service().is_none());
 }
@@ -149,7 +149,8 @@ fn algorithms_are_those_that_both_know() {
     let mut cbc = settings(&[names::AES256_CBC]);
     assert_eq!(problems(cbc.clone()), ["encrypt"]);
     cbc.response.cipher = Some(ContentCipher::Aes256Cbc);
-    assert_eq!(SamlSp::new(cbc).expect("valid").weaknesses().len(), 1);
+    let weak: Vec<_> = SamlSp::new(cbc).expect("valid").weaknesses().into_iter().map(|(setting, _)| setting).collect();
+    assert_eq!(weak, ["encryption_algorithm"]);
 }
 
 #[test]
@@ -172,4 +173,41 @@ fn literal_settings_are_refused_with_all_their_faults() {
     for local in ["http://localhost:8080/acs", "http://127.0.0.1/acs", "http://[::1]/acs"] {
         LiteralSp { entity_id: "x", acs_urls: &[local], ..LiteralSp::default() }.trust().expect(local);
     }
+}
+
+#[test]
+fn every_weakening_is_listed_by_itself() {
+    let rsa = certificate(KeyKind::Rsa);
+    let with_keys = || SamlSpSettings { require_signed_requests: true, ..SamlSpSettings::new(literal(&[&rsa]).trust().expect("usable")) };
+    let listed = |settings: SamlSpSettings| SamlSp::new(settings).expect("valid").weaknesses();
+    assert_eq!(listed(with_keys()), []);
+    type Change = fn(&mut SamlSpSettings);
+    let switches: [(&str, Change); 10] = [
+        ("signed with SHA-1", |settings| settings.response.signature = Some(SignatureScheme::RsaPkcs1(Digest::Sha1))),
+        ("signed with SHA-1", |settings| settings.response.signature = Some(SignatureScheme::Ecdsa(Digest::Sha1))),
+        ("digest with SHA-1", |settings| settings.response.digest = Some(Digest::Sha1)),
+        ("AES-CBC", |settings| settings.response.cipher = Some(ContentCipher::Aes128Cbc)),
+        ("AES-CBC", |settings| settings.response.cipher = Some(ContentCipher::Aes256Cbc)),
+        ("only the response", |settings| (settings.response.sign_assertion, settings.response.sign_response) = (false, true)),
+        ("requests may be signed with SHA-1", |settings| settings.policy.allow_sha1 = true),
+        ("inclusive canonicalization", |settings| settings.policy.allow_inclusive_c14n = true),
+        ("encrypted with AES-CBC", |settings| settings.policy.allow_cbc = true),
+        ("without a request", |settings| settings.allow_unsolicited = true),
+    ];
+    for (words, change) in switches {
+        let mut settings = with_keys();
+        change(&mut settings);
+        let weaknesses = listed(settings);
+        assert!(weaknesses.len() == 1 && weaknesses[0].1.contains(words), "{words}: {weaknesses:?}");
+    }
+}
+
+#[test]
+fn certificates_that_end_are_told_thirty_days_before() {
+    let rsa = certificate(KeyKind::Rsa);
+    let application = SamlSp::new(SamlSpSettings::new(literal(&[&rsa]).trust().expect("usable"))).expect("valid");
+    let end = crate::keys::parse_certificate(&rsa).ok().and_then(|certificate| crate::keys::certificate_end(&certificate)).expect("an end");
+    assert_eq!(application.ending_certificates(end.plus_seconds(-31 * 86_400)), Vec::<String>::new());
+    let told = application.ending_certificates(end.plus_seconds(-29 * 86_400));
+    assert!(told.len() == 2 && told[0].contains("signing") && told[1].contains("encryption"), "{told:?}");
 }

@@ -1,10 +1,10 @@
 //! A login begins: the application's request, and the person's choice of an identity provider.
 
+use super::choose::{Choosing, Pick};
 use super::next::{Decision, Situation, Step, next_step};
-use super::{Answer, Browser, Chooser, CookieChange, Gateway, Outcome, REMAINS, encode};
+use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, Reply, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
-use crate::connection::UpstreamRequest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
@@ -45,9 +45,10 @@ impl Gateway {
         let params = Params::parse_noting_repeats(raw)?;
         let application = self.application(oidc::authorization::client_id(&params)?);
         // Before the redirect URI is proven, errors stay on our page.
-        let identified = CheckedRedirect::identify(&params, application.map(|application| &application.oidc));
-        let (redirect, application) = match (identified, application) {
-            (Ok(redirect), Some(application)) => (redirect, application),
+        let identified = CheckedRedirect::identify(&params, application.and_then(|application| application.oidc.as_ref()));
+        let client = application.and_then(|application| application.oidc.as_ref().map(|client| (application, client)));
+        let (redirect, (application, client)) = match (identified, client) {
+            (Ok(redirect), Some(client)) => (redirect, client),
             (Err(error), _) => return Err(not_registered(error)),
             (Ok(_), None) => return Err(Error::new(ErrorKind::Internal, "a redirect of nobody")),
         };
@@ -56,24 +57,45 @@ impl Gateway {
             return Ok(Outcome::of(Answer::SeeSelf));
         }
         let reply_to = ReplyTo::Oidc(redirect.clone());
-        let begun = Begun { redirect: &redirect, application, reply_to: &reply_to, params: &params, browser, correlation_id, now };
-        match self.begin_login(&begun).await {
+        let query = restart_query(&params);
+        let path = format!("/authorize?{query}");
+        let begun = Begun { application, reply_to: &reply_to, path: &path, query: query.as_bytes(), browser, correlation_id, now };
+        let mut trace = Trace::default();
+        trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(&params) });
+        let asked = AuthorizationRequest::parse(&params, client, &redirect).and_then(|request| self.asked(request, application));
+        let asked = asked.map(|asked| self.with_idp_hint(asked, params.get("aarc_idp_hint"), application, now));
+        let begin = async { self.begin_login(&begun, asked?, trace).await };
+        match begin.await {
             Ok(outcome) => Ok(outcome),
-            Err(error) if error.kind == ErrorKind::StoreUnavailable => Err(error),
-            Err(error) => {
-                log_refusal(&error, application, correlation_id);
-                Ok(self.reply_error(&reply_to, &error, correlation_id))
-            }
+            Err(error) => self.refuse_beginning(&begun, error).await,
         }
     }
 
-    async fn begin_login(&self, begun: &Begun<'_>) -> Result<Outcome> {
-        let Begun { application, params, now, .. } = *begun;
-        let request = AuthorizationRequest::parse(params, &application.oidc, begun.redirect)?;
-        let asked = self.asked(request, application)?;
+    /// AARC-G061: an identity provider by its entity ID. One that is not known here is no reason to refuse.
+    fn with_idp_hint(&self, mut asked: Asked, hint: Option<&str>, application: &Application, now: Timestamp) -> Asked {
+        // The guideline lets a hint carry hints for proxies behind it.
+        let hint = hint.map(|hint| hint.split_once('?').map_or(hint, |(own, _)| own));
+        if let Some(place) = hint.and_then(|hint| self.pick_of(hint, application, now))
+            && asked.connection.as_ref().is_none_or(|asked| *asked == place.connection)
+        {
+            (asked.connection, asked.idp) = (Some(place.connection), place.idp);
+        }
+        asked
+    }
+
+    /// What goes wrong before a login is under way is told to the application.
+    pub(super) async fn refuse_beginning(&self, begun: &Begun<'_>, error: Error) -> Result<Outcome> {
+        if error.kind == ErrorKind::StoreUnavailable {
+            return Err(error);
+        }
+        log_refusal(&error, begun.application, begun.correlation_id);
+        Ok(self.reply_error(&begun.application.client_id, begun.reply_to, &error, begun.correlation_id, begun.now).await)
+    }
+
+    /// Whatever the protocol: from what is asked to the first step.
+    pub(super) async fn begin_login(&self, begun: &Begun<'_>, asked: Asked, mut trace: Trace) -> Result<Outcome> {
+        let Begun { application, now, .. } = *begun;
         let mut session = self.session(begun.browser, now).await?;
-        let mut trace = Trace::default();
-        trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(params) });
         let usable = self.usable_connections(application);
         let by_hint = asked.login_hint.as_deref().and_then(|hint| self.connections.for_email(hint));
         let by_hint = by_hint.map(|connection| connection.config().name.as_str());
@@ -100,16 +122,30 @@ impl Gateway {
                 let (session, profile) = session.zip(profile).ok_or_else(no_session)?;
                 self.finish_from_session(begun, &asked, &session, &profile, trace).await
             }
-            step => self.open_transaction(begun, asked, step, trace).await,
+            step => {
+                let mut asked = asked;
+                // Whoever must prove themselves again does so where they came from, also where a connection has many.
+                if let (Step::SendToIdp { connection, .. }, Some(session)) = (&step, &session)
+                    && session.identity.connection == *connection
+                    && !asked.choose
+                {
+                    asked.idp = asked.idp.or_else(|| session.upstream.idp.clone());
+                }
+                self.open_transaction(begun, asked, step, trace).await
+            }
         }
     }
 
     async fn open_transaction(&self, begun: &Begun<'_>, asked: Asked, step: Step, mut trace: Trace) -> Result<Outcome> {
         let now = begun.now;
         let (transaction, change) = self.new_transaction(begun, asked);
+        let choosing = Choosing { language: begun.browser.language(), remembered: &begun.browser.remembered, ..Choosing::default() };
         let (answer, transaction) = match step {
-            Step::SendToIdp { connection, force } => self.send_to_idp(transaction, &connection, force, now, &mut trace)?,
-            _ => (Answer::Choose(self.chooser(&transaction)), transaction),
+            Step::SendToIdp { connection, force } => {
+                let to = Pick { connection, idp: None };
+                self.send_to_idp(transaction, (&to, choosing), force, now, &mut trace).await?
+            }
+            _ => (Answer::Choose(self.chooser(&transaction, choosing, now)), transaction),
         };
         let key = LoginTransaction::key(&transaction.id);
         let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
@@ -136,75 +172,11 @@ impl Gateway {
             client_id: begun.application.client_id.clone(),
             asked,
             reply_to: begun.reply_to.clone(),
-            restart: Restart { application: begun.application.name.clone(), path: format!("/authorize?{}", restart_query(begun.params)) },
+            restart: Restart { application: begun.application.name.clone(), path: begun.path.to_owned() },
             previous_session: begun.browser.session.as_deref().map(Session::key),
             stage: Stage::ChoosingConnection,
         };
         (transaction, change)
-    }
-
-    fn send_to_idp(
-        &self,
-        transaction: LoginTransaction,
-        name: &str,
-        force: bool,
-        now: Timestamp,
-        trace: &mut Trace,
-    ) -> Result<(Answer, LoginTransaction)> {
-        let connection = self
-            .connections
-            .enabled(name)
-            .ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
-        let asked = UpstreamRequest {
-            force_authn: force || transaction.asked.fresh_login,
-            passive: transaction.asked.passive,
-            max_age: transaction.asked.max_age,
-            acr_values: transaction.asked.acr_values.clone(),
-            login_hint: transaction.asked.login_hint.clone(),
-            requester: transaction.client_id.clone(),
-        };
-        let (step, pending) = connection.begin(&transaction.id, &asked, now, trace)?;
-        Ok((Answer::Upstream(step), transaction.sent_to(name.to_owned(), pending)))
-    }
-
-    /// The person chose a connection on the chooser page, or wants to see that page again.
-    pub async fn choose(&self, transaction_id: &str, connection: Option<&str>, browser: &Browser, now: Timestamp) -> Outcome {
-        match self.choose_inner(transaction_id, connection, browser, now).await {
-            Ok(outcome) => outcome,
-            Err(error) => Outcome::refused(error, None),
-        }
-    }
-
-    async fn choose_inner(&self, transaction_id: &str, connection: Option<&str>, browser: &Browser, now: Timestamp) -> Result<Outcome> {
-        let transaction = match self.login_of(transaction_id, browser, now).await? {
-            Ok(transaction) => transaction,
-            Err(outcome) => return Ok(*outcome),
-        };
-        let (key, correlation_id) = (LoginTransaction::key(&transaction.id), transaction.correlation_id.clone());
-        let allowed = self.application(&transaction.client_id).map(|application| self.usable_connections(application)).unwrap_or_default();
-        let Some(name) = connection else { return Ok(Outcome::of(Answer::Choose(self.chooser(&transaction))).in_login(&correlation_id)) };
-        if !allowed.iter().any(|usable| usable == name) {
-            return Ok(Outcome::refused(Error::new(ErrorKind::UnknownConnection, ""), Some(transaction.restart)).in_login(&correlation_id));
-        }
-        let mut trace = Trace::default();
-        trace.note(now, Note::Decision { what: format!("to the identity provider of {name}"), why: "the person chose it".into() });
-        let force = transaction.asked.max_age.is_some();
-        let (answer, transaction) = self.send_to_idp(transaction, name, force, now, &mut trace)?;
-        let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
-        self.sessions.commit(vec![put, trace_op(&correlation_id, Part::Choice, &trace)?]).await?;
-        Ok(Outcome::of(answer).in_login(&correlation_id))
-    }
-
-    fn chooser(&self, transaction: &LoginTransaction) -> Chooser {
-        let usable = self.application(&transaction.client_id).map(|application| self.usable_connections(application)).unwrap_or_default();
-        let connections = usable
-            .into_iter()
-            .filter_map(|name| {
-                let display = self.connections.enabled(&name)?.config().display_name.clone();
-                Some((name, display))
-            })
-            .collect();
-        Chooser { transaction_id: transaction.id.clone(), application: transaction.restart.application.clone(), connections }
     }
 
     /// Is this an enabled connection that the application may use?
@@ -241,8 +213,10 @@ impl Gateway {
             choose: request.prompts.contains(Prompt::SelectAccount),
             max_age: request.max_age,
             acr_values: request.acr_values,
+            acr_comparison: None,
             login_hint: request.login_hint,
             connection: request.connection,
+            idp: None,
             expected_user: hint.map(|hint| hint.subject().to_owned()),
             scopes,
             nonce: request.nonce,
@@ -250,7 +224,15 @@ impl Gateway {
         })
     }
 
-    pub(super) fn reply_error(&self, reply_to: &ReplyTo, error: &Error, correlation_id: &str) -> Outcome {
+    /// The application is told that there is no login.
+    pub(super) async fn reply_error(
+        &self,
+        client_id: &str,
+        reply_to: &ReplyTo,
+        error: &Error,
+        correlation_id: &str,
+        now: Timestamp,
+    ) -> Outcome {
         let wire = error.kind.wire();
         // What a rule says is said as it is.
         let told = match error.kind {
@@ -258,7 +240,10 @@ impl Gateway {
             _ => format!("{} {} ({correlation_id})", wire.code, error.detail),
         };
         let told = Error::new(error.kind, told);
-        Outcome::of(Answer::Reply(reply_to.with_error(&told, &self.issuer)))
+        match reply_to {
+            ReplyTo::Oidc(redirect) => Outcome::of(Answer::Reply(Reply::Oidc(redirect.error(&self.issuer, &told)))),
+            ReplyTo::Saml(reply) => self.refuse_by_saml(client_id, reply, &told, now).await,
+        }
     }
 
     pub(super) async fn save_trace(&self, correlation_id: &str, part: Part, trace: &Trace) -> Result<()> {
@@ -295,9 +280,11 @@ pub(super) fn restart_query(params: &Params) -> String {
 #[derive(Clone, Copy)]
 pub(super) struct Begun<'a> {
     pub application: &'a Arc<Application>,
-    pub redirect: &'a CheckedRedirect,
     pub reply_to: &'a ReplyTo,
-    pub params: &'a Params,
+    /// Path and query here that begins the same login again; empty where only the application can.
+    pub path: &'a str,
+    /// The request's parameters, without secrets, for scripts.
+    pub query: &'a [u8],
     pub browser: &'a Browser,
     pub correlation_id: &'a str,
     pub now: Timestamp,
@@ -308,7 +295,7 @@ pub(super) fn trace_op(correlation_id: &str, part: Part, trace: &Trace) -> Resul
 }
 
 /// What is answered by redirect passes no other boundary that logs.
-fn log_refusal(error: &Error, application: &Application, correlation_id: &str) {
+pub(super) fn log_refusal(error: &Error, application: &Application, correlation_id: &str) {
     let (wire, client_id) = (error.kind.wire(), application.client_id.as_str());
     let source = error.source.as_ref().map(tracing::field::display);
     if wire.status >= 500 {

@@ -5,12 +5,16 @@
 
 pub mod admin;
 pub mod api_access;
+mod artifact;
 pub mod begin;
+pub mod choose;
+pub mod discovery;
 pub mod events;
 pub mod explain;
 mod finish;
 mod happened;
 mod identify;
+pub mod idp;
 pub mod jobs;
 pub mod link;
 pub mod live;
@@ -38,9 +42,11 @@ use crate::oidc::{AuthorizationResponse, OidcKeys};
 use crate::profile::Written;
 use crate::profile::dialect::GigyaSigner;
 use crate::rules::{Host, Scripts};
-use crate::store::{Directory, SessionStore};
+use crate::saml::Outgoing;
+use crate::store::{Directory, Op, SessionStore};
 use crate::user::User;
 use admin::Admin;
+use choose::Pick;
 use events::Recorder;
 use rules::Caller;
 use std::collections::{BTreeSet, HashMap};
@@ -73,6 +79,8 @@ pub struct Gateway {
     /// Without a trailing slash.
     pub issuer: String,
     pub applications: HashMap<String, Arc<Application>>,
+    /// Client ids of SAML applications by entity ID: several may share one.
+    pub service_providers: HashMap<String, Vec<String>>,
     /// By identifier.
     pub resource_servers: HashMap<String, Arc<ResourceServer>>,
     /// By client id and audience.
@@ -107,6 +115,17 @@ pub struct Browser {
     pub session: Option<String>,
     /// Who asks, for scripts: absent where there are none.
     pub caller: Option<Arc<Caller>>,
+    /// The identity providers that were picked in it, the last one first.
+    pub remembered: Vec<Pick>,
+    /// The person's first language, as in `de`.
+    pub language: Option<String>,
+}
+
+impl Browser {
+    /// The person's language, English if they do not say.
+    pub fn language(&self) -> &str {
+        self.language.as_deref().unwrap_or("en")
+    }
 }
 
 /// Cookies do not print.
@@ -152,7 +171,7 @@ pub enum Answer {
     /// On to the identity provider.
     Upstream(BrowserStep),
     /// Back to the application.
-    Reply(AuthorizationResponse),
+    Reply(Reply),
     /// The person picks an identity provider.
     Choose(Chooser),
     /// The person may prove that a known account is theirs.
@@ -167,13 +186,41 @@ pub enum Answer {
     Refused(Refusal),
 }
 
+/// An answer to an application, in its protocol.
+#[derive(Debug)]
+pub enum Reply {
+    Oidc(AuthorizationResponse),
+    Saml(Outgoing),
+}
+
 /// The chooser page's content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chooser {
-    pub transaction_id: String,
+    /// Path of the form.
+    pub action: &'static str,
+    /// Fields that go along with whatever the person does.
+    pub hidden: Vec<(String, String)>,
     pub application: String,
-    /// Name and display name.
-    pub connections: Vec<(String, String)>,
+    /// What the person looks for.
+    pub search: Option<String>,
+    /// What this browser picked before.
+    pub remembered: Vec<Offer>,
+    pub offers: Vec<Offer>,
+    /// More were found than are offered.
+    pub more: bool,
+    /// There are more than the page lists: it has a search field.
+    pub searchable: bool,
+}
+
+/// An identity provider on the chooser page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// As [`choose::Pick::parse`] reads it.
+    pub value: String,
+    pub name: String,
+    pub logo: Option<String>,
+    /// What tells it from others of the same name.
+    pub detail: Option<String>,
 }
 
 /// The content of the page that asks whose account it is.
@@ -283,6 +330,11 @@ fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
 
 fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be read").because(error))
+}
+
+/// The mark that something may be used once, by a name that nobody can make.
+fn once_op(name: &str, ttl: u64) -> Op {
+    Op::Claim { key: format!("once:{}", id::digest(name)), ttl }
 }
 
 fn remains(browser: &str, correlation_id: &str, restart: &Restart) -> Result<Vec<u8>> {

@@ -36,17 +36,19 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         connections: None,
         mapping: MappingLibrary::built_in().table("oidc", Direction::FromProfile).expect("built in"),
         profile,
-        oidc: ClientFacts {
+        oidc: Some(ClientFacts {
             redirect_uris: vec![CALLBACK.to_owned()],
             token_endpoint_auth_method: TokenEndpointAuthMethod::None,
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             ..ClientFacts::public("notes")
-        },
+        }),
+        saml: None,
     };
     let directory = open_directory("sqlite::memory:").await.expect("a directory");
     Gateway {
         admin: Admin::new(Arc::clone(&directory), Arc::clone(&keyring), [], Vec::new()),
         issuer: "https://login.example.org".to_owned(),
+        service_providers: HashMap::new(),
         applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
         connections: Registry::default(),
         databases: BTreeSet::new(),
@@ -191,7 +193,7 @@ async fn a_post_without_the_session_cookie_is_sent_again_as_get() {
     let (gateway, now) = (gateway().await, Timestamp::now());
     let raw = format!("client_id=notes&redirect_uri={CALLBACK}&response_type=code&scope=openid");
     // Over https the binding cookie comes with a POST of another site, the session cookie does not.
-    let browser = Browser { binding: Some(id::random_token()), session: None, caller: None };
+    let browser = Browser { binding: Some(id::random_token()), session: None, ..Browser::default() };
     let outcome = gateway.authorize(raw.as_bytes(), Arrival::Post, &browser, "c", now).await;
     assert!(matches!(outcome.answer, Answer::SeeSelf), "{:?}", outcome.answer);
     let outcome = gateway.authorize(raw.as_bytes(), Arrival::Get, &browser, "c", now).await;

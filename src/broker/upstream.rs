@@ -22,18 +22,37 @@ use crate::store::{AuditEvent, LogType, Op};
 use crate::user::linking::Conflict;
 use serde_json::Map;
 
-/// Form values that came to an assertion consumer service.
+/// What an identity provider answers with.
+#[derive(Clone, Copy)]
+pub enum SamlAnswer<'a> {
+    /// SAMLResponse.
+    Response(&'a str),
+    /// SAMLart: a reference to the Response.
+    Artifact(&'a str),
+}
+
+/// Neither a person's data nor what they can be asked for with prints.
+impl std::fmt::Debug for SamlAnswer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Response(_) => "Response(..)",
+            Self::Artifact(_) => "Artifact(..)",
+        })
+    }
+}
+
+/// Parameters that came to an assertion consumer service.
 #[derive(Clone, Copy, Debug)]
 pub struct SamlPost<'a> {
     pub connection: &'a str,
-    pub saml_response: &'a str,
+    pub answer: SamlAnswer<'a>,
     pub relay_state: Option<&'a str>,
     /// Our own page has sent the form again already.
     pub bounced: bool,
 }
 
 impl Gateway {
-    /// The assertion consumer service (SAML Profiles 4.1.4): takes a Response by HTTP-POST.
+    /// The assertion consumer service (SAML Profiles 4.1.4): takes a Response by HTTP-POST or HTTP-Artifact.
     pub async fn assertion_consumer(&self, post: SamlPost<'_>, browser: &Browser, now: Timestamp) -> Outcome {
         match self.assertion_consumer_inner(post, browser, now).await {
             Ok(outcome) => outcome,
@@ -101,9 +120,15 @@ impl Gateway {
         let Received { post, transaction, question, now, .. } = *received;
         let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
         let config = connection.config();
-        let callback = Callback::SamlResponse { response: post.saml_response };
         let pending = question.pending();
-        let authentication = connection.complete(callback, pending, now, trace)?;
+        let authentication = match post.answer {
+            SamlAnswer::Response(response) => connection.complete(Callback::SamlResponse { response }, pending, now, trace)?,
+            SamlAnswer::Artifact(artifact) => {
+                let resolved = self.resolve_artifact(connection.as_ref(), artifact, transaction, now, trace).await?;
+                let (envelope, resolve_id) = (resolved.envelope.as_str(), resolved.resolve_id.as_str());
+                connection.complete(Callback::SamlArtifactResponse { envelope, resolve_id }, pending, resolved.now, trace)?
+            }
+        };
         let once = once(&authentication, now);
         let arrived =
             arrive(connection.as_ref(), &authentication, transaction.created_at, pending.force_authn, now, trace).map_err(plain)?;
@@ -156,8 +181,7 @@ impl Gateway {
         })();
         // Named by the request that was answered: a person who goes back may be asked again.
         let step = self.step_claim(received.transaction, &received.question.pending().request_id);
-        let claims = std::iter::once(step).chain(once).collect();
-        self.commit_once(claims, writes.map_err(plain)?, &[]).await.map_err(plain)?;
+        self.commit_once(vec![step], once, writes.map_err(plain)?, &[]).await.map_err(plain)?;
         Ok(Outcome::of(answer))
     }
 
@@ -201,8 +225,8 @@ impl Gateway {
         if self.scripts.has_login() {
             // Scripts may do what cannot be done twice: only who has the answer runs them.
             if ending.resume.is_none() {
-                let claims = std::iter::once(self.step_claim(transaction, "scripts")).chain(std::mem::take(&mut once)).collect();
-                self.commit_once(claims, Vec::new(), &[]).await?;
+                let step = self.step_claim(transaction, "scripts");
+                self.commit_once(vec![step], std::mem::take(&mut once), Vec::new(), &[]).await?;
             }
             made = match self.run_scripts(situation_of(ending, application, &session, &of_transaction, &transient), trace).await? {
                 Verdict::Go(made) => *made,
@@ -233,24 +257,23 @@ impl Gateway {
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let (answer, code, listed) = self.issue_code(&issue, trace)?;
+        let issued = self.issue(&issue, trace)?;
         let ttl = u64::try_from(session.expires_at.seconds_since(now)).unwrap_or(0).max(1);
-        let secrets = [Some(Session::key(&cookie)), put_key(&code)];
-        let secrets: Vec<String> = secrets.into_iter().flatten().collect();
+        let mut secrets = issued.secrets;
+        secrets.push(Session::key(&cookie));
         let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
         let mut writes = vec![
             Op::Put { key: Session::key(&cookie), value: encode(&session)?, ttl },
             session_op(&session, self.lifetimes.session),
-            code,
-            listed,
             Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
             trace_op(&transaction.correlation_id, part, trace)?,
             recent_op(&recent(transaction, &session.identity.connection, Some(&session.user_id), SUCCESS, now))?,
         ];
+        writes.extend(issued.writes);
         // The session that this browser had before is over.
         writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
-        let claims = std::iter::once(self.step_claim(transaction, "end")).chain(once).collect();
-        self.commit_once(claims, writes, &secrets).await?;
+        let steps = std::iter::once(self.step_claim(transaction, "end")).chain(issued.claims).collect();
+        self.commit_once(steps, once, writes, &secrets).await?;
         let ended = Ended {
             client_id: &transaction.client_id,
             connection: &session.identity.connection,
@@ -259,18 +282,19 @@ impl Gateway {
         };
         self.note_login(LogType::Login, ended, &session.user_id);
         // A fresh cookie value at every login: a session that somebody planted before is worth nothing.
-        Ok(Outcome { answer, binding: CookieChange::Keep, session: CookieChange::Set(cookie), correlation_id: None })
+        Ok(Outcome { answer: issued.answer, binding: CookieChange::Keep, session: CookieChange::Set(cookie), correlation_id: None })
     }
 
-    /// Claims and writes in one round trip. The first claim is of this step of this login: where it is not ours, the same
-    /// answer was posted twice at once, and the other post has the login. Where another is not ours, the answer was used
-    /// in another login. Either way `secrets` are taken back: nobody has learned these keys.
-    pub(super) async fn commit_once(&self, claims: Vec<Op>, writes: Vec<Op>, secrets: &[String]) -> Result<()> {
-        let count = claims.len();
-        let answers = self.sessions.commit(claims.into_iter().chain(writes).collect()).await?;
-        let mut ours = answers.iter().take(count).copied();
-        let step = ours.next().unwrap_or(false);
-        if step && answers.len() >= count && ours.all(|ours| ours) {
+    /// Claims and writes in one round trip. `steps` are claims of this step of this login, and of the request that it
+    /// answers: where one is not ours, the same was sent twice, and the other has the login. Where one of `once` is not
+    /// ours, the identity provider's answer was used in another login. Either way `secrets` are taken back: nobody has
+    /// learned these keys.
+    pub(super) async fn commit_once(&self, steps: Vec<Op>, once: Vec<Op>, writes: Vec<Op>, secrets: &[String]) -> Result<()> {
+        let (first, count) = (steps.len(), steps.len() + once.len());
+        let answers = self.sessions.commit(steps.into_iter().chain(once).chain(writes).collect()).await?;
+        let mut ours = answers.iter().copied();
+        let step = answers.len() >= count && ours.by_ref().take(first).all(|ours| ours);
+        if step && ours.take(count - first).all(|ours| ours) {
             return Ok(());
         }
         self.sessions.commit(secrets.iter().map(|key| Op::Delete { key: key.clone() }).collect()).await?;
@@ -356,7 +380,8 @@ impl Gateway {
         }
         // The application may know the outcome, and what a rule says; what exactly was wrong is for the trace.
         let told = if refused.error.kind == ErrorKind::RuleDenied { refused.error.detail.as_str() } else { wire.title };
-        Ok(self.reply_error(&transaction.reply_to, &Error::new(refused.error.kind, told), &transaction.correlation_id))
+        let told = Error::new(refused.error.kind, told);
+        Ok(self.reply_error(&transaction.client_id, &transaction.reply_to, &told, &transaction.correlation_id, now).await)
     }
 
     async fn raise_alarm(&self, connection: &str, transaction: &LoginTransaction, refused: &Refused, now: Timestamp) -> Result<()> {
@@ -425,14 +450,14 @@ fn situation_of<'a>(
         identity: &session.identity,
         profile: profile.value().as_object().cloned().unwrap_or_default(),
         transient,
-        protocol: "oidc-basic-profile",
+        protocol: transaction.reply_to.protocol(),
         single_sign_on: false,
         sid: &session.sid,
         auth_time: session.auth_time,
         scopes: &transaction.asked.scopes,
         audience: transaction.asked.audience.as_deref(),
         asked: Some(&transaction.asked),
-        redirect_uri: Some(transaction.reply_to.redirect_uri()),
+        redirect_uri: Some(transaction.reply_to.address()),
         query: query_of(query.as_bytes()),
         body: Map::new(),
         caller: ending.caller,
@@ -504,13 +529,6 @@ fn once(authentication: &Authentication, now: Timestamp) -> Vec<Op> {
     authentication.once.iter().map(claim).collect()
 }
 
-fn put_key(op: &Op) -> Option<String> {
-    match op {
-        Op::Put { key, .. } => Some(key.clone()),
-        _ => None,
-    }
-}
-
 pub(super) fn plain(error: Error) -> Refused {
     Refused { reason: error.kind.wire().problem.to_owned(), error, alarm: false }
 }
@@ -533,6 +551,8 @@ fn transaction_of(post: &SamlPost<'_>) -> Option<String> {
     if let Some(id) = post.relay_state.filter(|text| looks_like_id(text)) {
         return Some(id.to_owned());
     }
-    let request_id = saml::peek_in_response_to(post.saml_response)?;
+    // An artifact does not say what it answers: without RelayState it belongs to nothing.
+    let SamlAnswer::Response(response) = post.answer else { return None };
+    let request_id = saml::peek_in_response_to(response)?;
     request_id.strip_prefix('_')?.get(..32).filter(|text| looks_like_id(text)).map(str::to_owned)
 }

@@ -1,8 +1,9 @@
 //! The file as a whole.
 
+use super::application::Registered;
 use super::context::{Context, Source};
 use super::stored::StoredObjects;
-use super::{Config, Findings, application, connection, metadata, scripts, secrets, seed};
+use super::{Config, Findings, application, connection, keys, metadata, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::http::state::{ApiSettings, HttpSettings};
@@ -105,8 +106,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     }
     let directory_url = url_of(&context, root, "directory", "sqlite:data/isthmus.db", store::directory::check_url);
     let sessions_url = url_of(&context, root, "sessions", "memory:", store::session::check_url);
-    let keys_path =
-        in_section(root, "keys", |keys| keys.string("path").map(|at| at.value.to_owned())).flatten().unwrap_or_else(|| "certs".to_owned());
+    let keys_path = keys::read(&context, root);
     let tls = tls(&context, root);
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
     let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
@@ -123,6 +123,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     unique_domains(root);
     let registered: Vec<_> = each(root, "application", |section| application::read(&context, section, &names));
     names_unique(root, "application", "client_id");
+    warn_shared_entity_ids(root, &registered);
     let config = (|| {
         let registered = registered.into_iter().collect::<Option<Vec<_>>>()?;
         let api_scopes = registered.iter().filter_map(|one| Some((one.application.client_id.clone(), one.api_scopes.clone()?))).collect();
@@ -134,7 +135,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             operations_listen: operations_listen?,
             directory_url: directory_url?,
             sessions_url: sessions_url?,
-            keys_path: context.resolve(&keys_path),
+            keys_path,
             tls,
             log_level,
             log_format,
@@ -202,6 +203,19 @@ fn unique_domains(root: &Section<'_>) {
                     "a domain decides where people sign in, so it can have one connection only",
                 );
             }
+        }
+    }
+}
+
+/// A request at the common address says only its issuer.
+fn warn_shared_entity_ids(root: &Section<'_>, registered: &[Option<Registered>]) {
+    let mut seen = HashSet::new();
+    for (section, registered) in root.sections("application").into_iter().zip(registered) {
+        let saml = registered.as_ref().and_then(|registered| registered.application.saml.as_ref());
+        let Some(entity_id) = saml.map(|saml| saml.sp.trust().entity_id()) else { continue };
+        if !seen.insert(entity_id) {
+            let message = format!("another application has the entity ID {entity_id} too");
+            section.warning("saml", message, "let both use their own address, /samlp/{client_id}: at /saml/sso neither is answered");
         }
     }
 }

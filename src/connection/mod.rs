@@ -12,7 +12,7 @@ mod saml;
 mod scope;
 
 pub use registry::Registry;
-pub use saml::SamlConnection;
+pub use saml::{SamlConnection, note_checks, service_unreachable};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -42,8 +42,22 @@ pub struct UpstreamRequest {
     pub max_age: Option<u32>,
     pub acr_values: Vec<String>,
     pub login_hint: Option<String>,
+    /// entityID of one of the connection's identity providers, where it has many.
+    pub idp: Option<String>,
     /// Client id of the application that asks.
     pub requester: String,
+}
+
+/// One of the identity providers of a connection that has many, as people choose it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdpChoice {
+    pub entity_id: String,
+    /// In the language that was asked for, where the metadata have it.
+    pub name: String,
+    /// A picture, by an https address.
+    pub logo: Option<String>,
+    /// Domains that it may speak for, lower case, as its metadata list them.
+    pub domains: Vec<String>,
 }
 
 /// What came back.
@@ -51,6 +65,19 @@ pub struct UpstreamRequest {
 pub enum Callback<'a> {
     /// Form values of the SAML POST binding.
     SamlResponse { response: &'a str },
+    /// What the artifact resolution service has answered to the question `resolve_id`.
+    SamlArtifactResponse { envelope: &'a str, resolve_id: &'a str },
+}
+
+/// A question that must be asked of the identity provider, without the browser, before its answer is whole.
+#[derive(Clone, Debug)]
+pub struct Resolution {
+    pub url: Url,
+    /// ID of the question.
+    pub resolve_id: String,
+    pub envelope: String,
+    /// Marks the artifact as used; says nothing of it.
+    pub digest: String,
 }
 
 /// Somebody proved who they are. Made by a connection only, out of verified data.
@@ -87,6 +114,9 @@ pub trait Connection: Send + Sync {
         trace: &mut Trace,
     ) -> Result<(BrowserStep, PendingAuthn)>;
 
+    /// What to ask for the message behind `artifact`, the parameter SAMLart.
+    fn resolve(&self, artifact: &str, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused>;
+
     /// Checks the answer; every check goes to the trace.
     fn complete(
         &self,
@@ -100,4 +130,40 @@ pub trait Connection: Send + Sync {
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)>;
 
     fn config(&self) -> &config::ConnectionConfig;
+
+    /// Entity ID of the identity provider, if it speaks SAML and is the only one behind this connection.
+    fn idp_entity_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Our entity ID toward it, if it speaks SAML.
+    fn sp_entity_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Does it stand for many identity providers, one of which must be named?
+    fn has_many(&self) -> bool {
+        false
+    }
+
+    /// The service that finds one of them, where it is not our own page.
+    fn discovery_service(&self) -> Option<&Url> {
+        None
+    }
+
+    /// One of its many identity providers by entityID, with its name in a language, if it may be offered to people.
+    fn idp_in(&self, entity_id: &str, _language: &str, now: Timestamp) -> Option<IdpChoice> {
+        self.idp(entity_id, now)
+    }
+
+    /// Of a connection with many identity providers, those that `text` finds, best first; names in `language` count before
+    /// others. Those that do not want to be offered to people are left out.
+    fn search_idps(&self, _text: &str, _language: &str, _limit: usize, _now: Timestamp) -> Vec<IdpChoice> {
+        Vec::new()
+    }
+
+    /// One of its many identity providers, by entityID, also one that is not offered to people.
+    fn idp(&self, _entity_id: &str, _now: Timestamp) -> Option<IdpChoice> {
+        None
+    }
 }

@@ -2,6 +2,8 @@
 
 pub(in crate::saml) mod support;
 
+mod algorithms;
+mod artifact;
 mod attacks;
 mod conditions;
 mod encryption;
