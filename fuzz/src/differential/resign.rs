@@ -83,9 +83,13 @@ fn template(target: &Element, how: u8, bytes: &mut Bytes<'_>) -> Element {
     };
     let digest = bytes.pick(&[names::SHA256, names::SHA384, names::SHA512, names::SHA1]).copied().unwrap_or(names::SHA256);
     let id = target.attribute("ID").unwrap_or_default();
+    let mut transforms = element("Transforms").child(element("Transform").with("Algorithm", names::ENVELOPED));
+    if how & 0x88 != 0x88 {
+        transforms = transforms.child(transform);
+    }
     let reference = element("Reference")
         .with("URI", &format!("#{id}"))
-        .child(element("Transforms").child(element("Transform").with("Algorithm", names::ENVELOPED)).child(transform))
+        .child(transforms)
         .child(element("DigestMethod").with("Algorithm", digest))
         .child(element("DigestValue"));
     let info = element("SignedInfo").child(method).child(element("SignatureMethod").with("Algorithm", algorithm)).child(reference);
@@ -117,7 +121,9 @@ fn set_text(root: &mut Element, at: usize, text: &str) -> Option<()> {
 
 fn digest(root: &mut Element, at: usize, theirs: bool) -> Option<()> {
     let transforms = root.nth(within(root, at, "Transforms")?)?;
-    let method = transforms.elements().filter(|element| element.attribute("Algorithm") != Some(names::ENVELOPED)).last()?.clone();
+    let method = transforms.elements().filter(|element| element.attribute("Algorithm") != Some(names::ENVELOPED)).last().cloned();
+    // XML Signature 4.4.3.2: Canonical XML, where no transform makes octets.
+    let method = method.unwrap_or_else(|| Element::default().with("Algorithm", names::C14N));
     let algorithm = root.nth(within(root, at, "DigestMethod")?)?.attribute("Algorithm")?.to_owned();
     let digest = match algorithm.as_str() {
         names::SHA384 => MessageDigest::sha384(),
