@@ -127,6 +127,11 @@ impl SamlSp {
         &self.name_id_formats
     }
 
+    /// The terms for messages that it sends by itself.
+    pub const fn policy(&self) -> &MessagePolicy {
+        &self.settings.policy
+    }
+
     pub fn discovery_urls(&self) -> &[Url] {
         &self.settings.discovery_urls
     }

@@ -5,7 +5,10 @@ use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
 use crate::keys::{Digest, SignatureScheme, parse_certificate};
 use crate::profile::Direction;
-use crate::saml::{self, Binding, Comparison, Endpoint, IdpTrust, MetadataOptions, ResponsePolicy, TrustedKeys, algorithms};
+use crate::saml::artifact::ResolutionService;
+use crate::saml::{
+    self, Binding, Comparison, Endpoint, IdpTrust, MetadataOptions, ResponseBinding, ResponsePolicy, TrustedKeys, algorithms,
+};
 use crate::toml_file::Section;
 use crate::user::ProfileSync;
 use crate::user::linking::{Linking, OnConflict, Policy, TrustEmail};
@@ -155,7 +158,7 @@ fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
 }
 
 fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlConnection> {
-    let idp = idp(context, section);
+    let mut idp = idp(context, section);
     let policy = policy(context, section);
     let request_binding = section
         .choice("request_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)])
@@ -165,6 +168,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
     {
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
     }
+    let response_binding = response_binding(section, idp.as_mut());
     // By default as the identity provider's metadata want it: a signature is most of what a login costs.
     let sign_requests = section.bool("sign_requests").unwrap_or(false);
     let (request_signature, request_digest) = signature(section, "signature_algorithm", "digest_algorithm");
@@ -176,6 +180,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         policy,
         sp_entity_id: text("sp_entity_id"),
         request_binding,
+        response_binding,
         sign_requests,
         request_signature,
         request_digest,
@@ -211,6 +216,28 @@ fn signature(section: &Section<'_>, algorithm: &'static str, digest_algorithm: &
 fn preferred_binding(idp: Option<&IdpTrust>) -> Binding {
     let has_redirect = idp.is_none_or(|idp| idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == Binding::Redirect));
     if has_redirect { Binding::Redirect } else { Binding::Post }
+}
+
+/// How answers come, and where artifacts are resolved: as the metadata say, or as the file does.
+fn response_binding(section: &Section<'_>, idp: Option<&mut IdpTrust>) -> ResponseBinding {
+    let choices = [("post", ResponseBinding::Post), ("artifact", ResponseBinding::Artifact)];
+    let binding = section.choice("response_binding", &choices).unwrap_or_default();
+    let service = section.string("artifact_resolution_url").and_then(|at| match ResolutionService::new(at.value, None) {
+        Ok(service) => Some(service),
+        Err(why) => {
+            section.problem("artifact_resolution_url", why, "write the address of the identity provider's ArtifactResolutionService");
+            None
+        }
+    });
+    let Some(idp) = idp else { return binding };
+    if let Some(service) = service {
+        idp.artifact_services = vec![service];
+    }
+    if binding == ResponseBinding::Artifact && idp.artifact_services.is_empty() && !section.has("artifact_resolution_url") {
+        let message = "the identity provider's metadata have no ArtifactResolutionService that can be used";
+        section.problem("response_binding", message, "add `artifact_resolution_url`, or let answers come by `post`");
+    }
+    binding
 }
 
 fn acr_table(section: &Section<'_>) -> BTreeMap<String, String> {
@@ -337,6 +364,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
     Some(IdpTrust {
         entity_id: entity_id?,
         sso_endpoints: vec![Endpoint { binding, location: location? }],
+        artifact_services: Vec::new(),
         keys: keys?,
         scopes: Vec::new(),
         want_authn_requests_signed: false,

@@ -1,5 +1,6 @@
 //! Answers to SAML applications: the assertion of a login, and the status of one that failed.
 
+use super::artifact::keep_op;
 use crate::broker::finish::{Issue, Issued};
 use crate::broker::recording::note_rows;
 use crate::broker::release::{recorded, unrecorded};
@@ -52,11 +53,14 @@ impl Gateway {
             session_index,
             mirror: reply.mirror.clone(),
         };
+        let mut writes = vec![partner_op(&session.sid, &partner, self.lifetimes.session)?];
+        let secrets = issued.kept.iter().map(|kept| kept.key.clone()).collect();
+        writes.extend(issued.kept.map(keep_op));
         Ok(Issued {
             answer: Answer::Reply(Reply::Saml(issued.outgoing)),
             claims: reply.to.in_response_to().map(|id| answered(reply.to.entity_id(), id)).into_iter().collect(),
-            writes: vec![partner_op(&session.sid, &partner, self.lifetimes.session)?],
-            secrets: Vec::new(),
+            writes,
+            secrets,
         })
     }
 
@@ -85,19 +89,25 @@ impl Gateway {
     }
 
     /// The response that says why there is no assertion.
-    pub(in crate::broker) fn refuse_by_saml(&self, client_id: &str, reply: &SamlReply, error: &Error, now: Timestamp) -> Outcome {
+    pub(in crate::broker) async fn refuse_by_saml(&self, client_id: &str, reply: &SamlReply, error: &Error, now: Timestamp) -> Outcome {
         let (top, second) = error.kind.wire().saml;
-        self.answer_by_saml(client_id, reply, Refusal { top, second, message: Some(&error.detail) }, now)
+        self.answer_by_saml(client_id, reply, Refusal { top, second, message: Some(&error.detail) }, now).await
     }
 
-    pub(in crate::broker) fn answer_by_saml(&self, client_id: &str, reply: &SamlReply, refusal: Refusal<'_>, now: Timestamp) -> Outcome {
+    pub(in crate::broker) async fn answer_by_saml(
+        &self,
+        client_id: &str,
+        reply: &SamlReply,
+        refusal: Refusal<'_>,
+        now: Timestamp,
+    ) -> Outcome {
         let entity_id = self.idp_entity_id(reply.mirror.as_ref());
         let answer = self.service_provider_of(client_id).and_then(|(_, saml)| {
             let keys = self.keyring.saml();
             let responder = saml.sp.responder(&entity_id, saml.sp.signing_key(&keys)?, self.keyring.sealer());
             reply.to.refuse(&responder, refusal, now)
         });
-        match answer {
+        match self.kept(answer).await {
             Ok(outgoing) => Outcome::of(Answer::Reply(Reply::Saml(outgoing))),
             Err(error) => Outcome::refused(error, None),
         }

@@ -4,8 +4,11 @@
 //! answer is the same as for any other application.
 
 mod answer;
+mod artifact;
 mod asked;
 mod entity;
+
+pub use artifact::ArtifactAnswer;
 
 use super::begin::{Begun, log_refusal};
 use super::{Answer, Browser, Gateway, Outcome};
@@ -90,7 +93,7 @@ impl Gateway {
         let begun = Begun { application, reply_to: &reply_to, path: &path, query: query.as_bytes(), browser, correlation_id, now };
         match self.begin_login(&begun, asked, trace).await {
             Ok(outcome) => Ok(outcome),
-            Err(error) => self.refuse_beginning(&begun, error),
+            Err(error) => self.refuse_beginning(&begun, error).await,
         }
     }
 
@@ -127,7 +130,7 @@ impl Gateway {
             let asked = Asked { connection: connection.map(str::to_owned), ..Asked::default() };
             match self.begin_login(&begun, asked, trace).await {
                 Ok(outcome) => Ok(outcome),
-                Err(error) => self.refuse_beginning(&begun, error),
+                Err(error) => self.refuse_beginning(&begun, error).await,
             }
         };
         started.await.unwrap_or_else(|error| Outcome::refused(error, None)).in_login(correlation_id)
@@ -183,7 +186,7 @@ impl Gateway {
                 let reply = SamlReply { to, mirror: mirror_of(endpoint) };
                 let message = message(&error, correlation_id);
                 let refusal = Refusal { message: Some(&message), ..refused.status() };
-                Ok(self.answer_by_saml(&application.client_id, &reply, refusal, now))
+                Ok(self.answer_by_saml(&application.client_id, &reply, refusal, now).await)
             }
         }
     }
@@ -204,7 +207,7 @@ impl Gateway {
         self.save_trace(correlation_id, Part::Begin, &trace).await?;
         log_refusal(&error, application, correlation_id);
         let message = message(&error, correlation_id);
-        Ok(self.answer_by_saml(&application.client_id, reply, unserved.refusal(&message), now))
+        Ok(self.answer_by_saml(&application.client_id, reply, unserved.refusal(&message), now).await)
     }
 }
 
