@@ -40,10 +40,10 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/saml/mirror/{connection}/sso", get().to(idp::sso::of_mirror_get))
         .route("/saml/mirror/{connection}/sso", post().to(idp::sso::of_mirror_post))
         .route("/saml/mirror/{connection}/artifact", post().to(idp::artifact::of_mirror))
+        .route("/saml/mirror/{connection}/{idp}/artifact", post().to(idp::artifact::of_mirror))
         .route("/saml/mirror/{connection}/{idp}/metadata", get().to(idp::metadata::of_mirror))
         .route("/saml/mirror/{connection}/{idp}/sso", get().to(idp::sso::of_mirror_get))
         .route("/saml/mirror/{connection}/{idp}/sso", post().to(idp::sso::of_mirror_post))
-        .route("/saml/mirror/{connection}/{idp}/artifact", post().to(idp::artifact::of_mirror))
         // identity providers: SAML
         .route("/connections/{name}/acs", post().to(upstream::acs::by_path))
         .route("/connections/{name}/acs", web::get().guard(fn_guard(carries_artifact)).to(upstream::acs::artifact_by_path))
@@ -95,11 +95,10 @@ pub fn allowed(path: &str) -> &'static str {
         "/oauth/token" => "POST, OPTIONS",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
         "/authorize" | "/saml/sso" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
-        path if path.starts_with("/saml/mirror/") && path.ends_with("/sso") => "GET, HEAD, POST",
-        path if path.starts_with("/saml/mirror/") && path.ends_with("/artifact") => "POST",
         "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
-        path if path.starts_with("/samlp/") && path.ends_with("/artifact") => "POST",
+        path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",
+        path if path.starts_with("/saml/mirror/") && path.ends_with("/sso") => "GET, HEAD, POST",
         path if path.strip_prefix("/samlp/").is_some_and(|rest| rest != "metadata" && !rest.contains('/')) => "GET, HEAD, POST",
         _ => "GET, HEAD",
     }

@@ -2,7 +2,6 @@
 //! whom they are.
 
 use super::IdpEndpoint;
-use super::entity::base_path;
 use crate::broker::Gateway;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -73,8 +72,8 @@ impl Gateway {
 
     /// Where our artifacts are resolved, as it is published.
     pub(super) fn artifact_service(&self, endpoint: &IdpEndpoint) -> Result<ResolutionService> {
-        let address = format!("{}{}/artifact", self.issuer, base_path(endpoint));
-        ResolutionService::new(&address, Some(ENDPOINT_INDEX)).map_err(|why| Error::new(ErrorKind::Misconfigured, why))
+        ResolutionService::new(&self.artifact_address(endpoint), Some(ENDPOINT_INDEX))
+            .map_err(|why| Error::new(ErrorKind::Misconfigured, why))
     }
 
     /// Stores what a delivery leaves behind; from here on the browser may go.

@@ -23,14 +23,28 @@ impl Gateway {
 
     /// Our address for logout messages.
     pub(in crate::broker) fn slo_address(&self, endpoint: &IdpEndpoint) -> String {
-        let service = if matches!(endpoint, IdpEndpoint::Application(_)) { "logout" } else { "slo" };
-        format!("{}{}/{service}", self.issuer, base_path(endpoint))
+        let path = match endpoint {
+            IdpEndpoint::Shared => "/saml/slo".to_owned(),
+            IdpEndpoint::Application(client_id) => format!("/samlp/{}/logout", segment(client_id)),
+            IdpEndpoint::Mirror(mirror) => format!("{}/slo", mirror_path(mirror)),
+        };
+        format!("{}{path}", self.issuer)
+    }
+
+    /// Our address for artifacts.
+    pub(super) fn artifact_address(&self, endpoint: &IdpEndpoint) -> String {
+        let path = match endpoint {
+            IdpEndpoint::Shared => "/saml/artifact".to_owned(),
+            IdpEndpoint::Application(client_id) => format!("/samlp/{}/artifact", segment(client_id)),
+            IdpEndpoint::Mirror(mirror) => format!("{}/artifact", mirror_path(mirror)),
+        };
+        format!("{}{path}", self.issuer)
     }
 
     /// Who we are toward an application.
     pub(in crate::broker) fn idp_entity_id(&self, mirror: Option<&Mirror>) -> String {
-        let endpoint = mirror.map_or(IdpEndpoint::Shared, |mirror| IdpEndpoint::Mirror(mirror.clone()));
-        format!("{}{}/metadata", self.issuer, base_path(&endpoint))
+        let path = mirror.map_or_else(|| "/saml".to_owned(), mirror_path);
+        format!("{}{path}/metadata", self.issuer)
     }
 
     /// Those that sign toward this application; where none is named, toward any of them, the usual ones first.
@@ -115,20 +129,16 @@ pub(super) fn restart_path(endpoint: &IdpEndpoint, message: Incoming<'_>) -> Str
 }
 
 pub(super) fn sso_path(endpoint: &IdpEndpoint) -> String {
-    let service = if matches!(endpoint, IdpEndpoint::Application(_)) { "" } else { "/sso" };
-    format!("{}{service}", base_path(endpoint))
+    match endpoint {
+        IdpEndpoint::Shared => "/saml/sso".to_owned(),
+        IdpEndpoint::Application(client_id) => format!("/samlp/{}", segment(client_id)),
+        IdpEndpoint::Mirror(mirror) => format!("{}/sso", mirror_path(mirror)),
+    }
 }
 
-/// Under which all services of an endpoint are.
-pub(super) fn base_path(endpoint: &IdpEndpoint) -> String {
-    match endpoint {
-        IdpEndpoint::Shared => "/saml".to_owned(),
-        IdpEndpoint::Application(client_id) => format!("/samlp/{}", segment(client_id)),
-        IdpEndpoint::Mirror(Mirror { connection, idp }) => {
-            let idp = idp.as_deref().map(|idp| format!("/{}", id::base64url(idp.as_bytes()))).unwrap_or_default();
-            format!("/saml/mirror/{}{idp}", segment(connection))
-        }
-    }
+fn mirror_path(mirror: &Mirror) -> String {
+    let idp = mirror.idp.as_deref().map(|idp| format!("/{}", id::base64url(idp.as_bytes()))).unwrap_or_default();
+    format!("/saml/mirror/{}{idp}", segment(&mirror.connection))
 }
 
 /// RFC 3986 2.3: what is not unreserved is escaped, so that a name is one segment of a path.

@@ -1,4 +1,4 @@
-//! Artifact resolution services: `/saml/artifact`, `/samlp/{client_id}/artifact` and those of mirrored connections, in SOAP.
+//! Artifact resolution services, in SOAP: `/saml/artifact`, `/samlp/{client_id}/artifact`, and those of mirrors.
 
 use super::MirrorPlace;
 use crate::broker::idp::{ArtifactAnswer, IdpEndpoint};
