@@ -117,7 +117,7 @@ impl Gateway {
         let mut checks = Vec::new();
         match receiver {
             LogoutReceiver::Application(endpoint) => {
-                let (application, saml) = self.service_provider(endpoint, message.issuer())?;
+                let (application, saml) = self.service_provider(endpoint, message.issuer(), now)?;
                 note(&application.client_id, trace);
                 let (destination, keys) = (self.slo_address(endpoint), self.keyring.saml());
                 let keys = keys.decryption_keys();

@@ -1,8 +1,10 @@
-//! Single logout services toward applications: `/saml/slo` and `/samlp/{client_id}/logout`.
+//! Single logout services toward applications: `/saml/slo`, `/samlp/{client_id}/logout`, and those of mirrored connections.
 
+use super::MirrorPlace;
 use crate::broker::idp::IdpEndpoint;
 use crate::broker::logout::LogoutReceiver;
 use crate::http::logout::{by_post, by_redirect};
+use crate::http::pages;
 use crate::http::state::State;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
@@ -23,4 +25,18 @@ pub async fn of_application_get(request: HttpRequest, client_id: Path<String>, s
 pub async fn of_application_post(request: HttpRequest, client_id: Path<String>, mut payload: Payload, state: Data<State>) -> HttpResponse {
     let endpoint = IdpEndpoint::Application(client_id.into_inner());
     by_post(&request, &state, LogoutReceiver::Application(&endpoint), &mut payload).await
+}
+
+pub async fn of_mirror_get(request: HttpRequest, place: Path<MirrorPlace>, state: Data<State>) -> HttpResponse {
+    match place.into_inner().endpoint() {
+        Ok(endpoint) => by_redirect(&request, &state, LogoutReceiver::Application(&endpoint)).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
+}
+
+pub async fn of_mirror_post(request: HttpRequest, place: Path<MirrorPlace>, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    match place.into_inner().endpoint() {
+        Ok(endpoint) => by_post(&request, &state, LogoutReceiver::Application(&endpoint), &mut payload).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
 }
