@@ -11,6 +11,9 @@ pub struct UpstreamSession {
     pub name_id: Option<String>,
     pub name_id_format: Option<String>,
     pub session_index: Option<String>,
+    /// Who authenticated the person for the identity provider, if it says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authenticating_authorities: Vec<String>,
     /// The upstream session's own end (SessionNotOnOrAfter): an upper bound of ours.
     pub not_on_or_after: Option<Timestamp>,
 }

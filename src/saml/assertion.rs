@@ -65,6 +65,7 @@ pub struct Said<'a> {
     pub authn_instant: Option<Timestamp>,
     pub authn_context_class_ref: Option<&'a str>,
     pub session_index: Option<&'a str>,
+    pub authenticating_authorities: &'a [String],
 }
 
 /// One `SubjectConfirmation`.

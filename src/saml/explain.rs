@@ -68,6 +68,7 @@ impl ExplainedAssertion {
             authn_instant: statement.map(|statement| statement.authn_instant),
             authn_context_class_ref: statement.and_then(|statement| statement.context_class_ref.as_deref()),
             session_index: statement.and_then(|statement| statement.session_index.as_deref()),
+            authenticating_authorities: statement.map_or(&[], |statement| &statement.authenticating_authorities),
         }
     }
 }

@@ -82,7 +82,7 @@ impl<'r> Gathered<'r> {
     pub fn first(&self, sources: &[Source], slots: &[Slot]) -> Found {
         for (source, slot) in sources.iter().zip(slots) {
             let values: Vec<Value> = match source {
-                Source::Fact(fact) => self.raw.fact(*fact).map(Value::from).into_iter().collect(),
+                Source::Fact(fact) => self.raw.facts(*fact).map(Value::from).collect(),
                 Source::Named(name) if self.may_have(*slot) => self.values(name, *slot).cloned().collect(),
                 Source::Named(_) | Source::Rest(_) => Vec::new(),
             };
@@ -97,8 +97,8 @@ impl<'r> Gathered<'r> {
     pub fn unmet<'c>(&self, when: &'c [Condition], slots: &[Slot]) -> Option<&'c Condition> {
         let holds = |condition: &Condition, slot: Slot| match &condition.source {
             Source::Fact(fact) => {
-                let value = self.raw.fact(*fact).map(Value::from);
-                condition.holds(value.iter())
+                let values: Vec<Value> = self.raw.facts(*fact).map(Value::from).collect();
+                condition.holds(values.iter())
             }
             Source::Named(name) => condition.holds(self.values(name, slot)),
             Source::Rest(_) => true,
