@@ -77,8 +77,10 @@ impl Gateway {
         let usable = self.usable_connections(application);
         let by_hint = asked.login_hint.as_deref().and_then(|hint| self.connections.for_email(hint));
         let by_hint = by_hint.map(|connection| connection.config().name.as_str());
+        let may_probe = |name: &&String| self.connections.enabled(name).is_some_and(|known| known.config().allows_passive_probe());
+        let probes: Vec<String> = if asked.passive { usable.iter().filter(may_probe).cloned().collect() } else { Vec::new() };
         let decide = |session: Option<&Session>, profile_age: Option<i64>| {
-            let situation = Situation { asked: &asked, application, session, profile_age, usable: &usable, by_hint };
+            let situation = Situation { asked: &asked, application, session, profile_age, usable: &usable, by_hint, probes: &probes };
             next_step(&situation, now)
         };
         let mut decision = decide(session.as_ref(), None);
@@ -161,7 +163,11 @@ impl Gateway {
             max_age: transaction.asked.max_age,
             acr_values: transaction.asked.acr_values.clone(),
             login_hint: transaction.asked.login_hint.clone(),
+            select_account: transaction.asked.choose,
+            scopes: transaction.asked.scopes.iter().map(str::to_owned).collect(),
             requester: transaction.client_id.clone(),
+            requester_ids: transaction.asked.requester_ids.clone(),
+            proxy_count: transaction.asked.proxy_count,
         };
         let (step, pending) = connection.begin(&transaction.id, &asked, now, trace)?;
         Ok((Answer::Upstream(step), transaction.sent_to(name.to_owned(), pending)))
@@ -247,6 +253,9 @@ impl Gateway {
             scopes,
             nonce: request.nonce,
             code_challenge: request.code_challenge,
+            // OpenID Connect has neither.
+            proxy_count: None,
+            requester_ids: Vec::new(),
         })
     }
 

@@ -1,5 +1,7 @@
 //! `[[connection]]`.
 
+mod request;
+
 use super::context::Context;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
@@ -187,6 +189,10 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         allow_create: section.bool("allow_create").unwrap_or(true),
         provider_name: text("provider_name"),
         acs_index: index("acs_index"),
+        select_account_forces_authn: section.bool("select_account_forces_authn").unwrap_or(false),
+        allow_passive_probe: section.bool("allow_passive_probe").unwrap_or(false),
+        login_hint_parameter: request::login_hint_parameter(section),
+        attribute_sets: request::attribute_sets(section),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
         ..SamlConnection::new(idp?)
     };
@@ -383,5 +389,6 @@ fn policy(context: &Context<'_>, section: &Section<'_>) -> ResponsePolicy {
         allow_cbc: weakened("allow_cbc", "encryption without integrity (AES-CBC) is accepted"),
         second_opinion: context.second_opinion,
         subject_attribute: section.string("subject_attribute").map(|at| at.value.to_owned()),
+        authn_context_ranking: request::ranking(section, &acr_table(section)),
     }
 }

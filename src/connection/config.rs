@@ -62,6 +62,12 @@ impl ConnectionConfig {
         self.applications.as_ref().is_none_or(|applications| applications.iter().any(|known| known == client_id))
     }
 
+    /// Is `prompt=none` passed on where there is no session here?
+    pub const fn allows_passive_probe(&self) -> bool {
+        let ConnectionKind::Saml(settings) = &self.kind;
+        settings.allow_passive_probe
+    }
+
     /// Is this connection believed for the domain of an e-mail address? Nobody is for an address with several `@`: which
     /// of them parts name and domain is a matter of who reads it.
     pub fn is_trusted_for(&self, email: &str) -> bool {
@@ -107,7 +113,24 @@ pub struct SamlConnection {
     pub provider_name: Option<String>,
     /// Name the assertion consumer service by its index instead of its address.
     pub acs_index: Option<u16>,
+    /// The set of attributes to ask for where the scopes of an application choose none.
     pub attribute_consuming_service_index: Option<u16>,
+    /// `prompt=select_account` asks for a fresh login, at which another account can be chosen.
+    pub select_account_forces_authn: bool,
+    /// `prompt=none` without a session here is passed on with IsPassive.
+    pub allow_passive_probe: bool,
+    /// The identity provider takes the application's `login_hint` as this parameter of its address.
+    pub login_hint_parameter: Option<String>,
+    /// Sets of attributes that can be asked for by index.
+    pub attribute_sets: Vec<AttributeSet>,
+}
+
+/// A set of attributes: an AttributeConsumingService of our metadata.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttributeSet {
+    pub index: u16,
+    /// An application that asks for one of these scopes has this set asked for.
+    pub scopes: Vec<String>,
 }
 
 impl SamlConnection {
@@ -131,6 +154,10 @@ impl SamlConnection {
             provider_name: None,
             acs_index: None,
             attribute_consuming_service_index: None,
+            select_account_forces_authn: false,
+            allow_passive_probe: false,
+            login_hint_parameter: None,
+            attribute_sets: Vec::new(),
         }
     }
 }

@@ -42,8 +42,15 @@ pub struct UpstreamRequest {
     pub max_age: Option<u32>,
     pub acr_values: Vec<String>,
     pub login_hint: Option<String>,
+    /// The application lets the person choose an account.
+    pub select_account: bool,
+    pub scopes: Vec<String>,
     /// Client id of the application that asks.
     pub requester: String,
+    /// For whom that application asks.
+    pub requester_ids: Vec<String>,
+    /// How many more may stand between here and who authenticates, as the application says.
+    pub proxy_count: Option<u32>,
 }
 
 /// What came back.

@@ -241,14 +241,16 @@ impl Judge<'_> {
         })
     }
 
-    // SAML Core 3.3.2.2.1: exact MUST be one of those asked for. For the other comparisons only the identity provider knows its
-    // order; it must at least say what it did.
+    // SAML Core 3.3.2.2.1: exact MUST be one of those asked for. The other comparisons go by the connection's ranking. Without
+    // one only the identity provider knows its order; it must at least say what it did.
     fn authn_context(&self, found: Option<&str>, checks: &mut impl Notebook) -> Outcome {
         let Some((comparison, asked)) = self.expected.requested_authn_context else { return Ok(()) };
         let met = match (comparison, found) {
             (_, None | Some("")) => false,
             (Comparison::Exact, Some(found)) => asked.iter().any(|class| class == found),
-            (Comparison::Minimum | Comparison::Maximum | Comparison::Better, Some(_)) => true,
+            (Comparison::Minimum | Comparison::Maximum | Comparison::Better, Some(found)) => {
+                self.policy.authn_context_ranking.is_empty() || self.ranks(*comparison, found, asked)
+            }
         };
         let expected = format!("{}: {}", comparison.name(), asked.join(", "));
         let found = found.unwrap_or("none");
@@ -256,6 +258,20 @@ impl Judge<'_> {
             expected: expected.clone(),
             found: found.to_owned(),
         })
+    }
+
+    // SAML Core 3.3.2.2.1: minimum is at least as strong as one of those asked for, maximum exceeds at least one of them in
+    // nothing, better is stronger than any of them. What is not ranked is not known to be strong.
+    fn ranks(&self, comparison: Comparison, found: &str, asked: &[String]) -> bool {
+        let rank = |class: &str| self.policy.authn_context_ranking.iter().position(|ranked| ranked == class);
+        let asked: Option<Vec<usize>> = asked.iter().map(|class| rank(class)).collect();
+        let (Some(found), Some(asked)) = (rank(found), asked) else { return false };
+        match comparison {
+            Comparison::Exact => asked.contains(&found),
+            Comparison::Minimum => asked.iter().any(|asked| found >= *asked),
+            Comparison::Maximum => asked.iter().any(|asked| found <= *asked),
+            Comparison::Better => asked.iter().all(|asked| found > *asked),
+        }
     }
 }
 

@@ -72,6 +72,9 @@ pub struct ResponsePolicy {
     pub second_opinion: bool,
     /// Take the subject from this attribute instead of the NameID.
     pub subject_attribute: Option<String>,
+    /// Context classes from the weakest to the strongest, for the comparisons minimum, maximum and better. Empty: only the
+    /// identity provider knows, and is believed.
+    pub authn_context_ranking: Vec<String>,
 }
 
 impl Default for ResponsePolicy {
@@ -84,6 +87,7 @@ impl Default for ResponsePolicy {
             allow_cbc: false,
             second_opinion: true,
             subject_attribute: None,
+            authn_context_ranking: Vec::new(),
         }
     }
 }
@@ -314,6 +318,7 @@ impl VerifiedAssertion {
             authn_instant: self.authn_instant(),
             authn_context_class_ref: self.authn_context_class_ref(),
             session_index: self.session_index(),
+            authenticating_authorities: self.authenticating_authorities(),
         }
     }
 

@@ -57,5 +57,11 @@ fn facts(said: &Said<'_>) -> RawAttributes {
             raw.set_fact(fact, value);
         }
     }
+    for authority in said.authenticating_authorities.iter().filter(|authority| !authority.is_empty()).take(AUTHORITIES) {
+        raw.push_fact(Fact::AuthenticatingAuthority, authority.clone());
+    }
     raw
 }
+
+/// Authorities that are kept of one login; a chain of proxies is shorter.
+pub(super) const AUTHORITIES: usize = 16;

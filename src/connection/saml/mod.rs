@@ -64,6 +64,7 @@ impl SamlConnection {
                 name_id: name_id.map(|name_id| name_id.value.clone()),
                 name_id_format: name_id.and_then(|name_id| name_id.format.clone()),
                 session_index: assertion.session_index().map(str::to_owned),
+                authenticating_authorities: assertion.authenticating_authorities().iter().take(attributes::AUTHORITIES).cloned().collect(),
                 not_on_or_after: assertion.session_not_on_or_after(),
             },
             once: vec![
@@ -96,7 +97,13 @@ impl Connection for SamlConnection {
         let mut checks = Vec::new();
         let verified = receive(self.settings(), &self.sp, &self.decryption_keys(), response, pending, now, &mut checks);
         note_checks(checks, now, trace);
-        verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
+        verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(|rejection| {
+            let too_old = matches!(rejection, Rejection::AuthenticationTooOld { .. });
+            let refused = refused(rejection);
+            // Nobody was asked to sign in again, so nobody did anything wrong.
+            let kind = if pending.passive && too_old { ErrorKind::LoginRequired } else { refused.error.kind };
+            Refused { error: Error { kind, ..refused.error }, ..refused }
+        })
     }
 
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
