@@ -204,6 +204,7 @@ fn fresh(transaction: &LoginTransaction) -> UpstreamRequest {
     UpstreamRequest {
         force_authn: true,
         scopes: transaction.asked.scopes.iter().map(str::to_owned).collect(),
+        acr_comparison: transaction.asked.acr_comparison,
         requester: transaction.client_id.clone(),
         requester_ids: transaction.asked.requester_ids.clone(),
         proxy_count: transaction.asked.proxy_count,

@@ -12,13 +12,14 @@ mod saml;
 mod scope;
 
 pub use registry::Registry;
-pub use saml::SamlConnection;
+pub use saml::{SamlConnection, note_checks};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
 use crate::login::trace::Trace;
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::RawAttributes;
+use crate::saml::Comparison;
 use crate::user::Identity;
 use url::Url;
 
@@ -41,16 +42,32 @@ pub struct UpstreamRequest {
     pub passive: bool,
     pub max_age: Option<u32>,
     pub acr_values: Vec<String>,
+    /// How the answer may compare with them; `None`: as the connection says.
+    pub acr_comparison: Option<Comparison>,
     pub login_hint: Option<String>,
     /// The application lets the person choose an account.
     pub select_account: bool,
     pub scopes: Vec<String>,
+    /// entityID of one of the connection's identity providers, where it has many.
+    pub idp: Option<String>,
     /// Client id of the application that asks.
     pub requester: String,
     /// For whom that application asks.
     pub requester_ids: Vec<String>,
     /// How many more may stand between here and who authenticates, as the application says.
     pub proxy_count: Option<u32>,
+}
+
+/// One of the identity providers of a connection that has many, as people choose it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdpChoice {
+    pub entity_id: String,
+    /// In the language that was asked for, where the metadata have it.
+    pub name: String,
+    /// A picture, by an https address.
+    pub logo: Option<String>,
+    /// Domains that it may speak for, lower case, as its metadata list them.
+    pub domains: Vec<String>,
 }
 
 /// What came back.
@@ -107,4 +124,20 @@ pub trait Connection: Send + Sync {
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)>;
 
     fn config(&self) -> &config::ConnectionConfig;
+
+    /// Entity ID of the identity provider, if it speaks SAML and is the only one behind this connection.
+    fn idp_entity_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Of a connection with many identity providers, those that `text` finds, best first; names in `language` count before
+    /// others. Those that do not want to be offered to people are left out.
+    fn search_idps(&self, _text: &str, _language: &str, _limit: usize, _now: Timestamp) -> Vec<IdpChoice> {
+        Vec::new()
+    }
+
+    /// One of its many identity providers, by entityID, also one that is not offered to people.
+    fn idp(&self, _entity_id: &str, _now: Timestamp) -> Option<IdpChoice> {
+        None
+    }
 }

@@ -8,12 +8,18 @@ use serde::{Deserialize, Serialize};
 /// What the identity provider calls the session there, for logout.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamSession {
+    /// entityID of the identity provider, at a connection that has many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp: Option<String>,
     pub name_id: Option<String>,
     pub name_id_format: Option<String>,
     pub session_index: Option<String>,
     /// Who authenticated the person for the identity provider, if it says so.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub authenticating_authorities: Vec<String>,
+    /// How the person signed in there (AuthnContextClassRef), in the identity provider's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authn_context: Option<String>,
     /// The upstream session's own end (SessionNotOnOrAfter): an upper bound of ours.
     pub not_on_or_after: Option<Timestamp>,
 }

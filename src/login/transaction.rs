@@ -4,6 +4,7 @@ use super::{PendingLink, PendingScript, ReplyTo};
 use crate::clock::Timestamp;
 use crate::oidc::Scopes;
 use crate::oidc::pkce::CodeChallenge;
+use crate::saml::Comparison;
 use serde::{Deserialize, Serialize};
 
 /// What the application asked for, in words that fit every protocol.
@@ -18,9 +19,15 @@ pub struct Asked {
     /// Seconds since the login that the application tolerates.
     pub max_age: Option<u32>,
     pub acr_values: Vec<String>,
+    /// How `acr_values` compare with what a login has; `None`: one of them exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr_comparison: Option<Comparison>,
     pub login_hint: Option<String>,
     /// Name of the connection to use.
     pub connection: Option<String>,
+    /// entityID of the identity provider to use, at a connection that has many.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp: Option<String>,
     /// The user the application expects (`sub` of a verified `id_token_hint`).
     pub expected_user: Option<String>,
     pub scopes: Scopes,
@@ -42,12 +49,18 @@ pub struct Asked {
 pub struct PendingAuthn {
     /// ID of the AuthnRequest.
     pub request_id: String,
+    /// entityID of the identity provider that was asked, at a connection that has many: only its keys may answer.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp: Option<String>,
     pub sent_at: Timestamp,
     pub force_authn: bool,
     pub passive: bool,
     pub max_age: Option<u32>,
     /// Context classes that were asked for.
     pub authn_context: Vec<String>,
+    /// How the answer may compare with them, where the application says so and not the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authn_context_comparison: Option<Comparison>,
 }
 
 /// How far the login has come. Each variant carries what belongs to it.

@@ -61,10 +61,12 @@ impl SamlConnection {
             auth_time: assertion.authn_instant().unwrap_or(now).min(now),
             acr: assertion.authn_context_class_ref().map(|class| self.acr(class)),
             upstream: UpstreamSession {
+                idp: None,
                 name_id: name_id.map(|name_id| name_id.value.clone()),
                 name_id_format: name_id.and_then(|name_id| name_id.format.clone()),
                 session_index: assertion.session_index().map(str::to_owned),
                 authenticating_authorities: assertion.authenticating_authorities().iter().take(attributes::AUTHORITIES).cloned().collect(),
+                authn_context: assertion.authn_context_class_ref().map(str::to_owned),
                 not_on_or_after: assertion.session_not_on_or_after(),
             },
             once: vec![
@@ -121,6 +123,10 @@ impl Connection for SamlConnection {
     fn config(&self) -> &ConnectionConfig {
         &self.config
     }
+
+    fn idp_entity_id(&self) -> Option<String> {
+        Some(self.settings().idp.entity_id.clone())
+    }
 }
 
 /// Who we are toward the identity provider. `issuer`: our public address, without a trailing slash.
@@ -147,7 +153,8 @@ pub(super) fn receive(
 }
 
 pub(super) fn asked_context(settings: &Settings, pending: &PendingAuthn) -> Option<(Comparison, Vec<String>)> {
-    (!pending.authn_context.is_empty()).then(|| (settings.authn_context_comparison, pending.authn_context.clone()))
+    let comparison = pending.authn_context_comparison.unwrap_or(settings.authn_context_comparison);
+    (!pending.authn_context.is_empty()).then(|| (comparison, pending.authn_context.clone()))
 }
 
 pub(super) fn expected<'a>(pending: &'a PendingAuthn, context: Option<&'a (Comparison, Vec<String>)>, now: Timestamp) -> Expected<'a> {
@@ -171,7 +178,8 @@ pub(super) fn identity(config: &ConnectionConfig, subject: &str) -> Identity {
     }
 }
 
-fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
+/// The checks of a message, for the trace.
+pub fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
     for Check { name, passed, expected, found } in checks {
         trace.note(now, Note::Check { name: name.into(), passed, expected, found });
     }

@@ -9,7 +9,7 @@ use crate::id;
 use crate::keys::Purpose;
 use crate::login::PendingAuthn;
 use crate::login::trace::{Step as Note, Trace};
-use crate::saml::{self, Outgoing, RequestOptions};
+use crate::saml::{self, Comparison, Outgoing, RequestOptions};
 use url::Url;
 
 /// Requesters of an application that are passed on.
@@ -48,11 +48,13 @@ impl SamlConnection {
         );
         let pending = PendingAuthn {
             request_id: options.id,
+            idp: None,
             sent_at: now,
             force_authn: options.force_authn,
             passive: asked.passive,
             max_age: asked.max_age,
             authn_context: classes,
+            authn_context_comparison: comparison_asked(asked),
         };
         Ok((step, pending))
     }
@@ -67,7 +69,8 @@ impl SamlConnection {
             id: format!("_{transaction_id}{}", id::hex(&id::random_bytes::<4>())),
             force_authn: asked.force_authn || settings.force_authn || by_choice,
             is_passive: asked.passive,
-            requested_authn_context: (!classes.is_empty()).then(|| (settings.authn_context_comparison, classes.to_vec())),
+            requested_authn_context: (!classes.is_empty())
+                .then(|| (comparison_asked(asked).unwrap_or(settings.authn_context_comparison), classes.to_vec())),
             name_id_format: settings.name_id_format.clone(),
             allow_create: settings.allow_create,
             acs_index: settings.acs_index,
@@ -128,6 +131,11 @@ impl SamlConnection {
         }
         acr_values.iter().map(|acr| self.settings().acr.get(acr).unwrap_or(acr).clone()).collect()
     }
+}
+
+/// The application's own comparison goes with its own values.
+fn comparison_asked(asked: &UpstreamRequest) -> Option<Comparison> {
+    asked.acr_comparison.filter(|_| !asked.acr_values.is_empty())
 }
 
 /// The connection's own limit, and one less than what the application permits (SAML Core 3.4.1.5.1).
