@@ -134,7 +134,6 @@ pub(super) struct AssertionContent {
     pub issuer: Option<Issuer>,
     pub has_subject: bool,
     pub name_id: Option<NameId>,
-    pub encrypted_name_id: bool,
     pub confirmations: Vec<SubjectConfirmation>,
     pub conditions: Option<Conditions>,
     pub authn_statements: Vec<AuthnStatement>,
@@ -199,7 +198,6 @@ impl AssertionContent {
             issuer: only(assertion, names::SAML, "Issuer", part)?.map(Issuer::read),
             has_subject: subject.is_some(),
             name_id: name_id.map(NameId::read),
-            encrypted_name_id: subject.is_some_and(|subject| subject.child(names::SAML, "EncryptedID").is_some()),
             confirmations: subject
                 .into_iter()
                 .flat_map(|subject| subject.children_named(names::SAML, "SubjectConfirmation"))

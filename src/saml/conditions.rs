@@ -80,7 +80,7 @@ impl Judge<'_> {
 
     // SAML Profiles 4.1.4.3: InResponseTo equals the ID of the request, unless the response is unsolicited.
     fn response_in_response_to(&self, found: Option<&str>, checks: &mut impl Notebook) -> Outcome {
-        let expected = self.expected.request_id;
+        let Some(expected) = self.expected.request_id else { return no_request("response-in-response-to", Part::Response, found, checks) };
         checks.require("solicited", found.is_some(), "InResponseTo present", found.unwrap_or("none"), || Rejection::Unsolicited)?;
         checks.require("response-in-response-to", found == Some(expected), expected, found.unwrap_or("none"), || {
             Rejection::WrongInResponseTo { on: Part::Response, expected: expected.to_owned(), found: found.unwrap_or_default().to_owned() }
@@ -114,9 +114,7 @@ impl Judge<'_> {
             });
         }
         let name_id = content.name_id.as_ref().map(|name_id| name_id.value.as_str()).filter(|value| !value.is_empty());
-        checks.require("name-id", name_id.is_some(), "a NameID that is not empty", name_id.unwrap_or("none"), || {
-            if content.encrypted_name_id { Rejection::EncryptedNameId } else { Rejection::NameIdMissing }
-        })
+        checks.require("name-id", name_id.is_some(), "a NameID that is not empty", name_id.unwrap_or("none"), || Rejection::NameIdMissing)
     }
 
     // SAML Profiles 4.1.4.2: at least one bearer confirmation with the following data.
@@ -151,7 +149,10 @@ impl Judge<'_> {
             Rejection::ConfirmationHasNotBefore { found: not_before.unwrap_or_default().to_owned() }
         })?;
         // SAML Profiles 4.1.4.2: in answer to a request, InResponseTo MUST match the request's ID.
-        let (expected, found) = (self.expected.request_id, confirmation.in_response_to.as_deref());
+        let found = confirmation.in_response_to.as_deref();
+        let Some(expected) = self.expected.request_id else {
+            return no_request("confirmation-in-response-to", Part::SubjectConfirmation, found, checks);
+        };
         checks.require("confirmation-in-response-to", found == Some(expected), expected, found.unwrap_or("none"), || match found {
             None => Rejection::ConfirmationInResponseToMissing { expected: expected.to_owned() },
             Some(found) => {
@@ -273,6 +274,15 @@ impl Judge<'_> {
             Comparison::Better => asked.iter().all(|asked| found > *asked),
         }
     }
+}
+
+// SAML Profiles 4.1.5: an unsolicited response MUST NOT contain an InResponseTo, nor any of its bearer confirmations.
+fn no_request(name: &'static str, on: Part, found: Option<&str>, checks: &mut impl Notebook) -> Outcome {
+    checks.require(name, found.is_none(), "none", found.unwrap_or("none"), || Rejection::WrongInResponseTo {
+        on,
+        expected: "none".to_owned(),
+        found: found.unwrap_or_default().to_owned(),
+    })
 }
 
 // SAML Core 2.5.1: a condition that is not understood makes the assertion invalid. OneTimeUse is understood (every assertion

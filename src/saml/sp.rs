@@ -243,7 +243,8 @@ fn write_authn_request(sp: &SpSettings, options: &RequestOptions, destination: &
 /// What this very login expects.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
-    pub request_id: &'a str,
+    /// `None`: the response answers no request, and must say so.
+    pub request_id: Option<&'a str>,
     /// When the request was sent; ForceAuthn wants a sign-in after it.
     pub requested_at: Timestamp,
     pub now: Timestamp,

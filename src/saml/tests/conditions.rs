@@ -212,7 +212,7 @@ fn a_name_id_that_is_empty_after_trimming_is_refused() {
     let (_, assertion) = unsigned();
     assertion_refused("name-id-missing", cut(&assertion, "saml:NameID"), "");
     assertion_refused("name-id-missing", ">subject-1<", "> \n <");
-    assertion_refused("encrypted-name-id", cut(&assertion, "saml:NameID"), "<saml:EncryptedID/>");
+    assertion_refused("decryption-failed", cut(&assertion, "saml:NameID"), "<saml:EncryptedID/>");
 }
 
 #[test]
