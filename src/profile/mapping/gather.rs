@@ -14,6 +14,9 @@ pub struct Slots {
     taken: usize,
 }
 
+/// Ends of the names of what qualifies the values of another attribute (a NameID inside it).
+const QUALIFIERS: [&str; 3] = ["#NameQualifier", "#SPNameQualifier", "#Format"];
+
 /// Where a source's values are gathered: under its whole name, or below the first part of a dotted one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Slot {
@@ -60,7 +63,9 @@ impl Slots {
             if let Some(slot) = by_friendly_name {
                 gathered.friendly.append(*slot, number, slots, attributes.len());
             }
-            if ![by_name, by_friendly_name].into_iter().flatten().any(|slot| *slot < self.taken) {
+            // What qualifies a value is for rows that ask for it by name.
+            let qualifies = QUALIFIERS.iter().any(|end| attribute.name.ends_with(end));
+            if !qualifies && ![by_name, by_friendly_name].into_iter().flatten().any(|slot| *slot < self.taken) {
                 gathered.rest.push(attribute);
             }
         }
