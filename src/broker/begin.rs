@@ -242,7 +242,7 @@ impl Gateway {
         }
     }
 
-    fn asked(&self, request: AuthorizationRequest, application: &Application) -> Result<Asked> {
+    pub(super) fn asked(&self, request: AuthorizationRequest, application: &Application) -> Result<Asked> {
         let hint = request.id_token_hint.as_ref().map(|hint| self.keys.public().verify_hint(hint.expose(), &self.issuer)).transpose()?;
         if hint.as_ref().is_some_and(|hint| hint.client_id() != application.client_id) {
             return Err(Error::new(ErrorKind::InvalidRequest, "id_token_hint was issued to another client"));

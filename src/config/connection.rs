@@ -1,6 +1,7 @@
 //! `[[connection]]`.
 
 mod request;
+pub mod unsolicited;
 
 use super::context::Context;
 use crate::connection::check_scopes;
@@ -171,6 +172,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
     let sign_requests = section.bool("sign_requests").unwrap_or(false);
     let text = |key: &'static str| section.string(key).map(|at| at.value.to_owned());
     let index = |key: &'static str| section.integer(key, 0..=65_535).and_then(|at| u16::try_from(at.value).ok());
+    let force_authn = section.bool("force_authn").unwrap_or(false);
     let comparisons =
         [("exact", Comparison::Exact), ("minimum", Comparison::Minimum), ("maximum", Comparison::Maximum), ("better", Comparison::Better)];
     let settings = SamlConnection {
@@ -179,7 +181,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         request_binding,
         sign_requests,
         name_id_format: text("name_id_format"),
-        force_authn: section.bool("force_authn").unwrap_or(false),
+        force_authn,
         acr: acr_table(section),
         login_hint_as_subject: section.bool("login_hint_as_subject").unwrap_or(false),
         send_requester_id: section.bool("send_requester_id").unwrap_or(false),
@@ -193,6 +195,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         allow_passive_probe: section.bool("allow_passive_probe").unwrap_or(false),
         login_hint_parameter: request::login_hint_parameter(section),
         attribute_sets: request::attribute_sets(section),
+        unsolicited: unsolicited::read(section, force_authn),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
         ..SamlConnection::new(idp?)
     };

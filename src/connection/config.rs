@@ -1,5 +1,6 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
+use super::unsolicited::Unsolicited;
 use crate::profile::MappingTable;
 use crate::saml::{Binding, Comparison, IdpTrust, ResponsePolicy};
 use crate::user::linking::{Linking, TrustEmail};
@@ -68,6 +69,12 @@ impl ConnectionConfig {
         settings.allow_passive_probe
     }
 
+    /// What becomes of answers to no question of ours; `None`: they are refused.
+    pub const fn unsolicited(&self) -> Option<&Unsolicited> {
+        let ConnectionKind::Saml(settings) = &self.kind;
+        settings.unsolicited.as_ref()
+    }
+
     /// Is this connection believed for the domain of an e-mail address? Nobody is for an address with several `@`: which
     /// of them parts name and domain is a matter of who reads it.
     pub fn is_trusted_for(&self, email: &str) -> bool {
@@ -123,6 +130,8 @@ pub struct SamlConnection {
     pub login_hint_parameter: Option<String>,
     /// Sets of attributes that can be asked for by index.
     pub attribute_sets: Vec<AttributeSet>,
+    /// What becomes of responses to no request of ours; `None`: they are refused.
+    pub unsolicited: Option<Unsolicited>,
 }
 
 /// A set of attributes: an AttributeConsumingService of our metadata.
@@ -158,6 +167,7 @@ impl SamlConnection {
             allow_passive_probe: false,
             login_hint_parameter: None,
             attribute_sets: Vec::new(),
+            unsolicited: None,
         }
     }
 }

@@ -10,6 +10,7 @@ pub mod outbound;
 mod registry;
 mod saml;
 mod scope;
+pub mod unsolicited;
 
 pub use registry::Registry;
 pub use saml::{SamlConnection, note_checks};
@@ -116,6 +117,15 @@ pub trait Connection: Send + Sync {
         &self,
         callback: Callback<'_>,
         pending: &PendingAuthn,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<Authentication, Refused>;
+
+    /// Checks an answer to no question of ours, for what the application is taken to ask; every check goes to the trace.
+    fn unsolicited(
+        &self,
+        callback: Callback<'_>,
+        asked: &UpstreamRequest,
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<Authentication, Refused>;

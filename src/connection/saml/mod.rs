@@ -3,8 +3,9 @@
 
 mod attributes;
 mod request;
+mod subject_id;
 
-pub(super) use attributes::raw_attributes;
+pub(super) use attributes::{raw_attributes, subject};
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::scope::ScopeFilter;
@@ -14,6 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{CertifiedKey, Keyring, Purpose};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
+use crate::profile::Fact;
 use crate::saml::{self, Check, Comparison, Expected, Rejection, SpMetadata, SpSettings, VerifiedAssertion};
 use crate::user::Identity;
 use std::sync::Arc;
@@ -48,15 +50,17 @@ impl SamlConnection {
         self.keyring.of(Purpose::SamlEncryption).collect()
     }
 
-    fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> Authentication {
+    fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> Result<Authentication, Rejection> {
         let until = assertion.not_on_or_after();
         let issuer = assertion.issuer();
         let name_id = assertion.name_id();
         let mut checks = Vec::new();
-        let attributes = raw_attributes(&assertion.said(), &self.scopes, &mut checks);
+        let mut attributes = raw_attributes(&assertion.said(), &self.scopes, &mut checks);
         note_checks(checks, now, trace);
-        Authentication {
-            identity: identity(&self.config, assertion.subject()),
+        let subject = subject(self.settings(), assertion.subject(), &attributes)?;
+        attributes.set_fact(Fact::Subject, subject.as_str());
+        Ok(Authentication {
+            identity: identity(&self.config, &subject),
             attributes,
             auth_time: assertion.authn_instant().unwrap_or(now).min(now),
             acr: assertion.authn_context_class_ref().map(|class| self.acr(class)),
@@ -73,7 +77,35 @@ impl SamlConnection {
                 (format!("assertion {issuer} {}", assertion.assertion_id()), until),
                 (format!("response {issuer} {}", assertion.response_id()), until),
             ],
+        })
+    }
+
+    /// Everything that must hold for a Response that answers no request.
+    fn unsolicited_assertion(
+        &self,
+        callback: Callback<'_>,
+        asked: &UpstreamRequest,
+        now: Timestamp,
+        checks: &mut Vec<Check>,
+    ) -> Result<VerifiedAssertion, Rejection> {
+        let Callback::SamlResponse { response } = callback;
+        let settings = self.settings();
+        // Refused here too, whoever calls.
+        if settings.unsolicited.is_none() {
+            return Err(Rejection::Unsolicited);
         }
+        let classes = self.context_classes(&asked.acr_values);
+        let comparison = asked.acr_comparison.unwrap_or(settings.authn_context_comparison);
+        let context = (!classes.is_empty()).then_some((comparison, classes));
+        let expected = Expected {
+            request_id: None,
+            requested_at: now,
+            now,
+            force_authn: asked.force_authn,
+            max_age_seconds: asked.max_age.map(i64::from),
+            requested_authn_context: context.as_ref(),
+        };
+        saml::receive_response(response, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, checks)
     }
 }
 
@@ -99,13 +131,26 @@ impl Connection for SamlConnection {
         let mut checks = Vec::new();
         let verified = receive(self.settings(), &self.sp, &self.decryption_keys(), response, pending, now, &mut checks);
         note_checks(checks, now, trace);
-        verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(|rejection| {
+        verified.and_then(|assertion| self.authentication(&assertion, now, trace)).map_err(|rejection| {
             let too_old = matches!(rejection, Rejection::AuthenticationTooOld { .. });
             let refused = refused(rejection);
             // Nobody was asked to sign in again, so nobody did anything wrong.
             let kind = if pending.passive && too_old { ErrorKind::LoginRequired } else { refused.error.kind };
             Refused { error: Error { kind, ..refused.error }, ..refused }
         })
+    }
+
+    fn unsolicited(
+        &self,
+        callback: Callback<'_>,
+        asked: &UpstreamRequest,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<Authentication, Refused> {
+        let mut checks = Vec::new();
+        let verified = self.unsolicited_assertion(callback, asked, now, &mut checks);
+        note_checks(checks, now, trace);
+        verified.and_then(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
     }
 
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
@@ -159,7 +204,7 @@ pub(super) fn asked_context(settings: &Settings, pending: &PendingAuthn) -> Opti
 
 pub(super) fn expected<'a>(pending: &'a PendingAuthn, context: Option<&'a (Comparison, Vec<String>)>, now: Timestamp) -> Expected<'a> {
     Expected {
-        request_id: &pending.request_id,
+        request_id: Some(&pending.request_id),
         requested_at: pending.sent_at,
         now,
         force_authn: pending.force_authn,

@@ -125,7 +125,7 @@ impl SamlConnection {
     }
 
     /// The class references that the asked `acr` values mean here; without any, those of the connection.
-    fn context_classes(&self, acr_values: &[String]) -> Vec<String> {
+    pub(super) fn context_classes(&self, acr_values: &[String]) -> Vec<String> {
         if acr_values.is_empty() {
             return self.settings().authn_context.clone();
         }
