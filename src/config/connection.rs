@@ -1,5 +1,6 @@
 //! `[[connection]]`.
 
+mod described;
 mod request;
 pub mod unsolicited;
 
@@ -195,6 +196,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         allow_passive_probe: section.bool("allow_passive_probe").unwrap_or(false),
         login_hint_parameter: request::login_hint_parameter(section),
         attribute_sets: request::attribute_sets(section),
+        about: described::read(section),
         unsolicited: unsolicited::read(section, force_authn),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
         ..SamlConnection::new(idp?)

@@ -2,6 +2,7 @@
 
 use super::unsolicited::Unsolicited;
 use crate::profile::MappingTable;
+use crate::saml::metadata::about::{EntityInfo, RequestedSet};
 use crate::saml::{Binding, Comparison, IdpTrust, ResponsePolicy};
 use crate::user::linking::{Linking, TrustEmail};
 use crate::user::{ProfileSync, folded};
@@ -130,6 +131,8 @@ pub struct SamlConnection {
     pub login_hint_parameter: Option<String>,
     /// Sets of attributes that can be asked for by index.
     pub attribute_sets: Vec<AttributeSet>,
+    /// What our metadata say of us beside the protocol.
+    pub about: EntityInfo,
     /// What becomes of responses to no request of ours; `None`: they are refused.
     pub unsolicited: Option<Unsolicited>,
 }
@@ -137,9 +140,11 @@ pub struct SamlConnection {
 /// A set of attributes: an AttributeConsumingService of our metadata.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct AttributeSet {
-    pub index: u16,
     /// An application that asks for one of these scopes has this set asked for.
     pub scopes: Vec<String>,
+    pub requested: RequestedSet,
+    /// Ask for what the connection's mapping table reads, too.
+    pub from_mapping: bool,
 }
 
 impl SamlConnection {
@@ -167,6 +172,7 @@ impl SamlConnection {
             allow_passive_probe: false,
             login_hint_parameter: None,
             attribute_sets: Vec::new(),
+            about: EntityInfo::default(),
             unsolicited: None,
         }
     }

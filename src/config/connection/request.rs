@@ -1,6 +1,8 @@
 //! `[connection.saml]`: what can be said of requests beyond single values.
 
+use super::described;
 use crate::connection::config::AttributeSet;
+use crate::saml::metadata::about::{Requested, RequestedSet};
 use crate::toml_file::Section;
 use std::collections::BTreeMap;
 
@@ -23,18 +25,36 @@ pub(super) fn login_hint_parameter(section: &Section<'_>) -> Option<String> {
 pub(super) fn attribute_sets(section: &Section<'_>) -> Vec<AttributeSet> {
     let mut sets: Vec<AttributeSet> = Vec::new();
     for table in section.sections("attribute_set") {
-        let strings = |key: &'static str| table.strings(key).unwrap_or_default().into_iter().map(|at| at.value.to_owned()).collect();
+        let scopes = table.strings("scopes").unwrap_or_default().into_iter().map(|at| at.value.to_owned()).collect();
         if !table.has("index") {
             table.problem("index", "`index` is missing", "give each set a number of its own");
         }
         let index = table.integer("index", 0..=65_535).and_then(|at| u16::try_from(at.value).ok()).unwrap_or_default();
-        if sets.iter().any(|set| set.index == index) {
+        if sets.iter().any(|set| set.requested.index == index) {
             table.problem("index", format!("another set has the index {index} already"), "give each set a number of its own");
         }
-        sets.push(AttributeSet { index, scopes: strings("scopes") });
+        let requested = RequestedSet { index, names: described::localized(&table, "name"), attributes: requested(&table) };
+        let from_mapping = table.bool("from_mapping").unwrap_or(false);
+        if requested.attributes.is_empty() && !from_mapping {
+            table.problem("attributes", "the set asks for nothing", "list `attributes`, or say `from_mapping = true`");
+        }
+        sets.push(AttributeSet { scopes, requested, from_mapping });
         table.finish();
     }
     sets
+}
+
+/// `attributes`: each a table.
+fn requested(table: &Section<'_>) -> Vec<Requested> {
+    let tables = table.sections("attributes");
+    let read = |attribute: &Section<'_>| {
+        let friendly_name = attribute.string("friendly_name").map(|at| at.value.to_owned());
+        let required = attribute.bool("required").unwrap_or(false);
+        let name = attribute.required("name").map(|at| at.value.to_owned());
+        attribute.finish();
+        Some(Requested { name: name?, friendly_name, required })
+    };
+    tables.iter().filter_map(read).collect()
 }
 
 /// Context classes by strength, and that every class which can be asked for is among them.

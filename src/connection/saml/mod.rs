@@ -16,6 +16,8 @@ use crate::keys::{CertifiedKey, Keyring, Purpose};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::Fact;
+use crate::saml::idp::Localized;
+use crate::saml::metadata::about::{Requested, RequestedSet};
 use crate::saml::{self, Check, Comparison, Expected, Rejection, SpMetadata, SpSettings, VerifiedAssertion};
 use crate::user::Identity;
 use std::sync::Arc;
@@ -44,6 +46,25 @@ impl SamlConnection {
     /// The other way round: what a class reference is called toward applications.
     fn acr(&self, class: &str) -> String {
         self.settings().acr.iter().find(|(_, mapped)| *mapped == class).map_or(class, |(acr, _)| acr).to_owned()
+    }
+
+    /// The sets of attributes of our metadata, with what the mapping table reads where that is wanted.
+    fn requested_sets(&self) -> Vec<RequestedSet> {
+        let of_table = |requested: &RequestedSet| -> Vec<Requested> {
+            let read = self.config.mapping.asked_names().filter(|(name, _)| !requested.attributes.iter().any(|known| known.name == *name));
+            read.map(|(name, required)| Requested { name: name.to_owned(), friendly_name: None, required }).collect()
+        };
+        let sets = self.settings().attribute_sets.iter().map(|set| {
+            let mut requested = set.requested.clone();
+            if set.from_mapping {
+                requested.attributes.extend(of_table(&set.requested));
+            }
+            if requested.names.is_empty() {
+                requested.names.push(Localized { language: None, text: self.config.display_name.clone() });
+            }
+            requested
+        });
+        sets.collect()
     }
 
     fn decryption_keys(&self) -> Vec<&CertifiedKey> {
@@ -159,6 +180,8 @@ impl Connection for SamlConnection {
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
+            about: self.settings().about.clone(),
+            attribute_sets: self.requested_sets(),
             ..SpMetadata::new(&self.sp, signing, encryption)
         };
         let document = saml::metadata::write_sp(&description, saml::Signer::new(self.keyring.active(Purpose::SamlSigning)), now)?;

@@ -85,7 +85,7 @@ impl SamlConnection {
     /// The set of attributes for these scopes; of several the one with the highest index.
     fn attribute_set(&self, scopes: &[String]) -> Option<u16> {
         let serves = |set: &&AttributeSet| set.scopes.iter().any(|scope| scopes.contains(scope));
-        let by_scope = self.settings().attribute_sets.iter().filter(serves).map(|set| set.index).max();
+        let by_scope = self.settings().attribute_sets.iter().filter(serves).map(|set| set.requested.index).max();
         by_scope.or(self.settings().attribute_consuming_service_index)
     }
 

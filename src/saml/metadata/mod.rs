@@ -5,6 +5,8 @@
 //!
 //! One document, one entity: federations of thousands are read by `aggregate`.
 
+pub mod about;
+
 use super::assertion::read_date;
 use super::binding::Binding;
 use super::logout::{LogoutService, logout_services};
@@ -13,6 +15,7 @@ use super::rejection::{Checks, Part, Rejection};
 use super::signature::{self, Allowed, SignedXml, Signer, TrustedKeys};
 use super::sp::{Endpoint, IdpTrust, Scope, SpSettings};
 use super::trust::Verification;
+use about::{EntityInfo, RequestedSet};
 use super::xml::{Document, Element, Limits, Writer, parse};
 use crate::clock::Timestamp;
 use crate::error::Result as CrateResult;
@@ -363,19 +366,23 @@ pub struct SpMetadata<'k> {
     pub encryption_keys: Vec<&'k CertifiedKey>,
     pub authn_requests_signed: bool,
     pub name_id_formats: Vec<String>,
+    pub about: EntityInfo,
+    pub attribute_sets: Vec<RequestedSet>,
     pub valid_seconds: i64,
     pub cache_seconds: u64,
 }
 
 impl<'k> SpMetadata<'k> {
     /// Signed requests, no wish for a NameID format, valid for a week, looked at again every six hours.
-    pub const fn new(sp: &'k SpSettings, signing_keys: Vec<&'k CertifiedKey>, encryption_keys: Vec<&'k CertifiedKey>) -> Self {
+    pub fn new(sp: &'k SpSettings, signing_keys: Vec<&'k CertifiedKey>, encryption_keys: Vec<&'k CertifiedKey>) -> Self {
         Self {
             sp,
             signing_keys,
             encryption_keys,
             authn_requests_signed: true,
             name_id_formats: Vec::new(),
+            about: EntityInfo::default(),
+            attribute_sets: Vec::new(),
             valid_seconds: 7 * 86400,
             cache_seconds: 6 * 3600,
         }
@@ -392,9 +399,11 @@ pub fn write_sp(metadata: &SpMetadata<'_>, signer: Signer<'_>, now: Timestamp) -
     writer.attribute("ID", &format!("_{}", id::random_id())).attribute("entityID", &metadata.sp.entity_id);
     writer.attribute("validUntil", &now.plus_seconds(metadata.valid_seconds).to_string());
     writer.attribute("cacheDuration", &format!("PT{}S", metadata.cache_seconds));
+    about::write_entity_extensions(&mut writer, &metadata.about);
     writer.start("md:SPSSODescriptor").attribute("protocolSupportEnumeration", names::SAMLP);
     writer.attribute("AuthnRequestsSigned", if metadata.authn_requests_signed { "true" } else { "false" });
     writer.attribute("WantAssertionsSigned", "true");
+    about::write_role_extensions(&mut writer, &metadata.about.ui);
     for key in &metadata.signing_keys {
         write_key(&mut writer, "signing", key);
     }
@@ -405,7 +414,11 @@ pub fn write_sp(metadata: &SpMetadata<'_>, signer: Signer<'_>, now: Timestamp) -
         writer.leaf("md:NameIDFormat", format);
     }
     writer.start("md:AssertionConsumerService").attribute("Binding", names::BINDING_POST);
-    writer.attribute("Location", metadata.sp.acs_url.as_str()).attribute("index", "0").attribute("isDefault", "true");
+    writer.attribute("Location", metadata.sp.acs_url.as_str()).attribute("index", "0").attribute("isDefault", "true").end();
+    about::write_attribute_sets(&mut writer, metadata);
+    // The end of the role: what follows is the entity's.
+    writer.end();
+    about::write_people(&mut writer, &metadata.about);
     signature::sign(&writer.finish(), signer)
 }
 
