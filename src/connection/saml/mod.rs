@@ -271,3 +271,6 @@ pub(super) fn refused(rejection: Rejection) -> Refused {
     let alarm = matches!(rejection, Rejection::SecondOpinionDiffers | Rejection::SecondOpinionRefused { .. });
     Refused { error: Error::new(kind, saml::rejection::shown(rejection.to_string())), reason: rejection.name().to_owned(), alarm }
 }
+
+#[cfg(test)]
+mod tests;
