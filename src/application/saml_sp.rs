@@ -4,7 +4,9 @@
 //! those that operators write.
 
 use crate::clock::Timestamp;
-use crate::keys::{CertifiedKey, Digest, Sealer, SignatureScheme};
+use crate::error::Result as CrateResult;
+use crate::keys::{CertifiedKey, SamlKeys, Sealer};
+use crate::saml::algorithms::uses_sha1;
 use crate::saml::encryption::ContentCipher;
 use crate::saml::idp::{EncryptedParts, NameIdFormat, RequestTerms, Responder, ResponseSettings, SpTrust};
 use crate::saml::logout::{LogoutService, LogoutTerms};
@@ -33,6 +35,10 @@ pub struct SamlSpSettings {
     pub logout: bool,
     pub logout_binding: Binding,
     pub policy: MessagePolicy,
+    /// Where people return from our discovery service (Identity Provider Discovery Service Protocol).
+    pub discovery_urls: Vec<Url>,
+    /// It sees each connection as an identity provider of its own.
+    pub mirror: bool,
 }
 
 impl SamlSpSettings {
@@ -47,6 +53,8 @@ impl SamlSpSettings {
             logout: true,
             logout_binding: Binding::Post,
             policy: MessagePolicy::default(),
+            discovery_urls: Vec::new(),
+            mirror: false,
         }
     }
 }
@@ -93,6 +101,11 @@ impl SamlSp {
         Ok(Self { settings, name_id_formats })
     }
 
+    /// As they were wished for.
+    pub const fn settings(&self) -> &SamlSpSettings {
+        &self.settings
+    }
+
     pub const fn trust(&self) -> &SpTrust {
         &self.settings.trust
     }
@@ -101,9 +114,31 @@ impl SamlSp {
         &self.settings.response
     }
 
+    /// The key that signs what it gets, of the kind that its signature algorithm wants.
+    ///
+    /// # Errors
+    /// When there is no such key.
+    pub fn signing_key<'k>(&self, keys: &'k SamlKeys) -> CrateResult<&'k CertifiedKey> {
+        Ok(keys.signing(self.settings.response.signature)?.active())
+    }
+
     /// The formats that a request may name.
     pub fn name_id_formats(&self) -> &[NameIdFormat] {
         &self.name_id_formats
+    }
+
+    /// The terms for messages that it sends by itself.
+    pub const fn policy(&self) -> &MessagePolicy {
+        &self.settings.policy
+    }
+
+    pub fn discovery_urls(&self) -> &[Url] {
+        &self.settings.discovery_urls
+    }
+
+    /// Does it see each connection as an identity provider of its own?
+    pub const fn mirror(&self) -> bool {
+        self.settings.mirror
     }
 
     pub const fn allow_unsolicited(&self) -> bool {
@@ -141,22 +176,33 @@ impl SamlSp {
         LogoutTerms { partner: trust.entity_id(), keys, destination, decryption_keys, policy: &self.settings.policy, now }
     }
 
-    /// What is weaker than it could be, each in a sentence for the operator.
-    pub fn weaknesses(&self) -> Vec<&'static str> {
+    /// What is weaker than it could be: the setting, and a sentence for the operator.
+    pub fn weaknesses(&self) -> Vec<(&'static str, &'static str)> {
         let (response, policy) = (&self.settings.response, &self.settings.policy);
-        let sha1 = matches!(response.signature, Some(SignatureScheme::RsaPkcs1(Digest::Sha1) | SignatureScheme::Ecdsa(Digest::Sha1)))
-            || response.digest == Some(Digest::Sha1);
+        let trust = &self.settings.trust;
+        let unsigned = trust.keys().is_some() && !trust.authn_requests_signed() && !self.settings.require_signed_requests;
+        let sha1_signature = uses_sha1(response.signature, None);
         let cbc = matches!(response.cipher, Some(ContentCipher::Aes128Cbc | ContentCipher::Aes192Cbc | ContentCipher::Aes256Cbc));
         let all = [
-            (sha1, "answers are signed with SHA-1"),
-            (cbc, "answers are encrypted with AES-CBC, which does not notice changes"),
-            (!response.sign_assertion, "the assertion by itself is not signed, only the response around it"),
-            (policy.allow_sha1, "requests may be signed with SHA-1"),
-            (policy.allow_inclusive_c14n, "requests may be signed with inclusive canonicalization"),
-            (policy.allow_cbc, "NameIDs in requests may be encrypted with AES-CBC"),
-            (self.settings.allow_unsolicited, "a sign-in may start without a request: anybody can sign somebody in as themselves"),
+            (sha1_signature, "signature_algorithm", "answers are signed with SHA-1"),
+            (uses_sha1(None, response.digest), "digest_algorithm", "answers are signed over a digest with SHA-1"),
+            (cbc, "encryption_algorithm", "answers are encrypted with AES-CBC, which does not notice changes"),
+            (!response.sign_assertion, "sign_assertion", "the assertion by itself is not signed, only the response around it"),
+            (
+                unsigned,
+                "require_signed_requests",
+                "requests may be unsigned, though the application has a certificate: whoever sends a person here chooses what is asked",
+            ),
+            (policy.allow_sha1, "allow_sha1", "requests may be signed with SHA-1"),
+            (policy.allow_inclusive_c14n, "allow_inclusive_c14n", "requests may be signed with inclusive canonicalization"),
+            (policy.allow_cbc, "allow_cbc", "NameIDs in requests may be encrypted with AES-CBC"),
+            (
+                self.settings.allow_unsolicited,
+                "allow_unsolicited",
+                "a sign-in may start without a request: anybody can sign somebody in as themselves",
+            ),
         ];
-        all.into_iter().filter(|(weak, _)| *weak).map(|(_, why)| why).collect()
+        all.into_iter().filter(|(weak, ..)| *weak).map(|(_, setting, why)| (setting, why)).collect()
     }
 }
 

@@ -5,7 +5,10 @@
 
 pub mod admin;
 pub mod api_access;
+mod artifact;
 pub mod begin;
+pub mod choose;
+pub mod discovery;
 pub mod events;
 pub mod explain;
 mod finish;
@@ -41,9 +44,10 @@ use crate::profile::Written;
 use crate::profile::dialect::GigyaSigner;
 use crate::rules::{Host, Scripts};
 use crate::saml::Outgoing;
-use crate::store::{Directory, SessionStore};
+use crate::store::{Directory, Op, SessionStore};
 use crate::user::User;
 use admin::Admin;
+use choose::Pick;
 use events::Recorder;
 use rules::Caller;
 use std::collections::{BTreeSet, HashMap};
@@ -112,6 +116,17 @@ pub struct Browser {
     pub session: Option<String>,
     /// Who asks, for scripts: absent where there are none.
     pub caller: Option<Arc<Caller>>,
+    /// The identity providers that were picked in it, the last one first.
+    pub remembered: Vec<Pick>,
+    /// The person's first language, as in `de`.
+    pub language: Option<String>,
+}
+
+impl Browser {
+    /// The person's language, English if they do not say.
+    pub fn language(&self) -> &str {
+        self.language.as_deref().unwrap_or("en")
+    }
 }
 
 /// Cookies do not print.
@@ -180,12 +195,33 @@ pub enum Reply {
 }
 
 /// The chooser page's content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chooser {
-    pub transaction_id: String,
+    /// Path of the form.
+    pub action: &'static str,
+    /// Fields that go along with whatever the person does.
+    pub hidden: Vec<(String, String)>,
     pub application: String,
-    /// Name and display name.
-    pub connections: Vec<(String, String)>,
+    /// What the person looks for.
+    pub search: Option<String>,
+    /// What this browser picked before.
+    pub remembered: Vec<Offer>,
+    pub offers: Vec<Offer>,
+    /// More were found than are offered.
+    pub more: bool,
+    /// There are more than the page lists: it has a search field.
+    pub searchable: bool,
+}
+
+/// An identity provider on the chooser page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// As [`choose::Pick::parse`] reads it.
+    pub value: String,
+    pub name: String,
+    pub logo: Option<String>,
+    /// What tells it from others of the same name.
+    pub detail: Option<String>,
 }
 
 /// The content of the page that asks whose account it is.
@@ -295,6 +331,11 @@ fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
 
 fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be read").because(error))
+}
+
+/// The mark that something may be used once, by a name that nobody can make.
+fn once_op(name: &str, ttl: u64) -> Op {
+    Op::Claim { key: format!("once:{}", id::digest(name)), ttl }
 }
 
 fn remains(browser: &str, correlation_id: &str, restart: &Restart) -> Result<Vec<u8>> {

@@ -6,7 +6,7 @@
 use super::begin::{Begun, trace_op};
 use super::happened::Ended;
 use super::traces::{RecentLogin, recent_op};
-use super::upstream::{SamlPost, once};
+use super::upstream::{SamlAnswer, SamlPost, once};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome};
 use crate::application::Application;
 use crate::clock::Timestamp;
@@ -51,12 +51,17 @@ impl Gateway {
             Error::new(ErrorKind::UnauthorizedClient, told).because(why)
         })?;
         let way = Way::of(rules, application, relay_state)?;
+        // An artifact would have us ask for what nobody asked for.
+        let SamlAnswer::Response(response) = post.answer else {
+            let told = "An artifact belongs to no sign-in that was started here; only whole responses are taken unasked.";
+            return Err(Error::new(ErrorKind::UnsolicitedResponse, told));
+        };
         match rules.mode {
             UnsolicitedMode::Hint => {
                 let asked = UpstreamRequest { requester: application.client_id.clone(), ..UpstreamRequest::default() };
-                let arrived = Arriving { post, application, correlation_id, now };
+                let arrived = Arriving { post, response, application, correlation_id, now };
                 let mut trace = Trace::default();
-                let callback = Callback::SamlResponse { response: post.saml_response };
+                let callback = Callback::SamlResponse { response };
                 let authentication = match connection.unsolicited(callback, &asked, now, &mut trace) {
                     Ok(authentication) => authentication,
                     Err(refused) => return Err(self.refuse_unsolicited(&arrived, refused, trace).await?),
@@ -78,14 +83,14 @@ impl Gateway {
                 if browser.binding.is_none() && !post.bounced {
                     return Ok(Outcome::of(Answer::Bounce));
                 }
-                self.accept_directly(Arriving { post, application, correlation_id, now }, &way, browser).await
+                self.accept_directly(Arriving { post, response, application, correlation_id, now }, &way, browser).await
             }
         }
     }
 
     /// The answer is the login, for what the application is taken to ask.
     async fn accept_directly(&self, arriving: Arriving<'_>, way: &Way<'_>, browser: &Browser) -> Result<Outcome> {
-        let Arriving { post, application, correlation_id, now } = arriving;
+        let Arriving { post, response, application, correlation_id, now } = arriving;
         let (reply_to, asked, path) = self.taken_to_ask(application, way, post.connection)?;
         if asked.passive || asked.fresh_login {
             return Err(Error::new(ErrorKind::Misconfigured, "What nobody asked for cannot be asked for anew."));
@@ -102,7 +107,7 @@ impl Gateway {
         let mut trace = Trace::default();
         let connection = self.connections.enabled(post.connection);
         let connection = connection.ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
-        let callback = Callback::SamlResponse { response: post.saml_response };
+        let callback = Callback::SamlResponse { response };
         let authentication = match connection.unsolicited(callback, &upstream, now, &mut trace) {
             Ok(authentication) => authentication,
             Err(refused) => return Err(self.refuse_unsolicited(&arriving, refused, trace).await?),
@@ -140,7 +145,7 @@ impl Gateway {
 
     /// Notes why an answer is refused. The error is what our page says: nobody knows where it should go.
     async fn refuse_unsolicited(&self, arriving: &Arriving<'_>, refused: Refused, mut trace: Trace) -> Result<Error> {
-        let Arriving { post, application, correlation_id, now } = *arriving;
+        let Arriving { post, application, correlation_id, now, .. } = *arriving;
         let wire = refused.error.kind.wire();
         tracing::warn!(
             correlation_id,
@@ -176,6 +181,7 @@ impl Gateway {
 #[derive(Clone, Copy)]
 struct Arriving<'a> {
     post: SamlPost<'a>,
+    response: &'a str,
     application: &'a Arc<Application>,
     correlation_id: &'a str,
     now: Timestamp,

@@ -7,9 +7,12 @@ pub mod unsolicited;
 use super::context::Context;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
-use crate::keys::parse_certificate;
+use crate::keys::{Digest, SignatureScheme, parse_certificate};
 use crate::profile::Direction;
-use crate::saml::{self, Binding, Comparison, Endpoint, IdpTrust, MetadataOptions, ResponsePolicy, TrustedKeys};
+use crate::saml::artifact::ResolutionService;
+use crate::saml::{
+    self, Binding, Comparison, Endpoint, IdpTrust, MetadataOptions, ResponseBinding, ResponsePolicy, TrustedKeys, algorithms,
+};
 use crate::toml_file::Section;
 use crate::user::ProfileSync;
 use crate::user::linking::{Linking, OnConflict, Policy, TrustEmail};
@@ -159,7 +162,7 @@ fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
 }
 
 fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlConnection> {
-    let idp = idp(context, section);
+    let mut idp = idp(context, section);
     let policy = policy(context, section);
     let request_binding = section
         .choice("request_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)])
@@ -169,8 +172,10 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
     {
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
     }
+    let response_binding = response_binding(section, idp.as_mut());
     // By default as the identity provider's metadata want it: a signature is most of what a login costs.
     let sign_requests = section.bool("sign_requests").unwrap_or(false);
+    let (request_signature, request_digest) = signature(section, "signature_algorithm", "digest_algorithm");
     let text = |key: &'static str| section.string(key).map(|at| at.value.to_owned());
     let index = |key: &'static str| section.integer(key, 0..=65_535).and_then(|at| u16::try_from(at.value).ok());
     let force_authn = section.bool("force_authn").unwrap_or(false);
@@ -180,7 +185,10 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         policy,
         sp_entity_id: text("sp_entity_id"),
         request_binding,
+        response_binding,
         sign_requests,
+        request_signature,
+        request_digest,
         name_id_format: text("name_id_format"),
         force_authn,
         acr: acr_table(section),
@@ -204,9 +212,43 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
     Some(settings)
 }
 
+/// How we sign toward a partner; SHA-1 only by name.
+fn signature(section: &Section<'_>, algorithm: &'static str, digest_algorithm: &'static str) -> (Option<SignatureScheme>, Option<Digest>) {
+    let scheme = section.choice(algorithm, &algorithms::SIGNATURES);
+    let digest = section.choice(digest_algorithm, &algorithms::DIGESTS);
+    for (key, weak) in [(algorithm, algorithms::uses_sha1(scheme, None)), (digest_algorithm, algorithms::uses_sha1(None, digest))] {
+        if weak {
+            section.warning(key, "weakened: what we sign is signed with SHA-1", "remove it as soon as the partner can do better");
+        }
+    }
+    (scheme, digest)
+}
+
 fn preferred_binding(idp: Option<&IdpTrust>) -> Binding {
     let has_redirect = idp.is_none_or(|idp| idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == Binding::Redirect));
     if has_redirect { Binding::Redirect } else { Binding::Post }
+}
+
+/// How answers come, and where artifacts are resolved: as the metadata say, or as the file does.
+fn response_binding(section: &Section<'_>, idp: Option<&mut IdpTrust>) -> ResponseBinding {
+    let choices = [("post", ResponseBinding::Post), ("artifact", ResponseBinding::Artifact)];
+    let binding = section.choice("response_binding", &choices).unwrap_or_default();
+    let service = section.string("artifact_resolution_url").and_then(|at| match ResolutionService::new(at.value, None) {
+        Ok(service) => Some(service),
+        Err(why) => {
+            section.problem("artifact_resolution_url", why, "write the address of the identity provider's ArtifactResolutionService");
+            None
+        }
+    });
+    let Some(idp) = idp else { return binding };
+    if let Some(service) = service {
+        idp.artifact_services = vec![service];
+    }
+    if binding == ResponseBinding::Artifact && idp.artifact_services.is_empty() && !section.has("artifact_resolution_url") {
+        let message = "the identity provider's metadata have no ArtifactResolutionService that can be used";
+        section.problem("response_binding", message, "add `artifact_resolution_url`, or let answers come by `post`");
+    }
+    binding
 }
 
 fn acr_table(section: &Section<'_>) -> BTreeMap<String, String> {
@@ -333,14 +375,16 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
     Some(IdpTrust {
         entity_id: entity_id?,
         sso_endpoints: vec![Endpoint { binding, location: location? }],
+        artifact_services: Vec::new(),
         keys: keys?,
         scopes: Vec::new(),
         want_authn_requests_signed: false,
+        encryption_keys: Vec::new(),
     })
 }
 
 /// A list of files, or of certificates themselves (PEM, or base64 of DER). `None` when the key is absent or one is bad.
-fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Vec<X509>> {
+pub(super) fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Vec<X509>> {
     let mut all = Some(Vec::new());
     for at in section.strings(key)? {
         let inline = at.value.contains("-----BEGIN") || at.value.len() > 400 || context.stored().is_some();

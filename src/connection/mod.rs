@@ -13,7 +13,7 @@ mod scope;
 pub mod unsolicited;
 
 pub use registry::Registry;
-pub use saml::{SamlConnection, note_checks};
+pub use saml::{SamlConnection, note_checks, service_unreachable};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -76,6 +76,19 @@ pub struct IdpChoice {
 pub enum Callback<'a> {
     /// Form values of the SAML POST binding.
     SamlResponse { response: &'a str },
+    /// What the artifact resolution service has answered to the question `resolve_id`.
+    SamlArtifactResponse { envelope: &'a str, resolve_id: &'a str },
+}
+
+/// A question that must be asked of the identity provider, without the browser, before its answer is whole.
+#[derive(Clone, Debug)]
+pub struct Resolution {
+    pub url: Url,
+    /// ID of the question.
+    pub resolve_id: String,
+    pub envelope: String,
+    /// Marks the artifact as used; says nothing of it.
+    pub digest: String,
 }
 
 /// Somebody proved who they are. Made by a connection only, out of verified data.
@@ -112,6 +125,9 @@ pub trait Connection: Send + Sync {
         trace: &mut Trace,
     ) -> Result<(BrowserStep, PendingAuthn)>;
 
+    /// What to ask for the message behind `artifact`, the parameter SAMLart.
+    fn resolve(&self, artifact: &str, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused>;
+
     /// Checks the answer; every check goes to the trace.
     fn complete(
         &self,
@@ -138,6 +154,26 @@ pub trait Connection: Send + Sync {
     /// Entity ID of the identity provider, if it speaks SAML and is the only one behind this connection.
     fn idp_entity_id(&self) -> Option<String> {
         None
+    }
+
+    /// Our entity ID toward it, if it speaks SAML.
+    fn sp_entity_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Does it stand for many identity providers, one of which must be named?
+    fn has_many(&self) -> bool {
+        false
+    }
+
+    /// The service that finds one of them, where it is not our own page.
+    fn discovery_service(&self) -> Option<&Url> {
+        None
+    }
+
+    /// One of its many identity providers by entityID, with its name in a language, if it may be offered to people.
+    fn idp_in(&self, entity_id: &str, _language: &str, now: Timestamp) -> Option<IdpChoice> {
+        self.idp(entity_id, now)
     }
 
     /// Of a connection with many identity providers, those that `text` finds, best first; names in `language` count before

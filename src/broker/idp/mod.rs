@@ -3,14 +3,18 @@
 //! Answers are made in `answer`; everything between question and answer is the same as for any other application.
 
 mod answer;
+mod artifact;
+
+pub use artifact::ArtifactAnswer;
 
 use super::begin::{Begun, log_refusal};
+use super::choose::Pick;
 use super::{Answer, Browser, Gateway, Outcome};
 use crate::application::{Application, SamlApplication};
 use crate::clock::Timestamp;
 use crate::connection::note_checks;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{CertifiedKey, Purpose};
+use crate::keys::{CertifiedKey, KeySet, SamlKeys};
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, Mirror, ReplyTo, SamlReply};
 use crate::saml::idp::{self, ArrivedRequest, CheckedRequest, IdpDescription, SamlReplyTo};
@@ -66,7 +70,8 @@ impl Gateway {
         let mut trace = Trace::default();
         trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: parameters(&request, &arrived) });
         let destination = self.sso_address(request.endpoint);
-        let keys = self.decryption_keys();
+        let keys = self.keyring.saml();
+        let keys = keys.decryption_keys();
         let mut checks = Vec::new();
         let received = idp::receive_authn_request(&arrived, &saml.sp.request_terms(&destination, &keys, now), &mut checks);
         note_checks(checks, now, &mut trace);
@@ -81,12 +86,12 @@ impl Gateway {
         if let Err(refusal) = checked.proxy_count() {
             self.save_trace(correlation_id, Part::Begin, &trace).await?;
             let ReplyTo::Saml(reply) = &reply_to else { return Err(Error::new(ErrorKind::Internal, "another protocol")) };
-            return Ok(self.answer_by_saml(&application.client_id, reply, refusal, now));
+            return Ok(self.answer_by_saml(&application.client_id, reply, refusal, now).await);
         }
-        let begin = async { self.begin_login(&begun, self.asked_by_saml(&request, &checked, application)?, trace).await };
+        let begin = async { self.begin_login(&begun, self.asked_by_saml(&request, &checked, application, now)?, trace).await };
         match begin.await {
             Ok(outcome) => Ok(outcome),
-            Err(error) => self.refuse_beginning(&begun, error),
+            Err(error) => self.refuse_beginning(&begun, error).await,
         }
     }
 
@@ -119,7 +124,7 @@ impl Gateway {
             let asked = Asked { connection: connection.map(str::to_owned), ..Asked::default() };
             match self.begin_login(&begun, asked, trace).await {
                 Ok(outcome) => Ok(outcome),
-                Err(error) => self.refuse_beginning(&begun, error),
+                Err(error) => self.refuse_beginning(&begun, error).await,
             }
         };
         started.await.unwrap_or_else(|error| Outcome::refused(error, None)).in_login(correlation_id)
@@ -147,8 +152,18 @@ impl Gateway {
         found.ok_or_else(|| not_registered(format!("there is no enabled SAML application {client_id}")))
     }
 
-    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
-        self.keyring.of(Purpose::SamlEncryption).collect()
+    /// Those that sign toward this application; where none is named, toward any of them, the usual ones first.
+    fn signing_sets<'k>(&self, keys: &'k SamlKeys, of: Option<&SamlApplication>) -> Result<Vec<&'k KeySet>> {
+        if let Some(saml) = of {
+            return Ok(vec![keys.signing(saml.sp.response().signature)?]);
+        }
+        let mut sets = vec![keys.signing(None)?];
+        let chosen = self.applications.values().filter_map(|application| application.saml.as_ref()?.sp.response().signature);
+        // An application whose key is missing is told so when it is answered.
+        sets.extend(chosen.filter_map(|scheme| keys.signing(Some(scheme)).ok()));
+        sets.sort_by_key(|set| set.purpose());
+        sets.dedup_by_key(|set| set.purpose());
+        Ok(sets)
     }
 
     /// Our address for requests, as it is published.
@@ -196,23 +211,36 @@ impl Gateway {
         let sso = both(&self.sso_address(endpoint))?.map(|(binding, location)| Endpoint { binding, location });
         let slo =
             both(&self.slo_address(endpoint))?.map(|(binding, location)| LogoutService { binding, location, response_location: None });
-        let mut description = IdpDescription::new(entity_id, sso.to_vec(), self.keyring.of(Purpose::SamlSigning).collect());
+        let keys = self.keyring.saml();
+        let sets = self.signing_sets(&keys, saml)?;
+        let published: Vec<&CertifiedKey> = sets.iter().flat_map(|set| set.published()).collect();
+        let signer = match (saml, sets.first()) {
+            (Some(saml), _) => saml.sp.response().signer(saml.sp.signing_key(&keys)?)?,
+            (None, Some(first)) => Signer::new(first.active()),
+            (None, None) => return Err(Error::new(ErrorKind::Internal, "there is no signing key")),
+        };
+        let mut description = IdpDescription::new(entity_id, sso.to_vec(), published);
         description.logout = slo.to_vec();
-        description.encryption_keys = self.decryption_keys();
-        idp::write_idp(&description, Signer::new(self.keyring.active(Purpose::SamlSigning)), now)
+        description.artifact_services = self.artifact_service(endpoint).into_iter().collect();
+        description.encryption_keys = keys.encryption().published().collect();
+        idp::write_idp(&description, signer, now)
     }
 
     /// What a request asks, in words that fit every protocol.
-    fn asked_by_saml(&self, request: &SsoRequest<'_>, checked: &CheckedRequest, application: &Application) -> Result<Asked> {
+    fn asked_by_saml(
+        &self,
+        request: &SsoRequest<'_>,
+        checked: &CheckedRequest,
+        application: &Application,
+        now: Timestamp,
+    ) -> Result<Asked> {
         let said = checked.said();
-        let fixed = match request.endpoint {
-            IdpEndpoint::Mirror(mirror) => Some(mirror.connection.clone()),
-            _ => request.connection.map(str::to_owned),
+        let place = match (request.endpoint, request.connection) {
+            (IdpEndpoint::Mirror(mirror), _) => Some(Pick { connection: mirror.connection.clone(), idp: mirror.idp.clone() }),
+            (_, Some(connection)) => Some(Pick { connection: connection.to_owned(), idp: None }),
+            (_, None) => self.listed_idp(&said.idp_list, application, now)?,
         };
-        let connection = match fixed {
-            Some(connection) => Some(connection),
-            None => self.listed_connection(&said.idp_list, application)?,
-        };
+        let (connection, idp) = place.map_or((None, None), |place| (Some(place.connection), place.idp));
         Ok(Asked {
             passive: said.is_passive,
             fresh_login: said.force_authn,
@@ -222,20 +250,18 @@ impl Gateway {
             connection,
             proxy_count: said.proxy_count,
             requester_ids: said.requester_ids.clone(),
+            idp,
             ..Asked::default()
         })
     }
 
-    /// The identity provider that the application names (SAML Core 3.4.1.2, IDPList): the only one of its list that there
+    /// The identity provider that the application names (SAML Core 3.4.1.2, IDPList): the first of its list that there
     /// is here; without a list, or where we ourselves stand on it, any.
-    fn listed_connection(&self, idp_list: &[String], application: &Application) -> Result<Option<String>> {
+    fn listed_idp(&self, idp_list: &[String], application: &Application, now: Timestamp) -> Result<Option<Pick>> {
         if idp_list.is_empty() || idp_list.contains(&self.idp_entity_id(None)) {
             return Ok(None);
         }
-        let mut usable = self.usable_connections(application);
-        usable
-            .retain(|name| self.connections.enabled(name).and_then(|known| known.idp_entity_id()).is_some_and(|id| idp_list.contains(&id)));
-        match usable.into_iter().next() {
+        match idp_list.iter().find_map(|entity_id| self.pick_of(entity_id, application, now)) {
             Some(first) => Ok(Some(first)),
             None => Err(Error::new(ErrorKind::UnknownConnection, "none of the identity providers that the application lists is available")),
         }
@@ -259,7 +285,7 @@ impl Gateway {
             None => Ok(Outcome::refused(error, None)),
             Some(to) => {
                 let reply = SamlReply { to, mirror: mirror_of(endpoint) };
-                Ok(self.answer_by_saml(&application.client_id, &reply, refused.status(), now))
+                Ok(self.answer_by_saml(&application.client_id, &reply, refused.status(), now).await)
             }
         }
     }

@@ -27,6 +27,8 @@ const PLACES: &[(&str, &str)] = &[
     ("saml.sso_url", "/options/signInEndpoint"),
     ("saml.certificates", "/options/signingCert"),
     ("saml.sign_requests", "/options/signSAMLRequest"),
+    ("saml.signature_algorithm", "/options/signatureAlgorithm"),
+    ("saml.digest_algorithm", "/options/digestAlgorithm"),
     ("saml.request_binding", "/options/protocolBinding"),
     ("saml.sso_binding", "/options/protocolBinding"),
     ("saml.sp_entity_id", "/options/entityId"),
@@ -41,8 +43,6 @@ const OUTER: &[&str] = &["enabled", "mapping", "profile_sync", "subject_comparis
 const KEPT: &[(&str, &str)] = &[
     ("signOutEndpoint", "nobody is signed out at the identity provider in this version"),
     ("idpinitiated", "logins that the identity provider begins are refused"),
-    ("signatureAlgorithm", "requests are signed with RSA-SHA256"),
-    ("digestAlgorithm", "requests are signed with SHA-256"),
     ("requestTemplate", "requests have one form; see `isthmus` for what can be set"),
     ("debug", "every login has a trace"),
     ("recipientUrl", "the recipient is the address of the assertion consumer service"),
@@ -62,6 +62,8 @@ const USED: &[&str] = &[
     "signingCert",
     "cert",
     "signSAMLRequest",
+    "signatureAlgorithm",
+    "digestAlgorithm",
     "protocolBinding",
     "entityId",
     "user_id_attribute",
@@ -116,7 +118,7 @@ fn saml(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) ->
     };
     warnings.extend(without_effect(&options, "/options", KEPT));
     let names = names(body, known);
-    let context = objects.context(Stored { mapping: mapping.as_ref(), secret_digests: &[] }, known.now);
+    let context = objects.context(Stored { mapping: mapping.as_ref(), ..Stored::default() }, known.now);
     let read = document.read(|section| connection::read(&context, section, &names));
     match read {
         Err(more) => Err(faults.into_iter().chain(more).collect()),
@@ -145,6 +147,8 @@ fn translate(options: &Map<String, Value>, document: &mut Document) {
         ("saml.metadata_url", "metadataUrl"),
         ("saml.sso_url", "signInEndpoint"),
         ("saml.sign_requests", "signSAMLRequest"),
+        ("saml.signature_algorithm", "signatureAlgorithm"),
+        ("saml.digest_algorithm", "digestAlgorithm"),
         ("saml.sp_entity_id", "entityId"),
         ("saml.subject_attribute", "user_id_attribute"),
     ] {
@@ -173,7 +177,7 @@ fn translate(options: &Map<String, Value>, document: &mut Document) {
 }
 
 /// A certificate as the file wants it: Auth0's console sends the PEM file in base64.
-fn decoded(certificates: &Value) -> Value {
+pub(super) fn decoded(certificates: &Value) -> Value {
     match certificates {
         Value::Array(items) => items.iter().map(decoded).collect(),
         Value::String(text) => {

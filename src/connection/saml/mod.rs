@@ -1,18 +1,20 @@
 //! A SAML identity provider as a connection: what the application asked becomes an AuthnRequest, a verified
 //! assertion becomes an [`Authentication`].
 
+mod artifact;
 mod attributes;
 mod request;
 mod subject_id;
 
+pub use artifact::service_unreachable;
 pub(super) use attributes::{raw_attributes, subject};
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::scope::ScopeFilter;
-use super::{Authentication, BrowserStep, Callback, Connection, Refused, UpstreamRequest};
+use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{CertifiedKey, Keyring, Purpose};
+use crate::keys::{CertifiedKey, Keyring};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::Fact;
@@ -67,10 +69,6 @@ impl SamlConnection {
         sets.collect()
     }
 
-    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
-        self.keyring.of(Purpose::SamlEncryption).collect()
-    }
-
     fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> Result<Authentication, Rejection> {
         let until = assertion.not_on_or_after();
         let issuer = assertion.issuer();
@@ -109,12 +107,9 @@ impl SamlConnection {
         now: Timestamp,
         checks: &mut Vec<Check>,
     ) -> Result<VerifiedAssertion, Rejection> {
-        let Callback::SamlResponse { response } = callback;
         let settings = self.settings();
         // Refused here too, whoever calls.
-        if settings.unsolicited.is_none() {
-            return Err(Rejection::Unsolicited);
-        }
+        let (Callback::SamlResponse { response }, Some(_)) = (callback, &settings.unsolicited) else { return Err(Rejection::Unsolicited) };
         let classes = self.context_classes(&asked.acr_values);
         let comparison = asked.acr_comparison.unwrap_or(settings.authn_context_comparison);
         let context = (!classes.is_empty()).then_some((comparison, classes));
@@ -126,7 +121,7 @@ impl SamlConnection {
             max_age_seconds: asked.max_age.map(i64::from),
             requested_authn_context: context.as_ref(),
         };
-        saml::receive_response(response, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, checks)
+        saml::receive_response(response, &self.sp, &settings.idp, &self.keyring.saml().decryption_keys(), &settings.policy, &expected, checks)
     }
 }
 
@@ -141,6 +136,10 @@ impl Connection for SamlConnection {
         self.ask(transaction_id, asked, now, trace)
     }
 
+    fn resolve(&self, artifact: &str, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused> {
+        self.resolution(artifact, now, trace)
+    }
+
     fn complete(
         &self,
         callback: Callback<'_>,
@@ -148,9 +147,16 @@ impl Connection for SamlConnection {
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<Authentication, Refused> {
-        let Callback::SamlResponse { response } = callback;
         let mut checks = Vec::new();
-        let verified = receive(self.settings(), &self.sp, &self.decryption_keys(), response, pending, now, &mut checks);
+        let keys = self.keyring.saml();
+        let verified = match callback {
+            Callback::SamlResponse { response } => {
+                receive(self.settings(), &self.sp, &keys.decryption_keys(), response, pending, now, &mut checks)
+            }
+            Callback::SamlArtifactResponse { envelope, resolve_id } => {
+                self.receive_resolved((envelope, resolve_id), pending, now, &mut checks)
+            }
+        };
         note_checks(checks, now, trace);
         verified.and_then(|assertion| self.authentication(&assertion, now, trace)).map_err(|rejection| {
             let too_old = matches!(rejection, Rejection::AuthenticationTooOld { .. });
@@ -175,21 +181,27 @@ impl Connection for SamlConnection {
     }
 
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
-        let signing: Vec<_> = self.keyring.of(Purpose::SamlSigning).collect();
-        let encryption = self.decryption_keys();
+        let keys = self.keyring.saml();
+        let signing = keys.signing(self.settings().request_signature)?.published().collect();
+        let encryption = keys.encryption().published().collect();
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
+            response_binding: self.settings().response_binding,
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
             about: self.settings().about.clone(),
             attribute_sets: self.requested_sets(),
             ..SpMetadata::new(&self.sp, signing, encryption)
         };
-        let document = saml::metadata::write_sp(&description, saml::Signer::new(self.keyring.active(Purpose::SamlSigning)), now)?;
+        let document = saml::metadata::write_sp(&description, self.settings().request_signer(&keys)?, now)?;
         Ok(("application/samlmetadata+xml", document))
     }
 
     fn config(&self) -> &ConnectionConfig {
         &self.config
+    }
+
+    fn sp_entity_id(&self) -> Option<String> {
+        Some(self.sp.entity_id.clone())
     }
 
     fn idp_entity_id(&self) -> Option<String> {
@@ -265,6 +277,9 @@ pub(super) fn refused(rejection: Rejection) -> Refused {
             Some("InvalidNameIDPolicy") => ErrorKind::InvalidRequest,
             _ => ErrorKind::IdpFailed,
         },
+        Rejection::ArtifactServiceUnreachable { .. } | Rejection::ArtifactRefused { .. } | Rejection::SoapFault { .. } => {
+            ErrorKind::IdpFailed
+        }
         Rejection::AuthnContextNotMet { .. } => ErrorKind::UnmetAuthenticationRequirements,
         _ => ErrorKind::IdpResponseInvalid,
     };

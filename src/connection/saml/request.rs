@@ -6,7 +6,6 @@ use crate::connection::config::AttributeSet;
 use crate::connection::{BrowserStep, UpstreamRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
-use crate::keys::Purpose;
 use crate::login::PendingAuthn;
 use crate::login::trace::{Step as Note, Trace};
 use crate::saml::{self, Comparison, Outgoing, RequestOptions};
@@ -27,7 +26,8 @@ impl SamlConnection {
         let settings = self.settings();
         let classes = self.context_classes(&asked.acr_values);
         let options = self.options(transaction_id, asked, &classes)?;
-        let signer = self.signs_requests().then(|| self.keyring.active(Purpose::SamlSigning)).map(saml::Signer::new);
+        let keys = self.keyring.saml();
+        let signer = self.signs_requests().then(|| settings.request_signer(&keys)).transpose()?;
         let outgoing = saml::authn_request(&self.sp, &settings.idp, &options, settings.request_binding, Some(transaction_id), signer, now)?;
         let (step, binding, destination) = self.browser_step(outgoing, asked.login_hint.as_deref());
         let mut facts = vec![
@@ -73,6 +73,7 @@ impl SamlConnection {
                 .then(|| (comparison_asked(asked).unwrap_or(settings.authn_context_comparison), classes.to_vec())),
             name_id_format: settings.name_id_format.clone(),
             allow_create: settings.allow_create,
+            response_binding: settings.response_binding,
             acs_index: settings.acs_index,
             attribute_consuming_service_index: self.attribute_set(&asked.scopes),
             provider_name: settings.provider_name.clone(),

@@ -3,9 +3,12 @@
 pub(in crate::saml) mod support;
 
 mod about;
+mod algorithms;
+mod artifact;
 mod attacks;
 mod conditions;
 mod encryption;
+mod engines;
 mod explain;
 mod hostile;
 mod idp_hostile;

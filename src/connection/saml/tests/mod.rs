@@ -8,7 +8,7 @@ use super::SamlConnection;
 use crate::clock::Timestamp;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection as Settings};
 use crate::connection::{Authentication, Callback, Connection, Refused, UpstreamRequest};
-use crate::keys::{CertifiedKey, Keyring, Purpose};
+use crate::keys::{CertifiedKey, Keyring, SamlKeys};
 use crate::login::PendingAuthn;
 use crate::login::trace::Trace;
 use crate::profile::{Direction, MappingLibrary, Profile};
@@ -25,7 +25,7 @@ const OURS: &str = "https://login.example.org";
 const TRANSACTION: &str = "0123456789abcdef0123456789abcdef";
 
 static KEYRING: LazyLock<Arc<Keyring>> = LazyLock::new(keyring);
-static PARTNER: LazyLock<Arc<Keyring>> = LazyLock::new(keyring);
+static PARTNER: LazyLock<Arc<SamlKeys>> = LazyLock::new(|| keyring().saml());
 
 fn keyring() -> Arc<Keyring> {
     let certs = tempfile::tempdir().expect("a directory");
@@ -34,7 +34,7 @@ fn keyring() -> Arc<Keyring> {
 
 /// The key of the identity provider.
 fn partner() -> &'static CertifiedKey {
-    PARTNER.active(Purpose::SamlSigning)
+    PARTNER.signing(None).expect("a key").active()
 }
 
 fn now() -> Timestamp {
@@ -46,6 +46,8 @@ fn connection(issuer: &str, mapping: &str, change: impl FnOnce(&mut Settings)) -
     let location = |path: &str| Url::parse(&format!("https://idp.example/{path}")).expect("an address");
     let idp = IdpTrust {
         entity_id: issuer.to_owned(),
+        artifact_services: Vec::new(),
+        encryption_keys: Vec::new(),
         sso_endpoints: vec![
             Endpoint { binding: Binding::Redirect, location: location("sso?tenant=1") },
             Endpoint { binding: Binding::Post, location: location("sso/post") },
@@ -123,8 +125,8 @@ impl Answer<'_> {
         }
         if self.encrypted {
             let assertion = assertion(&xml).to_owned();
-            let recipient = KEYRING.active(Purpose::SamlEncryption).certificate();
-            let sealed = encrypt_assertion(&assertion, recipient, ContentCipher::Aes128Gcm, KeyTransport::OAEP).expect("encrypted");
+            let keys = KEYRING.saml();
+            let sealed = encrypt_assertion(&assertion, keys.encryption().active().certificate(), ContentCipher::Aes128Gcm, KeyTransport::OAEP).expect("encrypted");
             xml = xml.replace(&assertion, &sealed);
         }
         if matches!(self.signed, Signed::Response | Signed::Both) {
