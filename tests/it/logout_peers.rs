@@ -104,7 +104,7 @@ async fn pysaml2_signs_out_and_is_signed_out() {
     let to_peer = scene.browser.open(scene.wiki.redirect(&request).as_str()).await.away();
     assert!(to_peer.url.as_str().starts_with(SLO), "{}", to_peer.url);
     let answer = peer.does(json!({
-        "do": "logout_request", "query": to_peer.url.query(), "name_id": known.name, "format": format_of(&known),
+        "do": "logout_request", "signed_in": true, "query": to_peer.url.query(), "name_id": known.name, "format": format_of(&known),
         "name_qualifier": attribute(&known.attributes, "NameQualifier"),
         "sp_name_qualifier": attribute(&known.attributes, "SPNameQualifier"),
     }));
