@@ -39,20 +39,20 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/samlp/{client_id}", get().to(idp::sso::of_application_get))
         .route("/samlp/{client_id}", post().to(idp::sso::of_application_post))
         .route("/samlp/metadata/{client_id}", get().to(idp::metadata::of_application))
-        .route("/samlp/{client_id}/logout", get().to(idp::slo::of_application_get))
-        .route("/samlp/{client_id}/logout", post().to(idp::slo::of_application_post))
         .route("/saml/mirror/{connection}/metadata", get().to(idp::metadata::of_mirror))
         .route("/saml/mirror/{connection}/sso", get().to(idp::sso::of_mirror_get))
         .route("/saml/mirror/{connection}/sso", post().to(idp::sso::of_mirror_post))
+        .route("/saml/mirror/{connection}/slo", get().to(idp::slo::of_mirror_get))
+        .route("/saml/mirror/{connection}/slo", post().to(idp::slo::of_mirror_post))
+        .route("/saml/mirror/{connection}/{idp}/slo", get().to(idp::slo::of_mirror_get))
+        .route("/saml/mirror/{connection}/{idp}/slo", post().to(idp::slo::of_mirror_post))
         .route("/saml/mirror/{connection}/artifact", post().to(idp::artifact::of_mirror))
         .route("/saml/mirror/{connection}/{idp}/artifact", post().to(idp::artifact::of_mirror))
         .route("/saml/mirror/{connection}/{idp}/metadata", get().to(idp::metadata::of_mirror))
         .route("/saml/mirror/{connection}/{idp}/sso", get().to(idp::sso::of_mirror_get))
         .route("/saml/mirror/{connection}/{idp}/sso", post().to(idp::sso::of_mirror_post))
-        .route("/saml/mirror/{connection}/slo", get().to(idp::slo::of_mirror_get))
-        .route("/saml/mirror/{connection}/slo", post().to(idp::slo::of_mirror_post))
-        .route("/saml/mirror/{connection}/{idp}/slo", get().to(idp::slo::of_mirror_get))
-        .route("/saml/mirror/{connection}/{idp}/slo", post().to(idp::slo::of_mirror_post))
+        .route("/samlp/{client_id}/logout", get().to(idp::slo::of_application_get))
+        .route("/samlp/{client_id}/logout", post().to(idp::slo::of_application_post))
         // identity providers: SAML
         .route("/connections/{name}/acs", post().to(upstream::acs::by_path))
         .route("/connections/{name}/acs", web::get().guard(fn_guard(carries_artifact)).to(upstream::acs::artifact_by_path))
@@ -111,9 +111,9 @@ pub fn allowed(path: &str) -> &'static str {
         "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",
+        path if path.starts_with("/saml/mirror/") && (path.ends_with("/sso") || path.ends_with("/slo")) => "GET, HEAD, POST",
         path if path.starts_with("/logout/") || (path.starts_with("/connections/") && path.ends_with("/slo")) => "GET, HEAD, POST",
         path if path.starts_with("/samlp/") && path.ends_with("/logout") => "GET, HEAD, POST",
-        path if path.starts_with("/saml/mirror/") && (path.ends_with("/sso") || path.ends_with("/slo")) => "GET, HEAD, POST",
         path if path.strip_prefix("/samlp/").is_some_and(|rest| rest != "metadata" && !rest.contains('/')) => "GET, HEAD, POST",
         _ => "GET, HEAD",
     }

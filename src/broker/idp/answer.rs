@@ -184,6 +184,7 @@ mod tests {
             expires_at: now,
             upstream: UpstreamSession { idp: idp.map(str::to_owned), ..UpstreamSession::default() },
             correlation_id: "c".into(),
+            before: Vec::new(),
         }
     }
 

@@ -11,6 +11,7 @@ mod entity;
 pub use artifact::ArtifactAnswer;
 
 use super::begin::{Begun, log_refusal};
+use super::choose::Pick;
 use super::{Answer, Browser, Gateway, Outcome};
 use crate::application::{Application, SamlApplication};
 use crate::clock::Timestamp;
@@ -83,7 +84,9 @@ impl Gateway {
             Err(refused) => return self.refuse_request(request.endpoint, application, *refused, trace, correlation_id, now).await,
         };
         let reply = SamlReply { to: checked.reply_to().clone(), mirror: mirror_of(request.endpoint) };
-        let asked = match self.asked_by_saml(&request, &checked, application, now) {
+        let came_by = if checked.said().idp_list.is_empty() { None } else { self.session(browser, now).await? };
+        let came_by = came_by.map(|session| Pick { connection: session.identity.connection, idp: session.upstream.idp });
+        let asked = match self.asked_by_saml(&request, &checked, application, came_by.as_ref(), now) {
             Ok(asked) => asked,
             Err(unserved) => return self.refuse_asked(application, &reply, unserved, trace, correlation_id, now).await,
         };

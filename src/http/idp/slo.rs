@@ -1,4 +1,4 @@
-//! Single logout services toward applications: `/saml/slo`, `/samlp/{client_id}/logout`, and those of mirrored connections.
+//! Single logout services toward applications: `/saml/slo`, `/samlp/{client_id}/logout`, and those of mirrors.
 
 use super::MirrorPlace;
 use crate::broker::idp::IdpEndpoint;
