@@ -1,6 +1,6 @@
 //! `[application.saml]`: how an application gets its assertions. Whom it goes to is in `sp`.
 
-use super::{SAML_TABLE, sp};
+use super::{SAML_TABLE, check_uri, sp};
 use crate::application::SamlApplication;
 use crate::application::saml_sp::{SamlSp, SamlSpSettings};
 use crate::application::saml_words::{CIPHERS, DIGESTS, ENCRYPTED, SIGNATURES, TRANSPORTS, name_id_format, name_id_formats};
@@ -10,6 +10,7 @@ use crate::saml::idp::{AttributeStyle, NameFormats, NameIdFormat, ResponseSettin
 use crate::saml::{Binding, MessagePolicy};
 use crate::toml_file::{At, Section};
 use std::sync::Arc;
+use url::Url;
 
 /// Reads the table; `outer` is the application's own mapping table, if that one is for attributes.
 pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<MappingTable>>) -> Option<SamlApplication> {
@@ -27,6 +28,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<Map
     let require_signed_requests = section.bool("require_signed_requests");
     let allow_unsolicited = section.bool("allow_unsolicited").unwrap_or(false);
     let logout = section.bool("logout").unwrap_or(true);
+    let (discovery_urls, mirror) = (discovery_urls(section), section.bool("mirror").unwrap_or(false));
     let settings = SamlSpSettings {
         response,
         require_signed_requests: require_signed_requests.unwrap_or(false),
@@ -35,6 +37,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<Map
         logout,
         logout_binding,
         policy,
+        discovery_urls,
+        mirror,
         ..SamlSpSettings::new(registered?)
     };
     let sp = match SamlSp::new(settings) {
@@ -49,6 +53,18 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<Map
     }
     warn_unlisted(section, &sp);
     Some(SamlApplication { sp: Arc::new(sp), mapping: mapping? })
+}
+
+/// Where people return from our discovery service.
+fn discovery_urls(section: &Section<'_>) -> Vec<Url> {
+    let texts = section.strings("discovery_urls").unwrap_or_default();
+    let read = texts.into_iter().filter_map(|at| {
+        if let Err((message, help)) = check_uri(at.value, false) {
+            section.file().problem(at.span.clone(), &at.path, format!("`{}` {message}", at.value), help);
+        }
+        Url::parse(at.value).ok()
+    });
+    read.collect()
 }
 
 fn response_settings(section: &Section<'_>, registered: Option<&SpTrust>) -> ResponseSettings {

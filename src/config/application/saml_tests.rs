@@ -103,7 +103,8 @@ fn every_setting_is_read() {
          destination = \"https://wiki.example/d\"\nlifetime = 120\nbackdate = 5\nname_id_format = \"email\"\n\
          name_id_formats = [\"email\", \"{}\"]\nname_id_probes = [\"mail\"]\nauthn_context_class_ref = \"urn:class\"\n\
          typed_attributes = false\nattribute_name_format = \"none\"\nrequire_signed_requests = true\nallow_unsolicited = true\n\
-         logout_binding = \"redirect\"\nclock_skew = 7\nmessage_max_age = 99\nmapping = \"own\"",
+         logout_binding = \"redirect\"\nclock_skew = 7\nmessage_max_age = 99\nmapping = \"own\"\n\
+         mirror = true\ndiscovery_urls = [\"https://wiki.example/picked\"]",
         names::NAMEID_TRANSIENT
     );
     let saml = read(&lines).saml.expect("a SAML application");
@@ -121,6 +122,7 @@ fn every_setting_is_read() {
     assert_eq!(response.authn_context_class_ref, "urn:class");
     assert_eq!((response.attributes.types, response.attributes.name_formats), (ValueTypes::AnyType, NameFormats::Omitted));
     assert_eq!(sp.name_id_formats().len(), 2);
+    assert_eq!((sp.mirror(), sp.discovery_urls()[0].as_str()), (true, "https://wiki.example/picked"));
     let terms = sp.request_terms("https://login.example.org/saml/sso", &[], crate::clock::Timestamp::from_seconds(0));
     assert!(terms.require_signed);
     assert_eq!((terms.policy.skew_seconds, terms.policy.max_age_seconds), (7, 99));
@@ -172,6 +174,7 @@ fn faults_are_told_at_their_place() {
     broken("encryption_certificates = [\"ec.pem\"]", &["encryption_certificates"]);
     broken("mapping = \"nowhere\"", &["mapping"]);
     broken("sing_response = true", &["sing_response"]);
+    broken("discovery_urls = [\"http://wiki.example/picked\"]", &["discovery_urls[0]"]);
     broken("metadata_url = \"https://wiki.example/metadata\"", &["metadata_url"]);
     broken("metadata_certificates = [\"sp.pem\"]", &["metadata_certificates"]);
     assert_eq!(problems(""), ["entity_id", "acs_urls"]);

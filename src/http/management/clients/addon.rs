@@ -57,6 +57,8 @@ fn as_own(saml: &SamlApplication, settings: &SamlSpSettings) -> Value {
         "name_id_formats": formats,
         "require_signed_requests": settings.require_signed_requests || trust.authn_requests_signed(),
         "allow_unsolicited": settings.allow_unsolicited,
+        "mirror": settings.mirror,
+        "discovery_urls": settings.discovery_urls.iter().map(url::Url::as_str).collect::<Vec<_>>(),
         "clock_skew": settings.policy.skew_seconds,
         "message_max_age": settings.policy.max_age_seconds,
     })

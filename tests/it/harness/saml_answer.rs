@@ -1,0 +1,59 @@
+//! A SAML response on its way to an application, as text: what is in it, not whether it may be believed.
+
+use super::browser::Departure;
+use super::html;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
+pub struct SamlAnswer {
+    pub to: String,
+    pub relay_state: Option<String>,
+    pub xml: String,
+}
+
+impl SamlAnswer {
+    #[track_caller]
+    pub fn of(departure: &Departure) -> Self {
+        let response = departure.parameter("SAMLResponse").expect("a SAMLResponse");
+        let xml = String::from_utf8(STANDARD.decode(response).expect("base64")).expect("UTF-8");
+        Self { to: departure.url.to_string(), relay_state: departure.parameter("RelayState"), xml }
+    }
+
+    /// The names of all attributes, in order.
+    pub fn names(&self) -> Vec<String> {
+        self.attributes().map(|tag| html::attribute(tag, "Name").expect("a Name")).collect()
+    }
+
+    /// All values of an attribute; none where it is not there.
+    pub fn values(&self, name: &str) -> Vec<String> {
+        let found = self.attributes().find(|tag| html::attribute(tag, "Name").as_deref() == Some(name)).unwrap_or_default();
+        let values = found.split("<saml:AttributeValue").skip(1).map(|rest| {
+            let (_, rest) = rest.split_once('>').expect("the end of a tag");
+            html::unescape(rest.split_once("</saml:AttributeValue>").expect("the end of a value").0)
+        });
+        values.collect()
+    }
+
+    /// One XML attribute of an attribute, as in `NameFormat`.
+    pub fn said_of(&self, name: &str, of: &str) -> Option<String> {
+        let found = self.attributes().find(|tag| html::attribute(tag, "Name").as_deref() == Some(name))?;
+        html::attribute(found.split_once('>')?.0, of)
+    }
+
+    /// The text of the first element of a name.
+    pub fn text(&self, element: &str) -> Option<String> {
+        let (_, rest) = self.xml.split_once(&format!("<saml:{element}"))?;
+        let (_, rest) = rest.split_once('>')?;
+        Some(html::unescape(rest.split_once('<')?.0))
+    }
+
+    /// An XML attribute of the first element of a name.
+    pub fn attribute_of(&self, element: &str, name: &str) -> Option<String> {
+        let (_, rest) = self.xml.split_once(&format!("<{element} "))?;
+        html::attribute(rest.split_once('>')?.0, name)
+    }
+
+    fn attributes(&self) -> impl Iterator<Item = &str> {
+        self.xml.split("<saml:Attribute ").skip(1).map(|rest| rest.split("</saml:Attribute>").next().unwrap_or_default())
+    }
+}
