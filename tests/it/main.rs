@@ -20,5 +20,6 @@ mod outage;
 mod peers;
 mod profile;
 mod rules;
+mod saml_release;
 mod tokens;
 mod user_command;

@@ -1,5 +1,6 @@
 //! Answers to SAML applications: the assertion of a login, and the status of one that failed.
 
+use crate::application::release::Chosen;
 use crate::broker::finish::{Issue, Issued};
 use crate::broker::recording::note_rows;
 use crate::broker::release::{recorded, unrecorded};
@@ -13,7 +14,7 @@ use crate::id;
 use crate::keys::Purpose;
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{Partner, SamlReply, Session};
-use crate::profile::{Released, Written};
+use crate::profile::{Released, RowNote, Written};
 use crate::saml::idp::{Refusal, ReleasedAttribute, ReleasedValue, Statement, Subject};
 use crate::store::Op;
 use serde_json::{Map, Value};
@@ -27,9 +28,13 @@ impl Gateway {
         let (application, session, now) = (issue.application, issue.session, issue.now);
         let gone = || Error::new(ErrorKind::UnauthorizedClient, "The application does not take SAML any more.");
         let saml = application.saml.as_ref().ok_or_else(gone)?;
-        let (attributes, email) = self.released_attributes(issue, trace)?;
         let entity_id = self.idp_entity_id(reply.mirror.as_ref());
         let responder = saml.sp.responder(&entity_id, self.keyring.active(Purpose::SamlSigning), self.keyring.sealer());
+        let (mut attributes, email) = self.released_attributes(issue, reply, trace)?;
+        // What the operator has us make takes the place of what a row gives under the same name.
+        let identifiers = responder.identifiers(&session.user_id)?;
+        attributes.retain(|attribute| !identifiers.iter().any(|identifier| identifier.name == attribute.name));
+        attributes.extend(identifiers);
         let connection = self.connections.enabled(&session.identity.connection);
         let authorities = authorities(connection.map(AsRef::as_ref), session);
         let session_index = session_index(&session.sid, &application.client_id);
@@ -60,9 +65,14 @@ impl Gateway {
     }
 
     /// The attributes by the application's table, and the e-mail address for a NameID.
-    fn released_attributes(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Vec<ReleasedAttribute>, Option<String>)> {
+    fn released_attributes(
+        &self,
+        issue: &Issue<'_>,
+        reply: &SamlReply,
+        trace: &mut Trace,
+    ) -> Result<(Vec<ReleasedAttribute>, Option<String>)> {
         let application = issue.application;
-        let mapping = &application.saml.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "another protocol"))?.mapping;
+        let saml = application.saml.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "another protocol"))?;
         let mut members = issue.profile.value().as_object().cloned().unwrap_or_default();
         let mut transient = issue.transient.to_vec();
         if let Some(scripted) = &issue.scripted {
@@ -72,9 +82,11 @@ impl Gateway {
         let readable = self.readable_profile(application, members, &issue.session.user_id);
         transient.extend(readable.sealed);
         let mut rows = Vec::new();
-        let released = mapping.from_profile(&readable.profile, &mut rows);
+        let released = saml.mapping.from_profile(&readable.profile, &mut rows);
         let released = released.map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
         let unrecorded = unrecorded(&rows, &transient);
+        let Chosen { released, withheld } = saml.release.choose(released, saml.sp.trust(), reply.to.asked_attribute_service());
+        rows.extend(withheld.into_iter().map(|(name, why)| RowNote::unmet(&name, why.to_owned())));
         note_rows(trace, "from_profile", rows, &transient, issue.now);
         let shown: Map<String, Value> = released.iter().map(|row| (row.name.clone(), row.value.clone())).collect();
         let claims = Written::object(&recorded(&shown, &unrecorded))?;

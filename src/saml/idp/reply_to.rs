@@ -32,6 +32,9 @@ pub(super) struct Asked {
     /// The NameID is to be encrypted, whatever its format.
     pub encrypted: bool,
     pub not_on_or_after: Option<Timestamp>,
+    /// Which set of attributes it asks for.
+    #[serde(default)]
+    pub attribute_service: Option<u16>,
 }
 
 impl SamlReplyTo {
@@ -76,6 +79,11 @@ impl SamlReplyTo {
     /// The format that the request named.
     pub const fn asked_name_id_format(&self) -> Option<NameIdFormat> {
         self.asked.name_id_format
+    }
+
+    /// The AttributeConsumingServiceIndex of the request.
+    pub const fn asked_attribute_service(&self) -> Option<u16> {
+        self.asked.attribute_service
     }
 
     /// The signed response that says who signed in, and what of it a session must remember.
@@ -180,7 +188,7 @@ pub struct Responder<'a> {
 }
 
 impl<'a> Responder<'a> {
-    fn issuer(&self) -> &'a str {
+    pub(super) fn issuer(&self) -> &'a str {
         self.settings.issuer.as_deref().unwrap_or(self.entity_id)
     }
 }

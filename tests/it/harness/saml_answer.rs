@@ -1,9 +1,14 @@
-//! A SAML response on its way to an application, as text: what is in it, not whether it may be believed.
+//! A SAML response on its way to an application, as text: what is in it, not whether it may be believed. And a request.
 
 use super::browser::Departure;
 use super::html;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use flate2::Compression;
+use flate2::write::DeflateEncoder;
+use std::io::Write as _;
+use time::OffsetDateTime;
+use time::format_description::well_known::Rfc3339;
 
 pub struct SamlAnswer {
     pub to: String,
@@ -42,8 +47,8 @@ impl SamlAnswer {
 
     /// The text of the first element of a name.
     pub fn text(&self, element: &str) -> Option<String> {
-        let (_, rest) = self.xml.split_once(&format!("<saml:{element}"))?;
-        let (_, rest) = rest.split_once('>')?;
+        let mut starts = self.xml.split(&format!("<saml:{element}")).skip(1);
+        let (_, rest) = starts.find(|rest| rest.starts_with([' ', '>']))?.split_once('>')?;
         Some(html::unescape(rest.split_once('<')?.0))
     }
 
@@ -56,4 +61,17 @@ impl SamlAnswer {
     fn attributes(&self) -> impl Iterator<Item = &str> {
         self.xml.split("<saml:Attribute ").skip(1).map(|rest| rest.split("</saml:Attribute>").next().unwrap_or_default())
     }
+}
+
+/// The query of an AuthnRequest by HTTP-Redirect, with these XML attributes besides.
+pub fn authn_request(issuer: &str, attributes: &str) -> String {
+    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap();
+    let id = OffsetDateTime::now_utc().unix_timestamp_nanos();
+    let xml = format!(
+        "<samlp:AuthnRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" ID=\"_{id:032x}\" Version=\"2.0\" IssueInstant=\"{now}\" {attributes}><saml:Issuer>{issuer}</saml:Issuer></samlp:AuthnRequest>"
+    );
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
+    encoder.write_all(xml.as_bytes()).unwrap();
+    let message = STANDARD.encode(encoder.finish().unwrap());
+    format!("SAMLRequest={}", url::form_urlencoded::byte_serialize(message.as_bytes()).collect::<String>())
 }

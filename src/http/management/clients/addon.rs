@@ -53,6 +53,8 @@ fn as_own(saml: &SamlApplication, settings: &SamlSpSettings) -> Value {
         "sign_assertion": response.sign_assertion,
         "encrypt": word(ENCRYPTED, response.encrypt),
         "encryption_algorithm": response.cipher.and_then(|cipher| word(CIPHERS, cipher)),
+        "release": if saml.release.only_requested { "requested" } else { "all" },
+        "entity_categories": saml.release.categories,
         "backdate": response.backdate_seconds,
         "name_id_formats": formats,
         "require_signed_requests": settings.require_signed_requests || trust.authn_requests_signed(),
