@@ -140,6 +140,7 @@ impl Scene {
                 keys,
                 scopes: Vec::new(),
                 want_authn_requests_signed: true,
+                encryption_keys: Vec::new(),
             };
             authn_request(&sp, &idp, &RequestOptions::new(), binding, Some("state"), Some(Signer::new(key)), now)
         };

@@ -4,7 +4,9 @@
 //! those that operators write.
 
 use crate::clock::Timestamp;
-use crate::keys::{CertifiedKey, Digest, Sealer, SignatureScheme};
+use crate::error::Result as CrateResult;
+use crate::keys::{CertifiedKey, SamlKeys, Sealer};
+use crate::saml::algorithms::uses_sha1;
 use crate::saml::encryption::ContentCipher;
 use crate::saml::idp::{EncryptedParts, NameIdFormat, RequestTerms, Responder, ResponseSettings, SpTrust};
 use crate::saml::logout::{LogoutService, LogoutTerms};
@@ -112,6 +114,14 @@ impl SamlSp {
         &self.settings.response
     }
 
+    /// The key that signs what it gets, of the kind that its signature algorithm wants.
+    ///
+    /// # Errors
+    /// When there is no such key.
+    pub fn signing_key<'k>(&self, keys: &'k SamlKeys) -> CrateResult<&'k CertifiedKey> {
+        Ok(keys.signing(self.settings.response.signature)?.active())
+    }
+
     /// The formats that a request may name.
     pub fn name_id_formats(&self) -> &[NameIdFormat] {
         &self.name_id_formats
@@ -164,14 +174,20 @@ impl SamlSp {
     /// What is weaker than it could be: the setting, and a sentence for the operator.
     pub fn weaknesses(&self) -> Vec<(&'static str, &'static str)> {
         let (response, policy) = (&self.settings.response, &self.settings.policy);
-        let sha1_signature =
-            matches!(response.signature, Some(SignatureScheme::RsaPkcs1(Digest::Sha1) | SignatureScheme::Ecdsa(Digest::Sha1)));
+        let trust = &self.settings.trust;
+        let unsigned = trust.keys().is_some() && !trust.authn_requests_signed() && !self.settings.require_signed_requests;
+        let sha1_signature = uses_sha1(response.signature, None);
         let cbc = matches!(response.cipher, Some(ContentCipher::Aes128Cbc | ContentCipher::Aes192Cbc | ContentCipher::Aes256Cbc));
         let all = [
             (sha1_signature, "signature_algorithm", "answers are signed with SHA-1"),
-            (response.digest == Some(Digest::Sha1), "digest_algorithm", "answers are signed over a digest with SHA-1"),
+            (uses_sha1(None, response.digest), "digest_algorithm", "answers are signed over a digest with SHA-1"),
             (cbc, "encryption_algorithm", "answers are encrypted with AES-CBC, which does not notice changes"),
             (!response.sign_assertion, "sign_assertion", "the assertion by itself is not signed, only the response around it"),
+            (
+                unsigned,
+                "require_signed_requests",
+                "requests may be unsigned, though the application has a certificate: whoever sends a person here chooses what is asked",
+            ),
             (policy.allow_sha1, "allow_sha1", "requests may be signed with SHA-1"),
             (policy.allow_inclusive_c14n, "allow_inclusive_c14n", "requests may be signed with inclusive canonicalization"),
             (policy.allow_cbc, "allow_cbc", "NameIDs in requests may be encrypted with AES-CBC"),

@@ -1,5 +1,5 @@
 use super::*;
-use crate::keys::{KeyKind, PrivateKey};
+use crate::keys::{KeyKind, PrivateKey, SignatureScheme};
 use crate::saml::encryption::KeyTransport;
 use crate::saml::idp::{EncryptionKey, LiteralSp, SpParts};
 use crate::saml::names;

@@ -3,9 +3,9 @@
 use super::context::Context;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
-use crate::keys::parse_certificate;
+use crate::keys::{Digest, SignatureScheme, parse_certificate};
 use crate::profile::Direction;
-use crate::saml::{self, Binding, Comparison, Endpoint, IdpTrust, MetadataOptions, ResponsePolicy, TrustedKeys};
+use crate::saml::{self, Binding, Comparison, Endpoint, IdpTrust, MetadataOptions, ResponsePolicy, TrustedKeys, algorithms};
 use crate::toml_file::Section;
 use crate::user::ProfileSync;
 use crate::user::linking::{Linking, OnConflict, Policy, TrustEmail};
@@ -167,6 +167,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
     }
     // By default as the identity provider's metadata want it: a signature is most of what a login costs.
     let sign_requests = section.bool("sign_requests").unwrap_or(false);
+    let (request_signature, request_digest) = signature(section, "signature_algorithm", "digest_algorithm");
     let text = |key: &'static str| section.string(key).map(|at| at.value.to_owned());
     let index = |key: &'static str| section.integer(key, 0..=65_535).and_then(|at| u16::try_from(at.value).ok());
     let comparisons =
@@ -176,6 +177,8 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         sp_entity_id: text("sp_entity_id"),
         request_binding,
         sign_requests,
+        request_signature,
+        request_digest,
         name_id_format: text("name_id_format"),
         force_authn: section.bool("force_authn").unwrap_or(false),
         acr: acr_table(section),
@@ -191,6 +194,18 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         ..SamlConnection::new(idp?)
     };
     Some(settings)
+}
+
+/// How we sign toward a partner; SHA-1 only by name.
+fn signature(section: &Section<'_>, algorithm: &'static str, digest_algorithm: &'static str) -> (Option<SignatureScheme>, Option<Digest>) {
+    let scheme = section.choice(algorithm, &algorithms::SIGNATURES);
+    let digest = section.choice(digest_algorithm, &algorithms::DIGESTS);
+    for (key, weak) in [(algorithm, algorithms::uses_sha1(scheme, None)), (digest_algorithm, algorithms::uses_sha1(None, digest))] {
+        if weak {
+            section.warning(key, "weakened: what we sign is signed with SHA-1", "remove it as soon as the partner can do better");
+        }
+    }
+    (scheme, digest)
 }
 
 fn preferred_binding(idp: Option<&IdpTrust>) -> Binding {
@@ -325,6 +340,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
         keys: keys?,
         scopes: Vec::new(),
         want_authn_requests_signed: false,
+        encryption_keys: Vec::new(),
     })
 }
 

@@ -15,6 +15,7 @@
 //! [`logout::ReceivedLogout`] must claim its IDs once in a shared store.
 
 pub mod aggregate;
+pub mod algorithms;
 pub mod assertion;
 pub mod binding;
 mod conditions;

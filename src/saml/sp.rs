@@ -3,6 +3,7 @@
 use super::assertion::{AssertionContent, Attribute, NameId, Said};
 use super::binding::{Binding, MessageKind, Outgoing, decode_post, encode_post, encode_redirect};
 use super::conditions::Judge;
+use super::idp::{Encrypt, EncryptionKey, encryption_to};
 use super::names;
 use super::receive::{Received, Receiver};
 use super::rejection::{Check, Checks, Rejection};
@@ -47,9 +48,19 @@ pub struct IdpTrust {
     pub keys: TrustedKeys,
     pub scopes: Vec<Scope>,
     pub want_authn_requests_signed: bool,
+    /// To encrypt to, in the order of its metadata; none where they have none.
+    pub encryption_keys: Vec<EncryptionKey>,
 }
 
 impl IdpTrust {
+    /// To whom and how, if a NameID is to be encrypted: AES-GCM and RSA-OAEP, as the metadata list them.
+    ///
+    /// # Errors
+    /// When it has no certificate for that, or none of its algorithms is one of ours.
+    pub fn encryption(&self) -> CrateResult<Encrypt<'_>> {
+        encryption_to(&self.encryption_keys, None, None, "the identity provider")
+    }
+
     fn sso(&self, binding: Binding) -> CrateResult<&Url> {
         self.sso_endpoints.iter().find(|endpoint| endpoint.binding == binding).map(|endpoint| &endpoint.location).ok_or_else(|| {
             Error::new(ErrorKind::Misconfigured, format!("the identity provider has no single sign-on address for {binding:?}"))

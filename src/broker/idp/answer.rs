@@ -11,7 +11,6 @@ use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
-use crate::keys::Purpose;
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{Partner, SamlReply, Session};
 use crate::profile::{Released, RowNote, Written};
@@ -29,7 +28,8 @@ impl Gateway {
         let gone = || Error::new(ErrorKind::UnauthorizedClient, "The application does not take SAML any more.");
         let saml = application.saml.as_ref().ok_or_else(gone)?;
         let entity_id = self.idp_entity_id(reply.mirror.as_ref());
-        let responder = saml.sp.responder(&entity_id, self.keyring.active(Purpose::SamlSigning), self.keyring.sealer());
+        let keys = self.keyring.saml();
+        let responder = saml.sp.responder(&entity_id, saml.sp.signing_key(&keys)?, self.keyring.sealer());
         let (mut attributes, email) = self.released_attributes(issue, reply, trace)?;
         // What the operator has us make takes the place of what a row gives under the same name.
         let identifiers = responder.identifiers(&session.user_id)?;
@@ -104,7 +104,8 @@ impl Gateway {
     pub(in crate::broker) fn answer_by_saml(&self, client_id: &str, reply: &SamlReply, refusal: Refusal<'_>, now: Timestamp) -> Outcome {
         let entity_id = self.idp_entity_id(reply.mirror.as_ref());
         let answer = self.service_provider_of(client_id).and_then(|(_, saml)| {
-            let responder = saml.sp.responder(&entity_id, self.keyring.active(Purpose::SamlSigning), self.keyring.sealer());
+            let keys = self.keyring.saml();
+            let responder = saml.sp.responder(&entity_id, saml.sp.signing_key(&keys)?, self.keyring.sealer());
             reply.to.refuse(&responder, refusal, now)
         });
         match answer {

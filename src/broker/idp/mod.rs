@@ -11,7 +11,7 @@ use crate::application::{Application, SamlApplication};
 use crate::clock::Timestamp;
 use crate::connection::note_checks;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{CertifiedKey, Purpose};
+use crate::keys::{CertifiedKey, KeySet, SamlKeys};
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, Mirror, ReplyTo, SamlReply};
 use crate::saml::idp::{self, ArrivedRequest, CheckedRequest, IdpDescription, SamlReplyTo};
@@ -67,7 +67,8 @@ impl Gateway {
         let mut trace = Trace::default();
         trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: parameters(&request, &arrived) });
         let destination = self.sso_address(request.endpoint);
-        let keys = self.decryption_keys();
+        let keys = self.keyring.saml();
+        let keys = keys.decryption_keys();
         let mut checks = Vec::new();
         let received = idp::receive_authn_request(&arrived, &saml.sp.request_terms(&destination, &keys, now), &mut checks);
         note_checks(checks, now, &mut trace);
@@ -148,8 +149,18 @@ impl Gateway {
         found.ok_or_else(|| not_registered(format!("there is no enabled SAML application {client_id}")))
     }
 
-    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
-        self.keyring.of(Purpose::SamlEncryption).collect()
+    /// Those that sign toward this application; where none is named, toward any of them, the usual ones first.
+    fn signing_sets<'k>(&self, keys: &'k SamlKeys, of: Option<&SamlApplication>) -> Result<Vec<&'k KeySet>> {
+        if let Some(saml) = of {
+            return Ok(vec![keys.signing(saml.sp.response().signature)?]);
+        }
+        let mut sets = vec![keys.signing(None)?];
+        let chosen = self.applications.values().filter_map(|application| application.saml.as_ref()?.sp.response().signature);
+        // An application whose key is missing is told so when it is answered.
+        sets.extend(chosen.filter_map(|scheme| keys.signing(Some(scheme)).ok()));
+        sets.sort_by_key(|set| set.purpose());
+        sets.dedup_by_key(|set| set.purpose());
+        Ok(sets)
     }
 
     /// Our address for requests, as it is published.
@@ -197,10 +208,18 @@ impl Gateway {
         let sso = both(&self.sso_address(endpoint))?.map(|(binding, location)| Endpoint { binding, location });
         let slo =
             both(&self.slo_address(endpoint))?.map(|(binding, location)| LogoutService { binding, location, response_location: None });
-        let mut description = IdpDescription::new(entity_id, sso.to_vec(), self.keyring.of(Purpose::SamlSigning).collect());
+        let keys = self.keyring.saml();
+        let sets = self.signing_sets(&keys, saml)?;
+        let published: Vec<&CertifiedKey> = sets.iter().flat_map(|set| set.published()).collect();
+        let signer = match (saml, sets.first()) {
+            (Some(saml), _) => saml.sp.response().signer(saml.sp.signing_key(&keys)?)?,
+            (None, Some(first)) => Signer::new(first.active()),
+            (None, None) => return Err(Error::new(ErrorKind::Internal, "there is no signing key")),
+        };
+        let mut description = IdpDescription::new(entity_id, sso.to_vec(), published);
         description.logout = slo.to_vec();
-        description.encryption_keys = self.decryption_keys();
-        idp::write_idp(&description, Signer::new(self.keyring.active(Purpose::SamlSigning)), now)
+        description.encryption_keys = keys.encryption().published().collect();
+        idp::write_idp(&description, signer, now)
     }
 
     /// What a request asks, in words that fit every protocol.

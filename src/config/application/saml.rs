@@ -4,9 +4,10 @@ use super::{SAML_TABLE, check_uri, sp};
 use crate::application::SamlApplication;
 use crate::application::release::ReleasePolicy;
 use crate::application::saml_sp::{SamlSp, SamlSpSettings};
-use crate::application::saml_words::{CIPHERS, DIGESTS, ENCRYPTED, SIGNATURES, TRANSPORTS, meaning, name_id_format, name_id_formats};
+use crate::application::saml_words::{ENCRYPTED, meaning, name_id_format, name_id_formats};
 use crate::config::context::Context;
 use crate::profile::{Direction, MappingTable};
+use crate::saml::algorithms::{CIPHERS, DIGESTS, SIGNATURES, TRANSPORTS};
 use crate::saml::idp::{
     AttributeStyle, Identifier, Identifiers, NameFormats, NameIdFormat, ResponseSettings, SpTrust, ValueTypes, is_scope,
 };
@@ -121,11 +122,11 @@ fn response_settings(section: &Section<'_>, registered: Option<&SpTrust>) -> Res
     ResponseSettings {
         sign_assertion: section.bool("sign_assertion").unwrap_or(usual.sign_assertion),
         sign_response: section.bool("sign_response").unwrap_or(usual.sign_response),
-        signature: section.choice("signature_algorithm", SIGNATURES),
-        digest: section.choice("digest_algorithm", DIGESTS),
+        signature: section.choice("signature_algorithm", &SIGNATURES),
+        digest: section.choice("digest_algorithm", &DIGESTS),
         encrypt: section.choice("encrypt", ENCRYPTED).unwrap_or_default(),
-        cipher: section.choice("encryption_algorithm", CIPHERS),
-        transport: section.choice("key_transport", TRANSPORTS),
+        cipher: section.choice("encryption_algorithm", &CIPHERS),
+        transport: section.choice("key_transport", &TRANSPORTS),
         issuer: text("issuer"),
         audience: text("audience"),
         recipient: text("recipient"),

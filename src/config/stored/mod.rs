@@ -57,7 +57,7 @@ impl Maker for StoredObjects {
             "resource_server" => server::make(id, body),
             "tenant" => Ok(settings::tenant(body)),
             "attack_protection" => Ok(settings::attack_protection(body)),
-            "signing_keys" => settings::signing_keys(body, known),
+            "signing_keys" => settings::signing_keys(id, body, known),
             "rule" | "rule_config" | "action" => scripts::make(kind, id, body, known),
             _ => Err(vec![fault("", format!("objects of the kind {kind} are not read by this program"), "")]),
         }

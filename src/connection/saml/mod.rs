@@ -11,7 +11,7 @@ use super::scope::ScopeFilter;
 use super::{Authentication, BrowserStep, Callback, Connection, Refused, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{CertifiedKey, Keyring, Purpose};
+use crate::keys::{CertifiedKey, Keyring};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::saml::{self, Check, Comparison, Expected, Rejection, SpMetadata, SpSettings, VerifiedAssertion};
@@ -42,10 +42,6 @@ impl SamlConnection {
     /// The other way round: what a class reference is called toward applications.
     fn acr(&self, class: &str) -> String {
         self.settings().acr.iter().find(|(_, mapped)| *mapped == class).map_or(class, |(acr, _)| acr).to_owned()
-    }
-
-    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
-        self.keyring.of(Purpose::SamlEncryption).collect()
     }
 
     fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> Authentication {
@@ -96,20 +92,22 @@ impl Connection for SamlConnection {
     ) -> Result<Authentication, Refused> {
         let Callback::SamlResponse { response } = callback;
         let mut checks = Vec::new();
-        let verified = receive(self.settings(), &self.sp, &self.decryption_keys(), response, pending, now, &mut checks);
+        let keys = self.keyring.saml();
+        let verified = receive(self.settings(), &self.sp, &keys.decryption_keys(), response, pending, now, &mut checks);
         note_checks(checks, now, trace);
         verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
     }
 
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
-        let signing: Vec<_> = self.keyring.of(Purpose::SamlSigning).collect();
-        let encryption = self.decryption_keys();
+        let keys = self.keyring.saml();
+        let signing = keys.signing(self.settings().request_signature)?.published().collect();
+        let encryption = keys.encryption().published().collect();
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
             ..SpMetadata::new(&self.sp, signing, encryption)
         };
-        let document = saml::metadata::write_sp(&description, saml::Signer::new(self.keyring.active(Purpose::SamlSigning)), now)?;
+        let document = saml::metadata::write_sp(&description, self.settings().request_signer(&keys)?, now)?;
         Ok(("application/samlmetadata+xml", document))
     }
 

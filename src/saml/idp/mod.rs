@@ -33,6 +33,8 @@ pub use reply_to::{Issued, Responder, SamlReplyTo, Statement};
 pub use request::{AuthnRequest, receive_post, receive_redirect};
 pub use response::{Answer, Encrypt, Refusal, Sign, post_response, refuse, respond};
 pub(super) use response::{encrypted_name_id, write_name_id};
+pub(super) use settings::encryption_to;
 pub use settings::{EncryptedParts, ResponseSettings};
+pub(super) use sp_metadata::encryption_keys;
 pub use sp_metadata::{ApplicationMetadata, Localized, Logo, read_sp};
 pub use trust::{AssertionConsumerService, AttributeConsumingService, EncryptionKey, LiteralSp, RequestedAttribute, SpParts, SpTrust};

@@ -115,7 +115,7 @@ fn is_default(element: Element<'_>) -> Option<bool> {
 }
 
 /// Those that cannot be used are left out where another can.
-fn encryption_keys(role: Element<'_>) -> Result<Vec<EncryptionKey>, MetadataError> {
+pub(in crate::saml) fn encryption_keys(role: Element<'_>) -> Result<Vec<EncryptionKey>, MetadataError> {
     let (mut keys, mut unusable) = (Vec::new(), None);
     for descriptor in key_descriptors(role, "encryption") {
         let methods = descriptor.children_named(names::MD, "EncryptionMethod").filter_map(|method| method.attribute("Algorithm"));

@@ -7,6 +7,7 @@
 
 use super::assertion::read_date;
 use super::binding::Binding;
+use super::idp::{EncryptionKey, encryption_keys};
 use super::logout::{LogoutService, logout_services};
 use super::names;
 use super::rejection::{Checks, Part, Rejection};
@@ -72,6 +73,8 @@ pub struct IdpMetadata {
     pub signing_certificates: Vec<X509>,
     pub keys: TrustedKeys,
     pub want_authn_requests_signed: bool,
+    /// Keys that cannot be used, or are no RSA keys, are left out.
+    pub encryption_keys: Vec<EncryptionKey>,
     pub name_id_formats: Vec<String>,
     pub scopes: Vec<Scope>,
     pub display_name: Option<String>,
@@ -90,6 +93,7 @@ impl IdpMetadata {
             keys: self.keys.clone(),
             scopes: self.scopes.clone(),
             want_authn_requests_signed: self.want_authn_requests_signed,
+            encryption_keys: self.encryption_keys.clone(),
         }
     }
 }
@@ -236,6 +240,8 @@ pub(super) fn read_entity(entity: Element<'_>, inherited: Inherited, now: Timest
         slo_endpoints: logout_services(role)?,
         signing_certificates,
         keys,
+        // It signs people in all the same.
+        encryption_keys: encryption_keys(role).unwrap_or_default(),
         want_authn_requests_signed: matches!(role.attribute("WantAuthnRequestsSigned").map(str::trim), Some("true" | "1")),
         name_id_formats: role.children_named(names::MD, "NameIDFormat").map(text).filter(|format| !format.is_empty()).collect(),
         scopes: scopes(entity, role),

@@ -96,9 +96,14 @@ fn xmlsec1_signs(xml: &str, place_after: &str, id: &str, key: &TestKey, style: S
         names::DS,
         names::ENVELOPED
     );
+    xmlsec1_fills(xml, place_after, &template, key)
+}
+
+/// Lets xmlsec1 fill in a signature template.
+pub fn xmlsec1_fills(xml: &str, place_after: &str, template: &str, key: &TestKey) -> String {
     let at = xml.find(place_after).expect("the place") + place_after.len();
     let judge = Judge::new();
-    judge.file("x.xml", [&xml[..at], &template, &xml[at..]].concat());
+    judge.file("x.xml", [&xml[..at], template, &xml[at..]].concat());
     judge.file("k.pem", &key.pem);
     judge.file("c.pem", &key.certificate_pem);
     let arguments = [["--sign", "--privkey-pem", "k.pem,c.pem"].as_slice(), &IDS, &["x.xml"]].concat();

@@ -2,6 +2,7 @@
 
 pub(in crate::saml) mod support;
 
+mod algorithms;
 mod attacks;
 mod conditions;
 mod encryption;

@@ -47,7 +47,8 @@ impl SamlAnswer {
 
     /// The text of the first element of a name.
     pub fn text(&self, element: &str) -> Option<String> {
-        let mut starts = self.xml.split(&format!("<saml:{element}")).skip(1);
+        let start = format!("<saml:{element}");
+        let mut starts = self.xml.split(start.as_str()).skip(1);
         let (_, rest) = starts.find(|rest| rest.starts_with([' ', '>']))?.split_once('>')?;
         Some(html::unescape(rest.split_once('<')?.0))
     }

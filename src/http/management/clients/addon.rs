@@ -2,8 +2,9 @@
 
 use crate::application::SamlApplication;
 use crate::application::saml_sp::SamlSpSettings;
-use crate::application::saml_words::{CIPHERS, DIGESTS, ENCRYPTED, FORMATS, SIGNATURES, word};
+use crate::application::saml_words::{ENCRYPTED, FORMATS, word};
 use crate::http::management::stored;
+use crate::saml::algorithms::{CIPHERS, DIGESTS, SIGNATURES};
 use crate::saml::idp::{NameFormats, ValueTypes};
 use crate::saml::{Binding, names};
 use serde_json::{Map, Value, json};
@@ -28,8 +29,8 @@ fn as_addon(settings: &SamlSpSettings) -> Value {
         "issuer": response.issuer,
         "recipient": response.recipient,
         "destination": response.destination,
-        "signatureAlgorithm": response.signature.and_then(|scheme| word(SIGNATURES, scheme)),
-        "digestAlgorithm": response.digest.and_then(|digest| word(DIGESTS, digest)),
+        "signatureAlgorithm": response.signature.and_then(|scheme| word(&SIGNATURES, scheme)),
+        "digestAlgorithm": response.digest.and_then(|digest| word(&DIGESTS, digest)),
         "signResponse": response.sign_response,
         "lifetimeInSeconds": response.lifetime_seconds,
         "nameIdentifierFormat": response.name_id_format.urn(),
@@ -52,7 +53,7 @@ fn as_own(saml: &SamlApplication, settings: &SamlSpSettings) -> Value {
         "mapping": saml.mapping.name(),
         "sign_assertion": response.sign_assertion,
         "encrypt": word(ENCRYPTED, response.encrypt),
-        "encryption_algorithm": response.cipher.and_then(|cipher| word(CIPHERS, cipher)),
+        "encryption_algorithm": response.cipher.and_then(|cipher| word(&CIPHERS, cipher)),
         "release": if saml.release.only_requested { "requested" } else { "all" },
         "entity_categories": saml.release.categories,
         "backdate": response.backdate_seconds,
