@@ -3,6 +3,7 @@
 //! Answers are made in `answer`; everything between question and answer is the same as for any other application.
 
 mod answer;
+mod tailored;
 
 use super::begin::{Begun, log_refusal};
 use super::choose::Pick;

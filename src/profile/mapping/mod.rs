@@ -199,6 +199,12 @@ impl MappingTable {
         })
     }
 
+    /// Is this a name that a row releases by itself, and not among others?
+    pub fn names(&self, name: &str) -> bool {
+        let names = |release: &Release| !release.name.contains('*') && release.given_name() == name;
+        self.rows.iter().any(|planned| matches!(&planned.row.target, Target::Release(release) if names(release)))
+    }
+
     /// Maps what a connection said to a profile. Defaults such as the nickname are [`super::normalize`]'s.
     pub fn to_profile(&self, raw: &RawAttributes, notes: &mut Vec<RowNote>) -> Result<Profile, MappingError> {
         self.demand(Direction::ToProfile)?;

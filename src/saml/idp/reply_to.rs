@@ -76,6 +76,17 @@ impl SamlReplyTo {
         self.relay_state.as_deref()
     }
 
+    /// With another RelayState, for an answer to a request that came without.
+    ///
+    /// # Errors
+    /// Why not: SAML Bindings 3.5.3 has what came with a request returned as it is.
+    pub fn with_relay_state(self, relay_state: &str) -> Result<Self, &'static str> {
+        if self.in_response_to.is_some() && self.relay_state.as_deref().is_some_and(|asked| asked != relay_state) {
+            return Err("what came with the request goes back as it is");
+        }
+        Ok(Self { relay_state: Some(relay_state.to_owned()), ..self })
+    }
+
     /// The format that the request named.
     pub const fn asked_name_id_format(&self) -> Option<NameIdFormat> {
         self.asked.name_id_format
