@@ -3,7 +3,7 @@
 use crate::error::Result;
 use crate::keys::{Digest, SamlKeys, SignatureScheme};
 use crate::profile::MappingTable;
-use crate::saml::{Binding, Comparison, IdpTrust, ResponsePolicy, Signer};
+use crate::saml::{Binding, Comparison, IdpTrust, ResponseBinding, ResponsePolicy, Signer};
 use crate::user::linking::{Linking, TrustEmail};
 use crate::user::{ProfileSync, folded};
 use std::collections::BTreeMap;
@@ -87,6 +87,8 @@ pub struct SamlConnection {
     /// Our entity ID toward it; by default the address of our metadata.
     pub sp_entity_id: Option<String>,
     pub request_binding: Binding,
+    /// How answers are asked for. Artifacts are taken only where they are; posted answers always.
+    pub response_binding: ResponseBinding,
     /// Sign requests even where the identity provider's metadata do not ask for it.
     pub sign_requests: bool,
     /// How requests, logout messages and our metadata are signed; it also chooses the kind of key. `None`: RSA-SHA256.
@@ -124,6 +126,7 @@ impl SamlConnection {
             policy: ResponsePolicy::default(),
             sp_entity_id: None,
             request_binding: Binding::Redirect,
+            response_binding: ResponseBinding::Post,
             sign_requests: false,
             request_signature: None,
             request_digest: None,

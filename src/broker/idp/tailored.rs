@@ -182,11 +182,11 @@ impl Wishes<'_> {
         let response = &mut settings.response;
         let already = uses_sha1(response.signature, response.digest);
         if let Some(word) = self.text("signatureAlgorithm")? {
-            let scheme = meaning(&SIGNATURES, word).ok_or_else(|| refuse("signatureAlgorithm", "is not known"))?;
+            let scheme = meaning(SIGNATURES, word).ok_or_else(|| refuse("signatureAlgorithm", "is not known"))?;
             response.signature = Some(scheme);
         }
         if let Some(word) = self.text("digestAlgorithm")? {
-            let digest = meaning(&DIGESTS, word).ok_or_else(|| refuse("digestAlgorithm", "is not known"))?;
+            let digest = meaning(DIGESTS, word).ok_or_else(|| refuse("digestAlgorithm", "is not known"))?;
             response.digest = Some(digest);
         }
         if uses_sha1(response.signature, response.digest) && !already {
@@ -207,7 +207,7 @@ impl Wishes<'_> {
         if let Some(text) = self.text("encryptionAlgorithm")? {
             let word =
                 text.strip_prefix("http://www.w3.org/2009/xmlenc11#").or_else(|| text.strip_prefix("http://www.w3.org/2001/04/xmlenc#"));
-            let cipher = meaning(&CIPHERS, word.unwrap_or(text)).ok_or_else(|| refuse("encryptionAlgorithm", "is not known"))?;
+            let cipher = meaning(CIPHERS, word.unwrap_or(text)).ok_or_else(|| refuse("encryptionAlgorithm", "is not known"))?;
             if cbc(cipher) && !settings.response.cipher.is_some_and(cbc) {
                 return Err(refuse("encryptionAlgorithm", "AES-CBC is the registration's to allow"));
             }

@@ -56,6 +56,18 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<Map
     for (setting, why) in sp.weaknesses() {
         section.warning(setting, format!("weakened: {why}"), "remove it as soon as the application can do better");
     }
+    if require_signed_requests == Some(false) {
+        let help = "remove it if the application signs its requests";
+        section.warning(
+            "require_signed_requests",
+            "weakened: requests may come unsigned: whoever sends a person here chooses what is asked",
+            help,
+        );
+    }
+    let place = ["metadata_file", "metadata"].into_iter().find(|key| section.has(key)).unwrap_or("certificates");
+    for message in sp.ending_certificates(context.now) {
+        section.warning(place, message, "ask the application for the next one; logins go on, since keys are pinned and not dates");
+    }
     warn_unlisted(section, &sp);
     Some(SamlApplication { sp: Arc::new(sp), mapping: mapping?, release })
 }
@@ -122,11 +134,11 @@ fn response_settings(section: &Section<'_>, registered: Option<&SpTrust>) -> Res
     ResponseSettings {
         sign_assertion: section.bool("sign_assertion").unwrap_or(usual.sign_assertion),
         sign_response: section.bool("sign_response").unwrap_or(usual.sign_response),
-        signature: section.choice("signature_algorithm", &SIGNATURES),
-        digest: section.choice("digest_algorithm", &DIGESTS),
+        signature: section.choice("signature_algorithm", SIGNATURES),
+        digest: section.choice("digest_algorithm", DIGESTS),
         encrypt: section.choice("encrypt", ENCRYPTED).unwrap_or_default(),
-        cipher: section.choice("encryption_algorithm", &CIPHERS),
-        transport: section.choice("key_transport", &TRANSPORTS),
+        cipher: section.choice("encryption_algorithm", CIPHERS),
+        transport: section.choice("key_transport", TRANSPORTS),
         issuer: text("issuer"),
         audience: text("audience"),
         recipient: text("recipient"),

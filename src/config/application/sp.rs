@@ -7,12 +7,9 @@ use crate::saml::idp::{AssertionConsumerService, AttributeConsumingService, Encr
 use crate::saml::logout::LogoutService;
 use crate::saml::{Binding, MetadataOptions, TrustedKeys};
 use crate::toml_file::{At, Section};
-use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 use url::Url;
 
-/// Days before its end from which a certificate is worth a warning.
-const EXPIRY_DAYS: u32 = 30;
 /// What says itself what metadata would say.
 const LITERALS: [&str; 7] =
     ["acs_urls", "certificates", "encryption_certificates", "slo_url", "slo_response_url", "authn_requests_signed", "requested_attributes"];
@@ -90,7 +87,6 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<&str>
     let logout = logout_service(section, logout_binding);
     let signing = certificates(context, section, "certificates");
     let encrypting = certificates(context, section, "encryption_certificates");
-    warn_expiry(section, signing.iter().flatten());
     let encryption_keys = encrypting.clone().map(|certificates| encryption_keys(section, certificates));
     let authn_requests_signed = section.bool("authn_requests_signed").unwrap_or(false);
     let wishes = requested_attributes(section);
@@ -172,13 +168,5 @@ fn encryption_keys(section: &Section<'_>, certificates: Vec<X509>) -> Option<Vec
             section.problem("encryption_certificates", why, "ask the application's operator for an RSA certificate");
             None
         }
-    }
-}
-
-fn warn_expiry<'c>(section: &Section<'_>, certificates: impl Iterator<Item = &'c X509>) {
-    let Ok(soon) = Asn1Time::days_from_now(EXPIRY_DAYS) else { return };
-    for certificate in certificates.filter(|certificate| certificate.not_after() < &*soon) {
-        let message = format!("a signing certificate of the application ends on {}", certificate.not_after());
-        section.warning("certificates", message, "ask for the next one; logins go on, since keys are pinned and not dates");
     }
 }

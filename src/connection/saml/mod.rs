@@ -1,14 +1,16 @@
 //! A SAML identity provider as a connection: what the application asked becomes an AuthnRequest, a verified
 //! assertion becomes an [`Authentication`].
 
+mod artifact;
 mod attributes;
 mod request;
 
+pub use artifact::service_unreachable;
 pub(super) use attributes::raw_attributes;
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::scope::ScopeFilter;
-use super::{Authentication, BrowserStep, Callback, Connection, Refused, UpstreamRequest};
+use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{CertifiedKey, Keyring};
@@ -83,6 +85,10 @@ impl Connection for SamlConnection {
         self.ask(transaction_id, asked, now, trace)
     }
 
+    fn resolve(&self, artifact: &str, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused> {
+        self.resolution(artifact, now, trace)
+    }
+
     fn complete(
         &self,
         callback: Callback<'_>,
@@ -90,10 +96,16 @@ impl Connection for SamlConnection {
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<Authentication, Refused> {
-        let Callback::SamlResponse { response } = callback;
         let mut checks = Vec::new();
         let keys = self.keyring.saml();
-        let verified = receive(self.settings(), &self.sp, &keys.decryption_keys(), response, pending, now, &mut checks);
+        let verified = match callback {
+            Callback::SamlResponse { response } => {
+                receive(self.settings(), &self.sp, &keys.decryption_keys(), response, pending, now, &mut checks)
+            }
+            Callback::SamlArtifactResponse { envelope, resolve_id } => {
+                self.receive_resolved((envelope, resolve_id), pending, now, &mut checks)
+            }
+        };
         note_checks(checks, now, trace);
         verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
     }
@@ -104,6 +116,7 @@ impl Connection for SamlConnection {
         let encryption = keys.encryption().published().collect();
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
+            response_binding: self.settings().response_binding,
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
             ..SpMetadata::new(&self.sp, signing, encryption)
         };
@@ -191,6 +204,9 @@ pub(super) fn refused(rejection: Rejection) -> Refused {
             Some("InvalidNameIDPolicy") => ErrorKind::InvalidRequest,
             _ => ErrorKind::IdpFailed,
         },
+        Rejection::ArtifactServiceUnreachable { .. } | Rejection::ArtifactRefused { .. } | Rejection::SoapFault { .. } => {
+            ErrorKind::IdpFailed
+        }
         Rejection::AuthnContextNotMet { .. } => ErrorKind::UnmetAuthenticationRequirements,
         _ => ErrorKind::IdpResponseInvalid,
     };

@@ -30,6 +30,7 @@ impl SamlConnection {
             requested_authn_context: (!classes.is_empty()).then(|| (settings.authn_context_comparison, classes.clone())),
             name_id_format: settings.name_id_format.clone(),
             allow_create: settings.allow_create,
+            response_binding: settings.response_binding,
             acs_index: settings.acs_index,
             attribute_consuming_service_index: settings.attribute_consuming_service_index,
             provider_name: settings.provider_name.clone(),

@@ -29,7 +29,7 @@ pub use identifiers::{Identifier, Identifiers, is_scope};
 pub use name_id::{NameIdFormat, Subject};
 pub use own_metadata::{Display, IdpDescription, write_idp};
 pub use receive::{ArrivedRequest, CheckedRequest, Refused, RequestTerms, receive_authn_request};
-pub use reply_to::{Issued, Responder, SamlReplyTo, Statement};
+pub use reply_to::{Delivery, Issued, Responder, SamlReplyTo, Statement};
 pub use request::{AuthnRequest, receive_post, receive_redirect};
 pub use response::{Answer, Encrypt, Refusal, Sign, post_response, refuse, respond};
 pub(super) use response::{encrypted_name_id, write_name_id};

@@ -9,7 +9,7 @@ use crate::saml::metadata::{MetadataOptions, read_idp, write_sp};
 use crate::saml::signature::sign;
 use crate::saml::*;
 
-const IDS: [&str; 12] = [
+const IDS: [&str; 16] = [
     "--id-attr:ID",
     "urn:oasis:names:tc:SAML:2.0:assertion:Assertion",
     "--id-attr:ID",
@@ -22,6 +22,10 @@ const IDS: [&str; 12] = [
     "urn:oasis:names:tc:SAML:2.0:protocol:LogoutRequest",
     "--id-attr:ID",
     "urn:oasis:names:tc:SAML:2.0:protocol:LogoutResponse",
+    "--id-attr:ID",
+    "urn:oasis:names:tc:SAML:2.0:protocol:ArtifactResolve",
+    "--id-attr:ID",
+    "urn:oasis:names:tc:SAML:2.0:protocol:ArtifactResponse",
 ];
 
 /// Whether xmlsec1 verifies the first signature of the document.
