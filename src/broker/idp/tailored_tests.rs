@@ -127,6 +127,14 @@ fn the_relay_state_of_a_request_goes_back_as_it_came() {
     let wish = json!({"relayState": "/start"});
     let to = Wishes(wish.as_object()).reply_to(&reply(Some("/other"))).expect("nobody asked");
     assert_eq!(to.relay_state(), Some("/start"));
+    let asked = |state: Value| {
+        let asked = json!({"name_id_format": null, "encrypted": false, "not_on_or_after": null});
+        let kept = json!({"entity_id": "urn:app", "acs_url": "https://app.example/acs", "in_response_to": "_1", "relay_state": state, "asked": asked});
+        SamlReply { to: serde_json::from_value(kept).expect("a right to answer"), mirror: None }
+    };
+    assert!(Wishes(wish.as_object()).reply_to(&asked("theirs".into())).is_err(), "it came with the request");
+    let to = Wishes(wish.as_object()).reply_to(&asked(Value::Null)).expect("none came");
+    assert_eq!(to.relay_state(), Some("/start"));
     let long = json!({"relayState": "x".repeat(1025)});
     assert!(Wishes(long.as_object()).reply_to(&reply(None)).is_err());
     assert_eq!(Wishes(None).reply_to(&reply(Some("/x"))).expect("unchanged").relay_state(), Some("/x"));

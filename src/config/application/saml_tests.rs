@@ -105,7 +105,7 @@ fn every_setting_is_read() {
          typed_attributes = false\nattribute_name_format = \"none\"\nrequire_signed_requests = true\nallow_unsolicited = true\n\
          logout_binding = \"redirect\"\nclock_skew = 7\nmessage_max_age = 99\nmapping = \"own\"\n\
          release = \"requested\"\nrequested_attributes = [\"mail\"]\nentity_categories = [\"urn:category\"]\n\
-         identifiers = [\"pairwise-id\", \"eduPersonTargetedID\"]\nscope = \"wiki.example\"\nmirror = true\ndiscovery_urls = [\"https://wiki.example/picked\"]",
+         identifiers = [\"pairwise-id\", \"eduPersonTargetedID\"]\nscope = \"wiki.example\"\ndiscovery_urls = [\"https://wiki.example/picked\"]",
         names::NAMEID_TRANSIENT
     );
     let saml = read(&lines).saml.expect("a SAML application");
@@ -123,7 +123,8 @@ fn every_setting_is_read() {
     assert_eq!(response.authn_context_class_ref, "urn:class");
     assert_eq!((response.attributes.types, response.attributes.name_formats), (ValueTypes::AnyType, NameFormats::Omitted));
     assert_eq!(sp.name_id_formats().len(), 2);
-    assert_eq!((sp.mirror(), sp.discovery_urls()[0].as_str()), (true, "https://wiki.example/picked"));
+    assert_eq!((sp.mirror(), sp.discovery_urls()[0].as_str()), (false, "https://wiki.example/picked"));
+    assert!(read(&format!("{LITERAL}mirror = true")).saml.is_some_and(|saml| saml.sp.mirror()));
     let terms = sp.request_terms("https://login.example.org/saml/sso", &[], crate::clock::Timestamp::from_seconds(0));
     assert!(terms.require_signed);
     assert_eq!((terms.policy.skew_seconds, terms.policy.max_age_seconds), (7, 99));
