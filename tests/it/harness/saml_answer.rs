@@ -2,12 +2,12 @@
 
 use super::browser::Departure;
 use super::html;
+use super::idp::{now, unique_id};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::Compression;
 use flate2::write::DeflateEncoder;
 use std::io::Write as _;
-use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 pub struct SamlAnswer {
@@ -66,10 +66,10 @@ impl SamlAnswer {
 
 /// The query of an AuthnRequest by HTTP-Redirect, with these XML attributes besides.
 pub fn authn_request(issuer: &str, attributes: &str) -> String {
-    let now = OffsetDateTime::now_utc().replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap();
-    let id = OffsetDateTime::now_utc().unix_timestamp_nanos();
+    let now = now().replace_nanosecond(0).unwrap().format(&Rfc3339).unwrap();
+    let id = unique_id();
     let xml = format!(
-        "<samlp:AuthnRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" ID=\"_{id:032x}\" Version=\"2.0\" IssueInstant=\"{now}\" {attributes}><saml:Issuer>{issuer}</saml:Issuer></samlp:AuthnRequest>"
+        "<samlp:AuthnRequest xmlns:samlp=\"urn:oasis:names:tc:SAML:2.0:protocol\" xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" ID=\"{id}\" Version=\"2.0\" IssueInstant=\"{now}\" {attributes}><saml:Issuer>{issuer}</saml:Issuer></samlp:AuthnRequest>"
     );
     let mut encoder = DeflateEncoder::new(Vec::new(), Compression::best());
     encoder.write_all(xml.as_bytes()).unwrap();
