@@ -1,6 +1,7 @@
 //! `[[connection]]`.
 
 use super::context::Context;
+use super::living;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
 use crate::keys::parse_certificate;
@@ -37,7 +38,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
     }
     let saml = match section.section("saml") {
         Some(saml) => {
-            let settings = saml_connection(context, &saml);
+            let settings = saml_connection(context, &saml, name.as_deref());
             saml.finish();
             settings
         }
@@ -46,7 +47,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
                 section.problem(
                     "saml",
                     "the connection has no protocol",
-                    "add [connection.saml] with metadata_file, or entity_id, sso_url and certificates",
+                    "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates",
                 );
             }
             None
@@ -154,13 +155,19 @@ fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
     domains
 }
 
-fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlConnection> {
-    let idp = idp(context, section);
+fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Option<SamlConnection> {
+    let living = living::read(context, section, name);
+    let idp = match &living {
+        None => idp(context, section),
+        Some(living) => living.as_ref().map(|_| IdpTrust::nobody()),
+    };
+    let living = living.flatten();
     let policy = policy(context, section);
     let request_binding = section
         .choice("request_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)])
-        .unwrap_or_else(|| preferred_binding(idp.as_ref()));
+        .unwrap_or_else(|| preferred_binding(idp.as_ref().filter(|_| living.is_none())));
     if let Some(idp) = &idp
+        && living.is_none()
         && !idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == request_binding)
     {
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
@@ -188,6 +195,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         provider_name: text("provider_name"),
         acs_index: index("acs_index"),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
+        living,
         ..SamlConnection::new(idp?)
     };
     Some(settings)
@@ -214,10 +222,6 @@ fn acr_table(section: &Section<'_>) -> BTreeMap<String, String> {
 
 /// Whom we trust: from metadata, or from literal values.
 fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
-    if section.has("metadata_url") {
-        section.value("metadata_url");
-        section.problem("metadata_url", "metadata cannot be fetched in this version", "save the document and use `metadata_file`");
-    }
     let entity_id = section.string("entity_id").map(|at| at.value.to_owned());
     let pinned = certificates(context, section, "metadata_certificates");
     let document = section.string("metadata").map(|at| ("metadata", Ok(at.value.to_owned())));
@@ -241,12 +245,6 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
                 None
             }
         };
-    }
-    if section.has("metadata_url") {
-        for literal in ["sso_url", "certificates", "sso_binding"] {
-            section.value(literal);
-        }
-        return None;
     }
     literal(context, section, entity_id)
 }
@@ -287,7 +285,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
         section.problem(
             "entity_id",
             "it is not said which identity provider this is",
-            "add `metadata_file`, or `entity_id`, `sso_url` and `certificates`",
+            "add `metadata_url`, `metadata_file`, or `entity_id`, `sso_url` and `certificates`",
         );
     }
     let binding = section.choice("sso_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)]).unwrap_or(Binding::Redirect);
@@ -329,7 +327,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
 }
 
 /// A list of files, or of certificates themselves (PEM, or base64 of DER). `None` when the key is absent or one is bad.
-fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Vec<X509>> {
+pub fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Vec<X509>> {
     let mut all = Some(Vec::new());
     for at in section.strings(key)? {
         let inline = at.value.contains("-----BEGIN") || at.value.len() > 400 || context.stored().is_some();

@@ -6,6 +6,7 @@
 mod application;
 mod connection;
 mod context;
+mod living;
 mod metadata;
 mod read;
 mod render;

@@ -5,12 +5,14 @@
 
 pub mod config;
 pub mod explain;
+mod living;
 pub mod metadata;
 pub mod outbound;
 mod registry;
 mod saml;
 mod scope;
 
+pub use living::{LivingConnection, connection};
 pub use registry::Registry;
 pub use saml::SamlConnection;
 
@@ -20,6 +22,7 @@ use crate::login::trace::Trace;
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::RawAttributes;
 use crate::user::Identity;
+use std::pin::Pin;
 use url::Url;
 
 /// Whether the scopes of an identity provider's metadata can be used.
@@ -90,6 +93,9 @@ pub struct Refused {
     pub alarm: bool,
 }
 
+/// Work that must be done before a step of a login, and is nothing for most connections.
+pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// A configured identity provider.
 pub trait Connection: Send + Sync {
     /// The step that sends the browser there, and what must be remembered for the answer.
@@ -114,6 +120,17 @@ pub trait Connection: Send + Sync {
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)>;
 
     fn config(&self) -> &config::ConnectionConfig;
+
+    /// To be awaited before [`Connection::begin`] and [`Connection::complete`]: fetches what is not known yet of one of many
+    /// identity providers. Whether it is known then, those say.
+    fn prepare<'a>(&'a self, _idp: Option<&'a str>, _now: Timestamp) -> Preparing<'a> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// The entityID of the identity provider that an identity is of, at a connection that has many.
+    fn idp_of(&self, _identity: &Identity) -> Option<String> {
+        None
+    }
 
     /// Of a connection with many identity providers, those that `text` finds, best first; names in `language` count before
     /// others. Those that do not want to be offered to people are left out.

@@ -49,6 +49,12 @@ pub struct IdpTrust {
 }
 
 impl IdpTrust {
+    /// Stands where it is not known yet who the identity provider is: it has no address, and no signature is its.
+    pub fn nobody() -> Self {
+        let keys = TrustedKeys::none();
+        Self { entity_id: String::new(), sso_endpoints: Vec::new(), keys, scopes: Vec::new(), want_authn_requests_signed: false }
+    }
+
     fn sso(&self, binding: Binding) -> CrateResult<&Url> {
         self.sso_endpoints.iter().find(|endpoint| endpoint.binding == binding).map(|endpoint| &endpoint.location).ok_or_else(|| {
             Error::new(ErrorKind::Misconfigured, format!("the identity provider has no single sign-on address for {binding:?}"))

@@ -74,7 +74,7 @@ impl Mdq {
         let Origin::Url(base) = template.origin.clone() else {
             return Err(Error::new(ErrorKind::Misconfigured, "a metadata query server has an address"));
         };
-        let downloader = Downloader::new(template.patience)?;
+        let downloader = Downloader::new(template.patience, template.reach)?;
         Ok(Self { base, form, template, downloader, entities: Mutex::new(HashMap::new()) })
     }
 
@@ -92,7 +92,7 @@ impl Mdq {
         events.extend(feed.refresh_if_due(now).await);
         let found = match feed.snapshot(now) {
             Some(snapshot) => Ok(snapshot),
-            None => Err(feed.last_failure().await.map_or(NotFound::Unknown, |(_, reason, _)| NotFound::Failed(reason))),
+            None => Err(feed.status().failure.clone().map_or(NotFound::Unknown, |(_, reason, _)| NotFound::Failed(reason))),
         };
         (found, events)
     }
@@ -100,6 +100,16 @@ impl Mdq {
     /// The feed of an entity that was asked for, for what waits for an operator.
     pub fn known(&self, entity_id: &str) -> Option<Arc<Feed>> {
         self.lock().get(entity_id).map(|known| Arc::clone(&known.feed))
+    }
+
+    /// All of them, by name.
+    pub fn known_all(&self) -> Vec<(String, Arc<Feed>)> {
+        self.lock().iter().map(|(name, known)| (name.clone(), Arc::clone(&known.feed))).collect()
+    }
+
+    /// For logs and messages.
+    pub fn shown(&self) -> String {
+        self.template.shown()
     }
 
     /// Names of the entities that were asked for.

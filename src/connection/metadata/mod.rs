@@ -13,16 +13,18 @@
 mod cache;
 mod difference;
 mod feed;
+mod feeds;
 mod mdq;
 mod refresher;
 mod snapshot;
 mod source;
 
 pub use difference::{Change, Place, difference};
-pub use feed::Feed;
+pub use feed::{Feed, Status};
+pub use feeds::{Feeds, Living, Members, Tended};
 pub use mdq::{Mdq, MdqForm, NotFound};
 pub use refresher::{Cadence, Hold, Refresher};
-pub use snapshot::{Event, NotPending, Pending, Snapshot};
+pub use snapshot::{Approval, Event, NotPending, Pending, Snapshot};
 pub use source::{Origin, Source};
 
 #[cfg(test)]

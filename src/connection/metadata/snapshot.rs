@@ -4,6 +4,7 @@ use super::difference::{Change, Place, with_places};
 use crate::clock::Timestamp;
 use crate::saml::aggregate::{Aggregate, Entity, Found};
 use crate::saml::{IdpMetadata, MetadataError};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -52,7 +53,18 @@ pub struct Pending {
     pub key: String,
     pub entity_id: String,
     pub changes: Vec<Change>,
+    /// All endpoints as the new metadata have them: what an approval lets in.
+    pub places: BTreeSet<Place>,
     pub since: Timestamp,
+}
+
+/// The endpoints of an entity that an operator has agreed to, or that were there when it was first seen. Kept in the
+/// directory, so that every node knows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    pub connection: String,
+    pub entity_id: String,
+    pub places: BTreeSet<Place>,
 }
 
 /// What an operator may want to know, and the audit log.

@@ -2,7 +2,7 @@
 
 use super::testing::*;
 use super::*;
-use crate::connection::outbound::download::Patience;
+use crate::connection::outbound::download::{Patience, Reach};
 use crate::saml::aggregate::{Terms, Trust};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ fn source(server: &Server, cache: Option<&tempfile::TempDir>) -> Source {
     let url = format!("{}/aggregate.xml", server.address).parse().expect("a URL");
     let patience = Patience { idle: Duration::from_millis(400), total: Duration::from_secs(5) };
     let cache = cache.map(|directory| directory.path().join("federation"));
-    Source { patience, cache, ..Source::new(Origin::Url(url), terms()).expect("valid") }
+    Source { patience, cache, reach: Reach::Everything, ..Source::new(Origin::Url(url), terms()).expect("valid") }
 }
 
 fn feed(server: &Server, cache: Option<&tempfile::TempDir>) -> Feed {
@@ -128,7 +128,7 @@ async fn a_restart_without_network_has_what_was_there_and_believes_no_more_than_
     let restarted = feed(&server, Some(&directory));
     assert_eq!(restarted.restore(now()).await, [Event::Loaded { entities: 1, faults: 0 }]);
     assert!(restarted.snapshot(now()).expect("the copy").idp(A, now()).is_ok());
-    assert_eq!(restarted.due().await, now(), "and asks at once");
+    assert_eq!(restarted.status().due, now(), "and asks at once");
     failure(&restarted.refresh(now()).await);
     assert!(server.asked().last().expect("asked").contains("if-none-match: \"v1\""));
 
@@ -166,13 +166,13 @@ async fn what_waits_for_an_operator_waits_across_a_restart() {
     restarted.restore(now()).await;
     let sso = |feed: &Feed| feed.snapshot(now()).expect("a copy").idp(A, now()).expect("read").sso_endpoints[0].location.to_string();
     assert_eq!(sso(&restarted), "https://sso.a.example/sso");
-    let pending = restarted.pending().await;
+    let pending = restarted.status().pending.clone();
     assert_eq!(restarted.approve("something else", now()).await, Err(NotPending));
     restarted.approve(&pending[0].key, now()).await.expect("approved");
     assert_eq!(sso(&restarted), "https://sso.b.example/sso");
     let again = feed(&server, Some(&directory));
     again.restore(now()).await;
-    assert_eq!((sso(&again).as_str(), again.pending().await.len()), ("https://sso.b.example/sso", 0));
+    assert_eq!((sso(&again).as_str(), again.status().pending.clone().len()), ("https://sso.b.example/sso", 0));
 }
 
 #[tokio::test]
@@ -189,9 +189,9 @@ async fn another_entity_is_on_disk_only_after_an_operator_agreed() {
     assert_eq!(files(&directory), ["federation.json", "federation.xml"]);
     first.refresh(now()).await;
     assert!(server.asked().last().expect("asked").contains("if-none-match: \"a\""), "of the copy that is in force");
-    let pending = first.pending().await;
+    let pending = first.status().pending.clone();
     first.approve(&pending[0].key, now()).await.expect("approved");
-    assert_eq!(first.due().await, now());
+    assert_eq!(first.status().due, now());
     assert_eq!(first.refresh_if_due(now()).await, []);
     assert_eq!(copy(), other);
     assert!(first.snapshot(now()).expect("a copy").idp("https://c.example/idp", now()).is_ok());
