@@ -87,6 +87,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
     let gateway = Gateway {
         issuer: parts.issuer,
         applications: HashMap::new(),
+        service_providers: HashMap::new(),
         resource_servers: HashMap::new(),
         client_grants: HashMap::new(),
         connections: Registry::default(),

@@ -9,6 +9,7 @@ pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
 use crate::oidc::ClientFacts;
 use crate::profile::MappingTable;
 use crate::profile::dialect::Dialect;
+use saml_sp::SamlSp;
 use std::sync::Arc;
 
 /// A registered application.
@@ -20,10 +21,21 @@ pub struct Application {
     pub enabled: bool,
     /// Names of the connections by which its users may come; `None`: by all.
     pub connections: Option<Vec<String>>,
-    /// From the profile to what it is told.
+    /// From the profile to its claims.
     pub mapping: Arc<MappingTable>,
     pub profile: ProfileUse,
-    pub oidc: ClientFacts,
+    /// As an OpenID Connect client.
+    pub oidc: Option<ClientFacts>,
+    /// As a SAML service provider.
+    pub saml: Option<SamlApplication>,
+}
+
+/// An application in its part as a SAML service provider.
+#[derive(Clone, Debug)]
+pub struct SamlApplication {
+    pub sp: Arc<SamlSp>,
+    /// From the profile to its attributes.
+    pub mapping: Arc<MappingTable>,
 }
 
 /// What an application gets to see of the profile, beside what its table releases, and how old it may be.

@@ -1,7 +1,7 @@
 //! A login begins: the application's request, and the person's choice of an identity provider.
 
 use super::next::{Decision, Situation, Step, next_step};
-use super::{Answer, Browser, Chooser, CookieChange, Gateway, Outcome, REMAINS, encode};
+use super::{Answer, Browser, Chooser, CookieChange, Gateway, Outcome, REMAINS, Reply, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::connection::UpstreamRequest;
@@ -45,9 +45,10 @@ impl Gateway {
         let params = Params::parse_noting_repeats(raw)?;
         let application = self.application(oidc::authorization::client_id(&params)?);
         // Before the redirect URI is proven, errors stay on our page.
-        let identified = CheckedRedirect::identify(&params, application.map(|application| &application.oidc));
-        let (redirect, application) = match (identified, application) {
-            (Ok(redirect), Some(application)) => (redirect, application),
+        let identified = CheckedRedirect::identify(&params, application.and_then(|application| application.oidc.as_ref()));
+        let client = application.and_then(|application| application.oidc.as_ref().map(|client| (application, client)));
+        let (redirect, (application, client)) = match (identified, client) {
+            (Ok(redirect), Some(client)) => (redirect, client),
             (Err(error), _) => return Err(not_registered(error)),
             (Ok(_), None) => return Err(Error::new(ErrorKind::Internal, "a redirect of nobody")),
         };
@@ -56,24 +57,32 @@ impl Gateway {
             return Ok(Outcome::of(Answer::SeeSelf));
         }
         let reply_to = ReplyTo::Oidc(redirect.clone());
-        let begun = Begun { redirect: &redirect, application, reply_to: &reply_to, params: &params, browser, correlation_id, now };
-        match self.begin_login(&begun).await {
+        let query = restart_query(&params);
+        let path = format!("/authorize?{query}");
+        let begun = Begun { application, reply_to: &reply_to, path: &path, query: query.as_bytes(), browser, correlation_id, now };
+        let mut trace = Trace::default();
+        trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(&params) });
+        let asked = AuthorizationRequest::parse(&params, client, &redirect).and_then(|request| self.asked(request, application));
+        let begin = async { self.begin_login(&begun, asked?, trace).await };
+        match begin.await {
             Ok(outcome) => Ok(outcome),
-            Err(error) if error.kind == ErrorKind::StoreUnavailable => Err(error),
-            Err(error) => {
-                log_refusal(&error, application, correlation_id);
-                Ok(self.reply_error(&reply_to, &error, correlation_id))
-            }
+            Err(error) => self.refuse_beginning(&begun, error),
         }
     }
 
-    async fn begin_login(&self, begun: &Begun<'_>) -> Result<Outcome> {
-        let Begun { application, params, now, .. } = *begun;
-        let request = AuthorizationRequest::parse(params, &application.oidc, begun.redirect)?;
-        let asked = self.asked(request, application)?;
+    /// What goes wrong before a login is under way is told to the application.
+    pub(super) fn refuse_beginning(&self, begun: &Begun<'_>, error: Error) -> Result<Outcome> {
+        if error.kind == ErrorKind::StoreUnavailable {
+            return Err(error);
+        }
+        log_refusal(&error, begun.application, begun.correlation_id);
+        Ok(self.reply_error(&begun.application.client_id, begun.reply_to, &error, begun.correlation_id, begun.now))
+    }
+
+    /// Whatever the protocol: from what is asked to the first step.
+    pub(super) async fn begin_login(&self, begun: &Begun<'_>, asked: Asked, mut trace: Trace) -> Result<Outcome> {
+        let Begun { application, now, .. } = *begun;
         let mut session = self.session(begun.browser, now).await?;
-        let mut trace = Trace::default();
-        trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(params) });
         let usable = self.usable_connections(application);
         let by_hint = asked.login_hint.as_deref().and_then(|hint| self.connections.for_email(hint));
         let by_hint = by_hint.map(|connection| connection.config().name.as_str());
@@ -136,7 +145,7 @@ impl Gateway {
             client_id: begun.application.client_id.clone(),
             asked,
             reply_to: begun.reply_to.clone(),
-            restart: Restart { application: begun.application.name.clone(), path: format!("/authorize?{}", restart_query(begun.params)) },
+            restart: Restart { application: begun.application.name.clone(), path: begun.path.to_owned() },
             previous_session: begun.browser.session.as_deref().map(Session::key),
             stage: Stage::ChoosingConnection,
         };
@@ -242,6 +251,7 @@ impl Gateway {
             choose: request.prompts.contains(Prompt::SelectAccount),
             max_age: request.max_age,
             acr_values: request.acr_values,
+            acr_comparison: None,
             login_hint: request.login_hint,
             connection: request.connection,
             idp: None,
@@ -252,7 +262,8 @@ impl Gateway {
         })
     }
 
-    pub(super) fn reply_error(&self, reply_to: &ReplyTo, error: &Error, correlation_id: &str) -> Outcome {
+    /// The application is told that there is no login.
+    pub(super) fn reply_error(&self, client_id: &str, reply_to: &ReplyTo, error: &Error, correlation_id: &str, now: Timestamp) -> Outcome {
         let wire = error.kind.wire();
         // What a rule says is said as it is.
         let told = match error.kind {
@@ -260,7 +271,10 @@ impl Gateway {
             _ => format!("{} {} ({correlation_id})", wire.code, error.detail),
         };
         let told = Error::new(error.kind, told);
-        Outcome::of(Answer::Reply(reply_to.with_error(&told, &self.issuer)))
+        match reply_to {
+            ReplyTo::Oidc(redirect) => Outcome::of(Answer::Reply(Reply::Oidc(redirect.error(&self.issuer, &told)))),
+            ReplyTo::Saml(reply) => self.refuse_by_saml(client_id, reply, &told, now),
+        }
     }
 
     pub(super) async fn save_trace(&self, correlation_id: &str, part: Part, trace: &Trace) -> Result<()> {
@@ -297,9 +311,11 @@ pub(super) fn restart_query(params: &Params) -> String {
 #[derive(Clone, Copy)]
 pub(super) struct Begun<'a> {
     pub application: &'a Arc<Application>,
-    pub redirect: &'a CheckedRedirect,
     pub reply_to: &'a ReplyTo,
-    pub params: &'a Params,
+    /// Path and query here that begins the same login again; empty where only the application can.
+    pub path: &'a str,
+    /// The request's parameters, without secrets, for scripts.
+    pub query: &'a [u8],
     pub browser: &'a Browser,
     pub correlation_id: &'a str,
     pub now: Timestamp,
@@ -310,7 +326,7 @@ pub(super) fn trace_op(correlation_id: &str, part: Part, trace: &Trace) -> Resul
 }
 
 /// What is answered by redirect passes no other boundary that logs.
-fn log_refusal(error: &Error, application: &Application, correlation_id: &str) {
+pub(super) fn log_refusal(error: &Error, application: &Application, correlation_id: &str) {
     let (wire, client_id) = (error.kind.wire(), application.client_id.as_str());
     let source = error.source.as_ref().map(tracing::field::display);
     if wire.status >= 500 {

@@ -1,22 +1,22 @@
-//! The end of a login: a code for the application, from a session that exists or has just been made.
+//! The end of a login: an answer for the application, from a session that exists or has just been made.
 
-use super::begin::{Begun, restart_query, trace_op};
+use super::begin::{Begun, trace_op};
 use super::happened::Ended;
 use super::rules::{Made, Pausing, Situation, Verdict};
 use super::sessions::grant_op;
 use super::traces::{RecentLogin, SINGLE_SIGN_ON, recent_op};
-use super::{Answer, CookieChange, Gateway, Outcome, REMAINS, encode};
+use super::{Answer, CookieChange, Gateway, Outcome, REMAINS, Reply, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, CameBy, CodeGrant, LoginTransaction, ReplyTo, Scripted, Session, Stored};
-use crate::oidc::{AuthorizationCode, CodeBinding, Scopes};
+use crate::oidc::{AuthorizationCode, CheckedRedirect, CodeBinding, Scopes};
 use crate::profile::Written;
 use crate::store::{LogType, Op};
 
-/// What a code is made from.
+/// What an answer is made from.
 pub(super) struct Issue<'a> {
     pub application: &'a Application,
     pub reply_to: &'a ReplyTo,
@@ -31,6 +31,16 @@ pub(super) struct Issue<'a> {
     pub unscripted_scopes: &'a Scopes,
     pub correlation_id: &'a str,
     pub now: Timestamp,
+}
+
+/// An answer that was made, and what must be stored before it is sent.
+pub(super) struct Issued {
+    pub answer: Answer,
+    /// Marks that must be ours: a request is answered once.
+    pub claims: Vec<Op>,
+    pub writes: Vec<Op>,
+    /// Keys of what is worth something in the wrong hands; taken back where a claim was not ours.
+    pub secrets: Vec<String>,
 }
 
 impl Gateway {
@@ -68,7 +78,7 @@ impl Gateway {
             correlation_id: begun.correlation_id,
             now: begun.now,
         };
-        let (answer, put, listed) = self.issue_code(&issue, &mut trace)?;
+        let issued = self.issue(&issue, &mut trace)?;
         let recent = RecentLogin {
             correlation_id: begun.correlation_id.to_owned(),
             at: begun.now,
@@ -77,7 +87,9 @@ impl Gateway {
             user_id: Some(session.user_id.clone()),
             outcome: SINGLE_SIGN_ON.to_owned(),
         };
-        self.sessions.commit(vec![put, listed, trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]).await?;
+        let mut writes = issued.writes;
+        writes.extend([trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]);
+        self.commit_once(issued.claims, Vec::new(), writes, &issued.secrets).await?;
         self.events.login(&session.identity.connection, SINGLE_SIGN_ON);
         let ended = Ended {
             client_id: &begun.application.client_id,
@@ -86,7 +98,7 @@ impl Gateway {
             now: begun.now,
         };
         self.note_login(LogType::SilentLogin, ended, &session.user_id);
-        Ok(Outcome::of(answer))
+        Ok(Outcome::of(issued.answer))
     }
 
     /// The scripts of single sign-on: what they made of it, or the page to which they send the person.
@@ -98,11 +110,10 @@ impl Gateway {
         profile: &Written,
         trace: &mut Trace,
     ) -> Result<Result<Box<Made>, Box<Outcome>>> {
-        let query = restart_query(begun.params);
         let of_session =
-            self.situation_of_session(session, profile, begun.application, asked, query.as_bytes(), begun.correlation_id, begun.now);
-        let redirect_uri = Some(begun.reply_to.redirect_uri());
-        let situation = Situation { caller: begun.browser.caller.as_deref(), redirect_uri, ..of_session };
+            self.situation_of_session(session, profile, begun.application, asked, begun.query, begun.correlation_id, begun.now);
+        let (redirect_uri, protocol) = (Some(begun.reply_to.address()), begun.reply_to.protocol());
+        let situation = Situation { caller: begun.browser.caller.as_deref(), redirect_uri, protocol, ..of_session };
         let result = self.run_scripts(situation, trace).await;
         let paused = match result {
             Ok(Verdict::Go(made)) => return Ok(Ok(made)),
@@ -151,14 +162,21 @@ impl Gateway {
         Ok(error)
     }
 
-    /// The answer with a code, the write that must succeed before it is sent, and the one that lists the grant.
-    pub(super) fn issue_code(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Answer, Op, Op)> {
+    /// The answer to the application, in its protocol.
+    pub(super) fn issue(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<Issued> {
+        match issue.reply_to {
+            ReplyTo::Oidc(redirect) => self.issue_code(issue, redirect, trace),
+            ReplyTo::Saml(reply) => self.issue_assertion(issue, reply, trace),
+        }
+    }
+
+    fn issue_code(&self, issue: &Issue<'_>, redirect: &CheckedRedirect, trace: &mut Trace) -> Result<Issued> {
         let grant_id = id::random_id();
         let code = AuthorizationCode::issue(&grant_id, issue.asked.scopes.contains("offline_access"))?;
         let grant = CodeGrant {
             binding: CodeBinding {
                 client_id: issue.application.client_id.clone(),
-                redirect_uri: issue.reply_to.redirect_uri().to_owned(),
+                redirect_uri: redirect.redirect_uri().to_owned(),
                 code_challenge: issue.asked.code_challenge.clone(),
             },
             nonce: issue.asked.nonce.clone(),
@@ -178,11 +196,13 @@ impl Gateway {
         };
         let lives = self.lifetimes.session + u64::from(self.lifetimes.access_token);
         let listed = grant_op(&issue.session.sid, &grant_id, &issue.application.client_id, lives)?;
-        let put = Op::Put { key: CodeGrant::key(&grant_id, &code.digest()), value: encode(&grant)?, ttl: self.lifetimes.code };
+        let key = CodeGrant::key(&grant_id, &code.digest());
+        let put = Op::Put { key: key.clone(), value: encode(&grant)?, ttl: self.lifetimes.code };
         trace.note(
             issue.now,
-            Note::Finished { reply: format!("a code for {} at {}", issue.application.client_id, issue.reply_to.redirect_uri()) },
+            Note::Finished { reply: format!("a code for {} at {}", issue.application.client_id, redirect.redirect_uri()) },
         );
-        Ok((Answer::Reply(issue.reply_to.with_code(&code, &self.issuer)), put, listed))
+        let answer = Answer::Reply(Reply::Oidc(redirect.success(&self.issuer, &code)));
+        Ok(Issued { answer, claims: Vec::new(), writes: vec![put, listed], secrets: vec![key] })
     }
 }

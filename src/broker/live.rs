@@ -237,11 +237,24 @@ fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(
     let session = parts.settings.session.unwrap_or(of_base.lifetimes.session);
     gateway.lifetimes = Lifetimes { session, ..of_base.lifetimes };
     gateway.keys = parts.keys.unwrap_or_else(|| Arc::clone(&of_base.keys));
+    gateway.service_providers = service_providers(&parts.applications);
     gateway.applications = parts.applications;
     gateway.resource_servers = parts.resource_servers;
     gateway.client_grants = parts.client_grants;
     gateway.scripts = Arc::new(Scripts { rules, actions, configuration: Arc::new(parts.configuration) });
     gateway
+}
+
+/// In an order that does not change from one node or start to another.
+fn service_providers(applications: &HashMap<String, Arc<Application>>) -> HashMap<String, Vec<String>> {
+    let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    for application in applications.values().filter(|application| application.enabled) {
+        if let Some(saml) = &application.saml {
+            found.entry(saml.sp.trust().entity_id().to_owned()).or_default().push(application.client_id.clone());
+        }
+    }
+    found.values_mut().for_each(|client_ids| client_ids.sort_unstable());
+    found
 }
 
 #[derive(Default)]

@@ -31,8 +31,10 @@ impl Gateway {
         let request = LogoutRequest::parse(&params)?;
         // A hint that cannot be verified (any more) proves nothing: the person is asked instead.
         let hint = request.id_token_hint.as_ref().and_then(|hint| self.keys.public().verify_hint(hint.expose(), &self.issuer).ok());
-        let client =
-            request.client_id(hint.as_ref())?.and_then(|client_id| self.application(client_id)).map(|application| &application.oidc);
+        let client = request
+            .client_id(hint.as_ref())?
+            .and_then(|client_id| self.application(client_id))
+            .and_then(|application| application.oidc.as_ref());
         let decision = request.decide(hint.as_ref(), client)?;
         let session = self.session(browser, now).await?;
         // RP-Initiated Logout 2: without a hint that names the user of this session, ask the person.

@@ -11,6 +11,7 @@ pub mod explain;
 mod finish;
 mod happened;
 mod identify;
+pub mod idp;
 pub mod jobs;
 pub mod link;
 pub mod live;
@@ -38,6 +39,7 @@ use crate::oidc::{AuthorizationResponse, OidcKeys};
 use crate::profile::Written;
 use crate::profile::dialect::GigyaSigner;
 use crate::rules::{Host, Scripts};
+use crate::saml::Outgoing;
 use crate::store::{Directory, SessionStore};
 use crate::user::User;
 use admin::Admin;
@@ -73,6 +75,8 @@ pub struct Gateway {
     /// Without a trailing slash.
     pub issuer: String,
     pub applications: HashMap<String, Arc<Application>>,
+    /// Client ids of SAML applications by entity ID: several may share one.
+    pub service_providers: HashMap<String, Vec<String>>,
     /// By identifier.
     pub resource_servers: HashMap<String, Arc<ResourceServer>>,
     /// By client id and audience.
@@ -152,7 +156,7 @@ pub enum Answer {
     /// On to the identity provider.
     Upstream(BrowserStep),
     /// Back to the application.
-    Reply(AuthorizationResponse),
+    Reply(Reply),
     /// The person picks an identity provider.
     Choose(Chooser),
     /// The person may prove that a known account is theirs.
@@ -165,6 +169,13 @@ pub enum Answer {
     Bounce,
     /// Our own page.
     Refused(Refusal),
+}
+
+/// An answer to an application, in its protocol.
+#[derive(Debug)]
+pub enum Reply {
+    Oidc(AuthorizationResponse),
+    Saml(Outgoing),
 }
 
 /// The chooser page's content.

@@ -4,6 +4,7 @@ use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::ErrorKind;
 use crate::login::{Asked, Session};
+use crate::saml::Comparison;
 
 /// A decision, with the reason that goes into the trace.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,10 +106,17 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
     if asked.expected_user.as_ref().is_some_and(|user| *user != session.user_id) {
         return Err("the session belongs to another user than id_token_hint names");
     }
-    if !asked.acr_values.is_empty() && !session.acr.as_ref().is_some_and(|acr| asked.acr_values.contains(acr)) {
+    if !asked.acr_values.is_empty() && !meets(asked, session) {
         return Err("the session's authentication context is not the one asked for");
     }
     Ok(())
+}
+
+/// Is the session's authentication context what is asked for? `acr` is the application's word for it, and the class that of
+/// the identity provider. What is "better" than something only its identity provider knows: it is asked.
+fn meets(asked: &Asked, session: &Session) -> bool {
+    let known = [session.acr.as_ref(), session.upstream.authn_context.as_ref()];
+    asked.acr_comparison != Some(Comparison::Better) && known.into_iter().flatten().any(|acr| asked.acr_values.contains(acr))
 }
 
 const fn decide(step: Step, why: &'static str) -> Decision {
@@ -135,7 +143,8 @@ mod tests {
             connections: None,
             mapping,
             profile: ProfileUse::default(),
-            oidc: ClientFacts::public("app"),
+            oidc: Some(ClientFacts::public("app")),
+            saml: None,
         }
     }
 

@@ -188,7 +188,9 @@ impl Gateway {
     fn allowed_scopes(&self, application: &Application, granted: &Scopes, audience: Option<&str>, wanted: &[String]) -> Scopes {
         let asked: Scopes = wanted.iter().map(String::as_str).collect();
         let by_audience = audience.and_then(|audience| self.scopes_for_audience(audience, &asked).ok()).unwrap_or_default();
-        let of_client = |scope: &str| !["openid", "offline_access"].contains(&scope) && application.oidc.may_have_scope(scope);
+        let of_client = |scope: &str| {
+            !["openid", "offline_access"].contains(&scope) && application.oidc.as_ref().is_some_and(|client| client.may_have_scope(scope))
+        };
         asked.iter().filter(|scope| granted.contains(scope) || by_audience.contains(scope) || of_client(scope)).collect()
     }
 

@@ -7,7 +7,7 @@
 use super::{Gateway, decode, encode};
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::login::Session;
+use crate::login::{Partner, Session};
 use crate::oidc::Scopes;
 use crate::store::{FamilyFilter, Op, RefreshFamily};
 use serde::{Deserialize, Serialize};
@@ -61,6 +61,15 @@ pub(super) fn session_op(session: &Session, ttl: u64) -> Op {
 pub(super) fn grant_op(sid: &str, grant_id: &str, client_id: &str, ttl: u64) -> Result<Op> {
     let listed = Listed { grant_id: grant_id.to_owned(), client_id: client_id.to_owned() };
     Ok(Op::Append { key: grants_key(sid), value: encode(&listed)?, keep: GRANTS, ttl })
+}
+
+/// The write that lists a SAML application of a session, for the commit that answers it.
+pub(super) fn partner_op(sid: &str, partner: &Partner, ttl: u64) -> Result<Op> {
+    Ok(Op::Append { key: partners_key(sid), value: encode(partner)?, keep: GRANTS, ttl })
+}
+
+fn partners_key(sid: &str) -> String {
+    format!("partners-of:{sid}")
 }
 
 fn sessions_key(user_id: &str) -> String {

@@ -36,17 +36,19 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         connections: None,
         mapping: MappingLibrary::built_in().table("oidc", Direction::FromProfile).expect("built in"),
         profile,
-        oidc: ClientFacts {
+        oidc: Some(ClientFacts {
             redirect_uris: vec![CALLBACK.to_owned()],
             token_endpoint_auth_method: TokenEndpointAuthMethod::None,
             grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
             ..ClientFacts::public("notes")
-        },
+        }),
+        saml: None,
     };
     let directory = open_directory("sqlite::memory:").await.expect("a directory");
     Gateway {
         admin: Admin::new(Arc::clone(&directory), Arc::clone(&keyring), [], Vec::new()),
         issuer: "https://login.example.org".to_owned(),
+        service_providers: HashMap::new(),
         applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
         connections: Registry::default(),
         databases: BTreeSet::new(),

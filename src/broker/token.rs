@@ -97,7 +97,7 @@ impl Gateway {
         let params = oidc::Params::parse(body)?;
         let credentials = ClientCredentials::extract(authorization, &params)?;
         let application = self.application(credentials.client_id());
-        let client = credentials.authenticate(application.map(|application| &application.oidc))?;
+        let client = credentials.authenticate(application.and_then(|application| application.oidc.as_ref()))?;
         let application = application.ok_or_else(|| Error::new(ErrorKind::InvalidClient, "client authentication failed"))?;
         let kinds = match params.get("grant_type") {
             Some("client_credentials") => (LogType::ClientCredentials, LogType::FailedClientCredentials),
@@ -410,7 +410,8 @@ impl Gateway {
         if !granted.scopes.contains("openid") {
             return Ok(None);
         }
-        let signer = self.keys.signer(application.oidc.id_token_signed_response_alg);
+        let alg = application.oidc.as_ref().map(|client| client.id_token_signed_response_alg).unwrap_or(oidc::SigningAlg::RS256);
+        let signer = self.keys.signer(alg);
         let claims = IdTokenClaims {
             issuer: &self.issuer,
             subject: &granted.user_id,

@@ -156,8 +156,7 @@ impl Gateway {
         })();
         // Named by the request that was answered: a person who goes back may be asked again.
         let step = self.step_claim(received.transaction, &received.question.pending().request_id);
-        let claims = std::iter::once(step).chain(once).collect();
-        self.commit_once(claims, writes.map_err(plain)?, &[]).await.map_err(plain)?;
+        self.commit_once(vec![step], once, writes.map_err(plain)?, &[]).await.map_err(plain)?;
         Ok(Outcome::of(answer))
     }
 
@@ -201,8 +200,8 @@ impl Gateway {
         if self.scripts.has_login() {
             // Scripts may do what cannot be done twice: only who has the answer runs them.
             if ending.resume.is_none() {
-                let claims = std::iter::once(self.step_claim(transaction, "scripts")).chain(std::mem::take(&mut once)).collect();
-                self.commit_once(claims, Vec::new(), &[]).await?;
+                let step = self.step_claim(transaction, "scripts");
+                self.commit_once(vec![step], std::mem::take(&mut once), Vec::new(), &[]).await?;
             }
             made = match self.run_scripts(situation_of(ending, application, &session, &of_transaction, &transient), trace).await? {
                 Verdict::Go(made) => *made,
@@ -233,24 +232,23 @@ impl Gateway {
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let (answer, code, listed) = self.issue_code(&issue, trace)?;
+        let issued = self.issue(&issue, trace)?;
         let ttl = u64::try_from(session.expires_at.seconds_since(now)).unwrap_or(0).max(1);
-        let secrets = [Some(Session::key(&cookie)), put_key(&code)];
-        let secrets: Vec<String> = secrets.into_iter().flatten().collect();
+        let mut secrets = issued.secrets;
+        secrets.push(Session::key(&cookie));
         let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
         let mut writes = vec![
             Op::Put { key: Session::key(&cookie), value: encode(&session)?, ttl },
             session_op(&session, self.lifetimes.session),
-            code,
-            listed,
             Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
             trace_op(&transaction.correlation_id, part, trace)?,
             recent_op(&recent(transaction, &session.identity.connection, Some(&session.user_id), SUCCESS, now))?,
         ];
+        writes.extend(issued.writes);
         // The session that this browser had before is over.
         writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
-        let claims = std::iter::once(self.step_claim(transaction, "end")).chain(once).collect();
-        self.commit_once(claims, writes, &secrets).await?;
+        let steps = std::iter::once(self.step_claim(transaction, "end")).chain(issued.claims).collect();
+        self.commit_once(steps, once, writes, &secrets).await?;
         let ended = Ended {
             client_id: &transaction.client_id,
             connection: &session.identity.connection,
@@ -259,18 +257,19 @@ impl Gateway {
         };
         self.note_login(LogType::Login, ended, &session.user_id);
         // A fresh cookie value at every login: a session that somebody planted before is worth nothing.
-        Ok(Outcome { answer, binding: CookieChange::Keep, session: CookieChange::Set(cookie), correlation_id: None })
+        Ok(Outcome { answer: issued.answer, binding: CookieChange::Keep, session: CookieChange::Set(cookie), correlation_id: None })
     }
 
-    /// Claims and writes in one round trip. The first claim is of this step of this login: where it is not ours, the same
-    /// answer was posted twice at once, and the other post has the login. Where another is not ours, the answer was used
-    /// in another login. Either way `secrets` are taken back: nobody has learned these keys.
-    pub(super) async fn commit_once(&self, claims: Vec<Op>, writes: Vec<Op>, secrets: &[String]) -> Result<()> {
-        let count = claims.len();
-        let answers = self.sessions.commit(claims.into_iter().chain(writes).collect()).await?;
-        let mut ours = answers.iter().take(count).copied();
-        let step = ours.next().unwrap_or(false);
-        if step && answers.len() >= count && ours.all(|ours| ours) {
+    /// Claims and writes in one round trip. `steps` are claims of this step of this login, and of the request that it
+    /// answers: where one is not ours, the same was sent twice, and the other has the login. Where one of `once` is not
+    /// ours, the identity provider's answer was used in another login. Either way `secrets` are taken back: nobody has
+    /// learned these keys.
+    pub(super) async fn commit_once(&self, steps: Vec<Op>, once: Vec<Op>, writes: Vec<Op>, secrets: &[String]) -> Result<()> {
+        let (first, count) = (steps.len(), steps.len() + once.len());
+        let answers = self.sessions.commit(steps.into_iter().chain(once).chain(writes).collect()).await?;
+        let mut ours = answers.iter().copied();
+        let step = answers.len() >= count && ours.by_ref().take(first).all(|ours| ours);
+        if step && ours.take(count - first).all(|ours| ours) {
             return Ok(());
         }
         self.sessions.commit(secrets.iter().map(|key| Op::Delete { key: key.clone() }).collect()).await?;
@@ -356,7 +355,8 @@ impl Gateway {
         }
         // The application may know the outcome, and what a rule says; what exactly was wrong is for the trace.
         let told = if refused.error.kind == ErrorKind::RuleDenied { refused.error.detail.as_str() } else { wire.title };
-        Ok(self.reply_error(&transaction.reply_to, &Error::new(refused.error.kind, told), &transaction.correlation_id))
+        let told = Error::new(refused.error.kind, told);
+        Ok(self.reply_error(&transaction.client_id, &transaction.reply_to, &told, &transaction.correlation_id, now))
     }
 
     async fn raise_alarm(&self, connection: &str, transaction: &LoginTransaction, refused: &Refused, now: Timestamp) -> Result<()> {
@@ -425,14 +425,14 @@ fn situation_of<'a>(
         identity: &session.identity,
         profile: profile.value().as_object().cloned().unwrap_or_default(),
         transient,
-        protocol: "oidc-basic-profile",
+        protocol: transaction.reply_to.protocol(),
         single_sign_on: false,
         sid: &session.sid,
         auth_time: session.auth_time,
         scopes: &transaction.asked.scopes,
         audience: transaction.asked.audience.as_deref(),
         asked: Some(&transaction.asked),
-        redirect_uri: Some(transaction.reply_to.redirect_uri()),
+        redirect_uri: Some(transaction.reply_to.address()),
         query: query_of(query.as_bytes()),
         body: Map::new(),
         caller: ending.caller,
@@ -502,13 +502,6 @@ fn once(authentication: &Authentication, now: Timestamp) -> Vec<Op> {
         ttl: u64::try_from(until.seconds_since(now)).unwrap_or(0) + 1,
     };
     authentication.once.iter().map(claim).collect()
-}
-
-fn put_key(op: &Op) -> Option<String> {
-    match op {
-        Op::Put { key, .. } => Some(key.clone()),
-        _ => None,
-    }
 }
 
 pub(super) fn plain(error: Error) -> Refused {

@@ -59,7 +59,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]
         connections: allowed,
         mapping: mapping?,
         profile,
-        oidc: oidc?,
+        oidc: Some(oidc?),
+        saml: None,
     };
     Some(Registered { application, api_scopes })
 }

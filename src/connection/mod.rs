@@ -14,7 +14,7 @@ mod scope;
 
 pub use living::{LivingConnection, connection};
 pub use registry::Registry;
-pub use saml::SamlConnection;
+pub use saml::{SamlConnection, note_checks};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -120,6 +120,11 @@ pub trait Connection: Send + Sync {
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)>;
 
     fn config(&self) -> &config::ConnectionConfig;
+
+    /// Entity ID of the identity provider, if it speaks SAML and is the only one behind this connection.
+    fn idp_entity_id(&self) -> Option<String> {
+        None
+    }
 
     /// To be awaited before [`Connection::begin`] and [`Connection::complete`]: fetches what is not known yet of one of many
     /// identity providers. Whether it is known then, those say.

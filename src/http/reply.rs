@@ -4,10 +4,11 @@ use super::cookies;
 use super::headers::Correlation;
 use super::pages::{self, AutoPost};
 use super::state::State;
-use crate::broker::{Answer, Outcome};
+use crate::broker::{Answer, Outcome, Reply};
 use crate::connection::BrowserStep;
 use crate::error::{Error, ErrorKind};
 use crate::oidc::AuthorizationResponse;
+use crate::saml::Outgoing;
 use actix_web::http::StatusCode;
 use actix_web::http::header::{CONTENT_TYPE, LOCATION, RETRY_AFTER};
 use actix_web::{HttpRequest, HttpResponse, HttpResponseBuilder};
@@ -25,8 +26,12 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
     let mut response = match outcome.answer {
         Answer::Upstream(BrowserStep::Redirect(url)) => see_other(url.as_str()),
         Answer::Upstream(BrowserStep::PostForm { action, fields }) => pages::auto_post(request, &AutoPost::to_idp(action, fields)),
-        Answer::Reply(AuthorizationResponse::Redirect(url)) => see_other(&url),
-        Answer::Reply(AuthorizationResponse::FormPost { action, fields }) => {
+        Answer::Reply(Reply::Saml(Outgoing::Redirect(url))) => see_other(url.as_str()),
+        Answer::Reply(Reply::Saml(Outgoing::PostForm { action, fields })) => {
+            pages::auto_post(request, &AutoPost::to_application(action.to_string(), fields))
+        }
+        Answer::Reply(Reply::Oidc(AuthorizationResponse::Redirect(url))) => see_other(&url),
+        Answer::Reply(Reply::Oidc(AuthorizationResponse::FormPost { action, fields })) => {
             let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
             pages::auto_post(request, &AutoPost::to_application(action, fields))
         }

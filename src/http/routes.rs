@@ -1,6 +1,6 @@
 //! Every path on one page.
 
-use super::{headers, health, login, management, op, traces, upstream};
+use super::{headers, health, idp, login, management, op, traces, upstream};
 use actix_web::Route;
 use actix_web::guard::{Any, Get, Head};
 use actix_web::http::Method;
@@ -26,11 +26,18 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/oidc/logout", get().to(op::logout::get))
         .route("/oidc/logout", post().to(op::logout::post))
         .route("/oidc/logout/confirm", post().to(op::logout::confirm))
+        // applications: SAML
+        .route("/saml/sso", get().to(idp::sso::shared_get))
+        .route("/saml/sso", post().to(idp::sso::shared_post))
+        .route("/saml/metadata", get().to(idp::metadata::shared))
+        .route("/samlp/metadata", get().to(upstream::metadata::by_query))
+        .route("/samlp/{client_id}", get().to(idp::sso::of_application_get))
+        .route("/samlp/{client_id}", post().to(idp::sso::of_application_post))
+        .route("/samlp/metadata/{client_id}", get().to(idp::metadata::of_application))
         // identity providers: SAML
         .route("/connections/{name}/acs", post().to(upstream::acs::by_path))
         .route("/login/callback", post().to(upstream::acs::by_query))
         .route("/connections/{name}/metadata", get().to(upstream::metadata::by_path))
-        .route("/samlp/metadata", get().to(upstream::metadata::by_query))
         // people
         .route("/", get().to(login::home))
         .route("/login", get().to(login::chooser))
@@ -69,9 +76,10 @@ pub fn allowed(path: &str) -> &'static str {
     match path {
         "/oauth/token" => "POST, OPTIONS",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
-        "/authorize" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
+        "/authorize" | "/saml/sso" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
         "/oidc/logout/confirm" | "/login/callback" => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "POST",
+        path if path.strip_prefix("/samlp/").is_some_and(|rest| rest != "metadata" && !rest.contains('/')) => "GET, HEAD, POST",
         _ => "GET, HEAD",
     }
 }

@@ -3,6 +3,7 @@
 
 mod arrived;
 mod grant;
+mod partner;
 mod received;
 mod reply_to;
 mod scripted;
@@ -12,7 +13,8 @@ mod transaction;
 
 pub use arrived::{Arrived, PendingLink, Proof, remove_paths};
 pub use grant::{AccessToken, CodeGrant, CodeTombstone, Dialects};
-pub use reply_to::ReplyTo;
+pub use partner::Partner;
+pub use reply_to::{Mirror, ReplyTo, SamlReply};
 pub use scripted::{CameBy, PendingScript, Scripted};
 pub use session::{Session, UpstreamSession};
 pub use trace::{Step as TraceStep, Trace};

@@ -1,7 +1,7 @@
 //! The right to send somebody's browser to an application, as a value.
 
-use crate::error::Error;
-use crate::oidc::{AuthorizationCode, AuthorizationResponse, CheckedRedirect};
+use crate::oidc::CheckedRedirect;
+use crate::saml::idp::SamlReplyTo;
 use serde::{Deserialize, Serialize};
 
 /// Where the outcome of a login goes. It exists only for an address that was matched against the
@@ -9,27 +9,41 @@ use serde::{Deserialize, Serialize};
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ReplyTo {
     Oidc(CheckedRedirect),
+    Saml(Box<SamlReply>),
+}
+
+/// An answer to a SAML application.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SamlReply {
+    pub to: SamlReplyTo,
+    /// The entity as which we were asked and answer: one that stands for a connection, or `None`, the usual one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub mirror: Option<Mirror>,
+}
+
+/// An identity provider that has an entity of its own here.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Mirror {
+    pub connection: String,
+    /// Entity ID of one of many that the connection stands for.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub idp: Option<String>,
 }
 
 impl ReplyTo {
-    /// The registered address itself, to which the token request must refer again.
-    pub fn redirect_uri(&self) -> &str {
+    /// The registered address itself: redirect URI or assertion consumer service.
+    pub fn address(&self) -> &str {
         match self {
             Self::Oidc(redirect) => redirect.redirect_uri(),
+            Self::Saml(reply) => reply.to.acs_url(),
         }
     }
 
-    /// A successful answer carrying a code.
-    pub fn with_code(&self, code: &AuthorizationCode, issuer: &str) -> AuthorizationResponse {
+    /// What scripts call the protocol.
+    pub const fn protocol(&self) -> &'static str {
         match self {
-            Self::Oidc(redirect) => redirect.success(issuer, code),
-        }
-    }
-
-    /// An error answer; the detail of the error goes along.
-    pub fn with_error(&self, error: &Error, issuer: &str) -> AuthorizationResponse {
-        match self {
-            Self::Oidc(redirect) => redirect.error(issuer, error),
+            Self::Oidc(_) => "oidc-basic-profile",
+            Self::Saml(_) => "samlp",
         }
     }
 }

@@ -14,6 +14,9 @@ pub struct UpstreamSession {
     pub name_id: Option<String>,
     pub name_id_format: Option<String>,
     pub session_index: Option<String>,
+    /// How the person signed in there (AuthnContextClassRef), in the identity provider's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authn_context: Option<String>,
     /// The upstream session's own end (SessionNotOnOrAfter): an upper bound of ours.
     pub not_on_or_after: Option<Timestamp>,
 }

@@ -4,6 +4,7 @@ use super::{PendingLink, PendingScript, ReplyTo};
 use crate::clock::Timestamp;
 use crate::oidc::Scopes;
 use crate::oidc::pkce::CodeChallenge;
+use crate::saml::Comparison;
 use serde::{Deserialize, Serialize};
 
 /// What the application asked for, in words that fit every protocol.
@@ -18,6 +19,9 @@ pub struct Asked {
     /// Seconds since the login that the application tolerates.
     pub max_age: Option<u32>,
     pub acr_values: Vec<String>,
+    /// How `acr_values` compare with what a login has; `None`: one of them exactly.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr_comparison: Option<Comparison>,
     pub login_hint: Option<String>,
     /// Name of the connection to use.
     pub connection: Option<String>,

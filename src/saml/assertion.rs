@@ -6,9 +6,10 @@ use super::names;
 use super::rejection::{Part, Rejection};
 use super::xml::Element;
 use crate::clock::Timestamp;
+use serde::{Deserialize, Serialize};
 
 /// A NameID with its qualifiers.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct NameId {
     /// Without white space around it; may be empty.
     pub value: String,

@@ -12,6 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result as CrateResult};
 use crate::id;
 use crate::keys::CertifiedKey;
+use serde::{Deserialize, Serialize};
 use url::Url;
 
 // ---------------------------------------------------------------------------------------------------------------
@@ -98,7 +99,8 @@ impl Default for ResponsePolicy {
 // Asking.
 
 /// How the asked authentication contexts compare (Core 3.3.2.2.1).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Comparison {
     Exact,
     Minimum,

@@ -122,7 +122,8 @@ impl Gateway {
             return Ok(Outcome::of(Answer::Bounce));
         }
         let (key, correlation_id) = (LoginTransaction::key(&transaction.id), transaction.correlation_id.clone());
-        self.commit_once(vec![self.step_claim(&transaction, &format!("continue:{}", id::digest(state)))], Vec::new(), &[]).await?;
+        self.commit_once(vec![self.step_claim(&transaction, &format!("continue:{}", id::digest(state)))], Vec::new(), Vec::new(), &[])
+            .await?;
         let mut trace = self.trace_so_far(&correlation_id).await?;
         trace.note(now, Note::Decision { what: "the person has come back".into(), why: "the rules go on".into() });
         let resume = Resume {
@@ -206,6 +207,7 @@ impl Gateway {
         let situation = Situation {
             resume: ending.resume.clone(),
             caller: ending.caller,
+            protocol: transaction.reply_to.protocol(),
             ..self.situation_of_session(
                 session,
                 profile,
@@ -243,7 +245,7 @@ impl Gateway {
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let (answer, code, listed) = self.issue_code(&issue, trace)?;
+        let issued = self.issue(&issue, trace)?;
         let recent = RecentLogin {
             correlation_id: transaction.correlation_id.clone(),
             at: now,
@@ -253,14 +255,13 @@ impl Gateway {
             outcome: SINGLE_SIGN_ON.to_owned(),
         };
         let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
-        let writes = vec![
-            code,
-            listed,
+        let mut writes = issued.writes;
+        writes.extend([
             Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
             trace_op(&transaction.correlation_id, part, trace)?,
             recent_op(&recent)?,
-        ];
-        self.sessions.commit(writes).await?;
+        ]);
+        self.commit_once(issued.claims, Vec::new(), writes, &issued.secrets).await?;
         self.events.login(&session.identity.connection, SINGLE_SIGN_ON);
         let ended = Ended {
             client_id: &transaction.client_id,
@@ -269,7 +270,7 @@ impl Gateway {
             now,
         };
         self.note_login(LogType::SilentLogin, ended, &session.user_id);
-        Ok(Outcome::of(answer))
+        Ok(Outcome::of(issued.answer))
     }
 
     /// Single sign-on, as scripts see it.

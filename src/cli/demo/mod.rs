@@ -172,14 +172,15 @@ fn application(app_url: &str, client_secret: &str) -> Result<Application> {
         connections: None,
         mapping: table("oidc", Direction::FromProfile)?,
         profile: ProfileUse::default(),
-        oidc: ClientFacts {
+        saml: None,
+        oidc: Some(ClientFacts {
             redirect_uris: vec![format!("{app_url}/callback")],
             post_logout_redirect_uris: vec![format!("{app_url}/")],
             token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
             secret_digests: vec![id::digest(client_secret)],
             grant_types: vec![GrantType::AuthorizationCode],
             ..ClientFacts::public(app::CLIENT_ID)
-        },
+        }),
     })
 }
 

@@ -166,7 +166,7 @@ impl Terms<'_> {
             released.into_iter().map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
         let all = || all_scopes(application);
         let asked = asked.cloned().unwrap_or_else(all);
-        let scopes = asked.allowed_for(&application.oidc);
+        let scopes = application.oidc.as_ref().map_or_else(|| asked.clone(), |client| asked.allowed_for(client));
         let claims = claims::filter_by_scope(&released, &scopes);
         let legacy = application.profile.legacy_profile && error.is_none();
         let dialect = legacy.then(|| {
@@ -231,7 +231,11 @@ impl Terms<'_> {
 
 fn all_scopes(application: &Application) -> Scopes {
     let standard = || oidc::scope::STANDARD_SCOPES.iter().copied().collect();
-    application.oidc.scopes.as_ref().map_or_else(standard, |scopes| scopes.iter().map(String::as_str).collect())
+    application
+        .oidc
+        .as_ref()
+        .and_then(|client| client.scopes.as_ref())
+        .map_or_else(standard, |scopes| scopes.iter().map(String::as_str).collect())
 }
 
 /// What was released, and is not among the claims.

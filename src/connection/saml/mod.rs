@@ -65,6 +65,7 @@ impl SamlConnection {
                 name_id: name_id.map(|name_id| name_id.value.clone()),
                 name_id_format: name_id.and_then(|name_id| name_id.format.clone()),
                 session_index: assertion.session_index().map(str::to_owned),
+                authn_context: assertion.authn_context_class_ref().map(str::to_owned),
                 not_on_or_after: assertion.session_not_on_or_after(),
             },
             once: vec![
@@ -114,6 +115,10 @@ impl Connection for SamlConnection {
 
     fn config(&self) -> &ConnectionConfig {
         &self.config
+    }
+
+    fn idp_entity_id(&self) -> Option<String> {
+        Some(self.settings().idp.entity_id.clone())
     }
 }
 
@@ -165,7 +170,8 @@ pub(super) fn identity(config: &ConnectionConfig, subject: &str) -> Identity {
     }
 }
 
-fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
+/// The checks of a message, for the trace.
+pub fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
     for Check { name, passed, expected, found } in checks {
         trace.note(now, Note::Check { name: name.into(), passed, expected, found });
     }

@@ -12,7 +12,7 @@ use crate::broker::admin::objects;
 use crate::broker::live::{Known, Made};
 use crate::error::ErrorKind;
 use crate::id;
-use crate::oidc::{ApplicationType, TokenEndpointAuthMethod};
+use crate::oidc::{ApplicationType, ClientFacts, TokenEndpointAuthMethod};
 use crate::secret::Secret;
 use crate::store::Expect;
 use actix_web::http::Method;
@@ -300,32 +300,40 @@ fn view(id: &str, mut body: Map<String, Value>) -> Map<String, Value> {
 
 /// What the file says, in Auth0's words.
 fn from_file(application: &Arc<Application>) -> Map<String, Value> {
-    let facts = &application.oidc;
-    let app_type = match (facts.application_type, facts.token_endpoint_auth_method) {
-        (ApplicationType::Native, _) => "native",
-        (_, TokenEndpointAuthMethod::None) => "spa",
-        _ => "regular_web",
-    };
-    let grants: Vec<&str> = facts.grant_types.iter().map(|grant| grant.as_str()).collect();
     let mut own = Map::new();
     own.insert("enabled".to_owned(), application.enabled.into());
     own.insert("mapping".to_owned(), application.mapping.name().into());
     if let Some(connections) = &application.connections {
         own.insert("connections".to_owned(), json!(connections));
     }
-    let body = json!({
+    let mut body = json!({
         "client_id": application.client_id,
         "name": application.name,
         "global": false,
+        "oidc_conformant": true,
+        "is_first_party": true,
+        stored::OWN: own,
+    });
+    if let (Some(facts), Some(members)) = (&application.oidc, body.as_object_mut()) {
+        members.extend(as_client(facts));
+    }
+    stored::made_by("file", body.as_object().cloned().unwrap_or_default())
+}
+
+fn as_client(facts: &ClientFacts) -> Map<String, Value> {
+    let app_type = match (facts.application_type, facts.token_endpoint_auth_method) {
+        (ApplicationType::Native, _) => "native",
+        (_, TokenEndpointAuthMethod::None) => "spa",
+        _ => "regular_web",
+    };
+    let grants: Vec<&str> = facts.grant_types.iter().map(|grant| grant.as_str()).collect();
+    let shown = json!({
         "app_type": if grants == ["client_credentials"] { "non_interactive" } else { app_type },
         "callbacks": facts.redirect_uris,
         "allowed_logout_urls": facts.post_logout_redirect_uris,
         "grant_types": grants,
         "token_endpoint_auth_method": facts.token_endpoint_auth_method.as_str(),
         "jwt_configuration": { "alg": facts.id_token_signed_response_alg.as_str() },
-        "oidc_conformant": true,
-        "is_first_party": true,
-        stored::OWN: own,
     });
-    stored::made_by("file", body.as_object().cloned().unwrap_or_default())
+    shown.as_object().cloned().unwrap_or_default()
 }

@@ -1,0 +1,141 @@
+//! Answers to SAML applications: the assertion of a login, and the status of one that failed.
+
+use crate::broker::finish::{Issue, Issued};
+use crate::broker::recording::note_rows;
+use crate::broker::release::{recorded, unrecorded};
+use crate::broker::rules::{changed_names, changed_profile};
+use crate::broker::sessions::partner_op;
+use crate::broker::{Answer, Gateway, Outcome, Reply};
+use crate::clock::Timestamp;
+use crate::connection::Connection;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id;
+use crate::keys::Purpose;
+use crate::login::trace::{Step as Note, Trace};
+use crate::login::{Partner, SamlReply, Session};
+use crate::profile::{Released, Written};
+use crate::saml::idp::{Refusal, ReleasedAttribute, ReleasedValue, Statement, Subject};
+use crate::store::Op;
+use serde_json::{Map, Value};
+
+/// Seconds for which the ID of an answered request is remembered; older requests are refused by their IssueInstant.
+const ANSWERED: u64 = 2 * 3600;
+
+impl Gateway {
+    /// The signed response with the assertion of a login.
+    pub(in crate::broker) fn issue_assertion(&self, issue: &Issue<'_>, reply: &SamlReply, trace: &mut Trace) -> Result<Issued> {
+        let (application, session, now) = (issue.application, issue.session, issue.now);
+        let gone = || Error::new(ErrorKind::UnauthorizedClient, "The application does not take SAML any more.");
+        let saml = application.saml.as_ref().ok_or_else(gone)?;
+        let (attributes, email) = self.released_attributes(issue, trace)?;
+        let entity_id = self.idp_entity_id(reply.mirror.as_ref());
+        let responder = saml.sp.responder(&entity_id, self.keyring.active(Purpose::SamlSigning), self.keyring.sealer());
+        let connection = self.connections.enabled(&session.identity.connection);
+        let authorities = authorities(connection.map(AsRef::as_ref), session);
+        let session_index = session_index(&session.sid, &application.client_id);
+        let statement = Statement {
+            subject: Subject { user_id: &session.user_id, email: email.as_deref() },
+            attributes: &attributes,
+            authn_instant: session.auth_time,
+            authn_context_class_ref: session.upstream.authn_context.as_deref(),
+            authenticating_authorities: &authorities,
+            session_index: &session_index,
+            session_not_on_or_after: Some(session.expires_at),
+        };
+        let issued = reply.to.respond(&responder, &statement, now)?;
+        trace.note(now, Note::Finished { reply: format!("an assertion for {} at {}", application.client_id, reply.to.acs_url()) });
+        let partner = Partner {
+            client_id: application.client_id.clone(),
+            entity_id: reply.to.entity_id().to_owned(),
+            name_id: issued.name_id,
+            session_index,
+            mirror: reply.mirror.clone(),
+        };
+        Ok(Issued {
+            answer: Answer::Reply(Reply::Saml(issued.outgoing)),
+            claims: reply.to.in_response_to().map(|id| answered(reply.to.entity_id(), id)).into_iter().collect(),
+            writes: vec![partner_op(&session.sid, &partner, self.lifetimes.session)?],
+            secrets: Vec::new(),
+        })
+    }
+
+    /// The attributes by the application's table, and the e-mail address for a NameID.
+    fn released_attributes(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Vec<ReleasedAttribute>, Option<String>)> {
+        let application = issue.application;
+        let mapping = &application.saml.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "another protocol"))?.mapping;
+        let mut members = issue.profile.value().as_object().cloned().unwrap_or_default();
+        let mut transient = issue.transient.to_vec();
+        if let Some(scripted) = &issue.scripted {
+            changed_profile(&mut members, &scripted.user);
+            transient.extend(changed_names(scripted));
+        }
+        let readable = self.readable_profile(application, members, &issue.session.user_id);
+        transient.extend(readable.sealed);
+        let mut rows = Vec::new();
+        let released = mapping.from_profile(&readable.profile, &mut rows);
+        let released = released.map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
+        let unrecorded = unrecorded(&rows, &transient);
+        note_rows(trace, "from_profile", rows, &transient, issue.now);
+        let shown: Map<String, Value> = released.iter().map(|row| (row.name.clone(), row.value.clone())).collect();
+        let claims = Written::object(&recorded(&shown, &unrecorded))?;
+        trace.note(issue.now, Note::Released { application: application.client_id.clone(), to: "the assertion".into(), claims });
+        let email = readable.profile.get("email").and_then(|value| value.as_str().map(str::to_owned));
+        Ok((released.into_iter().map(attribute).collect(), email))
+    }
+
+    /// The response that says why there is no assertion.
+    pub(in crate::broker) fn refuse_by_saml(&self, client_id: &str, reply: &SamlReply, error: &Error, now: Timestamp) -> Outcome {
+        let (top, second) = error.kind.wire().saml;
+        self.answer_by_saml(client_id, reply, Refusal { top, second, message: Some(&error.detail) }, now)
+    }
+
+    pub(in crate::broker) fn answer_by_saml(&self, client_id: &str, reply: &SamlReply, refusal: Refusal<'_>, now: Timestamp) -> Outcome {
+        let entity_id = self.idp_entity_id(reply.mirror.as_ref());
+        let answer = self.service_provider_of(client_id).and_then(|(_, saml)| {
+            let responder = saml.sp.responder(&entity_id, self.keyring.active(Purpose::SamlSigning), self.keyring.sealer());
+            reply.to.refuse(&responder, refusal, now)
+        });
+        match answer {
+            Ok(outgoing) => Outcome::of(Answer::Reply(Reply::Saml(outgoing))),
+            Err(error) => Outcome::refused(error, None),
+        }
+    }
+}
+
+/// The name of a session at one application: nobody can tell from two of them that they are one session.
+fn session_index(sid: &str, client_id: &str) -> String {
+    let digest = id::digest(&format!("saml session index {sid} {client_id}"));
+    format!("_{}", digest.get(..40).unwrap_or(&digest))
+}
+
+/// The mark that a request has been answered with an assertion.
+fn answered(entity_id: &str, request_id: &str) -> Op {
+    Op::Claim { key: format!("saml-answered:{}", id::digest(&format!("{entity_id} {request_id}"))), ttl: ANSWERED }
+}
+
+/// The identity providers that were involved, the nearest to the user first (SAML Core 2.7.2.2).
+fn authorities(connection: Option<&dyn Connection>, _session: &Session) -> Vec<String> {
+    connection.and_then(Connection::idp_entity_id).into_iter().collect()
+}
+
+fn attribute(released: Released) -> ReleasedAttribute {
+    let values = match released.value {
+        Value::Array(values) => values.into_iter().filter_map(value).collect(),
+        single => value(single).into_iter().collect(),
+    };
+    ReleasedAttribute { name: released.name, name_format: released.name_format, friendly_name: released.friendly_name, values }
+}
+
+/// What is not there has no value.
+fn value(value: Value) -> Option<ReleasedValue> {
+    Some(match value {
+        Value::Null => return None,
+        Value::String(text) => ReleasedValue::Text(text),
+        Value::Bool(truth) => ReleasedValue::Boolean(truth),
+        Value::Number(number) => match number.as_i64() {
+            Some(integer) => ReleasedValue::Integer(integer),
+            None => ReleasedValue::Double(number.as_f64()?),
+        },
+        structured => ReleasedValue::Structured(structured.to_string()),
+    })
+}

@@ -1,0 +1,4 @@
+//! The identity provider role: what applications that speak SAML call.
+
+pub mod metadata;
+pub mod sso;
