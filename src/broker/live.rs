@@ -7,6 +7,7 @@
 use super::{Gateway, Lifetimes};
 use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
+use crate::connection::metadata::Approval;
 use crate::connection::{Connection, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::oidc::OidcKeys;
@@ -35,6 +36,8 @@ pub enum Made {
     Settings(Settings),
     /// What signs ID tokens, where keys have been rotated.
     SigningKeys(Arc<OidcKeys>),
+    /// Endpoints of living metadata that are approved.
+    MetadataApproval(Approval),
     /// Means nothing to logins.
     Nothing,
 }
@@ -233,6 +236,9 @@ fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(
     let mut gateway = base.clone();
     gateway.admin = base.admin.with_connections(connections.configs());
     gateway.connections = connections;
+    if *gateway.approvals != parts.approvals {
+        gateway.approvals = Arc::new(parts.approvals);
+    }
     gateway.databases = parts.databases;
     let session = parts.settings.session.unwrap_or(of_base.lifetimes.session);
     gateway.lifetimes = Lifetimes { session, ..of_base.lifetimes };
@@ -268,6 +274,7 @@ struct Parts {
     databases: BTreeSet<String>,
     settings: Settings,
     keys: Option<Arc<OidcKeys>>,
+    approvals: Vec<Approval>,
 }
 
 impl Parts {
@@ -284,6 +291,7 @@ impl Parts {
             Made::Database(name) => drop(self.databases.insert(name)),
             Made::Settings(settings) => self.settings = settings,
             Made::SigningKeys(keys) => self.keys = Some(keys),
+            Made::MetadataApproval(approval) => self.approvals.push(approval),
             Made::Nothing => {}
         }
     }

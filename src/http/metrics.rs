@@ -8,6 +8,7 @@ pub struct Metrics {
     registry: Registry,
     pub requests: IntCounterVec,
     logins: IntCounterVec,
+    metadata: IntCounterVec,
 }
 
 impl Metrics {
@@ -18,9 +19,12 @@ impl Metrics {
         let requests = IntCounterVec::new(Opts::new("isthmus_http_requests_total", "Requests answered"), &["route", "status"])?;
         let logins =
             IntCounterVec::new(Opts::new("isthmus_logins_total", "Logins ended, by connection and outcome"), &["connection", "outcome"])?;
+        let metadata = Opts::new("isthmus_metadata_refreshes_total", "Sources of metadata looked at, by connection and outcome");
+        let metadata = IntCounterVec::new(metadata, &["connection", "outcome"])?;
+        registry.register(Box::new(metadata.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         registry.register(Box::new(logins.clone()))?;
-        Ok(Self { registry, requests, logins })
+        Ok(Self { registry, requests, logins, metadata })
     }
 
     /// Prometheus' text format.
@@ -32,5 +36,9 @@ impl Metrics {
 impl Events for Metrics {
     fn login(&self, connection: &str, outcome: &str) {
         self.logins.with_label_values(&[connection, outcome]).inc();
+    }
+
+    fn metadata(&self, connection: &str, outcome: &str) {
+        self.metadata.with_label_values(&[connection, outcome]).inc();
     }
 }

@@ -21,7 +21,7 @@ mod source;
 
 pub use difference::{Change, Place, difference};
 pub use feed::{Feed, Status};
-pub use feeds::{Feeds, Living, Members, Tended};
+pub use feeds::{Feeds, Living, Members, Tended, Tending};
 pub use mdq::{Mdq, MdqForm, NotFound};
 pub use refresher::{Cadence, Hold, Refresher};
 pub use snapshot::{Approval, Event, NotPending, Pending, Snapshot};
