@@ -80,10 +80,13 @@ impl Gateway {
     }
 
     /// Whatever the protocol: from what is asked to the first step.
-    pub(super) async fn begin_login(&self, begun: &Begun<'_>, asked: Asked, mut trace: Trace) -> Result<Outcome> {
+    pub(super) async fn begin_login(&self, begun: &Begun<'_>, mut asked: Asked, mut trace: Trace) -> Result<Outcome> {
         let Begun { application, now, .. } = *begun;
         let mut session = self.session(begun.browser, now).await?;
         let usable = self.usable_connections(application);
+        if asked.connection.is_none() {
+            asked.connection = asked.idp.as_deref().and_then(|idp| self.connection_with(idp, &usable, now));
+        }
         let by_hint = asked.login_hint.as_deref().and_then(|hint| self.connections.for_email(hint));
         let by_hint = by_hint.map(|connection| connection.config().name.as_str());
         let decide = |session: Option<&Session>, profile_age: Option<i64>| {
@@ -109,15 +112,33 @@ impl Gateway {
                 let (session, profile) = session.zip(profile).ok_or_else(no_session)?;
                 self.finish_from_session(begun, &asked, &session, &profile, trace).await
             }
-            step => self.open_transaction(begun, asked, step, trace).await,
+            step => {
+                // Whoever must prove themselves again does so where they came from.
+                let came_by = session.filter(|_| asked.idp.is_none() && !asked.choose);
+                if let (Step::SendToIdp { connection, .. }, Some(session)) = (&step, came_by)
+                    && session.identity.connection == *connection
+                {
+                    asked.idp = session.upstream.idp;
+                }
+                self.open_transaction(begun, asked, step, trace).await
+            }
         }
+    }
+
+    /// The first of these connections behind which there is that identity provider.
+    fn connection_with(&self, idp: &str, usable: &[String], now: Timestamp) -> Option<String> {
+        let has = |name: &&String| {
+            let known = self.connections.enabled(name);
+            known.is_some_and(|known| known.idp_entity_id().as_deref() == Some(idp) || known.idp(idp, now).is_some())
+        };
+        usable.iter().find(has).cloned()
     }
 
     async fn open_transaction(&self, begun: &Begun<'_>, asked: Asked, step: Step, mut trace: Trace) -> Result<Outcome> {
         let now = begun.now;
         let (transaction, change) = self.new_transaction(begun, asked);
         let (answer, transaction) = match step {
-            Step::SendToIdp { connection, force } => self.send_to_idp(transaction, &connection, force, now, &mut trace)?,
+            Step::SendToIdp { connection, force } => self.send_to_idp(transaction, &connection, force, now, &mut trace).await?,
             _ => (Answer::Choose(self.chooser(&transaction)), transaction),
         };
         let key = LoginTransaction::key(&transaction.id);
@@ -152,7 +173,7 @@ impl Gateway {
         (transaction, change)
     }
 
-    fn send_to_idp(
+    async fn send_to_idp(
         &self,
         transaction: LoginTransaction,
         name: &str,
@@ -173,6 +194,7 @@ impl Gateway {
             idp: transaction.asked.idp.clone(),
             requester: transaction.client_id.clone(),
         };
+        connection.prepare(asked.idp.as_deref(), now).await;
         let (step, pending) = connection.begin(&transaction.id, &asked, now, trace)?;
         Ok((Answer::Upstream(step), transaction.sent_to(name.to_owned(), pending)))
     }
@@ -199,7 +221,7 @@ impl Gateway {
         let mut trace = Trace::default();
         trace.note(now, Note::Decision { what: format!("to the identity provider of {name}"), why: "the person chose it".into() });
         let force = transaction.asked.max_age.is_some();
-        let (answer, transaction) = self.send_to_idp(transaction, name, force, now, &mut trace)?;
+        let (answer, transaction) = self.send_to_idp(transaction, name, force, now, &mut trace).await?;
         let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
         self.sessions.commit(vec![put, trace_op(&correlation_id, Part::Choice, &trace)?]).await?;
         Ok(Outcome::of(answer).in_login(&correlation_id))
@@ -254,7 +276,7 @@ impl Gateway {
             acr_comparison: None,
             login_hint: request.login_hint,
             connection: request.connection,
-            idp: None,
+            idp: request.idp,
             expected_user: hint.map(|hint| hint.subject().to_owned()),
             scopes,
             nonce: request.nonce,

@@ -103,6 +103,7 @@ impl Gateway {
         let config = connection.config();
         let callback = Callback::SamlResponse { response: post.saml_response };
         let pending = question.pending();
+        connection.prepare(pending.idp.as_deref(), now).await;
         let authentication = connection.complete(callback, pending, now, trace)?;
         let once = once(&authentication, now);
         let arrived =
@@ -124,7 +125,7 @@ impl Gateway {
                     return Err(plain(Error::new(ErrorKind::AccountConflict, Conflict::OtherAccountProven.advice())));
                 }
                 let link = PendingLink { arrived: arrived.lasting(), ..link.as_ref().clone() };
-                let (answer, transaction) = self.send_to_proof(transaction.clone(), link, then, now, trace).map_err(plain)?;
+                let (answer, transaction) = self.send_to_proof(transaction.clone(), link, then, now, trace).await.map_err(plain)?;
                 self.go_on(received, &transaction, answer, once, trace).await
             }
             Question::Known { link, .. } => {

@@ -54,7 +54,7 @@ impl LivingConnection {
         let snapshot = self.living.snapshot(wanted, now).ok_or_else(|| if self.has_many() { unknown() } else { unavailable() })?;
         let entity_id = match wanted {
             Some(entity_id) => entity_id.to_owned(),
-            None => sole(&snapshot)?,
+            None => self.living.sole(&snapshot, now).ok_or_else(|| unavailable().because(SEVERAL))?,
         };
         let is_good = |known: &&Arc<Partner>| {
             std::ptr::eq(known.of.as_ptr(), Arc::as_ptr(&snapshot)) && known.valid_until.is_none_or(|until| until > now)
@@ -65,7 +65,7 @@ impl LivingConnection {
         // Nobody else waits while it is read.
         let made = Arc::new(self.make(&entity_id, &snapshot, now)?);
         let mut partners = self.partners();
-        if partners.len() >= PARTNERS {
+        if partners.len() >= PARTNERS || !self.has_many() {
             partners.clear();
         }
         partners.insert(entity_id, Arc::clone(&made));
@@ -139,6 +139,14 @@ impl Connection for LivingConnection {
         self.settings.config()
     }
 
+    fn idp_entity_id(&self) -> Option<String> {
+        if self.has_many() {
+            return None;
+        }
+        // The one that was asked last; before that, the one that the settings name.
+        self.partners().keys().next().cloned().or_else(|| self.living.expects().map(str::to_owned))
+    }
+
     fn prepare<'a>(&'a self, idp: Option<&'a str>, now: Timestamp) -> Preparing<'a> {
         Box::pin(async move {
             match idp {
@@ -198,15 +206,6 @@ fn entity_of(user_id: &str) -> Option<String> {
     Some(entity_id.replace("%21", "!").replace("%25", "%"))
 }
 
-/// The only identity provider of a document.
-fn sole(snapshot: &Snapshot) -> Result<String> {
-    let mut idps = snapshot.aggregate().entities().filter(|entity| entity.is_idp);
-    match (idps.next(), idps.next()) {
-        (Some(only), None) => Ok(only.entity_id.to_string()),
-        _ => Err(unavailable().because("the metadata describe none or several identity providers; `entity_id` says which is meant")),
-    }
-}
-
 fn choice(entity: &Entity, language: &str) -> IdpChoice {
     let domains = entity.scopes.iter().filter(|scope| !scope.regexp).map(|scope| scope.value.to_ascii_lowercase());
     IdpChoice {
@@ -238,6 +237,7 @@ fn unavailable() -> Error {
 
 /// Identity providers that are kept prepared.
 const PARTNERS: usize = 2000;
+const SEVERAL: &str = "the metadata describe none or several identity providers; `entity_id` says which is meant";
 /// Pixels.
 const LINE: u32 = 48;
 
