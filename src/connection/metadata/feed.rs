@@ -94,6 +94,11 @@ impl Feed {
         Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).status)
     }
 
+    /// See [`Refresher::approved`].
+    pub async fn approved(&self) -> BTreeMap<String, BTreeSet<Place>> {
+        self.work.lock().await.refresher.approved().clone()
+    }
+
     /// See [`Refresher::allow`].
     pub async fn allow(&self, allowed: BTreeMap<String, BTreeSet<Place>>, now: Timestamp) -> Vec<Event> {
         let mut work = self.work.lock().await;

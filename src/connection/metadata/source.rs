@@ -81,7 +81,7 @@ impl Source {
 }
 
 fn shown(url: &Url) -> String {
-    format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
 fn is_loopback(url: &Url) -> bool {

@@ -4,7 +4,7 @@ use super::difference::Place;
 use super::feed::Feed;
 use super::feeds::{Living, Members};
 use super::refresher::Refresher;
-use super::snapshot::{Event, Snapshot};
+use super::snapshot::{Event, Pending, Snapshot};
 use super::source::Source;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -26,7 +26,10 @@ pub struct Trial {
 /// Why there is nothing that can be used.
 pub async fn trial(living: &Living, allowed: BTreeMap<String, BTreeSet<Place>>, now: Timestamp) -> Result<Trial> {
     if matches!(living.members, Members::Queried(_)) {
-        return Err(Error::new(ErrorKind::InvalidRequest, "a metadata query server is asked for one entity at a time, when somebody signs in"));
+        return Err(Error::new(
+            ErrorKind::InvalidRequest,
+            "a metadata query server is asked for one entity at a time, when somebody signs in",
+        ));
     }
     let fresh = Feed::new(Source { cache: None, ..living.source.clone() }, now)?;
     let failed = fresh.refresh(now).await;
@@ -40,12 +43,16 @@ pub async fn trial(living: &Living, allowed: BTreeMap<String, BTreeSet<Place>>, 
     let kept = Feed::new(living.source.clone(), now)?;
     kept.restore(now).await;
     let old = kept.snapshot(now);
-    let mut refresher = Refresher::new(living.source.cadence, living.source.hold.clone(), BTreeMap::new(), now);
+    let mut refresher = Refresher::new(living.source.cadence, living.source.hold.clone(), kept.approved().await, now);
     refresher.allow(allowed, now);
     let compared = old.is_some();
     if let Some(old) = old {
         refresher.accept(Arc::clone(&old.aggregate), None, now);
     }
-    let events = refresher.accept(Arc::clone(&snapshot.aggregate), None, now);
+    let mut events = refresher.accept(Arc::clone(&snapshot.aggregate), None, now);
+    // What waits already is no news, and still what it would mean.
+    let told = |pending: &Pending| events.iter().any(|event| matches!(event, Event::Held(held) if held.key == pending.key));
+    let waits: Vec<Pending> = refresher.pending().filter(|pending| !told(pending)).cloned().collect();
+    events.extend(waits.into_iter().map(Event::Held));
     Ok(Trial { snapshot, compared, events })
 }
