@@ -3,6 +3,7 @@
 pub mod management;
 mod resource_server;
 pub mod saml_sp;
+pub mod saml_words;
 
 pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
 

@@ -33,6 +33,10 @@ pub struct SamlSpSettings {
     pub logout: bool,
     pub logout_binding: Binding,
     pub policy: MessagePolicy,
+    /// Where people return from our discovery service (Identity Provider Discovery Service Protocol).
+    pub discovery_urls: Vec<Url>,
+    /// It sees each connection as an identity provider of its own.
+    pub mirror: bool,
 }
 
 impl SamlSpSettings {
@@ -47,6 +51,8 @@ impl SamlSpSettings {
             logout: true,
             logout_binding: Binding::Post,
             policy: MessagePolicy::default(),
+            discovery_urls: Vec::new(),
+            mirror: false,
         }
     }
 }
@@ -93,6 +99,11 @@ impl SamlSp {
         Ok(Self { settings, name_id_formats })
     }
 
+    /// As they were wished for.
+    pub const fn settings(&self) -> &SamlSpSettings {
+        &self.settings
+    }
+
     pub const fn trust(&self) -> &SpTrust {
         &self.settings.trust
     }
@@ -104,6 +115,15 @@ impl SamlSp {
     /// The formats that a request may name.
     pub fn name_id_formats(&self) -> &[NameIdFormat] {
         &self.name_id_formats
+    }
+
+    pub fn discovery_urls(&self) -> &[Url] {
+        &self.settings.discovery_urls
+    }
+
+    /// Does it see each connection as an identity provider of its own?
+    pub const fn mirror(&self) -> bool {
+        self.settings.mirror
     }
 
     pub const fn allow_unsolicited(&self) -> bool {
@@ -141,22 +161,27 @@ impl SamlSp {
         LogoutTerms { partner: trust.entity_id(), keys, destination, decryption_keys, policy: &self.settings.policy, now }
     }
 
-    /// What is weaker than it could be, each in a sentence for the operator.
-    pub fn weaknesses(&self) -> Vec<&'static str> {
+    /// What is weaker than it could be: the setting, and a sentence for the operator.
+    pub fn weaknesses(&self) -> Vec<(&'static str, &'static str)> {
         let (response, policy) = (&self.settings.response, &self.settings.policy);
-        let sha1 = matches!(response.signature, Some(SignatureScheme::RsaPkcs1(Digest::Sha1) | SignatureScheme::Ecdsa(Digest::Sha1)))
-            || response.digest == Some(Digest::Sha1);
+        let sha1_signature =
+            matches!(response.signature, Some(SignatureScheme::RsaPkcs1(Digest::Sha1) | SignatureScheme::Ecdsa(Digest::Sha1)));
         let cbc = matches!(response.cipher, Some(ContentCipher::Aes128Cbc | ContentCipher::Aes192Cbc | ContentCipher::Aes256Cbc));
         let all = [
-            (sha1, "answers are signed with SHA-1"),
-            (cbc, "answers are encrypted with AES-CBC, which does not notice changes"),
-            (!response.sign_assertion, "the assertion by itself is not signed, only the response around it"),
-            (policy.allow_sha1, "requests may be signed with SHA-1"),
-            (policy.allow_inclusive_c14n, "requests may be signed with inclusive canonicalization"),
-            (policy.allow_cbc, "NameIDs in requests may be encrypted with AES-CBC"),
-            (self.settings.allow_unsolicited, "a sign-in may start without a request: anybody can sign somebody in as themselves"),
+            (sha1_signature, "signature_algorithm", "answers are signed with SHA-1"),
+            (response.digest == Some(Digest::Sha1), "digest_algorithm", "answers are signed over a digest with SHA-1"),
+            (cbc, "encryption_algorithm", "answers are encrypted with AES-CBC, which does not notice changes"),
+            (!response.sign_assertion, "sign_assertion", "the assertion by itself is not signed, only the response around it"),
+            (policy.allow_sha1, "allow_sha1", "requests may be signed with SHA-1"),
+            (policy.allow_inclusive_c14n, "allow_inclusive_c14n", "requests may be signed with inclusive canonicalization"),
+            (policy.allow_cbc, "allow_cbc", "NameIDs in requests may be encrypted with AES-CBC"),
+            (
+                self.settings.allow_unsolicited,
+                "allow_unsolicited",
+                "a sign-in may start without a request: anybody can sign somebody in as themselves",
+            ),
         ];
-        all.into_iter().filter(|(weak, _)| *weak).map(|(_, why)| why).collect()
+        all.into_iter().filter(|(weak, ..)| *weak).map(|(_, setting, why)| (setting, why)).collect()
     }
 }
 

@@ -1,10 +1,10 @@
 //! A login begins: the application's request, and the person's choice of an identity provider.
 
+use super::choose::{Choosing, Pick};
 use super::next::{Decision, Situation, Step, next_step};
-use super::{Answer, Browser, Chooser, CookieChange, Gateway, Outcome, REMAINS, Reply, encode};
+use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, Reply, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
-use crate::connection::UpstreamRequest;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
@@ -63,11 +63,35 @@ impl Gateway {
         let mut trace = Trace::default();
         trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(&params) });
         let asked = AuthorizationRequest::parse(&params, client, &redirect).and_then(|request| self.asked(request, application));
+        let asked = asked.map(|asked| self.with_place(asked, application, now));
+        let asked = asked.map(|asked| self.with_idp_hint(asked, params.get("aarc_idp_hint"), application, now));
         let begin = async { self.begin_login(&begun, asked?, trace).await };
         match begin.await {
             Ok(outcome) => Ok(outcome),
             Err(error) => self.refuse_beginning(&begun, error),
         }
+    }
+
+    /// An identity provider that the application names without the connection behind which it is.
+    fn with_place(&self, mut asked: Asked, application: &Application, now: Timestamp) -> Asked {
+        if asked.connection.is_none()
+            && let Some(place) = asked.idp.as_deref().and_then(|idp| self.pick_of(idp, application, now))
+        {
+            (asked.connection, asked.idp) = (Some(place.connection), place.idp);
+        }
+        asked
+    }
+
+    /// AARC-G061: an identity provider by its entity ID. One that is not known here is no reason to refuse.
+    fn with_idp_hint(&self, mut asked: Asked, hint: Option<&str>, application: &Application, now: Timestamp) -> Asked {
+        // The guideline lets a hint carry hints for proxies behind it.
+        let hint = hint.map(|hint| hint.split_once('?').map_or(hint, |(own, _)| own));
+        if let Some(place) = hint.and_then(|hint| self.pick_of(hint, application, now))
+            && asked.connection.as_ref().is_none_or(|asked| *asked == place.connection)
+        {
+            (asked.connection, asked.idp) = (Some(place.connection), place.idp);
+        }
+        asked
     }
 
     /// What goes wrong before a login is under way is told to the application.
@@ -80,13 +104,10 @@ impl Gateway {
     }
 
     /// Whatever the protocol: from what is asked to the first step.
-    pub(super) async fn begin_login(&self, begun: &Begun<'_>, mut asked: Asked, mut trace: Trace) -> Result<Outcome> {
+    pub(super) async fn begin_login(&self, begun: &Begun<'_>, asked: Asked, mut trace: Trace) -> Result<Outcome> {
         let Begun { application, now, .. } = *begun;
         let mut session = self.session(begun.browser, now).await?;
         let usable = self.usable_connections(application);
-        if asked.connection.is_none() {
-            asked.connection = asked.idp.as_deref().and_then(|idp| self.connection_with(idp, &usable, now));
-        }
         let by_hint = asked.login_hint.as_deref().and_then(|hint| self.connections.for_email(hint));
         let by_hint = by_hint.map(|connection| connection.config().name.as_str());
         let decide = |session: Option<&Session>, profile_age: Option<i64>| {
@@ -113,33 +134,29 @@ impl Gateway {
                 self.finish_from_session(begun, &asked, &session, &profile, trace).await
             }
             step => {
-                // Whoever must prove themselves again does so where they came from.
-                let came_by = session.filter(|_| asked.idp.is_none() && !asked.choose);
-                if let (Step::SendToIdp { connection, .. }, Some(session)) = (&step, came_by)
+                let mut asked = asked;
+                // Whoever must prove themselves again does so where they came from, also where a connection has many.
+                if let (Step::SendToIdp { connection, .. }, Some(session)) = (&step, &session)
                     && session.identity.connection == *connection
+                    && !asked.choose
                 {
-                    asked.idp = session.upstream.idp;
+                    asked.idp = asked.idp.or_else(|| session.upstream.idp.clone());
                 }
                 self.open_transaction(begun, asked, step, trace).await
             }
         }
     }
 
-    /// The first of these connections behind which there is that identity provider.
-    fn connection_with(&self, idp: &str, usable: &[String], now: Timestamp) -> Option<String> {
-        let has = |name: &&String| {
-            let known = self.connections.enabled(name);
-            known.is_some_and(|known| known.idp_entity_id().as_deref() == Some(idp) || known.idp(idp, now).is_some())
-        };
-        usable.iter().find(has).cloned()
-    }
-
     async fn open_transaction(&self, begun: &Begun<'_>, asked: Asked, step: Step, mut trace: Trace) -> Result<Outcome> {
         let now = begun.now;
         let (transaction, change) = self.new_transaction(begun, asked);
+        let choosing = Choosing { language: begun.browser.language(), remembered: &begun.browser.remembered, ..Choosing::default() };
         let (answer, transaction) = match step {
-            Step::SendToIdp { connection, force } => self.send_to_idp(transaction, &connection, force, now, &mut trace).await?,
-            _ => (Answer::Choose(self.chooser(&transaction)), transaction),
+            Step::SendToIdp { connection, force } => {
+                let to = Pick { connection, idp: None };
+                self.send_to_idp(transaction, (&to, choosing), force, now, &mut trace).await?
+            }
+            _ => (Answer::Choose(self.chooser(&transaction, choosing, now)), transaction),
         };
         let key = LoginTransaction::key(&transaction.id);
         let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
@@ -171,72 +188,6 @@ impl Gateway {
             stage: Stage::ChoosingConnection,
         };
         (transaction, change)
-    }
-
-    async fn send_to_idp(
-        &self,
-        transaction: LoginTransaction,
-        name: &str,
-        force: bool,
-        now: Timestamp,
-        trace: &mut Trace,
-    ) -> Result<(Answer, LoginTransaction)> {
-        let connection = self
-            .connections
-            .enabled(name)
-            .ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
-        let asked = UpstreamRequest {
-            force_authn: force || transaction.asked.fresh_login,
-            passive: transaction.asked.passive,
-            max_age: transaction.asked.max_age,
-            acr_values: transaction.asked.acr_values.clone(),
-            login_hint: transaction.asked.login_hint.clone(),
-            idp: transaction.asked.idp.clone(),
-            requester: transaction.client_id.clone(),
-        };
-        connection.prepare(asked.idp.as_deref(), now).await;
-        let (step, pending) = connection.begin(&transaction.id, &asked, now, trace)?;
-        Ok((Answer::Upstream(step), transaction.sent_to(name.to_owned(), pending)))
-    }
-
-    /// The person chose a connection on the chooser page, or wants to see that page again.
-    pub async fn choose(&self, transaction_id: &str, connection: Option<&str>, browser: &Browser, now: Timestamp) -> Outcome {
-        match self.choose_inner(transaction_id, connection, browser, now).await {
-            Ok(outcome) => outcome,
-            Err(error) => Outcome::refused(error, None),
-        }
-    }
-
-    async fn choose_inner(&self, transaction_id: &str, connection: Option<&str>, browser: &Browser, now: Timestamp) -> Result<Outcome> {
-        let transaction = match self.login_of(transaction_id, browser, now).await? {
-            Ok(transaction) => transaction,
-            Err(outcome) => return Ok(*outcome),
-        };
-        let (key, correlation_id) = (LoginTransaction::key(&transaction.id), transaction.correlation_id.clone());
-        let allowed = self.application(&transaction.client_id).map(|application| self.usable_connections(application)).unwrap_or_default();
-        let Some(name) = connection else { return Ok(Outcome::of(Answer::Choose(self.chooser(&transaction))).in_login(&correlation_id)) };
-        if !allowed.iter().any(|usable| usable == name) {
-            return Ok(Outcome::refused(Error::new(ErrorKind::UnknownConnection, ""), Some(transaction.restart)).in_login(&correlation_id));
-        }
-        let mut trace = Trace::default();
-        trace.note(now, Note::Decision { what: format!("to the identity provider of {name}"), why: "the person chose it".into() });
-        let force = transaction.asked.max_age.is_some();
-        let (answer, transaction) = self.send_to_idp(transaction, name, force, now, &mut trace).await?;
-        let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
-        self.sessions.commit(vec![put, trace_op(&correlation_id, Part::Choice, &trace)?]).await?;
-        Ok(Outcome::of(answer).in_login(&correlation_id))
-    }
-
-    fn chooser(&self, transaction: &LoginTransaction) -> Chooser {
-        let usable = self.application(&transaction.client_id).map(|application| self.usable_connections(application)).unwrap_or_default();
-        let connections = usable
-            .into_iter()
-            .filter_map(|name| {
-                let display = self.connections.enabled(&name)?.config().display_name.clone();
-                Some((name, display))
-            })
-            .collect();
-        Chooser { transaction_id: transaction.id.clone(), application: transaction.restart.application.clone(), connections }
     }
 
     /// Is this an enabled connection that the application may use?

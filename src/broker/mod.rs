@@ -6,6 +6,8 @@
 pub mod admin;
 pub mod api_access;
 pub mod begin;
+pub mod choose;
+pub mod discovery;
 pub mod events;
 pub mod explain;
 mod finish;
@@ -45,6 +47,7 @@ use crate::saml::Outgoing;
 use crate::store::{Directory, SessionStore};
 use crate::user::User;
 use admin::Admin;
+use choose::Pick;
 use events::Recorder;
 use rules::Caller;
 use std::collections::{BTreeSet, HashMap};
@@ -120,6 +123,17 @@ pub struct Browser {
     pub session: Option<String>,
     /// Who asks, for scripts: absent where there are none.
     pub caller: Option<Arc<Caller>>,
+    /// The identity providers that were picked in it, the last one first.
+    pub remembered: Vec<Pick>,
+    /// The person's first language, as in `de`.
+    pub language: Option<String>,
+}
+
+impl Browser {
+    /// The person's language, English if they do not say.
+    pub fn language(&self) -> &str {
+        self.language.as_deref().unwrap_or("en")
+    }
 }
 
 /// Cookies do not print.
@@ -188,12 +202,33 @@ pub enum Reply {
 }
 
 /// The chooser page's content.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Chooser {
-    pub transaction_id: String,
+    /// Path of the form.
+    pub action: &'static str,
+    /// Fields that go along with whatever the person does.
+    pub hidden: Vec<(String, String)>,
     pub application: String,
-    /// Name and display name.
-    pub connections: Vec<(String, String)>,
+    /// What the person looks for.
+    pub search: Option<String>,
+    /// What this browser picked before.
+    pub remembered: Vec<Offer>,
+    pub offers: Vec<Offer>,
+    /// More were found than are offered.
+    pub more: bool,
+    /// There are more than the page lists: it has a search field.
+    pub searchable: bool,
+}
+
+/// An identity provider on the chooser page.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offer {
+    /// As [`choose::Pick::parse`] reads it.
+    pub value: String,
+    pub name: String,
+    pub logo: Option<String>,
+    /// What tells it from others of the same name.
+    pub detail: Option<String>,
 }
 
 /// The content of the page that asks whose account it is.

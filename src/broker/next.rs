@@ -103,8 +103,8 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
     if asked.connection.as_ref().is_some_and(|name| *name != session.identity.connection) {
         return Err("the session came by another connection");
     }
-    if asked.idp.is_some() && session.upstream.idp.is_some() && asked.idp != session.upstream.idp {
-        return Err("the session came by another identity provider of the connection");
+    if asked.idp.is_some() && asked.idp != session.upstream.idp {
+        return Err("the session came by another identity provider");
     }
     if asked.expected_user.as_ref().is_some_and(|user| *user != session.user_id) {
         return Err("the session belongs to another user than id_token_hint names");

@@ -197,7 +197,7 @@ async fn a_post_without_the_session_cookie_is_sent_again_as_get() {
     let (gateway, now) = (gateway().await, Timestamp::now());
     let raw = format!("client_id=notes&redirect_uri={CALLBACK}&response_type=code&scope=openid");
     // Over https the binding cookie comes with a POST of another site, the session cookie does not.
-    let browser = Browser { binding: Some(id::random_token()), session: None, caller: None };
+    let browser = Browser { binding: Some(id::random_token()), session: None, ..Browser::default() };
     let outcome = gateway.authorize(raw.as_bytes(), Arrival::Post, &browser, "c", now).await;
     assert!(matches!(outcome.answer, Answer::SeeSelf), "{:?}", outcome.answer);
     let outcome = gateway.authorize(raw.as_bytes(), Arrival::Get, &browser, "c", now).await;

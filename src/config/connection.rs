@@ -327,7 +327,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
 }
 
 /// A list of files, or of certificates themselves (PEM, or base64 of DER). `None` when the key is absent or one is bad.
-pub fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Vec<X509>> {
+pub(super) fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Vec<X509>> {
     let mut all = Some(Vec::new());
     for at in section.strings(key)? {
         let inline = at.value.contains("-----BEGIN") || at.value.len() > 400 || context.stored().is_some();

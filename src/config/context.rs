@@ -35,6 +35,8 @@ pub enum Source<'a> {
 pub struct Stored<'a> {
     /// Takes the place of the table that the object names.
     pub mapping: Option<&'a Arc<MappingTable>>,
+    /// The same for the attributes of a SAML application.
+    pub attributes: Option<&'a Arc<MappingTable>>,
     /// Digests of the secrets that an application has at present.
     pub secret_digests: &'a [String],
 }

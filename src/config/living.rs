@@ -2,6 +2,7 @@
 //! `metadata_url`, `federation_url`, `federation_file`, `mdq_url`.
 
 use super::connection::certificates;
+use super::application::is_loopback;
 use super::context::{Context, Source as Place};
 use crate::connection::metadata::{Cadence, Hold, Living, MdqForm, Members, Origin, Source};
 use crate::connection::outbound::download::{Patience, Reach};
@@ -18,7 +19,8 @@ const KEYS: [&str; 4] = ["metadata_url", "federation_url", "federation_file", "m
 const FIXED: [&str; 6] = ["metadata", "metadata_file", "sso_url", "sso_binding", "certificates", "signing_certificates"];
 
 /// What only means something with one of them.
-const ONLY_LIVING: [&str; 5] = ["metadata_refresh", "metadata_private_network", "metadata_valid_days", "mdq_form", "hold_entities"];
+const ONLY_LIVING: [&str; 6] =
+    ["metadata_refresh", "metadata_private_network", "metadata_valid_days", "mdq_form", "hold_entities", "discovery_url"];
 
 /// Reads them. `None`: there are none; `Some(None)`: they are wrong, which has been said. `name`: that of the connection.
 pub fn read(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Option<Option<Living>> {
@@ -56,6 +58,7 @@ fn living(context: &Context<'_>, section: &Section<'_>, key: &'static str, name:
     let hold = hold(section, members, expects.as_ref());
     let cadence = section.integer("metadata_refresh", 1..=86_400).map_or_else(Cadence::default, |at| cadence(at.value.unsigned_abs()));
     let reach = reach(context, section);
+    let discovery = discovery(section, members);
     let mut source = match Source::new(origin?, terms?) {
         Ok(source) => source,
         Err(error) => {
@@ -69,7 +72,7 @@ fn living(context: &Context<'_>, section: &Section<'_>, key: &'static str, name:
     }
     (source.cadence, source.hold, source.reach, source.expects) = (cadence, hold, reach, expects);
     source.cache = name.map(|name| context.state.join(name));
-    Some(Living { members, source })
+    Some(Living { members, source, discovery })
 }
 
 fn origin(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Origin> {
@@ -90,6 +93,19 @@ fn origin(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Op
             None
         }
     }
+}
+
+/// The page of somebody else that finds identity providers.
+fn discovery(section: &Section<'_>, members: Members) -> Option<Url> {
+    let at = section.string("discovery_url")?;
+    let url = Url::parse(at.value).ok().filter(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url)));
+    if url.is_none() {
+        section.problem("discovery_url", "this is no https address", "write that of the discovery service, or remove it: there is a page here");
+    }
+    if members == Members::One {
+        section.problem("discovery_url", "there is one identity provider, which nobody has to find", "remove it");
+    }
+    url
 }
 
 /// Whose signature, and how long a copy is good.

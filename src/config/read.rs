@@ -1,5 +1,6 @@
 //! The file as a whole.
 
+use super::application::Registered;
 use super::context::{Context, Source};
 use super::stored::StoredObjects;
 use super::{Config, Findings, application, connection, metadata, scripts, secrets, seed};
@@ -124,6 +125,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     unique_domains(root);
     let registered: Vec<_> = each(root, "application", |section| application::read(&context, section, &names));
     names_unique(root, "application", "client_id");
+    warn_shared_entity_ids(root, &registered);
     let config = (|| {
         let registered = registered.into_iter().collect::<Option<Vec<_>>>()?;
         let api_scopes = registered.iter().filter_map(|one| Some((one.application.client_id.clone(), one.api_scopes.clone()?))).collect();
@@ -203,6 +205,19 @@ fn unique_domains(root: &Section<'_>) {
                     "a domain decides where people sign in, so it can have one connection only",
                 );
             }
+        }
+    }
+}
+
+/// A request at the common address says only its issuer.
+fn warn_shared_entity_ids(root: &Section<'_>, registered: &[Option<Registered>]) {
+    let mut seen = HashSet::new();
+    for (section, registered) in root.sections("application").into_iter().zip(registered) {
+        let saml = registered.as_ref().and_then(|registered| registered.application.saml.as_ref());
+        let Some(entity_id) = saml.map(|saml| saml.sp.trust().entity_id()) else { continue };
+        if !seen.insert(entity_id) {
+            let message = format!("another application has the entity ID {entity_id} too");
+            section.warning("saml", message, "let both use their own address, /samlp/{client_id}: at /saml/sso neither is answered");
         }
     }
 }

@@ -197,8 +197,6 @@ fn an_application_names_what_exists() {
     assert_eq!(with("mapping = \"nowhere\""), ["application[0].mapping"]);
     assert_eq!(with("mapping = \"saml\""), [""; 0], "the one for this direction");
     assert_eq!(problems(&format!("{SERVER}[[application]]\nclient_id = \"a\"\n")), ["application[0].oidc"]);
-    let saml = format!("{SERVER}[[application]]\nclient_id = \"a\"\n[application.saml]\nmetadata_file = \"x\"\n");
-    assert_eq!(problems(&saml), ["application[0].saml"], "not silently ignored");
     assert_eq!(problems(&format!("{SERVER}{}", APPLICATION.replace("notes\"\n", "no tes\"\n"))), ["application[0].client_id"]);
 }
 

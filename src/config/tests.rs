@@ -242,10 +242,4 @@ fn mapping_tables_beside_the_file_are_used_and_tested() {
 #[test]
 fn what_is_not_available_is_said() {
     refused("[connection.saml]\nmetadata_file = \"idp.xml\"", "[connection.oidc]\nissuer = \"x\"", "connection[0].oidc", "not available");
-    refused(
-        "[application.oidc]\nredirect_uris = [\"https://notes.example/callback\"]",
-        "[application.saml]\nx = 1",
-        "application[0].saml",
-        "not available",
-    );
 }

@@ -17,6 +17,7 @@ use crate::saml::aggregate::{Entity, Logo};
 use crate::user::Identity;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use url::Url;
 
 /// See the module.
 pub struct LivingConnection {
@@ -44,10 +45,6 @@ impl LivingConnection {
         Ok(Self { issuer: issuer.to_owned(), keyring, settings, living, partners: Mutex::default() })
     }
 
-    fn has_many(&self) -> bool {
-        !matches!(self.living.members, Members::One)
-    }
-
     /// The identity provider of a login, as the metadata describe it at `now`.
     fn partner(&self, idp: Option<&str>, now: Timestamp) -> Result<Arc<Partner>> {
         let wanted = if self.has_many() { Some(idp.ok_or_else(nobody_named)?) } else { self.living.expects() };
@@ -70,6 +67,12 @@ impl LivingConnection {
         }
         partners.insert(entity_id, Arc::clone(&made));
         Ok(made)
+    }
+
+    fn described(&self, entity_id: &str, language: &str, wanted: fn(&Entity) -> bool, now: Timestamp) -> Option<IdpChoice> {
+        let snapshot = self.living.snapshot(Some(entity_id), now).filter(|_| self.has_many())?;
+        let entity = snapshot.entity(entity_id).filter(|entity| entity.is_idp && entity.is_valid_at(now))?;
+        wanted(entity).then(|| choice(entity, language))
     }
 
     fn partners(&self) -> MutexGuard<'_, HashMap<String, Arc<Partner>>> {
@@ -147,6 +150,23 @@ impl Connection for LivingConnection {
         self.partners().keys().next().cloned().or_else(|| self.living.expects().map(str::to_owned))
     }
 
+    fn sp_entity_id(&self) -> Option<String> {
+        self.settings.sp_entity_id()
+    }
+
+    fn has_many(&self) -> bool {
+        !matches!(self.living.members, Members::One)
+    }
+
+    fn discovery_service(&self) -> Option<&Url> {
+        let ConnectionKind::Saml(settings) = &self.config().kind;
+        settings.living.as_ref()?.discovery.as_ref()
+    }
+
+    fn idp_in(&self, entity_id: &str, language: &str, now: Timestamp) -> Option<IdpChoice> {
+        self.described(entity_id, language, |entity| !entity.hidden, now)
+    }
+
     fn prepare<'a>(&'a self, idp: Option<&'a str>, now: Timestamp) -> Preparing<'a> {
         Box::pin(async move {
             match idp {
@@ -164,9 +184,7 @@ impl Connection for LivingConnection {
     }
 
     fn idp(&self, entity_id: &str, now: Timestamp) -> Option<IdpChoice> {
-        let snapshot = self.living.snapshot(Some(entity_id), now).filter(|_| self.has_many())?;
-        let entity = snapshot.entity(entity_id).filter(|entity| entity.is_idp && entity.is_valid_at(now))?;
-        Some(choice(entity, "en"))
+        self.described(entity_id, "en", |_| true, now)
     }
 
     fn idp_of(&self, identity: &Identity) -> Option<String> {

@@ -137,6 +137,26 @@ pub trait Connection: Send + Sync {
         None
     }
 
+    /// Our entity ID toward it, if it speaks SAML.
+    fn sp_entity_id(&self) -> Option<String> {
+        None
+    }
+
+    /// Does it stand for many identity providers, one of which must be named?
+    fn has_many(&self) -> bool {
+        false
+    }
+
+    /// The service that finds one of them, where it is not our own page.
+    fn discovery_service(&self) -> Option<&Url> {
+        None
+    }
+
+    /// One of its many identity providers by entityID, with its name in a language, if it may be offered to people.
+    fn idp_in(&self, entity_id: &str, _language: &str, now: Timestamp) -> Option<IdpChoice> {
+        self.idp(entity_id, now)
+    }
+
     /// Of a connection with many identity providers, those that `text` finds, best first; names in `language` count before
     /// others. Those that do not want to be offered to people are left out.
     fn search_idps(&self, _text: &str, _language: &str, _limit: usize, _now: Timestamp) -> Vec<IdpChoice> {

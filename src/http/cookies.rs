@@ -1,21 +1,66 @@
-//! The two cookies: one that binds a login to the browser which began it, one that carries the session.
+//! The two cookies: one that binds a login to the browser which began it, one that carries the session. A third one
+//! remembers which identity providers the person picked.
 //!
 //! Over https both are `__Host-`, HttpOnly and Secure. The binding cookie is SameSite=None there, because the
 //! identity provider's answer is a cross-site POST; the session cookie is Lax. On plain http (a loopback
 //! address, for development) browsers refuse SameSite=None, so both are Lax, and the assertion consumer
 //! service has the browser post the answer once more from our own page.
 
+use crate::broker::choose::{Pick, REMEMBERED};
 use crate::broker::{Browser, CookieChange};
+use crate::id;
 use actix_web::HttpRequest;
 use actix_web::cookie::time::Duration;
 use actix_web::cookie::{Cookie, SameSite};
-use actix_web::http::header::{COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
+use actix_web::http::header::{ACCEPT_LANGUAGE, COOKIE, HeaderMap, HeaderValue, SET_COOKIE};
 
 /// What the browser sent. Values that cannot be ours are ignored.
 pub fn read(request: &HttpRequest, secure: bool) -> Browser {
     let value = |name: &str| all(request.headers(), name).find(|value| is_ours(value)).map(str::to_owned);
-    Browser { binding: value(binding_name(secure)), session: value(session_name(secure)), caller: None }
+    Browser {
+        binding: value(binding_name(secure)),
+        session: value(session_name(secure)),
+        caller: None,
+        remembered: all(request.headers(), choice_name(secure)).find_map(picks).unwrap_or_default(),
+        language: language(request),
+    }
 }
+
+/// The identity providers that this browser picked. Nothing here is believed: what is offered is looked up again.
+fn picks(value: &str) -> Option<Vec<Pick>> {
+    let texts = value.split('.').take(REMEMBERED).map(|text| id::from_base64url(text).and_then(|text| String::from_utf8(text).ok()));
+    texts.map(|text| text.map(|text| Pick::parse(&text))).collect()
+}
+
+/// Remembers what was picked, for the next time: a convenience, worth nothing to anybody else.
+pub fn remember(headers: &mut HeaderMap, secure: bool, pick: &Pick, before: &[Pick]) {
+    let others = before.iter().filter(|known| *known != pick);
+    let kept: Vec<String> =
+        std::iter::once(pick).chain(others).take(REMEMBERED).map(|pick| id::base64url(pick.text().as_bytes())).collect();
+    let value = kept.join(".");
+    if value.len() > CHOICE_LIMIT {
+        return;
+    }
+    let mut cookie = Cookie::new(choice_name(secure), value);
+    cookie.set_path("/");
+    cookie.set_http_only(true);
+    cookie.set_secure(secure);
+    cookie.set_same_site(SameSite::Lax);
+    cookie.set_max_age(Duration::days(180));
+    if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
+        headers.append(SET_COOKIE, value);
+    }
+}
+
+/// The first language of Accept-Language (RFC 9110 12.5.4), without its region.
+fn language(request: &HttpRequest) -> Option<String> {
+    let header = request.headers().get(ACCEPT_LANGUAGE)?.to_str().ok()?;
+    let first = header.split([',', ';']).next()?.trim().split('-').next()?.to_ascii_lowercase();
+    ((2..=3).contains(&first.len()) && first.bytes().all(|byte| byte.is_ascii_lowercase())).then_some(first)
+}
+
+/// Characters of the cookie with the picked identity providers.
+const CHOICE_LIMIT: usize = 3000;
 
 /// Every value under a name. Read here, cookie by cookie: what a neighbour in the same domain sets, be it no text at
 /// all, must not hide ours.
@@ -58,6 +103,10 @@ const fn binding_name(secure: bool) -> &'static str {
     if secure { "__Host-isthmus-login" } else { "isthmus-login" }
 }
 
+const fn choice_name(secure: bool) -> &'static str {
+    if secure { "__Host-isthmus-choice" } else { "isthmus-choice" }
+}
+
 const fn session_name(secure: bool) -> &'static str {
     if secure { "__Host-isthmus-session" } else { "isthmus-session" }
 }
@@ -69,7 +118,7 @@ mod tests {
 
     #[test]
     fn a_neighbours_cookies_do_not_hide_ours() {
-        let ours = crate::id::random_token();
+        let ours = id::random_token();
         let header = [b"foo; caf\xe9=\xff; isthmus-login=short; x=%ff; isthmus-login=".as_slice(), ours.as_bytes(), b"; =; ;"].concat();
         let request = TestRequest::default().insert_header((COOKIE, HeaderValue::from_bytes(&header).expect("a header"))).to_http_request();
         assert_eq!(read(&request, false).binding.as_deref(), Some(ours.as_str()));

@@ -4,15 +4,16 @@ use super::pages::{self, BOUNCED, STYLE};
 use super::reply::Again;
 use super::state::State;
 use super::{body, caller, cookies, reply};
-use crate::broker::Browser;
+use crate::broker::choose::{Choosing, Pick};
+use crate::broker::discovery::Discovered;
 use crate::broker::link::LinkChoice;
 use crate::broker::rules::Return;
+use crate::broker::{Answer, Browser};
 use crate::clock::Timestamp;
-use crate::error::Result;
 use crate::oidc::Params;
 use actix_web::http::Method;
 use actix_web::http::header::CACHE_CONTROL;
-use actix_web::web::{Data, Payload};
+use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 /// Somebody typed our address.
@@ -20,30 +21,78 @@ pub async fn home(request: HttpRequest) -> HttpResponse {
     pages::notice(&request, "Sign-in service", "This is a sign-in service. Start from the application that you want to use.")
 }
 
+/// The chooser again: another search, or back from another page.
 pub async fn chooser(request: HttpRequest, state: Data<State>) -> HttpResponse {
-    match transaction(request.query_string().as_bytes()) {
-        Ok((transaction, _)) => choose_inner(&request, &state, &transaction, None).await,
+    let query = request.query_string().to_owned();
+    match Params::parse(query.as_bytes()) {
+        Ok(params) => choose_inner(&request, &state, &params, None).await,
         Err(error) => pages::error(&request, &error, None),
     }
 }
 
 pub async fn choose(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
     let form = body::form(&request, &mut payload, state.settings.body_limit).await;
-    match form.and_then(|form| transaction(&form)) {
-        Ok((transaction, connection)) => choose_inner(&request, &state, &transaction, connection.as_deref()).await,
+    match form.and_then(|form| Params::parse(&form)) {
+        Ok(params) => {
+            let pick = params.text("connection").map(|text| Pick::parse(&text));
+            choose_inner(&request, &state, &params, pick.as_ref()).await
+        }
         Err(error) => pages::error(&request, &error, None),
     }
 }
 
-async fn choose_inner(request: &HttpRequest, state: &State, transaction: &str, connection: Option<&str>) -> HttpResponse {
-    let browser = cookies::read(request, state.settings.secure);
-    let outcome = Box::pin(state.gateway().choose(transaction, connection, &browser, Timestamp::now())).await;
-    reply::outcome(request, state, outcome, None)
+/// Back from a discovery service, for a connection that has many identity providers.
+pub async fn discovered(request: HttpRequest, name: Path<String>, state: Data<State>) -> HttpResponse {
+    let query = request.query_string().to_owned();
+    match Params::parse(query.as_bytes()) {
+        Ok(params) => {
+            // Without an entityID the person has found nothing there: they may look here.
+            let pick = params.text("entityID").map(|idp| Pick { connection: name.into_inner(), idp: Some(idp) });
+            choose_inner(&request, &state, &params, pick.as_ref()).await
+        }
+        Err(error) => pages::error(&request, &error, None),
+    }
 }
 
-fn transaction(raw: &[u8]) -> Result<(String, Option<String>)> {
-    let params = Params::parse(raw)?;
-    Ok((params.require("login")?.to_owned(), params.text("connection")))
+async fn choose_inner(request: &HttpRequest, state: &State, params: &Params, pick: Option<&Pick>) -> HttpResponse {
+    let transaction = match params.require("login") {
+        Ok(transaction) => transaction,
+        Err(error) => return pages::error(request, &error, None),
+    };
+    let secure = state.settings.secure;
+    let browser = cookies::read(request, secure);
+    let choosing = Choosing { pick, search: params.get("q"), language: browser.language(), remembered: &browser.remembered };
+    let outcome = Box::pin(state.gateway().choose(transaction, choosing, &browser, Timestamp::now())).await;
+    let picked = pick.filter(|_| matches!(outcome.answer, Answer::Upstream(_)));
+    let mut response = reply::outcome(request, state, outcome, None);
+    if let Some(pick) = picked {
+        cookies::remember(response.headers_mut(), secure, pick, &browser.remembered);
+    }
+    response
+}
+
+/// The discovery service for applications: asked, searched and answered by GET, as its protocol says.
+pub async fn discovery(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    let query = request.query_string().to_owned();
+    let secure = state.settings.secure;
+    let browser = cookies::read(&request, secure);
+    let answer = Params::parse(query.as_bytes()).and_then(|params| {
+        let pick = params.text("connection").map(|text| Pick::parse(&text));
+        let choosing =
+            Choosing { pick: pick.as_ref(), search: params.get("q"), language: browser.language(), remembered: &browser.remembered };
+        state.gateway().discover(&params, choosing, Timestamp::now()).map(|answer| (answer, pick))
+    });
+    match answer {
+        Ok((Discovered::Page(chooser), _)) => pages::chooser(&request, &chooser),
+        Ok((Discovered::Return(address), pick)) => {
+            let mut response = reply::see_other(&address);
+            if let Some(pick) = pick {
+                cookies::remember(response.headers_mut(), secure, &pick, &browser.remembered);
+            }
+            response
+        }
+        Err(error) => pages::error(&request, &error, None),
+    }
 }
 
 /// The question whether a known account is the person's.

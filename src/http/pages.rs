@@ -43,9 +43,9 @@ struct NoticePage {
 #[derive(Template)]
 #[template(path = "chooser.html")]
 struct ChooserPage {
-    transaction_id: String,
-    application: String,
-    connections: Vec<(String, String)>,
+    chooser: Chooser,
+    /// `get` or `post`.
+    method: &'static str,
 }
 
 #[derive(Template)]
@@ -166,13 +166,13 @@ pub fn notice(_request: &HttpRequest, title: &str, text: &str) -> HttpResponse {
 }
 
 pub fn chooser(_request: &HttpRequest, chooser: &Chooser) -> HttpResponse {
-    let page = ChooserPage {
-        transaction_id: chooser.transaction_id.clone(),
-        application: chooser.application.clone(),
-        connections: chooser.connections.clone(),
-    };
-    // The form's answer leads on to an identity provider, which form-action would forbid in some browsers.
-    html(reply::status(200), &page, "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+    // What a login goes on with changes something here; what a discovery service answers does not.
+    let method = if chooser.action == "/login" { "post" } else { "get" };
+    let page = ChooserPage { chooser: chooser.clone(), method };
+    // The form's answer leads on to an identity provider, which form-action would forbid in some browsers. Logos stand
+    // where their owners have them.
+    let policy = "default-src 'none'; style-src 'self'; img-src https:; base-uri 'none'; frame-ancestors 'none'";
+    html(reply::status(200), &page, policy)
 }
 
 pub fn link(_request: &HttpRequest, question: &LinkQuestion) -> HttpResponse {
@@ -225,6 +225,7 @@ fn html(mut builder: actix_web::HttpResponseBuilder, page: &impl Template, polic
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::Offer;
 
     const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
 
@@ -244,7 +245,7 @@ mod tests {
         [
             error.render(),
             NoticePage { title: HOSTILE.to_owned(), text: HOSTILE.to_owned() }.render(),
-            ChooserPage { transaction_id: HOSTILE.to_owned(), application: HOSTILE.to_owned(), connections: pair() }.render(),
+            ChooserPage { chooser: hostile_chooser(), method: "post" }.render(),
             LinkPage {
                 transaction_id: HOSTILE.to_owned(),
                 csrf: HOSTILE.to_owned(),
@@ -262,6 +263,21 @@ mod tests {
         .into_iter()
         .map(|page| page.expect("renders"))
         .collect()
+    }
+
+    fn hostile_chooser() -> Chooser {
+        let text = || Some(HOSTILE.to_owned());
+        let offer = Offer { value: HOSTILE.to_owned(), name: HOSTILE.to_owned(), logo: text(), detail: text() };
+        Chooser {
+            action: "/login",
+            hidden: vec![("login".to_owned(), HOSTILE.to_owned())],
+            application: HOSTILE.to_owned(),
+            search: text(),
+            remembered: vec![offer.clone()],
+            offers: vec![offer],
+            more: true,
+            searchable: true,
+        }
     }
 
     #[test]

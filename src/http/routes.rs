@@ -37,9 +37,11 @@ pub fn public(config: &mut ServiceConfig) {
         // identity providers: SAML
         .route("/connections/{name}/acs", post().to(upstream::acs::by_path))
         .route("/login/callback", post().to(upstream::acs::by_query))
+        .route("/connections/{name}/discovery", get().to(login::discovered))
         .route("/connections/{name}/metadata", get().to(upstream::metadata::by_path))
         // people
         .route("/", get().to(login::home))
+        .route("/discovery", get().to(login::discovery))
         .route("/login", get().to(login::chooser))
         .route("/login", post().to(login::choose))
         .route("/login/link", get().to(login::link_question))

@@ -5,6 +5,7 @@
 mod answer;
 
 use super::begin::{Begun, log_refusal};
+use super::choose::Pick;
 use super::{Answer, Browser, Gateway, Outcome};
 use crate::application::{Application, SamlApplication};
 use crate::clock::Timestamp;
@@ -83,7 +84,7 @@ impl Gateway {
             let ReplyTo::Saml(reply) = &reply_to else { return Err(Error::new(ErrorKind::Internal, "another protocol")) };
             return Ok(self.answer_by_saml(&application.client_id, reply, refusal, now));
         }
-        let begin = async { self.begin_login(&begun, self.asked_by_saml(&request, &checked, application)?, trace).await };
+        let begin = async { self.begin_login(&begun, self.asked_by_saml(&request, &checked, application, now)?, trace).await };
         match begin.await {
             Ok(outcome) => Ok(outcome),
             Err(error) => self.refuse_beginning(&begun, error),
@@ -203,16 +204,20 @@ impl Gateway {
     }
 
     /// What a request asks, in words that fit every protocol.
-    fn asked_by_saml(&self, request: &SsoRequest<'_>, checked: &CheckedRequest, application: &Application) -> Result<Asked> {
+    fn asked_by_saml(
+        &self,
+        request: &SsoRequest<'_>,
+        checked: &CheckedRequest,
+        application: &Application,
+        now: Timestamp,
+    ) -> Result<Asked> {
         let said = checked.said();
-        let fixed = match request.endpoint {
-            IdpEndpoint::Mirror(mirror) => Some(mirror.connection.clone()),
-            _ => request.connection.map(str::to_owned),
+        let place = match (request.endpoint, request.connection) {
+            (IdpEndpoint::Mirror(mirror), _) => Some(Pick { connection: mirror.connection.clone(), idp: mirror.idp.clone() }),
+            (_, Some(connection)) => Some(Pick { connection: connection.to_owned(), idp: None }),
+            (_, None) => self.listed_idp(&said.idp_list, application, now)?,
         };
-        let connection = match fixed {
-            Some(connection) => Some(connection),
-            None => self.listed_connection(&said.idp_list, application)?,
-        };
+        let (connection, idp) = place.map_or((None, None), |place| (Some(place.connection), place.idp));
         Ok(Asked {
             passive: said.is_passive,
             fresh_login: said.force_authn,
@@ -220,20 +225,18 @@ impl Gateway {
             acr_comparison: (!said.requested_authn_context.is_empty()).then_some(said.comparison),
             login_hint: said.subject_hint.clone(),
             connection,
+            idp,
             ..Asked::default()
         })
     }
 
-    /// The identity provider that the application names (SAML Core 3.4.1.2, IDPList): the only one of its list that there
+    /// The identity provider that the application names (SAML Core 3.4.1.2, IDPList): the first of its list that there
     /// is here; without a list, or where we ourselves stand on it, any.
-    fn listed_connection(&self, idp_list: &[String], application: &Application) -> Result<Option<String>> {
+    fn listed_idp(&self, idp_list: &[String], application: &Application, now: Timestamp) -> Result<Option<Pick>> {
         if idp_list.is_empty() || idp_list.contains(&self.idp_entity_id(None)) {
             return Ok(None);
         }
-        let mut usable = self.usable_connections(application);
-        usable
-            .retain(|name| self.connections.enabled(name).and_then(|known| known.idp_entity_id()).is_some_and(|id| idp_list.contains(&id)));
-        match usable.into_iter().next() {
+        match idp_list.iter().find_map(|entity_id| self.pick_of(entity_id, application, now)) {
             Some(first) => Ok(Some(first)),
             None => Err(Error::new(ErrorKind::UnknownConnection, "none of the identity providers that the application lists is available")),
         }

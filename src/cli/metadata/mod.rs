@@ -177,7 +177,7 @@ async fn fetch_address(fetch: &Fetch, json: bool) -> Result<String> {
     let mut source = Source::new(Origin::Url(url), terms)?;
     source.reach = if fetch.private { Reach::Everything } else { Reach::Public };
     let now = Timestamp::now();
-    let tried = trial(&Living { members: Members::All, source }, BTreeMap::new(), now).await?;
+    let tried = trial(&Living { members: Members::All, source, discovery: None }, BTreeMap::new(), now).await?;
     Ok(show::trial(&tried, json, now))
 }
 

@@ -1,7 +1,7 @@
 //! Clients: applications, in Auth0's words.
 
 use super::document::Document;
-use super::{StoredObjects, checked, fault, text, without_effect};
+use super::{StoredObjects, checked, fault, samlp, text, without_effect};
 use crate::broker::admin::kinds;
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::config::application;
@@ -36,7 +36,6 @@ const KEPT: &[(&str, &str)] = &[
     ("sso", "every application takes part in single sign-on"),
     ("sso_disabled", "every application takes part in single sign-on"),
     ("refresh_token", "refresh tokens rotate, and live as the gateway's lifetimes say"),
-    ("addons", "SAML applications are not available in this version"),
     ("initiate_login_uri", "logins that the identity provider begins are refused"),
     ("custom_login_page_on", "pages are the gateway's own"),
     ("custom_login_page", "pages are the gateway's own"),
@@ -68,8 +67,15 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
     document.take("oidc.id_token_signed_response_alg", jwt.and_then(|jwt| jwt.get("alg")));
     let mut faults = document.own(body, OUTER);
     faults.extend(refused(body));
+    faults.extend(samlp::translate(body, &mut document));
+    faults.extend(samlp::addon(body).map(samlp::unknown).unwrap_or_default());
+    let (attributes, lost) = samlp::table(objects, id, body).unwrap_or_else(|wrong| {
+        faults.push(wrong);
+        (None, Vec::new())
+    });
     let digests = kinds::secret_digests(body, known.now);
-    let context = objects.context(Stored { mapping: None, secret_digests: &digests }, known.now);
+    let stored = Stored { attributes: attributes.as_ref(), secret_digests: &digests, ..Stored::default() };
+    let context = objects.context(stored, known.now);
     let mut names: Vec<String> = known.gateway.connections.names().map(str::to_owned).collect();
     if known.again {
         let named = body.get("isthmus").and_then(|own| own.get("connections")).and_then(Value::as_array);
@@ -79,7 +85,13 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
         Err(more) => Err(faults.into_iter().chain(more).collect()),
         Ok(_) if !faults.is_empty() => Err(faults),
         Ok((registered, mut warnings)) => {
+            if registered.application.saml.is_some() {
+                // That is about codes; who has no callback may well sign in by SAML.
+                warnings.retain(|warning| warning.pointer != "/callbacks");
+            }
+            warnings.extend(lost);
             warnings.extend(without_effect(body, "", KEPT));
+            warnings.extend(other_addons(body));
             if jwt.and_then(|jwt| jwt.get("lifetime_in_seconds")).is_some() {
                 let message = "is kept, without effect: ID tokens live as the gateway's lifetimes say";
                 warnings.push(fault("/jwt_configuration/lifetime_in_seconds", message, ""));
@@ -87,6 +99,18 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
             Ok(checked(Made::Application(Arc::new(registered.application)), warnings))
         }
     }
+}
+
+/// Add-ons are ways in which Auth0 speaks to applications; here it is SAML alone.
+fn other_addons(body: &Map<String, Value>) -> Vec<Fault> {
+    let addons = body.get("addons").and_then(Value::as_object).into_iter().flatten();
+    let idle = |value: &Value| matches!(value, Value::Null | Value::Bool(false));
+    let others = addons.filter(|(name, value)| !idle(value) && (*name != "samlp" || !value.is_object())).take(20);
+    let told = others.map(|(name, _)| {
+        let here = format!("/addons/{}", name.replace('~', "~0").replace('/', "~1"));
+        fault(&here, "is kept, without effect: the only add-on here is samlp, an object", "")
+    });
+    told.collect()
 }
 
 /// What would be something else here than the caller thinks.

@@ -116,7 +116,7 @@ fn saml(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) ->
     };
     warnings.extend(without_effect(&options, "/options", KEPT));
     let names = names(body, known);
-    let context = objects.context(Stored { mapping: mapping.as_ref(), secret_digests: &[] }, known.now);
+    let context = objects.context(Stored { mapping: mapping.as_ref(), ..Stored::default() }, known.now);
     let read = document.read(|section| connection::read(&context, section, &names));
     match read {
         Err(more) => Err(faults.into_iter().chain(more).collect()),
@@ -173,7 +173,7 @@ fn translate(options: &Map<String, Value>, document: &mut Document) {
 }
 
 /// A certificate as the file wants it: Auth0's console sends the PEM file in base64.
-fn decoded(certificates: &Value) -> Value {
+pub(super) fn decoded(certificates: &Value) -> Value {
     match certificates {
         Value::Array(items) => items.iter().map(decoded).collect(),
         Value::String(text) => {

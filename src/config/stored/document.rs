@@ -28,6 +28,11 @@ impl Document {
         Self { root, places: places.to_vec(), inner }
     }
 
+    /// Another word that came from a place of its own.
+    pub fn place(&mut self, path: &'static str, pointer: &'static str) {
+        self.places.push((path, pointer));
+    }
+
     /// Sets a key, by its path of one or two names.
     pub fn set(&mut self, path: &str, value: impl Into<toml::Value>) {
         let (table, key) = match path.split_once('.') {

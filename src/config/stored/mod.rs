@@ -7,6 +7,7 @@
 mod client;
 mod connection;
 mod document;
+mod samlp;
 mod scripts;
 mod server;
 mod settings;

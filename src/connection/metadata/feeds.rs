@@ -14,6 +14,7 @@ use crate::error::Result;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use url::Url;
 
 /// What a source describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +32,8 @@ pub enum Members {
 pub struct Living {
     pub members: Members,
     pub source: Source,
+    /// Where people find their identity provider, if that is another's page (Identity Provider Discovery Service Protocol).
+    pub discovery: Option<Url>,
 }
 
 /// The sources that are in use.

@@ -117,6 +117,10 @@ impl Connection for SamlConnection {
         &self.config
     }
 
+    fn sp_entity_id(&self) -> Option<String> {
+        Some(self.sp.entity_id.clone())
+    }
+
     fn idp_entity_id(&self) -> Option<String> {
         Some(self.settings().idp.entity_id.clone())
     }

@@ -5,7 +5,7 @@
 
 use super::call::{Call, Reply, bounds};
 use super::problem::Refusal;
-use super::rules::{entry, own_of, scripts_of_file};
+use super::rules::{own_of, scripts_of_file};
 use super::shape::{Kind, Member, Shape, fault, may, must};
 use super::stored::{self, OWN_MEMBER};
 use super::{Answer, Body, Operation};
@@ -14,7 +14,6 @@ use crate::broker::live::Fault;
 use crate::id;
 use crate::rules::{Kind as ScriptKind, Script, Trigger};
 use crate::store::Expect;
-use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -173,82 +172,26 @@ const FILTERS: &[Member] = &[
 
 const FORCE: &[Member] = &[may("force", Kind::Boolean, "Also if it is bound")];
 
+#[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    entry!(
-        "Actions", GET "/actions/actions" "get_actions" "List actions" "read:actions",
-        &[PAGE, FILTERS],
-        Body::Nothing,
-        (200, Answer::One(&LIST)),
-        &[],
-        list
-    ),
-    entry!(
-        "Actions", POST "/actions/actions" "post_action" "Make an action" "create:actions",
-        &[],
-        Body::Json(&CREATE),
-        (201, Answer::One(&SHOWN)),
-        &[409],
-        create
-    ),
-    entry!(
-        "Actions", GET "/actions/actions/{id}" "get_action" "Read an action" "read:actions",
-        &[],
-        Body::Nothing,
-        (200, Answer::One(&SHOWN)),
-        &[404],
-        get
-    ),
-    entry!(
-        "Actions", PATCH "/actions/actions/{id}" "patch_action" "Change an action; what runs changes when it is deployed"
-            "update:actions",
-        &[],
-        Body::Json(&CHANGE),
-        (200, Answer::One(&SHOWN)),
-        &[404, 409, 412],
-        change
-    ),
-    entry!(
-        "Actions", DELETE "/actions/actions/{id}" "delete_action" "Delete an action" "delete:actions",
-        &[FORCE],
-        Body::Nothing,
-        (204, Answer::Nothing),
-        &[404, 409, 412],
-        delete
-    ),
-    entry!(
-        "Actions", POST "/actions/actions/{id}/deploy" "post_deploy_action" "Deploy an action as it is now" "create:actions",
-        &[],
-        Body::Nothing,
-        (202, Answer::One(&VERSION)),
-        &[404, 409],
-        deploy
-    ),
-    entry!(
-        "Actions", GET "/actions/triggers" "get_triggers" "List what can trigger actions" "read:actions",
-        &[],
-        Body::Nothing,
-        (200, Answer::One(&TRIGGERS)),
-        &[],
-        triggers
-    ),
-    entry!(
-        "Actions", GET "/actions/triggers/{trigger}/bindings" "get_bindings" "List the actions of a trigger, in their order"
-            "read:actions",
-        &[PAGE],
-        Body::Nothing,
-        (200, Answer::One(&BINDINGS)),
-        &[404],
-        bindings
-    ),
-    entry!(
-        "Actions", PATCH "/actions/triggers/{trigger}/bindings" "patch_bindings" "Say which actions a trigger has, and in which order"
-            "update:actions",
-        &[],
-        Body::Json(&BIND),
-        (200, Answer::One(&BINDINGS)),
-        &[404, 409],
-        bind
-    ),
+    operation!("Actions", GET "/actions/actions" "get_actions" "List actions",
+        &["read:actions"], &[PAGE, FILTERS], Body::Nothing, (200, Answer::One(&LIST)), &[], list),
+    operation!("Actions", POST "/actions/actions" "post_action" "Make an action",
+        &["create:actions"], &[], Body::Json(&CREATE), (201, Answer::One(&SHOWN)), &[409], create),
+    operation!("Actions", GET "/actions/actions/{id}" "get_action" "Read an action",
+        &["read:actions"], &[], Body::Nothing, (200, Answer::One(&SHOWN)), &[404], get),
+    operation!("Actions", PATCH "/actions/actions/{id}" "patch_action" "Change an action; what runs changes when it is deployed",
+        &["update:actions"], &[], Body::Json(&CHANGE), (200, Answer::One(&SHOWN)), &[404, 409, 412], change),
+    operation!("Actions", DELETE "/actions/actions/{id}" "delete_action" "Delete an action",
+        &["delete:actions"], &[FORCE], Body::Nothing, (204, Answer::Nothing), &[404, 409, 412], delete),
+    operation!("Actions", POST "/actions/actions/{id}/deploy" "post_deploy_action" "Deploy an action as it is now",
+        &["create:actions"], &[], Body::Nothing, (202, Answer::One(&VERSION)), &[404, 409], deploy),
+    operation!("Actions", GET "/actions/triggers" "get_triggers" "List what can trigger actions",
+        &["read:actions"], &[], Body::Nothing, (200, Answer::One(&TRIGGERS)), &[], triggers),
+    operation!("Actions", GET "/actions/triggers/{trigger}/bindings" "get_bindings" "List the actions of a trigger, in their order",
+        &["read:actions"], &[PAGE], Body::Nothing, (200, Answer::One(&BINDINGS)), &[404], bindings),
+    operation!("Actions", PATCH "/actions/triggers/{trigger}/bindings" "patch_bindings" "Say which actions a trigger has, and in which order",
+        &["update:actions"], &[], Body::Json(&BIND), (200, Answer::One(&BINDINGS)), &[404, 409], bind),
 ];
 
 async fn list(call: Call) -> Result<Reply, Refusal> {

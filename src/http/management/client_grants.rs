@@ -12,7 +12,6 @@ use crate::broker::live::{Fault, Made};
 use crate::error::ErrorKind;
 use crate::id;
 use crate::store::Expect;
-use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 
 const SCOPE: Kind = Kind::List(&Kind::Text(1, 280), 1000);
@@ -50,72 +49,18 @@ const CHANGE: Shape = Shape {
 
 const FILTERS: &[Member] = &[may("audience", Kind::Text(1, 600), "Only of this"), may("client_id", Kind::Text(1, 255), "Only of this")];
 
+#[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    Operation {
-        method: Method::GET,
-        path: "/client-grants",
-        id: "get_client_grants",
-        tag: "Client grants",
-        summary: "List client grants",
-        scopes: &["read:client_grants"],
-        query: &[PAGES, CHECKPOINT, FILTERS],
-        body: Body::Nothing,
-        answer: (200, Answer::Page(&GRANT, "client_grants")),
-        refusals: &[],
-        work: |call| Box::pin(list(call)),
-    },
-    Operation {
-        method: Method::POST,
-        path: "/client-grants",
-        id: "post_client_grants",
-        tag: "Client grants",
-        summary: "Grant a client scopes of a resource server",
-        scopes: &["create:client_grants"],
-        query: &[],
-        body: Body::Json(&CREATE),
-        answer: (201, Answer::One(&GRANT)),
-        refusals: &[404, 409],
-        work: |call| Box::pin(create(call)),
-    },
-    Operation {
-        method: Method::GET,
-        path: "/client-grants/{id}",
-        id: "get_client_grants_by_id",
-        tag: "Client grants",
-        summary: "Read a client grant",
-        scopes: &["read:client_grants"],
-        query: &[],
-        body: Body::Nothing,
-        answer: (200, Answer::One(&GRANT)),
-        refusals: &[404],
-        work: |call| Box::pin(get(call)),
-    },
-    Operation {
-        method: Method::PATCH,
-        path: "/client-grants/{id}",
-        id: "patch_client_grants_by_id",
-        tag: "Client grants",
-        summary: "Change the scopes of a client grant",
-        scopes: &["update:client_grants"],
-        query: &[],
-        body: Body::Json(&CHANGE),
-        answer: (200, Answer::One(&GRANT)),
-        refusals: &[404, 409, 412],
-        work: |call| Box::pin(change(call)),
-    },
-    Operation {
-        method: Method::DELETE,
-        path: "/client-grants/{id}",
-        id: "delete_client_grants_by_id",
-        tag: "Client grants",
-        summary: "Delete a client grant",
-        scopes: &["delete:client_grants"],
-        query: &[],
-        body: Body::Nothing,
-        answer: (204, Answer::Nothing),
-        refusals: &[404, 409, 412],
-        work: |call| Box::pin(delete(call)),
-    },
+    operation!("Client grants", GET "/client-grants" "get_client_grants" "List client grants",
+        &["read:client_grants"], &[PAGES, CHECKPOINT, FILTERS], Body::Nothing, (200, Answer::Page(&GRANT, "client_grants")), &[], list),
+    operation!("Client grants", POST "/client-grants" "post_client_grants" "Grant a client scopes of a resource server",
+        &["create:client_grants"], &[], Body::Json(&CREATE), (201, Answer::One(&GRANT)), &[404, 409], create),
+    operation!("Client grants", GET "/client-grants/{id}" "get_client_grants_by_id" "Read a client grant",
+        &["read:client_grants"], &[], Body::Nothing, (200, Answer::One(&GRANT)), &[404], get),
+    operation!("Client grants", PATCH "/client-grants/{id}" "patch_client_grants_by_id" "Change the scopes of a client grant",
+        &["update:client_grants"], &[], Body::Json(&CHANGE), (200, Answer::One(&GRANT)), &[404, 409, 412], change),
+    operation!("Client grants", DELETE "/client-grants/{id}" "delete_client_grants_by_id" "Delete a client grant",
+        &["delete:client_grants"], &[], Body::Nothing, (204, Answer::Nothing), &[404, 409, 412], delete),
 ];
 
 async fn list(call: Call) -> Result<Reply, Refusal> {

@@ -1,5 +1,6 @@
 //! Clients: applications.
 
+mod addon;
 mod shapes;
 
 use super::call::{Call, Reply, selected};
@@ -15,7 +16,6 @@ use crate::id;
 use crate::oidc::{ApplicationType, ClientFacts, TokenEndpointAuthMethod};
 use crate::secret::Secret;
 use crate::store::Expect;
-use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use shapes::{CHANGE, CLIENT_SHAPE, CREATE, CREDENTIAL, FILTERS, ROTATE};
 use std::sync::Arc;
@@ -23,98 +23,23 @@ use std::sync::Arc;
 /// Seconds that the secret before is accepted after a rotation, where the caller does not say.
 const GRACE: u64 = 3600;
 
+#[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    Operation {
-        method: Method::GET,
-        path: "/clients",
-        id: "get_clients",
-        tag: "Clients",
-        summary: "List clients",
-        scopes: &["read:clients", "read:client_keys"],
-        query: &[FIELDS, PAGES, CHECKPOINT, FILTERS],
-        body: Body::Nothing,
-        answer: (200, Answer::Page(&CLIENT_SHAPE, "clients")),
-        refusals: &[],
-        work: |call| Box::pin(list(call)),
-    },
-    Operation {
-        method: Method::POST,
-        path: "/clients",
-        id: "post_clients",
-        tag: "Clients",
-        summary: "Make a client",
-        scopes: &["create:clients"],
-        query: &[],
-        body: Body::Json(&CREATE),
-        answer: (201, Answer::One(&CLIENT_SHAPE)),
-        refusals: &[409],
-        work: |call| Box::pin(create(call)),
-    },
-    Operation {
-        method: Method::GET,
-        path: "/clients/{id}",
-        id: "get_clients_by_id",
-        tag: "Clients",
-        summary: "Read a client",
-        scopes: &["read:clients", "read:client_keys"],
-        query: &[FIELDS],
-        body: Body::Nothing,
-        answer: (200, Answer::One(&CLIENT_SHAPE)),
-        refusals: &[404],
-        work: |call| Box::pin(get(call)),
-    },
-    Operation {
-        method: Method::PATCH,
-        path: "/clients/{id}",
-        id: "patch_clients_by_id",
-        tag: "Clients",
-        summary: "Change a client, by a JSON merge patch",
-        scopes: &["update:clients"],
-        query: &[],
-        body: Body::Json(&CHANGE),
-        answer: (200, Answer::One(&CLIENT_SHAPE)),
-        refusals: &[404, 409, 412],
-        work: |call| Box::pin(change(call)),
-    },
-    Operation {
-        method: Method::DELETE,
-        path: "/clients/{id}",
-        id: "delete_clients_by_id",
-        tag: "Clients",
-        summary: "Delete a client and its grants",
-        scopes: &["delete:clients"],
-        query: &[],
-        body: Body::Nothing,
-        answer: (204, Answer::Nothing),
-        refusals: &[404, 409, 412],
-        work: |call| Box::pin(delete(call)),
-    },
-    Operation {
-        method: Method::POST,
-        path: "/clients/{id}/rotate-secret",
-        id: "post_rotate_secret",
-        tag: "Clients",
-        summary: "Give a client another secret; the one before is accepted for a while",
-        scopes: &["update:client_keys"],
-        query: &[],
-        body: Body::OptionalJson(&ROTATE),
-        answer: (200, Answer::One(&CLIENT_SHAPE)),
-        refusals: &[404, 409, 412],
-        work: |call| Box::pin(rotate(call)),
-    },
-    Operation {
-        method: Method::GET,
-        path: "/clients/{id}/credentials",
-        id: "get_client_credentials",
-        tag: "Clients",
-        summary: "Public keys of a client: there are none in this version",
-        scopes: &["read:client_keys", "read:clients"],
-        query: &[],
-        body: Body::Nothing,
-        answer: (200, Answer::List(&CREDENTIAL)),
-        refusals: &[404],
-        work: |call| Box::pin(credentials(call)),
-    },
+    operation!("Clients", GET "/clients" "get_clients" "List clients",
+        &["read:clients", "read:client_keys"], &[FIELDS, PAGES, CHECKPOINT, FILTERS], Body::Nothing,
+        (200, Answer::Page(&CLIENT_SHAPE, "clients")), &[], list),
+    operation!("Clients", POST "/clients" "post_clients" "Make a client",
+        &["create:clients"], &[], Body::Json(&CREATE), (201, Answer::One(&CLIENT_SHAPE)), &[409], create),
+    operation!("Clients", GET "/clients/{id}" "get_clients_by_id" "Read a client",
+        &["read:clients", "read:client_keys"], &[FIELDS], Body::Nothing, (200, Answer::One(&CLIENT_SHAPE)), &[404], get),
+    operation!("Clients", PATCH "/clients/{id}" "patch_clients_by_id" "Change a client, by a JSON merge patch",
+        &["update:clients"], &[], Body::Json(&CHANGE), (200, Answer::One(&CLIENT_SHAPE)), &[404, 409, 412], change),
+    operation!("Clients", DELETE "/clients/{id}" "delete_clients_by_id" "Delete a client and its grants",
+        &["delete:clients"], &[], Body::Nothing, (204, Answer::Nothing), &[404, 409, 412], delete),
+    operation!("Clients", POST "/clients/{id}/rotate-secret" "post_rotate_secret" "Give a client another secret; the one before is accepted for a while",
+        &["update:client_keys"], &[], Body::OptionalJson(&ROTATE), (200, Answer::One(&CLIENT_SHAPE)), &[404, 409, 412], rotate),
+    operation!("Clients", GET "/clients/{id}/credentials" "get_client_credentials" "Public keys of a client: there are none in this version",
+        &["read:client_keys", "read:clients"], &[], Body::Nothing, (200, Answer::List(&CREDENTIAL)), &[404], credentials),
 ];
 
 async fn list(call: Call) -> Result<Reply, Refusal> {
@@ -316,6 +241,9 @@ fn from_file(application: &Arc<Application>) -> Map<String, Value> {
     });
     if let (Some(facts), Some(members)) = (&application.oidc, body.as_object_mut()) {
         members.extend(as_client(facts));
+    }
+    if let (Some(saml), Some(members)) = (&application.saml, body.as_object_mut()) {
+        addon::show(saml, members);
     }
     stored::made_by("file", body.as_object().cloned().unwrap_or_default())
 }

@@ -16,7 +16,6 @@ use crate::id;
 use crate::saml::Binding;
 use crate::store::Expect;
 use crate::user::ProfileSync;
-use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -81,98 +80,23 @@ const FILTERS: &[Member] = &[
 
 const BY_EMAIL: &[Member] = &[must("email", Kind::Text(1, 320), "Whose user is to be deleted")];
 
+#[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    Operation {
-        method: Method::GET,
-        path: "/connections",
-        id: "get_connections",
-        tag: "Connections",
-        summary: "List connections",
-        scopes: &["read:connections"],
-        query: &[FIELDS, PAGES, CHECKPOINT, FILTERS],
-        body: Body::Nothing,
-        answer: (200, Answer::Page(&CONNECTION_SHAPE, "connections")),
-        refusals: &[],
-        work: |call| Box::pin(list(call)),
-    },
-    Operation {
-        method: Method::POST,
-        path: "/connections",
-        id: "post_connections",
-        tag: "Connections",
-        summary: "Make a connection",
-        scopes: &["create:connections"],
-        query: &[],
-        body: Body::Json(&CREATE),
-        answer: (201, Answer::One(&CONNECTION_SHAPE)),
-        refusals: &[409],
-        work: |call| Box::pin(create(call)),
-    },
-    Operation {
-        method: Method::GET,
-        path: "/connections/{id}",
-        id: "get_connections_by_id",
-        tag: "Connections",
-        summary: "Read a connection",
-        scopes: &["read:connections"],
-        query: &[FIELDS],
-        body: Body::Nothing,
-        answer: (200, Answer::One(&CONNECTION_SHAPE)),
-        refusals: &[404],
-        work: |call| Box::pin(get(call)),
-    },
-    Operation {
-        method: Method::PATCH,
-        path: "/connections/{id}",
-        id: "patch_connections_by_id",
-        tag: "Connections",
-        summary: "Change a connection, by a JSON merge patch: options that are not named stay",
-        scopes: &["update:connections"],
-        query: &[],
-        body: Body::Json(&CHANGE),
-        answer: (200, Answer::One(&CONNECTION_SHAPE)),
-        refusals: &[404, 409, 412],
-        work: |call| Box::pin(change(call)),
-    },
-    Operation {
-        method: Method::DELETE,
-        path: "/connections/{id}",
-        id: "delete_connections_by_id",
-        tag: "Connections",
-        summary: "Delete a connection; its users stay, and cannot come by it any more",
-        scopes: &["delete:connections"],
-        query: &[],
-        body: Body::Nothing,
-        answer: (204, Answer::Nothing),
-        refusals: &[404, 409, 412],
-        work: |call| Box::pin(delete(call)),
-    },
-    Operation {
-        method: Method::GET,
-        path: "/connections/{id}/status",
-        id: "get_status",
-        tag: "Connections",
-        summary: "Can people sign in by it? 404 if not",
-        scopes: &["read:connections"],
-        query: &[],
-        body: Body::Nothing,
-        answer: (200, Answer::Nothing),
-        refusals: &[404],
-        work: |call| Box::pin(status(call)),
-    },
-    Operation {
-        method: Method::DELETE,
-        path: "/connections/{id}/users",
-        id: "delete_users_by_email",
-        tag: "Connections",
-        summary: "Delete the users of a connection that have an e-mail address",
-        scopes: &["delete:users"],
-        query: &[BY_EMAIL],
-        body: Body::Nothing,
-        answer: (204, Answer::Nothing),
-        refusals: &[404],
-        work: |call| Box::pin(delete_user(call)),
-    },
+    operation!("Connections", GET "/connections" "get_connections" "List connections",
+        &["read:connections"], &[FIELDS, PAGES, CHECKPOINT, FILTERS], Body::Nothing,
+        (200, Answer::Page(&CONNECTION_SHAPE, "connections")), &[], list),
+    operation!("Connections", POST "/connections" "post_connections" "Make a connection",
+        &["create:connections"], &[], Body::Json(&CREATE), (201, Answer::One(&CONNECTION_SHAPE)), &[409], create),
+    operation!("Connections", GET "/connections/{id}" "get_connections_by_id" "Read a connection",
+        &["read:connections"], &[FIELDS], Body::Nothing, (200, Answer::One(&CONNECTION_SHAPE)), &[404], get),
+    operation!("Connections", PATCH "/connections/{id}" "patch_connections_by_id" "Change a connection, by a JSON merge patch: options that are not named stay",
+        &["update:connections"], &[], Body::Json(&CHANGE), (200, Answer::One(&CONNECTION_SHAPE)), &[404, 409, 412], change),
+    operation!("Connections", DELETE "/connections/{id}" "delete_connections_by_id" "Delete a connection; its users stay, and cannot come by it any more",
+        &["delete:connections"], &[], Body::Nothing, (204, Answer::Nothing), &[404, 409, 412], delete),
+    operation!("Connections", GET "/connections/{id}/status" "get_status" "Can people sign in by it? 404 if not",
+        &["read:connections"], &[], Body::Nothing, (200, Answer::Nothing), &[404], status),
+    operation!("Connections", DELETE "/connections/{id}/users" "delete_users_by_email" "Delete the users of a connection that have an e-mail address",
+        &["delete:users"], &[BY_EMAIL], Body::Nothing, (204, Answer::Nothing), &[404], delete_user),
 ];
 
 async fn list(call: Call) -> Result<Reply, Refusal> {

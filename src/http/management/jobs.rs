@@ -13,7 +13,6 @@ use crate::error::{Error, ErrorKind};
 use crate::http::multipart::Multipart;
 use crate::http::state::State;
 use crate::store::{Job, JobKind, JobStatus};
-use actix_web::http::Method;
 use actix_web::http::header::{CONTENT_DISPOSITION, CONTENT_TYPE};
 use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
@@ -87,18 +86,14 @@ const JOB_ERROR: Shape = Shape {
 
 #[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    Operation { method: Method::POST, path: "/jobs/users-imports", id: "post_users_imports", tag: "Jobs", summary: "Import users from a file",
-        scopes: &["create:users"], query: &[], body: Body::Multipart(&IMPORT),
-        answer: (202, Answer::One(&JOB)), refusals: &[413, 415], work: |call| Box::pin(import(call)) },
-    Operation { method: Method::POST, path: "/jobs/users-exports", id: "post_users_exports", tag: "Jobs", summary: "Export users into a file",
-        scopes: &["read:users"], query: &[], body: Body::Json(&EXPORT),
-        answer: (200, Answer::One(&JOB)), refusals: &[413, 415], work: |call| Box::pin(export(call)) },
-    Operation { method: Method::GET, path: "/jobs/{id}", id: "get_jobs_by_id", tag: "Jobs", summary: "Read a job",
-        scopes: &["create:users", "read:users", "read:jobs"], query: &[], body: Body::Nothing,
-        answer: (200, Answer::One(&JOB)), refusals: &[404], work: |call| Box::pin(get(call)) },
-    Operation { method: Method::GET, path: "/jobs/{id}/errors", id: "get_errors", tag: "Jobs", summary: "Users of an import that failed, and why",
-        scopes: &["create:users", "read:users"], query: &[], body: Body::Nothing,
-        answer: (200, Answer::List(&JOB_ERROR)), refusals: &[404], work: |call| Box::pin(errors(call)) },
+    operation!("Jobs", POST "/jobs/users-imports" "post_users_imports" "Import users from a file",
+        &["create:users"], &[], Body::Multipart(&IMPORT), (202, Answer::One(&JOB)), &[], import),
+    operation!("Jobs", POST "/jobs/users-exports" "post_users_exports" "Export users into a file",
+        &["read:users"], &[], Body::Json(&EXPORT), (200, Answer::One(&JOB)), &[], export),
+    operation!("Jobs", GET "/jobs/{id}" "get_jobs_by_id" "Read a job",
+        &["create:users", "read:users", "read:jobs"], &[], Body::Nothing, (200, Answer::One(&JOB)), &[404], get),
+    operation!("Jobs", GET "/jobs/{id}/errors" "get_errors" "Users of an import that failed, and why",
+        &["create:users", "read:users"], &[], Body::Nothing, (200, Answer::List(&JOB_ERROR)), &[404], errors),
 ];
 
 /// Below the issuer; the token says which file.

@@ -8,7 +8,6 @@ use super::{Answer, Body, Operation};
 use crate::broker::admin::signing::{self, SigningKey, SigningKeys};
 use crate::clock::Timestamp;
 use crate::keys::parse_certificate;
-use actix_web::http::Method;
 use openssl::hash::MessageDigest;
 use serde_json::{Map, Value, json};
 
@@ -49,59 +48,16 @@ const ROTATE: Shape = Shape {
     example: r#"{"at_once": false}"#,
 };
 
+#[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    Operation {
-        method: Method::GET,
-        path: "/keys/signing",
-        id: "get_signing_keys",
-        tag: "Keys",
-        summary: "List signing keys",
-        scopes: &["read:signing_keys"],
-        query: &[],
-        body: Body::Nothing,
-        answer: (200, Answer::List(&KEY)),
-        refusals: &[],
-        work: |call| Box::pin(list(call)),
-    },
-    Operation {
-        method: Method::GET,
-        path: "/keys/signing/{kid}",
-        id: "get_signing_key",
-        tag: "Keys",
-        summary: "Read a signing key",
-        scopes: &["read:signing_keys"],
-        query: &[],
-        body: Body::Nothing,
-        answer: (200, Answer::One(&KEY)),
-        refusals: &[404],
-        work: |call| Box::pin(get(call)),
-    },
-    Operation {
-        method: Method::POST,
-        path: "/keys/signing/rotate",
-        id: "post_signing_keys",
-        tag: "Keys",
-        summary: "Have the next key sign, as soon as it has been published for five minutes",
-        scopes: &["create:signing_keys", "update:signing_keys"],
-        query: &[],
-        body: Body::OptionalJson(&ROTATE),
-        answer: (201, Answer::One(&CHANGED)),
-        refusals: &[409],
-        work: |call| Box::pin(rotate(call)),
-    },
-    Operation {
-        method: Method::PUT,
-        path: "/keys/signing/{kid}/revoke",
-        id: "put_signing_keys",
-        tag: "Keys",
-        summary: "Revoke a previous signing key: what it has signed counts no more",
-        scopes: &["update:signing_keys"],
-        query: &[],
-        body: Body::Nothing,
-        answer: (200, Answer::One(&CHANGED)),
-        refusals: &[404, 409],
-        work: |call| Box::pin(revoke(call)),
-    },
+    operation!("Keys", GET "/keys/signing" "get_signing_keys" "List signing keys",
+        &["read:signing_keys"], &[], Body::Nothing, (200, Answer::List(&KEY)), &[], list),
+    operation!("Keys", GET "/keys/signing/{kid}" "get_signing_key" "Read a signing key",
+        &["read:signing_keys"], &[], Body::Nothing, (200, Answer::One(&KEY)), &[404], get),
+    operation!("Keys", POST "/keys/signing/rotate" "post_signing_keys" "Have the next key sign, as soon as it has been published for five minutes",
+        &["create:signing_keys", "update:signing_keys"], &[], Body::OptionalJson(&ROTATE), (201, Answer::One(&CHANGED)), &[409], rotate),
+    operation!("Keys", PUT "/keys/signing/{kid}/revoke" "put_signing_keys" "Revoke a previous signing key: what it has signed counts no more",
+        &["update:signing_keys"], &[], Body::Nothing, (200, Answer::One(&CHANGED)), &[404, 409], revoke),
 ];
 
 async fn list(call: Call) -> Result<Reply, Refusal> {

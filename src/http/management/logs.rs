@@ -9,7 +9,6 @@ use super::users::existing;
 use super::{Answer, Body, CHECKPOINT, FIELDS, Operation, PAGES};
 use crate::error::ErrorKind;
 use crate::store::{LogEvent, LogFilter, LogPage};
-use actix_web::http::Method;
 use serde_json::{Value, json};
 
 pub const LOG_EVENT: Shape = Shape {
@@ -50,15 +49,12 @@ const REACHED: usize = 1000;
 
 #[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    Operation { method: Method::GET, path: "/logs", id: "get_logs", tag: "Logs", summary: "What happened: a page, or with `from` what came after an event",
-        scopes: &["read:logs"], query: &[PAGES, CHECKPOINT, FIELDS, LISTING], body: Body::Nothing,
-        answer: (200, Answer::Page(&LOG_EVENT, "logs")), refusals: &[503], work: |call| Box::pin(list(call)) },
-    Operation { method: Method::GET, path: "/logs/{id}", id: "get_logs_by_id", tag: "Logs", summary: "One event",
-        scopes: &["read:logs"], query: &[], body: Body::Nothing,
-        answer: (200, Answer::One(&LOG_EVENT)), refusals: &[404], work: |call| Box::pin(get(call)) },
-    Operation { method: Method::GET, path: "/users/{id}/logs", id: "get_logs_by_user", tag: "Users", summary: "What happened to one user",
-        scopes: &["read:logs", "read:logs_users"], query: &[PAGES, OF_ONE_ID], body: Body::Nothing,
-        answer: (200, Answer::Page(&LOG_EVENT, "logs")), refusals: &[404, 503], work: |call| Box::pin(of_user(call)) },
+    operation!("Logs", GET "/logs" "get_logs" "What happened: a page, or with `from` what came after an event",
+        &["read:logs"], &[PAGES, CHECKPOINT, FIELDS, LISTING], Body::Nothing, (200, Answer::Page(&LOG_EVENT, "logs")), &[], list),
+    operation!("Logs", GET "/logs/{id}" "get_logs_by_id" "One event",
+        &["read:logs"], &[], Body::Nothing, (200, Answer::One(&LOG_EVENT)), &[404], get),
+    operation!("Users", GET "/users/{id}/logs" "get_logs_by_user" "What happened to one user",
+        &["read:logs", "read:logs_users"], &[PAGES, OF_ONE_ID], Body::Nothing, (200, Answer::Page(&LOG_EVENT, "logs")), &[404], of_user),
 ];
 
 async fn list(call: Call) -> Result<Reply, Refusal> {

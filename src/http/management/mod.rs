@@ -4,6 +4,25 @@
 //! in: token, scope, parameters and body are checked there, so that no operation can forget it. An operation gets a
 //! [`Call`] and answers a [`Reply`].
 
+/// A row of the table of operations; its work is an async function.
+macro_rules! operation {
+    ($tag:expr, $method:ident $path:literal $id:literal $summary:literal, $scopes:expr, $query:expr, $body:expr, $answer:expr, $refusals:expr, $work:path $(,)?) => {
+        $crate::http::management::Operation {
+            method: actix_web::http::Method::$method,
+            path: $path,
+            id: $id,
+            tag: $tag,
+            summary: $summary,
+            scopes: $scopes,
+            query: $query,
+            body: $body,
+            answer: $answer,
+            refusals: $refusals,
+            work: |call| Box::pin($work(call)),
+        }
+    };
+}
+
 pub mod actions;
 pub mod attack_protection;
 pub mod call;
@@ -69,7 +88,8 @@ pub struct Operation {
     pub body: Body,
     /// Status and shape of the good answer.
     pub answer: (u16, Answer),
-    /// Statuses of refusals beyond those that every operation has (400, 401, 403, 429).
+    /// Statuses of refusals beyond those that every operation has (400, 401, 403, 429, 503), and that every body brings (413,
+    /// 415).
     pub refusals: &'static [u16],
     pub work: Work,
 }

@@ -11,7 +11,6 @@ use crate::broker::admin::objects::{self, Object};
 use crate::broker::live::Fault;
 use crate::id;
 use crate::store::Expect;
-use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 
 /// The id of the management API itself.
@@ -75,72 +74,19 @@ const SERVER: Shape = Shape {
 
 const FILTERS: &[Member] = &[may("identifiers", Kind::Text(1, 5000), "Only of these, with commas")];
 
+#[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    Operation {
-        method: Method::GET,
-        path: "/resource-servers",
-        id: "get_resource_servers",
-        tag: "Resource servers",
-        summary: "List resource servers",
-        scopes: &["read:resource_servers"],
-        query: &[PAGES, CHECKPOINT, FILTERS],
-        body: Body::Nothing,
-        answer: (200, Answer::Page(&SERVER, "resource_servers")),
-        refusals: &[],
-        work: |call| Box::pin(list(call)),
-    },
-    Operation {
-        method: Method::POST,
-        path: "/resource-servers",
-        id: "post_resource_servers",
-        tag: "Resource servers",
-        summary: "Make a resource server",
-        scopes: &["create:resource_servers"],
-        query: &[],
-        body: Body::Json(&CREATE),
-        answer: (201, Answer::One(&SERVER)),
-        refusals: &[409],
-        work: |call| Box::pin(create(call)),
-    },
-    Operation {
-        method: Method::GET,
-        path: "/resource-servers/{id}",
-        id: "get_resource_servers_by_id",
-        tag: "Resource servers",
-        summary: "Read a resource server, by its id or its identifier",
-        scopes: &["read:resource_servers"],
-        query: &[],
-        body: Body::Nothing,
-        answer: (200, Answer::One(&SERVER)),
-        refusals: &[404],
-        work: |call| Box::pin(get(call)),
-    },
-    Operation {
-        method: Method::PATCH,
-        path: "/resource-servers/{id}",
-        id: "patch_resource_servers_by_id",
-        tag: "Resource servers",
-        summary: "Change a resource server, by a JSON merge patch",
-        scopes: &["update:resource_servers"],
-        query: &[],
-        body: Body::Json(&CHANGE),
-        answer: (200, Answer::One(&SERVER)),
-        refusals: &[404, 409, 412],
-        work: |call| Box::pin(change(call)),
-    },
-    Operation {
-        method: Method::DELETE,
-        path: "/resource-servers/{id}",
-        id: "delete_resource_servers_by_id",
-        tag: "Resource servers",
-        summary: "Delete a resource server and the grants for it",
-        scopes: &["delete:resource_servers"],
-        query: &[],
-        body: Body::Nothing,
-        answer: (204, Answer::Nothing),
-        refusals: &[404, 409, 412],
-        work: |call| Box::pin(delete(call)),
-    },
+    operation!("Resource servers", GET "/resource-servers" "get_resource_servers" "List resource servers",
+        &["read:resource_servers"], &[PAGES, CHECKPOINT, FILTERS], Body::Nothing,
+        (200, Answer::Page(&SERVER, "resource_servers")), &[], list),
+    operation!("Resource servers", POST "/resource-servers" "post_resource_servers" "Make a resource server",
+        &["create:resource_servers"], &[], Body::Json(&CREATE), (201, Answer::One(&SERVER)), &[409], create),
+    operation!("Resource servers", GET "/resource-servers/{id}" "get_resource_servers_by_id" "Read a resource server, by its id or its identifier",
+        &["read:resource_servers"], &[], Body::Nothing, (200, Answer::One(&SERVER)), &[404], get),
+    operation!("Resource servers", PATCH "/resource-servers/{id}" "patch_resource_servers_by_id" "Change a resource server, by a JSON merge patch",
+        &["update:resource_servers"], &[], Body::Json(&CHANGE), (200, Answer::One(&SERVER)), &[404, 409, 412], change),
+    operation!("Resource servers", DELETE "/resource-servers/{id}" "delete_resource_servers_by_id" "Delete a resource server and the grants for it",
+        &["delete:resource_servers"], &[], Body::Nothing, (204, Answer::Nothing), &[404, 409, 412], delete),
 ];
 
 async fn list(call: Call) -> Result<Reply, Refusal> {

@@ -10,7 +10,6 @@ use crate::broker::live::{Fault, Made};
 use crate::id;
 use crate::rules::{Kind as ScriptKind, OnError, Script};
 use crate::store::Expect;
-use actix_web::http::Method;
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -88,91 +87,24 @@ const VALUE: Shape = Shape {
 
 const FILTERS: &[Member] = &[may("enabled", Kind::Boolean, "Only those that are, or are not")];
 
-/// One operation: method, path, id and summary, scope, then the rest.
-macro_rules! entry {
-    ($tag:literal, $method:ident $path:literal $id:literal $summary:literal $scope:literal, $query:expr, $body:expr, $answer:expr, $refusals:expr, $work:ident) => {
-        Operation {
-            method: Method::$method,
-            path: $path,
-            id: $id,
-            tag: $tag,
-            summary: $summary,
-            scopes: &[$scope],
-            query: $query,
-            body: $body,
-            answer: $answer,
-            refusals: $refusals,
-            work: |call| Box::pin($work(call)),
-        }
-    };
-}
-pub(super) use entry;
-
+#[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    entry!(
-        "Rules", GET "/rules" "get_rules" "List rules in their order" "read:rules",
-        &[PAGES, FIELDS, FILTERS],
-        Body::Nothing,
-        (200, Answer::Page(&SHOWN, "rules")),
-        &[],
-        list
-    ),
-    entry!(
-        "Rules", POST "/rules" "post_rules" "Make a rule" "create:rules",
-        &[],
-        Body::Json(&CREATE),
-        (201, Answer::One(&SHOWN)),
-        &[409],
-        create
-    ),
-    entry!(
-        "Rules", GET "/rules/{id}" "get_rules_by_id" "Read a rule" "read:rules",
-        &[FIELDS],
-        Body::Nothing,
-        (200, Answer::One(&SHOWN)),
-        &[404],
-        get
-    ),
-    entry!(
-        "Rules", PATCH "/rules/{id}" "patch_rules_by_id" "Change a rule, by a JSON merge patch" "update:rules",
-        &[],
-        Body::Json(&CHANGE),
-        (200, Answer::One(&SHOWN)),
-        &[404, 409, 412],
-        change
-    ),
-    entry!(
-        "Rules", DELETE "/rules/{id}" "delete_rules_by_id" "Delete a rule" "delete:rules",
-        &[],
-        Body::Nothing,
-        (204, Answer::Nothing),
-        &[404, 409, 412],
-        delete
-    ),
-    entry!(
-        "Rules", GET "/rules-configs" "get_rules_configs" "List the names of the rules' settings" "read:rules_configs",
-        &[],
-        Body::Nothing,
-        (200, Answer::List(&SETTING)),
-        &[],
-        settings_of
-    ),
-    entry!(
-        "Rules", PUT "/rules-configs/{key}" "put_rules_configs_by_key" "Set a setting of the rules" "update:rules_configs",
-        &[],
-        Body::Json(&VALUE),
-        (200, Answer::One(&WRITTEN)),
-        &[409],
-        set
-    ),
-    entry!(
-        "Rules", DELETE "/rules-configs/{key}" "delete_rules_configs_by_key" "Delete a setting of the rules" "delete:rules_configs",
-        &[],
-        Body::Nothing,
-        (204, Answer::Nothing),
-        &[404, 409],
-        unset
-    ),
+    operation!("Rules", GET "/rules" "get_rules" "List rules in their order",
+        &["read:rules"], &[PAGES, FIELDS, FILTERS], Body::Nothing, (200, Answer::Page(&SHOWN, "rules")), &[], list),
+    operation!("Rules", POST "/rules" "post_rules" "Make a rule",
+        &["create:rules"], &[], Body::Json(&CREATE), (201, Answer::One(&SHOWN)), &[409], create),
+    operation!("Rules", GET "/rules/{id}" "get_rules_by_id" "Read a rule",
+        &["read:rules"], &[FIELDS], Body::Nothing, (200, Answer::One(&SHOWN)), &[404], get),
+    operation!("Rules", PATCH "/rules/{id}" "patch_rules_by_id" "Change a rule, by a JSON merge patch",
+        &["update:rules"], &[], Body::Json(&CHANGE), (200, Answer::One(&SHOWN)), &[404, 409, 412], change),
+    operation!("Rules", DELETE "/rules/{id}" "delete_rules_by_id" "Delete a rule",
+        &["delete:rules"], &[], Body::Nothing, (204, Answer::Nothing), &[404, 409, 412], delete),
+    operation!("Rules", GET "/rules-configs" "get_rules_configs" "List the names of the rules' settings",
+        &["read:rules_configs"], &[], Body::Nothing, (200, Answer::List(&SETTING)), &[], settings_of),
+    operation!("Rules", PUT "/rules-configs/{key}" "put_rules_configs_by_key" "Set a setting of the rules",
+        &["update:rules_configs"], &[], Body::Json(&VALUE), (200, Answer::One(&WRITTEN)), &[409], set),
+    operation!("Rules", DELETE "/rules-configs/{key}" "delete_rules_configs_by_key" "Delete a setting of the rules",
+        &["delete:rules_configs"], &[], Body::Nothing, (204, Answer::Nothing), &[404, 409], unset),
 ];
 
 /// A rule with what orders it.

@@ -9,7 +9,6 @@ use super::{Answer, Body, Operation, PAGES};
 use crate::broker::sessions::{FoundFamily, FoundSession};
 use crate::error::ErrorKind;
 use crate::store::FamilyFilter;
-use actix_web::http::Method;
 use serde_json::{Value, json};
 
 pub const SESSION: Shape = Shape {
@@ -109,58 +108,36 @@ const REVOKE: Shape = Shape {
 
 const OF_USER: &[Member] = &[must("user_id", Kind::Text(1, 6000), "Whose grants are revoked")];
 
-macro_rules! operation {
-    ($method:ident $path:literal $id:literal $tag:literal $summary:literal, $scope:literal, $query:expr, $answer:expr, $refusals:expr, $work:path) => {
-        Operation {
-            method: Method::$method,
-            path: $path,
-            id: $id,
-            tag: $tag,
-            summary: $summary,
-            scopes: &[$scope],
-            query: $query,
-            body: Body::Nothing,
-            answer: $answer,
-            refusals: $refusals,
-            work: |call| Box::pin($work(call)),
-        }
-    };
-}
-
 #[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    operation!(GET "/users/{id}/sessions" "get_sessions_for_user" "Sessions" "Living sessions of a user, the newest first",
-        "read:sessions", &[TAKE], (200, Answer::One(&SESSIONS)), &[404], of_user),
-    operation!(DELETE "/users/{id}/sessions" "delete_sessions_for_user" "Sessions" "End all sessions of a user, and what was granted in them",
-        "delete:sessions", &[], (202, Answer::Nothing), &[404], end_all),
-    operation!(GET "/sessions/{id}" "get_session" "Sessions" "Read a session",
-        "read:sessions", &[], (200, Answer::One(&SESSION)), &[404], get),
-    operation!(DELETE "/sessions/{id}" "delete_session" "Sessions" "End a session, and what was granted in it",
-        "delete:sessions", &[], (202, Answer::Nothing), &[404], end),
-    operation!(POST "/sessions/{id}/revoke" "revoke_session" "Sessions" "End a session, and what was granted in it",
-        "delete:sessions", &[], (202, Answer::Nothing), &[404], end),
-    operation!(GET "/refresh-tokens" "get_refresh_tokens" "Refresh tokens" "Refresh tokens of a user, perhaps for one application",
-        "read:refresh_tokens", &[TAKE, OF_TOKENS], (200, Answer::One(&ALL_TOKENS)), &[404], tokens),
-    operation!(GET "/users/{id}/refresh-tokens" "get_refresh_tokens_for_user" "Refresh tokens" "Refresh tokens of a user",
-        "read:refresh_tokens", &[TAKE], (200, Answer::One(&REFRESH_TOKENS)), &[404], tokens_of_user),
-    operation!(DELETE "/users/{id}/refresh-tokens" "delete_refresh_tokens_for_user" "Refresh tokens" "Revoke all refresh tokens of a user",
-        "delete:refresh_tokens", &[], (202, Answer::Nothing), &[404], revoke_all),
-    operation!(GET "/refresh-tokens/{id}" "get_refresh_token" "Refresh tokens" "Read a refresh token's state",
-        "read:refresh_tokens", &[], (200, Answer::One(&REFRESH_TOKEN)), &[404], token),
-    operation!(DELETE "/refresh-tokens/{id}" "delete_refresh_token" "Refresh tokens" "Revoke a refresh token, and the access tokens of its grant",
-        "delete:refresh_tokens", &[], (202, Answer::Nothing), &[404], revoke),
-    Operation {
-        method: Method::POST, path: "/users/{id}/revoke-access", id: "user_revoke_access", tag: "Users",
-        summary: "End sessions of a user and what was granted in them, or one session; or sessions only",
-        scopes: &["delete:sessions"], query: &[], body: Body::OptionalJson(&REVOKE), answer: (202, Answer::Nothing),
-        refusals: &[404, 413, 415], work: |call| Box::pin(revoke_access(call)),
-    },
-    operation!(GET "/grants" "get_grants" "Grants" "What users have granted to applications: access while they are away",
-        "read:grants", &[PAGES, OF_GRANTS], (200, Answer::Page(&GRANT, "grants")), &[], grants),
-    operation!(DELETE "/grants" "delete_grants_by_user_id" "Grants" "Revoke everything that a user has granted",
-        "delete:grants", &[OF_USER], (204, Answer::Nothing), &[], revoke_grants),
-    operation!(DELETE "/grants/{id}" "delete_grants_by_id" "Grants" "Revoke a grant, and its tokens",
-        "delete:grants", &[], (204, Answer::Nothing), &[], revoke_grant),
+    operation!("Sessions", GET "/users/{id}/sessions" "get_sessions_for_user" "Living sessions of a user, the newest first",
+        &["read:sessions"], &[TAKE], Body::Nothing, (200, Answer::One(&SESSIONS)), &[404], of_user),
+    operation!("Sessions", DELETE "/users/{id}/sessions" "delete_sessions_for_user" "End all sessions of a user, and what was granted in them",
+        &["delete:sessions"], &[], Body::Nothing, (202, Answer::Nothing), &[404], end_all),
+    operation!("Sessions", GET "/sessions/{id}" "get_session" "Read a session",
+        &["read:sessions"], &[], Body::Nothing, (200, Answer::One(&SESSION)), &[404], get),
+    operation!("Sessions", DELETE "/sessions/{id}" "delete_session" "End a session, and what was granted in it",
+        &["delete:sessions"], &[], Body::Nothing, (202, Answer::Nothing), &[404], end),
+    operation!("Sessions", POST "/sessions/{id}/revoke" "revoke_session" "End a session, and what was granted in it",
+        &["delete:sessions"], &[], Body::Nothing, (202, Answer::Nothing), &[404], end),
+    operation!("Refresh tokens", GET "/refresh-tokens" "get_refresh_tokens" "Refresh tokens of a user, perhaps for one application",
+        &["read:refresh_tokens"], &[TAKE, OF_TOKENS], Body::Nothing, (200, Answer::One(&ALL_TOKENS)), &[404], tokens),
+    operation!("Refresh tokens", GET "/users/{id}/refresh-tokens" "get_refresh_tokens_for_user" "Refresh tokens of a user",
+        &["read:refresh_tokens"], &[TAKE], Body::Nothing, (200, Answer::One(&REFRESH_TOKENS)), &[404], tokens_of_user),
+    operation!("Refresh tokens", DELETE "/users/{id}/refresh-tokens" "delete_refresh_tokens_for_user" "Revoke all refresh tokens of a user",
+        &["delete:refresh_tokens"], &[], Body::Nothing, (202, Answer::Nothing), &[404], revoke_all),
+    operation!("Refresh tokens", GET "/refresh-tokens/{id}" "get_refresh_token" "Read a refresh token's state",
+        &["read:refresh_tokens"], &[], Body::Nothing, (200, Answer::One(&REFRESH_TOKEN)), &[404], token),
+    operation!("Refresh tokens", DELETE "/refresh-tokens/{id}" "delete_refresh_token" "Revoke a refresh token, and the access tokens of its grant",
+        &["delete:refresh_tokens"], &[], Body::Nothing, (202, Answer::Nothing), &[404], revoke),
+    operation!("Users", POST "/users/{id}/revoke-access" "user_revoke_access" "End sessions of a user and what was granted in them, or one session; or sessions only",
+        &["delete:sessions"], &[], Body::OptionalJson(&REVOKE), (202, Answer::Nothing), &[404], revoke_access),
+    operation!("Grants", GET "/grants" "get_grants" "What users have granted to applications: access while they are away",
+        &["read:grants"], &[PAGES, OF_GRANTS], Body::Nothing, (200, Answer::Page(&GRANT, "grants")), &[], grants),
+    operation!("Grants", DELETE "/grants" "delete_grants_by_user_id" "Revoke everything that a user has granted",
+        &["delete:grants"], &[OF_USER], Body::Nothing, (204, Answer::Nothing), &[], revoke_grants),
+    operation!("Grants", DELETE "/grants/{id}" "delete_grants_by_id" "Revoke a grant, and its tokens",
+        &["delete:grants"], &[], Body::Nothing, (204, Answer::Nothing), &[], revoke_grant),
 ];
 
 async fn of_user(call: Call) -> Result<Reply, Refusal> {

@@ -5,7 +5,6 @@ use super::problem::Refusal;
 use super::shape::{Kind, Member, Shape, fault, may, must};
 use super::{Answer, Body, Operation};
 use crate::clock::Timestamp;
-use actix_web::http::Method;
 use serde_json::{Value, json};
 
 const DAY: Shape = Shape {
@@ -33,13 +32,10 @@ const SECONDS: i64 = 24 * 3600;
 
 #[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    Operation { method: Method::GET, path: "/stats/daily", id: "get_daily", tag: "Stats", summary: "Logins and new users, day by day",
-        scopes: &["read:stats"], query: &[DAYS], body: Body::Nothing,
-        answer: (200, Answer::List(&DAY)), refusals: &[503], work: |call| Box::pin(daily(call)) },
-    Operation { method: Method::GET, path: "/stats/active-users", id: "get_active_users", tag: "Stats",
-        summary: "How many users have signed in during the last 30 days",
-        scopes: &["read:stats"], query: &[], body: Body::Nothing,
-        answer: (200, Answer::Any), refusals: &[503], work: |call| Box::pin(active(call)) },
+    operation!("Stats", GET "/stats/daily" "get_daily" "Logins and new users, day by day",
+        &["read:stats"], &[DAYS], Body::Nothing, (200, Answer::List(&DAY)), &[], daily),
+    operation!("Stats", GET "/stats/active-users" "get_active_users" "How many users have signed in during the last 30 days",
+        &["read:stats"], &[], Body::Nothing, (200, Answer::Any), &[], active),
 ];
 
 async fn daily(call: Call) -> Result<Reply, Refusal> {

@@ -9,7 +9,6 @@ use crate::broker::admin::kinds::TENANT;
 use crate::broker::admin::objects::{self, Object};
 use crate::broker::live::Known;
 use crate::store::Expect;
-use actix_web::http::Method;
 use serde_json::{Map, Value};
 
 /// The id of the one object.
@@ -53,33 +52,12 @@ const SETTINGS: Shape = Shape {
     example: r#"{"session_lifetime": 8}"#,
 };
 
+#[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    Operation {
-        method: Method::GET,
-        path: "/tenants/settings",
-        id: "tenant_settings_route",
-        tag: "Tenants",
-        summary: "Read the settings of this gateway",
-        scopes: &["read:tenant_settings"],
-        query: &[FIELDS],
-        body: Body::Nothing,
-        answer: (200, Answer::One(&SETTINGS)),
-        refusals: &[],
-        work: |call| Box::pin(get(call)),
-    },
-    Operation {
-        method: Method::PATCH,
-        path: "/tenants/settings",
-        id: "patch_settings",
-        tag: "Tenants",
-        summary: "Change the settings of this gateway, by a JSON merge patch",
-        scopes: &["update:tenant_settings"],
-        query: &[],
-        body: Body::Json(&CHANGE),
-        answer: (200, Answer::One(&SETTINGS)),
-        refusals: &[409, 412],
-        work: |call| Box::pin(change(call)),
-    },
+    operation!("Tenants", GET "/tenants/settings" "tenant_settings_route" "Read the settings of this gateway",
+        &["read:tenant_settings"], &[FIELDS], Body::Nothing, (200, Answer::One(&SETTINGS)), &[], get),
+    operation!("Tenants", PATCH "/tenants/settings" "patch_settings" "Change the settings of this gateway, by a JSON merge patch",
+        &["update:tenant_settings"], &[], Body::Json(&CHANGE), (200, Answer::One(&SETTINGS)), &[409, 412], change),
 ];
 
 async fn get(call: Call) -> Result<Reply, Refusal> {

@@ -18,7 +18,6 @@ use super::shape::{Kind, Member, must};
 use super::{Answer, Body, CHECKPOINT, FIELDS, Operation, PAGES};
 use crate::error::{Error, ErrorKind};
 use crate::store::{LogEvent, LogType};
-use actix_web::http::Method;
 use serde_json::Value;
 use shapes::{CONFLICT, FREE_DATA, IDENTITY, LINK, LISTING, NEW_IDENTITY, NEW_USER, NOTHING, PATCH, UNLINK};
 
@@ -26,67 +25,50 @@ const READ: &[&str] = &["read:users"];
 const UPDATE: &[&str] = &["update:users"];
 const TAG: &str = "Users";
 
-macro_rules! operation {
-    ($method:ident $path:literal $id:literal $summary:literal, $scopes:expr, $query:expr, $body:expr, $answer:expr, $refusals:expr, $work:path) => {
-        Operation {
-            method: Method::$method,
-            path: $path,
-            id: $id,
-            tag: TAG,
-            summary: $summary,
-            scopes: $scopes,
-            query: $query,
-            body: $body,
-            answer: $answer,
-            refusals: $refusals,
-            work: |call| Box::pin($work(call)),
-        }
-    };
-}
-
 #[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
-    operation!(GET "/users" "get_users" "List and search users",
-        READ, &[PAGES, CHECKPOINT, FIELDS, LISTING, DIALECT], Body::Nothing, (200, Answer::Page(&USER, "users")), &[414, 503], read::list),
-    operation!(POST "/users" "post_users" "Make a user",
-        &["create:users"], &[], Body::Json(&NEW_USER), (201, Answer::One(&USER)), &[409, 413, 415], write::create),
-    operation!(GET "/users/{id}" "get_users_by_id" "Read a user",
+    operation!(TAG, GET "/users" "get_users" "List and search users",
+        READ, &[PAGES, CHECKPOINT, FIELDS, LISTING, DIALECT], Body::Nothing, (200, Answer::Page(&USER, "users")), &[414], read::list),
+    operation!(TAG, POST "/users" "post_users" "Make a user",
+        &["create:users"], &[], Body::Json(&NEW_USER), (201, Answer::One(&USER)), &[409], write::create),
+    operation!(TAG, GET "/users/{id}" "get_users_by_id" "Read a user",
         &["read:users", "read:current_user"], &[FIELDS, DIALECT], Body::Nothing, (200, Answer::One(&USER)), &[404], read::get),
-    operation!(PATCH "/users/{id}" "patch_users_by_id" "Change a user",
-        &["update:users", "update:users_app_metadata", "update:current_user_metadata", "create:current_user_metadata", "delete:current_user_metadata"],
-        &[], Body::Json(&PATCH), (200, Answer::One(&USER)), &[404, 409, 412, 413, 415], write::update),
-    operation!(DELETE "/users/{id}" "delete_users_by_id" "Delete a user, with all identities, sessions and tokens",
+    operation!(TAG, PATCH "/users/{id}" "patch_users_by_id" "Change a user",
+        &["update:users", "update:users_app_metadata", "update:current_user_metadata", "create:current_user_metadata", "delete:current_user_metadata"], &[], Body::Json(&PATCH),
+        (200, Answer::One(&USER)), &[404, 409, 412], write::update),
+    operation!(TAG, DELETE "/users/{id}" "delete_users_by_id" "Delete a user, with all identities, sessions and tokens",
         &["delete:users"], &[], Body::Nothing, (204, Answer::Nothing), &[], write::delete),
-    operation!(PUT "/users/{id}/user_metadata" "put_user_metadata" "Replace a user's user_metadata",
-        &["update:users", "update:current_user_metadata"], &[], Body::Json(&FREE_DATA), (200, Answer::One(&USER)), &[404, 409, 412, 413, 415],
-        write::put_user_metadata),
-    operation!(PUT "/users/{id}/app_metadata" "put_app_metadata" "Replace a user's app_metadata",
-        &["update:users", "update:users_app_metadata"], &[], Body::Json(&FREE_DATA), (200, Answer::One(&USER)), &[404, 409, 412, 413, 415],
-        write::put_app_metadata),
-    operation!(PUT "/users/{id}/custom_fields" "put_custom_fields" "Replace a user's custom_fields",
-        UPDATE, &[], Body::Json(&FREE_DATA), (200, Answer::One(&USER)), &[404, 409, 412, 413, 415], write::put_custom_fields),
-    operation!(POST "/users/{id}/forget-profile" "post_forget_profile" "Forget what connections said of a user, until the next login",
+    operation!(TAG, PUT "/users/{id}/user_metadata" "put_user_metadata" "Replace a user's user_metadata",
+        &["update:users", "update:current_user_metadata"], &[], Body::Json(&FREE_DATA),
+        (200, Answer::One(&USER)), &[404, 409, 412], write::put_user_metadata),
+    operation!(TAG, PUT "/users/{id}/app_metadata" "put_app_metadata" "Replace a user's app_metadata",
+        &["update:users", "update:users_app_metadata"], &[], Body::Json(&FREE_DATA),
+        (200, Answer::One(&USER)), &[404, 409, 412], write::put_app_metadata),
+    operation!(TAG, PUT "/users/{id}/custom_fields" "put_custom_fields" "Replace a user's custom_fields",
+        UPDATE, &[], Body::Json(&FREE_DATA), (200, Answer::One(&USER)), &[404, 409, 412], write::put_custom_fields),
+    operation!(TAG, POST "/users/{id}/forget-profile" "post_forget_profile" "Forget what connections said of a user, until the next login",
         UPDATE, &[], Body::Nothing, (204, Answer::Nothing), &[404], write::forget_profile),
-    operation!(GET "/users-by-email" "get_users_by_email" "Users with an e-mail address",
+    operation!(TAG, GET "/users-by-email" "get_users_by_email" "Users with an e-mail address",
         READ, &[EMAIL, FIELDS, DIALECT], Body::Nothing, (200, Answer::List(&USER)), &[], read::by_email),
-    operation!(POST "/users/{id}/identities" "post_identities" "Link another user to this one",
-        &["update:users", "update:current_user_identities"], &[], Body::Json(&NEW_IDENTITY), (201, Answer::List(&IDENTITY)), &[404, 409, 413, 415],
-        identities::link),
-    operation!(DELETE "/users/{id}/identities/{provider}/{user_id}" "delete_user_identity_by_user_id" "Make a linked identity a user of its own",
-        &["update:users", "update:current_user_identities"], &[UNLINK], Body::Nothing, (200, Answer::List(&IDENTITY)), &[404, 409], identities::unlink),
-    operation!(GET "/users/{id}/links" "get_links" "How a user's identities came together, the newest first",
+    operation!(TAG, POST "/users/{id}/identities" "post_identities" "Link another user to this one",
+        &["update:users", "update:current_user_identities"], &[], Body::Json(&NEW_IDENTITY),
+        (201, Answer::List(&IDENTITY)), &[404, 409], identities::link),
+    operation!(TAG, DELETE "/users/{id}/identities/{provider}/{user_id}" "delete_user_identity_by_user_id" "Make a linked identity a user of its own",
+        &["update:users", "update:current_user_identities"], &[UNLINK], Body::Nothing,
+        (200, Answer::List(&IDENTITY)), &[404, 409], identities::unlink),
+    operation!(TAG, GET "/users/{id}/links" "get_links" "How a user's identities came together, the newest first",
         READ, &[PAGES], Body::Nothing, (200, Answer::Page(&LINK, "links")), &[404], identities::links),
-    operation!(POST "/users/{id}/links/{link_id}/undo" "undo_link" "Take a link back; the answer is the user that is there again",
+    operation!(TAG, POST "/users/{id}/links/{link_id}/undo" "undo_link" "Take a link back; the answer is the user that is there again",
         UPDATE, &[], Body::Nothing, (200, Answer::One(&USER)), &[404, 409], identities::undo),
-    operation!(GET "/conflicts" "get_conflicts" "Identities that could not be joined to anybody, the newest first",
+    operation!(TAG, GET "/conflicts" "get_conflicts" "Identities that could not be joined to anybody, the newest first",
         READ, &[PAGES], Body::Nothing, (200, Answer::Page(&CONFLICT, "conflicts")), &[], identities::conflicts),
-    operation!(GET "/users/{id}/roles" "get_user_roles" "Always empty: there are no roles here",
+    operation!(TAG, GET "/users/{id}/roles" "get_user_roles" "Always empty: there are no roles here",
         READ, &[PAGES], Body::Nothing, (200, Answer::Page(&NOTHING, "roles")), &[404], read::no_roles),
-    operation!(GET "/users/{id}/permissions" "get_user_permissions" "Always empty: there are no permissions here",
+    operation!(TAG, GET "/users/{id}/permissions" "get_user_permissions" "Always empty: there are no permissions here",
         READ, &[PAGES], Body::Nothing, (200, Answer::Page(&NOTHING, "permissions")), &[404], read::no_permissions),
-    operation!(GET "/users/{id}/organizations" "get_user_organizations" "Always empty: there are no organizations here",
+    operation!(TAG, GET "/users/{id}/organizations" "get_user_organizations" "Always empty: there are no organizations here",
         READ, &[PAGES], Body::Nothing, (200, Answer::Page(&NOTHING, "organizations")), &[404], read::no_organizations),
-    operation!(GET "/users/{id}/enrollments" "get_user_enrollments" "Always empty: there are no further factors here",
+    operation!(TAG, GET "/users/{id}/enrollments" "get_user_enrollments" "Always empty: there are no further factors here",
         READ, &[], Body::Nothing, (200, Answer::List(&NOTHING)), &[404], read::no_enrollments),
 ];
 

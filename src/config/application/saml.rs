@@ -1,0 +1,131 @@
+//! `[application.saml]`: how an application gets its assertions. Whom it goes to is in `sp`.
+
+use super::{SAML_TABLE, sp};
+use crate::application::SamlApplication;
+use crate::application::saml_sp::{SamlSp, SamlSpSettings};
+use crate::application::saml_words::{CIPHERS, DIGESTS, ENCRYPTED, SIGNATURES, TRANSPORTS, name_id_format, name_id_formats};
+use crate::config::context::Context;
+use crate::profile::{Direction, MappingTable};
+use crate::saml::idp::{AttributeStyle, NameFormats, NameIdFormat, ResponseSettings, SpTrust, ValueTypes};
+use crate::saml::{Binding, MessagePolicy};
+use crate::toml_file::{At, Section};
+use std::sync::Arc;
+
+/// Reads the table; `outer` is the application's own mapping table, if that one is for attributes.
+pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<MappingTable>>) -> Option<SamlApplication> {
+    let made = context.stored().and_then(|stored| stored.attributes);
+    let mapping = match made.or(outer).filter(|_| !section.has("mapping")) {
+        Some(outer) => Some(Arc::clone(outer)),
+        None => context.mapping(section, SAML_TABLE, Direction::FromProfile),
+    };
+    let logout_binding = section.choice("logout_binding", &[("post", Binding::Post), ("redirect", Binding::Redirect)]);
+    let logout_binding = logout_binding.unwrap_or(Binding::Post);
+    let registered = sp::read(context, section, logout_binding);
+    let response = response_settings(section, registered.as_ref());
+    let policy = policy(context, section);
+    let formats = section.strings("name_id_formats").map(|texts| texts.iter().filter_map(|at| format_of(section, at)).collect());
+    let require_signed_requests = section.bool("require_signed_requests");
+    let allow_unsolicited = section.bool("allow_unsolicited").unwrap_or(false);
+    let logout = section.bool("logout").unwrap_or(true);
+    let settings = SamlSpSettings {
+        response,
+        require_signed_requests: require_signed_requests.unwrap_or(false),
+        name_id_formats: formats,
+        allow_unsolicited,
+        logout,
+        logout_binding,
+        policy,
+        ..SamlSpSettings::new(registered?)
+    };
+    let sp = match SamlSp::new(settings) {
+        Ok(sp) => sp,
+        Err(problems) => {
+            problems.into_iter().for_each(|problem| section.problem(problem.setting, problem.why, "correct the setting"));
+            return None;
+        }
+    };
+    for (setting, why) in sp.weaknesses() {
+        section.warning(setting, format!("weakened: {why}"), "remove it as soon as the application can do better");
+    }
+    warn_unlisted(section, &sp);
+    Some(SamlApplication { sp: Arc::new(sp), mapping: mapping? })
+}
+
+fn response_settings(section: &Section<'_>, registered: Option<&SpTrust>) -> ResponseSettings {
+    let usual = ResponseSettings::default();
+    let text = |key: &'static str| section.string(key).map(|at| at.value.to_owned());
+    let seconds = |key: &'static str, usual: u32| {
+        section.integer(key, 0..=i64::from(u32::MAX)).and_then(|at| u32::try_from(at.value).ok()).unwrap_or(usual)
+    };
+    let name_id = section.string("name_id_format").and_then(|at| format_of(section, &at));
+    let probes = section.strings("name_id_probes").unwrap_or_default();
+    ResponseSettings {
+        sign_assertion: section.bool("sign_assertion").unwrap_or(usual.sign_assertion),
+        sign_response: section.bool("sign_response").unwrap_or(usual.sign_response),
+        signature: section.choice("signature_algorithm", SIGNATURES),
+        digest: section.choice("digest_algorithm", DIGESTS),
+        encrypt: section.choice("encrypt", ENCRYPTED).unwrap_or_default(),
+        cipher: section.choice("encryption_algorithm", CIPHERS),
+        transport: section.choice("key_transport", TRANSPORTS),
+        issuer: text("issuer"),
+        audience: text("audience"),
+        recipient: text("recipient"),
+        destination: text("destination"),
+        lifetime_seconds: seconds("lifetime", usual.lifetime_seconds),
+        backdate_seconds: seconds("backdate", usual.backdate_seconds),
+        name_id_format: name_id.unwrap_or_else(|| quiet_format(registered)),
+        name_id_probes: probes.into_iter().map(|at| at.value.to_owned()).collect(),
+        authn_context_class_ref: text("authn_context_class_ref").unwrap_or(usual.authn_context_class_ref),
+        attributes: attribute_style(section),
+    }
+}
+
+fn attribute_style(section: &Section<'_>) -> AttributeStyle {
+    let typed = section.bool("typed_attributes").unwrap_or(true);
+    let name_formats = section.choice("attribute_name_format", &[("inferred", NameFormats::Inferred), ("none", NameFormats::Omitted)]);
+    AttributeStyle { types: if typed { ValueTypes::Inferred } else { ValueTypes::AnyType }, name_formats: name_formats.unwrap_or_default() }
+}
+
+/// Where nobody says anything: what the application's metadata like best among the formats that tell nothing.
+fn quiet_format(registered: Option<&SpTrust>) -> NameIdFormat {
+    let quiet = [NameIdFormat::Persistent, NameIdFormat::Transient];
+    let listed = registered.into_iter().flat_map(|registered| &registered.name_id_formats);
+    listed.copied().find(|format| quiet.contains(format)).unwrap_or(NameIdFormat::Persistent)
+}
+
+fn format_of(section: &Section<'_>, at: &At<&str>) -> Option<NameIdFormat> {
+    let format = name_id_format(at.value);
+    if format.is_none() {
+        let help = format!("use one of {}, or its URN", name_id_formats());
+        section.file().problem(at.span.clone(), &at.path, format!("`{}` is no format of a NameID", at.value), help);
+    }
+    format
+}
+
+/// Requests and logout messages; loosenings are reported with those of the application.
+fn policy(context: &Context<'_>, section: &Section<'_>) -> MessagePolicy {
+    let strict = MessagePolicy::default();
+    let on = |key: &'static str| section.bool(key).unwrap_or(false);
+    MessagePolicy {
+        skew_seconds: section.integer("clock_skew", 0..=600).map_or(strict.skew_seconds, |at| at.value),
+        max_age_seconds: section.integer("message_max_age", 30..=3600).map_or(strict.max_age_seconds, |at| at.value),
+        allow_sha1: on("allow_sha1"),
+        allow_inclusive_c14n: on("allow_inclusive_c14n"),
+        allow_cbc: on("allow_cbc"),
+        second_opinion: context.second_opinion,
+    }
+}
+
+/// An application may refuse what its own metadata do not list.
+fn warn_unlisted(section: &Section<'_>, sp: &SamlSp) {
+    let (listed, given) = (&sp.trust().name_id_formats, sp.response().name_id_format);
+    if !listed.is_empty() && !listed.contains(&given) && !listed.contains(&NameIdFormat::Unspecified) {
+        let listed = listed.iter().map(|format| format.urn()).collect::<Vec<_>>().join(", ");
+        let message = format!("the application's metadata list only {listed}, and it will be given {}", given.urn());
+        section.warning("name_id_format", message, "name the format that the application is to have");
+    }
+}
+
+#[cfg(test)]
+#[path = "saml_tests.rs"]
+mod tests;
