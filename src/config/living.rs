@@ -1,8 +1,8 @@
 //! `[connection.saml]` whose identity provider, or thousands of them, come from metadata that are looked at again and again:
 //! `metadata_url`, `federation_url`, `federation_file`, `mdq_url`.
 
-use super::connection::certificates;
 use super::application::is_loopback;
+use super::connection::certificates;
 use super::context::{Context, Source as Place};
 use crate::connection::metadata::{Cadence, Hold, Living, MdqForm, Members, Origin, Source};
 use crate::connection::outbound::download::{Patience, Reach};
@@ -100,7 +100,11 @@ fn discovery(section: &Section<'_>, members: Members) -> Option<Url> {
     let at = section.string("discovery_url")?;
     let url = Url::parse(at.value).ok().filter(|url| url.scheme() == "https" || (url.scheme() == "http" && is_loopback(url)));
     if url.is_none() {
-        section.problem("discovery_url", "this is no https address", "write that of the discovery service, or remove it: there is a page here");
+        section.problem(
+            "discovery_url",
+            "this is no https address",
+            "write that of the discovery service, or remove it: there is a page here",
+        );
     }
     if members == Members::One {
         section.problem("discovery_url", "there is one identity provider, which nobody has to find", "remove it");

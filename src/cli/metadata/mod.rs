@@ -148,7 +148,10 @@ async fn approved(
             approve(&state.gateway(), only, &actor(), now).await?;
             Ok(if json { to_json(only) } else { show::approved(only) })
         }
-        several => Err(Error::new(ErrorKind::InvalidRequest, format!("{} changes wait; name one with --key\n{}", several.len(), show::waiting(several)))),
+        several => Err(Error::new(
+            ErrorKind::InvalidRequest,
+            format!("{} changes wait; name one with --key\n{}", several.len(), show::waiting(several)),
+        )),
     }
 }
 

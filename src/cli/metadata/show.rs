@@ -81,7 +81,8 @@ pub fn trial(tried: &Trial, as_json: bool, now: Timestamp) -> String {
         });
         return serde_json::to_string_pretty(&value).unwrap_or_default();
     }
-    let mut text = format!("{} entities, {} of them identity providers, {} left out\n", aggregate.len(), idps.len(), aggregate.fault_count());
+    let mut text =
+        format!("{} entities, {} of them identity providers, {} left out\n", aggregate.len(), idps.len(), aggregate.fault_count());
     text += if aggregate.is_signed() { "signed by a certificate that was named\n" } else { "no signature was verified\n" };
     if let Some(until) = aggregate.valid_until() {
         let _ = writeln!(text, "valid until {until}");
@@ -90,7 +91,11 @@ pub fn trial(tried: &Trial, as_json: bool, now: Timestamp) -> String {
         let _ = writeln!(text, "left out: {fault}");
     }
     text += &only.as_ref().map(one).unwrap_or_default();
-    text += if tried.compared { "beside what is in force it would mean:\n" } else { "there is nothing in force to compare it with; it would mean:\n" };
+    text += if tried.compared {
+        "beside what is in force it would mean:\n"
+    } else {
+        "there is nothing in force to compare it with; it would mean:\n"
+    };
     if meaning.is_empty() {
         text += "  no change";
     }

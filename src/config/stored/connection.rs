@@ -160,7 +160,7 @@ fn translate(options: &Map<String, Value>, document: &mut Document) {
             _ => binding.clone(),
         };
         document.take("saml.request_binding", Some(&word));
-        if options.get("metadataXml").is_none_or(Value::is_null) {
+        if ["metadataXml", "metadataUrl"].iter().all(|source| options.get(*source).is_none_or(Value::is_null)) {
             document.take("saml.sso_binding", Some(&word));
         }
     }

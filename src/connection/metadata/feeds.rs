@@ -73,7 +73,7 @@ impl Tending {
 
 enum Access {
     Feed(Feed),
-    Mdq(Mdq),
+    Mdq(Box<Mdq>),
 }
 
 impl Feeds {
@@ -90,7 +90,7 @@ impl Feeds {
         }
         all.retain(|_, tended| tended.strong_count() > 0);
         let access = match living.members {
-            Members::Queried(form) => Access::Mdq(Mdq::new(living.source.clone(), form)?),
+            Members::Queried(form) => Access::Mdq(Box::new(Mdq::new(living.source.clone(), form)?)),
             Members::One | Members::All => Access::Feed(Feed::new(living.source.clone(), LONG_AGO)?),
         };
         let tended = Arc::new(Tended {

@@ -107,15 +107,22 @@ async fn a_session_of_one_identity_provider_does_not_answer_for_another() {
 }
 
 #[tokio::test]
-async fn nobody_and_somebody_unknown_cannot_be_asked() {
+async fn somebody_unknown_cannot_be_asked_and_without_a_name_the_person_chooses_among_those_that_want_to_be_found() {
     let world = World::new().await;
-    for idp in ["", "https://unknown.example/idp", &"x".repeat(1025)] {
-        let landed =
-            Browser::new().open(world.app.authorize(&world.gateway, &[("idp", idp), ("connection", "acme")]).as_str()).await.away();
-        let (error, description) = world.app.error(&world.gateway, &landed);
-        assert!(error == "invalid_request" || error == "access_denied" || error == "server_error", "{error}");
-        assert!(description.contains("identity provider"), "{description}");
-    }
+    let unknown = [("idp", "https://unknown.example/idp"), ("connection", "acme")];
+    let landed = Browser::new().open(world.app.authorize(&world.gateway, &unknown).as_str()).await.away();
+    let (_, description) = world.app.error(&world.gateway, &landed);
+    assert!(description.contains("The chosen identity provider is not known here"), "{description}");
+    let browser = Browser::new();
+    let page = browser.open(world.app.authorize(&world.gateway, &[("connection", "acme")]).as_str()).await.here();
+    assert_eq!(page.status, 200, "{}", page.body);
+    let login = page.url.query_pairs().find(|(name, _)| name == "login").map(|(_, value)| value.into_owned());
+    let login = login.or_else(|| page.body.split("name=\"login\" value=\"").nth(1)?.split('"').next().map(str::to_owned)).expect("a login");
+    let search = |text: &str| world.gateway.url(&format!("/login?login={login}&q={text}")).to_string();
+    let found = browser.open(&search("alpha")).await.here();
+    assert!(found.body.contains(&world.alpha.entity_id) && !found.body.contains(&world.beta.entity_id), "{}", found.body);
+    let hidden = browser.open(&search("hidden")).await.here();
+    assert!(!hidden.body.contains(&world.hidden.entity_id), "{}", hidden.body);
 }
 
 #[tokio::test]

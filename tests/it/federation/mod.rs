@@ -3,6 +3,7 @@
 mod many;
 mod place;
 
+use crate::api::{Api, good};
 use crate::harness::app::App;
 use crate::harness::eventually;
 use crate::harness::gateway::{Gateway, Setup};
@@ -10,6 +11,7 @@ use crate::harness::idp::{Answer, Idp, Person};
 use crate::harness::keys::Pair;
 use crate::harness::scene::Scene;
 use place::{Described, Place, bare, in_seconds};
+use serde_json::json;
 use std::process::Command;
 
 const PATH: &str = "/metadata";
@@ -225,6 +227,30 @@ async fn another_entity_waits_as_a_whole_until_it_is_approved() {
     signs_in(&scene, &other.respond(&request, &Person::jane())).await;
     let refused = scene.idp.respond(&scene.ask(&[("prompt", "login")]).await, &Person::jane());
     scene.app.error(&scene.gateway, &scene.answer(&refused).await.away());
+}
+
+#[tokio::test]
+async fn a_connection_of_the_management_api_follows_its_metadata_url() {
+    let (place, idp, app) = (Place::new().await, Idp::new("acme"), App::new("notes"));
+    place.publish(PATH, &Described::of(&idp).xml(""));
+    let scene = Scene::of(Setup::new().application(&app.toml("", "")), idp, app).await;
+    let api = Api::of(&scene.gateway).await;
+    let body = json!({
+        "name": "acme", "strategy": "samlp", "enabled_clients": ["notes"],
+        "options": {"metadataUrl": place.url(PATH)}, "isthmus": {"metadata_refresh": 1},
+    });
+    let made = api.make("/connections", &body).await;
+    assert_eq!(made["options"]["metadataUrl"], place.url(PATH));
+    eventually("metadata in force", async || sources(&scene.gateway).await[0]["entities"].is_number().then_some(())).await;
+    signs_in(&scene, &scene.idp.respond(&scene.ask(&[("prompt", "login")]).await, &Person::jane())).await;
+    // Other things about the connection change, and what is known of the identity provider stays.
+    place.break_down(PATH, 503);
+    let id = made["id"].as_str().unwrap();
+    good(&api.patch(&format!("/connections/{id}"), &json!({"display_name": "Acme"})).await, 200);
+    signs_in(&scene, &scene.idp.respond(&scene.ask(&[("prompt", "login")]).await, &Person::jane())).await;
+    // A connection that is gone asks nobody any more.
+    api.delete(&format!("/connections/{id}")).await;
+    eventually("no source", async || sources(&scene.gateway).await.as_array().unwrap().is_empty().then_some(())).await;
 }
 
 #[tokio::test]
