@@ -6,13 +6,14 @@
 //! ([`PendingAuthn::idp`]), so that an answer is judged by the keys of exactly the entity that was asked.
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
-use super::metadata::{Living, Members, Snapshot, Tended};
+use super::metadata::{Feeds, Living, Members, Snapshot, Tended};
 use super::{Authentication, BrowserStep, Callback, Connection, IdpChoice, Preparing, Refused, SamlConnection, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::Keyring;
 use crate::login::PendingAuthn;
 use crate::login::trace::Trace;
+use crate::saml::IdpTrust;
 use crate::saml::aggregate::{Entity, Logo};
 use crate::user::Identity;
 use std::collections::HashMap;
@@ -84,16 +85,7 @@ impl LivingConnection {
             return Err(unknown());
         }
         let idp = snapshot.idp(entity_id, now).map_err(|error| unavailable().because(error))?;
-        let config = self.settings.config();
-        let ConnectionKind::Saml(settings) = &config.kind;
-        let mut settings = Settings { idp: idp.trust(), living: None, ..settings.clone() };
-        let offered = |binding| settings.idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == binding);
-        if !offered(settings.request_binding)
-            && let Some(other) = settings.idp.sso_endpoints.first().map(|endpoint| endpoint.binding)
-        {
-            settings.request_binding = other;
-        }
-        let config = ConnectionConfig { kind: ConnectionKind::Saml(settings), ..config.clone() };
+        let config = with_idp(self.settings.config(), idp.trust());
         let connection = SamlConnection::new(config, &self.issuer, Arc::clone(&self.keyring))?;
         let valid_until = idp.valid_until;
         Ok(Partner { entity_id: entity_id.to_owned(), connection, of: Arc::downgrade(snapshot), valid_until })
@@ -210,6 +202,36 @@ pub fn connection(
             Ok(Arc::new(LivingConnection::new(config, issuer, keyring, living)?))
         }
     }
+}
+
+/// The settings of a living connection with the identity provider that the last good copy on disk describes: for
+/// explanations, where no gateway need run. `idp` says which, where there are many.
+///
+/// # Errors
+/// When there is no copy, or no such identity provider in it.
+pub async fn as_kept_on_disk(config: &ConnectionConfig, idp: Option<&str>, now: Timestamp) -> Result<ConnectionConfig> {
+    let ConnectionKind::Saml(settings) = &config.kind;
+    let Some(living) = &settings.living else { return Ok(config.clone()) };
+    let tended = Feeds::default().open(&config.name, living)?;
+    tended.restore(&[], now).await;
+    let snapshot = tended.snapshot(None, now).ok_or_else(unavailable)?;
+    let entity_id = if living.members == Members::One { tended.sole(&snapshot, now) } else { idp.map(str::to_owned) };
+    let entity_id = entity_id.ok_or_else(nobody_named)?;
+    let idp = snapshot.idp(&entity_id, now).map_err(|error| unknown().because(error))?;
+    Ok(with_idp(config, idp.trust()))
+}
+
+/// As if the settings named that one identity provider.
+fn with_idp(config: &ConnectionConfig, idp: IdpTrust) -> ConnectionConfig {
+    let ConnectionKind::Saml(settings) = &config.kind;
+    let mut settings = Settings { idp, living: None, ..settings.clone() };
+    let offers = |binding| settings.idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == binding);
+    if !offers(settings.request_binding)
+        && let Some(other) = settings.idp.sso_endpoints.first().map(|endpoint| endpoint.binding)
+    {
+        settings.request_binding = other;
+    }
+    ConnectionConfig { kind: ConnectionKind::Saml(settings), ..config.clone() }
 }
 
 /// Whom a subject names in a federation. Subjects are the identity providers' own, so the entityID is part of it; where the

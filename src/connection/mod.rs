@@ -12,7 +12,7 @@ mod registry;
 mod saml;
 mod scope;
 
-pub use living::{LivingConnection, connection};
+pub use living::{LivingConnection, as_kept_on_disk, connection};
 pub use registry::Registry;
 pub use saml::{SamlConnection, note_checks};
 

@@ -326,3 +326,39 @@ fn mdq_template(server: &Server, directory: &tempfile::TempDir) -> Source {
     template.cache = Some(directory.path().to_owned());
     template
 }
+
+#[tokio::test]
+async fn twenty_reloads_keep_no_memory_and_no_thread_that_logins_need() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("a.xml");
+    let names: Vec<String> = (0..300).map(|number| format!("idp-{number}.example")).collect();
+    let write = |round: usize| {
+        // Another scope for everybody each time, so that nothing is shared between two rounds.
+        let scope = format!("{round}.example");
+        let idps: Vec<Idp<'_>> = names.iter().map(|name| Idp(name, name, &ONE, &scope)).collect();
+        std::fs::write(&path, group(UNTIL, "PT1H", &idps)).expect("written");
+    };
+    write(0);
+    let feed = Arc::new(Feed::new(Source::new(Origin::File(path.clone()), terms()).expect("valid"), now()).expect("a feed"));
+    feed.refresh(now()).await;
+    for round in 1..=20 {
+        let before = Arc::downgrade(&feed.snapshot(now()).expect("a copy"));
+        write(round);
+        // One thread runs this test: what a reader sees meanwhile is seen beside the reload.
+        let reading = Arc::clone(&feed);
+        let reader = tokio::spawn(async move {
+            let mut seen = 0_u32;
+            loop {
+                seen += u32::from(reading.snapshot(now()).is_some());
+                tokio::task::yield_now().await;
+                if seen >= 50 {
+                    return seen;
+                }
+            }
+        });
+        let (events, seen) = tokio::join!(feed.refresh(now()), reader);
+        assert!(events.iter().any(|event| matches!(event, Event::Changed { .. })), "{events:?}");
+        assert!(seen.is_ok());
+        assert!(before.upgrade().is_none(), "round {round}: the old one is still there");
+    }
+}
