@@ -137,9 +137,11 @@ impl Scene {
             let idp = IdpTrust {
                 entity_id: OURS.to_owned(),
                 sso_endpoints: vec![Endpoint { binding, location: url(SSO) }],
+                artifact_services: Vec::new(),
                 keys,
                 scopes: Vec::new(),
                 want_authn_requests_signed: true,
+                encryption_keys: Vec::new(),
             };
             authn_request(&sp, &idp, &RequestOptions::new(), binding, Some("state"), Some(Signer::new(key)), now)
         };

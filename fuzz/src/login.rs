@@ -36,6 +36,7 @@ pub fn trust() -> IdpTrust {
         keys: keys::IDP.clone(),
         scopes: Vec::new(),
         want_authn_requests_signed: false,
+        encryption_keys: Vec::new(),
     }
 }
 

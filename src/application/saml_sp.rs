@@ -4,7 +4,9 @@
 //! those that operators write.
 
 use crate::clock::Timestamp;
-use crate::keys::{CertifiedKey, Digest, Sealer, SignatureScheme};
+use crate::error::Result as CrateResult;
+use crate::keys::{CertifiedKey, END_IS_NEAR, SamlKeys, Sealer};
+use crate::saml::algorithms::uses_sha1;
 use crate::saml::encryption::ContentCipher;
 use crate::saml::idp::{EncryptedParts, NameIdFormat, RequestTerms, Responder, ResponseSettings, SpTrust};
 use crate::saml::logout::{LogoutService, LogoutTerms};
@@ -112,9 +114,22 @@ impl SamlSp {
         &self.settings.response
     }
 
+    /// The key that signs what it gets, of the kind that its signature algorithm wants.
+    ///
+    /// # Errors
+    /// When there is no such key.
+    pub fn signing_key<'k>(&self, keys: &'k SamlKeys) -> CrateResult<&'k CertifiedKey> {
+        Ok(keys.signing(self.settings.response.signature)?.active())
+    }
+
     /// The formats that a request may name.
     pub fn name_id_formats(&self) -> &[NameIdFormat] {
         &self.name_id_formats
+    }
+
+    /// The terms for messages that it sends by itself.
+    pub const fn policy(&self) -> &MessagePolicy {
+        &self.settings.policy
     }
 
     pub fn discovery_urls(&self) -> &[Url] {
@@ -161,15 +176,20 @@ impl SamlSp {
         LogoutTerms { partner: trust.entity_id(), keys, destination, decryption_keys, policy: &self.settings.policy, now }
     }
 
+    /// Certificates of the application that have ended or end within thirty days, each in a sentence for the operator.
+    pub fn ending_certificates(&self, now: Timestamp) -> Vec<String> {
+        let soon = self.settings.trust.certificate_ends().filter(|(_, end)| *end < now.plus_seconds(END_IS_NEAR));
+        soon.map(|(purpose, end)| format!("a {purpose} certificate of the application ends on {end}")).collect()
+    }
+
     /// What is weaker than it could be: the setting, and a sentence for the operator.
     pub fn weaknesses(&self) -> Vec<(&'static str, &'static str)> {
         let (response, policy) = (&self.settings.response, &self.settings.policy);
-        let sha1_signature =
-            matches!(response.signature, Some(SignatureScheme::RsaPkcs1(Digest::Sha1) | SignatureScheme::Ecdsa(Digest::Sha1)));
+        let (sha1_signature, sha1_digest) = (uses_sha1(response.signature, None), uses_sha1(None, response.digest));
         let cbc = matches!(response.cipher, Some(ContentCipher::Aes128Cbc | ContentCipher::Aes192Cbc | ContentCipher::Aes256Cbc));
         let all = [
             (sha1_signature, "signature_algorithm", "answers are signed with SHA-1"),
-            (response.digest == Some(Digest::Sha1), "digest_algorithm", "answers are signed over a digest with SHA-1"),
+            (sha1_digest, "digest_algorithm", "answers are signed over a digest with SHA-1"),
             (cbc, "encryption_algorithm", "answers are encrypted with AES-CBC, which does not notice changes"),
             (!response.sign_assertion, "sign_assertion", "the assertion by itself is not signed, only the response around it"),
             (policy.allow_sha1, "allow_sha1", "requests may be signed with SHA-1"),

@@ -68,7 +68,7 @@ impl Gateway {
         let begin = async { self.begin_login(&begun, asked?, trace).await };
         match begin.await {
             Ok(outcome) => Ok(outcome),
-            Err(error) => self.refuse_beginning(&begun, error),
+            Err(error) => self.refuse_beginning(&begun, error).await,
         }
     }
 
@@ -95,12 +95,12 @@ impl Gateway {
     }
 
     /// What goes wrong before a login is under way is told to the application.
-    pub(super) fn refuse_beginning(&self, begun: &Begun<'_>, error: Error) -> Result<Outcome> {
+    pub(super) async fn refuse_beginning(&self, begun: &Begun<'_>, error: Error) -> Result<Outcome> {
         if error.kind == ErrorKind::StoreUnavailable {
             return Err(error);
         }
         log_refusal(&error, begun.application, begun.correlation_id);
-        Ok(self.reply_error(&begun.application.client_id, begun.reply_to, &error, begun.correlation_id, begun.now))
+        Ok(self.reply_error(&begun.application.client_id, begun.reply_to, &error, begun.correlation_id, begun.now).await)
     }
 
     /// Whatever the protocol: from what is asked to the first step.
@@ -236,7 +236,14 @@ impl Gateway {
     }
 
     /// The application is told that there is no login.
-    pub(super) fn reply_error(&self, client_id: &str, reply_to: &ReplyTo, error: &Error, correlation_id: &str, now: Timestamp) -> Outcome {
+    pub(super) async fn reply_error(
+        &self,
+        client_id: &str,
+        reply_to: &ReplyTo,
+        error: &Error,
+        correlation_id: &str,
+        now: Timestamp,
+    ) -> Outcome {
         let wire = error.kind.wire();
         // What a rule says is said as it is.
         let told = match error.kind {
@@ -246,7 +253,7 @@ impl Gateway {
         let told = Error::new(error.kind, told);
         match reply_to {
             ReplyTo::Oidc(redirect) => Outcome::of(Answer::Reply(Reply::Oidc(redirect.error(&self.issuer, &told)))),
-            ReplyTo::Saml(reply) => self.refuse_by_saml(client_id, reply, &told, now),
+            ReplyTo::Saml(reply) => self.refuse_by_saml(client_id, reply, &told, now).await,
         }
     }
 

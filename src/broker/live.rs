@@ -10,7 +10,8 @@ use crate::clock::Timestamp;
 use crate::connection::metadata::Approval;
 use crate::connection::{Connection, Registry};
 use crate::error::{Error, ErrorKind, Result};
-use crate::oidc::OidcKeys;
+use crate::keys::KeySet;
+use crate::oidc::{AlgKeys, OidcKeys};
 use crate::rules::{Kind, Script, Scripts};
 use crate::secret::Secret;
 use serde_json::{Map, Value};
@@ -34,8 +35,10 @@ pub enum Made {
     /// The name of a connection whose users are kept here. Nobody signs in by it yet.
     Database(String),
     Settings(Settings),
-    /// What signs ID tokens, where keys have been rotated.
-    SigningKeys(Arc<OidcKeys>),
+    /// What signs ID tokens with one algorithm, where keys have been rotated.
+    OidcKeys(Arc<AlgKeys>),
+    /// What SAML signs or decrypts with, likewise.
+    SamlKeys(Arc<KeySet>),
     /// Endpoints of living metadata that are approved.
     MetadataApproval(Approval),
     /// Means nothing to logins.
@@ -242,7 +245,9 @@ fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(
     gateway.databases = parts.databases;
     let session = parts.settings.session.unwrap_or(of_base.lifetimes.session);
     gateway.lifetimes = Lifetimes { session, ..of_base.lifetimes };
-    gateway.keys = parts.keys.unwrap_or_else(|| Arc::clone(&of_base.keys));
+    gateway.keys = parts.oidc_keys.into_iter().fold(Arc::clone(&of_base.keys), |keys, rotated| Arc::new(keys.with(rotated)));
+    // Connections of the file outlive snapshots: they ask the keyring.
+    gateway.keyring.use_saml(&parts.saml_keys);
     gateway.service_providers = service_providers(&parts.applications);
     gateway.applications = parts.applications;
     gateway.resource_servers = parts.resource_servers;
@@ -273,7 +278,8 @@ struct Parts {
     configuration: BTreeMap<String, Secret<String>>,
     databases: BTreeSet<String>,
     settings: Settings,
-    keys: Option<Arc<OidcKeys>>,
+    oidc_keys: Vec<Arc<AlgKeys>>,
+    saml_keys: Vec<Arc<KeySet>>,
     approvals: Vec<Approval>,
 }
 
@@ -290,7 +296,8 @@ impl Parts {
             Made::RuleConfiguration { name, value } => drop(self.configuration.insert(name, value)),
             Made::Database(name) => drop(self.databases.insert(name)),
             Made::Settings(settings) => self.settings = settings,
-            Made::SigningKeys(keys) => self.keys = Some(keys),
+            Made::OidcKeys(keys) => self.oidc_keys.push(keys),
+            Made::SamlKeys(keys) => self.saml_keys.push(keys),
             Made::MetadataApproval(approval) => self.approvals.push(approval),
             Made::Nothing => {}
         }

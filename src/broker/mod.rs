@@ -5,6 +5,7 @@
 
 pub mod admin;
 pub mod api_access;
+mod artifact;
 pub mod begin;
 pub mod choose;
 pub mod discovery;
@@ -44,7 +45,7 @@ use crate::profile::Written;
 use crate::profile::dialect::GigyaSigner;
 use crate::rules::{Host, Scripts};
 use crate::saml::Outgoing;
-use crate::store::{Directory, SessionStore};
+use crate::store::{Directory, Op, SessionStore};
 use crate::user::User;
 use admin::Admin;
 use choose::Pick;
@@ -338,6 +339,11 @@ fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
 
 fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be read").because(error))
+}
+
+/// The mark that something may be used once, by a name that nobody can make.
+fn once_op(name: &str, ttl: u64) -> Op {
+    Op::Claim { key: format!("once:{}", id::digest(name)), ttl }
 }
 
 fn remains(browser: &str, correlation_id: &str, restart: &Restart) -> Result<Vec<u8>> {

@@ -22,18 +22,37 @@ use crate::store::{AuditEvent, LogType, Op};
 use crate::user::linking::Conflict;
 use serde_json::Map;
 
-/// Form values that came to an assertion consumer service.
+/// What an identity provider answers with.
+#[derive(Clone, Copy)]
+pub enum SamlAnswer<'a> {
+    /// SAMLResponse.
+    Response(&'a str),
+    /// SAMLart: a reference to the Response.
+    Artifact(&'a str),
+}
+
+/// Neither a person's data nor what they can be asked for with prints.
+impl std::fmt::Debug for SamlAnswer<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Response(_) => "Response(..)",
+            Self::Artifact(_) => "Artifact(..)",
+        })
+    }
+}
+
+/// Parameters that came to an assertion consumer service.
 #[derive(Clone, Copy, Debug)]
 pub struct SamlPost<'a> {
     pub connection: &'a str,
-    pub saml_response: &'a str,
+    pub answer: SamlAnswer<'a>,
     pub relay_state: Option<&'a str>,
     /// Our own page has sent the form again already.
     pub bounced: bool,
 }
 
 impl Gateway {
-    /// The assertion consumer service (SAML Profiles 4.1.4): takes a Response by HTTP-POST.
+    /// The assertion consumer service (SAML Profiles 4.1.4): takes a Response by HTTP-POST or HTTP-Artifact.
     pub async fn assertion_consumer(&self, post: SamlPost<'_>, browser: &Browser, now: Timestamp) -> Outcome {
         match self.assertion_consumer_inner(post, browser, now).await {
             Ok(outcome) => outcome,
@@ -101,10 +120,16 @@ impl Gateway {
         let Received { post, transaction, question, now, .. } = *received;
         let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
         let config = connection.config();
-        let callback = Callback::SamlResponse { response: post.saml_response };
         let pending = question.pending();
         connection.prepare(pending.idp.as_deref(), now).await;
-        let authentication = connection.complete(callback, pending, now, trace)?;
+        let authentication = match post.answer {
+            SamlAnswer::Response(response) => connection.complete(Callback::SamlResponse { response }, pending, now, trace)?,
+            SamlAnswer::Artifact(artifact) => {
+                let resolved = self.resolve_artifact(connection.as_ref(), artifact, (transaction, pending), now, trace).await?;
+                let (envelope, resolve_id) = (resolved.envelope.as_str(), resolved.resolve_id.as_str());
+                connection.complete(Callback::SamlArtifactResponse { envelope, resolve_id }, pending, resolved.now, trace)?
+            }
+        };
         let once = once(&authentication, now);
         let arrived =
             arrive(connection.as_ref(), &authentication, transaction.created_at, pending.force_authn, now, trace).map_err(plain)?;
@@ -357,7 +382,7 @@ impl Gateway {
         // The application may know the outcome, and what a rule says; what exactly was wrong is for the trace.
         let told = if refused.error.kind == ErrorKind::RuleDenied { refused.error.detail.as_str() } else { wire.title };
         let told = Error::new(refused.error.kind, told);
-        Ok(self.reply_error(&transaction.client_id, &transaction.reply_to, &told, &transaction.correlation_id, now))
+        Ok(self.reply_error(&transaction.client_id, &transaction.reply_to, &told, &transaction.correlation_id, now).await)
     }
 
     async fn raise_alarm(&self, connection: &str, transaction: &LoginTransaction, refused: &Refused, now: Timestamp) -> Result<()> {
@@ -527,6 +552,8 @@ fn transaction_of(post: &SamlPost<'_>) -> Option<String> {
     if let Some(id) = post.relay_state.filter(|text| looks_like_id(text)) {
         return Some(id.to_owned());
     }
-    let request_id = saml::peek_in_response_to(post.saml_response)?;
+    // An artifact does not say what it answers: without RelayState it belongs to nothing.
+    let SamlAnswer::Response(response) = post.answer else { return None };
+    let request_id = saml::peek_in_response_to(response)?;
     request_id.strip_prefix('_')?.get(..32).filter(|text| looks_like_id(text)).map(str::to_owned)
 }

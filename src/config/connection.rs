@@ -4,19 +4,18 @@ use super::context::Context;
 use super::living;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
-use crate::keys::parse_certificate;
+use crate::keys::{Digest, END_IS_NEAR, SignatureScheme, certificate_end, parse_certificate};
 use crate::profile::Direction;
-use crate::saml::{self, Binding, Comparison, Endpoint, IdpTrust, MetadataOptions, ResponsePolicy, TrustedKeys};
+use crate::saml::artifact::ResolutionService;
+use crate::saml::{
+    self, Binding, Comparison, Endpoint, IdpTrust, MetadataOptions, ResponseBinding, ResponsePolicy, TrustedKeys, algorithms,
+};
 use crate::toml_file::Section;
 use crate::user::ProfileSync;
 use crate::user::linking::{Linking, OnConflict, Policy, TrustEmail};
-use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 use std::collections::BTreeMap;
 use url::Url;
-
-/// Days before its end from which a certificate is worth a warning.
-const EXPIRY_DAYS: u32 = 30;
 
 /// Reads one connection; `names` are those of all.
 pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> Option<ConnectionConfig> {
@@ -157,7 +156,7 @@ fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
 
 fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Option<SamlConnection> {
     let living = living::read(context, section, name);
-    let idp = match &living {
+    let mut idp = match &living {
         None => idp(context, section),
         Some(living) => living.as_ref().map(|_| IdpTrust::nobody()),
     };
@@ -172,8 +171,10 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&s
     {
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
     }
+    let response_binding = response_binding(section, idp.as_mut(), living.is_some());
     // By default as the identity provider's metadata want it: a signature is most of what a login costs.
     let sign_requests = section.bool("sign_requests").unwrap_or(false);
+    let (request_signature, request_digest) = signature(section, "signature_algorithm", "digest_algorithm");
     let text = |key: &'static str| section.string(key).map(|at| at.value.to_owned());
     let index = |key: &'static str| section.integer(key, 0..=65_535).and_then(|at| u16::try_from(at.value).ok());
     let comparisons =
@@ -182,7 +183,10 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&s
         policy,
         sp_entity_id: text("sp_entity_id"),
         request_binding,
+        response_binding,
         sign_requests,
+        request_signature,
+        request_digest,
         name_id_format: text("name_id_format"),
         force_authn: section.bool("force_authn").unwrap_or(false),
         acr: acr_table(section),
@@ -201,9 +205,43 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&s
     Some(settings)
 }
 
+/// How we sign toward a partner; SHA-1 only by name.
+fn signature(section: &Section<'_>, algorithm: &'static str, digest_algorithm: &'static str) -> (Option<SignatureScheme>, Option<Digest>) {
+    let scheme = section.choice(algorithm, algorithms::SIGNATURES);
+    let digest = section.choice(digest_algorithm, algorithms::DIGESTS);
+    for (key, weak) in [(algorithm, algorithms::uses_sha1(scheme, None)), (digest_algorithm, algorithms::uses_sha1(None, digest))] {
+        if weak {
+            section.warning(key, "weakened: what we sign is signed with SHA-1", "remove it as soon as the partner can do better");
+        }
+    }
+    (scheme, digest)
+}
+
 fn preferred_binding(idp: Option<&IdpTrust>) -> Binding {
     let has_redirect = idp.is_none_or(|idp| idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == Binding::Redirect));
     if has_redirect { Binding::Redirect } else { Binding::Post }
+}
+
+/// How answers come, and where artifacts are resolved: as the metadata say, or as the file does.
+fn response_binding(section: &Section<'_>, idp: Option<&mut IdpTrust>, living: bool) -> ResponseBinding {
+    let choices = [("post", ResponseBinding::Post), ("artifact", ResponseBinding::Artifact)];
+    let binding = section.choice("response_binding", &choices).unwrap_or_default();
+    let service = section.string("artifact_resolution_url").and_then(|at| match ResolutionService::new(at.value, None) {
+        Ok(service) => Some(service),
+        Err(why) => {
+            section.problem("artifact_resolution_url", why, "write the address of the identity provider's ArtifactResolutionService");
+            None
+        }
+    });
+    let Some(idp) = idp else { return binding };
+    if let Some(service) = service {
+        idp.artifact_services = vec![service];
+    }
+    if binding == ResponseBinding::Artifact && idp.artifact_services.is_empty() && !living && !section.has("artifact_resolution_url") {
+        let message = "the identity provider's metadata have no ArtifactResolutionService that can be used";
+        section.problem("response_binding", message, "add `artifact_resolution_url`, or let answers come by `post`");
+    }
+    binding
 }
 
 fn acr_table(section: &Section<'_>) -> BTreeMap<String, String> {
@@ -266,7 +304,9 @@ fn from_metadata(
     };
     match saml::metadata::read_idp(text, MetadataOptions { entity_id, pinned: pinned.as_ref() }, context.now) {
         Ok(metadata) => {
-            warn_expiry(section, key, &metadata.signing_certificates);
+            let signing = metadata.signing_certificates.iter().map(|certificate| ("signing", certificate));
+            let encryption = metadata.encryption_keys.iter().map(|key| ("encryption", key.certificate()));
+            warn_expiry(context, section, key, signing.chain(encryption));
             if let Err(error) = check_scopes(&metadata.scopes) {
                 section.problem(key, error.detail, "ask the identity provider for its current metadata");
             }
@@ -309,7 +349,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
     }
     let keys = certificates(context, section, "certificates").and_then(|certificates| match TrustedKeys::new(&certificates) {
         Ok(keys) => {
-            warn_expiry(section, "certificates", &certificates);
+            warn_expiry(context, section, "certificates", certificates.iter().map(|certificate| ("signing", certificate)));
             Some(keys)
         }
         Err(error) => {
@@ -320,9 +360,11 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
     Some(IdpTrust {
         entity_id: entity_id?,
         sso_endpoints: vec![Endpoint { binding, location: location? }],
+        artifact_services: Vec::new(),
         keys: keys?,
         scopes: Vec::new(),
         want_authn_requests_signed: false,
+        encryption_keys: Vec::new(),
     })
 }
 
@@ -353,13 +395,11 @@ pub(super) fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'
     all
 }
 
-fn warn_expiry(section: &Section<'_>, key: &str, certificates: &[X509]) {
-    let Ok(soon) = Asn1Time::days_from_now(EXPIRY_DAYS) else { return };
-    for certificate in certificates {
-        if certificate.not_after() < &*soon {
-            let message = format!("a signing certificate of the identity provider ends on {}", certificate.not_after());
-            section.warning(key, message, "ask the identity provider for the next one; logins go on, since keys are pinned and not dates");
-        }
+fn warn_expiry<'c>(context: &Context<'_>, section: &Section<'_>, key: &str, certificates: impl IntoIterator<Item = (&'c str, &'c X509)>) {
+    for (purpose, certificate) in certificates {
+        let Some(end) = certificate_end(certificate).filter(|end| *end < context.now.plus_seconds(END_IS_NEAR)) else { continue };
+        let message = format!("a {purpose} certificate of the identity provider ends on {end}");
+        section.warning(key, message, "ask the identity provider for the next one; logins go on, since keys are pinned and not dates");
     }
 }
 

@@ -3,7 +3,7 @@
 use super::application::Registered;
 use super::context::{Context, Source};
 use super::stored::StoredObjects;
-use super::{Config, Findings, application, connection, metadata, scripts, secrets, seed};
+use super::{Config, Findings, application, connection, keys, metadata, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::http::state::{ApiSettings, HttpSettings};
@@ -98,7 +98,15 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     findings.problems.extend(unreadable_files);
     findings.problems.extend(failed_tests(&library));
     let state = directory.join(root.string("state").map_or("data/state", |at| at.value));
-    let context = Context { now, development, loopback: development, state: &state, second_opinion: signature_check(root), source: Source::File(directory), library: &library };
+    let context = Context {
+        now,
+        development,
+        loopback: development,
+        state: &state,
+        second_opinion: signature_check(root),
+        source: Source::File(directory),
+        library: &library,
+    };
     let listen = address(root, "listen", "127.0.0.1:8400");
     let operations_listen = address(root, "operations_listen", "127.0.0.1:8401");
     if operations_listen.is_some_and(|address: SocketAddr| !address.ip().is_loopback()) {
@@ -107,8 +115,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     }
     let directory_url = url_of(&context, root, "directory", "sqlite:data/isthmus.db", store::directory::check_url);
     let sessions_url = url_of(&context, root, "sessions", "memory:", store::session::check_url);
-    let keys_path =
-        in_section(root, "keys", |keys| keys.string("path").map(|at| at.value.to_owned())).flatten().unwrap_or_else(|| "certs".to_owned());
+    let keys_path = keys::read(&context, root);
     let tls = tls(&context, root);
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
     let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
@@ -137,7 +144,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             operations_listen: operations_listen?,
             directory_url: directory_url?,
             sessions_url: sessions_url?,
-            keys_path: context.resolve(&keys_path),
+            keys_path,
             tls,
             log_level,
             log_format,

@@ -1,8 +1,10 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
 use super::metadata::Living;
+use crate::error::Result;
+use crate::keys::{Digest, SamlKeys, SignatureScheme};
 use crate::profile::MappingTable;
-use crate::saml::{Binding, Comparison, IdpTrust, ResponsePolicy};
+use crate::saml::{Binding, Comparison, IdpTrust, ResponseBinding, ResponsePolicy, Signer};
 use crate::user::linking::{Linking, TrustEmail};
 use crate::user::{ProfileSync, folded};
 use std::collections::BTreeMap;
@@ -89,8 +91,14 @@ pub struct SamlConnection {
     /// Our entity ID toward it; by default the address of our metadata.
     pub sp_entity_id: Option<String>,
     pub request_binding: Binding,
+    /// How answers are asked for. Artifacts are taken only where they are; posted answers always.
+    pub response_binding: ResponseBinding,
     /// Sign requests even where the identity provider's metadata do not ask for it.
     pub sign_requests: bool,
+    /// How requests, logout messages and our metadata are signed; it also chooses the kind of key. `None`: RSA-SHA256.
+    pub request_signature: Option<SignatureScheme>,
+    /// `None`: that of the signature.
+    pub request_digest: Option<Digest>,
     pub name_id_format: Option<String>,
     /// Every login is a fresh one.
     pub force_authn: bool,
@@ -123,7 +131,10 @@ impl SamlConnection {
             policy: ResponsePolicy::default(),
             sp_entity_id: None,
             request_binding: Binding::Redirect,
+            response_binding: ResponseBinding::Post,
             sign_requests: false,
+            request_signature: None,
+            request_digest: None,
             name_id_format: None,
             force_authn: false,
             acr: BTreeMap::new(),
@@ -137,5 +148,13 @@ impl SamlConnection {
             acs_index: None,
             attribute_consuming_service_index: None,
         }
+    }
+
+    /// What signs toward the identity provider.
+    ///
+    /// # Errors
+    /// When there is no key of the kind that the algorithm wants.
+    pub fn request_signer<'k>(&self, keys: &'k SamlKeys) -> Result<Signer<'k>> {
+        Signer::with(keys.signing(self.request_signature)?.active(), self.request_signature, self.request_digest)
     }
 }

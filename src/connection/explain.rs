@@ -11,7 +11,7 @@ use super::saml::{asked_context, expected, identity, raw_attributes, receive, re
 use super::scope::ScopeFilter;
 use crate::clock::Timestamp;
 use crate::error::{ErrorKind, Result};
-use crate::keys::{CertifiedKey, Keyring, Purpose};
+use crate::keys::{CertifiedKey, Keyring, SamlKeys};
 use crate::login::PendingAuthn;
 use crate::profile::RawAttributes;
 use crate::saml::explain::{ExplainedAssertion, MessageHead, examine_assertion_alone, message_head, unverified_attributes_for_explanation};
@@ -19,6 +19,7 @@ use crate::saml::{Check, Rejection, SpSettings, binding, survey};
 use crate::user::Identity;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use std::sync::Arc;
 
 /// Stands for the ID of the request where a message names none; no request has it.
 const NO_REQUEST: &str = "(unknown)";
@@ -83,19 +84,19 @@ pub struct Examiner<'a> {
     config: &'a ConnectionConfig,
     sp: SpSettings,
     scopes: ScopeFilter,
-    keys: Vec<&'a CertifiedKey>,
+    keys: Option<Arc<SamlKeys>>,
     /// Seconds that a login may take.
     lifetime: i64,
 }
 
 impl<'a> Examiner<'a> {
     /// `issuer`: our public address. Without a keyring nothing can be decrypted. `lifetime`: seconds that a login may take.
-    pub fn new(config: &'a ConnectionConfig, issuer: &str, keyring: Option<&'a Keyring>, lifetime: u64) -> Result<Self> {
+    pub fn new(config: &'a ConnectionConfig, issuer: &str, keyring: Option<&Keyring>, lifetime: u64) -> Result<Self> {
         let ConnectionKind::Saml(settings) = &config.kind;
         Ok(Self {
             sp: sp_settings(config, issuer)?,
             scopes: ScopeFilter::new(&settings.idp.scopes)?,
-            keys: keyring.into_iter().flat_map(|keyring| keyring.of(Purpose::SamlEncryption)).collect(),
+            keys: keyring.map(Keyring::saml),
             lifetime: lifetime.cast_signed(),
             config,
         })
@@ -155,6 +156,10 @@ impl<'a> Examiner<'a> {
         self.settings().force_authn
     }
 
+    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
+        self.keys.as_ref().map(|keys| keys.decryption_keys()).unwrap_or_default()
+    }
+
     const fn settings(&self) -> &Settings {
         let ConnectionKind::Saml(settings) = &self.config.kind;
         settings
@@ -162,7 +167,7 @@ impl<'a> Examiner<'a> {
 
     fn response(&self, message: &Message, now: Timestamp, checks: &mut Vec<Check>) -> Result<Read, Rejection> {
         let pending = self.pending(message, now);
-        let assertion = receive(self.settings(), &self.sp, &self.keys, &message.posted, &pending, now, checks)?;
+        let assertion = receive(self.settings(), &self.sp, &self.decryption_keys(), &message.posted, &pending, now, checks)?;
         let mut of_scopes = Vec::new();
         let attributes = raw_attributes(&assertion.said(), &self.scopes, &mut of_scopes);
         Ok((Statement { identity: Some(self.identity(assertion.subject())), attributes }, of_scopes))
@@ -173,7 +178,7 @@ impl<'a> Examiner<'a> {
         let pending = self.pending(message, now);
         let context = asked_context(settings, &pending);
         let expected = expected(&pending, context.as_ref(), now);
-        survey(&message.posted, &self.sp, &settings.idp, &self.keys, &settings.policy, &expected)
+        survey(&message.posted, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected)
     }
 
     fn assertion_alone(&self, xml: &str, message: &Message, now: Timestamp, checks: &mut Vec<Check>) -> Result<Read, Rejection> {
@@ -190,7 +195,7 @@ impl<'a> Examiner<'a> {
     /// What a refused message says. What cannot be read leniently either was refused for that, or for something before it.
     fn unverified(&self, message: &Message, refused: &Rejection) -> Result<Read, Rejection> {
         let xml = message.xml.as_deref().ok_or_else(|| refused.clone())?;
-        unverified_attributes_for_explanation(xml, &self.keys, &self.settings().policy).map(|assertion| self.read(&assertion))
+        unverified_attributes_for_explanation(xml, &self.decryption_keys(), &self.settings().policy).map(|assertion| self.read(&assertion))
     }
 
     fn read(&self, assertion: &ExplainedAssertion) -> Read {

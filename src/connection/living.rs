@@ -7,7 +7,9 @@
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::metadata::{Feeds, Living, Members, Snapshot, Tended};
-use super::{Authentication, BrowserStep, Callback, Connection, IdpChoice, Preparing, Refused, SamlConnection, UpstreamRequest};
+use super::{
+    Authentication, BrowserStep, Callback, Connection, IdpChoice, Preparing, Refused, Resolution, SamlConnection, UpstreamRequest,
+};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::Keyring;
@@ -105,6 +107,10 @@ impl Connection for LivingConnection {
         Ok((step, PendingAuthn { idp: self.has_many().then(|| partner.entity_id.clone()), ..pending }))
     }
 
+    fn resolve(&self, artifact: &str, pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused> {
+        self.partner(pending.idp.as_deref(), now).map_err(gone)?.connection.resolve(artifact, pending, now, trace)
+    }
+
     fn complete(
         &self,
         callback: Callback<'_>,
@@ -112,7 +118,6 @@ impl Connection for LivingConnection {
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<Authentication, Refused> {
-        let gone = |error| Refused { error, reason: "metadata-missing".to_owned(), alarm: false };
         let partner = self.partner(pending.idp.as_deref(), now).map_err(gone)?;
         let mut authentication = partner.connection.complete(callback, pending, now, trace)?;
         if self.has_many() {
@@ -224,7 +229,9 @@ pub async fn as_kept_on_disk(config: &ConnectionConfig, idp: Option<&str>, now: 
 /// As if the settings named that one identity provider.
 fn with_idp(config: &ConnectionConfig, idp: IdpTrust) -> ConnectionConfig {
     let ConnectionKind::Saml(settings) = &config.kind;
-    let mut settings = Settings { idp, living: None, ..settings.clone() };
+    let written = &settings.idp.artifact_services;
+    let artifact_services = if written.is_empty() { idp.artifact_services } else { written.clone() };
+    let mut settings = Settings { idp: IdpTrust { artifact_services, ..idp }, living: None, ..settings.clone() };
     let offers = |binding| settings.idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == binding);
     if !offers(settings.request_binding)
         && let Some(other) = settings.idp.sso_endpoints.first().map(|endpoint| endpoint.binding)
@@ -261,6 +268,10 @@ fn logo<'a>(logos: &'a [Logo], language: &str) -> Option<&'a Logo> {
     let primary = language.split(['-', '_']).next().unwrap_or_default();
     let fits = |logo: &Logo| logo.language.is_empty() || logo.language.split(['-', '_']).next() == Some(primary);
     logos.iter().min_by_key(|logo| (!fits(logo), logo.height.abs_diff(LINE)))
+}
+
+fn gone(error: Error) -> Refused {
+    Refused { error, reason: "metadata-missing".to_owned(), alarm: false }
 }
 
 fn nobody_named() -> Error {

@@ -14,7 +14,7 @@ mod scope;
 
 pub use living::{LivingConnection, as_kept_on_disk, connection};
 pub use registry::Registry;
-pub use saml::{SamlConnection, note_checks};
+pub use saml::{SamlConnection, note_checks, service_unreachable};
 
 use crate::clock::Timestamp;
 use crate::error::{Error, Result};
@@ -68,6 +68,19 @@ pub struct IdpChoice {
 pub enum Callback<'a> {
     /// Form values of the SAML POST binding.
     SamlResponse { response: &'a str },
+    /// What the artifact resolution service has answered to the question `resolve_id`.
+    SamlArtifactResponse { envelope: &'a str, resolve_id: &'a str },
+}
+
+/// A question that must be asked of the identity provider, without the browser, before its answer is whole.
+#[derive(Clone, Debug)]
+pub struct Resolution {
+    pub url: Url,
+    /// ID of the question.
+    pub resolve_id: String,
+    pub envelope: String,
+    /// Marks the artifact as used; says nothing of it.
+    pub digest: String,
 }
 
 /// Somebody proved who they are. Made by a connection only, out of verified data.
@@ -106,6 +119,9 @@ pub trait Connection: Send + Sync {
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<(BrowserStep, PendingAuthn)>;
+
+    /// What to ask for the message behind `artifact`, the parameter SAMLart.
+    fn resolve(&self, artifact: &str, pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused>;
 
     /// Checks the answer; every check goes to the trace.
     fn complete(

@@ -1,6 +1,7 @@
 //! The one HTTP client: time-outs, no redirects, no proxies, bounded bodies.
 
 pub mod download;
+pub mod soap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::rules::{Fetch, FetchAnswer, FetchRequest};

@@ -2,7 +2,7 @@
 
 use super::{headers, health, idp, login, management, op, sources, traces, upstream};
 use actix_web::Route;
-use actix_web::guard::{Any, Get, Head};
+use actix_web::guard::{Any, Get, GuardContext, Head, fn_guard};
 use actix_web::http::Method;
 use actix_web::web::{self, ServiceConfig, method, post};
 
@@ -29,6 +29,8 @@ pub fn public(config: &mut ServiceConfig) {
         // applications: SAML
         .route("/saml/sso", get().to(idp::sso::shared_get))
         .route("/saml/sso", post().to(idp::sso::shared_post))
+        .route("/saml/artifact", post().to(idp::artifact::shared))
+        .route("/samlp/{client_id}/artifact", post().to(idp::artifact::of_application))
         .route("/saml/metadata", get().to(idp::metadata::shared))
         .route("/samlp/metadata", get().to(upstream::metadata::by_query))
         .route("/samlp/{client_id}", get().to(idp::sso::of_application_get))
@@ -36,6 +38,7 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/samlp/metadata/{client_id}", get().to(idp::metadata::of_application))
         // identity providers: SAML
         .route("/connections/{name}/acs", post().to(upstream::acs::by_path))
+        .route("/connections/{name}/acs", web::get().guard(fn_guard(carries_artifact)).to(upstream::acs::artifact_by_path))
         .route("/login/callback", post().to(upstream::acs::by_query))
         .route("/connections/{name}/discovery", get().to(login::discovered))
         .route("/connections/{name}/metadata", get().to(upstream::metadata::by_path))
@@ -69,6 +72,11 @@ pub fn operations(config: &mut ServiceConfig) {
         .default_service(web::to(headers::nothing_here));
 }
 
+/// Only an artifact comes to an assertion consumer service by GET.
+fn carries_artifact(context: &GuardContext<'_>) -> bool {
+    context.head().uri.query().is_some_and(|query| query.contains("SAMLart="))
+}
+
 /// GET, and HEAD as its answer without the body.
 fn get() -> Route {
     web::route().guard(Any(Get()).or(Head()))
@@ -80,8 +88,9 @@ pub fn allowed(path: &str) -> &'static str {
         "/oauth/token" => "POST, OPTIONS",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
         "/authorize" | "/saml/sso" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
-        "/oidc/logout/confirm" | "/login/callback" => "POST",
-        path if path.starts_with("/connections/") && path.ends_with("/acs") => "POST",
+        "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
+        path if path.starts_with("/samlp/") && path.ends_with("/artifact") => "POST",
+        path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",
         path if path.strip_prefix("/samlp/").is_some_and(|rest| rest != "metadata" && !rest.contains('/')) => "GET, HEAD, POST",
         _ => "GET, HEAD",
     }

@@ -3,10 +3,12 @@
 use super::pages::BOUNCED;
 use crate::error::{Error, ErrorKind, Result};
 
-/// Its fields; a repeated one is refused, others are ignored. Base64 may be broken into lines.
+/// Its fields, also as a query that carries an artifact; a repeated one is refused, others are ignored. Base64 may be broken into lines.
 pub struct SamlForm {
     /// SAMLRequest or SAMLResponse.
     pub message: Option<String>,
+    /// SAMLart, in place of a message.
+    pub artifact: Option<String>,
     pub relay_state: Option<String>,
     /// Our own page has sent the form again already.
     pub bounced: bool,
@@ -20,7 +22,7 @@ impl SamlForm {
     pub fn read(raw: &[u8], parameter: &str) -> Result<Self> {
         let repeated = |name: &str| Error::new(ErrorKind::InvalidRequest, format!("the parameter {name} is repeated"));
         let prefix = format!("{parameter}=");
-        let mut form = Self { message: None, relay_state: None, bounced: false };
+        let mut form = Self { message: None, artifact: None, relay_state: None, bounced: false };
         for pair in raw.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty()).take(20) {
             if let Some(value) = pair.strip_prefix(prefix.as_bytes()).and_then(long_value) {
                 if form.message.replace(value).is_some() {
@@ -31,6 +33,7 @@ impl SamlForm {
             let Some((name, value)) = url::form_urlencoded::parse(pair).next() else { continue };
             let slot = match name.as_ref() {
                 name if name == parameter => &mut form.message,
+                "SAMLart" => &mut form.artifact,
                 "RelayState" => &mut form.relay_state,
                 BOUNCED => {
                     form.bounced = true;

@@ -1,6 +1,7 @@
-//! The directory of keys: one PEM file per purpose and state, made at first start, readable by the owner only.
+//! The directory of keys: a PEM file and a certificate per purpose and state, made at first start, readable by the owner only.
 
-use super::{CertifiedKey, KeyKind, PrivateKey, Sealer};
+use super::{CertifiedKey, KeyEntry, KeySet, KeyState, PrivateKey, Purpose, SamlKeys, Sealer, certificate_end, parse_certificate};
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::secret::Secret;
@@ -8,77 +9,20 @@ use std::fs;
 use std::io::{ErrorKind as IoErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
-/// What a key is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Purpose {
-    OidcRs256,
-    OidcEs256,
-    OidcEdDsa,
-    SamlSigning,
-    SamlEncryption,
-}
-
-impl Purpose {
-    pub const ALL: [Self; 5] = [Self::OidcRs256, Self::OidcEs256, Self::OidcEdDsa, Self::SamlSigning, Self::SamlEncryption];
-
-    /// The stem of its file names.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::OidcRs256 => "oidc-rs256",
-            Self::OidcEs256 => "oidc-es256",
-            Self::OidcEdDsa => "oidc-eddsa",
-            Self::SamlSigning => "saml-signing",
-            Self::SamlEncryption => "saml-encryption",
-        }
-    }
-
-    const fn kind(self) -> KeyKind {
-        match self {
-            Self::OidcRs256 | Self::SamlSigning | Self::SamlEncryption => KeyKind::Rsa,
-            Self::OidcEs256 => KeyKind::EcP256,
-            Self::OidcEdDsa => KeyKind::Ed25519,
-        }
-    }
-}
-
-/// Where a key stands in its life: published before use, in use, or only kept to verify and decrypt.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum KeyState {
-    Active,
-    Next,
-    Previous,
-}
-
-impl KeyState {
-    pub const ALL: [Self; 3] = [Self::Active, Self::Next, Self::Previous];
-
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Active => "active",
-            Self::Next => "next",
-            Self::Previous => "previous",
-        }
-    }
-}
-
-/// One line of `isthmus keys list`.
-#[derive(Debug)]
-pub struct KeyInfo {
-    pub purpose: Purpose,
-    pub state: KeyState,
-    pub kind: KeyKind,
-    /// SHA-256 of the public key, hex.
-    pub fingerprint: String,
-    pub not_after: String,
-}
-
-/// All keys, parsed.
+/// All keys of the directory, parsed, and those that SAML uses at present.
 #[derive(Debug)]
 pub struct Keyring {
-    entries: Vec<(Purpose, KeyState, CertifiedKey)>,
+    files: Vec<Arc<KeySet>>,
+    of_files: SamlKeys,
+    saml: RwLock<Arc<SamlKeys>>,
     sealer: Sealer,
 }
+
+/// How long to wait for the certificate of a key that another process is making.
+const PATIENCE: Duration = Duration::from_secs(5);
 
 impl Keyring {
     /// Reads the directory, making it and every missing active key.
@@ -91,36 +35,36 @@ impl Keyring {
             Purpose::ALL.into_iter().filter(|purpose| !file(path, *purpose, KeyState::Active, "key").exists()).collect();
         // RSA keys take a while: make them side by side.
         std::thread::scope(|scope| {
-            let threads: Vec<_> = missing.into_iter().map(|purpose| scope.spawn(move || create(path, purpose))).collect();
-            threads
-                .into_iter()
-                .try_for_each(|thread| thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "a key could not be made"))))
+            let threads: Vec<_> = missing.into_iter().map(|purpose| (purpose, scope.spawn(move || create(path, purpose)))).collect();
+            threads.into_iter().try_for_each(|(purpose, thread)| {
+                let made = thread.join().unwrap_or_else(|_| Err(Error::new(ErrorKind::Internal, "a key could not be made")));
+                // A directory of an earlier version that is read-only stays good.
+                if purpose.is_required() { made } else { Ok(()) }
+            })
         })?;
         let seal = path.join("seal.key");
         if !seal.exists() {
-            write_private(&seal, id::hex(&id::random_bytes::<32>()).as_bytes())?;
+            place_private(&seal, id::hex(&id::random_bytes::<32>()).as_bytes())?;
         }
         Self::open(path)
     }
 
-    /// Reads the directory as it is; every purpose needs its active key.
+    /// Reads the directory as it is; every purpose that is required needs its active key.
     pub fn open(path: &Path) -> Result<Self> {
-        let mut entries = Vec::new();
+        let mut files = Vec::new();
         for purpose in Purpose::ALL {
+            let mut entries = Vec::new();
             for state in KeyState::ALL {
                 let key_path = file(path, purpose, state, "key");
-                if state != KeyState::Active && !key_path.exists() {
+                let may_lack = state != KeyState::Active || !purpose.is_required();
+                if may_lack && !key_path.exists() {
                     continue;
                 }
-                let key = Secret::new(read_private(&key_path)?);
-                let certificate_path = file(path, purpose, state, "crt");
-                let certificate = fs::read(&certificate_path).map_err(|error| io(&certificate_path, "read", error))?;
-                let entry = CertifiedKey::from_pem(key.expose(), &certificate)
-                    .map_err(|error| Error::new(ErrorKind::Misconfigured, format!("{}: {}", key_path.display(), error.detail)))?;
-                if entry.key.kind() != purpose.kind() {
-                    return Err(Error::new(ErrorKind::Misconfigured, format!("{}: a key of the wrong kind", key_path.display())));
-                }
-                entries.push((purpose, state, entry));
+                entries.push(KeyEntry { state, key: read_pair(path, purpose, state)?, published: is_published(purpose, state) });
+            }
+            if !entries.is_empty() {
+                let named = |error: Error| Error::new(ErrorKind::Misconfigured, format!("{}: {}", path.display(), error.detail));
+                files.push(Arc::new(KeySet::new(purpose, entries).map_err(named)?));
             }
         }
         let seal_path = path.join("seal.key");
@@ -129,55 +73,114 @@ impl Keyring {
             unhex(hex.expose().trim())
                 .ok_or_else(|| Error::new(ErrorKind::Misconfigured, format!("{}: 64 hexadecimal digits expected", seal_path.display())))?,
         );
-        Ok(Self { entries, sealer: Sealer::new(&seal)? })
+        let of_files = SamlKeys::new(files.iter().filter(|set| set.purpose().is_saml()).cloned().collect())?;
+        Ok(Self { saml: RwLock::new(Arc::new(of_files.clone())), files, of_files, sealer: Sealer::new(&seal)? })
     }
 
-    /// The key in use.
+    /// What the directory has for a purpose. These are the keys of the beginning: what signs after a rotation is told by
+    /// [`Self::saml`], and for OpenID Connect by the snapshot of the gateway.
     ///
-    /// # Panics
-    /// Never: a keyring without every active key cannot be opened.
-    pub fn active(&self, purpose: Purpose) -> &CertifiedKey {
-        self.of(purpose).next().expect("a keyring has every active key")
+    /// # Errors
+    /// When it has none.
+    pub fn of_files(&self, purpose: Purpose) -> Result<&KeySet> {
+        let set = self.files.iter().find(|set| set.purpose() == purpose);
+        set.map(AsRef::as_ref).ok_or_else(|| Error::new(ErrorKind::Misconfigured, format!("there is no key {}", purpose.name())))
     }
 
-    /// Active, next and previous, in this order.
-    pub fn of(&self, purpose: Purpose) -> impl Iterator<Item = &CertifiedKey> {
-        self.entries.iter().filter(move |(of, _, _)| *of == purpose).map(|(_, _, key)| key)
+    /// Everything that the directory has.
+    pub fn files(&self) -> impl Iterator<Item = &KeySet> {
+        self.files.iter().map(AsRef::as_ref)
     }
 
-    /// The key that is published to be used later.
-    pub fn next(&self, purpose: Purpose) -> Option<&CertifiedKey> {
-        self.entries.iter().find(|(of, state, _)| *of == purpose && *state == KeyState::Next).map(|(_, _, key)| key)
+    /// The keys that SAML uses now.
+    pub fn saml(&self) -> Arc<SamlKeys> {
+        Arc::clone(&self.saml.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// From now on SAML uses these; where there is none for a purpose, those of the directory.
+    pub fn use_saml(&self, sets: &[Arc<KeySet>]) {
+        *self.saml.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(self.of_files.with(sets));
     }
 
     pub const fn sealer(&self) -> &Sealer {
         &self.sealer
     }
+}
 
-    pub fn list(&self) -> Vec<KeyInfo> {
-        self.entries
-            .iter()
-            .map(|(purpose, state, key)| KeyInfo {
-                purpose: *purpose,
-                state: *state,
-                kind: key.key.kind(),
-                fingerprint: id::hex(&id::sha256(&key.key.public_der().unwrap_or_default())),
-                not_after: key.certificate().not_after().to_string(),
-            })
-            .collect()
+/// The certificates of a directory of keys that are in use or will be, and when each ends. Nothing private is read.
+pub fn certificates_in(path: &Path) -> Vec<(PathBuf, Timestamp)> {
+    let files =
+        Purpose::ALL.into_iter().flat_map(|purpose| [KeyState::Active, KeyState::Next].map(|state| file(path, purpose, state, "crt")));
+    let end = |file: &Path| certificate_end(&parse_certificate(&fs::read_to_string(file).ok()?).ok()?);
+    files.filter_map(|file| end(&file).map(|end| (file, end))).collect()
+}
+
+/// What partners are told of: not of a key for decryption that is not to be used any more.
+pub const fn is_published(purpose: Purpose, state: KeyState) -> bool {
+    !matches!((purpose, state), (Purpose::SamlEncryption, KeyState::Previous))
+}
+
+fn read_pair(path: &Path, purpose: Purpose, state: KeyState) -> Result<CertifiedKey> {
+    let key_path = file(path, purpose, state, "key");
+    let key = Secret::new(read_private(&key_path)?);
+    let certificate_path = file(path, purpose, state, "crt");
+    if state == KeyState::Active {
+        wait_for(&certificate_path)?;
     }
+    let certificate = fs::read(&certificate_path).map_err(|error| io(&certificate_path, "read", error))?;
+    CertifiedKey::from_pem(key.expose(), &certificate)
+        .map_err(|error| Error::new(ErrorKind::Misconfigured, format!("{}: {}", key_path.display(), error.detail)))
 }
 
 fn file(path: &Path, purpose: Purpose, state: KeyState, kind: &str) -> PathBuf {
     path.join(format!("{}.{}.{kind}.pem", purpose.name(), state.name()))
 }
 
+/// Makes the active key of a purpose. Several processes may begin at the same time: the first one's key counts.
 fn create(path: &Path, purpose: Purpose) -> Result<()> {
     let entry = CertifiedKey::self_signed(PrivateKey::generate(purpose.kind())?, &format!("Isthmus {}", purpose.name()))?;
-    let certificate = file(path, purpose, KeyState::Active, "crt");
-    fs::write(&certificate, entry.certificate_pem()).map_err(|error| io(&certificate, "written", error))?;
     let pem = Secret::new(entry.key.to_pem()?);
-    write_private(&file(path, purpose, KeyState::Active, "key"), pem.expose())
+    let certificate = file(path, purpose, KeyState::Active, "crt");
+    if !place_private(&file(path, purpose, KeyState::Active, "key"), pem.expose())? {
+        return wait_for(&certificate);
+    }
+    let draft = draft_of(&certificate);
+    fs::write(&draft, entry.certificate_pem())
+        .and_then(|()| fs::rename(&draft, &certificate))
+        .map_err(|error| io(&certificate, "written", error))
+}
+
+/// Puts a new file that only its owner can read into its place, whole; false when there is one already.
+fn place_private(path: &Path, bytes: &[u8]) -> Result<bool> {
+    let draft = draft_of(path);
+    write_private(&draft, bytes)?;
+    let linked = fs::hard_link(&draft, path);
+    fs::remove_file(&draft).map_err(|error| io(&draft, "removed", error))?;
+    match linked {
+        Ok(()) => Ok(true),
+        Err(error) if error.kind() == IoErrorKind::AlreadyExists => Ok(false),
+        // A file system without hard links.
+        Err(_) => write_private(path, bytes).map(|()| true),
+    }
+}
+
+fn draft_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(format!(".{}", id::hex(&id::random_bytes::<8>())));
+    name.into()
+}
+
+fn wait_for(path: &Path) -> Result<()> {
+    let step = Duration::from_millis(20);
+    let mut waited = Duration::ZERO;
+    while !path.exists() {
+        if waited >= PATIENCE {
+            return Err(Error::new(ErrorKind::Misconfigured, format!("{} does not exist, but its private key does", path.display())));
+        }
+        std::thread::sleep(step);
+        waited += step;
+    }
+    Ok(())
 }
 
 /// Writes a new file that only its owner can read; never over an existing one.
@@ -217,6 +220,11 @@ fn unhex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::keys::{Digest, KeyKind, SignatureScheme};
+
+    fn prints(keyring: &Keyring) -> Vec<String> {
+        keyring.files().flat_map(KeySet::all).map(|key| key.key.fingerprint().expect("a fingerprint")).collect()
+    }
 
     #[test]
     fn is_made_once_and_private() {
@@ -224,16 +232,27 @@ mod tests {
         let path = directory.path().join("certs");
         let first = Keyring::open_or_create(&path).expect("made");
         let again = Keyring::open_or_create(&path).expect("read");
-        let prints = |keyring: &Keyring| keyring.list().into_iter().map(|key| key.fingerprint).collect::<Vec<_>>();
         assert_eq!(prints(&first), prints(&again));
-        assert_eq!(first.list().len(), Purpose::ALL.len());
+        assert_eq!(prints(&first).len(), Purpose::ALL.len());
         for entry in fs::read_dir(&path).expect("listed") {
             let entry = entry.expect("an entry");
             let name = entry.file_name().into_string().expect("utf-8");
+            assert!(name.ends_with(".pem") || name == "seal.key", "{name} was left behind");
             if name.contains("key") {
                 assert_eq!(entry.metadata().expect("metadata").permissions().mode() & 0o777, 0o600, "{name}");
             }
         }
+    }
+
+    #[test]
+    fn processes_that_begin_at_the_same_time_have_the_same_keys() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let path = directory.path();
+        let made: Vec<Vec<String>> = std::thread::scope(|scope| {
+            let threads: Vec<_> = (0..3).map(|_| scope.spawn(|| prints(&Keyring::open_or_create(path).expect("made")))).collect();
+            threads.into_iter().map(|thread| thread.join().expect("ended")).collect()
+        });
+        assert!(made.iter().all(|prints| *prints == made[0]), "{made:?}");
     }
 
     #[test]
@@ -244,5 +263,62 @@ mod tests {
         fs::set_permissions(&path, fs::Permissions::from_mode(0o644)).expect("changed");
         let error = Keyring::open(directory.path()).expect_err("refused");
         assert!(error.detail.contains("chmod 600"), "{}", error.detail);
+    }
+
+    #[test]
+    fn a_directory_of_an_earlier_version_is_good_and_says_what_it_lacks() {
+        let directory = tempfile::tempdir().expect("a directory");
+        Keyring::open_or_create(directory.path()).expect("made");
+        fs::remove_file(file(directory.path(), Purpose::SamlSigningEs384, KeyState::Active, "key")).expect("removed");
+        let keys = Keyring::open(directory.path()).expect("read").saml();
+        assert!(keys.signing(None).is_ok() && keys.signing(Some(SignatureScheme::Ecdsa(Digest::Sha256))).is_ok());
+        let error = keys.signing(Some(SignatureScheme::Ecdsa(Digest::Sha384))).expect_err("there is none");
+        assert!(error.detail.contains("saml-signing-es384"), "{}", error.detail);
+        fs::remove_file(file(directory.path(), Purpose::SamlSigning, KeyState::Active, "key")).expect("removed");
+        assert!(Keyring::open(directory.path()).is_err());
+    }
+
+    #[test]
+    fn saml_uses_what_it_was_told_last_and_the_files_for_the_rest() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let keyring = Keyring::open_or_create(directory.path()).expect("made");
+        let active = |scheme| keyring.saml().signing(scheme).expect("a key").active().certificate_der();
+        let (rsa, ec) = (active(None), active(Some(SignatureScheme::Ecdsa(Digest::Sha256))));
+        let entry = |state, published| KeyEntry {
+            state,
+            published,
+            key: CertifiedKey::self_signed(PrivateKey::generate(KeyKind::EcP256).expect("key"), "x").expect("certificate"),
+        };
+        let entries = vec![entry(KeyState::Previous, false), entry(KeyState::Next, true), entry(KeyState::Active, true)];
+        let expected: Vec<_> = [2, 1].map(|at: usize| entries[at].key.certificate_der()).into();
+        let set = Arc::new(KeySet::new(Purpose::SamlSigningEs256, entries).expect("a set"));
+        assert_eq!(set.published().map(CertifiedKey::certificate_der).collect::<Vec<_>>(), expected);
+        assert_eq!(set.all().count(), 3);
+        keyring.use_saml(&[Arc::clone(&set)]);
+        assert_eq!(active(Some(SignatureScheme::Ecdsa(Digest::Sha256))), expected[0]);
+        assert_eq!(active(None), rsa);
+        keyring.use_saml(&[]);
+        assert_eq!(active(Some(SignatureScheme::Ecdsa(Digest::Sha256))), ec);
+        // Two active ones, none, or another kind of key make no set.
+        let twice = vec![entry(KeyState::Active, true), entry(KeyState::Active, true)];
+        assert!(KeySet::new(Purpose::SamlSigningEs256, twice).is_err());
+        assert!(KeySet::new(Purpose::SamlSigningEs256, vec![entry(KeyState::Next, true)]).is_err());
+        assert!(KeySet::new(Purpose::SamlSigning, vec![entry(KeyState::Active, true)]).is_err());
+    }
+
+    #[test]
+    fn no_private_key_is_in_what_debug_shows() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let keyring = Keyring::open_or_create(directory.path()).expect("made");
+        let shown = format!("{keyring:?} {:?}", keyring.saml());
+        for entry in fs::read_dir(directory.path()).expect("listed") {
+            let path = entry.expect("an entry").path();
+            if path.to_string_lossy().contains("key") {
+                let text = fs::read_to_string(&path).expect("text");
+                let secret = text.lines().find(|line| line.len() > 20 && !line.starts_with('-')).expect("a line of the key");
+                assert!(!shown.contains(secret) && !shown.contains("PRIVATE"), "{}: {shown}", path.display());
+            }
+        }
+        assert!(shown.contains("CertifiedKey(Rsa)"), "{shown}");
     }
 }

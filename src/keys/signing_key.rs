@@ -1,8 +1,10 @@
 //! A private key that signs and unwraps but never leaves.
 
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id;
 use crate::secret::Secret;
-use openssl::asn1::Asn1Time;
+use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::ecdsa::EcdsaSig;
@@ -61,7 +63,29 @@ pub enum KeyKind {
     Rsa,
     EcP256,
     EcP384,
+    EcP521,
     Ed25519,
+}
+
+impl KeyKind {
+    /// Bytes of each half of an ECDSA signature: the size of the group's order. 0 for other kinds of keys.
+    const fn ecdsa_half(self) -> i32 {
+        match self {
+            Self::EcP256 => 32,
+            Self::EcP384 => 48,
+            Self::EcP521 => 66,
+            Self::Rsa | Self::Ed25519 => 0,
+        }
+    }
+
+    const fn curve(self) -> Option<Nid> {
+        match self {
+            Self::EcP256 => Some(Nid::X9_62_PRIME256V1),
+            Self::EcP384 => Some(Nid::SECP384R1),
+            Self::EcP521 => Some(Nid::SECP521R1),
+            Self::Rsa | Self::Ed25519 => None,
+        }
+    }
 }
 
 /// A private key, parsed once.
@@ -81,14 +105,13 @@ impl PrivateKey {
     /// A new key; RSA keys have 2048 bits.
     pub fn generate(kind: KeyKind) -> Result<Self> {
         let make = || -> Result<PKey<Private>, openssl::error::ErrorStack> {
-            match kind {
-                KeyKind::Rsa => PKey::from_rsa(Rsa::generate(2048)?),
-                KeyKind::EcP256 | KeyKind::EcP384 => {
-                    let curve = if kind == KeyKind::EcP256 { Nid::X9_62_PRIME256V1 } else { Nid::SECP384R1 };
+            match kind.curve() {
+                Some(curve) => {
                     let group = EcGroup::from_curve_name(curve)?;
                     PKey::from_ec_key(EcKey::generate(&group)?)
                 }
-                KeyKind::Ed25519 => PKey::generate_ed25519(),
+                None if kind == KeyKind::Rsa => PKey::from_rsa(Rsa::generate(2048)?),
+                None => PKey::generate_ed25519(),
             }
         };
         Ok(Self { key: make().map_err(|error| Error::new(ErrorKind::Internal, "a key cannot be made").because(error))?, kind })
@@ -105,9 +128,10 @@ impl PrivateKey {
             Id::EC => match key.ec_key().ok().and_then(|ec| ec.group().curve_name()) {
                 Some(Nid::X9_62_PRIME256V1) => KeyKind::EcP256,
                 Some(Nid::SECP384R1) => KeyKind::EcP384,
-                _ => return Err(refuse("of elliptic curves only P-256 and P-384 are supported")),
+                Some(Nid::SECP521R1) => KeyKind::EcP521,
+                _ => return Err(refuse("of elliptic curves only P-256, P-384 and P-521 are supported")),
             },
-            _ => return Err(refuse("only RSA, P-256, P-384 and Ed25519 keys are supported")),
+            _ => return Err(refuse("only RSA, P-256, P-384, P-521 and Ed25519 keys are supported")),
         };
         Ok(Self { key, kind })
     }
@@ -119,6 +143,11 @@ impl PrivateKey {
 
     pub const fn kind(&self) -> KeyKind {
         self.kind
+    }
+
+    /// SHA-256 of the public key (its SubjectPublicKeyInfo), hex.
+    pub fn fingerprint(&self) -> Result<String> {
+        Ok(id::hex(&id::sha256(&self.public_der()?)))
     }
 
     /// SubjectPublicKeyInfo in DER.
@@ -150,7 +179,7 @@ impl PrivateKey {
                 self.key.ec_key()?;
                 let der = Signer::new(digest.openssl(), &self.key)?.sign_oneshot_to_vec(data)?;
                 let signature = EcdsaSig::from_der(&der)?;
-                let half = if self.kind == KeyKind::EcP384 { 48 } else { 32 };
+                let half = self.kind.ecdsa_half();
                 let mut raw = signature.r().to_vec_padded(half)?;
                 raw.extend(signature.s().to_vec_padded(half)?);
                 Ok(raw)
@@ -207,6 +236,11 @@ impl CertifiedKey {
         &self.certificate
     }
 
+    /// When the certificate begins and when it ends.
+    pub fn validity(&self) -> (Option<Timestamp>, Option<Timestamp>) {
+        (time_of(self.certificate.not_before()), time_of(self.certificate.not_after()))
+    }
+
     /// DER of the certificate, as `ds:X509Certificate` carries it in base64.
     pub fn certificate_der(&self) -> Vec<u8> {
         self.certificate.to_der().unwrap_or_default()
@@ -228,6 +262,21 @@ impl CertifiedKey {
     }
 }
 
+/// When a certificate ends; `None` for a date that cannot be read.
+pub fn certificate_end(certificate: &X509) -> Option<Timestamp> {
+    time_of(certificate.not_after())
+}
+
+/// When a certificate begins; `None` for a date that cannot be read.
+pub fn certificate_begin(certificate: &X509) -> Option<Timestamp> {
+    time_of(certificate.not_before())
+}
+
+fn time_of(time: &Asn1TimeRef) -> Option<Timestamp> {
+    let difference = Asn1Time::from_unix(0).ok()?.diff(time).ok()?;
+    Some(Timestamp::from_seconds(i64::from(difference.days) * 86_400 + i64::from(difference.secs)))
+}
+
 /// Reads one certificate: PEM, or the bare base64 that metadata carries.
 pub fn parse_certificate(text: &str) -> Result<X509> {
     use base64::Engine as _;
@@ -246,7 +295,7 @@ fn build_certificate(key: &PrivateKey, common_name: &str) -> Result<X509, openss
     let name = name.build();
     let mut builder = X509Builder::new()?;
     builder.set_version(2)?;
-    builder.set_serial_number(&*BigNum::from_slice(&crate::id::random_bytes::<15>())?.to_asn1_integer()?)?;
+    builder.set_serial_number(&*BigNum::from_slice(&id::random_bytes::<15>())?.to_asn1_integer()?)?;
     builder.set_subject_name(&name)?;
     builder.set_issuer_name(&name)?;
     builder.set_pubkey(&key.key)?;
@@ -269,6 +318,20 @@ mod tests {
         let ed = PrivateKey::generate(KeyKind::Ed25519).expect("a key");
         assert_eq!(ed.sign(SignatureScheme::EdDsa, b"x").expect("signs").len(), 64);
         assert!(ed.sign(SignatureScheme::Ecdsa(Digest::Sha256), b"x").is_err());
+        for (kind, length) in [(KeyKind::EcP384, 96), (KeyKind::EcP521, 132)] {
+            let key = PrivateKey::generate(kind).expect("a key");
+            assert_eq!(key.sign(SignatureScheme::Ecdsa(Digest::Sha512), b"x").expect("signs").len(), length);
+            assert_eq!(PrivateKey::from_pem(&key.to_pem().expect("pem")).expect("read").kind(), kind);
+        }
+    }
+
+    #[test]
+    fn a_certificate_says_from_when_until_when() {
+        let key = CertifiedKey::self_signed(PrivateKey::generate(KeyKind::EcP256).expect("key"), "x").expect("certificate");
+        let (Some(from), Some(until)) = key.validity() else { panic!("no dates") };
+        assert_eq!(until.seconds_since(from), 3650 * 86_400);
+        assert_eq!(certificate_end(key.certificate()), Some(until));
+        assert!(from.seconds() > 1_700_000_000, "{from}");
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::names::SigningAlg;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
-use crate::keys::{Digest, KeyKind, Keyring, PrivateKey, Purpose, SignatureScheme};
+use crate::keys::{Digest, KeyKind, KeySet, Keyring, PrivateKey, Purpose, SignatureScheme};
 use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
@@ -17,6 +17,7 @@ use openssl::bn::{BigNum, BigNumContext};
 use openssl::error::ErrorStack;
 use openssl::pkey::{PKey, Public};
 use serde_json::{Map, Value, json};
+use std::sync::Arc;
 
 /// `typ` of an ID token.
 const JWT: &str = "JWT";
@@ -24,49 +25,64 @@ const JWT: &str = "JWT";
 const MAX_TOKEN: usize = 32 * 1024;
 
 /// All keys of the provider role, prepared.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct OidcKeys {
-    rs256: IdTokenSigner,
-    es256: IdTokenSigner,
-    eddsa: IdTokenSigner,
+    rs256: Arc<AlgKeys>,
+    es256: Arc<AlgKeys>,
+    eddsa: Arc<AlgKeys>,
     public: PublicKeys,
 }
 
 impl OidcKeys {
     /// Signers by the active keys; active, next and previous keys published.
     pub fn new(keyring: &Keyring) -> Result<Self> {
-        const PURPOSES: [Purpose; 3] = [Purpose::OidcRs256, Purpose::OidcEs256, Purpose::OidcEdDsa];
-        let signer = |purpose| IdTokenSigner::new(&keyring.active(purpose).key);
-        Ok(Self {
-            rs256: signer(Purpose::OidcRs256)?,
-            es256: signer(Purpose::OidcEs256)?,
-            eddsa: signer(Purpose::OidcEdDsa)?,
-            public: PublicKeys::new(PURPOSES.into_iter().flat_map(|purpose| keyring.of(purpose)).map(|entry| &entry.key))?,
-        })
+        let of = |purpose| keyring.of_files(purpose).and_then(AlgKeys::new).map(Arc::new);
+        Ok(Self::of(of(Purpose::OidcRs256)?, of(Purpose::OidcEs256)?, of(Purpose::OidcEdDsa)?))
     }
 
-    /// The same with another key for RS256, and others that are published with it: those of the keyring for RS256 are
-    /// neither used nor published.
-    pub fn with_rs256(keyring: &Keyring, current: PrivateKey, published: Vec<PrivateKey>) -> Result<Self> {
-        let rest = [Purpose::OidcEs256, Purpose::OidcEdDsa].into_iter().flat_map(|purpose| keyring.of(purpose)).map(|entry| &entry.key);
-        Ok(Self {
-            rs256: IdTokenSigner::new(&current)?,
-            es256: IdTokenSigner::new(&keyring.active(Purpose::OidcEs256).key)?,
-            eddsa: IdTokenSigner::new(&keyring.active(Purpose::OidcEdDsa).key)?,
-            public: PublicKeys::new([&current].into_iter().chain(&published).chain(rest))?,
-        })
+    /// The same with other keys for the algorithm of `keys`.
+    #[must_use]
+    pub fn with(&self, keys: Arc<AlgKeys>) -> Self {
+        let [mut rs256, mut es256, mut eddsa] = [&self.rs256, &self.es256, &self.eddsa].map(Arc::clone);
+        match keys.signer.alg {
+            SigningAlg::RS256 => rs256 = keys,
+            SigningAlg::ES256 => es256 = keys,
+            SigningAlg::EdDSA => eddsa = keys,
+        }
+        Self::of(rs256, es256, eddsa)
     }
 
-    pub const fn signer(&self, alg: SigningAlg) -> &IdTokenSigner {
+    fn of(rs256: Arc<AlgKeys>, es256: Arc<AlgKeys>, eddsa: Arc<AlgKeys>) -> Self {
+        let published = [&rs256, &es256, &eddsa].into_iter().flat_map(|keys| keys.published.iter().cloned());
+        Self { public: PublicKeys::of(published.collect()), rs256, es256, eddsa }
+    }
+
+    pub fn signer(&self, alg: SigningAlg) -> &IdTokenSigner {
         match alg {
-            SigningAlg::RS256 => &self.rs256,
-            SigningAlg::ES256 => &self.es256,
-            SigningAlg::EdDSA => &self.eddsa,
+            SigningAlg::RS256 => &self.rs256.signer,
+            SigningAlg::ES256 => &self.es256.signer,
+            SigningAlg::EdDSA => &self.eddsa.signer,
         }
     }
 
     pub const fn public(&self) -> &PublicKeys {
         &self.public
+    }
+}
+
+/// The keys of one algorithm: one signs, all are published.
+#[derive(Debug)]
+pub struct AlgKeys {
+    signer: IdTokenSigner,
+    published: Vec<Arc<KnownKey>>,
+}
+
+impl AlgKeys {
+    /// # Errors
+    /// For keys that ID tokens are not signed with.
+    pub fn new(keys: &KeySet) -> Result<Self> {
+        let published = keys.published().map(|entry| KnownKey::new(&entry.key).map(Arc::new)).collect::<Result<_>>()?;
+        Ok(Self { signer: IdTokenSigner::new(&keys.active().key)?, published })
     }
 }
 
@@ -131,29 +147,36 @@ impl IdTokenSigner {
 }
 
 /// Our public keys: the JWKS, and the verifiers of our own tokens.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PublicKeys {
     jwks: String,
-    verifiers: Vec<KnownKey>,
+    verifiers: Vec<Arc<KnownKey>>,
 }
 
 #[derive(Debug)]
 struct KnownKey {
     kid: String,
     alg: SigningAlg,
+    /// As the JWKS has it.
+    jwk: Value,
     verifier: Box<dyn JwsVerifier>,
+}
+
+impl KnownKey {
+    fn new(key: &PrivateKey) -> Result<Self> {
+        let jwk = PublicJwk::of(key)?;
+        Ok(Self { jwk: Value::Object(jwk.to_map()), verifier: verifier(jwk.alg, &key.public_der()?)?, kid: jwk.kid, alg: jwk.alg })
+    }
 }
 
 impl PublicKeys {
     pub fn new<'a>(keys: impl IntoIterator<Item = &'a PrivateKey>) -> Result<Self> {
-        let mut jwks = Vec::new();
-        let mut verifiers = Vec::new();
-        for key in keys {
-            let jwk = PublicJwk::of(key)?;
-            verifiers.push(KnownKey { kid: jwk.kid.clone(), alg: jwk.alg, verifier: verifier(jwk.alg, &key.public_der()?)? });
-            jwks.push(Value::Object(jwk.to_map()));
-        }
-        Ok(Self { jwks: json!({ "keys": jwks }).to_string(), verifiers })
+        keys.into_iter().map(|key| KnownKey::new(key).map(Arc::new)).collect::<Result<_>>().map(Self::of)
+    }
+
+    fn of(verifiers: Vec<Arc<KnownKey>>) -> Self {
+        let jwks: Vec<&Value> = verifiers.iter().map(|known| &known.jwk).collect();
+        Self { jwks: json!({ "keys": jwks }).to_string(), verifiers }
     }
 
     /// RFC 7517 5, as `/.well-known/jwks.json` serves it.
@@ -310,7 +333,9 @@ impl PublicJwk {
             KeyKind::Rsa => (SigningAlg::RS256, rsa_members),
             KeyKind::EcP256 => (SigningAlg::ES256, p256_members),
             KeyKind::Ed25519 => (SigningAlg::EdDSA, ed25519_members),
-            KeyKind::EcP384 => return Err(Error::new(ErrorKind::Misconfigured, "ID tokens cannot be signed with a P-384 key")),
+            KeyKind::EcP384 | KeyKind::EcP521 => {
+                return Err(Error::new(ErrorKind::Misconfigured, "ID tokens cannot be signed with a P-384 or P-521 key"));
+            }
         };
         let members = PKey::public_key_from_der(&der)
             .and_then(|key| read(&key))

@@ -34,7 +34,7 @@ pub use authorization::{AuthorizationRequest, AuthorizationResponse, CheckedRedi
 pub use claims::{IdTokenClaims, Released};
 pub use client::ClientFacts;
 pub use discovery::ProviderMetadata;
-pub use jose::{IdTokenHint, IdTokenSigner, OidcKeys, PublicKeys, key_id};
+pub use jose::{AlgKeys, IdTokenHint, IdTokenSigner, OidcKeys, PublicKeys, key_id};
 pub use logout::{AfterLogout, Confirmation, LogoutDecision, LogoutRequest};
 pub use names::{ApplicationType, Display, GrantType, Prompt, Prompts, ResponseMode, ResponseType, SigningAlg, TokenEndpointAuthMethod};
 pub use opaque::{AccessToken, AuthorizationCode, RefreshToken};

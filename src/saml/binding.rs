@@ -1,5 +1,6 @@
-//! The HTTP-Redirect and HTTP-POST bindings (SAML Bindings 3.4 and 3.5), without HTTP.
+//! The HTTP-Redirect and HTTP-POST bindings (SAML Bindings 3.4 and 3.5), without HTTP. HTTP-Artifact is in `artifact`.
 
+use super::names;
 use super::rejection::{Check, Checks, Rejection};
 use super::signature::{Allowed, Signer, TrustedKeys, decode_base64, signature_scheme};
 use crate::error::{Error, ErrorKind, Result as CrateResult};
@@ -7,6 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use flate2::read::DeflateDecoder;
 use flate2::{Compress, CompressError, Compression, FlushCompress, Status};
+use serde::{Deserialize, Serialize};
 use std::cell::RefCell;
 use std::io::Read as _;
 use url::Url;
@@ -23,6 +25,30 @@ pub const RELAY_STATE_LIMIT: usize = 4096;
 pub enum Binding {
     Redirect,
     Post,
+}
+
+/// Which way a Response comes from an identity provider to a service provider (SAML Profiles 4.1.2).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum ResponseBinding {
+    /// It travels through the browser.
+    #[default]
+    Post,
+    /// A reference to it does.
+    Artifact,
+}
+
+impl ResponseBinding {
+    pub const fn urn(self) -> &'static str {
+        match self {
+            Self::Post => names::BINDING_POST,
+            Self::Artifact => names::BINDING_ARTIFACT,
+        }
+    }
+
+    pub fn from_urn(urn: &str) -> Option<Self> {
+        [Self::Post, Self::Artifact].into_iter().find(|binding| binding.urn() == urn)
+    }
 }
 
 /// What the browser is told to do.
@@ -232,7 +258,7 @@ fn inflate(compressed: &[u8]) -> Result<String, Rejection> {
 }
 
 /// Everything but RFC 3986 unreserved characters.
-fn percent_encode(text: &str) -> String {
+pub(super) fn percent_encode(text: &str) -> String {
     const HEX: [char; 16] = ['0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 'A', 'B', 'C', 'D', 'E', 'F'];
     let digit = |value: u8| HEX.get(usize::from(value)).copied().unwrap_or('0');
     let mut out = String::with_capacity(text.len() * 3 / 2);

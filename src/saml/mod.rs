@@ -3,6 +3,7 @@
 //! - `sp`: the service provider role. Begin with [`sp::authn_request`] and [`sp::receive_response`].
 //! - `idp`: the identity provider role. Begin with [`idp::receive_authn_request`] and [`idp::SamlReplyTo`].
 //! - `logout`: the messages of Single Logout, for both roles.
+//! - `artifact`: answers by reference, and resolving them in SOAP (`soap`), for both roles.
 //! - `metadata`: reading a partner's, writing ours; `aggregate`: those of whole federations.
 //!
 //! Below them: `binding` (how messages travel), `xml` (strict reader, canonical forms, escaping writer), `signature` (the
@@ -15,6 +16,8 @@
 //! [`logout::ReceivedLogout`] must claim its IDs once in a shared store.
 
 pub mod aggregate;
+pub mod algorithms;
+pub mod artifact;
 pub mod assertion;
 pub mod binding;
 mod conditions;
@@ -31,12 +34,13 @@ pub mod rejection;
 mod second_opinion;
 mod sign;
 pub mod signature;
+pub mod soap;
 pub mod sp;
 mod trust;
 pub mod xml;
 
 pub use assertion::{Attribute, AttributeValue, NameId, Said};
-pub use binding::{Binding, Outgoing};
+pub use binding::{Binding, Outgoing, ResponseBinding};
 pub use message::{Incoming, MessagePolicy};
 pub use metadata::{IdpMetadata, MetadataError, MetadataOptions, SpMetadata};
 pub use receive::survey::survey;

@@ -17,10 +17,14 @@ pub const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
 pub const DSIG11: &str = "http://www.w3.org/2009/xmldsig11#";
 pub const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
 pub const XENC11: &str = "http://www.w3.org/2009/xmlenc11#";
+/// SOAP 1.1, which SAML Bindings 3.2 names.
+pub const SOAP: &str = "http://schemas.xmlsoap.org/soap/envelope/";
 
 // Bindings.
 pub const BINDING_REDIRECT: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect";
 pub const BINDING_POST: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST";
+pub const BINDING_ARTIFACT: &str = "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact";
+pub const BINDING_SOAP: &str = "urn:oasis:names:tc:SAML:2.0:bindings:SOAP";
 
 // NameID formats.
 pub const NAMEID_PERSISTENT: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:persistent";

@@ -31,10 +31,28 @@ pub(super) struct Receiver<'a> {
     pub decryption_keys: &'a [&'a CertifiedKey],
 }
 
+/// Something signed in which a response came.
+#[derive(Clone, Copy)]
+pub(super) struct Around<'a> {
+    pub signed: &'a SignedXml,
+    /// The response in the octets that were signed.
+    pub response: Element<'a>,
+}
+
 impl Receiver<'_> {
     pub fn receive(&self, saml_response: &str, checks: &mut Checks<'_>) -> Result<Received, Rejection> {
         let xml = checks.outcome("encoding", "base64 of UTF-8", decode_post(saml_response))?;
         let document = checks.outcome("well-formed", "strict XML", parse(&xml, Limits::MESSAGE).map_err(Rejection::from))?;
+        self.receive_document(&document, None, checks)
+    }
+
+    /// `document`: the response as it came; what is read of it is what a signature covered, its own or the one `around` it.
+    pub fn receive_document(
+        &self,
+        document: &Document<'_>,
+        around: Option<Around<'_>>,
+        checks: &mut Checks<'_>,
+    ) -> Result<Received, Rejection> {
         let root = document.root();
         let kind = root.is(names::SAMLP, "Response");
         checks.require("message-kind", kind, "samlp:Response", root.local_name(), || Rejection::WrongRoot {
@@ -43,13 +61,14 @@ impl Receiver<'_> {
         })?;
         let mut places = vec![root];
         places.extend(root.children_named(names::SAML, "Assertion").take(8));
-        signature::check_document(&document, &places, checks)?;
+        signature::check_document(document, &places, checks)?;
 
-        // 1. The response's own signature, if it has one. From here on the response is what that signature covered.
+        // 1. The response's own signature, if it has one. From here on the response is what a signature covered.
         let signed =
             signature::is_signed(root).then(|| SignedXml::verify(root, Part::Response, self.verification(), checks)).transpose()?;
         let signed_document = signed.as_ref().map(SignedXml::document).transpose()?;
-        let response = signed_document.as_ref().map_or(root, Document::root);
+        let response = signed_document.as_ref().map(Document::root).or(around.map(|around| around.response)).unwrap_or(root);
+        let covered = signed.is_some() || around.is_some();
 
         // 2. What stands around the assertion.
         let head = ResponseHead::read(response)?;
@@ -59,8 +78,8 @@ impl Receiver<'_> {
         // 3. Exactly one assertion, signed itself or by the response around it.
         match usable_assertion(response, checks)? {
             Found::Plain(assertion) => {
-                let inner = self.plain_assertion(root, assertion, signed.is_some(), checks)?;
-                self.second_opinion(signed.as_ref(), inner.as_ref(), checks)?;
+                let inner = self.plain_assertion(root, assertion, covered, checks)?;
+                self.second_opinions(around, signed.as_ref(), inner.as_ref(), checks)?;
                 match &inner {
                     Some(inner) => self.judge(inner.document()?.root(), response_id, checks),
                     None => self.judge(assertion, response_id, checks),
@@ -72,8 +91,8 @@ impl Receiver<'_> {
                 let document = self.read_decrypted(&text, encrypted)?;
                 let assertion = document.root();
                 signature::check_document(&document, &[assertion], checks)?;
-                let inner = self.decrypted_assertion(assertion, signed.is_some(), checks)?;
-                self.second_opinion(signed.as_ref(), None, checks)?;
+                let inner = self.decrypted_assertion(assertion, covered, checks)?;
+                self.second_opinions(around, signed.as_ref(), None, checks)?;
                 self.second_opinion(inner.as_ref(), None, checks)?;
                 match &inner {
                     Some(inner) => self.judge(inner.document()?.root(), response_id, checks),
@@ -152,6 +171,21 @@ impl Receiver<'_> {
             return Err(told(Rejection::WrongRoot { expected: "saml:Assertion", found: root.local_name().to_owned() }));
         }
         Ok(document)
+    }
+
+    /// The other engine looks inside nothing but a response: where a response or its assertion has a signature of its own, it
+    /// looks at that, and at the one around them where it is the only one.
+    fn second_opinions(
+        &self,
+        around: Option<Around<'_>>,
+        signed: Option<&SignedXml>,
+        inner: Option<&SignedXml>,
+        checks: &mut Checks<'_>,
+    ) -> Result<(), Rejection> {
+        match (around.map(|around| around.signed), signed, inner) {
+            (Some(around), None, None) => self.second_opinion(Some(around), None, checks),
+            (_, signed, inner) => self.second_opinion(signed, inner, checks),
+        }
     }
 
     #[cfg(feature = "xmlsec")]

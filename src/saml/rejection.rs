@@ -25,6 +25,8 @@ pub enum Part {
     Request,
     LogoutRequest,
     LogoutResponse,
+    ArtifactResolve,
+    ArtifactResponse,
     SubjectConfirmation,
     Conditions,
     Metadata,
@@ -38,6 +40,8 @@ impl fmt::Display for Part {
             Self::Request => "request",
             Self::LogoutRequest => "logout request",
             Self::LogoutResponse => "logout response",
+            Self::ArtifactResolve => "ArtifactResolve",
+            Self::ArtifactResponse => "ArtifactResponse",
             Self::SubjectConfirmation => "SubjectConfirmationData",
             Self::Conditions => "Conditions",
             Self::Metadata => "metadata",
@@ -306,6 +310,47 @@ pub enum Rejection {
     },
     /// The application was not registered for starts without a request.
     UnsolicitedNotAllowed,
+    // Artifacts.
+    /// It is no artifact of type 4.
+    ArtifactUnreadable {
+        why: String,
+    },
+    /// Its SourceID is not that of the expected sender.
+    ArtifactOfAnother {
+        expected: String,
+        found: String,
+    },
+    /// Its EndpointIndex names no artifact resolution service that is known.
+    ArtifactEndpointUnknown {
+        expected: String,
+        found: String,
+    },
+    /// Answers of this connection come by HTTP-POST only.
+    ArtifactNotAccepted,
+    /// The artifact resolution service could not be asked.
+    ArtifactServiceUnreachable {
+        why: String,
+    },
+    /// It was asked, and knows nothing of the artifact.
+    ArtifactNotResolved,
+    /// It was asked, and refused.
+    ArtifactRefused {
+        top: String,
+        second: Option<String>,
+        message: Option<String>,
+    },
+    /// No SOAP 1.1 envelope with one message in it.
+    NotSoap {
+        found: String,
+    },
+    /// A SOAP header block that must be understood, and is not.
+    SoapHeader {
+        found: String,
+    },
+    SoapFault {
+        code: String,
+        text: String,
+    },
     // Logout.
     /// The message may not be used any more.
     MessageExpired {
@@ -394,6 +439,16 @@ impl Rejection {
             Self::AuthnContextUnsupported { .. } => "authn-context-unsupported",
             Self::RequestConditionsRefused { .. } => "request-conditions-refused",
             Self::UnsolicitedNotAllowed => "unsolicited-not-allowed",
+            Self::ArtifactUnreadable { .. } => "artifact-unreadable",
+            Self::ArtifactOfAnother { .. } => "artifact-of-another",
+            Self::ArtifactEndpointUnknown { .. } => "artifact-endpoint-unknown",
+            Self::ArtifactNotAccepted => "artifact-not-accepted",
+            Self::ArtifactServiceUnreachable { .. } => "artifact-service-unreachable",
+            Self::ArtifactNotResolved => "artifact-not-resolved",
+            Self::ArtifactRefused { .. } => "artifact-refused",
+            Self::NotSoap { .. } => "not-soap",
+            Self::SoapHeader { .. } => "soap-header",
+            Self::SoapFault { .. } => "soap-fault",
             Self::MessageExpired { .. } => "message-expired",
         }
     }
@@ -463,13 +518,7 @@ impl fmt::Display for Rejection {
             Self::StatusMissing => write!(f, "The response has no status."),
             Self::StatusNotSuccess { top, second, message } => {
                 write!(f, "The identity provider reports {}", short_status(top))?;
-                if let Some(second) = second {
-                    write!(f, " / {}", short_status(second))?;
-                }
-                match message {
-                    Some(message) => write!(f, ": {message}"),
-                    None => f.write_str("."),
-                }
+                rest_of_status(f, second.as_deref(), message.as_deref())
             }
             Self::Unsolicited => write!(f, "The response answers no request of ours (no InResponseTo)."),
             Self::WrongInResponseTo { on, expected, found } => {
@@ -545,15 +594,48 @@ impl fmt::Display for Rejection {
             Self::AcsNotRegistered { found } => {
                 write!(f, "The application wants its answer at {found}, which is not registered as its assertion consumer service.")
             }
-            Self::BindingUnsupported { found } => write!(f, "The application wants its answer by {found}; answers go by HTTP-POST."),
+            Self::BindingUnsupported { found } => write!(f, "The application wants its answer by {found}, for which its address is not registered."),
             Self::NameIdPolicyRefused { why } => write!(f, "The asked NameID cannot be given: {why}."),
             Self::AuthnContextUnsupported { found } => write!(f, "The asked authentication context cannot be met: {found}."),
             Self::RequestConditionsRefused { why } => write!(f, "The conditions of the request cannot be met: {why}."),
             Self::UnsolicitedNotAllowed => write!(f, "Sign-ins to this application start at the application only."),
+            Self::ArtifactUnreadable { why } => write!(f, "What came is no artifact of SAML 2.0: {why}."),
+            Self::ArtifactOfAnother { expected, found } => {
+                write!(f, "The artifact is of another entity: its SourceID is {found}; {expected} was expected.")
+            }
+            Self::ArtifactEndpointUnknown { expected, found } => write!(
+                f,
+                "The artifact names the artifact resolution service with index {found}; known is {expected}. \
+                 If the sender has a new one, update its metadata here."
+            ),
+            Self::ArtifactNotAccepted => {
+                write!(f, "The answer came as an artifact; this connection takes answers by HTTP-POST only (see response_binding).")
+            }
+            Self::ArtifactServiceUnreachable { why } => write!(f, "The artifact resolution service was not reached: {why}."),
+            Self::ArtifactNotResolved => {
+                write!(f, "The artifact resolution service knows no message for this artifact: it was resolved before, is too old, or is for another.")
+            }
+            Self::ArtifactRefused { top, second, message } => {
+                write!(f, "The artifact resolution service reports {}", short_status(top))?;
+                rest_of_status(f, second.as_deref(), message.as_deref())
+            }
+            Self::NotSoap { found } => write!(f, "This is no SOAP 1.1 envelope with one message: {found}."),
+            Self::SoapHeader { found } => write!(f, "The SOAP header {found} must be understood, and is not."),
+            Self::SoapFault { code, text } => write!(f, "The partner answers with the SOAP fault {code}: {text}."),
             Self::MessageExpired { on, not_on_or_after, now, .. } => {
                 write!(f, "The {on} was valid until {not_on_or_after}; it is {now} ({} s late).", now.seconds_since(*not_on_or_after))
             }
         }
+    }
+}
+
+fn rest_of_status(f: &mut fmt::Formatter<'_>, second: Option<&str>, message: Option<&str>) -> fmt::Result {
+    if let Some(second) = second {
+        write!(f, " / {}", short_status(second))?;
+    }
+    match message {
+        Some(message) => write!(f, ": {message}"),
+        None => f.write_str("."),
     }
 }
 

@@ -20,14 +20,18 @@ pub(super) fn confirm(signed: &SignedXml, inner: Option<&SignedXml>, checks: &mu
         });
     };
     harden();
-    let inner = inner.and_then(SignedXml::evidence);
-    let unknown = [Some(evidence), inner].into_iter().flatten().find(|evidence| !library::knows(&evidence.signature_algorithm));
+    let of_inner = inner.and_then(SignedXml::evidence);
+    let unknown = [Some(evidence), of_inner].into_iter().flatten().find(|evidence| !library::knows(&evidence.signature_algorithm));
     if let Some(unknown) = unknown {
         // libxmlsec1 before 1.3 does not have RSA-PSS. The strict engine has verified it; there is nobody else to ask.
         let found = format!("this libxmlsec1 does not know {}: not asked", unknown.signature_algorithm);
         return checks.require("second-opinion", true, "the same bytes", found, || Rejection::SecondOpinionDiffers);
     }
-    let bytes = reduce(evidence, inner);
+    if let Some(inner) = inner.filter(|_| of_inner.is_some_and(|inner| inner.certificate_der != evidence.certificate_der)) {
+        confirm(inner, None, checks)?;
+        return confirm_by_its_key(evidence, checks);
+    }
+    let bytes = reduce(evidence);
     let refused = bytes.as_ref().err().cloned();
     checks.require("second-opinion", refused.is_none(), "verified", refused.as_deref().unwrap_or("verified"), || {
         Rejection::SecondOpinionRefused { why: refused.clone().unwrap_or_default() }
@@ -38,12 +42,27 @@ pub(super) fn confirm(signed: &SignedXml, inner: Option<&SignedXml>, checks: &mu
     })
 }
 
-fn reduce(evidence: &Evidence, inner: Option<&Evidence>) -> Result<String, String> {
-    // Only the certificates that did verify: trying others costs, and could not change the answer.
-    let mut certificates = vec![CertificateDer::from(evidence.certificate_der.clone())];
-    if let Some(inner) = inner.filter(|inner| inner.certificate_der != evidence.certificate_der) {
-        certificates.push(CertificateDer::from(inner.certificate_der.clone()));
-    }
+/// Where a signed response and the assertion inside it were signed by two keys. samael tries every key on every signature,
+/// and gives up at one of another kind; so the assertion is looked at by itself, and of the response's signature is asked
+/// whether its own key made it. That the library saw the same bytes follows from the digest: both engines compared theirs
+/// with the one in the same verified SignedInfo.
+fn confirm_by_its_key(evidence: &Evidence, checks: &mut Checks<'_>) -> Result<(), Rejection> {
+    // It takes the first signature of the document, which is the one in question.
+    let verified = Crypto::verify_signed_xml(&evidence.document, &certificate(evidence), Some("ID"));
+    forget_openssl_errors();
+    let refused = verified.map_err(|error| error.to_string()).err();
+    checks.require("second-opinion", refused.is_none(), "verified", refused.as_deref().unwrap_or("verified"), || {
+        Rejection::SecondOpinionRefused { why: refused.clone().unwrap_or_default() }
+    })
+}
+
+fn certificate(evidence: &Evidence) -> CertificateDer {
+    CertificateDer::from(evidence.certificate_der.clone())
+}
+
+fn reduce(evidence: &Evidence) -> Result<String, String> {
+    // Only the certificate that did verify: trying others costs, and could not change the answer.
+    let certificates = [certificate(evidence)];
     // samael's own list of algorithms couples digest and signature; ours was applied before and is narrower.
     let reduced = Crypto::reduce_xml_to_signed_with_allowed_algorithms(&evidence.document, &certificates, ReduceMode::PreDigest, None)
         .map_err(|error| error.to_string());

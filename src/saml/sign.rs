@@ -19,12 +19,13 @@ pub struct Signer<'k> {
 }
 
 impl<'k> Signer<'k> {
-    /// With the usual scheme for the key: RSA-SHA256, ECDSA-SHA256 or ECDSA-SHA384.
+    /// With the usual scheme for the key: RSA-SHA256, or ECDSA with the digest that fits the curve.
     pub fn new(key: &'k CertifiedKey) -> Self {
         let scheme = match key.key.kind() {
             KeyKind::Rsa => SignatureScheme::RsaPkcs1(Digest::Sha256),
             KeyKind::EcP256 => SignatureScheme::Ecdsa(Digest::Sha256),
             KeyKind::EcP384 => SignatureScheme::Ecdsa(Digest::Sha384),
+            KeyKind::EcP521 => SignatureScheme::Ecdsa(Digest::Sha512),
             KeyKind::Ed25519 => SignatureScheme::EdDsa,
         };
         Self { key, scheme, digest: None }
@@ -39,7 +40,7 @@ impl<'k> Signer<'k> {
         let scheme = scheme.unwrap_or(usual.scheme);
         let fits = match scheme {
             SignatureScheme::RsaPkcs1(_) | SignatureScheme::RsaPss(_) => key.key.kind() == KeyKind::Rsa,
-            SignatureScheme::Ecdsa(_) => matches!(key.key.kind(), KeyKind::EcP256 | KeyKind::EcP384),
+            SignatureScheme::Ecdsa(_) => matches!(key.key.kind(), KeyKind::EcP256 | KeyKind::EcP384 | KeyKind::EcP521),
             SignatureScheme::EdDsa => false,
         };
         if !fits {

@@ -47,6 +47,10 @@ impl SignedXml {
     /// A [`Rejection`] for the first check that fails; every check is noted.
     pub(super) fn verify(element: Element<'_>, part: Part, how: Verification<'_>, checks: &mut Checks<'_>) -> Result<Self, Rejection> {
         let signature = checks.outcome("signature-place", "one Signature, in its place", signature_of(element, part))?;
+        // Canonical XML 1.3: a document with a relative namespace name has no canonical form.
+        if !element.document().namespace_names().all(is_absolute) {
+            return Err(Rejection::SignatureStructure { why: "a namespace name is not an absolute URI" });
+        }
         let Verified { parts, method, signed_info, info, key } = verify_signed_info(signature, how, checks)?;
 
         let expected = checks.outcome("element-id", "an ID", element_id(element, part))?;
@@ -146,6 +150,26 @@ fn verify_signed_info<'d, 'k>(
     Ok(Verified { parts, method, signed_info, info, key })
 }
 
+/// Verifies each Signature of a message by itself: that of its root, and those of the assertions right in it. This is the
+/// engine alone, for those who compare it with others; what a message says is asked elsewhere.
+///
+/// # Errors
+/// When IDs repeat or a Signature stands out of place, which is refused before any is verified.
+pub fn verify_each<'d>(
+    document: &'d Document<'d>,
+    keys: &TrustedKeys,
+    allowed: Allowed,
+) -> Result<Vec<(Element<'d>, Result<SignedXml, Rejection>)>, Rejection> {
+    let root = document.root();
+    let places: Vec<_> = [root].into_iter().chain(root.children_named(names::SAML, "Assertion").take(8)).collect();
+    let mut checks = Vec::new();
+    check_document(document, &places, &mut Checks(&mut checks))?;
+    let part = |place: Element<'_>| if place.is(names::SAML, "Assertion") { Part::Assertion } else { Part::Response };
+    let how = Verification { keys, allowed, evidence: false };
+    let signed = places.into_iter().filter(|place| is_signed(*place));
+    Ok(signed.map(|place| (place, SignedXml::verify(place, part(place), how, &mut Checks(&mut checks)))).collect())
+}
+
 /// Whether `element` carries a Signature child.
 pub(super) fn is_signed(element: Element<'_>) -> bool {
     element.child(names::DS, "Signature").is_some()
@@ -178,6 +202,14 @@ pub(super) fn check_document(document: &Document<'_>, places: &[Element<'_>], ch
     checks.require("ids-unique", twice.is_none(), "every ID once", twice.as_deref().unwrap_or("every ID once"), || Rejection::DuplicateId {
         id: twice.clone().unwrap_or_default(),
     })
+}
+
+/// RFC 3986 3: a scheme, and nothing that a URI cannot contain.
+fn is_absolute(uri: &str) -> bool {
+    let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme);
+    scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte))
+        && uri.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#[]@!$&'()*+,;=%".contains(&byte))
 }
 
 // SAML Core 5.4.2: the element must have an ID; Core 1.3.4: of type xs:ID.
@@ -261,17 +293,24 @@ impl Method {
             // With or without comments is the same here: a message with a comment is not read at all.
             names::EXC_C14N | names::EXC_C14N_WITH_COMMENTS => {}
             names::C14N | names::C14N_WITH_COMMENTS if allowed.inclusive_c14n => {
-                return Ok(Self { inclusive: true, prefixes: Vec::new() });
+                return match element.children().next() {
+                    None => Ok(Self { inclusive: true, prefixes: Vec::new() }),
+                    Some(_) => Err(Rejection::SignatureStructure { why: "inclusive C14N takes no parameters" }),
+                };
             }
             _ => return Err(Rejection::TransformRefused { found: uri.to_owned() }),
         }
-        let mut prefixes = Vec::new();
-        for child in element.children() {
-            if !child.is(names::EXC_C14N, "InclusiveNamespaces") {
-                return Err(Rejection::SignatureStructure { why: "only InclusiveNamespaces may stand in a transform" });
-            }
-            prefixes.extend(child.attribute("PrefixList").unwrap_or_default().split_ascii_whitespace().map(str::to_owned));
+        let mut children = element.children();
+        let list = children.next();
+        if list.is_some_and(|child| !child.is(names::EXC_C14N, "InclusiveNamespaces")) || children.next().is_some() {
+            return Err(Rejection::SignatureStructure { why: "only one InclusiveNamespaces may stand in a transform" });
         }
+        let list = list.and_then(|child| child.attribute("PrefixList")).unwrap_or_default();
+        // White space that survived attribute normalisation was written as a reference; not everybody splits there.
+        if list.contains(['\t', '\n', '\r']) {
+            return Err(Rejection::SignatureStructure { why: "prefixes are separated by spaces" });
+        }
+        let prefixes: Vec<String> = list.split_ascii_whitespace().map(str::to_owned).collect();
         if prefixes.len() > 64 {
             return Err(Rejection::TooComplex { what: "prefixes in InclusiveNamespaces", limit: 64 });
         }
@@ -332,6 +371,9 @@ impl SignedInfo {
         if children.next().is_some() {
             return Err(broken("something follows DigestValue"));
         }
+        if digest.children().next().is_some() || value.children().next().is_some() {
+            return Err(broken("DigestMethod takes no parameters, and DigestValue holds only text"));
+        }
         let transform = checks.outcome("transforms", "enveloped signature, then Exclusive C14N", read_transforms(transforms, allowed))?;
         let algorithm_of_digest = digest.attribute("Algorithm").unwrap_or_default();
         let digest = digest_method(algorithm_of_digest, allowed);
@@ -352,17 +394,22 @@ impl SignedInfo {
 // SAML Core 5.4.4: enveloped signature and exclusive canonicalisation, nothing else.
 fn read_transforms(transforms: Element<'_>, allowed: Allowed) -> Result<Method, Rejection> {
     let mut children = transforms.children();
-    let (Some(first), Some(second), None) = (children.next(), children.next(), children.next()) else {
-        let found = transforms.children().map(|e| e.attribute("Algorithm").unwrap_or("?").to_owned()).collect::<Vec<_>>().join(", ");
-        return Err(Rejection::TransformRefused { found });
+    let (first, second) = match (children.next(), children.next(), children.next()) {
+        (Some(first), Some(second), None) => (first, Some(second)),
+        // XML Signature 4.4.3.2: a node-set that no transform has made octets of is canonicalised by Canonical XML 1.0.
+        (Some(first), None, None) if allowed.inclusive_c14n => (first, None),
+        _ => {
+            let found = transforms.children().map(|e| e.attribute("Algorithm").unwrap_or("?").to_owned()).collect::<Vec<_>>().join(", ");
+            return Err(Rejection::TransformRefused { found });
+        }
     };
-    if !first.is(names::DS, "Transform") || !second.is(names::DS, "Transform") {
+    if [Some(first), second].into_iter().flatten().any(|transform| !transform.is(names::DS, "Transform")) {
         return Err(Rejection::SignatureStructure { why: "only Transform may stand in Transforms" });
     }
     if first.attribute("Algorithm") != Some(names::ENVELOPED) || first.children().next().is_some() {
         return Err(Rejection::TransformRefused { found: first.attribute("Algorithm").unwrap_or_default().to_owned() });
     }
-    Method::read(second, allowed)
+    second.map_or(Ok(Method { inclusive: true, prefixes: Vec::new() }), |second| Method::read(second, allowed))
 }
 
 /// Verifies the signature value, and when it fails says whether another certificate was named.
@@ -392,7 +439,8 @@ fn verify_value<'k>(
 /// The element with its signature as a document of its own, from which both canonical forms come out the same.
 ///
 /// Nothing that the signature does not cover goes to the second engine: it could make it fail, and so raise an alarm. The
-/// Signature is therefore written anew, around the SignedInfo that was verified; its place does not matter for the digest.
+/// Signature is therefore written anew, around the SignedInfo that was verified, before everything else: its place does not
+/// matter for the digest.
 fn evidence_document(
     element: Element<'_>,
     signature: Element<'_>,
@@ -418,15 +466,25 @@ fn evidence_document(
         prefixes.dedup();
         canonicalize(element, Canonicalization::Exclusive(&prefixes), &omit)
     };
-    let end = document.rfind("</").unwrap_or(document.len());
+    let begin = start_tag_end(&document);
     let (prefix, colon) = (signature.prefix(), if signature.prefix().is_empty() { "" } else { ":" });
     let written = format!(
         "<{prefix}{colon}Signature xmlns{colon}{prefix}=\"{ds}\">{signed_info}<{prefix}{colon}SignatureValue>{value}</{prefix}{colon}SignatureValue></{prefix}{colon}Signature>",
         ds = names::DS,
         value = STANDARD.encode(value),
     );
-    document.insert_str(end, &written);
+    document.insert_str(begin, &written);
     document
+}
+
+/// Where the start tag of the root ends, in canonical text: an attribute's value may have a `>` in it, and has no `"`.
+fn start_tag_end(canonical: &str) -> usize {
+    let mut quoted = false;
+    let end = canonical.bytes().position(|byte| {
+        quoted ^= byte == b'"';
+        byte == b'>' && !quoted
+    });
+    end.map_or(canonical.len(), |end| end + 1)
 }
 
 /// Base64 with white space in it.
@@ -455,6 +513,44 @@ mod tests {
         let keys = TrustedKeys::new(std::slice::from_ref(key.certificate())).expect("usable");
         let how = Verification { keys: &keys, allowed: Allowed::default(), evidence: true };
         SignedXml::verify(document.root(), Part::Metadata, how, &mut Checks(&mut Vec::new())).expect("verified")
+    }
+
+    #[test]
+    fn of_two_signatures_by_two_keys_each_is_looked_at() {
+        let key = |kind| CertifiedKey::self_signed(PrivateKey::generate(kind).expect("a key"), "test").expect("a certificate");
+        let (rsa, ec) = (key(KeyKind::Rsa), key(KeyKind::EcP256));
+        let keys = TrustedKeys::new(&[rsa.certificate().clone(), ec.certificate().clone()]).expect("usable");
+        let inner = sign("<b ID=\"_b\"><c>genuine</c></b>", Signer::new(&ec)).expect("signed");
+        let whole = sign(&format!("<a ID=\"_a\" x=\">\">{inner}</a>"), Signer::new(&rsa)).expect("signed");
+        let document = parse(&whole, Limits::MESSAGE).expect("readable");
+        let verify = |element| {
+            let how = Verification { keys: &keys, allowed: Allowed::default(), evidence: true };
+            SignedXml::verify(element, Part::Metadata, how, &mut Checks(&mut Vec::new())).expect("verified")
+        };
+        let inner_element = document.root().children().nth(1).expect("the inner element");
+        let both = || (verify(document.root()), verify(inner_element));
+        let opinion = |(outer, inner): &(SignedXml, SignedXml)| confirm(outer, Some(inner), &mut Checks(&mut Vec::new()));
+        assert_eq!(opinion(&both()), Ok(()));
+        let changed = |signed: &mut SignedXml, from: &str, to: &str| {
+            let evidence = signed.evidence.as_mut().expect("evidence");
+            assert!(evidence.document.contains(from));
+            evidence.document = evidence.document.replacen(from, to, 1);
+        };
+        let mut outer_changed = both();
+        changed(&mut outer_changed.0, "genuine", "forged");
+        assert_eq!(opinion(&outer_changed).expect_err("refused").name(), "second-opinion-refused");
+        let mut inner_changed = both();
+        changed(&mut inner_changed.1, "genuine", "forged");
+        assert_eq!(opinion(&inner_changed).expect_err("refused").name(), "second-opinion-refused");
+        let mut inner_differs = both();
+        inner_differs.1.bytes = inner_differs.1.bytes.replace("genuine", "forged");
+        assert_eq!(opinion(&inner_differs), Err(Rejection::SecondOpinionDiffers));
+        let mut foreign = both();
+        let of_inner = foreign.1.evidence.as_ref().expect("evidence").certificate_der.clone();
+        let third = key(KeyKind::Rsa).certificate_der();
+        foreign.0.evidence.as_mut().expect("evidence").certificate_der = third;
+        assert_eq!(opinion(&foreign).expect_err("refused").name(), "second-opinion-refused");
+        assert_ne!(of_inner, rsa.certificate_der());
     }
 
     fn opinion(signed: &SignedXml) -> (Result<(), Rejection>, Vec<Check>) {

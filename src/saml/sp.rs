@@ -1,8 +1,10 @@
 //! The service provider role: asking an identity provider, and judging what it answers.
 
+use super::artifact::ResolutionService;
 use super::assertion::{AssertionContent, Attribute, NameId, Said};
-use super::binding::{Binding, MessageKind, Outgoing, decode_post, encode_post, encode_redirect};
+use super::binding::{Binding, MessageKind, Outgoing, ResponseBinding, decode_post, encode_post, encode_redirect};
 use super::conditions::Judge;
+use super::idp::{Encrypt, EncryptionKey, encryption_to};
 use super::names;
 use super::receive::{Received, Receiver};
 use super::rejection::{Check, Checks, Rejection};
@@ -44,16 +46,35 @@ pub struct Scope {
 pub struct IdpTrust {
     pub entity_id: String,
     pub sso_endpoints: Vec<Endpoint>,
+    /// Where its artifacts are resolved.
+    pub artifact_services: Vec<ResolutionService>,
     pub keys: TrustedKeys,
     pub scopes: Vec<Scope>,
     pub want_authn_requests_signed: bool,
+    /// To encrypt to, in the order of its metadata; none where they have none.
+    pub encryption_keys: Vec<EncryptionKey>,
 }
 
 impl IdpTrust {
     /// Stands where it is not known yet who the identity provider is: it has no address, and no signature is its.
     pub fn nobody() -> Self {
-        let keys = TrustedKeys::none();
-        Self { entity_id: String::new(), sso_endpoints: Vec::new(), keys, scopes: Vec::new(), want_authn_requests_signed: false }
+        Self {
+            entity_id: String::new(),
+            sso_endpoints: Vec::new(),
+            artifact_services: Vec::new(),
+            keys: TrustedKeys::none(),
+            scopes: Vec::new(),
+            want_authn_requests_signed: false,
+            encryption_keys: Vec::new(),
+        }
+    }
+
+    /// To whom and how, if a NameID is to be encrypted: AES-GCM and RSA-OAEP, as the metadata list them.
+    ///
+    /// # Errors
+    /// When it has no certificate for that, or none of its algorithms is one of ours.
+    pub fn encryption(&self) -> CrateResult<Encrypt<'_>> {
+        encryption_to(&self.encryption_keys, None, None, "the identity provider")
     }
 
     fn sso(&self, binding: Binding) -> CrateResult<&Url> {
@@ -128,6 +149,8 @@ pub struct RequestOptions {
     pub requested_authn_context: Option<(Comparison, Vec<String>)>,
     pub name_id_format: Option<String>,
     pub allow_create: bool,
+    /// How the answer is to come, where the ACS is named by URL.
+    pub response_binding: ResponseBinding,
     /// Name the ACS by index instead of by URL.
     pub acs_index: Option<u16>,
     pub attribute_consuming_service_index: Option<u16>,
@@ -149,6 +172,7 @@ impl RequestOptions {
             requested_authn_context: None,
             name_id_format: None,
             allow_create: true,
+            response_binding: ResponseBinding::Post,
             acs_index: None,
             attribute_consuming_service_index: None,
             provider_name: None,
@@ -207,7 +231,10 @@ fn write_authn_request(sp: &SpSettings, options: &RequestOptions, destination: &
     }
     match options.acs_index {
         Some(index) => writer.attribute("AssertionConsumerServiceIndex", &index.to_string()),
-        None => writer.attribute("AssertionConsumerServiceURL", sp.acs_url.as_str()).attribute("ProtocolBinding", names::BINDING_POST),
+        None => {
+            let binding = options.response_binding.urn();
+            writer.attribute("AssertionConsumerServiceURL", sp.acs_url.as_str()).attribute("ProtocolBinding", binding)
+        }
     };
     writer.optional("AttributeConsumingServiceIndex", options.attribute_consuming_service_index.map(|index| index.to_string()).as_deref());
     writer.optional("ProviderName", options.provider_name.as_deref());
@@ -254,7 +281,8 @@ pub struct Expected<'a> {
     pub requested_authn_context: Option<&'a (Comparison, Vec<String>)>,
 }
 
-/// An assertion whose signature and every condition was verified. Only [`receive_response`] makes one.
+/// An assertion whose signature and every condition was verified. Only [`receive_response`] makes one, and
+/// [`receive_artifact_response`](super::artifact::receive_artifact_response) with the same checks.
 #[derive(Clone, Debug)]
 pub struct VerifiedAssertion {
     content: AssertionContent,
@@ -348,8 +376,13 @@ pub fn receive_response(
     let mut checks = Checks(checks);
     let judge = Judge { our_entity_id: &sp.entity_id, acs_url: sp.acs_url.as_str(), idp_entity_id: &idp.entity_id, policy, expected };
     let received = Receiver { judge, keys: &idp.keys, decryption_keys }.receive(saml_response, &mut checks)?;
+    Ok(verified(received, idp))
+}
+
+/// What has come through all checks of a [`Receiver`] with the keys of `idp`.
+pub(super) fn verified(received: Received, idp: &IdpTrust) -> VerifiedAssertion {
     let Received { content, response_id, remember_until, subject } = received;
-    Ok(VerifiedAssertion { content, response_id, remember_until, issuer: idp.entity_id.clone(), subject })
+    VerifiedAssertion { content, response_id, remember_until, issuer: idp.entity_id.clone(), subject }
 }
 
 /// The InResponseTo of a response that nobody has verified yet; only good for finding the login it may belong to.

@@ -14,6 +14,7 @@ mod chromium;
 mod explain;
 mod federation;
 mod flows;
+mod keys;
 mod logout;
 mod mapping_command;
 mod operations;

@@ -1,5 +1,6 @@
 //! Answers to SAML applications: the assertion of a login, and the status of one that failed.
 
+use super::artifact::keep_op;
 use crate::broker::finish::{Issue, Issued};
 use crate::broker::recording::note_rows;
 use crate::broker::release::{recorded, unrecorded};
@@ -10,7 +11,6 @@ use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
-use crate::keys::Purpose;
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{Partner, SamlReply, Session};
 use crate::profile::{Released, Written};
@@ -29,7 +29,8 @@ impl Gateway {
         let saml = application.saml.as_ref().ok_or_else(gone)?;
         let (attributes, email) = self.released_attributes(issue, trace)?;
         let entity_id = self.idp_entity_id(reply.mirror.as_ref());
-        let responder = saml.sp.responder(&entity_id, self.keyring.active(Purpose::SamlSigning), self.keyring.sealer());
+        let keys = self.keyring.saml();
+        let responder = saml.sp.responder(&entity_id, saml.sp.signing_key(&keys)?, self.keyring.sealer());
         let connection = self.connections.enabled(&session.identity.connection);
         let authorities = authorities(connection.map(AsRef::as_ref), session);
         let session_index = session_index(&session.sid, &application.client_id);
@@ -51,11 +52,14 @@ impl Gateway {
             session_index,
             mirror: reply.mirror.clone(),
         };
+        let mut writes = vec![partner_op(&session.sid, &partner, self.lifetimes.session)?];
+        let secrets = issued.kept.iter().map(|kept| kept.key.clone()).collect();
+        writes.extend(issued.kept.map(keep_op));
         Ok(Issued {
             answer: Answer::Reply(Reply::Saml(issued.outgoing)),
             claims: reply.to.in_response_to().map(|id| answered(reply.to.entity_id(), id)).into_iter().collect(),
-            writes: vec![partner_op(&session.sid, &partner, self.lifetimes.session)?],
-            secrets: Vec::new(),
+            writes,
+            secrets,
         })
     }
 
@@ -84,18 +88,25 @@ impl Gateway {
     }
 
     /// The response that says why there is no assertion.
-    pub(in crate::broker) fn refuse_by_saml(&self, client_id: &str, reply: &SamlReply, error: &Error, now: Timestamp) -> Outcome {
+    pub(in crate::broker) async fn refuse_by_saml(&self, client_id: &str, reply: &SamlReply, error: &Error, now: Timestamp) -> Outcome {
         let (top, second) = error.kind.wire().saml;
-        self.answer_by_saml(client_id, reply, Refusal { top, second, message: Some(&error.detail) }, now)
+        self.answer_by_saml(client_id, reply, Refusal { top, second, message: Some(&error.detail) }, now).await
     }
 
-    pub(in crate::broker) fn answer_by_saml(&self, client_id: &str, reply: &SamlReply, refusal: Refusal<'_>, now: Timestamp) -> Outcome {
+    pub(in crate::broker) async fn answer_by_saml(
+        &self,
+        client_id: &str,
+        reply: &SamlReply,
+        refusal: Refusal<'_>,
+        now: Timestamp,
+    ) -> Outcome {
         let entity_id = self.idp_entity_id(reply.mirror.as_ref());
         let answer = self.service_provider_of(client_id).and_then(|(_, saml)| {
-            let responder = saml.sp.responder(&entity_id, self.keyring.active(Purpose::SamlSigning), self.keyring.sealer());
+            let keys = self.keyring.saml();
+            let responder = saml.sp.responder(&entity_id, saml.sp.signing_key(&keys)?, self.keyring.sealer());
             reply.to.refuse(&responder, refusal, now)
         });
-        match answer {
+        match self.kept(answer).await {
             Ok(outgoing) => Outcome::of(Answer::Reply(Reply::Saml(outgoing))),
             Err(error) => Outcome::refused(error, None),
         }

@@ -3,6 +3,9 @@
 //! Answers are made in `answer`; everything between question and answer is the same as for any other application.
 
 mod answer;
+mod artifact;
+
+pub use artifact::ArtifactAnswer;
 
 use super::begin::{Begun, log_refusal};
 use super::choose::Pick;
@@ -11,7 +14,7 @@ use crate::application::{Application, SamlApplication};
 use crate::clock::Timestamp;
 use crate::connection::note_checks;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{CertifiedKey, Purpose};
+use crate::keys::{CertifiedKey, KeySet, SamlKeys};
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, Mirror, ReplyTo, SamlReply};
 use crate::saml::idp::{self, ArrivedRequest, CheckedRequest, IdpDescription, SamlReplyTo};
@@ -67,7 +70,8 @@ impl Gateway {
         let mut trace = Trace::default();
         trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: parameters(&request, &arrived) });
         let destination = self.sso_address(request.endpoint);
-        let keys = self.decryption_keys();
+        let keys = self.keyring.saml();
+        let keys = keys.decryption_keys();
         let mut checks = Vec::new();
         let received = idp::receive_authn_request(&arrived, &saml.sp.request_terms(&destination, &keys, now), &mut checks);
         note_checks(checks, now, &mut trace);
@@ -82,12 +86,12 @@ impl Gateway {
         if let Err(refusal) = checked.proxy_count() {
             self.save_trace(correlation_id, Part::Begin, &trace).await?;
             let ReplyTo::Saml(reply) = &reply_to else { return Err(Error::new(ErrorKind::Internal, "another protocol")) };
-            return Ok(self.answer_by_saml(&application.client_id, reply, refusal, now));
+            return Ok(self.answer_by_saml(&application.client_id, reply, refusal, now).await);
         }
         let begin = async { self.begin_login(&begun, self.asked_by_saml(&request, &checked, application, now)?, trace).await };
         match begin.await {
             Ok(outcome) => Ok(outcome),
-            Err(error) => self.refuse_beginning(&begun, error),
+            Err(error) => self.refuse_beginning(&begun, error).await,
         }
     }
 
@@ -120,7 +124,7 @@ impl Gateway {
             let asked = Asked { connection: connection.map(str::to_owned), ..Asked::default() };
             match self.begin_login(&begun, asked, trace).await {
                 Ok(outcome) => Ok(outcome),
-                Err(error) => self.refuse_beginning(&begun, error),
+                Err(error) => self.refuse_beginning(&begun, error).await,
             }
         };
         started.await.unwrap_or_else(|error| Outcome::refused(error, None)).in_login(correlation_id)
@@ -148,8 +152,18 @@ impl Gateway {
         found.ok_or_else(|| not_registered(format!("there is no enabled SAML application {client_id}")))
     }
 
-    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
-        self.keyring.of(Purpose::SamlEncryption).collect()
+    /// Those that sign toward this application; where none is named, toward any of them, the usual ones first.
+    fn signing_sets<'k>(&self, keys: &'k SamlKeys, of: Option<&SamlApplication>) -> Result<Vec<&'k KeySet>> {
+        if let Some(saml) = of {
+            return Ok(vec![keys.signing(saml.sp.response().signature)?]);
+        }
+        let mut sets = vec![keys.signing(None)?];
+        let chosen = self.applications.values().filter_map(|application| application.saml.as_ref()?.sp.response().signature);
+        // An application whose key is missing is told so when it is answered.
+        sets.extend(chosen.filter_map(|scheme| keys.signing(Some(scheme)).ok()));
+        sets.sort_by_key(|set| set.purpose());
+        sets.dedup_by_key(|set| set.purpose());
+        Ok(sets)
     }
 
     /// Our address for requests, as it is published.
@@ -197,10 +211,19 @@ impl Gateway {
         let sso = both(&self.sso_address(endpoint))?.map(|(binding, location)| Endpoint { binding, location });
         let slo =
             both(&self.slo_address(endpoint))?.map(|(binding, location)| LogoutService { binding, location, response_location: None });
-        let mut description = IdpDescription::new(entity_id, sso.to_vec(), self.keyring.of(Purpose::SamlSigning).collect());
+        let keys = self.keyring.saml();
+        let sets = self.signing_sets(&keys, saml)?;
+        let published: Vec<&CertifiedKey> = sets.iter().flat_map(|set| set.published()).collect();
+        let signer = match (saml, sets.first()) {
+            (Some(saml), _) => saml.sp.response().signer(saml.sp.signing_key(&keys)?)?,
+            (None, Some(first)) => Signer::new(first.active()),
+            (None, None) => return Err(Error::new(ErrorKind::Internal, "there is no signing key")),
+        };
+        let mut description = IdpDescription::new(entity_id, sso.to_vec(), published);
         description.logout = slo.to_vec();
-        description.encryption_keys = self.decryption_keys();
-        idp::write_idp(&description, Signer::new(self.keyring.active(Purpose::SamlSigning)), now)
+        description.artifact_services = self.artifact_service(endpoint).into_iter().collect();
+        description.encryption_keys = keys.encryption().published().collect();
+        idp::write_idp(&description, signer, now)
     }
 
     /// What a request asks, in words that fit every protocol.
@@ -260,7 +283,7 @@ impl Gateway {
             None => Ok(Outcome::refused(error, None)),
             Some(to) => {
                 let reply = SamlReply { to, mirror: mirror_of(endpoint) };
-                Ok(self.answer_by_saml(&application.client_id, &reply, refused.status(), now))
+                Ok(self.answer_by_saml(&application.client_id, &reply, refused.status(), now).await)
             }
         }
     }

@@ -15,8 +15,8 @@ mod settings;
 use super::context::{Context, Source, Stored};
 use crate::broker::admin::kinds;
 use crate::broker::admin::signing::SigningKeys;
-use crate::broker::metadata;
 use crate::broker::live::{Checked, Fault, Known, Made, Maker};
+use crate::broker::metadata;
 use crate::clock::Timestamp;
 use crate::profile::MappingLibrary;
 use serde_json::{Map, Value};
@@ -64,7 +64,7 @@ impl Maker for StoredObjects {
             "resource_server" => server::make(id, body),
             "tenant" => Ok(settings::tenant(body)),
             "attack_protection" => Ok(settings::attack_protection(body)),
-            "signing_keys" => settings::signing_keys(body, known),
+            "signing_keys" => settings::signing_keys(id, body, known),
             "metadata_approval" => metadata::stored(body).map(|made| checked(made, Vec::new())),
             "rule" | "rule_config" | "action" => scripts::make(kind, id, body, known),
             _ => Err(vec![fault("", format!("objects of the kind {kind} are not read by this program"), "")]),

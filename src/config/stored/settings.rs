@@ -1,8 +1,9 @@
 //! Settings of the whole gateway, and those against attacks.
 
 use super::{checked, fault, without_effect};
-use crate::broker::admin::signing::SigningKeys;
+use crate::broker::admin::signing::{self, SigningKeys};
 use crate::broker::live::{Checked, Fault, Known, Made, Settings};
+use crate::oidc::AlgKeys;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -38,11 +39,16 @@ pub fn attack_protection(_body: &Map<String, Value>) -> Checked {
     checked(Made::Nothing, vec![fault("", "is kept, without effect before there are database connections that people sign in by", "")])
 }
 
-/// Keys that sign ID tokens.
-pub fn signing_keys(body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
-    let prepared = SigningKeys::read(body).and_then(|keys| keys.prepare(&known.gateway.keyring, known.now));
-    match prepared {
-        Ok(keys) => Ok(checked(Made::SigningKeys(Arc::new(keys)), Vec::new())),
+/// Keys that sign and decrypt; `id` says what for.
+pub fn signing_keys(id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
+    let purpose = signing::purpose_of(id).ok_or_else(|| vec![fault("", format!("there are no keys for {id}"), "")])?;
+    let prepared = SigningKeys::read(body).and_then(|keys| keys.prepare(&known.gateway.keyring, purpose, known.now));
+    let made = prepared.and_then(|keys| {
+        let keys = Arc::new(keys);
+        Ok(if purpose.is_saml() { Made::SamlKeys(keys) } else { Made::OidcKeys(Arc::new(AlgKeys::new(&keys)?)) })
+    });
+    match made {
+        Ok(made) => Ok(checked(made, Vec::new())),
         Err(error) => Err(vec![fault("", error.detail, "nodes that share a directory share the keyring's files")]),
     }
 }

@@ -264,6 +264,25 @@ fn where_the_answers_to_a_logout_go_is_an_endpoint_like_others() {
 }
 
 #[test]
+fn the_service_that_resolves_artifacts_is_an_endpoint_like_others() {
+    let with_service = |host: &str| {
+        let service = format!(
+            "<md:ArtifactResolutionService index=\"7\" Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:SOAP\" \
+             Location=\"https://{host}/resolve\"/><md:SingleSignOnService "
+        );
+        let xml = a().xml("ID=\"_e\" validUntil=\"2026-12-01T00:00:00Z\"").replacen("<md:SingleSignOnService ", &service, 1);
+        read(&sign(&xml, Signer::new(&FEDERATION)).expect("signed"))
+    };
+    let mut refresher = refresher();
+    refresher.accept(with_service("sso.a.example"), None, now());
+    refresher.accept(with_service("evil.example"), None, now());
+    let idp = refresher.snapshot().expect("a copy").idp(A, now()).expect("read");
+    let services: Vec<_> = idp.artifact_services.iter().map(|service| (service.index, service.location.as_str())).collect();
+    assert_eq!(services, [(Some(7), "https://sso.a.example/resolve")]);
+    assert_eq!(refresher.pending().count(), 1);
+}
+
+#[test]
 fn what_was_in_force_is_given_back_to_memory() {
     let mut refresher = refresher();
     refresher.accept(with(&[a()]), None, now());

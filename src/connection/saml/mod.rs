@@ -1,17 +1,19 @@
 //! A SAML identity provider as a connection: what the application asked becomes an AuthnRequest, a verified
 //! assertion becomes an [`Authentication`].
 
+mod artifact;
 mod attributes;
 mod request;
 
+pub use artifact::service_unreachable;
 pub(super) use attributes::raw_attributes;
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::scope::ScopeFilter;
-use super::{Authentication, BrowserStep, Callback, Connection, Refused, UpstreamRequest};
+use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{CertifiedKey, Keyring, Purpose};
+use crate::keys::{CertifiedKey, Keyring};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::saml::{self, Check, Comparison, Expected, Rejection, SpMetadata, SpSettings, VerifiedAssertion};
@@ -42,10 +44,6 @@ impl SamlConnection {
     /// The other way round: what a class reference is called toward applications.
     fn acr(&self, class: &str) -> String {
         self.settings().acr.iter().find(|(_, mapped)| *mapped == class).map_or(class, |(acr, _)| acr).to_owned()
-    }
-
-    fn decryption_keys(&self) -> Vec<&CertifiedKey> {
-        self.keyring.of(Purpose::SamlEncryption).collect()
     }
 
     fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> Authentication {
@@ -87,6 +85,10 @@ impl Connection for SamlConnection {
         self.ask(transaction_id, asked, now, trace)
     }
 
+    fn resolve(&self, artifact: &str, _pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused> {
+        self.resolution(artifact, now, trace)
+    }
+
     fn complete(
         &self,
         callback: Callback<'_>,
@@ -94,22 +96,31 @@ impl Connection for SamlConnection {
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<Authentication, Refused> {
-        let Callback::SamlResponse { response } = callback;
         let mut checks = Vec::new();
-        let verified = receive(self.settings(), &self.sp, &self.decryption_keys(), response, pending, now, &mut checks);
+        let keys = self.keyring.saml();
+        let verified = match callback {
+            Callback::SamlResponse { response } => {
+                receive(self.settings(), &self.sp, &keys.decryption_keys(), response, pending, now, &mut checks)
+            }
+            Callback::SamlArtifactResponse { envelope, resolve_id } => {
+                self.receive_resolved((envelope, resolve_id), pending, now, &mut checks)
+            }
+        };
         note_checks(checks, now, trace);
         verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
     }
 
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
-        let signing: Vec<_> = self.keyring.of(Purpose::SamlSigning).collect();
-        let encryption = self.decryption_keys();
+        let keys = self.keyring.saml();
+        let signing = keys.signing(self.settings().request_signature)?.published().collect();
+        let encryption = keys.encryption().published().collect();
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
+            response_binding: self.settings().response_binding,
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
             ..SpMetadata::new(&self.sp, signing, encryption)
         };
-        let document = saml::metadata::write_sp(&description, saml::Signer::new(self.keyring.active(Purpose::SamlSigning)), now)?;
+        let document = saml::metadata::write_sp(&description, self.settings().request_signer(&keys)?, now)?;
         Ok(("application/samlmetadata+xml", document))
     }
 
@@ -193,6 +204,9 @@ pub(super) fn refused(rejection: Rejection) -> Refused {
             Some("InvalidNameIDPolicy") => ErrorKind::InvalidRequest,
             _ => ErrorKind::IdpFailed,
         },
+        Rejection::ArtifactServiceUnreachable { .. } | Rejection::ArtifactRefused { .. } | Rejection::SoapFault { .. } => {
+            ErrorKind::IdpFailed
+        }
         Rejection::AuthnContextNotMet { .. } => ErrorKind::UnmetAuthenticationRequirements,
         _ => ErrorKind::IdpResponseInvalid,
     };

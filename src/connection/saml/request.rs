@@ -5,7 +5,6 @@ use crate::clock::Timestamp;
 use crate::connection::{BrowserStep, UpstreamRequest};
 use crate::error::Result;
 use crate::id;
-use crate::keys::Purpose;
 use crate::login::PendingAuthn;
 use crate::login::trace::{Step as Note, Trace};
 use crate::saml::{self, Outgoing, RequestOptions};
@@ -31,6 +30,7 @@ impl SamlConnection {
             requested_authn_context: (!classes.is_empty()).then(|| (settings.authn_context_comparison, classes.clone())),
             name_id_format: settings.name_id_format.clone(),
             allow_create: settings.allow_create,
+            response_binding: settings.response_binding,
             acs_index: settings.acs_index,
             attribute_consuming_service_index: settings.attribute_consuming_service_index,
             provider_name: settings.provider_name.clone(),
@@ -38,7 +38,8 @@ impl SamlConnection {
             requester_ids: if settings.send_requester_id { vec![asked.requester.clone()] } else { Vec::new() },
             subject_hint: asked.login_hint.clone().filter(|_| settings.login_hint_as_subject),
         };
-        let signer = self.signs_requests().then(|| self.keyring.active(Purpose::SamlSigning)).map(saml::Signer::new);
+        let keys = self.keyring.saml();
+        let signer = self.signs_requests().then(|| settings.request_signer(&keys)).transpose()?;
         let outgoing = saml::authn_request(&self.sp, &settings.idp, &options, settings.request_binding, Some(transaction_id), signer, now)?;
         let (step, binding, destination) = match outgoing {
             Outgoing::Redirect(url) => {

@@ -27,10 +27,12 @@ pub use attributes::{AttributeStyle, NameFormats, ReleasedAttribute, ReleasedVal
 pub use name_id::{NameIdFormat, Subject};
 pub use own_metadata::{Display, IdpDescription, write_idp};
 pub use receive::{ArrivedRequest, CheckedRequest, Refused, RequestTerms, receive_authn_request};
-pub use reply_to::{Issued, Responder, SamlReplyTo, Statement};
+pub use reply_to::{Delivery, Issued, Responder, SamlReplyTo, Statement};
 pub use request::{AuthnRequest, receive_post, receive_redirect};
 pub use response::{Answer, Encrypt, Refusal, Sign, post_response, refuse, respond};
 pub(super) use response::{encrypted_name_id, write_name_id};
+pub(super) use settings::encryption_to;
 pub use settings::{EncryptedParts, ResponseSettings};
+pub(super) use sp_metadata::encryption_keys;
 pub use sp_metadata::{ApplicationMetadata, Localized, Logo, read_sp};
 pub use trust::{AssertionConsumerService, AttributeConsumingService, EncryptionKey, LiteralSp, RequestedAttribute, SpParts, SpTrust};

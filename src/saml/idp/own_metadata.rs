@@ -6,6 +6,7 @@ use crate::clock::Timestamp;
 use crate::error::Result as CrateResult;
 use crate::id;
 use crate::keys::CertifiedKey;
+use crate::saml::artifact::{ResolutionService, write_resolution_service};
 use crate::saml::binding::Binding;
 use crate::saml::logout::LogoutService;
 use crate::saml::metadata::write_key;
@@ -20,6 +21,8 @@ pub struct IdpDescription<'k> {
     pub entity_id: &'k str,
     pub sso: Vec<Endpoint>,
     pub logout: Vec<LogoutService>,
+    /// Where artifacts of ours are resolved; without any, none is given out.
+    pub artifact_services: Vec<ResolutionService>,
     /// Active first, then the next one.
     pub signing_keys: Vec<&'k CertifiedKey>,
     /// For encrypted NameIDs in requests.
@@ -47,6 +50,7 @@ impl<'k> IdpDescription<'k> {
             entity_id,
             sso,
             logout: Vec::new(),
+            artifact_services: Vec::new(),
             signing_keys,
             encryption_keys: Vec::new(),
             want_authn_requests_signed: false,
@@ -76,6 +80,9 @@ pub fn write_idp(metadata: &IdpDescription<'_>, signer: Signer<'_>, now: Timesta
     }
     for key in &metadata.encryption_keys {
         write_key(&mut writer, "encryption", key);
+    }
+    for service in &metadata.artifact_services {
+        write_resolution_service(&mut writer, service);
     }
     for service in &metadata.logout {
         endpoint(&mut writer, "md:SingleLogoutService", service.binding, service.location.as_str());

@@ -11,7 +11,7 @@ use super::trust::{AssertionConsumerService, SpTrust};
 use crate::clock::Timestamp;
 use crate::keys::CertifiedKey;
 use crate::saml::assertion::only;
-use crate::saml::binding::{Binding, MessageKind};
+use crate::saml::binding::{Binding, MessageKind, ResponseBinding};
 use crate::saml::message::{Arrived, Head, HeadJudge, Incoming, MessagePolicy, Verifier, date, name_id};
 use crate::saml::names;
 use crate::saml::rejection::{Check, Checks, Part, Rejection};
@@ -211,7 +211,7 @@ impl Judge<'_, '_> {
         // 4. SAML Core 3.4.1, Profiles 4.1.4.1: only where the application is registered to take it.
         let acs = self.acs(&asked, checks)?;
         let mut reply_to = SamlReplyTo::to_request(issuer, acs, &head.id, self.relay_state);
-        match self.rest(&asked, &head, checks) {
+        match self.rest(&asked, acs.binding, &head, checks) {
             Ok((said, asked)) => {
                 reply_to.asked = asked;
                 Ok(CheckedRequest { said, reply_to, remember_until: head.remember_until })
@@ -222,10 +222,18 @@ impl Judge<'_, '_> {
 
     fn acs(&self, asked: &AskedAcs<'_>, checks: &mut Checks<'_>) -> Result<&AssertionConsumerService, Rejection> {
         let application = self.terms.application;
+        let binding = asked.protocol_binding.and_then(ResponseBinding::from_urn);
         let (found, wanted) = match (asked.url, asked.index) {
-            (Some(url), _) => (application.acs_at(url), url.to_owned()),
+            (Some(url), _) => {
+                // By the asked binding; where it is not registered, that can at least be told.
+                let bindings = binding.into_iter().chain([ResponseBinding::Post, ResponseBinding::Artifact]);
+                (bindings.into_iter().find_map(|binding| application.acs_at(url, binding)), url.to_owned())
+            }
             (None, Some(index)) => (application.acs_of_index(index), format!("index {index}")),
-            (None, None) => (application.default_acs(), "its default address".to_owned()),
+            (None, None) => {
+                let asked = binding.and_then(|binding| application.default_acs_by(binding));
+                (asked.or_else(|| application.default_acs()), "its default address".to_owned())
+            }
         };
         let registered: Vec<&str> = application.acs().iter().map(AssertionConsumerService::location).collect();
         checks.require("acs-registered", found.is_some(), registered.join(", "), &wanted, || Rejection::AcsNotRegistered {
@@ -235,11 +243,17 @@ impl Judge<'_, '_> {
     }
 
     /// What can be refused to the application itself.
-    fn rest(&self, acs: &AskedAcs<'_>, head: &Head, checks: &mut Checks<'_>) -> Result<(AuthnRequest, Asked), Rejection> {
-        // 5. SAML Profiles 4.1.2: a response never travels by redirect; here it goes by POST.
-        let binding = acs.protocol_binding.unwrap_or(names::BINDING_POST);
-        checks.require("protocol-binding", binding == names::BINDING_POST, names::BINDING_POST, binding, || {
-            Rejection::BindingUnsupported { found: binding.to_owned() }
+    fn rest(
+        &self,
+        acs: &AskedAcs<'_>,
+        registered: ResponseBinding,
+        head: &Head,
+        checks: &mut Checks<'_>,
+    ) -> Result<(AuthnRequest, Asked), Rejection> {
+        // 5. SAML Profiles 4.1.2: a response never travels by redirect; here it goes as the address is registered.
+        let binding = acs.protocol_binding.unwrap_or(registered.urn());
+        checks.require("protocol-binding", binding == registered.urn(), registered.urn(), binding, || Rejection::BindingUnsupported {
+            found: binding.to_owned(),
         })?;
         // 6. Everything else that is said; whatever it is, the schema's types hold. Extensions are not looked at.
         let said = checks.outcome("readable", "as the schema says", read_request(self.root))?;

@@ -9,8 +9,9 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result as CrateResult};
 use crate::id;
 use crate::keys::{CertifiedKey, Sealer};
+use crate::saml::artifact::{KeptResponse, deliver};
 use crate::saml::assertion::NameId;
-use crate::saml::binding::Outgoing;
+use crate::saml::binding::{Outgoing, ResponseBinding};
 use crate::saml::rejection::Rejection;
 use serde::{Deserialize, Serialize};
 use url::Url;
@@ -20,6 +21,8 @@ use url::Url;
 pub struct SamlReplyTo {
     entity_id: String,
     acs_url: String,
+    #[serde(default)]
+    binding: ResponseBinding,
     in_response_to: Option<String>,
     relay_state: Option<String>,
     pub(super) asked: Asked,
@@ -49,6 +52,7 @@ impl SamlReplyTo {
         Self {
             entity_id: entity_id.to_owned(),
             acs_url: acs.location().to_owned(),
+            binding: acs.binding,
             in_response_to: Some(request_id.to_owned()),
             relay_state: relay_state.map(str::to_owned),
             asked: Asked::default(),
@@ -106,8 +110,10 @@ impl SamlReplyTo {
         }
         let signer = settings.signer(from.signing_key)?;
         let xml = respond(&answer, signer, now)?;
+        let Delivery { outgoing, kept } = self.deliver(from, xml, &url);
         Ok(Issued {
-            outgoing: post_response(&xml, &url, self.relay_state()),
+            outgoing,
+            kept,
             response_id: answer.response_id,
             assertion_id: answer.assertion_id,
             not_on_or_after: now.plus_seconds(answer.lifetime_seconds),
@@ -119,17 +125,27 @@ impl SamlReplyTo {
     ///
     /// # Errors
     /// When the registration has changed meanwhile, or the key cannot sign.
-    pub fn refuse(&self, from: &Responder<'_>, refusal: Refusal<'_>, now: Timestamp) -> CrateResult<Outgoing> {
+    pub fn refuse(&self, from: &Responder<'_>, refusal: Refusal<'_>, now: Timestamp) -> CrateResult<Delivery> {
         let url = self.still_registered(from.application)?;
         let signer = from.settings.signer(from.signing_key)?;
         let destination = from.settings.destination.as_deref().unwrap_or(&self.acs_url);
         let xml = refuse(from.issuer(), destination, self.in_response_to(), refusal, signer, now)?;
-        Ok(post_response(&xml, &url, self.relay_state()))
+        Ok(self.deliver(from, xml, &url))
+    }
+
+    fn deliver(&self, from: &Responder<'_>, xml: String, url: &Url) -> Delivery {
+        match self.binding {
+            ResponseBinding::Post => Delivery { outgoing: post_response(&xml, url, self.relay_state()), kept: None },
+            ResponseBinding::Artifact => {
+                let (outgoing, kept) = deliver(xml, (from.issuer(), &self.entity_id), url, self.relay_state());
+                Delivery { outgoing, kept: Some(kept) }
+            }
+        }
     }
 
     /// Logins take minutes; what was registered at their begin may be no more.
     fn still_registered(&self, application: &SpTrust) -> CrateResult<Url> {
-        let acs = application.acs_at(&self.acs_url).filter(|_| application.entity_id() == self.entity_id);
+        let acs = application.acs_at(&self.acs_url, self.binding).filter(|_| application.entity_id() == self.entity_id);
         let gone = || Error::new(ErrorKind::InvalidRedirectUri, "this address is not registered for this application any more");
         acs.map(|acs| acs.url().clone()).ok_or_else(gone)
     }
@@ -202,10 +218,20 @@ pub struct Statement<'a> {
     pub session_not_on_or_after: Option<Timestamp>,
 }
 
+/// A message for an application, on its way.
+#[derive(Clone, Debug)]
+pub struct Delivery {
+    pub outgoing: Outgoing,
+    /// Where it goes by artifact: the message, which the caller must have stored before it sends the browser away.
+    pub kept: Option<KeptResponse>,
+}
+
 /// A response that was made.
 #[derive(Clone, Debug)]
 pub struct Issued {
     pub outgoing: Outgoing,
+    /// As in [`Delivery`].
+    pub kept: Option<KeptResponse>,
     pub response_id: String,
     pub assertion_id: String,
     /// The user's name at this application, for logout messages.

@@ -90,7 +90,11 @@ impl ResponseSettings {
         }
     }
 
-    pub(super) fn signer<'k>(&self, key: &'k CertifiedKey) -> CrateResult<Signer<'k>> {
+    /// Signs as this application wants it.
+    ///
+    /// # Errors
+    /// When the algorithm is not for this kind of key.
+    pub fn signer<'k>(&self, key: &'k CertifiedKey) -> CrateResult<Signer<'k>> {
         Signer::with(key, self.signature, self.digest)
     }
 
@@ -99,14 +103,23 @@ impl ResponseSettings {
     /// # Errors
     /// When the application has no key for that, or none of its algorithms is one of ours.
     pub fn encryption_to<'a>(&self, application: &'a SpTrust) -> CrateResult<Encrypt<'a>> {
-        let refuse = |why: &str| Error::new(ErrorKind::Misconfigured, why.to_owned());
-        let cipher = |key: &EncryptionKey| self.cipher.or_else(|| key.cipher());
-        let mut keys = application.encryption_keys.iter().peekable();
-        if keys.peek().is_none() {
-            return Err(refuse("it is to be encrypted, but the application has no encryption certificate"));
-        }
-        let found = keys.find_map(|key| cipher(key).map(|cipher| (key, cipher)));
-        let (key, cipher) = found.ok_or_else(|| refuse("the application lists no AES-GCM; another cipher must be named"))?;
-        Ok(Encrypt { recipient: key.certificate(), cipher, transport: self.transport.unwrap_or_else(|| key.transport()) })
+        encryption_to(&application.encryption_keys, self.cipher, self.transport, "the application")
     }
+}
+
+/// Encryption to the first of a partner's keys for which there is a cipher; `cipher` and `transport` are those that were
+/// named, `partner` is whose keys they are.
+pub(in crate::saml) fn encryption_to<'a>(
+    keys: &'a [EncryptionKey],
+    cipher: Option<ContentCipher>,
+    transport: Option<KeyTransport>,
+    partner: &str,
+) -> CrateResult<Encrypt<'a>> {
+    let refuse = |why: String| Error::new(ErrorKind::Misconfigured, why);
+    if keys.is_empty() {
+        return Err(refuse(format!("it is to be encrypted, but {partner} has no encryption certificate")));
+    }
+    let found = keys.iter().find_map(|key| cipher.or_else(|| key.cipher()).map(|cipher| (key, cipher)));
+    let (key, cipher) = found.ok_or_else(|| refuse(format!("{partner} lists no AES-GCM; another cipher must be named")))?;
+    Ok(Encrypt { recipient: key.certificate(), cipher, transport: transport.unwrap_or_else(|| key.transport()) })
 }

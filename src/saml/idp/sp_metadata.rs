@@ -4,6 +4,7 @@ use super::name_id::NameIdFormat;
 use super::trust::{AssertionConsumerService, AttributeConsumingService, EncryptionKey, RequestedAttribute, SpParts, SpTrust};
 use crate::clock::Timestamp;
 use crate::saml::assertion::Attribute;
+use crate::saml::binding::ResponseBinding;
 use crate::saml::logout::logout_services;
 use crate::saml::metadata::{
     Inherited, MetadataError, MetadataOptions, Role, cache_seconds, certificates_of, display_name, identity, key_descriptors, read_with,
@@ -66,13 +67,14 @@ pub fn read_sp(xml: &str, options: MetadataOptions<'_>, now: Timestamp) -> Resul
 fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<ApplicationMetadata, MetadataError> {
     let role = role_of(entity, APPLICATION)?;
     let (entity_id, valid_until) = identity(entity, role, Inherited::default(), now)?;
+    let signing_certificates = signing_certificates(role)?;
     let truth = |name| matches!(role.attribute(name).map(str::trim), Some("true" | "1"));
     let formats = role.children_named(names::MD, "NameIDFormat").filter_map(|format| NameIdFormat::from_urn(&text(format)));
     let parts = SpParts {
         entity_id,
-        acs: assertion_consumer_services(role)?,
+        acs: assertion_consumer_services(role, !signing_certificates.is_empty())?,
         logout_services: logout_services(role)?,
-        signing_certificates: signing_certificates(role)?,
+        signing_certificates,
         encryption_keys: encryption_keys(role)?,
         authn_requests_signed: truth("AuthnRequestsSigned"),
         want_assertions_signed: truth("WantAssertionsSigned"),
@@ -91,16 +93,22 @@ fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<ApplicationMetadat
     })
 }
 
-// SAML Metadata 2.4.4. Other bindings than HTTP-POST are left out: no answer goes there.
-fn assertion_consumer_services(role: Element<'_>) -> Result<Vec<AssertionConsumerService>, MetadataError> {
+// SAML Metadata 2.4.4. Other bindings than HTTP-POST and HTTP-Artifact are left out: no answer goes there. Nor does an artifact
+// to somebody who could not sign the question for what it stands for.
+fn assertion_consumer_services(role: Element<'_>, signs: bool) -> Result<Vec<AssertionConsumerService>, MetadataError> {
     let mut found = Vec::new();
     for element in role.children_named(names::MD, "AssertionConsumerService") {
-        if element.attribute("Binding").unwrap_or_default().trim() != names::BINDING_POST {
-            continue;
-        }
+        let binding = match ResponseBinding::from_urn(element.attribute("Binding").unwrap_or_default().trim()) {
+            Some(ResponseBinding::Post) => ResponseBinding::Post,
+            Some(ResponseBinding::Artifact) if signs => ResponseBinding::Artifact,
+            _ => continue,
+        };
         let location = element.attribute("Location").unwrap_or_default().trim();
         let acs = AssertionConsumerService::new(location, index(element)?, is_default(element));
-        found.push(acs.map_err(|why| MetadataError::at(element, format!("the Location of AssertionConsumerService: {why}")))?);
+        found.push(
+            acs.map(|acs| acs.by(binding))
+                .map_err(|why| MetadataError::at(element, format!("the Location of AssertionConsumerService: {why}")))?,
+        );
     }
     Ok(found)
 }
@@ -115,7 +123,7 @@ fn is_default(element: Element<'_>) -> Option<bool> {
 }
 
 /// Those that cannot be used are left out where another can.
-fn encryption_keys(role: Element<'_>) -> Result<Vec<EncryptionKey>, MetadataError> {
+pub(in crate::saml) fn encryption_keys(role: Element<'_>) -> Result<Vec<EncryptionKey>, MetadataError> {
     let (mut keys, mut unusable) = (Vec::new(), None);
     for descriptor in key_descriptors(role, "encryption") {
         let methods = descriptor.children_named(names::MD, "EncryptionMethod").filter_map(|method| method.attribute("Algorithm"));

@@ -1,8 +1,9 @@
 //! What is registered of an application that speaks SAML: where answers go, whose signatures count, for whom to encrypt.
 
 use super::name_id::NameIdFormat;
-use crate::keys::parse_certificate;
-use crate::saml::binding::Binding;
+use crate::clock::Timestamp;
+use crate::keys::{certificate_end, parse_certificate};
+use crate::saml::binding::{Binding, ResponseBinding};
 use crate::saml::encryption::{ContentCipher, KeyTransport};
 use crate::saml::logout::LogoutService;
 use crate::saml::names;
@@ -11,7 +12,7 @@ use openssl::pkey::Id;
 use openssl::x509::X509;
 use url::{Host, Url};
 
-/// Where an application takes responses, by HTTP-POST. Compared and written exactly as registered.
+/// Where an application takes responses. Compared and written exactly as registered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AssertionConsumerService {
     location: String,
@@ -19,14 +20,23 @@ pub struct AssertionConsumerService {
     pub index: Option<u16>,
     /// `isDefault`, if it is said.
     pub is_default: Option<bool>,
+    pub binding: ResponseBinding,
 }
 
 impl AssertionConsumerService {
+    /// One for HTTP-POST.
+    ///
     /// # Errors
     /// Says what is wrong with the address: an assertion is a bearer's, so it travels by https, or stays on this computer.
     pub fn new(location: &str, index: Option<u16>, is_default: Option<bool>) -> Result<Self, String> {
         let url = address(location)?;
-        Ok(Self { location: location.to_owned(), url, index, is_default })
+        Ok(Self { location: location.to_owned(), url, index, is_default, binding: ResponseBinding::Post })
+    }
+
+    /// The same for another binding.
+    #[must_use]
+    pub fn by(self, binding: ResponseBinding) -> Self {
+        Self { binding, ..self }
     }
 
     pub fn location(&self) -> &str {
@@ -165,7 +175,10 @@ impl SpTrust {
             problems.push("the entity ID must have 1 to 1024 characters and no white space around them".to_owned());
         }
         if parts.acs.is_empty() {
-            problems.push("there is no AssertionConsumerService for HTTP-POST".to_owned());
+            problems.push("there is no AssertionConsumerService for HTTP-POST or HTTP-Artifact".to_owned());
+        }
+        if parts.signing_certificates.is_empty() && parts.acs.iter().any(|acs| acs.binding == ResponseBinding::Artifact) {
+            problems.push("answers by artifact need a signing certificate: only who signs may ask for them".to_owned());
         }
         let mut indexes: Vec<u16> = parts.acs.iter().filter_map(|acs| acs.index).collect();
         indexes.sort_unstable();
@@ -208,19 +221,36 @@ impl SpTrust {
         self.keys.as_ref()
     }
 
+    /// What its certificates are for, and when each ends.
+    pub fn certificate_ends(&self) -> impl Iterator<Item = (&'static str, Timestamp)> {
+        let signing = self.keys.iter().flat_map(TrustedKeys::ends).map(|end| ("signing", end));
+        let ends = self.encryption_keys.iter().filter_map(|key| certificate_end(key.certificate()));
+        signing.chain(ends.map(|end| ("encryption", end)))
+    }
+
     /// Whether the application says that it signs its requests.
     pub const fn authn_requests_signed(&self) -> bool {
         self.authn_requests_signed
     }
 
-    // SAML Metadata 2.2.3: the first with isDefault="true", else the first without isDefault, else the first.
+    /// Where answers go if nothing else is said.
     pub fn default_acs(&self) -> Option<&AssertionConsumerService> {
-        let of = |wanted: Option<bool>| self.acs.iter().find(move |acs| acs.is_default == wanted);
-        of(Some(true)).or_else(|| of(None)).or_else(|| self.acs.first())
+        self.default_among(|_| true)
     }
 
-    pub(super) fn acs_at(&self, location: &str) -> Option<&AssertionConsumerService> {
-        self.acs.iter().find(|acs| acs.location == location)
+    /// The default among those of one binding.
+    pub(super) fn default_acs_by(&self, binding: ResponseBinding) -> Option<&AssertionConsumerService> {
+        self.default_among(|acs| acs.binding == binding)
+    }
+
+    // SAML Metadata 2.2.3: the first with isDefault="true", else the first without isDefault, else the first.
+    fn default_among(&self, fits: impl Fn(&AssertionConsumerService) -> bool) -> Option<&AssertionConsumerService> {
+        let of = |wanted: Option<bool>| self.acs.iter().find(|acs| fits(acs) && acs.is_default == wanted);
+        of(Some(true)).or_else(|| of(None)).or_else(|| self.acs.iter().find(|acs| fits(acs)))
+    }
+
+    pub(super) fn acs_at(&self, location: &str, binding: ResponseBinding) -> Option<&AssertionConsumerService> {
+        self.acs.iter().find(|acs| acs.location == location && acs.binding == binding)
     }
 
     pub(super) fn acs_of_index(&self, index: u16) -> Option<&AssertionConsumerService> {

@@ -5,8 +5,10 @@
 //!
 //! One document, one entity: federations of thousands are read by `aggregate`.
 
+use super::artifact::{ResolutionService, resolution_services};
 use super::assertion::read_date;
-use super::binding::Binding;
+use super::binding::{Binding, ResponseBinding};
+use super::idp::{EncryptionKey, encryption_keys};
 use super::logout::{LogoutService, logout_services};
 use super::names;
 use super::rejection::{Checks, Part, Rejection};
@@ -68,10 +70,13 @@ pub struct IdpMetadata {
     pub entity_id: String,
     pub sso_endpoints: Vec<Endpoint>,
     pub slo_endpoints: Vec<LogoutService>,
+    pub artifact_services: Vec<ResolutionService>,
     /// All certificates for signing: those without `use` too.
     pub signing_certificates: Vec<X509>,
     pub keys: TrustedKeys,
     pub want_authn_requests_signed: bool,
+    /// Keys that cannot be used, or are no RSA keys, are left out.
+    pub encryption_keys: Vec<EncryptionKey>,
     pub name_id_formats: Vec<String>,
     pub scopes: Vec<Scope>,
     pub display_name: Option<String>,
@@ -87,9 +92,11 @@ impl IdpMetadata {
         IdpTrust {
             entity_id: self.entity_id.clone(),
             sso_endpoints: self.sso_endpoints.clone(),
+            artifact_services: self.artifact_services.clone(),
             keys: self.keys.clone(),
             scopes: self.scopes.clone(),
             want_authn_requests_signed: self.want_authn_requests_signed,
+            encryption_keys: self.encryption_keys.clone(),
         }
     }
 }
@@ -234,8 +241,11 @@ pub(super) fn read_entity(entity: Element<'_>, inherited: Inherited, now: Timest
         entity_id,
         sso_endpoints,
         slo_endpoints: logout_services(role)?,
+        artifact_services: resolution_services(role),
         signing_certificates,
         keys,
+        // It signs people in all the same.
+        encryption_keys: encryption_keys(role).unwrap_or_default(),
         want_authn_requests_signed: matches!(role.attribute("WantAuthnRequestsSigned").map(str::trim), Some("true" | "1")),
         name_id_formats: role.children_named(names::MD, "NameIDFormat").map(text).filter(|format| !format.is_empty()).collect(),
         scopes: scopes(entity, role),
@@ -362,6 +372,8 @@ pub struct SpMetadata<'k> {
     pub signing_keys: Vec<&'k CertifiedKey>,
     pub encryption_keys: Vec<&'k CertifiedKey>,
     pub authn_requests_signed: bool,
+    /// Responses by HTTP-POST are always taken; with the other binding, artifacts too, and rather.
+    pub response_binding: ResponseBinding,
     pub name_id_formats: Vec<String>,
     pub valid_seconds: i64,
     pub cache_seconds: u64,
@@ -375,6 +387,7 @@ impl<'k> SpMetadata<'k> {
             signing_keys,
             encryption_keys,
             authn_requests_signed: true,
+            response_binding: ResponseBinding::Post,
             name_id_formats: Vec::new(),
             valid_seconds: 7 * 86400,
             cache_seconds: 6 * 3600,
@@ -404,8 +417,14 @@ pub fn write_sp(metadata: &SpMetadata<'_>, signer: Signer<'_>, now: Timestamp) -
     for format in &metadata.name_id_formats {
         writer.leaf("md:NameIDFormat", format);
     }
-    writer.start("md:AssertionConsumerService").attribute("Binding", names::BINDING_POST);
-    writer.attribute("Location", metadata.sp.acs_url.as_str()).attribute("index", "0").attribute("isDefault", "true");
+    let artifacts = metadata.response_binding == ResponseBinding::Artifact;
+    for (binding, index, is_default) in [(ResponseBinding::Post, "0", !artifacts), (ResponseBinding::Artifact, "1", true)] {
+        if binding == ResponseBinding::Post || artifacts {
+            writer.start("md:AssertionConsumerService").attribute("Binding", binding.urn());
+            writer.attribute("Location", metadata.sp.acs_url.as_str()).attribute("index", index);
+            writer.optional("isDefault", is_default.then_some("true")).end();
+        }
+    }
     signature::sign(&writer.finish(), signer)
 }
 

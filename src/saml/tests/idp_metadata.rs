@@ -61,8 +61,11 @@ fn everything_that_applications_say_is_read() {
     assert_eq!(trust.keys().map(|keys| keys.fingerprints().count()), Some(2), "no use = both uses");
     assert_eq!(trust.encryption_keys.len(), 2);
     let acs: Vec<_> = trust.acs().iter().map(|acs| (acs.location(), acs.index)).collect();
-    assert_eq!(acs, [("https://app.example.org/acs", Some(2)), ("https://APP.example.org/acs2", Some(3))], "as written");
-    assert_eq!(trust.default_acs().and_then(|acs| acs.index), Some(3));
+    let places = ["https://app.example.org/acs/artifact", "https://app.example.org/acs", "https://APP.example.org/acs2"];
+    assert_eq!(acs, [(places[0], Some(1)), (places[1], Some(2)), (places[2], Some(3))], "as written");
+    let bindings = [ResponseBinding::Artifact, ResponseBinding::Post, ResponseBinding::Post];
+    assert_eq!(trust.acs().iter().map(|acs| acs.binding).collect::<Vec<_>>(), bindings);
+    assert_eq!(trust.default_acs().and_then(|acs| acs.index), Some(1));
     assert_eq!(trust.logout_services.len(), 1);
     let done = Url::parse("https://app.example.org/slo/done").expect("a URL");
     assert_eq!(trust.logout_service(Binding::Post).map(LogoutService::for_responses), Some(&done));
@@ -95,7 +98,10 @@ fn metadata_that_cannot_be_used_are_refused_with_line_and_reason() {
         ),
         (good.replace("<ds:X509Certificate>", "<ds:X509Certificate>x"), "a certificate for signing is not readable"),
         (good.replace("2027-01-01T00:00:00Z", "2026-11-21T02:42:00Z"), "were valid until"),
-        (good.replace("bindings:HTTP-POST", "bindings:PAOS"), "no AssertionConsumerService for HTTP-POST"),
+        (
+            good.replace("bindings:HTTP-POST", "bindings:PAOS").replace("bindings:HTTP-Artifact", "bindings:PAOS"),
+            "no AssertionConsumerService for HTTP-POST",
+        ),
         (good.replace("\"https://app.example.org/acs\"", "\"javascript:alert(1)\""), "not an http(s) address"),
         (good.replace("\"https://app.example.org/acs\"", "\"http://app.example.org/acs\""), "use https"),
         (good.replace("\"https://app.example.org/acs\"", "\"\""), "not an http(s) address"),

@@ -378,7 +378,7 @@ fn refusals_are_signed_and_say_both_codes() {
     for kind in ErrorKind::ALL {
         let (top, second) = kind.wire().saml;
         let refusal = Refusal { top, second, message: Some("<b>no</b>") };
-        let outgoing = reply_to("").refuse(&from, refusal, now()).expect("made");
+        let outgoing = reply_to("").refuse(&from, refusal, now()).expect("made").outgoing;
         let xml = xml_of(&outgoing);
         let rejection = read(&xml, &EC).expect_err("a refusal");
         let full = |code: &str| format!("{}{code}", names::STATUS_PREFIX);
@@ -388,7 +388,7 @@ fn refusals_are_signed_and_say_both_codes() {
         );
         assert!(!xml.contains("Assertion"), "{xml}");
     }
-    let outgoing = reply_to("").refuse(&from, Refusal { top: "Responder", second: "NoPassive", message: None }, now()).expect("made");
+    let outgoing = reply_to("").refuse(&from, Refusal { top: "Responder", second: "NoPassive", message: None }, now()).expect("made").outgoing;
     let xml = xml_of(&outgoing);
     assert!(xmlsec1_verifies(&xml, &EC) && !xmlsec1_verifies(&xml.replace("NoPassive", "AuthnFailed"), &EC));
     is_built_as_the_schema_says(&xml);

@@ -9,7 +9,7 @@ use crate::saml::metadata::{MetadataOptions, read_idp, write_sp};
 use crate::saml::signature::sign;
 use crate::saml::*;
 
-const IDS: [&str; 12] = [
+const IDS: [&str; 16] = [
     "--id-attr:ID",
     "urn:oasis:names:tc:SAML:2.0:assertion:Assertion",
     "--id-attr:ID",
@@ -22,6 +22,10 @@ const IDS: [&str; 12] = [
     "urn:oasis:names:tc:SAML:2.0:protocol:LogoutRequest",
     "--id-attr:ID",
     "urn:oasis:names:tc:SAML:2.0:protocol:LogoutResponse",
+    "--id-attr:ID",
+    "urn:oasis:names:tc:SAML:2.0:protocol:ArtifactResolve",
+    "--id-attr:ID",
+    "urn:oasis:names:tc:SAML:2.0:protocol:ArtifactResponse",
 ];
 
 /// Whether xmlsec1 verifies the first signature of the document.
@@ -96,9 +100,14 @@ fn xmlsec1_signs(xml: &str, place_after: &str, id: &str, key: &TestKey, style: S
         names::DS,
         names::ENVELOPED
     );
+    xmlsec1_fills(xml, place_after, &template, key)
+}
+
+/// Lets xmlsec1 fill in a signature template.
+pub fn xmlsec1_fills(xml: &str, place_after: &str, template: &str, key: &TestKey) -> String {
     let at = xml.find(place_after).expect("the place") + place_after.len();
     let judge = Judge::new();
-    judge.file("x.xml", [&xml[..at], &template, &xml[at..]].concat());
+    judge.file("x.xml", [&xml[..at], template, &xml[at..]].concat());
     judge.file("k.pem", &key.pem);
     judge.file("c.pem", &key.certificate_pem);
     let arguments = [["--sign", "--privkey-pem", "k.pem,c.pem"].as_slice(), &IDS, &["x.xml"]].concat();

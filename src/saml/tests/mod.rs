@@ -2,9 +2,12 @@
 
 pub(in crate::saml) mod support;
 
+mod algorithms;
+mod artifact;
 mod attacks;
 mod conditions;
 mod encryption;
+mod engines;
 mod explain;
 mod hostile;
 mod idp_hostile;

@@ -70,6 +70,7 @@ pub static OTHER_RSA: LazyLock<TestKey> = LazyLock::new(rsa);
 pub static ENCRYPTION: LazyLock<TestKey> = LazyLock::new(rsa);
 pub static EC: LazyLock<TestKey> = LazyLock::new(|| ec(Nid::X9_62_PRIME256V1));
 pub static EC384: LazyLock<TestKey> = LazyLock::new(|| ec(Nid::SECP384R1));
+pub static EC521: LazyLock<TestKey> = LazyLock::new(|| ec(Nid::SECP521R1));
 
 pub fn now() -> Timestamp {
     Timestamp::parse("2026-11-21T02:42:00Z").expect("a date")
@@ -84,9 +85,11 @@ pub fn idp(key: &TestKey) -> IdpTrust {
     IdpTrust {
         entity_id: IDP.to_owned(),
         sso_endpoints: vec![at(Binding::Redirect, "sso?idpid=C01"), at(Binding::Post, "sso/post")],
+        artifact_services: Vec::new(),
         keys: key.trusted(),
         scopes: Vec::new(),
         want_authn_requests_signed: false,
+        encryption_keys: Vec::new(),
     }
 }
 

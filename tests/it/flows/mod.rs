@@ -1,5 +1,6 @@
 //! Logins from beginning to end.
 
+mod artifact;
 mod requests;
 mod saml_to_oidc;
 mod upstream_answers;

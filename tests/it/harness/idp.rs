@@ -25,6 +25,7 @@ use url::Url;
 pub const PASSWORD: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
 const ASSERTION: &str = "urn:oasis:names:tc:SAML:2.0:assertion:Assertion";
 const RESPONSE: &str = "urn:oasis:names:tc:SAML:2.0:protocol:Response";
+const ARTIFACT_RESPONSE: &str = "urn:oasis:names:tc:SAML:2.0:protocol:ArtifactResponse";
 
 /// Somebody who signs in.
 #[derive(Clone, Debug)]
@@ -248,12 +249,14 @@ impl Idp {
         xml
     }
 
-    fn sign(&self, xml: &str, element: &str) -> String {
-        let (template, signed) = (self.place.path().join("template.xml"), self.place.path().join("signed.xml"));
+    /// Fills in the template of a signature at this element (an XPath).
+    pub fn sign(&self, xml: &str, element: &str) -> String {
+        let file = |kind: &str| self.place.path().join(format!("{kind}{}.xml", unique_id()));
+        let (template, signed) = (file("template"), file("signed"));
         fs::write(&template, xml).unwrap();
         let key = format!("{},{}", text(&self.place.path().join("idp.key")), text(&self.place.path().join("idp.crt")));
         let signature = format!("{element}/*[local-name()='Signature']");
-        let ids = ["--id-attr:ID", ASSERTION, "--id-attr:ID", RESPONSE];
+        let ids = ["--id-attr:ID", ASSERTION, "--id-attr:ID", RESPONSE, "--id-attr:ID", ARTIFACT_RESPONSE];
         let mut arguments = vec!["--sign", "--privkey-pem", &key, "--output", text(&signed), "--node-xpath", &signature];
         arguments.extend(ids);
         arguments.push(text(&template));
@@ -471,11 +474,16 @@ impl Response {
     }
 
     fn signature(&self, id: &str) -> String {
-        format!(
-            r##"<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignedInfo><ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/><ds:SignatureMethod Algorithm="{}"/><ds:Reference URI="#{id}"><ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/><ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/></ds:Transforms><ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue/></ds:Reference></ds:SignedInfo><ds:SignatureValue/><ds:KeyInfo><ds:X509Data/></ds:KeyInfo></ds:Signature>"##,
-            self.signature_method
-        )
+        signature_template(id, self.signature_method)
     }
+}
+
+/// A signature to be filled in.
+pub fn signature_template(id: &str, method: &str) -> String {
+    format!(
+        r##"<ds:Signature xmlns:ds="http://www.w3.org/2000/09/xmldsig#"><ds:SignedInfo><ds:CanonicalizationMethod Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/><ds:SignatureMethod Algorithm="{}"/><ds:Reference URI="#{id}"><ds:Transforms><ds:Transform Algorithm="http://www.w3.org/2000/09/xmldsig#enveloped-signature"/><ds:Transform Algorithm="http://www.w3.org/2001/10/xml-exc-c14n#"/></ds:Transforms><ds:DigestMethod Algorithm="http://www.w3.org/2001/04/xmlenc#sha256"/><ds:DigestValue/></ds:Reference></ds:SignedInfo><ds:SignatureValue/><ds:KeyInfo><ds:X509Data/></ds:KeyInfo></ds:Signature>"##,
+        method
+    )
 }
 
 /// A form that posts itself to us.

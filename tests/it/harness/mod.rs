@@ -2,6 +2,7 @@
 //! and applications that are not ours, real servers. Nothing here is shared between tests.
 
 pub mod app;
+pub mod artifact;
 pub mod browser;
 pub mod gateway;
 pub mod html;

@@ -1,0 +1,49 @@
+//! Artifact resolution services: `/saml/artifact` and `/samlp/{client_id}/artifact`, in SOAP.
+
+use crate::broker::idp::{ArtifactAnswer, IdpEndpoint};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind};
+use crate::http::state::State;
+use crate::http::{body, reply};
+use crate::saml::soap::{self, FaultCode, SOAP_LIMIT};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+
+pub async fn shared(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
+    answer(&request, &state, &IdpEndpoint::Shared, payload).await
+}
+
+pub async fn of_application(request: HttpRequest, client_id: Path<String>, payload: Payload, state: Data<State>) -> HttpResponse {
+    answer(&request, &state, &IdpEndpoint::Application(client_id.into_inner()), payload).await
+}
+
+async fn answer(request: &HttpRequest, state: &State, endpoint: &IdpEndpoint, mut payload: Payload) -> HttpResponse {
+    let answer = match body::text(request, &mut payload, SOAP_LIMIT).await {
+        Ok(envelope) => Box::pin(state.gateway().artifact_resolution(endpoint, envelope, Timestamp::now())).await,
+        Err(error) => Err(error),
+    };
+    // SOAP 1.1 6.2: a fault comes with 500. SAML Bindings 3.2.3.3: who is not answered gets 403.
+    let (status, envelope) = match answer {
+        Ok(ArtifactAnswer::Response(envelope)) => (StatusCode::OK, envelope),
+        Ok(ArtifactAnswer::Fault(fault)) => (StatusCode::INTERNAL_SERVER_ERROR, fault),
+        Ok(ArtifactAnswer::Refused(fault)) => (StatusCode::FORBIDDEN, fault),
+        Err(error) => return failed(request, &error),
+    };
+    // SAML Bindings 3.2.3.2: nobody on the way keeps it.
+    let headers = ((CONTENT_TYPE, soap::CONTENT_TYPE), (CACHE_CONTROL, "no-cache, no-store"));
+    HttpResponse::build(status).insert_header(headers.0).insert_header(headers.1).body(envelope)
+}
+
+fn failed(request: &HttpRequest, error: &Error) -> HttpResponse {
+    reply::log_error(request, error);
+    let (code, status) = match error.kind {
+        ErrorKind::StoreUnavailable => (FaultCode::Server, StatusCode::SERVICE_UNAVAILABLE),
+        ErrorKind::PayloadTooLarge => (FaultCode::Client, StatusCode::PAYLOAD_TOO_LARGE),
+        ErrorKind::InvalidRequest => (FaultCode::Client, StatusCode::INTERNAL_SERVER_ERROR),
+        _ => (FaultCode::Server, StatusCode::INTERNAL_SERVER_ERROR),
+    };
+    let fault = soap::fault(code, error.kind.wire().title);
+    HttpResponse::build(status).insert_header((CONTENT_TYPE, soap::CONTENT_TYPE)).body(fault)
+}
