@@ -135,7 +135,7 @@ fn a_connection_without_trust_is_refused() {
         "usable signing certificate",
     );
     refused("metadata_file = \"idp.xml\"", "metadata_file = \"isthmus.toml\"", "connection[0].saml.metadata_file", "isthmus.toml");
-    refused("metadata_file = \"idp.xml\"", "metadata_url = \"https://i.example/\"", "connection[0].saml.metadata_url", "cannot be fetched");
+    refused("metadata_file = \"idp.xml\"", "metadata_url = \"http://i.example/\"", "connection[0].saml.metadata_url", "without https");
 }
 
 #[test]

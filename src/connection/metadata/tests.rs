@@ -328,6 +328,21 @@ fn mdq_template(server: &Server, directory: &tempfile::TempDir) -> Source {
 }
 
 #[tokio::test]
+async fn whoever_invents_names_is_let_through_to_the_server_for_few_of_them() {
+    let server = Server::new([status("404 Not Found")]).await;
+    let mdq = mdq(&server, MdqForm::EntityId, None);
+    let mut busy = 0;
+    for number in 0..230 {
+        let found = mdq.entity(&format!("https://invented.example/{number}"), now()).await.0;
+        busy += usize::from(found.err() == Some(NotFound::Busy));
+    }
+    assert_eq!((busy, server.asked_paths().len()), (30, 200));
+    // Time gives some back, and those who are known are not counted.
+    assert_eq!(mdq.entity("https://invented.example/229", now().plus_seconds(1)).await.0.err(), Some(NotFound::Unknown));
+    assert_eq!(mdq.entity("https://invented.example/0", now()).await.0.err(), Some(NotFound::Unknown));
+}
+
+#[tokio::test]
 async fn twenty_reloads_keep_no_memory_and_no_thread_that_logins_need() {
     let directory = tempfile::tempdir().expect("a directory");
     let path = directory.path().join("a.xml");
