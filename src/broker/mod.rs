@@ -115,6 +115,9 @@ pub trait Events: Send + Sync {
 
     /// The metadata of a connection were looked at: `outcome` is `success` or `failure`.
     fn metadata(&self, connection: &str, outcome: &str);
+
+    /// A logout ended: `by` is `oidc`, `saml`, `idp` or `operator`; `outcome` is `success`, `partial` or `refused`.
+    fn logout(&self, _by: &str, _outcome: &str) {}
 }
 
 /// What the browser showed us: the values of its two cookies, and from where it asks.

@@ -1,5 +1,7 @@
 //! `[[connection]]`.
 
+mod logout;
+
 use super::context::Context;
 use super::living;
 use crate::connection::check_scopes;
@@ -171,6 +173,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&s
     {
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
     }
+    let (logout, logout_binding, logout_encrypt) = logout::settings(section, idp.as_ref().filter(|_| living.is_none()));
     let response_binding = response_binding(section, idp.as_mut(), living.is_some());
     // By default as the identity provider's metadata want it: a signature is most of what a login costs.
     let sign_requests = section.bool("sign_requests").unwrap_or(false);
@@ -200,6 +203,9 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&s
         acs_index: index("acs_index"),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
         living,
+        logout,
+        logout_binding,
+        logout_encrypt,
         ..SamlConnection::new(idp?)
     };
     Some(settings)
@@ -268,7 +274,7 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         section.problem("metadata_file", "`metadata` and `metadata_file` contradict each other", "remove one of the two");
     }
     if let Some((key, document)) = document.or(from_file) {
-        for literal in ["sso_url", "certificates"] {
+        for literal in ["sso_url", "certificates", "slo_url"] {
             if section.has(literal) {
                 section.problem(literal, format!("`{literal}` and `{key}` contradict each other"), "remove one of the two");
             }
@@ -276,6 +282,9 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         section.value("sso_url");
         section.value("certificates");
         section.value("sso_binding");
+        for literal in ["slo_url", "slo_response_url", "slo_binding"] {
+            section.value(literal);
+        }
         return match document {
             Ok(text) => from_metadata(context, section, (key, &text), entity_id.as_deref(), pinned),
             Err(why) => {
@@ -328,6 +337,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
             "add `metadata_url`, `metadata_file`, or `entity_id`, `sso_url` and `certificates`",
         );
     }
+    let logout_services = logout::literal_services(section);
     let binding = section.choice("sso_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)]).unwrap_or(Binding::Redirect);
     let location = section.required("sso_url").and_then(|at| match Url::parse(at.value) {
         Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && super::application::is_loopback(&url)) => Some(url),
@@ -360,6 +370,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
     Some(IdpTrust {
         entity_id: entity_id?,
         sso_endpoints: vec![Endpoint { binding, location: location? }],
+        logout_services,
         artifact_services: Vec::new(),
         keys: keys?,
         scopes: Vec::new(),

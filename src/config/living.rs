@@ -16,7 +16,8 @@ use url::Url;
 const KEYS: [&str; 4] = ["metadata_url", "federation_url", "federation_file", "mdq_url"];
 
 /// What says who the identity provider is without any of them.
-const FIXED: [&str; 6] = ["metadata", "metadata_file", "sso_url", "sso_binding", "certificates", "signing_certificates"];
+const FIXED: [&str; 8] =
+    ["metadata", "metadata_file", "sso_url", "sso_binding", "certificates", "slo_url", "slo_response_url", "slo_binding"];
 
 /// What only means something with one of them.
 const ONLY_LIVING: [&str; 6] =

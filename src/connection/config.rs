@@ -120,6 +120,11 @@ pub struct SamlConnection {
     /// Name the assertion consumer service by its index instead of its address.
     pub acs_index: Option<u16>,
     pub attribute_consuming_service_index: Option<u16>,
+    /// Tell the identity provider when a session ends here.
+    pub logout: bool,
+    pub logout_binding: Binding,
+    /// Encrypt the NameID in that.
+    pub logout_encrypt: bool,
 }
 
 impl SamlConnection {
@@ -147,6 +152,9 @@ impl SamlConnection {
             provider_name: None,
             acs_index: None,
             attribute_consuming_service_index: None,
+            logout: false,
+            logout_binding: Binding::Redirect,
+            logout_encrypt: false,
         }
     }
 

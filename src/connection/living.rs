@@ -8,7 +8,7 @@
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::metadata::{Feeds, Living, Members, Snapshot, Tended};
 use super::{
-    Authentication, BrowserStep, Callback, Connection, IdpChoice, Preparing, Refused, Resolution, SamlConnection, UpstreamRequest,
+    Authentication, BrowserStep, Callback, Connection, IdpChoice, Preparing, Refused, Resolution, SamlConnection, Speaks, UpstreamRequest,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -35,7 +35,7 @@ pub struct LivingConnection {
 /// One identity provider, prepared.
 struct Partner {
     entity_id: String,
-    connection: SamlConnection,
+    connection: Arc<SamlConnection>,
     /// What it was made from.
     of: Weak<Snapshot>,
     valid_until: Option<Timestamp>,
@@ -88,7 +88,7 @@ impl LivingConnection {
         }
         let idp = snapshot.idp(entity_id, now).map_err(|error| unavailable().because(error))?;
         let config = with_idp(self.settings.config(), idp.trust());
-        let connection = SamlConnection::new(config, &self.issuer, Arc::clone(&self.keyring))?;
+        let connection = Arc::new(SamlConnection::new(config, &self.issuer, Arc::clone(&self.keyring))?);
         let valid_until = idp.valid_until;
         Ok(Partner { entity_id: entity_id.to_owned(), connection, of: Arc::downgrade(snapshot), valid_until })
     }
@@ -137,6 +137,10 @@ impl Connection for LivingConnection {
 
     fn config(&self) -> &ConnectionConfig {
         self.settings.config()
+    }
+
+    fn saml(&self, idp: Option<&str>, now: Timestamp) -> Option<Speaks<'_>> {
+        self.partner(idp, now).ok().map(|partner| Speaks::Made(Arc::clone(&partner.connection)))
     }
 
     fn idp_entity_id(&self) -> Option<String> {

@@ -23,6 +23,7 @@ use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::RawAttributes;
 use crate::user::Identity;
 use std::pin::Pin;
+use std::sync::Arc;
 use url::Url;
 
 /// Whether the scopes of an identity provider's metadata can be used.
@@ -106,6 +107,23 @@ pub struct Refused {
     pub alarm: bool,
 }
 
+/// A SAML connection with one identity provider: the connection itself, or one that it has made of living metadata.
+pub enum Speaks<'a> {
+    Itself(&'a SamlConnection),
+    Made(Arc<SamlConnection>),
+}
+
+impl std::ops::Deref for Speaks<'_> {
+    type Target = SamlConnection;
+
+    fn deref(&self) -> &SamlConnection {
+        match self {
+            Self::Itself(connection) => connection,
+            Self::Made(connection) => connection,
+        }
+    }
+}
+
 /// Work that must be done before a step of a login, and is nothing for most connections.
 pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
@@ -136,6 +154,11 @@ pub trait Connection: Send + Sync {
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)>;
 
     fn config(&self) -> &config::ConnectionConfig;
+
+    /// For what SAML alone has: Single Logout by messages of the browser. `idp` names one of many.
+    fn saml(&self, _idp: Option<&str>, _now: Timestamp) -> Option<Speaks<'_>> {
+        None
+    }
 
     /// Entity ID of the identity provider, if it speaks SAML and is the only one behind this connection.
     fn idp_entity_id(&self) -> Option<String> {

@@ -9,6 +9,7 @@ pub struct Metrics {
     pub requests: IntCounterVec,
     logins: IntCounterVec,
     metadata: IntCounterVec,
+    logouts: IntCounterVec,
 }
 
 impl Metrics {
@@ -23,8 +24,11 @@ impl Metrics {
         let metadata = IntCounterVec::new(metadata, &["connection", "outcome"])?;
         registry.register(Box::new(metadata.clone()))?;
         registry.register(Box::new(requests.clone()))?;
+        let logouts =
+            IntCounterVec::new(Opts::new("isthmus_logouts_total", "Logouts ended, by who began them and outcome"), &["by", "outcome"])?;
         registry.register(Box::new(logins.clone()))?;
-        Ok(Self { registry, requests, logins, metadata })
+        registry.register(Box::new(logouts.clone()))?;
+        Ok(Self { registry, requests, logins, metadata, logouts })
     }
 
     /// Prometheus' text format.
@@ -40,5 +44,9 @@ impl Events for Metrics {
 
     fn metadata(&self, connection: &str, outcome: &str) {
         self.metadata.with_label_values(&[connection, outcome]).inc();
+    }
+
+    fn logout(&self, by: &str, outcome: &str) {
+        self.logouts.with_label_values(&[by, outcome]).inc();
     }
 }

@@ -3,6 +3,7 @@
 
 mod artifact;
 mod attributes;
+mod logout;
 mod request;
 
 pub use artifact::service_unreachable;
@@ -10,7 +11,7 @@ pub(super) use attributes::raw_attributes;
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::scope::ScopeFilter;
-use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, UpstreamRequest};
+use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, Speaks, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{CertifiedKey, Keyring};
@@ -62,6 +63,8 @@ impl SamlConnection {
                 idp: None,
                 name_id: name_id.map(|name_id| name_id.value.clone()),
                 name_id_format: name_id.and_then(|name_id| name_id.format.clone()),
+                name_qualifier: name_id.and_then(|name_id| name_id.name_qualifier.clone()),
+                sp_name_qualifier: name_id.and_then(|name_id| name_id.sp_name_qualifier.clone()),
                 session_index: assertion.session_index().map(str::to_owned),
                 authn_context: assertion.authn_context_class_ref().map(str::to_owned),
                 not_on_or_after: assertion.session_not_on_or_after(),
@@ -116,6 +119,7 @@ impl Connection for SamlConnection {
         let encryption = keys.encryption().published().collect();
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
+            logout: self.own_logout_services()?,
             response_binding: self.settings().response_binding,
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
             ..SpMetadata::new(&self.sp, signing, encryption)
@@ -126,6 +130,10 @@ impl Connection for SamlConnection {
 
     fn config(&self) -> &ConnectionConfig {
         &self.config
+    }
+
+    fn saml(&self, _idp: Option<&str>, _now: Timestamp) -> Option<Speaks<'_>> {
+        Some(Speaks::Itself(self))
     }
 
     fn sp_entity_id(&self) -> Option<String> {
