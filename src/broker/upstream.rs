@@ -154,7 +154,8 @@ impl Gateway {
                     return Err(plain(Error::new(ErrorKind::AccountConflict, Conflict::OtherAccountProven.advice())));
                 }
                 let link = PendingLink { arrived: arrived.lasting(), ..link.as_ref().clone() };
-                let (answer, transaction) = self.send_to_proof(transaction.clone(), link, then, now, trace).await.map_err(plain)?;
+                let (answer, transaction) =
+                    Box::pin(self.send_to_proof(transaction.clone(), link, then, now, trace)).await.map_err(plain)?;
                 self.go_on(received, &transaction, answer, once, trace).await
             }
             Question::Known { link, .. } => {
