@@ -58,7 +58,7 @@ pub struct SamlPost<'a> {
 impl Gateway {
     /// The assertion consumer service (SAML Profiles 4.1.4): takes a Response by HTTP-POST or HTTP-Artifact.
     pub async fn assertion_consumer(&self, post: SamlPost<'_>, browser: &Browser, now: Timestamp) -> Outcome {
-        match self.assertion_consumer_inner(post, browser, now).await {
+        match Box::pin(self.assertion_consumer_inner(post, browser, now)).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::refused(error, None),
         }
