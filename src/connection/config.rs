@@ -1,5 +1,6 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
+use super::metadata::Living;
 use super::unsolicited::Unsolicited;
 use crate::error::Result;
 use crate::keys::{Digest, SamlKeys, SignatureScheme};
@@ -96,7 +97,10 @@ pub enum ConnectionKind {
 /// Settings of a SAML identity provider.
 #[derive(Clone, Debug)]
 pub struct SamlConnection {
+    /// Nobody ([`IdpTrust::nobody`]) where `living` says who.
     pub idp: IdpTrust,
+    /// Metadata that are fetched while the process runs.
+    pub living: Option<Living>,
     pub policy: ResponsePolicy,
     /// Our entity ID toward it; by default the address of our metadata.
     pub sp_entity_id: Option<String>,
@@ -165,6 +169,7 @@ impl SamlConnection {
     pub fn new(idp: IdpTrust) -> Self {
         Self {
             idp,
+            living: None,
             policy: ResponsePolicy::default(),
             sp_entity_id: None,
             request_binding: Binding::Redirect,
