@@ -12,14 +12,19 @@ const LIST: &str = r#"<ec:InclusiveNamespaces xmlns:ec="http://www.w3.org/2001/1
 const NAMESPACES: &str = r#"xmlns:p="urn:p" xmlns:q="urn:q""#;
 
 #[test]
-fn a_prefix_list_is_one_and_separated_by_spaces() {
+fn prefixes_are_separated_by_spaces() {
     let genuine = signed(NAMESPACES, names::EXC_C14N, LIST, &["p", "q"]);
     assert_eq!(verify(&genuine).expect("verified"), r#"<a xmlns:p="urn:p" xmlns:q="urn:q" ID="_a"><b>genuine</b></a>"#);
     for separator in ["&#9;", "&#10;", "&#13;"] {
         let list = LIST.replace("p q", &format!("p{separator}q"));
         refused(&signed(NAMESPACES, names::EXC_C14N, &list, &["p", "q"]));
     }
+}
+
+#[test]
+fn a_transform_has_one_prefix_list_and_nothing_else() {
     refused(&signed(NAMESPACES, names::EXC_C14N, &[LIST.replace("p q", "p"), LIST.replace("p q", "q")].concat(), &["p", "q"]));
+    refused(&signed(NAMESPACES, names::EXC_C14N, &format!("{LIST}<ds:XPath/>"), &["p", "q"]));
     refused(&signed(NAMESPACES, names::EXC_C14N, "<ds:XPath/>", &[]));
 }
 
