@@ -33,6 +33,7 @@ pub fn trust() -> IdpTrust {
     IdpTrust {
         entity_id: IDP.to_owned(),
         sso_endpoints: vec![sso(Binding::Redirect), sso(Binding::Post)],
+        logout_services: Vec::new(),
         keys: keys::IDP.clone(),
         scopes: Vec::new(),
         want_authn_requests_signed: false,
@@ -56,7 +57,7 @@ pub fn receive(form_value: &str, policy: &ResponsePolicy) -> Result<VerifiedAsse
     static PARTIES: LazyLock<(SpSettings, IdpTrust)> = LazyLock::new(|| (sp(), trust()));
     let (sp, idp) = &*PARTIES;
     let expected = Expected {
-        request_id: REQUEST,
+        request_id: Some(REQUEST),
         requested_at: now().plus_seconds(-20),
         now: now(),
         force_authn: false,

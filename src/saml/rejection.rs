@@ -237,7 +237,6 @@ pub enum Rejection {
         found: String,
     },
     NameIdMissing,
-    EncryptedNameId,
     SubjectAttributeMissing {
         attribute: String,
     },
@@ -419,7 +418,6 @@ impl Rejection {
             Self::ConfirmationExpired { .. } => "confirmation-expired",
             Self::ConfirmationHasNotBefore { .. } => "confirmation-has-not-before",
             Self::NameIdMissing => "name-id-missing",
-            Self::EncryptedNameId => "encrypted-name-id",
             Self::SubjectAttributeMissing { .. } => "subject-attribute-missing",
             Self::ConditionsMissing => "conditions-missing",
             Self::NotYetValid { .. } => "not-yet-valid",
@@ -555,7 +553,6 @@ impl fmt::Display for Rejection {
                 write!(f, "The bearer confirmation has NotBefore ({found}), which the profile forbids.")
             }
             Self::NameIdMissing => write!(f, "There is no NameID, or an empty one, and no attribute is configured as the subject."),
-            Self::EncryptedNameId => write!(f, "The NameID is encrypted; only whole assertions can be decrypted here."),
             Self::SubjectAttributeMissing { attribute } => {
                 write!(f, "The attribute {attribute}, configured as the subject, is missing or empty.")
             }
@@ -594,7 +591,9 @@ impl fmt::Display for Rejection {
             Self::AcsNotRegistered { found } => {
                 write!(f, "The application wants its answer at {found}, which is not registered as its assertion consumer service.")
             }
-            Self::BindingUnsupported { found } => write!(f, "The application wants its answer by {found}, for which its address is not registered."),
+            Self::BindingUnsupported { found } => {
+                write!(f, "The application wants its answer by {found}, for which its address is not registered.")
+            }
             Self::NameIdPolicyRefused { why } => write!(f, "The asked NameID cannot be given: {why}."),
             Self::AuthnContextUnsupported { found } => write!(f, "The asked authentication context cannot be met: {found}."),
             Self::RequestConditionsRefused { why } => write!(f, "The conditions of the request cannot be met: {why}."),
@@ -613,7 +612,10 @@ impl fmt::Display for Rejection {
             }
             Self::ArtifactServiceUnreachable { why } => write!(f, "The artifact resolution service was not reached: {why}."),
             Self::ArtifactNotResolved => {
-                write!(f, "The artifact resolution service knows no message for this artifact: it was resolved before, is too old, or is for another.")
+                write!(
+                    f,
+                    "The artifact resolution service knows no message for this artifact: it was resolved before, is too old, or is for another."
+                )
             }
             Self::ArtifactRefused { top, second, message } => {
                 write!(f, "The artifact resolution service reports {}", short_status(top))?;

@@ -83,7 +83,7 @@ impl Scene {
 fn read(xml: &str, key: &TestKey) -> Result<VerifiedAssertion, Rejection> {
     let sp = SpSettings { entity_id: APP.to_owned(), acs_url: APP_ACS.parse().expect("a URL") };
     let idp = IdpTrust { entity_id: OURS.to_owned(), ..idp(key) };
-    let expected = Expected { request_id: ASKED, ..expected() };
+    let expected = Expected { request_id: Some(ASKED), ..expected() };
     receive_response(
         &form(xml),
         &sp,
@@ -388,7 +388,8 @@ fn refusals_are_signed_and_say_both_codes() {
         );
         assert!(!xml.contains("Assertion"), "{xml}");
     }
-    let outgoing = reply_to("").refuse(&from, Refusal { top: "Responder", second: "NoPassive", message: None }, now()).expect("made").outgoing;
+    let outgoing =
+        reply_to("").refuse(&from, Refusal { top: "Responder", second: "NoPassive", message: None }, now()).expect("made").outgoing;
     let xml = xml_of(&outgoing);
     assert!(xmlsec1_verifies(&xml, &EC) && !xmlsec1_verifies(&xml.replace("NoPassive", "AuthnFailed"), &EC));
     is_built_as_the_schema_says(&xml);
