@@ -55,7 +55,7 @@ pub fn receive(form_value: &str, policy: &ResponsePolicy) -> Result<VerifiedAsse
     static PARTIES: LazyLock<(SpSettings, IdpTrust)> = LazyLock::new(|| (sp(), trust()));
     let (sp, idp) = &*PARTIES;
     let expected = Expected {
-        request_id: REQUEST,
+        request_id: Some(REQUEST),
         requested_at: now().plus_seconds(-20),
         now: now(),
         force_authn: false,

@@ -28,6 +28,7 @@ pub mod sessions;
 mod tests;
 pub mod token;
 pub mod traces;
+mod unsolicited;
 pub mod upstream;
 pub mod userinfo;
 

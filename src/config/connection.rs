@@ -1,5 +1,9 @@
 //! `[[connection]]`.
 
+mod described;
+mod request;
+pub mod unsolicited;
+
 use super::context::Context;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
@@ -170,6 +174,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
     let (request_signature, request_digest) = signature(section, "signature_algorithm", "digest_algorithm");
     let text = |key: &'static str| section.string(key).map(|at| at.value.to_owned());
     let index = |key: &'static str| section.integer(key, 0..=65_535).and_then(|at| u16::try_from(at.value).ok());
+    let force_authn = section.bool("force_authn").unwrap_or(false);
     let comparisons =
         [("exact", Comparison::Exact), ("minimum", Comparison::Minimum), ("maximum", Comparison::Maximum), ("better", Comparison::Better)];
     let settings = SamlConnection {
@@ -181,7 +186,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         request_signature,
         request_digest,
         name_id_format: text("name_id_format"),
-        force_authn: section.bool("force_authn").unwrap_or(false),
+        force_authn,
         acr: acr_table(section),
         login_hint_as_subject: section.bool("login_hint_as_subject").unwrap_or(false),
         send_requester_id: section.bool("send_requester_id").unwrap_or(false),
@@ -191,6 +196,12 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         allow_create: section.bool("allow_create").unwrap_or(true),
         provider_name: text("provider_name"),
         acs_index: index("acs_index"),
+        select_account_forces_authn: section.bool("select_account_forces_authn").unwrap_or(false),
+        allow_passive_probe: section.bool("allow_passive_probe").unwrap_or(false),
+        login_hint_parameter: request::login_hint_parameter(section),
+        attribute_sets: request::attribute_sets(section),
+        about: described::read(section),
+        unsolicited: unsolicited::read(section, force_authn),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
         ..SamlConnection::new(idp?)
     };
@@ -423,5 +434,6 @@ fn policy(context: &Context<'_>, section: &Section<'_>) -> ResponsePolicy {
         allow_cbc: weakened("allow_cbc", "encryption without integrity (AES-CBC) is accepted"),
         second_opinion: context.second_opinion,
         subject_attribute: section.string("subject_attribute").map(|at| at.value.to_owned()),
+        authn_context_ranking: request::ranking(section, &acr_table(section)),
     }
 }

@@ -14,6 +14,9 @@ pub struct UpstreamSession {
     pub name_id: Option<String>,
     pub name_id_format: Option<String>,
     pub session_index: Option<String>,
+    /// Who authenticated the person for the identity provider, if it says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authenticating_authorities: Vec<String>,
     /// How the person signed in there (AuthnContextClassRef), in the identity provider's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authn_context: Option<String>,

@@ -9,6 +9,8 @@ pub struct ClientFacts {
     pub client_id: String,
     /// Compared by exact string.
     pub redirect_uris: Vec<String>,
+    /// Where a login begins that somebody else has begun (OpenID Connect Core 4); https, or loopback.
+    pub initiate_login_uri: Option<String>,
     /// Compared by exact string.
     pub post_logout_redirect_uris: Vec<String>,
     pub application_type: ApplicationType,
@@ -30,6 +32,7 @@ impl ClientFacts {
         Self {
             client_id: client_id.into(),
             redirect_uris: Vec::new(),
+            initiate_login_uri: None,
             post_logout_redirect_uris: Vec::new(),
             application_type: ApplicationType::Web,
             token_endpoint_auth_method: TokenEndpointAuthMethod::None,

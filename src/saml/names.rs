@@ -42,6 +42,11 @@ pub const ATTRNAME_UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:2.0:attrname-for
 /// The attribute of an entity that carries its entity categories (RFC 8409).
 pub const ENTITY_CATEGORY: &str = "http://macedir.org/entity-category";
 
+/// Which frameworks an entity keeps to (SAML Identity Assurance Profiles 3).
+pub const ASSURANCE_CERTIFICATION: &str = "urn:oasis:names:tc:SAML:attribute:assurance-certification";
+/// Which subject identifier a service provider needs.
+pub const SUBJECT_ID_REQUIREMENT: &str = "urn:oasis:names:tc:SAML:profiles:subject-id:req";
+
 // Subject confirmation, status, authentication contexts.
 pub const CM_BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";
 pub const STATUS_PREFIX: &str = "urn:oasis:names:tc:SAML:2.0:status:";

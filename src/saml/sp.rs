@@ -87,6 +87,9 @@ pub struct ResponsePolicy {
     pub second_opinion: bool,
     /// Take the subject from this attribute instead of the NameID.
     pub subject_attribute: Option<String>,
+    /// Context classes from the weakest to the strongest, for the comparisons minimum, maximum and better. Empty: only the
+    /// identity provider knows, and is believed.
+    pub authn_context_ranking: Vec<String>,
 }
 
 impl Default for ResponsePolicy {
@@ -99,6 +102,7 @@ impl Default for ResponsePolicy {
             allow_cbc: false,
             second_opinion: true,
             subject_attribute: None,
+            authn_context_ranking: Vec::new(),
         }
     }
 }
@@ -259,7 +263,8 @@ fn write_authn_request(sp: &SpSettings, options: &RequestOptions, destination: &
 /// What this very login expects.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
-    pub request_id: &'a str,
+    /// `None`: the response answers no request, and must say so.
+    pub request_id: Option<&'a str>,
     /// When the request was sent; ForceAuthn wants a sign-in after it.
     pub requested_at: Timestamp,
     pub now: Timestamp,
@@ -337,6 +342,7 @@ impl VerifiedAssertion {
             authn_instant: self.authn_instant(),
             authn_context_class_ref: self.authn_context_class_ref(),
             session_index: self.session_index(),
+            authenticating_authorities: self.authenticating_authorities(),
         }
     }
 

@@ -139,7 +139,8 @@ fn speaks_for(mirror: Option<&Mirror>, session: &Session) -> Result<()> {
 
 /// The identity providers that were involved, the nearest to the user first (SAML Core 2.7.2.2).
 fn authorities(connection: Option<&dyn Connection>, session: &Session) -> Vec<String> {
-    session.upstream.idp.clone().or_else(|| connection?.idp_entity_id()).into_iter().collect()
+    let beyond = session.upstream.authenticating_authorities.iter().cloned();
+    beyond.chain(session.upstream.idp.clone().or_else(|| connection?.idp_entity_id())).collect()
 }
 
 fn attribute(released: Released) -> ReleasedAttribute {

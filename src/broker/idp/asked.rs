@@ -49,6 +49,8 @@ impl Gateway {
             login_hint: said.subject_hint.clone(),
             connection,
             idp,
+            proxy_count: said.proxy_count,
+            requester_ids: said.requester_ids.clone(),
             ..Asked::default()
         })
     }

@@ -20,6 +20,7 @@ const PLACES: &[(&str, &str)] = &[
     ("oidc.token_endpoint_auth_method", "/token_endpoint_auth_method"),
     ("oidc.id_token_signed_response_alg", "/jwt_configuration/alg"),
     ("oidc.client_secret", "/client_secret"),
+    ("oidc.initiate_login_uri", "/initiate_login_uri"),
 ];
 
 /// Keys of `isthmus` that belong to `[[application]]`; the others belong to `[application.oidc]`.
@@ -36,7 +37,6 @@ const KEPT: &[(&str, &str)] = &[
     ("sso", "every application takes part in single sign-on"),
     ("sso_disabled", "every application takes part in single sign-on"),
     ("refresh_token", "refresh tokens rotate, and live as the gateway's lifetimes say"),
-    ("initiate_login_uri", "logins that the identity provider begins are refused"),
     ("custom_login_page_on", "pages are the gateway's own"),
     ("custom_login_page", "pages are the gateway's own"),
     ("form_template", "pages are the gateway's own"),
@@ -58,6 +58,7 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
         ("oidc.post_logout_redirect_uris", "allowed_logout_urls"),
         ("oidc.grant_types", "grant_types"),
         ("oidc.token_endpoint_auth_method", "token_endpoint_auth_method"),
+        ("oidc.initiate_login_uri", "initiate_login_uri"),
     ] {
         document.take(path, body.get(member));
     }

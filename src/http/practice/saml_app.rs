@@ -106,7 +106,7 @@ impl SamlApp {
         let requested_at = requested_at.ok_or_else(|| refuse("this login is not known; start again at /".to_owned()))?;
         let gateway = self.gateway(now).await?;
         let expected = Expected {
-            request_id: &request_id,
+            request_id: Some(&request_id),
             requested_at,
             now,
             force_authn: false,

@@ -195,6 +195,26 @@ impl MappingTable {
         })
     }
 
+    /// The attribute that each row of a `to_profile` table would rather have, and whether it must be there: an object
+    /// identifier if the row knows one, else its first source.
+    pub fn asked_names(&self) -> impl Iterator<Item = (&str, bool)> {
+        let mut seen = HashSet::new();
+        let best = |row: &'_ Row| -> Option<usize> {
+            let Input::From(sources) = &row.input else { return None };
+            let named = |source: &Source| matches!(source, Source::Named(_));
+            let by_identifier = |source: &Source| matches!(source, Source::Named(name) if name.starts_with("urn:oid:"));
+            sources.iter().position(by_identifier).or_else(|| sources.iter().position(named))
+        };
+        let names = self.rows.iter().filter_map(move |planned| {
+            let Input::From(sources) = &planned.row.input else { return None };
+            match sources.get(best(&planned.row)?) {
+                Some(Source::Named(name)) => Some((name.as_str(), planned.row.require)),
+                _ => None,
+            }
+        });
+        names.filter(move |(name, _)| seen.insert(*name))
+    }
+
     /// Maps what a connection said to a profile. Defaults such as the nickname are [`super::normalize`]'s.
     pub fn to_profile(&self, raw: &RawAttributes, notes: &mut Vec<RowNote>) -> Result<Profile, MappingError> {
         self.demand(Direction::ToProfile)?;

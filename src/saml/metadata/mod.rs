@@ -5,6 +5,8 @@
 //!
 //! One document, one entity: federations of thousands are read by `aggregate`.
 
+pub mod about;
+
 use super::artifact::{ResolutionService, resolution_services};
 use super::assertion::read_date;
 use super::binding::{Binding, ResponseBinding};
@@ -20,6 +22,7 @@ use crate::clock::Timestamp;
 use crate::error::Result as CrateResult;
 use crate::id;
 use crate::keys::{CertifiedKey, parse_certificate};
+use about::{EntityInfo, RequestedSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::x509::X509;
@@ -375,13 +378,15 @@ pub struct SpMetadata<'k> {
     /// Responses by HTTP-POST are always taken; with the other binding, artifacts too, and rather.
     pub response_binding: ResponseBinding,
     pub name_id_formats: Vec<String>,
+    pub about: EntityInfo,
+    pub attribute_sets: Vec<RequestedSet>,
     pub valid_seconds: i64,
     pub cache_seconds: u64,
 }
 
 impl<'k> SpMetadata<'k> {
     /// Signed requests, no wish for a NameID format, valid for a week, looked at again every six hours.
-    pub const fn new(sp: &'k SpSettings, signing_keys: Vec<&'k CertifiedKey>, encryption_keys: Vec<&'k CertifiedKey>) -> Self {
+    pub fn new(sp: &'k SpSettings, signing_keys: Vec<&'k CertifiedKey>, encryption_keys: Vec<&'k CertifiedKey>) -> Self {
         Self {
             sp,
             signing_keys,
@@ -389,6 +394,8 @@ impl<'k> SpMetadata<'k> {
             authn_requests_signed: true,
             response_binding: ResponseBinding::Post,
             name_id_formats: Vec::new(),
+            about: EntityInfo::default(),
+            attribute_sets: Vec::new(),
             valid_seconds: 7 * 86400,
             cache_seconds: 6 * 3600,
         }
@@ -405,9 +412,11 @@ pub fn write_sp(metadata: &SpMetadata<'_>, signer: Signer<'_>, now: Timestamp) -
     writer.attribute("ID", &format!("_{}", id::random_id())).attribute("entityID", &metadata.sp.entity_id);
     writer.attribute("validUntil", &now.plus_seconds(metadata.valid_seconds).to_string());
     writer.attribute("cacheDuration", &format!("PT{}S", metadata.cache_seconds));
+    about::write_entity_extensions(&mut writer, &metadata.about);
     writer.start("md:SPSSODescriptor").attribute("protocolSupportEnumeration", names::SAMLP);
     writer.attribute("AuthnRequestsSigned", if metadata.authn_requests_signed { "true" } else { "false" });
     writer.attribute("WantAssertionsSigned", "true");
+    about::write_role_extensions(&mut writer, &metadata.about.ui);
     for key in &metadata.signing_keys {
         write_key(&mut writer, "signing", key);
     }
@@ -425,6 +434,10 @@ pub fn write_sp(metadata: &SpMetadata<'_>, signer: Signer<'_>, now: Timestamp) -
             writer.optional("isDefault", is_default.then_some("true")).end();
         }
     }
+    about::write_attribute_sets(&mut writer, metadata);
+    // The end of the role: what follows is the entity's.
+    writer.end();
+    about::write_people(&mut writer, &metadata.about);
     signature::sign(&writer.finish(), signer)
 }
 

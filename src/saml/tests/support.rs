@@ -95,7 +95,7 @@ pub fn idp(key: &TestKey) -> IdpTrust {
 
 pub fn expected() -> Expected<'static> {
     Expected {
-        request_id: REQUEST,
+        request_id: Some(REQUEST),
         requested_at: now().plus_seconds(-20),
         now: now(),
         force_authn: false,

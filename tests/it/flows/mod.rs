@@ -3,4 +3,5 @@
 mod artifact;
 mod requests;
 mod saml_to_oidc;
+mod unsolicited;
 mod upstream_answers;
