@@ -1,6 +1,7 @@
 //! `[[connection]]`.
 
 mod described;
+mod logout;
 mod request;
 pub mod unsolicited;
 
@@ -168,6 +169,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
     {
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
     }
+    let (logout, logout_binding, logout_encrypt) = logout::settings(section, idp.as_ref());
     let response_binding = response_binding(section, idp.as_mut());
     // By default as the identity provider's metadata want it: a signature is most of what a login costs.
     let sign_requests = section.bool("sign_requests").unwrap_or(false);
@@ -203,6 +205,9 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         about: described::read(section),
         unsolicited: unsolicited::read(section, force_authn),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
+        logout,
+        logout_binding,
+        logout_encrypt,
         ..SamlConnection::new(idp?)
     };
     Some(settings)
@@ -275,7 +280,7 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         section.problem("metadata_file", "`metadata` and `metadata_file` contradict each other", "remove one of the two");
     }
     if let Some((key, document)) = document.or(from_file) {
-        for literal in ["sso_url", "certificates"] {
+        for literal in ["sso_url", "certificates", "slo_url"] {
             if section.has(literal) {
                 section.problem(literal, format!("`{literal}` and `{key}` contradict each other"), "remove one of the two");
             }
@@ -283,6 +288,9 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         section.value("sso_url");
         section.value("certificates");
         section.value("sso_binding");
+        for literal in ["slo_url", "slo_response_url", "slo_binding"] {
+            section.value(literal);
+        }
         return match document {
             Ok(text) => from_metadata(context, section, (key, &text), entity_id.as_deref(), pinned),
             Err(why) => {
@@ -292,7 +300,7 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         };
     }
     if section.has("metadata_url") {
-        for literal in ["sso_url", "certificates", "sso_binding"] {
+        for literal in ["sso_url", "certificates", "sso_binding", "slo_url", "slo_response_url", "slo_binding"] {
             section.value(literal);
         }
         return None;
@@ -341,6 +349,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
             "add `metadata_file`, or `entity_id`, `sso_url` and `certificates`",
         );
     }
+    let logout_services = logout::literal_services(section);
     let binding = section.choice("sso_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)]).unwrap_or(Binding::Redirect);
     let location = section.required("sso_url").and_then(|at| match Url::parse(at.value) {
         Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && super::application::is_loopback(&url)) => Some(url),
@@ -373,6 +382,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
     Some(IdpTrust {
         entity_id: entity_id?,
         sso_endpoints: vec![Endpoint { binding, location: location? }],
+        logout_services,
         artifact_services: Vec::new(),
         keys: keys?,
         scopes: Vec::new(),

@@ -2,10 +2,10 @@
 
 use super::artifact::keep_op;
 use crate::broker::finish::{Issue, Issued};
+use crate::broker::logout::partner_ops;
 use crate::broker::recording::note_rows;
 use crate::broker::release::{recorded, unrecorded};
 use crate::broker::rules::{changed_names, changed_profile};
-use crate::broker::sessions::partner_op;
 use crate::broker::{Answer, Gateway, Outcome, Reply};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
@@ -53,7 +53,7 @@ impl Gateway {
             session_index,
             mirror: reply.mirror.clone(),
         };
-        let mut writes = vec![partner_op(&session.sid, &partner, self.lifetimes.session)?];
+        let mut writes = partner_ops(&session.sid, &partner, self.lifetimes.session)?;
         let secrets = issued.kept.iter().map(|kept| kept.key.clone()).collect();
         writes.extend(issued.kept.map(keep_op));
         Ok(Issued {
@@ -185,6 +185,7 @@ mod tests {
             expires_at: now,
             upstream: UpstreamSession { idp: idp.map(str::to_owned), ..UpstreamSession::default() },
             correlation_id: "c".into(),
+            before: Vec::new(),
         }
     }
 

@@ -38,7 +38,7 @@ impl Gateway {
         let place = match (request.endpoint, request.connection) {
             (IdpEndpoint::Mirror(mirror), _) => Some(Pick { connection: mirror.connection.clone(), idp: mirror.idp.clone() }),
             (_, Some(connection)) => Some(Pick { connection: connection.to_owned(), idp: None }),
-            _ => self.listed(&said.idp_list, application, came_by, now)?,
+            _ => self.idp_of_list(&said.idp_list, application, came_by, now)?,
         };
         let (connection, idp) = place.map_or((None, None), |place| (Some(place.connection), place.idp));
         Ok(Asked {
@@ -57,7 +57,7 @@ impl Gateway {
 
     /// The identity provider that the application names (SAML Core 3.4.1.2, IDPList): of those in its list that it may use
     /// the one by which the person has come, else the first; without a list, or where we ourselves stand on it, any.
-    fn listed(
+    fn idp_of_list(
         &self,
         idp_list: &[String],
         application: &Application,

@@ -51,7 +51,7 @@ pub struct SsoRequest<'a> {
 impl Gateway {
     /// The single sign-on service (SAML Profiles 4.1.3): takes an AuthnRequest.
     pub async fn single_sign_on(&self, request: SsoRequest<'_>, browser: &Browser, correlation_id: &str, now: Timestamp) -> Outcome {
-        let outcome = match self.single_sign_on_inner(request, browser, correlation_id, now).await {
+        let outcome = match Box::pin(self.single_sign_on_inner(request, browser, correlation_id, now)).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::refused(error, None),
         };
@@ -140,7 +140,12 @@ impl Gateway {
     }
 
     /// Whose message it is. One answer for an application that is not there and for one that is not meant here.
-    fn service_provider(&self, endpoint: &IdpEndpoint, issuer: &str, now: Timestamp) -> Result<(&Arc<Application>, &SamlApplication)> {
+    pub(super) fn service_provider(
+        &self,
+        endpoint: &IdpEndpoint,
+        issuer: &str,
+        now: Timestamp,
+    ) -> Result<(&Arc<Application>, &SamlApplication)> {
         let known = self.service_providers.get(issuer).map(Vec::as_slice).unwrap_or_default();
         match endpoint {
             IdpEndpoint::Application(client_id) => self.service_provider_of(client_id),
@@ -163,7 +168,7 @@ impl Gateway {
         }
     }
 
-    fn service_provider_of(&self, client_id: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
+    pub(super) fn service_provider_of(&self, client_id: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
         let application = self.application(client_id);
         let found = application.and_then(|application| application.saml.as_ref().map(|saml| (application, saml)));
         found.ok_or_else(|| not_registered(format!("there is no enabled SAML application {client_id}")))
@@ -222,7 +227,7 @@ fn message(error: &Error, correlation_id: &str) -> String {
     format!("{} {} ({correlation_id})", error.kind.wire().code, error.detail)
 }
 
-fn mirror_of(endpoint: &IdpEndpoint) -> Option<Mirror> {
+pub(super) fn mirror_of(endpoint: &IdpEndpoint) -> Option<Mirror> {
     match endpoint {
         IdpEndpoint::Mirror(mirror) => Some(mirror.clone()),
         _ => None,
