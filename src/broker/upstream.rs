@@ -58,7 +58,7 @@ pub struct SamlPost<'a> {
 impl Gateway {
     /// The assertion consumer service (SAML Profiles 4.1.4): takes a Response by HTTP-POST or HTTP-Artifact.
     pub async fn assertion_consumer(&self, post: SamlPost<'_>, browser: &Browser, now: Timestamp) -> Outcome {
-        match self.assertion_consumer_inner(post, browser, now).await {
+        match Box::pin(self.assertion_consumer_inner(post, browser, now)).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::refused(error, None),
         }
@@ -69,7 +69,7 @@ impl Gateway {
             return Err(Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."));
         }
         // Unverified, and only used to find the login; the verified InResponseTo must name it again.
-        let Some(transaction_id) = transaction_of(&post) else { return Ok(self.unsolicited(post, browser, now).await) };
+        let Some(transaction_id) = transaction_of(&post) else { return Ok(Box::pin(self.unsolicited(post, browser, now)).await) };
         // SameSite=Lax cookies are absent from a cross-site POST: have our own page send it again.
         if browser.binding.is_none() {
             if !post.bounced {

@@ -190,7 +190,8 @@ impl<'a> Examiner<'a> {
         let pending = self.pending(message, now);
         let context = asked_context(settings, &pending);
         let expected = expected(&pending, context.as_ref(), now);
-        let assertion = examine_assertion_alone(xml, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, checks)?;
+        let assertion =
+            examine_assertion_alone(xml, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, checks)?;
         Ok(self.read(&assertion))
     }
 

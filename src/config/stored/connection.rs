@@ -182,7 +182,8 @@ fn unsolicited(options: &Map<String, Value>, document: &mut Document) {
     let Some(initiated) = options.get("idpinitiated").filter(|initiated| initiated.get("enabled") == Some(&Value::Bool(true))) else {
         return;
     };
-    let protocol = initiated.get("client_protocol").and_then(Value::as_str).map(|protocol| if protocol == "samlp" { "saml" } else { "oidc" });
+    let protocol =
+        initiated.get("client_protocol").and_then(Value::as_str).map(|protocol| if protocol == "samlp" { "saml" } else { "oidc" });
     let rules = json!({
         "application": initiated.get("client_id"),
         "protocol": protocol,

@@ -124,7 +124,15 @@ impl SamlConnection {
             max_age_seconds: asked.max_age.map(i64::from),
             requested_authn_context: context.as_ref(),
         };
-        saml::receive_response(response, &self.sp, &settings.idp, &self.keyring.saml().decryption_keys(), &settings.policy, &expected, checks)
+        saml::receive_response(
+            response,
+            &self.sp,
+            &settings.idp,
+            &self.keyring.saml().decryption_keys(),
+            &settings.policy,
+            &expected,
+            checks,
+        )
     }
 }
 

@@ -54,6 +54,7 @@ fn connection(issuer: &str, mapping: &str, change: impl FnOnce(&mut Settings)) -
         ],
         keys: TrustedKeys::new(std::slice::from_ref(partner().certificate())).expect("usable"),
         scopes: Vec::new(),
+        logout_services: Vec::new(),
         want_authn_requests_signed: false,
     };
     let mut settings = Settings::new(idp);
@@ -126,7 +127,9 @@ impl Answer<'_> {
         if self.encrypted {
             let assertion = assertion(&xml).to_owned();
             let keys = KEYRING.saml();
-            let sealed = encrypt_assertion(&assertion, keys.encryption().active().certificate(), ContentCipher::Aes128Gcm, KeyTransport::OAEP).expect("encrypted");
+            let sealed =
+                encrypt_assertion(&assertion, keys.encryption().active().certificate(), ContentCipher::Aes128Gcm, KeyTransport::OAEP)
+                    .expect("encrypted");
             xml = xml.replace(&assertion, &sealed);
         }
         if matches!(self.signed, Signed::Response | Signed::Both) {
