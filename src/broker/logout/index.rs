@@ -95,7 +95,7 @@ impl Gateway {
     /// The sessions that an identity provider's request is about.
     pub(super) async fn found_by_connection(&self, name: &str, request: &ReceivedLogout, browser: &Browser) -> Result<Found> {
         let mut found = Found::default();
-        let listed = self.listed(&connection(name, request.issuer()), request).await?;
+        let listed = self.listed_sessions(&connection(name, request.issuer()), request).await?;
         let cookie = browser.session.as_deref().map(Session::sid_of);
         for sid in listed.iter().chain(cookie.iter().filter(|sid| !listed.contains(sid))) {
             let own = self.kept_session(sid).await?;
@@ -120,14 +120,14 @@ impl Gateway {
     }
 
     async fn candidates(&self, who: &str, request: &ReceivedLogout, browser: &Browser) -> Result<Vec<String>> {
-        let mut sids = self.listed(who, request).await?;
+        let mut sids = self.listed_sessions(who, request).await?;
         let cookie = browser.session.as_deref().map(Session::sid_of).filter(|sid| !sids.contains(sid));
         sids.extend(cookie);
         Ok(sids)
     }
 
     // SAML Core 3.7.1: the sessions of the indexes; without any, all of the principal.
-    async fn listed(&self, who: &str, request: &ReceivedLogout) -> Result<Vec<String>> {
+    async fn listed_sessions(&self, who: &str, request: &ReceivedLogout) -> Result<Vec<String>> {
         let keys: Vec<String> = match request.session_indexes() {
             [] => vec![name_key(who, &request.name_id().value)],
             indexes => indexes.iter().take(INDEXES).map(|index| index_key(who, index)).collect(),
