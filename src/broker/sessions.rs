@@ -165,6 +165,15 @@ impl Gateway {
         self.tell_of_end(session, now).await
     }
 
+    /// Tells applications that a user is blocked: sessions stay for the day when the block ends, and are good for nothing
+    /// until then.
+    pub async fn tell_of_block(&self, user_id: &str, now: Timestamp) -> Result<()> {
+        for session in self.kept_sessions_of(user_id).await? {
+            self.tell_of_end(&session, now).await?;
+        }
+        Ok(())
+    }
+
     /// Tells whom it can of a session that is over.
     pub(super) async fn tell_of_end(&self, session: &Session, now: Timestamp) -> Result<()> {
         for sid in session.sids() {

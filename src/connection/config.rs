@@ -131,6 +131,11 @@ pub struct SamlConnection {
     pub acs_index: Option<u16>,
     /// The set of attributes to ask for where the scopes of an application choose none.
     pub attribute_consuming_service_index: Option<u16>,
+    /// Tell the identity provider when a session ends here.
+    pub logout: bool,
+    pub logout_binding: Binding,
+    /// Encrypt the NameID in that.
+    pub logout_encrypt: bool,
     /// `prompt=select_account` asks for a fresh login, at which another account can be chosen.
     pub select_account_forces_authn: bool,
     /// `prompt=none` without a session here is passed on with IsPassive.
@@ -143,11 +148,6 @@ pub struct SamlConnection {
     pub about: EntityInfo,
     /// What becomes of responses to no request of ours; `None`: they are refused.
     pub unsolicited: Option<Unsolicited>,
-    /// Tell the identity provider when a session ends here.
-    pub logout: bool,
-    pub logout_binding: Binding,
-    /// Encrypt the NameID in that.
-    pub logout_encrypt: bool,
 }
 
 /// A set of attributes: an AttributeConsumingService of our metadata.
@@ -184,15 +184,15 @@ impl SamlConnection {
             provider_name: None,
             acs_index: None,
             attribute_consuming_service_index: None,
+            logout: false,
+            logout_binding: Binding::Redirect,
+            logout_encrypt: false,
             select_account_forces_authn: false,
             allow_passive_probe: false,
             login_hint_parameter: None,
             attribute_sets: Vec::new(),
             about: EntityInfo::default(),
             unsolicited: None,
-            logout: false,
-            logout_binding: Binding::Redirect,
-            logout_encrypt: false,
         }
     }
 

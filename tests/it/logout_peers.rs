@@ -3,6 +3,7 @@
 use crate::api::Api;
 use crate::harness::eventually;
 use crate::harness::gateway::Gateway;
+use crate::harness::html::attribute;
 use crate::harness::keys::Pair;
 use crate::harness::peers::installed;
 use crate::harness::process::text;
@@ -63,7 +64,7 @@ impl Pysaml2 {
 }
 
 fn format_of(known: &Known) -> String {
-    crate::harness::html::attribute(&known.attributes, "Format").expect("a Format")
+    attribute(&known.attributes, "Format").expect("a Format")
 }
 
 #[tokio::test]
@@ -103,7 +104,9 @@ async fn pysaml2_signs_out_and_is_signed_out() {
     let to_peer = scene.browser.open(scene.wiki.redirect(&request).as_str()).await.away();
     assert!(to_peer.url.as_str().starts_with(SLO), "{}", to_peer.url);
     let answer = peer.does(json!({
-        "do": "logout_request", "query": to_peer.url.query(), "name_id": known.name, "format": format_of(&known),
+        "do": "logout_request", "signed_in": true, "query": to_peer.url.query(), "name_id": known.name, "format": format_of(&known),
+        "name_qualifier": attribute(&known.attributes, "NameQualifier"),
+        "sp_name_qualifier": attribute(&known.attributes, "SPNameQualifier"),
     }));
     let back = match answer["query"].as_str() {
         Some(query) => scene.browser.open(&format!("{}?{query}", scene.slo())).await,
@@ -127,9 +130,14 @@ async fn an_operator_ends_a_session_and_a_user_and_the_back_channel_is_told() {
     assert!(!scene.is_signed_in().await);
     let told = eventually("a logout token", async || scene.told().into_iter().next()).await;
     assert_eq!((&told["sid"], &told["sub"]), (&json!(sid), &json!(user)));
+    // A block says so too; the session is there again after it.
     scene.openid("mail").await;
+    assert_eq!(api.patch(&format!("/users/{user}"), &json!({"blocked": true})).await.status, 200);
+    eventually("one more", async || scene.told().into_iter().nth(1)).await;
+    assert_eq!(api.patch(&format!("/users/{user}"), &json!({"blocked": false})).await.status, 200);
+    assert!(scene.is_signed_in().await);
     assert_eq!(api.delete(&format!("/users/{user}")).await.status, 204);
-    let told = eventually("another", async || scene.told().into_iter().nth(1)).await;
+    let told = eventually("another", async || scene.told().into_iter().nth(2)).await;
     assert_ne!(told["sid"], json!(sid));
     assert_eq!(scene.gateway.metric("isthmus_logouts_total{by=\"operator\",outcome=\"success\"}").await, 2);
 }

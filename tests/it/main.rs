@@ -26,5 +26,6 @@ mod peers;
 mod profile;
 mod rules;
 mod saml_apps;
+mod saml_release;
 mod tokens;
 mod user_command;

@@ -7,6 +7,7 @@ mod answer;
 mod artifact;
 mod asked;
 mod entity;
+mod tailored;
 
 pub use artifact::ArtifactAnswer;
 

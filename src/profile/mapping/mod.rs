@@ -58,6 +58,9 @@ pub struct Released {
     /// Released only to requests with this scope; `None`: to all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// Released only to SAML applications of one of these entity categories; empty: to all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name_format: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,7 +104,8 @@ impl RowNote {
         Self { field: field.to_owned(), source: None, value: None, outcome: Outcome::Absent, detail: None }
     }
 
-    fn unmet(field: &str, why: String) -> Self {
+    /// It was not given, and why.
+    pub fn unmet(field: &str, why: String) -> Self {
         Self { outcome: Outcome::Unmet, detail: Some(why), ..Self::of(field) }
     }
 }
@@ -213,6 +217,12 @@ impl MappingTable {
             }
         });
         names.filter(move |(name, _)| seen.insert(*name))
+    }
+
+    /// Is this a name that a row releases by itself, and not among others?
+    pub fn names(&self, name: &str) -> bool {
+        let names = |release: &Release| !release.name.contains('*') && release.given_name() == name;
+        self.rows.iter().any(|planned| matches!(&planned.row.target, Target::Release(release) if names(release)))
     }
 
     /// Maps what a connection said to a profile. Defaults such as the nickname are [`super::normalize`]'s.

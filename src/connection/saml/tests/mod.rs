@@ -46,6 +46,7 @@ fn connection(issuer: &str, mapping: &str, change: impl FnOnce(&mut Settings)) -
     let location = |path: &str| Url::parse(&format!("https://idp.example/{path}")).expect("an address");
     let idp = IdpTrust {
         entity_id: issuer.to_owned(),
+        logout_services: Vec::new(),
         artifact_services: Vec::new(),
         encryption_keys: Vec::new(),
         sso_endpoints: vec![
