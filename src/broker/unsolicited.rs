@@ -29,7 +29,7 @@ impl Gateway {
     /// A response that names no login of ours.
     pub(super) async fn unsolicited(&self, post: SamlPost<'_>, browser: &Browser, now: Timestamp) -> Outcome {
         let correlation_id = id::correlation_id();
-        let outcome = match self.unsolicited_inner(post, browser, &correlation_id, now).await {
+        let outcome = match Box::pin(self.unsolicited_inner(post, browser, &correlation_id, now)).await {
             Ok(outcome) => outcome,
             Err(error) => {
                 self.events.login(post.connection, error.kind.wire().code);
@@ -83,7 +83,7 @@ impl Gateway {
                 if browser.binding.is_none() && !post.bounced {
                     return Ok(Outcome::of(Answer::Bounce));
                 }
-                self.accept_directly(Arriving { post, response, application, correlation_id, now }, &way, browser).await
+                Box::pin(self.accept_directly(Arriving { post, response, application, correlation_id, now }, &way, browser)).await
             }
         }
     }

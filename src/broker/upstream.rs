@@ -69,7 +69,7 @@ impl Gateway {
             return Err(Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."));
         }
         // Unverified, and only used to find the login; the verified InResponseTo must name it again.
-        let Some(transaction_id) = transaction_of(&post) else { return Ok(self.unsolicited(post, browser, now).await) };
+        let Some(transaction_id) = transaction_of(&post) else { return Ok(Box::pin(self.unsolicited(post, browser, now)).await) };
         // SameSite=Lax cookies are absent from a cross-site POST: have our own page send it again.
         if browser.binding.is_none() {
             if !post.bounced {

@@ -86,7 +86,7 @@ async fn a_hint_is_checked_like_any_answer() {
     ] {
         let page = scene.answer(&unasked(&scene, None, change)).await.here();
         page.assert_refused(403, "ISTH-3001");
-        let trace = scene.gateway.trace(&page.correlation_id()).await;
+        let trace = scene.gateway.trace(page.correlation_id()).await;
         assert!(trace.to_string().contains("\"refused\""), "{trace}");
     }
     // The answer to a request of somebody else is none that answers no request.

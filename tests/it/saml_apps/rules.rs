@@ -1,6 +1,6 @@
 //! What a request may ask: freshness, silence, names, contexts, providers. Each answer is signed and goes to the application.
 
-use super::sp::{Answered, FORMAT, Request, Scene};
+use super::sp::{Answered, FORMAT, Request, Scene, Sp};
 use crate::harness::browser::Browser;
 use crate::harness::idp::{Idp, PASSWORD, Person, Sign, now};
 use std::time::Duration;
@@ -103,7 +103,7 @@ async fn nobody_learns_an_address_by_asking_for_it() {
 
 #[tokio::test]
 async fn persistent_names_are_stable_and_pairwise_and_transient_ones_differ() {
-    let notes = super::sp::Sp::new("notes");
+    let notes = Sp::new("notes");
     let scene = Scene::with("", |setup| setup.application(&notes.toml("", ""))).await;
     let name = |answered: &Answered| answered.assert_good().text("saml:NameID");
     let first = scene.sign_in(&scene.request(), &Person::jane()).await;
@@ -154,6 +154,37 @@ async fn an_exact_context_is_asked_upstream_and_answered_or_refused() {
     // Passive: nobody is asked.
     let request = scene.request().with(r#"IsPassive="true""#).and(&context("exact", PASSWORD));
     scene.at_once(&request).await.assert_refused("Responder", "NoPassive", &request.id);
+}
+
+/// SAML Core 3.3.2.2.1: what is weaker and what is stronger is the connection's to say.
+#[tokio::test]
+async fn contexts_compare_by_the_ranking_of_the_connection() {
+    const KERBEROS: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:Kerberos";
+    let ranking = format!("authn_context_ranking = [\"{PASSWORD}\", \"{KERBEROS}\", \"{MFA}\"]");
+    let scene = Scene::of(Idp::new("acme"), Sp::new("wiki"), &ranking, "", |setup| setup).await;
+    for (comparison, given, met) in [
+        ("minimum", PASSWORD, false),
+        ("minimum", KERBEROS, true),
+        ("minimum", MFA, true),
+        ("maximum", PASSWORD, true),
+        ("maximum", KERBEROS, true),
+        ("maximum", MFA, false),
+        ("better", KERBEROS, false),
+        ("better", MFA, true),
+        ("minimum", "urn:x:unknown", false),
+    ] {
+        let request = scene.request().with(r#"ForceAuthn="true""#).and(&context(comparison, KERBEROS));
+        let asked = scene.upstream(&request).await;
+        let wanted = format!(r#"Comparison="{comparison}"><saml:AuthnContextClassRef>{KERBEROS}<"#);
+        assert!(asked.xml.contains(&wanted), "{}", asked.xml);
+        let answer = scene.idp.respond_with(&asked, &Person::jane(), |response| response.authn_context = given.to_owned());
+        let answered = scene.answer(&answer).await;
+        if met {
+            assert_eq!(answered.assert_good().text("saml:AuthnContextClassRef"), given, "{comparison}");
+        } else {
+            answered.assert_refused("Responder", "NoAuthnContext", &request.id);
+        }
+    }
 }
 
 #[tokio::test]
@@ -218,7 +249,12 @@ async fn a_proxy_count_of_zero_lets_nobody_else_be_asked() {
     let scene = Scene::new().await;
     let none = scene.request().and(&scoping(r#" ProxyCount="0""#, &[]));
     scene.at_once(&none).await.assert_refused("Responder", "ProxyCountExceeded", &none.id);
-    scene.sign_in(&scene.request().and(&scoping(r#" ProxyCount="1""#, &[])), &Person::jane()).await.assert_good();
+    let one = scene
+        .request()
+        .and(r#"<samlp:Scoping ProxyCount="1"><samlp:RequesterID>https://behind.example</samlp:RequesterID></samlp:Scoping>"#);
+    let asked = scene.upstream(&one).await;
+    assert!(asked.xml.contains(r#"ProxyCount="0""#), "reduced by one: {}", asked.xml);
+    scene.answer(&scene.idp.respond(&asked, &Person::jane())).await.assert_good();
     // Nor does a session answer: it came from somebody else as well.
     let none = scene.request().and(&scoping(r#" ProxyCount="0""#, &[]));
     scene.at_once(&none).await.assert_refused("Responder", "ProxyCountExceeded", &none.id);
