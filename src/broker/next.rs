@@ -199,6 +199,7 @@ mod tests {
             expires_at: NOW.plus_seconds(600),
             upstream: UpstreamSession::default(),
             correlation_id: "c".into(),
+            before: Vec::new(),
         }
     }
 

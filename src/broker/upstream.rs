@@ -4,10 +4,11 @@ use super::begin::trace_op;
 use super::finish::Issue;
 use super::happened::Ended;
 use super::identify::{Identified, Of, Profiles, Whose, arrive};
+use super::logout::session_ops;
 use super::rules::{Caller, Made, Pausing, Situation, Verdict, query_of};
 use super::sessions::session_op;
 use super::traces::{RecentLogin, SUCCESS, recent_op};
-use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, encode, remains};
+use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, remains};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::connection::{Authentication, Callback, Refused};
@@ -21,6 +22,9 @@ use crate::saml;
 use crate::store::{AuditEvent, LogType, Op};
 use crate::user::linking::Conflict;
 use serde_json::Map;
+
+/// Earlier sessions of a browser that one stands for.
+const REPLACED: usize = 8;
 
 /// What an identity provider answers with.
 #[derive(Clone, Copy)]
@@ -277,6 +281,7 @@ impl Gateway {
             }
         }
         let asked = made.asked(&transaction.asked);
+        let replaced = self.replaced_by(transaction, &mut session).await?;
         let issue = Issue {
             application,
             reply_to: &transaction.reply_to,
@@ -302,10 +307,16 @@ impl Gateway {
             recent_op(&recent(transaction, &session.identity.connection, Some(&session.user_id), SUCCESS, now))?,
         ];
         writes.extend(issued.writes);
+        let idp = session.upstream.idp.clone().or_else(|| self.connections.enabled(&session.identity.connection)?.idp_entity_id());
+        let before = session.before.last().map(String::as_str);
+        writes.extend(session_ops(&session, idp.as_deref(), before, self.lifetimes.session));
         // The session that this browser had before is over.
         writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
         let steps = std::iter::once(self.step_claim(transaction, "end")).chain(issued.claims).collect();
         self.commit_once(steps, once, writes, &secrets).await?;
+        if let Some(other) = replaced {
+            self.tell_of_end(&other, now).await?;
+        }
         let ended = Ended {
             client_id: &transaction.client_id,
             connection: &session.identity.connection,
@@ -315,6 +326,22 @@ impl Gateway {
         self.note_login(LogType::Login, ended, &session.user_id);
         // A fresh cookie value at every login: a session that somebody planted before is worth nothing.
         Ok(Outcome { answer: issued.answer, binding: CookieChange::Keep, session: CookieChange::Set(cookie), correlation_id: None })
+    }
+
+    /// The session that this browser had before: one of the same user goes on in the new one, whose end concerns the
+    /// applications of both. That of another user is over.
+    async fn replaced_by(&self, transaction: &LoginTransaction, session: &mut Session) -> Result<Option<Session>> {
+        let Some(key) = &transaction.previous_session else { return Ok(None) };
+        let found = self.sessions.get_many(std::slice::from_ref(key)).await?.into_iter().next().flatten();
+        let Some(mut old) = found.map(|bytes| decode::<Session>(&bytes)).transpose()? else { return Ok(None) };
+        if old.user_id != session.user_id {
+            return Ok(Some(old));
+        }
+        session.before = std::mem::take(&mut old.before);
+        session.before.push(old.sid);
+        let over = session.before.len().saturating_sub(REPLACED);
+        session.before.drain(..over);
+        Ok(None)
     }
 
     /// Claims and writes in one round trip. `steps` are claims of this step of this login, and of the request that it
@@ -364,6 +391,7 @@ impl Gateway {
             expires_at,
             upstream: arrived.upstream.clone(),
             correlation_id: transaction.correlation_id.clone(),
+            before: Vec::new(),
         }
     }
 

@@ -1,13 +1,14 @@
 //! `[[connection]]`.
 
 mod described;
+mod logout;
 mod request;
 pub mod unsolicited;
 
 use super::context::Context;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
-use crate::keys::{Digest, SignatureScheme, parse_certificate};
+use crate::keys::{Digest, END_IS_NEAR, SignatureScheme, certificate_end, parse_certificate};
 use crate::profile::Direction;
 use crate::saml::artifact::ResolutionService;
 use crate::saml::{
@@ -16,13 +17,9 @@ use crate::saml::{
 use crate::toml_file::Section;
 use crate::user::ProfileSync;
 use crate::user::linking::{Linking, OnConflict, Policy, TrustEmail};
-use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 use std::collections::BTreeMap;
 use url::Url;
-
-/// Days before its end from which a certificate is worth a warning.
-const EXPIRY_DAYS: u32 = 30;
 
 /// Reads one connection; `names` are those of all.
 pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> Option<ConnectionConfig> {
@@ -172,6 +169,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
     {
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
     }
+    let (logout, logout_binding, logout_encrypt) = logout::settings(section, idp.as_ref());
     let response_binding = response_binding(section, idp.as_mut());
     // By default as the identity provider's metadata want it: a signature is most of what a login costs.
     let sign_requests = section.bool("sign_requests").unwrap_or(false);
@@ -207,6 +205,9 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         about: described::read(section),
         unsolicited: unsolicited::read(section, force_authn),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
+        logout,
+        logout_binding,
+        logout_encrypt,
         ..SamlConnection::new(idp?)
     };
     Some(settings)
@@ -214,8 +215,8 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
 
 /// How we sign toward a partner; SHA-1 only by name.
 fn signature(section: &Section<'_>, algorithm: &'static str, digest_algorithm: &'static str) -> (Option<SignatureScheme>, Option<Digest>) {
-    let scheme = section.choice(algorithm, &algorithms::SIGNATURES);
-    let digest = section.choice(digest_algorithm, &algorithms::DIGESTS);
+    let scheme = section.choice(algorithm, algorithms::SIGNATURES);
+    let digest = section.choice(digest_algorithm, algorithms::DIGESTS);
     for (key, weak) in [(algorithm, algorithms::uses_sha1(scheme, None)), (digest_algorithm, algorithms::uses_sha1(None, digest))] {
         if weak {
             section.warning(key, "weakened: what we sign is signed with SHA-1", "remove it as soon as the partner can do better");
@@ -279,7 +280,7 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         section.problem("metadata_file", "`metadata` and `metadata_file` contradict each other", "remove one of the two");
     }
     if let Some((key, document)) = document.or(from_file) {
-        for literal in ["sso_url", "certificates"] {
+        for literal in ["sso_url", "certificates", "slo_url"] {
             if section.has(literal) {
                 section.problem(literal, format!("`{literal}` and `{key}` contradict each other"), "remove one of the two");
             }
@@ -287,6 +288,9 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         section.value("sso_url");
         section.value("certificates");
         section.value("sso_binding");
+        for literal in ["slo_url", "slo_response_url", "slo_binding"] {
+            section.value(literal);
+        }
         return match document {
             Ok(text) => from_metadata(context, section, (key, &text), entity_id.as_deref(), pinned),
             Err(why) => {
@@ -296,7 +300,7 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         };
     }
     if section.has("metadata_url") {
-        for literal in ["sso_url", "certificates", "sso_binding"] {
+        for literal in ["sso_url", "certificates", "sso_binding", "slo_url", "slo_response_url", "slo_binding"] {
             section.value(literal);
         }
         return None;
@@ -321,7 +325,9 @@ fn from_metadata(
     };
     match saml::metadata::read_idp(text, MetadataOptions { entity_id, pinned: pinned.as_ref() }, context.now) {
         Ok(metadata) => {
-            warn_expiry(section, key, &metadata.signing_certificates);
+            let signing = metadata.signing_certificates.iter().map(|certificate| ("signing", certificate));
+            let encryption = metadata.encryption_keys.iter().map(|key| ("encryption", key.certificate()));
+            warn_expiry(context, section, key, signing.chain(encryption));
             if let Err(error) = check_scopes(&metadata.scopes) {
                 section.problem(key, error.detail, "ask the identity provider for its current metadata");
             }
@@ -343,6 +349,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
             "add `metadata_file`, or `entity_id`, `sso_url` and `certificates`",
         );
     }
+    let logout_services = logout::literal_services(section);
     let binding = section.choice("sso_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)]).unwrap_or(Binding::Redirect);
     let location = section.required("sso_url").and_then(|at| match Url::parse(at.value) {
         Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && super::application::is_loopback(&url)) => Some(url),
@@ -364,7 +371,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
     }
     let keys = certificates(context, section, "certificates").and_then(|certificates| match TrustedKeys::new(&certificates) {
         Ok(keys) => {
-            warn_expiry(section, "certificates", &certificates);
+            warn_expiry(context, section, "certificates", certificates.iter().map(|certificate| ("signing", certificate)));
             Some(keys)
         }
         Err(error) => {
@@ -375,6 +382,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
     Some(IdpTrust {
         entity_id: entity_id?,
         sso_endpoints: vec![Endpoint { binding, location: location? }],
+        logout_services,
         artifact_services: Vec::new(),
         keys: keys?,
         scopes: Vec::new(),
@@ -410,13 +418,11 @@ pub(super) fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'
     all
 }
 
-fn warn_expiry(section: &Section<'_>, key: &str, certificates: &[X509]) {
-    let Ok(soon) = Asn1Time::days_from_now(EXPIRY_DAYS) else { return };
-    for certificate in certificates {
-        if certificate.not_after() < &*soon {
-            let message = format!("a signing certificate of the identity provider ends on {}", certificate.not_after());
-            section.warning(key, message, "ask the identity provider for the next one; logins go on, since keys are pinned and not dates");
-        }
+fn warn_expiry<'c>(context: &Context<'_>, section: &Section<'_>, key: &str, certificates: impl IntoIterator<Item = (&'c str, &'c X509)>) {
+    for (purpose, certificate) in certificates {
+        let Some(end) = certificate_end(certificate).filter(|end| *end < context.now.plus_seconds(END_IS_NEAR)) else { continue };
+        let message = format!("a {purpose} certificate of the identity provider ends on {end}");
+        section.warning(key, message, "ask the identity provider for the next one; logins go on, since keys are pinned and not dates");
     }
 }
 

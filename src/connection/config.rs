@@ -143,6 +143,11 @@ pub struct SamlConnection {
     pub about: EntityInfo,
     /// What becomes of responses to no request of ours; `None`: they are refused.
     pub unsolicited: Option<Unsolicited>,
+    /// Tell the identity provider when a session ends here.
+    pub logout: bool,
+    pub logout_binding: Binding,
+    /// Encrypt the NameID in that.
+    pub logout_encrypt: bool,
 }
 
 /// A set of attributes: an AttributeConsumingService of our metadata.
@@ -185,6 +190,9 @@ impl SamlConnection {
             attribute_sets: Vec::new(),
             about: EntityInfo::default(),
             unsolicited: None,
+            logout: false,
+            logout_binding: Binding::Redirect,
+            logout_encrypt: false,
         }
     }
 

@@ -151,6 +151,11 @@ pub trait Connection: Send + Sync {
 
     fn config(&self) -> &config::ConnectionConfig;
 
+    /// For what SAML alone has: Single Logout by messages of the browser.
+    fn saml(&self) -> Option<&SamlConnection> {
+        None
+    }
+
     /// Entity ID of the identity provider, if it speaks SAML and is the only one behind this connection.
     fn idp_entity_id(&self) -> Option<String> {
         None

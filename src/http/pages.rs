@@ -94,6 +94,11 @@ impl AutoPost {
         Self { title: "You are being signed out", ..Self::bounce(action, fields) }
     }
 
+    /// A message of a logout, to whom it is for.
+    pub fn logout(action: String, fields: Vec<(String, String)>) -> Self {
+        Self::new("You are being signed out", action, fields)
+    }
+
     fn new(title: &'static str, action: String, fields: Vec<(String, String)>) -> Self {
         Self { title, action, fields, nonce: id::random_id() }
     }
@@ -103,6 +108,8 @@ impl AutoPost {
 pub fn error(request: &HttpRequest, error: &Error, restart: Option<&Restart>) -> HttpResponse {
     let wire = error.kind.wire();
     let correlation_id = Correlation::of(request).get();
+    // A login that only the application can begin again has no address here.
+    let restart = restart.filter(|restart| !restart.path.is_empty());
     reply::log_error(request, error);
     let mut builder = reply::status(wire.status);
     reply::retry_after(&mut builder, wire.status);

@@ -24,6 +24,14 @@ pub struct ClientFacts {
     /// The scopes that this client may have; `None` means the standard ones.
     pub scopes: Option<Vec<String>>,
     pub id_token_signed_response_alg: SigningAlg,
+    /// Where it takes logout tokens.
+    pub backchannel_logout_uri: Option<String>,
+    /// It wants a `sid` in every logout token; ours always have one.
+    pub backchannel_logout_session_required: bool,
+    /// What is loaded in a hidden frame when a session ends.
+    pub frontchannel_logout_uri: Option<String>,
+    /// The frame's address must name issuer and session.
+    pub frontchannel_logout_session_required: bool,
 }
 
 impl ClientFacts {
@@ -42,6 +50,10 @@ impl ClientFacts {
             grant_types: vec![GrantType::AuthorizationCode],
             scopes: None,
             id_token_signed_response_alg: SigningAlg::RS256,
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
+            frontchannel_logout_uri: None,
+            frontchannel_logout_session_required: false,
         }
     }
 

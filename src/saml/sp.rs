@@ -5,6 +5,7 @@ use super::assertion::{AssertionContent, Attribute, NameId, Said};
 use super::binding::{Binding, MessageKind, Outgoing, ResponseBinding, decode_post, encode_post, encode_redirect};
 use super::conditions::Judge;
 use super::idp::{Encrypt, EncryptionKey, encryption_to};
+use super::logout::LogoutService;
 use super::names;
 use super::receive::{Received, Receiver};
 use super::rejection::{Check, Checks, Rejection};
@@ -46,6 +47,7 @@ pub struct Scope {
 pub struct IdpTrust {
     pub entity_id: String,
     pub sso_endpoints: Vec<Endpoint>,
+    pub logout_services: Vec<LogoutService>,
     /// Where its artifacts are resolved.
     pub artifact_services: Vec<ResolutionService>,
     pub keys: TrustedKeys,
@@ -56,6 +58,11 @@ pub struct IdpTrust {
 }
 
 impl IdpTrust {
+    /// Where it takes logout messages, by the wished binding if it has an endpoint for that.
+    pub fn logout_service(&self, wished: Binding) -> Option<&LogoutService> {
+        self.logout_services.iter().find(|service| service.binding == wished).or_else(|| self.logout_services.first())
+    }
+
     /// To whom and how, if a NameID is to be encrypted: AES-GCM and RSA-OAEP, as the metadata list them.
     ///
     /// # Errors

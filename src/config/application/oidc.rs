@@ -76,8 +76,21 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
         grant_types,
         scopes,
         id_token_signed_response_alg: alg,
+        backchannel_logout_uri: logout_uri(section, "backchannel_logout_uri"),
+        backchannel_logout_session_required: section.bool("backchannel_logout_session_required").unwrap_or(false),
+        frontchannel_logout_uri: logout_uri(section, "frontchannel_logout_uri"),
+        frontchannel_logout_session_required: section.bool("frontchannel_logout_session_required").unwrap_or(false),
         ..ClientFacts::public(client_id)
     })
+}
+
+/// Where the application is told of logouts.
+fn logout_uri(section: &Section<'_>, key: &'static str) -> Option<String> {
+    let at = section.string(key)?;
+    if let Err((message, help)) = check_uri(at.value, false) {
+        section.problem(key, format!("`{}` {message}", at.value), help);
+    }
+    Some(at.value.to_owned())
 }
 
 /// Codes always; refresh tokens unless the list leaves them out.

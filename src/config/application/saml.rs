@@ -27,8 +27,10 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<Map
     let require_signed_requests = section.bool("require_signed_requests");
     let allow_unsolicited = section.bool("allow_unsolicited").unwrap_or(false);
     let logout = section.bool("logout").unwrap_or(true);
+    let mirror = section.bool("mirror").unwrap_or(false);
     let settings = SamlSpSettings {
         response,
+        mirror,
         require_signed_requests: require_signed_requests.unwrap_or(false),
         name_id_formats: formats,
         allow_unsolicited,
@@ -46,6 +48,18 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<Map
     };
     for (setting, why) in sp.weaknesses() {
         section.warning(setting, format!("weakened: {why}"), "remove it as soon as the application can do better");
+    }
+    if require_signed_requests == Some(false) {
+        let help = "remove it if the application signs its requests";
+        section.warning(
+            "require_signed_requests",
+            "weakened: requests may come unsigned: whoever sends a person here chooses what is asked",
+            help,
+        );
+    }
+    let place = ["metadata_file", "metadata"].into_iter().find(|key| section.has(key)).unwrap_or("certificates");
+    for message in sp.ending_certificates(context.now) {
+        section.warning(place, message, "ask the application for the next one; logins go on, since keys are pinned and not dates");
     }
     warn_unlisted(section, &sp);
     Some(SamlApplication { sp: Arc::new(sp), mapping: mapping? })

@@ -3,6 +3,7 @@
 
 mod artifact;
 mod attributes;
+mod logout;
 mod request;
 mod subject_id;
 
@@ -87,6 +88,8 @@ impl SamlConnection {
                 idp: None,
                 name_id: name_id.map(|name_id| name_id.value.clone()),
                 name_id_format: name_id.and_then(|name_id| name_id.format.clone()),
+                name_qualifier: name_id.and_then(|name_id| name_id.name_qualifier.clone()),
+                sp_name_qualifier: name_id.and_then(|name_id| name_id.sp_name_qualifier.clone()),
                 session_index: assertion.session_index().map(str::to_owned),
                 authenticating_authorities: assertion.authenticating_authorities().iter().take(attributes::AUTHORITIES).cloned().collect(),
                 authn_context: assertion.authn_context_class_ref().map(str::to_owned),
@@ -186,6 +189,7 @@ impl Connection for SamlConnection {
         let encryption = keys.encryption().published().collect();
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
+            logout: self.own_logout_services()?,
             response_binding: self.settings().response_binding,
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
             about: self.settings().about.clone(),
@@ -198,6 +202,10 @@ impl Connection for SamlConnection {
 
     fn config(&self) -> &ConnectionConfig {
         &self.config
+    }
+
+    fn saml(&self) -> Option<&SamlConnection> {
+        Some(self)
     }
 
     fn sp_entity_id(&self) -> Option<String> {

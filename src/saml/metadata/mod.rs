@@ -11,7 +11,7 @@ use super::artifact::{ResolutionService, resolution_services};
 use super::assertion::read_date;
 use super::binding::{Binding, ResponseBinding};
 use super::idp::{EncryptionKey, encryption_keys};
-use super::logout::{LogoutService, logout_services};
+use super::logout::{LogoutService, logout_services, write_logout_services};
 use super::names;
 use super::rejection::{Checks, Part, Rejection};
 use super::signature::{self, Allowed, SignedXml, Signer, TrustedKeys};
@@ -95,6 +95,7 @@ impl IdpMetadata {
         IdpTrust {
             entity_id: self.entity_id.clone(),
             sso_endpoints: self.sso_endpoints.clone(),
+            logout_services: self.slo_endpoints.clone(),
             artifact_services: self.artifact_services.clone(),
             keys: self.keys.clone(),
             scopes: self.scopes.clone(),
@@ -375,6 +376,8 @@ pub struct SpMetadata<'k> {
     pub signing_keys: Vec<&'k CertifiedKey>,
     pub encryption_keys: Vec<&'k CertifiedKey>,
     pub authn_requests_signed: bool,
+    /// Where we take logout messages.
+    pub logout: Vec<LogoutService>,
     /// Responses by HTTP-POST are always taken; with the other binding, artifacts too, and rather.
     pub response_binding: ResponseBinding,
     pub name_id_formats: Vec<String>,
@@ -392,6 +395,7 @@ impl<'k> SpMetadata<'k> {
             signing_keys,
             encryption_keys,
             authn_requests_signed: true,
+            logout: Vec::new(),
             response_binding: ResponseBinding::Post,
             name_id_formats: Vec::new(),
             about: EntityInfo::default(),
@@ -423,6 +427,7 @@ pub fn write_sp(metadata: &SpMetadata<'_>, signer: Signer<'_>, now: Timestamp) -
     for key in &metadata.encryption_keys {
         write_key(&mut writer, "encryption", key);
     }
+    write_logout_services(&mut writer, &metadata.logout);
     for format in &metadata.name_id_formats {
         writer.leaf("md:NameIDFormat", format);
     }

@@ -85,6 +85,7 @@ pub fn idp(key: &TestKey) -> IdpTrust {
     IdpTrust {
         entity_id: IDP.to_owned(),
         sso_endpoints: vec![at(Binding::Redirect, "sso?idpid=C01"), at(Binding::Post, "sso/post")],
+        logout_services: Vec::new(),
         artifact_services: Vec::new(),
         keys: key.trusted(),
         scopes: Vec::new(),

@@ -1,4 +1,5 @@
-//! Programs of others: pysaml2 as an identity provider, openid-client and authlib as applications.
+//! Programs of others: pysaml2 as an identity provider and as an application, node-saml, openid-client and authlib as
+//! applications.
 
 use super::browser::{Browser, Departure, client};
 use super::gateway::Gateway;
@@ -85,6 +86,28 @@ pub fn authlib(gateway: &Gateway, registration: &Registration<'_>) -> Peer {
     let mut command = python("authlib_app.py");
     command.arg(registration.json(gateway));
     ready(Peer::start(&mut command))
+}
+
+/// node-saml as an application, with its own options.
+pub fn node_saml(options: &Value) -> Peer {
+    let place = installed("node/node_modules/@node-saml/node-saml");
+    let mut command = Command::new("node");
+    command.arg(peers().join("node/node_saml_sp.mjs")).arg(options.to_string());
+    command.env("ISTHMUS_PEERS", place.ancestors().nth(3).unwrap());
+    ready(Peer::start(&mut command))
+}
+
+/// One order to pysaml2 as an application; see the script.
+///
+/// # Panics
+/// When it fails.
+pub fn pysaml2_sp(place: &Path, order: &Value) -> Value {
+    let mut command = python("pysaml2_sp.py");
+    let mut child = command.arg(place).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python runs");
+    writeln!(child.stdin.take().unwrap(), "{order}").expect("it listens");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "pysaml2 refuses {order}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 /// Auth0's ManagementClient of npm.

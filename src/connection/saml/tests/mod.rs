@@ -47,6 +47,7 @@ fn connection(issuer: &str, mapping: &str, change: impl FnOnce(&mut Settings)) -
     let idp = IdpTrust {
         entity_id: issuer.to_owned(),
         artifact_services: Vec::new(),
+        logout_services: Vec::new(),
         encryption_keys: Vec::new(),
         sso_endpoints: vec![
             Endpoint { binding: Binding::Redirect, location: location("sso?tenant=1") },

@@ -64,7 +64,7 @@ macro_rules! settings {
             may("mobile", Kind::OrNull(&Kind::Object), "Kept, without effect"),
             may("native_social_login", Kind::OrNull(&Kind::Object), "Kept, without effect"),
             may("encryption_key", Kind::OrNull(&Kind::Object), "Kept, without effect"),
-            may("oidc_logout", Kind::OrNull(&Kind::Object), "Kept, without effect"),
+            may("oidc_logout", Kind::OrNull(&Kind::Object), "Where logout tokens go: {\"backchannel_logout_urls\": [one address]}"),
             OWN_MEMBER,
         ]
     };
