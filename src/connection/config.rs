@@ -152,6 +152,11 @@ pub struct SamlConnection {
     pub about: EntityInfo,
     /// What becomes of responses to no request of ours; `None`: they are refused.
     pub unsolicited: Option<Unsolicited>,
+    /// Tell the identity provider when a session ends here.
+    pub logout: bool,
+    pub logout_binding: Binding,
+    /// Encrypt the NameID in that.
+    pub logout_encrypt: bool,
 }
 
 /// A set of attributes: an AttributeConsumingService of our metadata.
