@@ -172,6 +172,19 @@ impl Pysaml2 {
     }
 }
 
+/// pysaml2 as an application: one command, and what it says. `place` holds `sp.key`, `sp.crt` and, once they are known, our
+/// metadata in `idp.xml`.
+#[track_caller]
+pub fn pysaml2_sp(place: &Path, order: &Value) -> Value {
+    let mut command = python("pysaml2_sp.py");
+    command.arg(place).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut child = command.spawn().expect("python starts");
+    child.stdin.take().unwrap().write_all(order.to_string().as_bytes()).unwrap();
+    let output = child.wait_with_output().unwrap();
+    assert!(output.status.success(), "{order}\n{}", String::from_utf8_lossy(&output.stderr));
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
 fn python(script: &str) -> Command {
     let mut command = Command::new(installed("venv/bin/python"));
     command.arg("-W").arg("ignore").arg(peers().join(script));
