@@ -15,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::metrics::Metrics;
 use crate::http::state::{HttpSettings, State};
 use crate::http::{headers, routes};
-use crate::keys::Keyring;
+use crate::keys::{END_IS_NEAR, Keyring, SamlKeys};
 use crate::oidc::OidcKeys;
 use crate::profile::dialect::GigyaSigner;
 use crate::rules::Host;
@@ -157,12 +157,24 @@ async fn until(mut stopped: watch::Receiver<bool>, work: impl Future<Output = ()
 
 /// Deletes log events that are old enough, every hour.
 async fn forget(state: Data<State>) {
-    loop {
+    for hour in 0_u64.. {
+        if hour.is_multiple_of(24) {
+            warn_of_ends(&state.gateway().keyring.saml(), Timestamp::now());
+        }
         let days = state.settings.api.log_days;
         if let Err(error) = forget_old_events(state.gateway().directory.as_ref(), days, Timestamp::now()).await {
             tracing::warn!(%error, "old log events cannot be deleted");
         }
         rt::time::sleep(FORGET).await;
+    }
+}
+
+/// SAML partners may look at dates: an operator must not learn from them that a certificate has ended.
+fn warn_of_ends(keys: &SamlKeys, now: Timestamp) {
+    for (purpose, key) in keys.in_use() {
+        if let Some(end) = key.validity().1.filter(|end| *end < now.plus_seconds(END_IS_NEAR)) {
+            tracing::warn!(purpose = purpose.name(), %end, "a certificate of ours ends; rotate the key");
+        }
     }
 }
 

@@ -1,5 +1,6 @@
 // Sends people who have not accepted the terms to a page of ours, and takes them back when they have. The page gets a
-// signed token that says who they are, and answers with one that says what they did, signed with the same secret.
+// signed token that says who they are, and answers with one that says what they did, signed with
+// the same secret: with `sub` and `state` as the page got them, `exp`, and `accepted`.
 const VERSION = 2;
 
 exports.onExecutePostLogin = async (event, api) => {

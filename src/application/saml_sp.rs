@@ -5,7 +5,7 @@
 
 use crate::clock::Timestamp;
 use crate::error::Result as CrateResult;
-use crate::keys::{CertifiedKey, SamlKeys, Sealer};
+use crate::keys::{CertifiedKey, END_IS_NEAR, SamlKeys, Sealer};
 use crate::saml::algorithms::uses_sha1;
 use crate::saml::encryption::ContentCipher;
 use crate::saml::idp::{EncryptedParts, NameIdFormat, RequestTerms, Responder, ResponseSettings, SpTrust};
@@ -176,23 +176,22 @@ impl SamlSp {
         LogoutTerms { partner: trust.entity_id(), keys, destination, decryption_keys, policy: &self.settings.policy, now }
     }
 
+    /// Certificates of the application that have ended or end within thirty days, each in a sentence for the operator.
+    pub fn ending_certificates(&self, now: Timestamp) -> Vec<String> {
+        let soon = self.settings.trust.certificate_ends().filter(|(_, end)| *end < now.plus_seconds(END_IS_NEAR));
+        soon.map(|(purpose, end)| format!("a {purpose} certificate of the application ends on {end}")).collect()
+    }
+
     /// What is weaker than it could be: the setting, and a sentence for the operator.
     pub fn weaknesses(&self) -> Vec<(&'static str, &'static str)> {
         let (response, policy) = (&self.settings.response, &self.settings.policy);
-        let trust = &self.settings.trust;
-        let unsigned = trust.keys().is_some() && !trust.authn_requests_signed() && !self.settings.require_signed_requests;
-        let sha1_signature = uses_sha1(response.signature, None);
+        let (sha1_signature, sha1_digest) = (uses_sha1(response.signature, None), uses_sha1(None, response.digest));
         let cbc = matches!(response.cipher, Some(ContentCipher::Aes128Cbc | ContentCipher::Aes192Cbc | ContentCipher::Aes256Cbc));
         let all = [
             (sha1_signature, "signature_algorithm", "answers are signed with SHA-1"),
-            (uses_sha1(None, response.digest), "digest_algorithm", "answers are signed over a digest with SHA-1"),
+            (sha1_digest, "digest_algorithm", "answers are signed over a digest with SHA-1"),
             (cbc, "encryption_algorithm", "answers are encrypted with AES-CBC, which does not notice changes"),
             (!response.sign_assertion, "sign_assertion", "the assertion by itself is not signed, only the response around it"),
-            (
-                unsigned,
-                "require_signed_requests",
-                "requests may be unsigned, though the application has a certificate: whoever sends a person here chooses what is asked",
-            ),
             (policy.allow_sha1, "allow_sha1", "requests may be signed with SHA-1"),
             (policy.allow_inclusive_c14n, "allow_inclusive_c14n", "requests may be signed with inclusive canonicalization"),
             (policy.allow_cbc, "allow_cbc", "NameIDs in requests may be encrypted with AES-CBC"),

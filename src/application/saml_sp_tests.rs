@@ -1,5 +1,5 @@
 use super::*;
-use crate::keys::{KeyKind, PrivateKey, SignatureScheme};
+use crate::keys::{Digest, KeyKind, PrivateKey, SignatureScheme};
 use crate::saml::encryption::KeyTransport;
 use crate::saml::idp::{EncryptionKey, LiteralSp, SpParts};
 use crate::saml::names;
@@ -173,4 +173,41 @@ fn literal_settings_are_refused_with_all_their_faults() {
     for local in ["http://localhost:8080/acs", "http://127.0.0.1/acs", "http://[::1]/acs"] {
         LiteralSp { entity_id: "x", acs_urls: &[local], ..LiteralSp::default() }.trust().expect(local);
     }
+}
+
+#[test]
+fn every_weakening_is_listed_by_itself() {
+    let rsa = certificate(KeyKind::Rsa);
+    let with_keys = || SamlSpSettings { require_signed_requests: true, ..SamlSpSettings::new(literal(&[&rsa]).trust().expect("usable")) };
+    let listed = |settings: SamlSpSettings| SamlSp::new(settings).expect("valid").weaknesses();
+    assert_eq!(listed(with_keys()), []);
+    type Change = fn(&mut SamlSpSettings);
+    let switches: [(&str, Change); 10] = [
+        ("signed with SHA-1", |settings| settings.response.signature = Some(SignatureScheme::RsaPkcs1(Digest::Sha1))),
+        ("signed with SHA-1", |settings| settings.response.signature = Some(SignatureScheme::Ecdsa(Digest::Sha1))),
+        ("digest with SHA-1", |settings| settings.response.digest = Some(Digest::Sha1)),
+        ("AES-CBC", |settings| settings.response.cipher = Some(ContentCipher::Aes128Cbc)),
+        ("AES-CBC", |settings| settings.response.cipher = Some(ContentCipher::Aes256Cbc)),
+        ("only the response", |settings| (settings.response.sign_assertion, settings.response.sign_response) = (false, true)),
+        ("requests may be signed with SHA-1", |settings| settings.policy.allow_sha1 = true),
+        ("inclusive canonicalization", |settings| settings.policy.allow_inclusive_c14n = true),
+        ("encrypted with AES-CBC", |settings| settings.policy.allow_cbc = true),
+        ("without a request", |settings| settings.allow_unsolicited = true),
+    ];
+    for (words, change) in switches {
+        let mut settings = with_keys();
+        change(&mut settings);
+        let weaknesses = listed(settings);
+        assert!(weaknesses.len() == 1 && weaknesses[0].1.contains(words), "{words}: {weaknesses:?}");
+    }
+}
+
+#[test]
+fn certificates_that_end_are_told_thirty_days_before() {
+    let rsa = certificate(KeyKind::Rsa);
+    let application = SamlSp::new(SamlSpSettings::new(literal(&[&rsa]).trust().expect("usable"))).expect("valid");
+    let end = crate::keys::parse_certificate(&rsa).ok().and_then(|certificate| crate::keys::certificate_end(&certificate)).expect("an end");
+    assert_eq!(application.ending_certificates(end.plus_seconds(-31 * 86_400)), Vec::<String>::new());
+    let told = application.ending_certificates(end.plus_seconds(-29 * 86_400));
+    assert!(told.len() == 2 && told[0].contains("signing") && told[1].contains("encryption"), "{told:?}");
 }

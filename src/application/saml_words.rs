@@ -1,35 +1,8 @@
 //! The words that operators and their scripts have for algorithms and formats of SAML.
 
-use crate::keys::{Digest, SignatureScheme};
-use crate::saml::encryption::{ContentCipher, KeyTransport};
 use crate::saml::idp::{EncryptedParts, NameIdFormat};
 
-pub const SIGNATURES: &[(&str, SignatureScheme)] = &[
-    ("rsa-sha256", SignatureScheme::RsaPkcs1(Digest::Sha256)),
-    ("rsa-sha384", SignatureScheme::RsaPkcs1(Digest::Sha384)),
-    ("rsa-sha512", SignatureScheme::RsaPkcs1(Digest::Sha512)),
-    ("rsa-pss-sha256", SignatureScheme::RsaPss(Digest::Sha256)),
-    ("rsa-pss-sha384", SignatureScheme::RsaPss(Digest::Sha384)),
-    ("rsa-pss-sha512", SignatureScheme::RsaPss(Digest::Sha512)),
-    ("ecdsa-sha256", SignatureScheme::Ecdsa(Digest::Sha256)),
-    ("ecdsa-sha384", SignatureScheme::Ecdsa(Digest::Sha384)),
-    ("ecdsa-sha512", SignatureScheme::Ecdsa(Digest::Sha512)),
-    ("rsa-sha1", SignatureScheme::RsaPkcs1(Digest::Sha1)),
-];
-
-pub const DIGESTS: &[(&str, Digest)] =
-    &[("sha256", Digest::Sha256), ("sha384", Digest::Sha384), ("sha512", Digest::Sha512), ("sha1", Digest::Sha1)];
-
-pub const CIPHERS: &[(&str, ContentCipher)] = &[
-    ("aes256-gcm", ContentCipher::Aes256Gcm),
-    ("aes192-gcm", ContentCipher::Aes192Gcm),
-    ("aes128-gcm", ContentCipher::Aes128Gcm),
-    ("aes256-cbc", ContentCipher::Aes256Cbc),
-    ("aes192-cbc", ContentCipher::Aes192Cbc),
-    ("aes128-cbc", ContentCipher::Aes128Cbc),
-];
-
-pub const TRANSPORTS: &[(&str, KeyTransport)] = &[("rsa-oaep", KeyTransport::OAEP), ("rsa-oaep-mgf1p", KeyTransport::OAEP_MGF1P)];
+pub use crate::saml::algorithms::{CIPHERS, DIGESTS, SIGNATURES, TRANSPORTS};
 
 pub const ENCRYPTED: &[(&str, EncryptedParts)] = &[
     ("none", EncryptedParts::Nothing),

@@ -84,7 +84,7 @@ impl Gateway {
         let Some(pick) = choosing.pick else {
             return Ok(Outcome::of(Answer::Choose(self.chooser(&transaction, choosing, now))).in_login(&correlation_id));
         };
-        if !allowed.iter().any(|usable| *usable == pick.connection) {
+        if !allowed.contains(&pick.connection) {
             return Ok(Outcome::refused(Error::new(ErrorKind::UnknownConnection, ""), Some(transaction.restart)).in_login(&correlation_id));
         }
         let mut trace = Trace::default();

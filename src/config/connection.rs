@@ -3,7 +3,7 @@
 use super::context::Context;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
-use crate::keys::{Digest, SignatureScheme, parse_certificate};
+use crate::keys::{Digest, END_IS_NEAR, SignatureScheme, certificate_end, parse_certificate};
 use crate::profile::Direction;
 use crate::saml::artifact::ResolutionService;
 use crate::saml::{
@@ -12,13 +12,9 @@ use crate::saml::{
 use crate::toml_file::Section;
 use crate::user::ProfileSync;
 use crate::user::linking::{Linking, OnConflict, Policy, TrustEmail};
-use openssl::asn1::Asn1Time;
 use openssl::x509::X509;
 use std::collections::BTreeMap;
 use url::Url;
-
-/// Days before its end from which a certificate is worth a warning.
-const EXPIRY_DAYS: u32 = 30;
 
 /// Reads one connection; `names` are those of all.
 pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> Option<ConnectionConfig> {
@@ -203,8 +199,8 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
 
 /// How we sign toward a partner; SHA-1 only by name.
 fn signature(section: &Section<'_>, algorithm: &'static str, digest_algorithm: &'static str) -> (Option<SignatureScheme>, Option<Digest>) {
-    let scheme = section.choice(algorithm, &algorithms::SIGNATURES);
-    let digest = section.choice(digest_algorithm, &algorithms::DIGESTS);
+    let scheme = section.choice(algorithm, algorithms::SIGNATURES);
+    let digest = section.choice(digest_algorithm, algorithms::DIGESTS);
     for (key, weak) in [(algorithm, algorithms::uses_sha1(scheme, None)), (digest_algorithm, algorithms::uses_sha1(None, digest))] {
         if weak {
             section.warning(key, "weakened: what we sign is signed with SHA-1", "remove it as soon as the partner can do better");
@@ -310,7 +306,9 @@ fn from_metadata(
     };
     match saml::metadata::read_idp(text, MetadataOptions { entity_id, pinned: pinned.as_ref() }, context.now) {
         Ok(metadata) => {
-            warn_expiry(section, key, &metadata.signing_certificates);
+            let signing = metadata.signing_certificates.iter().map(|certificate| ("signing", certificate));
+            let encryption = metadata.encryption_keys.iter().map(|key| ("encryption", key.certificate()));
+            warn_expiry(context, section, key, signing.chain(encryption));
             if let Err(error) = check_scopes(&metadata.scopes) {
                 section.problem(key, error.detail, "ask the identity provider for its current metadata");
             }
@@ -353,7 +351,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
     }
     let keys = certificates(context, section, "certificates").and_then(|certificates| match TrustedKeys::new(&certificates) {
         Ok(keys) => {
-            warn_expiry(section, "certificates", &certificates);
+            warn_expiry(context, section, "certificates", certificates.iter().map(|certificate| ("signing", certificate)));
             Some(keys)
         }
         Err(error) => {
@@ -399,13 +397,11 @@ pub(super) fn certificates(context: &Context<'_>, section: &Section<'_>, key: &'
     all
 }
 
-fn warn_expiry(section: &Section<'_>, key: &str, certificates: &[X509]) {
-    let Ok(soon) = Asn1Time::days_from_now(EXPIRY_DAYS) else { return };
-    for certificate in certificates {
-        if certificate.not_after() < &*soon {
-            let message = format!("a signing certificate of the identity provider ends on {}", certificate.not_after());
-            section.warning(key, message, "ask the identity provider for the next one; logins go on, since keys are pinned and not dates");
-        }
+fn warn_expiry<'c>(context: &Context<'_>, section: &Section<'_>, key: &str, certificates: impl IntoIterator<Item = (&'c str, &'c X509)>) {
+    for (purpose, certificate) in certificates {
+        let Some(end) = certificate_end(certificate).filter(|end| *end < context.now.plus_seconds(END_IS_NEAR)) else { continue };
+        let message = format!("a {purpose} certificate of the identity provider ends on {end}");
+        section.warning(key, message, "ask the identity provider for the next one; logins go on, since keys are pinned and not dates");
     }
 }
 

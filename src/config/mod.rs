@@ -6,6 +6,7 @@
 mod application;
 mod connection;
 mod context;
+mod keys;
 mod metadata;
 mod read;
 mod render;
@@ -18,6 +19,8 @@ mod seed;
 mod stored;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod weakening_tests;
 
 pub use crate::toml_file::{Findings, Problem};
 pub use read::mapping_files;

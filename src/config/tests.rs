@@ -3,7 +3,7 @@ use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
 
-const GOOD: &str = r#"
+pub const GOOD: &str = r#"
 issuer = "http://127.0.0.1:8400"
 [[connection]]
 name = "acme"
@@ -17,14 +17,14 @@ redirect_uris = ["https://notes.example/callback"]
 "#;
 
 /// A directory with this configuration and the metadata of a test identity provider.
-fn written(text: &str) -> TempDir {
+pub fn written(text: &str) -> TempDir {
     let directory = tempfile::tempdir().expect("a directory");
     fs::write(directory.path().join("isthmus.toml"), text).expect("written");
     fs::copy("tests/fixtures/config/acme-idp.xml", directory.path().join("idp.xml")).expect("copied");
     directory
 }
 
-fn findings(text: &str) -> Findings {
+pub fn findings(text: &str) -> Findings {
     check(&written(text).path().join("isthmus.toml"))
 }
 

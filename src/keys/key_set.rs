@@ -91,6 +91,11 @@ impl SamlKeys {
         })
     }
 
+    /// The active keys of all purposes.
+    pub fn in_use(&self) -> impl Iterator<Item = (Purpose, &CertifiedKey)> {
+        self.sets.iter().map(|set| (set.purpose(), set.active()))
+    }
+
     pub fn encryption(&self) -> &KeySet {
         &self.encryption
     }

@@ -1,6 +1,7 @@
 //! The directory of keys: a PEM file and a certificate per purpose and state, made at first start, readable by the owner only.
 
-use super::{CertifiedKey, KeyEntry, KeySet, KeyState, PrivateKey, Purpose, SamlKeys, Sealer};
+use super::{CertifiedKey, KeyEntry, KeySet, KeyState, PrivateKey, Purpose, SamlKeys, Sealer, certificate_end, parse_certificate};
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::secret::Secret;
@@ -104,6 +105,14 @@ impl Keyring {
     pub const fn sealer(&self) -> &Sealer {
         &self.sealer
     }
+}
+
+/// The certificates of a directory of keys that are in use or will be, and when each ends. Nothing private is read.
+pub fn certificates_in(path: &Path) -> Vec<(PathBuf, Timestamp)> {
+    let files =
+        Purpose::ALL.into_iter().flat_map(|purpose| [KeyState::Active, KeyState::Next].map(|state| file(path, purpose, state, "crt")));
+    let end = |file: &Path| certificate_end(&parse_certificate(&fs::read_to_string(file).ok()?).ok()?);
+    files.filter_map(|file| end(&file).map(|end| (file, end))).collect()
 }
 
 /// What partners are told of: not of a key for decryption that is not to be used any more.

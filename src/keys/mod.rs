@@ -4,6 +4,9 @@
 //! also a next and a previous one. Keys are parsed once. They are what a gateway begins with: keys that a rotation makes
 //! are kept by `broker::admin::signing`, where every node finds them, and handed in by [`Keyring::use_saml`].
 
+/// Seconds before the end of a certificate from which operators are told of it.
+pub const END_IS_NEAR: i64 = 30 * 86_400;
+
 mod key_set;
 mod keyring;
 mod partner_secret;
@@ -12,7 +15,7 @@ mod seal;
 mod signing_key;
 
 pub use key_set::{KeyEntry, KeySet, SamlKeys};
-pub use keyring::{Keyring, is_published};
+pub use keyring::{Keyring, certificates_in, is_published};
 pub use partner_secret::PartnerSecret;
 pub use purpose::{KeyState, Purpose};
 pub use seal::Sealer;

@@ -36,7 +36,7 @@ pub(super) fn encode(options: &Map<String, Value>, view: &View, now: Timestamp) 
 }
 
 /// `api.redirect.validateToken`: the claims of the token that came back, if it is signed with the secret, for this user,
-/// in force, and for this return where it names one (`state`).
+/// in force, and for this return: it must name its `state`, or it could be used again in another login.
 pub(super) fn validate(options: &Map<String, Value>, view: &View, now: Timestamp) -> Result<Map<String, Value>, String> {
     let name = options.get("tokenParameterName").and_then(Value::as_str).unwrap_or(DEFAULT_PARAMETER);
     let Some((query, body)) = &view.login.returned else {
@@ -57,8 +57,11 @@ pub(super) fn validate(options: &Map<String, Value>, view: &View, now: Timestamp
         return Err("the token is the one that was sent along".to_owned());
     }
     match claims.get("state") {
-        Some(state) if state.as_str() != parameter("state") => Err("the token belongs to another return".to_owned()),
-        _ => Ok(claims),
+        None => Err("the token does not name the return it is for: the page puts the state of its address into it".to_owned()),
+        Some(state) if state.as_str().is_none() || state.as_str() != parameter("state") => {
+            Err("the token belongs to another return".to_owned())
+        }
+        Some(_) => Ok(claims),
     }
 }
 

@@ -2,9 +2,10 @@
 
 use super::names;
 use super::rejection::Rejection;
+use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result as CrateResult};
 use crate::id;
-use crate::keys::{Digest, SignatureScheme};
+use crate::keys::{Digest, SignatureScheme, certificate_end};
 use openssl::bn::BigNum;
 use openssl::ecdsa::EcdsaSig;
 use openssl::pkey::{Id, PKey, Public};
@@ -66,6 +67,11 @@ impl TrustedKeys {
     /// SHA-256 fingerprints of the certificates, hex.
     pub fn fingerprints(&self) -> impl Iterator<Item = &str> {
         self.0.iter().map(|key| key.fingerprint.as_str())
+    }
+
+    /// When their certificates end, for those who must be told; it means nothing to verification.
+    pub fn ends(&self) -> impl Iterator<Item = Timestamp> {
+        self.0.iter().filter_map(|key| certificate_end(&X509::from_der(&key.der).ok()?))
     }
 
     pub(super) fn names(&self) -> String {

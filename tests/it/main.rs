@@ -13,6 +13,7 @@ mod check_command;
 mod chromium;
 mod explain;
 mod flows;
+mod keys;
 mod logout;
 mod mapping_command;
 mod operations;

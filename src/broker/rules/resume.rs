@@ -320,10 +320,13 @@ impl Made {
     }
 }
 
-/// What the page says to the script: all of it, but for the login's own parameter. Never recorded.
+/// Parameters that a page may give to a script.
+const MOST_PARAMETERS: usize = 100;
+
+/// What the page says to the script, with the `state` that is spent by now. Never recorded.
 fn all_of(params: &Params) -> Map<String, Value> {
     let mut found = Map::new();
-    for (name, value) in params.iter().filter(|(name, _)| *name != "state") {
+    for (name, value) in params.iter().take(MOST_PARAMETERS) {
         found.entry(name).or_insert_with(|| Value::from(value));
     }
     found

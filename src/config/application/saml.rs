@@ -47,6 +47,18 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<Map
     for (setting, why) in sp.weaknesses() {
         section.warning(setting, format!("weakened: {why}"), "remove it as soon as the application can do better");
     }
+    if require_signed_requests == Some(false) {
+        let help = "remove it if the application signs its requests";
+        section.warning(
+            "require_signed_requests",
+            "weakened: requests may come unsigned: whoever sends a person here chooses what is asked",
+            help,
+        );
+    }
+    let place = ["metadata_file", "metadata"].into_iter().find(|key| section.has(key)).unwrap_or("certificates");
+    for message in sp.ending_certificates(context.now) {
+        section.warning(place, message, "ask the application for the next one; logins go on, since keys are pinned and not dates");
+    }
     warn_unlisted(section, &sp);
     Some(SamlApplication { sp: Arc::new(sp), mapping: mapping? })
 }

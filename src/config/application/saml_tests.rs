@@ -205,6 +205,10 @@ fn every_weakness_is_a_warning() {
     weak("sign_assertion = false\nsign_response = true", &["sign_assertion"]);
     weak("allow_sha1 = true\nallow_inclusive_c14n = true\nallow_cbc = true", &["allow_sha1", "allow_inclusive_c14n", "allow_cbc"]);
     weak("allow_unsolicited = true", &["allow_unsolicited"]);
+    weak("require_signed_requests = false", &["require_signed_requests"]);
+    weak("require_signed_requests = true", &[]);
+    weak("signature_algorithm = \"ecdsa-sha1\"", &["signature_algorithm"]);
+    weak("signature_algorithm = \"ecdsa-sha512\"\ndigest_algorithm = \"sha384\"\nencryption_algorithm = \"aes128-gcm\"", &[]);
     assert_eq!(warnings("metadata_file = \"sp.xml\"\nname_id_format = \"persistent\""), ["name_id_format"], "the metadata do not list it");
     assert_eq!(warnings("metadata_file = \"sp.xml\""), [""; 0]);
 }

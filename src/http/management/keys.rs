@@ -64,8 +64,7 @@ const ROTATE: Shape = Shape {
 #[rustfmt::skip]
 pub const OPERATIONS: &[Operation] = &[
     operation!("Keys", GET "/keys/signing" "get_signing_keys" "List signing keys",
-        &["read:signing_keys"], &[&[may("purpose", Kind::OneOf(LISTED), "Keys for this; those of RS256 if it is not said")]],
-        Body::Nothing, (200, Answer::List(&KEY)), &[], list),
+        &["read:signing_keys"], &[&[may("purpose", Kind::OneOf(LISTED), "Keys for this; those of RS256 if it is not said")]], Body::Nothing, (200, Answer::List(&KEY)), &[], list),
     operation!("Keys", GET "/keys/signing/{kid}" "get_signing_key" "Read a signing key",
         &["read:signing_keys"], &[], Body::Nothing, (200, Answer::One(&KEY)), &[404], get),
     operation!("Keys", POST "/keys/signing/rotate" "post_signing_keys" "Have the next key sign, as soon as it has been published long enough: five minutes, or seven days for SAML",

@@ -290,6 +290,8 @@ async fn a_token_goes_along_and_another_one_comes_back() {
         (signed(|claims| drop(claims.remove("exp"))), "does not say when"),
         (signed(|claims| drop(claims.insert("sub".into(), "joe".into()))), "somebody else"),
         (signed(|claims| drop(claims.insert("state".into(), "st2".into()))), "another return"),
+        (signed(|claims| drop(claims.insert("state".into(), 7.into()))), "another return"),
+        (signed(|claims| drop(claims.remove("state"))), "does not name the return"),
         (jose::sign_shared(&secret("ffffffffffffffffffffffffffffffff"), &Map::new()).expect("signed"), "not signed"),
         ("a.b.c".to_owned(), "not signed"),
     ] {

@@ -211,9 +211,9 @@ async fn terms_by_a_redirect() {
     let claims = jose::verify_shared(&secret(SECRET), sent).expect("signed");
     assert_eq!((&claims["version"], &claims["continue_uri"]), (&json!(2), &json!("https://login.acme.example/continue")));
     let back = async |accepted: Value, sub: &str| {
-        let claims = json!({ "sub": sub, "exp": Timestamp::now().seconds() + 60, "accepted": accepted });
+        let claims = json!({ "sub": sub, "exp": Timestamp::now().seconds() + 60, "accepted": accepted, "state": "st" });
         let token = jose::sign_shared(&secret(SECRET), &map(claims)).expect("signed");
-        let query = map(json!({ "session_token": token }));
+        let query = map(json!({ "session_token": token, "state": "st" }));
         let resume = Resume { script: redirect.script.clone(), so_far: first.clone(), query, body: Map::new() };
         run_with(&all, LoginInput { resume: Some(resume), ..input() }).await
     };

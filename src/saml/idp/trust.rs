@@ -1,7 +1,8 @@
 //! What is registered of an application that speaks SAML: where answers go, whose signatures count, for whom to encrypt.
 
 use super::name_id::NameIdFormat;
-use crate::keys::parse_certificate;
+use crate::clock::Timestamp;
+use crate::keys::{certificate_end, parse_certificate};
 use crate::saml::binding::{Binding, ResponseBinding};
 use crate::saml::encryption::{ContentCipher, KeyTransport};
 use crate::saml::logout::LogoutService;
@@ -218,6 +219,13 @@ impl SpTrust {
 
     pub const fn keys(&self) -> Option<&TrustedKeys> {
         self.keys.as_ref()
+    }
+
+    /// What its certificates are for, and when each ends.
+    pub fn certificate_ends(&self) -> impl Iterator<Item = (&'static str, Timestamp)> {
+        let signing = self.keys.iter().flat_map(TrustedKeys::ends).map(|end| ("signing", end));
+        let ends = self.encryption_keys.iter().filter_map(|key| certificate_end(key.certificate()));
+        signing.chain(ends.map(|end| ("encryption", end)))
     }
 
     /// Whether the application says that it signs its requests.

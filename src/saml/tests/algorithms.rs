@@ -49,7 +49,7 @@ fn openssl_verifies_pss(xml: &str, digest: &str) -> bool {
 
 #[test]
 fn every_signature_that_can_be_chosen_is_verified_by_another_program_and_by_us() {
-    for (name, scheme) in SIGNATURES {
+    for &(name, scheme) in SIGNATURES {
         let key = key_for(scheme);
         for digest in [None, Some(Digest::Sha256), Some(Digest::Sha512)] {
             let signer = Signer::with(&key.certified, Some(scheme), digest).expect("it fits");
@@ -79,7 +79,7 @@ fn every_signature_that_can_be_chosen_is_verified_by_another_program_and_by_us()
 
 #[test]
 fn a_request_by_redirect_is_signed_with_every_algorithm_that_can_be_chosen() {
-    for (name, scheme) in SIGNATURES {
+    for &(name, scheme) in SIGNATURES {
         let key = key_for(scheme);
         let signer = Signer::with(&key.certified, Some(scheme), None).expect("it fits");
         let made = authn_request(&sp(), &idp(&RSA), &RequestOptions::new(), Binding::Redirect, Some("state"), Some(signer), now());
@@ -128,8 +128,8 @@ fn opened_by_others(xml: &str, transport: KeyTransport) -> String {
 
 #[test]
 fn everything_that_can_be_chosen_to_encrypt_with_is_opened_by_other_programs() {
-    for (cipher_name, cipher) in CIPHERS {
-        for (transport_name, transport) in TRANSPORTS {
+    for &(cipher_name, cipher) in CIPHERS {
+        for &(transport_name, transport) in TRANSPORTS {
             let encrypt = Encrypt { recipient: &ENCRYPTION.certificate, cipher, transport };
             let xml = respond(&idp::Answer { encrypt: Some(encrypt), ..answer() }, signer(), now()).expect("written");
             assert!(!xml.contains("subject-1"), "{cipher_name}");

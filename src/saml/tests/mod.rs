@@ -7,6 +7,7 @@ mod artifact;
 mod attacks;
 mod conditions;
 mod encryption;
+mod engines;
 mod explain;
 mod hostile;
 mod idp_hostile;

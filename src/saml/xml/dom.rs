@@ -69,6 +69,11 @@ impl<'a> Document<'a> {
             .map(|(index, _)| Element { document: self, index })
     }
 
+    /// The namespaces that are declared anywhere.
+    pub fn namespace_names(&self) -> impl Iterator<Item = &str> {
+        self.namespaces.iter().map(|uri| &**uri).filter(|uri| !uri.is_empty())
+    }
+
     /// The source text that was read.
     pub const fn source(&self) -> &'a str {
         self.source

@@ -170,7 +170,8 @@ impl<'a> Builder<'a> {
                 Event::DocType(_) => return Err(XmlErrorKind::DocumentType),
                 Event::Comment(_) if !self.limits.skip_comments => return Err(XmlErrorKind::Comment),
                 Event::PI(_) if !self.limits.skip_comments => return Err(XmlErrorKind::ProcessingInstruction),
-                Event::Comment(_) | Event::PI(_) => {}
+                Event::Comment(_) => comment(raw)?,
+                Event::PI(_) => instruction(raw)?,
                 Event::Eof => break,
             }
             self.position = end;
@@ -379,18 +380,41 @@ pub(in crate::saml) fn declaration(raw: &str, first: bool) -> Outcome {
     }
     let inner = raw.strip_prefix("<?xml").and_then(|rest| rest.strip_suffix("?>"));
     let Some(inner) = inner else { return malformed("a broken XML declaration") };
+    // XML 1.0 section 2.8: version, then encoding, then standalone.
+    let mut known = ["version", "encoding", "standalone"].into_iter();
     let mut version = false;
-    each_attribute(inner, |name, value| match name {
-        "version" if value == "1.0" => {
-            version = true;
-            Ok(())
+    each_attribute(inner, |name, value| {
+        if !known.any(|expected| expected == name) {
+            return malformed("a broken XML declaration");
         }
-        "encoding" if value.eq_ignore_ascii_case("utf-8") => Ok(()),
-        "encoding" => Err(XmlErrorKind::Encoding(format!("declared as {value}"))),
-        "standalone" => Ok(()),
-        _ => malformed("a broken XML declaration"),
+        match name {
+            "version" if value == "1.0" => {
+                version = true;
+                Ok(())
+            }
+            "encoding" if value.eq_ignore_ascii_case("utf-8") => Ok(()),
+            "encoding" => Err(XmlErrorKind::Encoding(format!("declared as {value}"))),
+            "standalone" if matches!(value, "yes" | "no") => Ok(()),
+            _ => malformed("a broken XML declaration"),
+        }
     })?;
     if version { Ok(()) } else { malformed("an XML declaration without version") }
+}
+
+// XML 1.0 section 2.5.
+fn comment(raw: &str) -> Outcome {
+    let inner = raw.strip_prefix("<!--").and_then(|rest| rest.strip_suffix("-->"));
+    match inner {
+        Some(inner) if !inner.contains("--") && !inner.ends_with('-') => Ok(()),
+        _ => malformed("-- in a comment"),
+    }
+}
+
+// XML 1.0 section 2.6; Namespaces in XML 7: no colon.
+fn instruction(raw: &str) -> Outcome {
+    let inner = raw.strip_prefix("<?").and_then(|rest| rest.strip_suffix("?>"));
+    let target = inner.and_then(|inner| inner.split(is_space).next()).unwrap_or_default();
+    if is_ncname(target) && !target.eq_ignore_ascii_case("xml") { Ok(()) } else { malformed("a processing instruction without target") }
 }
 
 // XML 1.0 section 2.2: Char ::= #x9 | #xA | #xD | [#x20-#xD7FF] | [#xE000-#xFFFD] | [#x10000-#x10FFFF]

@@ -77,6 +77,26 @@ fn metadata_may_have_comments_and_instructions_which_never_split_a_text() {
 }
 
 #[test]
+fn what_is_skipped_must_be_well_formed_too() {
+    for text in [
+        "<a><!-- -- --></a>",
+        "<a><!-- ---></a>",
+        "<a><?XML x?></a>",
+        "<a><?a:b?></a>",
+        "<a><? x?></a>",
+        "<?xml encoding='UTF-8' version='1.0'?><a/>",
+        "<?xml version='1.0' version='1.0'?><a/>",
+        "<?xml version='1.0' standalone='maybe'?><a/>",
+        "<?xml version='1.0' standalone='yes' encoding='UTF-8'?><a/>",
+    ] {
+        assert!(matches!(parse(text, Limits::METADATA), Err(XmlError { kind: XmlErrorKind::Malformed(_), .. })), "{text}");
+    }
+    for text in ["<a><!----><!-- - --><?b?><?b ?? ?></a>", "<?xml version='1.0' encoding='utf-8' standalone='no' ?><a/>"] {
+        assert!(parse(text, Limits::METADATA).is_ok(), "{text}");
+    }
+}
+
+#[test]
 fn the_writer_escapes_everything_it_is_given() {
     let mut writer = Writer::new();
     writer.start("a").attribute("b", "\"<&>\t\n\r").text("<&>\r]]>\u{7}").leaf("c", "").optional("d", None);

@@ -7,7 +7,12 @@ use crate::harness::gateway::Setup;
 use crate::harness::idp::{Idp, Person};
 use crate::harness::keys::Pair;
 use crate::harness::scene::Scene;
-use serde_json::json;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use openssl::hash::MessageDigest;
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
+use serde_json::{Value, json};
 use url::Url;
 
 const PAGE: &str = "https://terms.example/ask";
@@ -241,4 +246,51 @@ async fn details_i_a_return_to_a_rule_runs_the_rules_again_whatever_actions_are_
     let away = scene.sign_in(&Person::jane(), &[]).await;
     let answer = scene.browser.open(&back(&scene, &away, "")).await.away();
     assert_eq!(scene.app.error(&scene.gateway, &answer).0, "access_denied");
+}
+
+const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+/// Lets only those on for whom the page has signed a token.
+const VERIFIED: Script<'_> = Script(
+    "verified",
+    "",
+    "exports.onExecutePostLogin = async (event, api) => { api.redirect.sendUserTo('https://terms.example/ask'); };
+exports.onContinuePostLogin = async (event, api) => {
+  let claims;
+  try {
+    claims = api.redirect.validateToken({ secret: '0123456789abcdef0123456789abcdef', tokenParameterName: 'answer' });
+  } catch (error) {
+    return api.access.deny(error.message);
+  }
+  api.idToken.setCustomClaim('https://acme.example/checked', claims.checked);
+};",
+);
+
+/// A page's token, as any JOSE library makes it.
+fn page_token(claims: &Value) -> String {
+    let encoded = |text: &str| URL_SAFE_NO_PAD.encode(text);
+    let signed = format!("{}.{}", encoded(r#"{"alg":"HS256","typ":"JWT"}"#), encoded(&claims.to_string()));
+    let key = PKey::hmac(SECRET.as_bytes()).unwrap();
+    let mut signer = Signer::new(MessageDigest::sha256(), &key).unwrap();
+    signer.update(signed.as_bytes()).unwrap();
+    format!("{signed}.{}", URL_SAFE_NO_PAD.encode(signer.sign_to_vec().unwrap()))
+}
+
+#[tokio::test]
+async fn details_j_a_pages_token_is_good_for_the_return_that_it_names() {
+    let scene = acting(&[VERIFIED]).await;
+    let claims = |state: &str| json!({"sub": "samlp|acme|jane-1", "iss": "https://terms.example", "exp": 4_000_000_000_u64, "state": state, "checked": "yes"});
+    let away = scene.sign_in(&Person::jane(), &[]).await;
+    let first = page_token(&claims(&away.parameter("state").expect("a state")));
+    let answer = scene.browser.open(&back(&scene, &away, &format!("&answer={first}"))).await.away();
+    assert_eq!(tokens(&scene, &answer).await.claims()["https://acme.example/checked"], "yes");
+    // The same in another login, and one that is for none.
+    let mut for_none = claims("");
+    for_none.as_object_mut().unwrap().remove("state");
+    for (token, why) in [(first, "belongs to another return"), (page_token(&for_none), "does not name the return")] {
+        let away = scene.sign_in(&Person::jane(), &[("prompt", "login")]).await;
+        let answer = scene.browser.open(&back(&scene, &away, &format!("&answer={token}"))).await.away();
+        assert_eq!(answer.parameter("error").as_deref(), Some("access_denied"));
+        assert!(answer.parameter("error_description").expect("a description").contains(why));
+    }
 }
