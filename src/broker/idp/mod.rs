@@ -47,7 +47,7 @@ pub struct SsoRequest<'a> {
 impl Gateway {
     /// The single sign-on service (SAML Profiles 4.1.3): takes an AuthnRequest.
     pub async fn single_sign_on(&self, request: SsoRequest<'_>, browser: &Browser, correlation_id: &str, now: Timestamp) -> Outcome {
-        let outcome = match self.single_sign_on_inner(request, browser, correlation_id, now).await {
+        let outcome = match Box::pin(self.single_sign_on_inner(request, browser, correlation_id, now)).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::refused(error, None),
         };
