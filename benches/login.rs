@@ -17,11 +17,13 @@ mod gateway;
 mod http;
 #[path = "login/load.rs"]
 mod load;
+#[path = "login/saml_app.rs"]
+mod saml_app;
 #[path = "../src/store/test_servers.rs"]
 #[allow(clippy::panic, reason = "a bench that cannot start its servers has failed")]
 mod test_servers;
 
-use gateway::{Gateway, Variant};
+use gateway::{Gateway, Protocol, Variant};
 use isthmus::keys::{CertifiedKey, KeyKind, Keyring, PrivateKey};
 use isthmus::oidc::OidcKeys;
 use load::{PEOPLE, Parties};
@@ -29,6 +31,7 @@ use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::rsa::Rsa;
 use openssl::sign::{Signer, Verifier};
+use saml_app::SamlApp;
 use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
@@ -94,6 +97,8 @@ fn cases(servers: Option<&(Server, Server)>) -> Vec<Case> {
         sign_requests: false,
         sessions: "memory:".to_owned(),
         directory: None,
+        application: Protocol::OpenIdConnect,
+        groups: 5,
     };
     let es256 = Variant { name: "strict ES256", algorithm: "ES256", ..strict.clone() };
     let both = Variant { name: "both engines RS256", signature_check: "both", ..strict.clone() };
@@ -104,6 +109,13 @@ fn cases(servers: Option<&(Server, Server)>) -> Vec<Case> {
         Case { variant: both, concurrencies: ALL, aim: Some(1.00) },
         Case { variant: signed, concurrencies: &[8], aim: None },
     ];
+    let saml = Variant { name: "SAML to SAML, strict", application: Protocol::Saml { encrypt: false }, ..strict.clone() };
+    let saml_both = Variant { name: "SAML to SAML, both engines", signature_check: "both", ..saml.clone() };
+    let encrypted =
+        Variant { name: "SAML to SAML, strict, encrypted assertion", application: Protocol::Saml { encrypt: true }, ..saml.clone() };
+    let many = Variant { name: "SAML to SAML, strict, 1,000 groups", groups: 1000, ..saml.clone() };
+    cases.push(Case { variant: saml, concurrencies: ALL, aim: None });
+    cases.extend([saml_both, encrypted, many].map(|variant| Case { variant, concurrencies: &[8], aim: None }));
     if let Some((redis, postgres)) = servers {
         let (sessions, directory) = (redis.redis_url(), Some(postgres.postgres_url()));
         let variant = Variant { name: "strict RS256, Redis and PostgreSQL", sessions, directory, ..strict };
@@ -122,24 +134,46 @@ fn bench(options: &Options) -> Result<(), String> {
         .map_err(|error| error.to_string())?;
     let certificate = idp_key.certificate().to_pem().map_err(|error| error.to_string())?;
     std::fs::write(place.path().join("idp.pem"), certificate).map_err(|error| error.to_string())?;
+    let app_key = SamlApp::make_key(place.path())?;
 
     let servers = servers();
     let clock_ticks = gateway::clock_ticks()?;
     for case in cases(servers.as_ref()).iter().filter(|case| case.variant.name.contains(&options.only)) {
-        measure(case, options, place.path(), &idp_key, &keys, clock_ticks)?;
+        let made = Made { place: place.path(), idp_key: &idp_key, app_key: &app_key, keys: &keys, clock_ticks };
+        measure(case, options, &made)?;
     }
     Ok(())
 }
 
-fn measure(case: &Case, options: &Options, place: &Path, idp_key: &CertifiedKey, keys: &OidcKeys, clock_ticks: u64) -> Result<(), String> {
+/// What all cases share.
+struct Made<'a> {
+    place: &'a Path,
+    idp_key: &'a CertifiedKey,
+    app_key: &'a CertifiedKey,
+    keys: &'a OidcKeys,
+    clock_ticks: u64,
+}
+
+fn measure(case: &Case, options: &Options, made: &Made<'_>) -> Result<(), String> {
     let yardstick = Yardstick::measure()?;
-    let (gateway, cpu) = Gateway::start(&case.variant, place, clock_ticks)?;
+    let (gateway, cpu) = Gateway::start(&case.variant, made.place, made.clock_ticks)?;
     println!("\n{}", case.variant.name);
     if options.wait {
         println!("  process {}: press Enter to go on", gateway.process_id());
         std::io::stdin().read_line(&mut String::new()).map_err(|error| error.to_string())?;
     }
-    let parties = Parties { gateway: &gateway, idp_key, keys, algorithm: case.variant.algorithm };
+    let saml = match case.variant.application {
+        Protocol::OpenIdConnect => None,
+        Protocol::Saml { .. } => Some(SamlApp::of(&gateway, made.app_key)?),
+    };
+    let parties = Parties {
+        gateway: &gateway,
+        idp_key: made.idp_key,
+        keys: made.keys,
+        algorithm: case.variant.algorithm,
+        saml: saml.as_ref(),
+        groups: case.variant.groups,
+    };
     load::run(&parties, WARM_UP, 8)?;
     println!("  at once   logins   CPU ms/login   RSA signatures   logins/s   p50 ms   p99 ms   aim");
     let mut logins = WARM_UP;

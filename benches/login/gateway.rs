@@ -2,6 +2,7 @@
 
 use crate::http::Connection;
 use crate::load::{ACS_PATH, CLIENT_ID, CLIENT_SECRET, CONNECTION, IDP, REDIRECT_URI};
+use crate::saml_app;
 use crate::test_servers::free_port;
 use std::fs;
 use std::net::SocketAddr;
@@ -25,6 +26,19 @@ pub struct Variant {
     pub sessions: String,
     /// `None`: an SQLite file.
     pub directory: Option<String>,
+    pub application: Protocol,
+    /// How many groups everybody is in.
+    pub groups: usize,
+}
+
+/// What the application speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Protocol {
+    OpenIdConnect,
+    Saml {
+        /// The assertion is encrypted to it.
+        encrypt: bool,
+    },
 }
 
 /// A running gateway; killed when dropped.
@@ -150,6 +164,10 @@ fn configuration(variant: &Variant, address: SocketAddr, place: &Path) -> String
     let Variant { signature_check, algorithm, sign_requests, sessions, .. } = variant;
     let directory = variant.directory.clone().unwrap_or_else(|| format!("sqlite:{}", place.join("isthmus.db").display()));
     let operations = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let application = match variant.application {
+        Protocol::OpenIdConnect => openid_application(algorithm),
+        Protocol::Saml { encrypt } => saml_app::configuration(encrypt),
+    };
     format!(
         r#"
 issuer = "http://{address}"
@@ -178,7 +196,14 @@ sign_requests = {sign_requests}
 
 [[application]]
 client_id = "{CLIENT_ID}"
-[application.oidc]
+{application}
+"#
+    )
+}
+
+fn openid_application(algorithm: &str) -> String {
+    format!(
+        r#"[application.oidc]
 redirect_uris = ["{REDIRECT_URI}"]
 client_secret = "{CLIENT_SECRET}"
 id_token_signed_response_alg = "{algorithm}"

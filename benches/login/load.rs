@@ -2,6 +2,7 @@
 
 use crate::gateway::{Gateway, acs_url};
 use crate::http::{Connection, Response};
+use crate::saml_app::SamlApp;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use isthmus::clock::Timestamp;
@@ -35,6 +36,10 @@ pub struct Parties<'a> {
     /// What the gateway signs ID tokens with, to verify them.
     pub keys: &'a OidcKeys,
     pub algorithm: &'a str,
+    /// The application, if it is one that speaks SAML.
+    pub saml: Option<&'a SamlApp>,
+    /// How many groups everybody is in.
+    pub groups: usize,
 }
 
 /// What `logins` logins took.
@@ -111,6 +116,25 @@ impl<'a> Client<'a> {
     fn login(&mut self, person: usize) -> Result<Duration, String> {
         self.waited = Duration::ZERO;
         let subject = format!("person-{person}");
+        match self.parties.saml {
+            Some(app) => self.by_saml(app, &subject)?,
+            None => self.by_openid(&subject)?,
+        }
+        Ok(self.waited)
+    }
+
+    /// From the application's AuthnRequest to its assertion.
+    fn by_saml(&mut self, app: &SamlApp, subject: &str) -> Result<(), String> {
+        let (request, target) = app.request()?;
+        let to_idp = self.timed(|connection| connection.get(&target, &[]))?.expect(303)?;
+        let cookies = cookies(&to_idp);
+        let answer = self.identity_provider(to_idp.header("location")?, subject)?;
+        let page = self.timed(|connection| connection.post(ACS_PATH, &[("Cookie", &cookies)], &answer))?.expect(200)?;
+        app.check(&request, &page.text(), &mail(subject), self.parties.groups)
+    }
+
+    /// From the authorization request to userinfo.
+    fn by_openid(&mut self, subject: &str) -> Result<(), String> {
         let (state, nonce, verifier) = (id::random_token(), id::random_token(), id::random_token());
 
         let query = form(&[
@@ -124,10 +148,9 @@ impl<'a> Client<'a> {
             ("code_challenge_method", "S256"),
         ]);
         let to_idp = self.timed(|connection| connection.get(&format!("/authorize?{query}"), &[]))?.expect(303)?;
-        let cookies: Vec<_> = to_idp.headers("set-cookie").filter_map(|cookie| cookie.split(';').next()).collect();
-        let cookies = cookies.join("; ");
+        let cookies = cookies(&to_idp);
 
-        let answer = self.identity_provider(to_idp.header("location")?, &subject)?;
+        let answer = self.identity_provider(to_idp.header("location")?, subject)?;
         let back = self.timed(|connection| connection.post(ACS_PATH, &[("Cookie", &cookies)], &answer))?.expect(303)?;
         let code = self.code(back.header("location")?, &state)?;
 
@@ -137,12 +160,11 @@ impl<'a> Client<'a> {
         let tokens =
             self.timed(|connection| connection.post("/oauth/token", &[("Authorization", &authorization)], &request))?.expect(200)?;
         let tokens = object(&tokens)?;
-        self.check_id_token(&tokens, &nonce, &subject)?;
+        self.check_id_token(&tokens, &nonce, subject)?;
 
         let bearer = format!("Bearer {}", text(&tokens, "access_token")?);
         let userinfo = self.timed(|connection| connection.get("/userinfo", &[("Authorization", &bearer)]))?.expect(200)?;
-        check_claims(&object(&userinfo)?, &subject)?;
-        Ok(self.waited)
+        check_claims(&object(&userinfo)?, subject)
     }
 
     fn timed(&mut self, request: impl FnOnce(&mut Connection) -> Result<Response, String>) -> Result<Response, String> {
@@ -158,6 +180,8 @@ impl<'a> Client<'a> {
         let request = receive_redirect(query, None, &mut Vec::new()).map_err(|rejection| rejection.to_string())?;
         let now = Timestamp::now();
         let mail = mail(subject);
+        let groups: Vec<String> = (0..self.parties.groups).map(|number| format!("group-{number:04}")).collect();
+        let groups: Vec<&str> = groups.iter().map(String::as_str).collect();
         let mut answer = Answer::new(IDP, &self.sp_entity_id, &self.acs_url, Some(&request.id), subject, now);
         let attributes: [(&str, &str, &[&str]); 12] = [
             ("urn:oid:0.9.2342.19200300.100.1.3", "mail", &[&mail]),
@@ -168,7 +192,7 @@ impl<'a> Client<'a> {
             ("urn:oid:1.3.6.1.4.1.5923.1.1.1.6", "eduPersonPrincipalName", &[&mail]),
             ("urn:oid:1.3.6.1.4.1.5923.1.1.1.9", "eduPersonScopedAffiliation", &["staff@example.org", "member@example.org"]),
             ("urn:oid:1.3.6.1.4.1.5923.1.1.1.7", "eduPersonEntitlement", &["urn:mace:dir:entitlement:common-lib-terms"]),
-            ("urn:oid:1.3.6.1.4.1.5923.1.5.1.1", "isMemberOf", &["staff", "it", "vpn", "wiki", "mail"]),
+            ("urn:oid:1.3.6.1.4.1.5923.1.5.1.1", "isMemberOf", &groups),
             ("urn:oid:2.5.4.20", "telephoneNumber", &["+49 30 901820"]),
             ("urn:oid:2.5.4.10", "o", &["Example Organisation"]),
             ("urn:oid:2.16.840.1.113730.3.1.39", "preferredLanguage", &["pl"]),
@@ -208,6 +232,12 @@ impl<'a> Client<'a> {
         }
         check_claims(&claims, subject)
     }
+}
+
+/// What the browser keeps of an answer.
+fn cookies(response: &Response) -> String {
+    let cookies: Vec<_> = response.headers("set-cookie").filter_map(|cookie| cookie.split(';').next()).collect();
+    cookies.join("; ")
 }
 
 fn mail(subject: &str) -> String {

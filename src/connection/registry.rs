@@ -35,6 +35,11 @@ impl Registry {
         self.by_name.get(name).map(|connection| connection.config())
     }
 
+    /// All connections, disabled ones too: for what is said of them, not for logins.
+    pub fn all(&self) -> impl Iterator<Item = &Arc<dyn Connection>> {
+        self.by_name.values()
+    }
+
     /// The settings of all connections, disabled ones too.
     pub fn configs(&self) -> impl Iterator<Item = &ConnectionConfig> {
         self.by_name.values().map(|connection| connection.config())

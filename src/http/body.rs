@@ -29,7 +29,8 @@ pub async fn json(request: &HttpRequest, payload: &mut Payload, limit: usize) ->
 /// Reads a text of at most `limit` bytes, of whatever type it is said to be.
 pub async fn text(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<String> {
     let body = read(request, payload, limit).await?;
-    String::from_utf8(body.into()).map_err(|error| Error::new(ErrorKind::InvalidRequest, "the body is not UTF-8").because(error.utf8_error()))
+    String::from_utf8(body.into())
+        .map_err(|error| Error::new(ErrorKind::InvalidRequest, "the body is not UTF-8").because(error.utf8_error()))
 }
 
 pub fn is_json(request: &HttpRequest) -> bool {

@@ -103,6 +103,8 @@ impl AutoPost {
 pub fn error(request: &HttpRequest, error: &Error, restart: Option<&Restart>) -> HttpResponse {
     let wire = error.kind.wire();
     let correlation_id = Correlation::of(request).get();
+    // A login that only the application can begin again has no address here.
+    let restart = restart.filter(|restart| !restart.path.is_empty());
     reply::log_error(request, error);
     let mut builder = reply::status(wire.status);
     reply::retry_after(&mut builder, wire.status);

@@ -36,6 +36,14 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/samlp/{client_id}", get().to(idp::sso::of_application_get))
         .route("/samlp/{client_id}", post().to(idp::sso::of_application_post))
         .route("/samlp/metadata/{client_id}", get().to(idp::metadata::of_application))
+        .route("/saml/mirror/{connection}/metadata", get().to(idp::metadata::of_mirror))
+        .route("/saml/mirror/{connection}/sso", get().to(idp::sso::of_mirror_get))
+        .route("/saml/mirror/{connection}/sso", post().to(idp::sso::of_mirror_post))
+        .route("/saml/mirror/{connection}/artifact", post().to(idp::artifact::of_mirror))
+        .route("/saml/mirror/{connection}/{idp}/artifact", post().to(idp::artifact::of_mirror))
+        .route("/saml/mirror/{connection}/{idp}/metadata", get().to(idp::metadata::of_mirror))
+        .route("/saml/mirror/{connection}/{idp}/sso", get().to(idp::sso::of_mirror_get))
+        .route("/saml/mirror/{connection}/{idp}/sso", post().to(idp::sso::of_mirror_post))
         // identity providers: SAML
         .route("/connections/{name}/acs", post().to(upstream::acs::by_path))
         .route("/connections/{name}/acs", web::get().guard(fn_guard(carries_artifact)).to(upstream::acs::artifact_by_path))
@@ -88,8 +96,9 @@ pub fn allowed(path: &str) -> &'static str {
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
         "/authorize" | "/saml/sso" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
         "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
-        path if path.starts_with("/samlp/") && path.ends_with("/artifact") => "POST",
+        path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",
+        path if path.starts_with("/saml/mirror/") && path.ends_with("/sso") => "GET, HEAD, POST",
         path if path.strip_prefix("/samlp/").is_some_and(|rest| rest != "metadata" && !rest.contains('/')) => "GET, HEAD, POST",
         _ => "GET, HEAD",
     }

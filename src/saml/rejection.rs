@@ -594,7 +594,9 @@ impl fmt::Display for Rejection {
             Self::AcsNotRegistered { found } => {
                 write!(f, "The application wants its answer at {found}, which is not registered as its assertion consumer service.")
             }
-            Self::BindingUnsupported { found } => write!(f, "The application wants its answer by {found}, for which its address is not registered."),
+            Self::BindingUnsupported { found } => {
+                write!(f, "The application wants its answer by {found}, for which its address is not registered.")
+            }
             Self::NameIdPolicyRefused { why } => write!(f, "The asked NameID cannot be given: {why}."),
             Self::AuthnContextUnsupported { found } => write!(f, "The asked authentication context cannot be met: {found}."),
             Self::RequestConditionsRefused { why } => write!(f, "The conditions of the request cannot be met: {why}."),
@@ -613,7 +615,10 @@ impl fmt::Display for Rejection {
             }
             Self::ArtifactServiceUnreachable { why } => write!(f, "The artifact resolution service was not reached: {why}."),
             Self::ArtifactNotResolved => {
-                write!(f, "The artifact resolution service knows no message for this artifact: it was resolved before, is too old, or is for another.")
+                write!(
+                    f,
+                    "The artifact resolution service knows no message for this artifact: it was resolved before, is too old, or is for another."
+                )
             }
             Self::ArtifactRefused { top, second, message } => {
                 write!(f, "The artifact resolution service reports {}", short_status(top))?;

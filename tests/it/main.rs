@@ -21,5 +21,6 @@ mod outage;
 mod peers;
 mod profile;
 mod rules;
+mod saml_apps;
 mod tokens;
 mod user_command;

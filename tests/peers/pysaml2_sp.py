@@ -6,10 +6,12 @@ Usage: pysaml2_sp.py WORKDIR, with idp.xml (our metadata), sp.key and sp.crt in 
 Reads one JSON object from standard input and prints one. `entity_id`, `acs`, `slo` and `do` are always there:
 
   do = "metadata"         -> {"xml"}
-  do = "request"          binding, relay_state -> {"id", "query"} or {"id", "form"}
-                          with response_binding = "artifact" (and always artifact_acs) it wants an artifact
-  do = "artifact"         artifact, request_id -> the same as "response", or {"empty"}, asked for over HTTP
-  do = "response"         saml_response, request_id -> {"name_id", "format", "attributes", "session_index", "context"}
+  do = "request"          binding, relay_state; sign and options of create_authn_request, if not the usual ones
+                          -> {"id", "to", "query"} or {"id", "to", "form"}
+  do = "response"         saml_response, request_id -> {"name_id", "format", "attributes", "session_index", "context",
+                          "authorities", "issuer", "not_on_or_after"}, or {"status"} for a failure that it understands
+  do = "artifact"         artifact, request_id -> the same as "response", or {"empty"}, asked for over HTTP; for artifact_acs
+  do = "idp"              what it reads in our metadata -> {"entity_id", "sso", "slo", "certificates"}
   do = "logout"           binding, name_id, format, session_index, destination -> {"id", "query"} or {"id", "form"}
   do = "logout_request"   query or form, name_id, format -> {"query"} or {"form"}
   do = "logout_response"  query or form -> {"success"}
@@ -29,6 +31,7 @@ from saml2 import BINDING_HTTP_ARTIFACT, BINDING_HTTP_POST, BINDING_HTTP_REDIREC
 from saml2.client import Saml2Client
 from saml2.config import SPConfig
 from saml2.metadata import entity_descriptor
+from saml2.response import StatusError
 from saml2.saml import NameID
 from saml2.xmldsig import DIGEST_SHA256, SIG_RSA_SHA256
 
@@ -57,10 +60,10 @@ def config_of(workdir, order):
                             (order["slo"], BINDING_HTTP_POST),
                         ],
                     },
-                    "authn_requests_signed": True,
+                    "authn_requests_signed": order.get("sign", True),
                     "logout_requests_signed": True,
                     "want_assertions_signed": True,
-                    "want_response_signed": False,
+                    "want_response_signed": order.get("want_response_signed", False),
                     "signing_algorithm": SIG_RSA_SHA256,
                     "digest_algorithm": DIGEST_SHA256,
                 }
@@ -97,19 +100,24 @@ def main():
     client = Saml2Client(config=config)
     algorithms = {"sign_alg": SIG_RSA_SHA256, "digest_alg": DIGEST_SHA256}
     idp = client.metadata.identity_providers()[0]
+    if do == "idp":
+        services = client.metadata.service(idp, "idpsso_descriptor", "single_sign_on_service")
+        logout = client.metadata.service(idp, "idpsso_descriptor", "single_logout_service")
+        return {
+            "entity_id": idp,
+            "sso": {binding: [each["location"] for each in found] for binding, found in services.items()},
+            "slo": {binding: [each["location"] for each in found] for binding, found in logout.items()},
+            "certificates": len(client.metadata.certs(idp, "idpsso", "signing")),
+        }
     if do == "request":
         binding = BINDINGS[order["binding"]]
-        wanted = {"response_binding": BINDING_HTTP_ARTIFACT} if order.get("response_binding") == "artifact" else {}
+        sign = order.get("sign", True)
+        signed = {"sigalg": SIG_RSA_SHA256, "digest_alg": DIGEST_SHA256} if sign else {}
+        options = order.get("options", {})
         made, info = client.prepare_for_authenticate(
-            idp,
-            relay_state=order["relay_state"],
-            binding=binding,
-            sign=True,
-            sigalg=SIG_RSA_SHA256,
-            digest_alg=DIGEST_SHA256,
-            **wanted,
+            idp, relay_state=order["relay_state"], binding=binding, sign=sign, **signed, **options
         )
-        return {"id": made, **travelling(info)}
+        return {"id": made, "to": info["url"].split("?")[0], **travelling(info)}
     if do == "artifact":
         text = client.artifact2message(order["artifact"], "idpsso", sign=True, **algorithms).text
         answer = re.search("<samlp:ArtifactResponse.*</samlp:ArtifactResponse>", text, re.DOTALL).group(0)
@@ -125,9 +133,12 @@ def main():
         do, order["saml_response"] = "artifact response", base64.b64encode(response.group(0).encode()).decode()
     if do in ("response", "artifact response"):
         binding = BINDING_HTTP_POST if do == "response" else BINDING_HTTP_ARTIFACT
-        response = client.parse_authn_request_response(
-            order["saml_response"], binding, outstanding={order["request_id"]: "/"}
-        )
+        try:
+            response = client.parse_authn_request_response(
+                order["saml_response"], binding, outstanding={order["request_id"]: "/"}
+            )
+        except StatusError as error:
+            return {"status": type(error).__name__}
         statement = response.assertion.authn_statement[0]
         return {
             "name_id": response.name_id.text,
@@ -135,6 +146,9 @@ def main():
             "attributes": response.ava,
             "session_index": statement.session_index,
             "context": statement.authn_context.authn_context_class_ref.text,
+            "authorities": [authority.text for authority in statement.authn_context.authenticating_authority],
+            "issuer": response.issuer(),
+            "not_on_or_after": statement.session_not_on_or_after,
         }
     if do == "logout":
         binding, redirect = BINDINGS[order["binding"]], order["binding"] == "redirect"

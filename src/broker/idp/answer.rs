@@ -12,7 +12,7 @@ use crate::connection::Connection;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace};
-use crate::login::{Partner, SamlReply, Session};
+use crate::login::{Mirror, Partner, SamlReply, Session};
 use crate::profile::{Released, Written};
 use crate::saml::idp::{Refusal, ReleasedAttribute, ReleasedValue, Statement, Subject};
 use crate::store::Op;
@@ -27,6 +27,7 @@ impl Gateway {
         let (application, session, now) = (issue.application, issue.session, issue.now);
         let gone = || Error::new(ErrorKind::UnauthorizedClient, "The application does not take SAML any more.");
         let saml = application.saml.as_ref().ok_or_else(gone)?;
+        speaks_for(reply.mirror.as_ref(), session)?;
         let (attributes, email) = self.released_attributes(issue, trace)?;
         let entity_id = self.idp_entity_id(reply.mirror.as_ref());
         let keys = self.keyring.saml();
@@ -124,9 +125,21 @@ fn answered(entity_id: &str, request_id: &str) -> Op {
     Op::Claim { key: format!("saml-answered:{}", id::digest(&format!("{entity_id} {request_id}"))), ttl: ANSWERED }
 }
 
+/// An entity that stands for one identity provider says nothing of somebody who came by another, however they came here.
+fn speaks_for(mirror: Option<&Mirror>, session: &Session) -> Result<()> {
+    let came_by = |mirror: &Mirror| {
+        let same_idp = mirror.idp.is_none() || mirror.idp == session.upstream.idp;
+        mirror.connection == session.identity.connection && same_idp
+    };
+    if mirror.is_none_or(came_by) {
+        return Ok(());
+    }
+    Err(Error::new(ErrorKind::UnknownConnection, "The sign-in was by another identity provider than the one that was asked for."))
+}
+
 /// The identity providers that were involved, the nearest to the user first (SAML Core 2.7.2.2).
-fn authorities(connection: Option<&dyn Connection>, _session: &Session) -> Vec<String> {
-    connection.and_then(Connection::idp_entity_id).into_iter().collect()
+fn authorities(connection: Option<&dyn Connection>, session: &Session) -> Vec<String> {
+    session.upstream.idp.clone().or_else(|| connection?.idp_entity_id()).into_iter().collect()
 }
 
 fn attribute(released: Released) -> ReleasedAttribute {
@@ -149,4 +162,48 @@ fn value(value: Value) -> Option<ReleasedValue> {
         },
         structured => ReleasedValue::Structured(structured.to_string()),
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::login::UpstreamSession;
+    use crate::user::Identity;
+
+    fn session(connection: &str, idp: Option<&str>) -> Session {
+        let identity = Identity { connection: connection.into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false };
+        let now = Timestamp::from_seconds(1_800_000_000);
+        Session {
+            sid: "sid".into(),
+            user_id: "samlp|one|jane".into(),
+            identity,
+            profile: Written::object(&Map::new()).expect("JSON"),
+            auth_time: now,
+            acr: None,
+            created_at: now,
+            expires_at: now,
+            upstream: UpstreamSession { idp: idp.map(str::to_owned), ..UpstreamSession::default() },
+            correlation_id: "c".into(),
+        }
+    }
+
+    #[test]
+    fn a_mirror_speaks_only_for_whom_it_stands_for() {
+        let mirror = |connection: &str, idp: Option<&str>| Mirror { connection: connection.into(), idp: idp.map(str::to_owned) };
+        assert!(speaks_for(None, &session("one", None)).is_ok());
+        assert!(speaks_for(Some(&mirror("one", None)), &session("one", None)).is_ok());
+        assert!(speaks_for(Some(&mirror("one", None)), &session("one", Some("x"))).is_ok());
+        assert!(speaks_for(Some(&mirror("one", Some("x"))), &session("one", Some("x"))).is_ok());
+        assert!(speaks_for(Some(&mirror("two", None)), &session("one", None)).is_err());
+        assert!(speaks_for(Some(&mirror("one", Some("y"))), &session("one", Some("x"))).is_err());
+        assert!(speaks_for(Some(&mirror("one", Some("x"))), &session("one", None)).is_err());
+    }
+
+    #[test]
+    fn nobody_can_tell_that_two_indexes_are_one_session() {
+        let (wiki, notes) = (session_index("sid", "wiki"), session_index("sid", "notes"));
+        assert_ne!(wiki, notes);
+        assert_eq!(wiki, session_index("sid", "wiki"));
+        assert!(!wiki.contains("sid") && wiki.starts_with('_') && wiki.len() == 41, "{wiki}");
+    }
 }

@@ -37,7 +37,7 @@ impl Gateway {
                 return Ok(ArtifactAnswer::Fault(fault(FaultCode::of(&rejection), &why)));
             }
         };
-        let Ok((application, saml)) = self.service_provider(endpoint, arrived.issuer()) else {
+        let Ok((application, saml)) = self.service_provider(endpoint, arrived.issuer(), now) else {
             tracing::info!(issuer = shown(arrived.issuer()), "an ArtifactResolve of nobody who is registered");
             return Ok(refused());
         };
@@ -72,12 +72,8 @@ impl Gateway {
 
     /// Where our artifacts are resolved, as it is published.
     pub(super) fn artifact_service(&self, endpoint: &IdpEndpoint) -> Result<ResolutionService> {
-        let address = match endpoint {
-            IdpEndpoint::Shared => format!("{}/saml/artifact", self.issuer),
-            IdpEndpoint::Application(client_id) => format!("{}/samlp/{client_id}/artifact", self.issuer),
-            IdpEndpoint::Mirror(mirror) => format!("{}/artifact", self.mirror_address(mirror)),
-        };
-        ResolutionService::new(&address, Some(ENDPOINT_INDEX)).map_err(|why| Error::new(ErrorKind::Misconfigured, why))
+        ResolutionService::new(&self.artifact_address(endpoint), Some(ENDPOINT_INDEX))
+            .map_err(|why| Error::new(ErrorKind::Misconfigured, why))
     }
 
     /// Stores what a delivery leaves behind; from here on the browser may go.

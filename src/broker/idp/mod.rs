@@ -1,25 +1,28 @@
 //! The identity provider role toward applications: what they ask, and the sign-ins that begin here.
 //!
-//! Answers are made in `answer`; everything between question and answer is the same as for any other application.
+//! Who we are is in `entity`, what is asked in `asked`, and answers are made in `answer`; everything between question and
+//! answer is the same as for any other application.
 
 mod answer;
 mod artifact;
+mod asked;
+mod entity;
 
 pub use artifact::ArtifactAnswer;
 
 use super::begin::{Begun, log_refusal};
-use super::choose::Pick;
 use super::{Answer, Browser, Gateway, Outcome};
 use crate::application::{Application, SamlApplication};
 use crate::clock::Timestamp;
 use crate::connection::note_checks;
 use crate::error::{Error, ErrorKind, Result};
-use crate::keys::{CertifiedKey, KeySet, SamlKeys};
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, Mirror, ReplyTo, SamlReply};
-use crate::saml::idp::{self, ArrivedRequest, CheckedRequest, IdpDescription, SamlReplyTo};
-use crate::saml::logout::LogoutService;
-use crate::saml::{Binding, Endpoint, Incoming, Rejection, Signer};
+use crate::saml::binding::RELAY_STATE_LIMIT;
+use crate::saml::idp::{self, ArrivedRequest, Refusal, SamlReplyTo};
+use crate::saml::{Binding, Incoming, Rejection};
+use asked::Unserved;
+use entity::{restart_path, sso_path};
 use std::sync::Arc;
 
 /// Where a message of an application arrived.
@@ -62,7 +65,7 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<Outcome> {
         let arrived = ArrivedRequest::decode(request.message).map_err(|rejection| unreadable(&rejection))?;
-        let (application, saml) = self.service_provider(request.endpoint, arrived.issuer())?;
+        let (application, saml) = self.service_provider(request.endpoint, arrived.issuer(), now)?;
         // A cross-site POST comes without our SameSite=Lax cookies: have our own page send it again.
         if matches!(request.message, Incoming::Post { .. }) && browser.session.is_none() && !request.bounced {
             return Ok(Outcome::of(Answer::Bounce));
@@ -79,17 +82,16 @@ impl Gateway {
             Ok(checked) => checked,
             Err(refused) => return self.refuse_request(request.endpoint, application, *refused, trace, correlation_id, now).await,
         };
-        let reply_to = ReplyTo::Saml(Box::new(SamlReply { to: checked.reply_to().clone(), mirror: mirror_of(request.endpoint) }));
-        let path = restart_path(request.endpoint, request.message);
+        let reply = SamlReply { to: checked.reply_to().clone(), mirror: mirror_of(request.endpoint) };
+        let asked = match self.asked_by_saml(&request, &checked, application, now) {
+            Ok(asked) => asked,
+            Err(unserved) => return self.refuse_asked(application, &reply, unserved, trace, correlation_id, now).await,
+        };
+        let reply_to = ReplyTo::Saml(Box::new(reply));
+        let path = Some(restart_path(request.endpoint, request.message)).filter(|path| path.len() <= RESTART_LIMIT).unwrap_or_default();
         let query = path.split_once('?').map(|(_, query)| query).unwrap_or_default();
         let begun = Begun { application, reply_to: &reply_to, path: &path, query: query.as_bytes(), browser, correlation_id, now };
-        if let Err(refusal) = checked.proxy_count() {
-            self.save_trace(correlation_id, Part::Begin, &trace).await?;
-            let ReplyTo::Saml(reply) = &reply_to else { return Err(Error::new(ErrorKind::Internal, "another protocol")) };
-            return Ok(self.answer_by_saml(&application.client_id, reply, refusal, now).await);
-        }
-        let begin = async { self.begin_login(&begun, self.asked_by_saml(&request, &checked, application, now)?, trace).await };
-        match begin.await {
+        match self.begin_login(&begun, asked, trace).await {
             Ok(outcome) => Ok(outcome),
             Err(error) => self.refuse_beginning(&begun, error).await,
         }
@@ -107,6 +109,9 @@ impl Gateway {
     ) -> Outcome {
         let started = async {
             let (application, saml) = self.service_provider_of(client_id)?;
+            if relay_state.is_some_and(|state| state.len() > RELAY_STATE_LIMIT) {
+                return Err(Error::new(ErrorKind::InvalidRequest, format!("RelayState has more than {RELAY_STATE_LIMIT} bytes")));
+            }
             let to = SamlReplyTo::unsolicited(saml.sp.trust(), saml.sp.allow_unsolicited(), relay_state).map_err(|rejection| {
                 let told = "This address needs a request of the application: for this application, sign-ins do not start here.";
                 Error::new(ErrorKind::InvalidRequest, told).because(rejection.to_string())
@@ -116,7 +121,8 @@ impl Gateway {
             query.extend_pairs(connection.map(|name| ("connection", name)));
             query.extend_pairs(relay_state.map(|state| ("RelayState", state)));
             let query = query.finish();
-            let path = format!("/samlp/{client_id}{}{query}", if query.is_empty() { "" } else { "?" });
+            let path =
+                format!("{}{}{query}", sso_path(&IdpEndpoint::Application(client_id.to_owned())), if query.is_empty() { "" } else { "?" });
             let begun = Begun { application, reply_to: &reply_to, path: &path, query: query.as_bytes(), browser, correlation_id, now };
             let mut trace = Trace::default();
             let parameters = vec![("IdP-initiated".to_owned(), "true".to_owned())];
@@ -131,138 +137,33 @@ impl Gateway {
     }
 
     /// Whose message it is. One answer for an application that is not there and for one that is not meant here.
-    fn service_provider(&self, endpoint: &IdpEndpoint, issuer: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
-        let client_id = match endpoint {
-            IdpEndpoint::Application(client_id) => client_id,
-            IdpEndpoint::Shared | IdpEndpoint::Mirror(_) => match self.service_providers.get(issuer).map(Vec::as_slice) {
-                Some([only]) => only,
-                Some(several) => {
+    fn service_provider(&self, endpoint: &IdpEndpoint, issuer: &str, now: Timestamp) -> Result<(&Arc<Application>, &SamlApplication)> {
+        let known = self.service_providers.get(issuer).map(Vec::as_slice).unwrap_or_default();
+        match endpoint {
+            IdpEndpoint::Application(client_id) => self.service_provider_of(client_id),
+            IdpEndpoint::Shared => match known {
+                [only] => self.service_provider_of(only),
+                [] => Err(not_registered(format!("no application has the entity ID {issuer}"))),
+                several => {
                     let why = format!("{} applications have the entity ID {issuer}: each has an address of its own", several.len());
-                    return Err(not_registered(why));
+                    Err(not_registered(why))
                 }
-                None => return Err(not_registered(format!("no application has the entity ID {issuer}"))),
             },
-        };
-        self.service_provider_of(client_id)
+            IdpEndpoint::Mirror(mirror) => {
+                let found = known.iter().filter_map(|client_id| self.service_provider_of(client_id).ok());
+                let mut allowed = found.filter(|(application, _)| self.may_mirror(application, mirror, now));
+                match (allowed.next(), allowed.next()) {
+                    (Some(only), None) => Ok(only),
+                    _ => Err(not_registered(format!("not one application {issuer} may see {} as its own", mirror.connection))),
+                }
+            }
+        }
     }
 
     fn service_provider_of(&self, client_id: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
         let application = self.application(client_id);
         let found = application.and_then(|application| application.saml.as_ref().map(|saml| (application, saml)));
         found.ok_or_else(|| not_registered(format!("there is no enabled SAML application {client_id}")))
-    }
-
-    /// Those that sign toward this application; where none is named, toward any of them, the usual ones first.
-    fn signing_sets<'k>(&self, keys: &'k SamlKeys, of: Option<&SamlApplication>) -> Result<Vec<&'k KeySet>> {
-        if let Some(saml) = of {
-            return Ok(vec![keys.signing(saml.sp.response().signature)?]);
-        }
-        let mut sets = vec![keys.signing(None)?];
-        let chosen = self.applications.values().filter_map(|application| application.saml.as_ref()?.sp.response().signature);
-        // An application whose key is missing is told so when it is answered.
-        sets.extend(chosen.filter_map(|scheme| keys.signing(Some(scheme)).ok()));
-        sets.sort_by_key(|set| set.purpose());
-        sets.dedup_by_key(|set| set.purpose());
-        Ok(sets)
-    }
-
-    /// Our address for requests, as it is published.
-    fn sso_address(&self, endpoint: &IdpEndpoint) -> String {
-        match endpoint {
-            IdpEndpoint::Shared => format!("{}/saml/sso", self.issuer),
-            IdpEndpoint::Application(client_id) => format!("{}/samlp/{client_id}", self.issuer),
-            IdpEndpoint::Mirror(mirror) => format!("{}/sso", self.mirror_address(mirror)),
-        }
-    }
-
-    /// Our address for logout messages.
-    pub(super) fn slo_address(&self, endpoint: &IdpEndpoint) -> String {
-        match endpoint {
-            IdpEndpoint::Shared => format!("{}/saml/slo", self.issuer),
-            IdpEndpoint::Application(client_id) => format!("{}/samlp/{client_id}/logout", self.issuer),
-            IdpEndpoint::Mirror(mirror) => format!("{}/slo", self.mirror_address(mirror)),
-        }
-    }
-
-    fn mirror_address(&self, mirror: &Mirror) -> String {
-        let idp = mirror.idp.as_deref().map(|idp| format!("/{}", crate::id::base64url(idp.as_bytes()))).unwrap_or_default();
-        format!("{}/saml/mirror/{}{idp}", self.issuer, mirror.connection)
-    }
-
-    /// Who we are toward an application.
-    pub(super) fn idp_entity_id(&self, mirror: Option<&Mirror>) -> String {
-        match mirror {
-            None => format!("{}/saml/metadata", self.issuer),
-            Some(mirror) => format!("{}/metadata", self.mirror_address(mirror)),
-        }
-    }
-
-    /// Our metadata as an identity provider, signed.
-    ///
-    /// # Errors
-    /// [`ErrorKind::InvalidRedirectUri`] where there is no such application; when the key cannot sign.
-    pub fn idp_metadata(&self, endpoint: &IdpEndpoint, now: Timestamp) -> Result<String> {
-        let saml = match endpoint {
-            IdpEndpoint::Application(client_id) => Some(self.service_provider_of(client_id)?.1),
-            IdpEndpoint::Shared | IdpEndpoint::Mirror(_) => None,
-        };
-        let own = self.idp_entity_id(mirror_of(endpoint).as_ref());
-        let entity_id = saml.and_then(|saml| saml.sp.response().issuer.as_deref()).unwrap_or(&own);
-        let sso = both(&self.sso_address(endpoint))?.map(|(binding, location)| Endpoint { binding, location });
-        let slo =
-            both(&self.slo_address(endpoint))?.map(|(binding, location)| LogoutService { binding, location, response_location: None });
-        let keys = self.keyring.saml();
-        let sets = self.signing_sets(&keys, saml)?;
-        let published: Vec<&CertifiedKey> = sets.iter().flat_map(|set| set.published()).collect();
-        let signer = match (saml, sets.first()) {
-            (Some(saml), _) => saml.sp.response().signer(saml.sp.signing_key(&keys)?)?,
-            (None, Some(first)) => Signer::new(first.active()),
-            (None, None) => return Err(Error::new(ErrorKind::Internal, "there is no signing key")),
-        };
-        let mut description = IdpDescription::new(entity_id, sso.to_vec(), published);
-        description.logout = slo.to_vec();
-        description.artifact_services = self.artifact_service(endpoint).into_iter().collect();
-        description.encryption_keys = keys.encryption().published().collect();
-        idp::write_idp(&description, signer, now)
-    }
-
-    /// What a request asks, in words that fit every protocol.
-    fn asked_by_saml(
-        &self,
-        request: &SsoRequest<'_>,
-        checked: &CheckedRequest,
-        application: &Application,
-        now: Timestamp,
-    ) -> Result<Asked> {
-        let said = checked.said();
-        let place = match (request.endpoint, request.connection) {
-            (IdpEndpoint::Mirror(mirror), _) => Some(Pick { connection: mirror.connection.clone(), idp: mirror.idp.clone() }),
-            (_, Some(connection)) => Some(Pick { connection: connection.to_owned(), idp: None }),
-            (_, None) => self.listed_idp(&said.idp_list, application, now)?,
-        };
-        let (connection, idp) = place.map_or((None, None), |place| (Some(place.connection), place.idp));
-        Ok(Asked {
-            passive: said.is_passive,
-            fresh_login: said.force_authn,
-            acr_values: said.requested_authn_context.clone(),
-            acr_comparison: (!said.requested_authn_context.is_empty()).then_some(said.comparison),
-            login_hint: said.subject_hint.clone(),
-            connection,
-            idp,
-            ..Asked::default()
-        })
-    }
-
-    /// The identity provider that the application names (SAML Core 3.4.1.2, IDPList): the first of its list that there
-    /// is here; without a list, or where we ourselves stand on it, any.
-    fn listed_idp(&self, idp_list: &[String], application: &Application, now: Timestamp) -> Result<Option<Pick>> {
-        if idp_list.is_empty() || idp_list.contains(&self.idp_entity_id(None)) {
-            return Ok(None);
-        }
-        match idp_list.iter().find_map(|entity_id| self.pick_of(entity_id, application, now)) {
-            Some(first) => Ok(Some(first)),
-            None => Err(Error::new(ErrorKind::UnknownConnection, "none of the identity providers that the application lists is available")),
-        }
     }
 
     async fn refuse_request(
@@ -283,30 +184,45 @@ impl Gateway {
             None => Ok(Outcome::refused(error, None)),
             Some(to) => {
                 let reply = SamlReply { to, mirror: mirror_of(endpoint) };
-                Ok(self.answer_by_saml(&application.client_id, &reply, refused.status(), now).await)
+                let message = message(&error, correlation_id);
+                let refusal = Refusal { message: Some(&message), ..refused.status() };
+                Ok(self.answer_by_saml(&application.client_id, &reply, refusal, now).await)
             }
         }
     }
+
+    /// The request is in good order, and nobody here can serve it.
+    async fn refuse_asked(
+        &self,
+        application: &Arc<Application>,
+        reply: &SamlReply,
+        unserved: Unserved,
+        mut trace: Trace,
+        correlation_id: &str,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let error = Error::new(ErrorKind::RequestNotSupported, unserved.why);
+        let code = error.kind.wire().code.to_owned();
+        trace.note(now, Note::Refused { code, reason: unserved.second.to_owned(), detail: error.detail.clone() });
+        self.save_trace(correlation_id, Part::Begin, &trace).await?;
+        log_refusal(&error, application, correlation_id);
+        let message = message(&error, correlation_id);
+        Ok(self.answer_by_saml(&application.client_id, reply, unserved.refusal(&message), now).await)
+    }
 }
 
-fn both(address: &str) -> Result<[(Binding, url::Url); 2]> {
-    let url: url::Url = address.parse().map_err(|_| Error::new(ErrorKind::Misconfigured, format!("{address} is no address")))?;
-    Ok([(Binding::Redirect, url.clone()), (Binding::Post, url)])
+/// Bytes of a request that is kept for beginning the login again; longer ones only their application can repeat.
+const RESTART_LIMIT: usize = 8192;
+
+/// What the application's makers are told, beside the status.
+fn message(error: &Error, correlation_id: &str) -> String {
+    format!("{} {} ({correlation_id})", error.kind.wire().code, error.detail)
 }
 
 fn mirror_of(endpoint: &IdpEndpoint) -> Option<Mirror> {
     match endpoint {
         IdpEndpoint::Mirror(mirror) => Some(mirror.clone()),
         _ => None,
-    }
-}
-
-/// A request by redirect can be made again; one by POST only the application can make.
-fn restart_path(endpoint: &IdpEndpoint, message: Incoming<'_>) -> String {
-    match (endpoint, message) {
-        (IdpEndpoint::Shared, Incoming::Redirect { raw_query }) => format!("/saml/sso?{raw_query}"),
-        (IdpEndpoint::Application(client_id), Incoming::Redirect { raw_query }) => format!("/samlp/{client_id}?{raw_query}"),
-        _ => String::new(),
     }
 }
 

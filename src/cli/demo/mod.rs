@@ -1,10 +1,11 @@
-//! `isthmus demo`: gateway, practice identity provider and practice application in one process, on loopback, with
+//! `isthmus demo`: gateway, practice identity provider and practice applications in one process, on loopback, with
 //! embedded stores. Nothing is left behind: keys and directory live in a temporary directory.
 
 mod once;
 
 use super::{block_on, complain, print};
-use crate::application::{Application, ProfileUse};
+use crate::application::saml_sp::{SamlSp, SamlSpSettings};
+use crate::application::{Application, ProfileUse, SamlApplication};
 use crate::broker::Lifetimes;
 use crate::broker::live::NoMaker;
 use crate::clock::Timestamp;
@@ -12,6 +13,7 @@ use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSetting
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::practice::app::{self, App};
 use crate::http::practice::idp::{self, Idp};
+use crate::http::practice::saml_app::{self, SamlApp};
 use crate::http::state::{ApiSettings, HttpSettings};
 use crate::id;
 use crate::keys::Keyring;
@@ -36,7 +38,7 @@ const CONNECTION: &str = "practice";
 
 #[derive(Args)]
 pub struct Options {
-    /// Walk through one login without a browser, print the claims and the trace as JSON, and end.
+    /// Walk through one login at each application without a browser, print what they were told and the traces as JSON, and end.
     #[arg(long)]
     once: bool,
     /// Which practice person signs in with --once.
@@ -89,9 +91,10 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
     let acs_url = format!("{issuer}/connections/{CONNECTION}/acs");
     let sp_entity_id = format!("{issuer}/connections/{CONNECTION}/metadata");
     let idp = Idp::new(idp_url, sp_entity_id, acs_url)?;
+    let saml_app = SamlApp::new(issuer.clone(), &app_url, operations_url.clone())?;
     let parts = Parts {
         connections: vec![connection(&idp)?],
-        applications: vec![application(&app_url, &client_secret)?],
+        applications: vec![application(&app_url, &client_secret)?, saml_application(&saml_app)?],
         issuer: issuer.clone(),
         lifetimes: Lifetimes::default(),
         gigya: None,
@@ -113,22 +116,29 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
     };
     let (state, background) = startup::state(parts)?;
     let background = background.start();
-    let app = App::new(issuer, app_url.clone(), operations_url, client_secret)?;
+    let app = App::new(issuer, app_url.clone(), operations_url.clone(), client_secret)?;
+    let (idp, app, saml_app) = (Data::new(idp), Data::new(app), Data::new(saml_app));
     let servers = [
         startup::public_server(&state, listeners.gateway, None)?,
         startup::operations_server(&state, listeners.operations)?,
-        practice(Data::new(idp), listeners.idp, idp::routes)?,
-        practice(Data::new(app), listeners.app, app::routes)?,
+        practice(listeners.idp, move |config| {
+            config.app_data(idp.clone()).configure(idp::routes);
+        })?,
+        practice(listeners.app, move |config| {
+            config.app_data(app.clone()).configure(app::routes);
+            config.app_data(saml_app.clone()).configure(saml_app::routes);
+        })?,
     ];
     let handles: Vec<_> = servers.iter().map(Server::handle).collect();
     for server in servers {
         rt::spawn(server);
     }
     if options.once {
-        let shown = once::walk(&app_url, &options.person).await?;
+        let mut shown = once::openid_connect(&app_url, &options.person).await?;
+        shown["saml"] = once::saml(&app_url, &operations_url, &options.person).await?;
         print(&serde_json::to_string_pretty(&shown).unwrap_or_default());
     } else {
-        print("Gateway, practice identity provider and practice application are running. Open this link, and press Ctrl-C to stop:");
+        print("Gateway, practice identity provider and practice applications are running. Open this link, and press Ctrl-C to stop:");
         print(&format!("\n    {app_url}/\n"));
         startup::wait_for_signal().await;
     }
@@ -139,8 +149,8 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
     state.gateway().directory.close().await
 }
 
-fn practice<T: Send + Sync + 'static>(data: Data<T>, listener: TcpListener, routes: fn(&mut ServiceConfig)) -> Result<Server> {
-    HttpServer::new(move || actix_web::App::new().app_data(data.clone()).configure(routes))
+fn practice(listener: TcpListener, routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Result<Server> {
+    HttpServer::new(move || actix_web::App::new().configure(routes.clone()))
         .workers(1)
         .disable_signals()
         .listen(listener)
@@ -181,6 +191,23 @@ fn application(app_url: &str, client_secret: &str) -> Result<Application> {
             grant_types: vec![GrantType::AuthorizationCode],
             ..ClientFacts::public(app::CLIENT_ID)
         }),
+    })
+}
+
+/// The same person as the other application sees it, by SAML: requests are signed, assertions as well.
+fn saml_application(app: &SamlApp) -> Result<Application> {
+    let wrong = |problems: Vec<_>| Error::new(ErrorKind::Internal, format!("the practice SAML application: {problems:?}"));
+    let sp = SamlSp::new(SamlSpSettings::new(app.trust(Timestamp::now())?)).map_err(wrong)?;
+    let mapping = table("saml", Direction::FromProfile)?;
+    Ok(Application {
+        client_id: saml_app::CLIENT_ID.to_owned(),
+        name: "Practice SAML application".to_owned(),
+        enabled: true,
+        connections: None,
+        mapping: Arc::clone(&mapping),
+        profile: ProfileUse::default(),
+        oidc: None,
+        saml: Some(SamlApplication { sp: Arc::new(sp), mapping }),
     })
 }
 

@@ -1,4 +1,4 @@
-//! One whole login over real HTTP, without a browser: what `isthmus demo --once` prints.
+//! Whole logins over real HTTP, without a browser: what `isthmus demo --once` prints.
 
 use crate::connection::outbound;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,35 +18,54 @@ struct Walker {
     cookies: BTreeMap<(String, String), String>,
     /// What to press where a page asks.
     person: String,
+    /// The last one that the gateway has told.
+    correlation_id: String,
 }
 
-/// Signs `person` in at the practice application; claims, ID token and trace.
-pub async fn walk(app_url: &str, person: &str) -> Result<Value> {
-    let mut walker = Walker { client: outbound::client()?, cookies: BTreeMap::new(), person: person.to_owned() };
-    let (mut method, mut target, mut form) = (Method::GET, parse(&format!("{app_url}/login"))?, Vec::new());
-    for _ in 0..STEPS {
-        let response = walker.send(&method, &target, &form).await?;
-        let status = response.status();
-        if let Some(location) = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()) {
-            (method, target, form) =
-                (Method::GET, target.join(location).map_err(|error| stuck("a redirect leads nowhere").because(error))?, Vec::new());
-            continue;
-        }
-        let body = outbound::text(response).await?;
-        if let Ok(shown) = serde_json::from_str::<Value>(&body) {
-            return walker.with_trace(shown).await;
-        }
-        if !status.is_success() {
-            return Err(stuck(&format!("{} answered {status}: {body}", target.path())));
-        }
-        let (action, fields) = walker.form(&body).ok_or_else(|| stuck(&format!("the page at {} has no form", target.path())))?;
-        (method, target, form) =
-            (Method::POST, target.join(&action).map_err(|error| stuck("a form leads nowhere").because(error))?, fields);
-    }
-    Err(stuck("the login goes round in circles"))
+/// Signs `person` in at the practice application: claims, ID token and trace.
+pub async fn openid_connect(app_url: &str, person: &str) -> Result<Value> {
+    let (mut walker, shown) = Walker::walk(&format!("{app_url}/login"), person).await?;
+    let trace = walker.trace(shown["trace_url"].as_str().unwrap_or_default()).await?;
+    Ok(json!({ "claims": shown["claims"], "id_token": shown["id_token"], "trace": trace }))
+}
+
+/// Signs `person` in at the practice SAML application, in another browser: NameID, attributes and trace.
+pub async fn saml(app_url: &str, operations_url: &str, person: &str) -> Result<Value> {
+    let (mut walker, mut shown) = Walker::walk(&format!("{app_url}/saml/login"), person).await?;
+    // An assertion does not say under which id the gateway has traced the login; its answers to the browser do.
+    let trace_url = format!("{operations_url}/traces/{}", walker.correlation_id);
+    shown["trace"] = walker.trace(&trace_url).await?;
+    Ok(shown)
 }
 
 impl Walker {
+    /// Goes from `start` to what the application shows in the end.
+    async fn walk(start: &str, person: &str) -> Result<(Self, Value)> {
+        let client = outbound::client()?;
+        let mut walker = Self { client, cookies: BTreeMap::new(), person: person.to_owned(), correlation_id: String::new() };
+        let (mut method, mut target, mut form) = (Method::GET, parse(start)?, Vec::new());
+        for _ in 0..STEPS {
+            let response = walker.send(&method, &target, &form).await?;
+            let status = response.status();
+            if let Some(location) = response.headers().get(LOCATION).and_then(|value| value.to_str().ok()) {
+                (method, target, form) =
+                    (Method::GET, target.join(location).map_err(|error| stuck("a redirect leads nowhere").because(error))?, Vec::new());
+                continue;
+            }
+            let body = outbound::text(response).await?;
+            if let Ok(shown) = serde_json::from_str::<Value>(&body) {
+                return Ok((walker, shown));
+            }
+            if !status.is_success() {
+                return Err(stuck(&format!("{} answered {status}: {body}", target.path())));
+            }
+            let (action, fields) = walker.form(&body).ok_or_else(|| stuck(&format!("the page at {} has no form", target.path())))?;
+            (method, target, form) =
+                (Method::POST, target.join(&action).map_err(|error| stuck("a form leads nowhere").because(error))?, fields);
+        }
+        Err(stuck("the login goes round in circles"))
+    }
+
     async fn send(&mut self, method: &Method, target: &Url, form: &[(String, String)]) -> Result<Response> {
         let host = target.host_str().unwrap_or_default().to_owned();
         let cookies: Vec<_> =
@@ -59,6 +78,9 @@ impl Walker {
             request = request.form(form);
         }
         let response = request.send().await.map_err(|error| stuck("no answer").because(error))?;
+        if let Some(correlation_id) = response.headers().get("x-correlation-id").and_then(|value| value.to_str().ok()) {
+            correlation_id.clone_into(&mut self.correlation_id);
+        }
         for cookie in response.headers().get_all(SET_COOKIE).iter().filter_map(|value| value.to_str().ok()) {
             if let Some((name, value)) = cookie.split(';').next().and_then(|pair| pair.split_once('=')) {
                 self.cookies.insert((host.clone(), name.to_owned()), value.to_owned());
@@ -80,18 +102,18 @@ impl Walker {
         Some((unescape(action), fields))
     }
 
-    async fn with_trace(&mut self, shown: Value) -> Result<Value> {
-        let trace_url = parse(shown["trace_url"].as_str().unwrap_or_default())?;
-        let response = self.send(&Method::GET, &trace_url, &[]).await?;
+    async fn trace(&mut self, trace_url: &str) -> Result<Value> {
+        let response = self.send(&Method::GET, &parse(trace_url)?, &[]).await?;
         let trace: Value =
             serde_json::from_str(&outbound::text(response).await?).map_err(|error| stuck("the trace is no JSON").because(error))?;
-        Ok(json!({ "claims": shown["claims"], "id_token": shown["id_token"], "trace": trace["entries"] }))
+        Ok(trace["entries"].clone())
     }
 }
 
-/// The application's last page and the trace are wanted as JSON; everything else as a browser sees it.
+/// The applications' last pages and the traces are wanted as JSON; everything else as a browser sees it.
 fn accept(target: &Url) -> &'static str {
-    if target.path() == "/callback" || target.path().starts_with("/traces/") { "application/json" } else { "text/html" }
+    let wanted = ["/callback", "/saml/acs"].contains(&target.path()) || target.path().starts_with("/traces/");
+    if wanted { "application/json" } else { "text/html" }
 }
 
 fn parse(text: &str) -> Result<Url> {

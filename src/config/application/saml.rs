@@ -27,8 +27,10 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<Map
     let require_signed_requests = section.bool("require_signed_requests");
     let allow_unsolicited = section.bool("allow_unsolicited").unwrap_or(false);
     let logout = section.bool("logout").unwrap_or(true);
+    let mirror = section.bool("mirror").unwrap_or(false);
     let settings = SamlSpSettings {
         response,
+        mirror,
         require_signed_requests: require_signed_requests.unwrap_or(false),
         name_id_formats: formats,
         allow_unsolicited,

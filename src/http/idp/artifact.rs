@@ -1,5 +1,6 @@
-//! Artifact resolution services: `/saml/artifact` and `/samlp/{client_id}/artifact`, in SOAP.
+//! Artifact resolution services, in SOAP: `/saml/artifact`, `/samlp/{client_id}/artifact`, and those of mirrors.
 
+use super::MirrorPlace;
 use crate::broker::idp::{ArtifactAnswer, IdpEndpoint};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
@@ -17,6 +18,13 @@ pub async fn shared(request: HttpRequest, payload: Payload, state: Data<State>) 
 
 pub async fn of_application(request: HttpRequest, client_id: Path<String>, payload: Payload, state: Data<State>) -> HttpResponse {
     answer(&request, &state, &IdpEndpoint::Application(client_id.into_inner()), payload).await
+}
+
+pub async fn of_mirror(request: HttpRequest, place: Path<MirrorPlace>, payload: Payload, state: Data<State>) -> HttpResponse {
+    match place.into_inner().endpoint() {
+        Ok(endpoint) => answer(&request, &state, &endpoint, payload).await,
+        Err(error) => failed(&request, &error),
+    }
 }
 
 async fn answer(request: &HttpRequest, state: &State, endpoint: &IdpEndpoint, mut payload: Payload) -> HttpResponse {

@@ -1,5 +1,6 @@
-//! `/saml/metadata` and `/samlp/metadata/{client_id}`.
+//! `/saml/metadata`, `/samlp/metadata/{client_id}` and those of mirrored connections.
 
+use super::MirrorPlace;
 use crate::broker::idp::IdpEndpoint;
 use crate::clock::Timestamp;
 use crate::http::pages;
@@ -14,6 +15,13 @@ pub async fn shared(request: HttpRequest, state: Data<State>) -> HttpResponse {
 
 pub async fn of_application(request: HttpRequest, client_id: Path<String>, state: Data<State>) -> HttpResponse {
     answer(&request, &state, &IdpEndpoint::Application(client_id.into_inner()))
+}
+
+pub async fn of_mirror(request: HttpRequest, place: Path<MirrorPlace>, state: Data<State>) -> HttpResponse {
+    match place.into_inner().endpoint() {
+        Ok(endpoint) => answer(&request, &state, &endpoint),
+        Err(error) => pages::error(&request, &error, None),
+    }
 }
 
 fn answer(request: &HttpRequest, state: &State, endpoint: &IdpEndpoint) -> HttpResponse {

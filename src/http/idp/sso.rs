@@ -1,5 +1,7 @@
-//! Single sign-on services: `/saml/sso` and `/samlp/{client_id}`, by HTTP-Redirect and HTTP-POST.
+//! Single sign-on services: `/saml/sso`, `/samlp/{client_id}` and those of mirrored connections, by HTTP-Redirect and
+//! HTTP-POST.
 
+use super::MirrorPlace;
 use crate::broker::Browser;
 use crate::broker::idp::{IdpEndpoint, SsoRequest};
 use crate::clock::Timestamp;
@@ -10,10 +12,11 @@ use crate::http::reply::{self, Again};
 use crate::http::saml_form::SamlForm;
 use crate::http::state::State;
 use crate::http::{body, caller, cookies, pages};
-use crate::oidc::Params;
 use crate::saml::Incoming;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use std::borrow::Cow;
+use url::form_urlencoded;
 
 pub async fn shared_get(request: HttpRequest, state: Data<State>) -> HttpResponse {
     by_redirect(&request, &state, &IdpEndpoint::Shared).await
@@ -31,26 +34,45 @@ pub async fn of_application_post(request: HttpRequest, client_id: Path<String>, 
     by_post(&request, &state, &IdpEndpoint::Application(client_id.into_inner()), payload).await
 }
 
+pub async fn of_mirror_get(request: HttpRequest, place: Path<MirrorPlace>, state: Data<State>) -> HttpResponse {
+    match place.into_inner().endpoint() {
+        Ok(endpoint) => by_redirect(&request, &state, &endpoint).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
+}
+
+pub async fn of_mirror_post(request: HttpRequest, place: Path<MirrorPlace>, payload: Payload, state: Data<State>) -> HttpResponse {
+    match place.into_inner().endpoint() {
+        Ok(endpoint) => by_post(&request, &state, &endpoint, payload).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
+}
+
 async fn by_redirect(request: &HttpRequest, state: &State, endpoint: &IdpEndpoint) -> HttpResponse {
     let raw_query = request.query_string();
-    let query = match Params::parse_noting_repeats(raw_query.as_bytes()) {
-        Ok(query) => query,
-        Err(error) => return pages::error(request, &error, None),
-    };
     let (browser, correlation_id, now) = (browser(request, state), Correlation::of(request).get(), Timestamp::now());
     let gateway = state.gateway();
-    let connection = query.get("connection");
+    let connection = parameter(raw_query, "connection");
     let outcome = match endpoint {
-        IdpEndpoint::Application(client_id) if query.get("SAMLRequest").is_none() => {
-            Box::pin(gateway.start_at_application(client_id, query.get("RelayState"), connection, &browser, &correlation_id, now)).await
+        IdpEndpoint::Application(client_id) if parameter(raw_query, "SAMLRequest").is_none() => {
+            let relay_state = parameter(raw_query, "RelayState");
+            let start =
+                gateway.start_at_application(client_id, relay_state.as_deref(), connection.as_deref(), &browser, &correlation_id, now);
+            Box::pin(start).await
         }
         _ => {
             let message = Incoming::Redirect { raw_query };
-            let arrived = SsoRequest { endpoint, message, connection, bounced: false };
+            let arrived = SsoRequest { endpoint, message, connection: connection.as_deref(), bounced: false };
             Box::pin(gateway.single_sign_on(arrived, &browser, &correlation_id, now)).await
         }
     };
     reply::outcome(request, state, outcome, None)
+}
+
+/// A parameter of a query in which RelayState may have any character. The message itself is read from the raw octets,
+/// where a parameter twice is refused.
+fn parameter<'q>(raw_query: &'q str, wanted: &str) -> Option<Cow<'q, str>> {
+    form_urlencoded::parse(raw_query.as_bytes()).find(|(name, _)| name == wanted).map(|(_, value)| value)
 }
 
 async fn by_post(request: &HttpRequest, state: &State, endpoint: &IdpEndpoint, mut payload: Payload) -> HttpResponse {
@@ -64,9 +86,9 @@ async fn posted(request: &HttpRequest, state: &State, endpoint: &IdpEndpoint, pa
     let raw = body::form(request, payload, state.settings.saml_body_limit).await?;
     let form = SamlForm::read(&raw, "SAMLRequest")?;
     let message = form.message.as_deref().ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "the parameter SAMLRequest is missing"))?;
-    let query = Params::parse_noting_repeats(request.query_string().as_bytes())?;
+    let connection = parameter(request.query_string(), "connection");
     let incoming = Incoming::Post { message, relay_state: form.relay_state.as_deref() };
-    let arrived = SsoRequest { endpoint, message: incoming, connection: query.get("connection"), bounced: form.bounced };
+    let arrived = SsoRequest { endpoint, message: incoming, connection: connection.as_deref(), bounced: form.bounced };
     let (browser, correlation_id) = (browser(request, state), Correlation::of(request).get());
     let outcome = Box::pin(state.gateway().single_sign_on(arrived, &browser, &correlation_id, Timestamp::now())).await;
     let mut fields = vec![("SAMLRequest", message), (BOUNCED, "1")];

@@ -388,7 +388,8 @@ fn refusals_are_signed_and_say_both_codes() {
         );
         assert!(!xml.contains("Assertion"), "{xml}");
     }
-    let outgoing = reply_to("").refuse(&from, Refusal { top: "Responder", second: "NoPassive", message: None }, now()).expect("made").outgoing;
+    let outgoing =
+        reply_to("").refuse(&from, Refusal { top: "Responder", second: "NoPassive", message: None }, now()).expect("made").outgoing;
     let xml = xml_of(&outgoing);
     assert!(xmlsec1_verifies(&xml, &EC) && !xmlsec1_verifies(&xml.replace("NoPassive", "AuthnFailed"), &EC));
     is_built_as_the_schema_says(&xml);

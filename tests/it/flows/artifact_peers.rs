@@ -61,7 +61,7 @@ impl Sp {
     /// A request, and where the browser goes in the end.
     async fn sign_in(&self, gateway: &Gateway, idp: &Idp, browser: &Browser) -> (Value, Departure) {
         let asked = self
-            .does(json!({"do": "request", "binding": "redirect", "relay_state": "a state & more", "response_binding": "artifact"}))
+            .does(json!({"do": "request", "binding": "redirect", "relay_state": "a state & more", "options": {"response_binding": "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"}}))
             .await;
         let url = gateway.url(&format!("/saml/sso?{}", asked["query"].as_str().unwrap()));
         let request = idp.read(&browser.open(url.as_str()).await.away());
@@ -96,7 +96,7 @@ async fn pysaml2_asks_for_our_responses_once_and_only_for_its_own() {
     assert!(read["attributes"].to_string().contains("Jane"), "{read}");
     assert_eq!(paper.does(json!({"do": "artifact", "artifact": artifact, "request_id": id})).await, json!({"empty": true}), "once");
     // By single sign-on too, and as an answer that nobody signed in.
-    let asked = paper.does(json!({"do": "request", "binding": "redirect", "relay_state": "s", "response_binding": "artifact"})).await;
+    let asked = paper.does(json!({"do": "request", "binding": "redirect", "relay_state": "s", "options": {"response_binding": "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Artifact"}})).await;
     let landed = browser.open(gateway.url(&format!("/saml/sso?{}", asked["query"].as_str().unwrap())).as_str()).await.away();
     let order = json!({"do": "artifact", "artifact": landed.parameter("SAMLart").unwrap(), "request_id": asked["id"]});
     assert_eq!(paper.does(order).await["name_id"], read["name_id"]);

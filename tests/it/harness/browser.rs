@@ -319,7 +319,9 @@ pub fn trusting(certificate_pem: &str) -> Client {
 }
 
 fn builder() -> reqwest::ClientBuilder {
-    Client::builder().redirect(redirect::Policy::none()).no_proxy().timeout(Duration::from_secs(60))
+    // A test that waits for another program does not see that the gateway has closed an idle connection.
+    let idle = Duration::from_secs(2);
+    Client::builder().redirect(redirect::Policy::none()).no_proxy().timeout(Duration::from_secs(60)).pool_idle_timeout(idle)
 }
 
 #[test]

@@ -1,4 +1,5 @@
-//! Programs of others: pysaml2 as an identity provider, openid-client and authlib as applications.
+//! Programs of others: pysaml2 as an identity provider and as an application, node-saml, openid-client and authlib as
+//! applications.
 
 use super::browser::{Browser, Departure, client};
 use super::gateway::Gateway;
@@ -87,6 +88,28 @@ pub fn authlib(gateway: &Gateway, registration: &Registration<'_>) -> Peer {
     ready(Peer::start(&mut command))
 }
 
+/// node-saml as an application, with its own options.
+pub fn node_saml(options: &Value) -> Peer {
+    let place = installed("node/node_modules/@node-saml/node-saml");
+    let mut command = Command::new("node");
+    command.arg(peers().join("node/node_saml_sp.mjs")).arg(options.to_string());
+    command.env("ISTHMUS_PEERS", place.ancestors().nth(3).unwrap());
+    ready(Peer::start(&mut command))
+}
+
+/// One order to pysaml2 as an application; see the script.
+///
+/// # Panics
+/// When it fails.
+pub fn pysaml2_sp(place: &Path, order: &Value) -> Value {
+    let mut command = python("pysaml2_sp.py");
+    let mut child = command.arg(place).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().expect("python runs");
+    writeln!(child.stdin.take().unwrap(), "{order}").expect("it listens");
+    let output = child.wait_with_output().expect("it ends");
+    assert!(output.status.success(), "pysaml2 refuses {order}");
+    serde_json::from_slice(&output.stdout).expect("JSON")
+}
+
 /// Auth0's ManagementClient of npm.
 pub fn auth0_of_npm(gateway: &Gateway, client_id: &str, client_secret: &str) -> Peer {
     let place = installed("node/node_modules/auth0");
@@ -170,19 +193,6 @@ impl Pysaml2 {
         let from = Url::parse(&self.base).unwrap();
         browser.post(&from, &Url::parse(&form.action).unwrap(), &form.fields).await
     }
-}
-
-/// pysaml2 as an application: one command, and what it says. `place` holds `sp.key`, `sp.crt` and, once they are known, our
-/// metadata in `idp.xml`.
-#[track_caller]
-pub fn pysaml2_sp(place: &Path, order: &Value) -> Value {
-    let mut command = python("pysaml2_sp.py");
-    command.arg(place).stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped());
-    let mut child = command.spawn().expect("python starts");
-    child.stdin.take().unwrap().write_all(order.to_string().as_bytes()).unwrap();
-    let output = child.wait_with_output().unwrap();
-    assert!(output.status.success(), "{order}\n{}", String::from_utf8_lossy(&output.stderr));
-    serde_json::from_slice(&output.stdout).expect("JSON")
 }
 
 fn python(script: &str) -> Command {

@@ -1,0 +1,13 @@
+//! Logins of applications that speak SAML: the gateway as their identity provider. Requests are made and answers are judged
+//! by programs that are not ours: xmlsec1, xmllint with the schemas of OASIS, pysaml2, node-saml.
+
+mod answers;
+mod attacks;
+mod demo;
+mod judge;
+mod mirror;
+mod peers;
+mod requests;
+mod rules;
+mod sp;
+mod traces;
