@@ -135,11 +135,6 @@ pub struct SamlConnection {
     pub acs_index: Option<u16>,
     /// The set of attributes to ask for where the scopes of an application choose none.
     pub attribute_consuming_service_index: Option<u16>,
-    /// Tell the identity provider when a session ends here.
-    pub logout: bool,
-    pub logout_binding: Binding,
-    /// Encrypt the NameID in that.
-    pub logout_encrypt: bool,
     /// `prompt=select_account` asks for a fresh login, at which another account can be chosen.
     pub select_account_forces_authn: bool,
     /// `prompt=none` without a session here is passed on with IsPassive.

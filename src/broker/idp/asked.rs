@@ -51,8 +51,6 @@ impl Gateway {
             requester_ids: said.requester_ids.clone(),
             connection,
             idp,
-            proxy_count: said.proxy_count,
-            requester_ids: said.requester_ids.clone(),
             ..Asked::default()
         })
     }

@@ -48,7 +48,6 @@ fn connection(issuer: &str, mapping: &str, change: impl FnOnce(&mut Settings)) -
         entity_id: issuer.to_owned(),
         logout_services: Vec::new(),
         artifact_services: Vec::new(),
-        logout_services: Vec::new(),
         encryption_keys: Vec::new(),
         sso_endpoints: vec![
             Endpoint { binding: Binding::Redirect, location: location("sso?tenant=1") },
@@ -56,7 +55,6 @@ fn connection(issuer: &str, mapping: &str, change: impl FnOnce(&mut Settings)) -
         ],
         keys: TrustedKeys::new(std::slice::from_ref(partner().certificate())).expect("usable"),
         scopes: Vec::new(),
-        logout_services: Vec::new(),
         want_authn_requests_signed: false,
     };
     let mut settings = Settings::new(idp);
