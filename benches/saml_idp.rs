@@ -137,6 +137,7 @@ impl Scene {
             let idp = IdpTrust {
                 entity_id: OURS.to_owned(),
                 sso_endpoints: vec![Endpoint { binding, location: url(SSO) }],
+                logout_services: Vec::new(),
                 artifact_services: Vec::new(),
                 keys,
                 scopes: Vec::new(),

@@ -115,6 +115,8 @@ pub enum ErrorKind {
     /// The bearer token is unknown, expired or revoked.
     InvalidToken,
     InsufficientScope,
+    /// The application forbids to ask anybody else (ProxyCount).
+    ProxyCountExceeded,
     /// No such connection, or it is disabled, or the application may not use it.
     UnknownConnection,
     /// The login began too long ago, or is not known here.
@@ -186,6 +188,7 @@ impl ErrorKind {
         Self::RegistrationNotSupported,
         Self::InvalidToken,
         Self::InsufficientScope,
+        Self::ProxyCountExceeded,
         Self::UnknownConnection,
         Self::LoginExpired,
         Self::LoginAlreadyFinished,
@@ -242,6 +245,7 @@ impl ErrorKind {
             Self::RegistrationNotSupported => row(400, "registration_not_supported", ("Requester", "RequestUnsupported"), "registration-not-supported", "ISTH-1017", Application, "The request is not supported"),
             Self::InvalidToken => row(401, "invalid_token", ("Requester", "RequestDenied"), "invalid-token", "ISTH-1018", Application, "The access token is not valid"),
             Self::InsufficientScope => row(403, "insufficient_scope", ("Requester", "RequestDenied"), "insufficient-scope", "ISTH-1019", Application, "The access token does not allow this"),
+            Self::ProxyCountExceeded => row(403, "access_denied", ("Responder", "ProxyCountExceeded"), "proxy-count-exceeded", "ISTH-1020", Application, "The application does not allow others to be asked"),
             Self::UnknownConnection => row(404, "invalid_request", ("Requester", "NoAvailableIDP"), "unknown-connection", "ISTH-2001", Operator, "This way to sign in is not available"),
             Self::LoginExpired => row(400, "access_denied", ("Responder", "AuthnFailed"), "login-expired", "ISTH-2002", User, "This sign-in took too long"),
             Self::LoginAlreadyFinished => row(409, "access_denied", ("Responder", "AuthnFailed"), "login-already-finished", "ISTH-2003", User, "This sign-in is already finished"),

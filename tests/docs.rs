@@ -63,6 +63,27 @@ fn the_page_about_rules_names_what_exists() {
     }
 }
 
+#[test]
+fn the_page_about_saml_applications_names_what_exists_and_its_examples_are_good() {
+    let (page, tests) = (read("docs/saml-applications.md"), tests_of_the_program());
+    let (_, table) = page.split_once("## Every promise and its tests").expect("a table");
+    let unknown: Vec<&str> = table.lines().flat_map(|line| quoted(line.rsplit(" | ").next().unwrap_or_default())).collect();
+    let unknown: Vec<&str> = unknown.into_iter().filter(|test| !tests.contains(*test)).collect();
+    assert_eq!(unknown, Vec::<&str>::new(), "no tests of the program");
+    let place = tempfile::tempdir().unwrap();
+    fs::create_dir(place.path().join("mappings")).unwrap();
+    for (name, text) in examples(&page) {
+        let head = if name == "isthmus.toml" { "issuer = \"https://login.example.org\"\n" } else { "" };
+        fs::write(place.path().join(name), format!("{head}{text}")).unwrap();
+    }
+    for fixture in ["wiki-sp.xml", "journal.pem"] {
+        fs::write(place.path().join(fixture), read(&format!("tests/fixtures/config/{fixture}"))).unwrap();
+    }
+    let check = Command::new(env!("CARGO_BIN_EXE_isthmus")).arg("check").current_dir(place.path()).output().unwrap();
+    let said = String::from_utf8_lossy(&check.stdout).into_owned() + &String::from_utf8_lossy(&check.stderr);
+    assert!(check.status.success() && said.contains("0 warnings"), "{said}");
+}
+
 /// What is wrong with the page.
 fn complaints(page: &str, roadmap: &str, tests: &HashSet<String>) -> Vec<String> {
     let (rows, mut found) = (rows(page), Vec::new());

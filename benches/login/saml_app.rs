@@ -65,7 +65,7 @@ impl SamlApp {
         // Base64 has one character that a page may write as a reference.
         let response = response.ok_or_else(|| format!("no response in {page}"))?.replace("&#43;", "+").replace("&#61;", "=");
         let expected = Expected {
-            request_id: &asked.id,
+            request_id: Some(&asked.id),
             requested_at: asked.at,
             now: Timestamp::now(),
             force_authn: false,

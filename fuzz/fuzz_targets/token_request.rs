@@ -21,7 +21,7 @@ static CLIENTS: LazyLock<Vec<ClientFacts>> = LazyLock::new(|| {
     let by = |method| ClientFacts {
         token_endpoint_auth_method: method,
         secret_digests: vec![isthmus::id::digest(SECRET)],
-        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::ClientCredentials],
         ..ClientFacts::public("notes")
     };
     vec![
@@ -81,6 +81,11 @@ fuzz_target!(|data: &[u8]| {
                 assert_eq!(outcome.is_ok(), redirect_uri == REDIRECT && code_verifier.is_none());
                 let other = CodeBinding { client_id: "other".to_owned(), ..binding };
                 assert!(other.check(proven, &redirect_uri, code_verifier.as_ref()).is_err());
+            }
+            // RFC 6749 4.4: for confidential clients only, who proved that they are.
+            Ok(TokenRequest::ClientCredentials { audience, scopes: _ }) => {
+                assert!(!client.is_public() && !client.secret_digests.is_empty());
+                assert!(audience.is_none_or(|audience| !audience.is_empty()), "empty is absent");
             }
             Err(error) => assert!(error_json(&error).is_ascii()),
         }

@@ -18,6 +18,8 @@ use std::sync::LazyLock;
 pub static IDP_RSA: LazyLock<CertifiedKey> = LazyLock::new(|| certified(rsa("the identity provider")));
 pub static IDP_EC: LazyLock<CertifiedKey> = LazyLock::new(|| certified(ec("the identity provider")));
 pub static SP_EC: LazyLock<CertifiedKey> = LazyLock::new(|| certified(ec("an application")));
+/// A key that nobody trusts.
+pub static ATTACKER_EC: LazyLock<CertifiedKey> = LazyLock::new(|| certified(ec("an attacker")));
 pub static GATEWAY_RSA: LazyLock<CertifiedKey> = LazyLock::new(|| certified(rsa("the gateway")));
 
 /// Both keys of the identity provider.

@@ -33,9 +33,11 @@ pub fn trust() -> IdpTrust {
     IdpTrust {
         entity_id: IDP.to_owned(),
         sso_endpoints: vec![sso(Binding::Redirect), sso(Binding::Post)],
+        logout_services: Vec::new(),
         keys: keys::IDP.clone(),
         scopes: Vec::new(),
         want_authn_requests_signed: false,
+        artifact_services: Vec::new(),
         encryption_keys: Vec::new(),
     }
 }
@@ -55,7 +57,7 @@ pub fn receive(form_value: &str, policy: &ResponsePolicy) -> Result<VerifiedAsse
     static PARTIES: LazyLock<(SpSettings, IdpTrust)> = LazyLock::new(|| (sp(), trust()));
     let (sp, idp) = &*PARTIES;
     let expected = Expected {
-        request_id: REQUEST,
+        request_id: Some(REQUEST),
         requested_at: now().plus_seconds(-20),
         now: now(),
         force_authn: false,
@@ -229,7 +231,7 @@ pub fn signed_requests() -> Vec<(String, String)> {
 
 /// Metadata of the identity provider, signed by a federation (whose key is the application's), and not.
 pub fn metadata() -> Vec<(&'static str, String)> {
-    let certificate = crate::base64(&keys::IDP_EC.certificate_der());
+    let certificate = openssl::base64::encode_block(&keys::IDP_EC.certificate_der());
     let unsigned = format!(
         concat!(
             r#"<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" "#,

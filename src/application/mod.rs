@@ -1,6 +1,7 @@
 //! Applications: relying parties that trust us, with what they are told and who may come to them.
 
 pub mod management;
+pub mod release;
 mod resource_server;
 pub mod saml_sp;
 pub mod saml_words;
@@ -10,6 +11,7 @@ pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
 use crate::oidc::ClientFacts;
 use crate::profile::MappingTable;
 use crate::profile::dialect::Dialect;
+use release::ReleasePolicy;
 use saml_sp::SamlSp;
 use std::sync::Arc;
 
@@ -37,6 +39,7 @@ pub struct SamlApplication {
     pub sp: Arc<SamlSp>,
     /// From the profile to its attributes.
     pub mapping: Arc<MappingTable>,
+    pub release: ReleasePolicy,
 }
 
 /// What an application gets to see of the profile, beside what its table releases, and how old it may be.

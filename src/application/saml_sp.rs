@@ -259,6 +259,8 @@ impl Problems {
 
     fn names(&mut self, settings: &SamlSpSettings) {
         let response = &settings.response;
+        let one = !settings.mirror || response.issuer.is_none();
+        self.check(one, "issuer", "with `mirror` each connection has an entity ID of its own");
         let class = &response.authn_context_class_ref;
         self.check(!class.is_empty() && class.trim() == class, "authn_context_class_ref", "it is empty or has white space around it");
         let probes = response.name_id_probes.iter().all(|probe| !probe.trim().is_empty());

@@ -211,3 +211,12 @@ fn certificates_that_end_are_told_thirty_days_before() {
     let told = application.ending_certificates(end.plus_seconds(-29 * 86_400));
     assert!(told.len() == 2 && told[0].contains("signing") && told[1].contains("encryption"), "{told:?}");
 }
+
+#[test]
+fn a_mirror_and_an_issuer_for_all_contradict_each_other() {
+    let mirror = SamlSpSettings { mirror: true, ..bare() };
+    assert!(SamlSp::new(mirror.clone()).is_ok_and(|sp| sp.mirror()));
+    let response = ResponseSettings { issuer: Some("https://one.example".to_owned()), ..mirror.response.clone() };
+    let problems = SamlSp::new(SamlSpSettings { response, ..mirror }).expect_err("refused");
+    assert_eq!(problems.iter().map(|problem| problem.setting).collect::<Vec<_>>(), ["issuer"]);
+}

@@ -1,8 +1,7 @@
-//! The words that operators and their scripts have for algorithms and formats of SAML.
+//! The words that operators and their scripts have for what is encrypted and for formats. Those of algorithms are in
+//! [`algorithms`](crate::saml::algorithms).
 
 use crate::saml::idp::{EncryptedParts, NameIdFormat};
-
-pub use crate::saml::algorithms::{CIPHERS, DIGESTS, SIGNATURES, TRANSPORTS};
 
 pub const ENCRYPTED: &[(&str, EncryptedParts)] = &[
     ("none", EncryptedParts::Nothing),

@@ -99,8 +99,10 @@ impl Gateway {
         let usable = self.usable_connections(application);
         let by_hint = asked.login_hint.as_deref().and_then(|hint| self.connections.for_email(hint));
         let by_hint = by_hint.map(|connection| connection.config().name.as_str());
+        let may_probe = |name: &&String| self.connections.enabled(name).is_some_and(|known| known.config().allows_passive_probe());
+        let probes: Vec<String> = if asked.passive { usable.iter().filter(may_probe).cloned().collect() } else { Vec::new() };
         let decide = |session: Option<&Session>, profile_age: Option<i64>| {
-            let situation = Situation { asked: &asked, application, session, profile_age, usable: &usable, by_hint };
+            let situation = Situation { asked: &asked, application, session, profile_age, usable: &usable, by_hint, probes: &probes };
             next_step(&situation, now)
         };
         let mut decision = decide(session.as_ref(), None);
@@ -197,7 +199,7 @@ impl Gateway {
         }
     }
 
-    fn asked(&self, request: AuthorizationRequest, application: &Application) -> Result<Asked> {
+    pub(super) fn asked(&self, request: AuthorizationRequest, application: &Application) -> Result<Asked> {
         let hint = request.id_token_hint.as_ref().map(|hint| self.keys.public().verify_hint(hint.expose(), &self.issuer)).transpose()?;
         if hint.as_ref().is_some_and(|hint| hint.client_id() != application.client_id) {
             return Err(Error::new(ErrorKind::InvalidRequest, "id_token_hint was issued to another client"));
@@ -221,6 +223,9 @@ impl Gateway {
             scopes,
             nonce: request.nonce,
             code_challenge: request.code_challenge,
+            // OpenID Connect has neither.
+            proxy_count: None,
+            requester_ids: Vec::new(),
         })
     }
 

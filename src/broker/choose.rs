@@ -118,6 +118,10 @@ impl Gateway {
         let connection = self.connections.enabled(&to.connection).ok_or_else(unavailable)?;
         let idp = to.idp.clone().or_else(|| transaction.asked.idp.clone());
         if connection.has_many() && idp.is_none() {
+            // Nobody may be interrupted by a page.
+            if transaction.asked.passive {
+                return Err(Error::new(ErrorKind::LoginRequired, "It is not clear which identity provider could be asked."));
+            }
             transaction.asked.connection = Some(to.connection.clone());
             let answer = match connection.discovery_service() {
                 Some(service) => Answer::Elsewhere(self.ask_discovery(connection.as_ref(), service, &transaction)),
@@ -134,9 +138,14 @@ impl Gateway {
             passive: transaction.asked.passive,
             max_age: transaction.asked.max_age,
             acr_values: transaction.asked.acr_values.clone(),
+            acr_comparison: transaction.asked.acr_comparison,
             login_hint: transaction.asked.login_hint.clone(),
+            select_account: transaction.asked.choose,
+            scopes: transaction.asked.scopes.iter().map(str::to_owned).collect(),
             idp: idp.filter(|_| connection.has_many()),
             requester: transaction.client_id.clone(),
+            requester_ids: transaction.asked.requester_ids.clone(),
+            proxy_count: transaction.asked.proxy_count,
         };
         let (step, pending) = connection.begin(&transaction.id, &asked, now, trace)?;
         Ok((Answer::Upstream(step), transaction.sent_to(to.connection.clone(), pending)))

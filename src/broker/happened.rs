@@ -66,9 +66,18 @@ impl Gateway {
         });
     }
 
-    pub(super) fn note_logout(&self, user_id: &str, client_id: Option<&str>, now: Timestamp) {
-        let client_id = client_id.map(str::to_owned);
-        self.log.record(LogEvent { user_id: Some(user_id.to_owned()), client_id, ..LogEvent::new(LogType::Logout, now) });
+    /// A session has ended. By an application, if it is named, and in a logout with a trace of its own.
+    pub(super) fn note_logout(&self, user_id: &str, client_id: Option<&str>, correlation_id: Option<&str>, now: Timestamp) {
+        let event = LogEvent { user_id: Some(user_id.to_owned()), ..LogEvent::new(LogType::Logout, now) };
+        let details = correlation_id.map(|id| json!({ "correlation_id": id }));
+        self.log.record(LogEvent { client_id: client_id.map(str::to_owned), details, ..event });
+    }
+
+    /// A logout that was refused, or that not everybody has confirmed.
+    pub(super) fn note_failed_logout(&self, why: String, client_id: Option<&str>, correlation_id: &str, now: Timestamp) {
+        let details = Some(json!({ "correlation_id": correlation_id }));
+        let event = LogEvent { client_id: client_id.map(str::to_owned), details, ..LogEvent::new(LogType::FailedLogout, now) };
+        self.log.record(LogEvent { description: Some(why), ..event });
     }
 
     fn login_event(&self, kind: LogType, of: Ended<'_>) -> LogEvent {

@@ -201,5 +201,13 @@ impl Gateway {
 
 /// A login that proves something begins anew at the identity provider, and shows its pages.
 fn fresh(transaction: &LoginTransaction) -> UpstreamRequest {
-    UpstreamRequest { force_authn: true, requester: transaction.client_id.clone(), ..UpstreamRequest::default() }
+    UpstreamRequest {
+        force_authn: true,
+        scopes: transaction.asked.scopes.iter().map(str::to_owned).collect(),
+        acr_comparison: transaction.asked.acr_comparison,
+        requester: transaction.client_id.clone(),
+        requester_ids: transaction.asked.requester_ids.clone(),
+        proxy_count: transaction.asked.proxy_count,
+        ..UpstreamRequest::default()
+    }
 }

@@ -28,6 +28,7 @@ pub mod sessions;
 mod tests;
 pub mod token;
 pub mod traces;
+mod unsolicited;
 pub mod upstream;
 pub mod userinfo;
 
@@ -106,6 +107,8 @@ pub struct Gateway {
 pub trait Events: Send + Sync {
     /// A login ended: `outcome` is `success` or the diagnostic code.
     fn login(&self, connection: &str, outcome: &str);
+    /// A logout ended: `by` is `oidc`, `saml`, `idp` or `operator`; `outcome` is `success`, `partial` or `refused`.
+    fn logout(&self, _by: &str, _outcome: &str) {}
 }
 
 /// What the browser showed us: the values of its two cookies, and from where it asks.

@@ -40,6 +40,8 @@ pub struct Situation<'a> {
     pub usable: &'a [String],
     /// The connection that is responsible for the domain of the login hint.
     pub by_hint: Option<&'a str>,
+    /// Those of the usable connections that may be asked without the person noticing (IsPassive).
+    pub probes: &'a [String],
 }
 
 /// Decides the first step of a login.
@@ -48,6 +50,10 @@ pub struct Situation<'a> {
 /// what is left goes to an identity provider, chosen by parameter, by hint, or by the person.
 pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
     let asked = situation.asked;
+    // SAML Core 3.4.1.5.1: a ProxyCount of zero permits nobody but us to authenticate, and we authenticate nobody ourselves.
+    if asked.proxy_count == Some(0) {
+        return decide(Step::Refuse(ErrorKind::ProxyCountExceeded), "the application does not allow others to be asked");
+    }
     let session = match situation.session {
         None => Err("there is no session"),
         Some(session) => usable_session(situation, session, now).map(|()| session),
@@ -58,18 +64,12 @@ pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
     };
     // OpenID Connect Core 3.1.2.1: with prompt=none, no authentication or consent page may be shown.
     if asked.passive {
-        return decide(Step::Refuse(ErrorKind::LoginRequired), why);
+        return probe(situation, why);
     }
     // With max_age, a session of the identity provider may be too old as well: ask for a fresh login there.
     let force = asked.fresh_login || asked.max_age.is_some();
-    let connection = match &asked.connection {
-        Some(name) if situation.usable.contains(name) => Some(name.as_str()),
-        Some(_) => return decide(Step::Refuse(ErrorKind::UnknownConnection), "the asked connection is not available to this application"),
-        // Whoever must prove themselves again does so where they came from.
-        None => {
-            let came_by = situation.session.filter(|_| !asked.choose).map(|session| session.identity.connection.as_str());
-            [situation.by_hint, came_by].into_iter().flatten().find(|name| situation.usable.iter().any(|usable| usable == name))
-        }
+    let Ok(connection) = named_connection(situation) else {
+        return decide(Step::Refuse(ErrorKind::UnknownConnection), "the asked connection is not available to this application");
     };
     match (connection, situation.usable) {
         (_, []) => decide(Step::Refuse(ErrorKind::UnknownConnection), "the application has no connection that is enabled"),
@@ -77,6 +77,41 @@ pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
         (None, [only]) => decide(Step::SendToIdp { connection: only.clone(), force }, why),
         (None, several) => decide(Step::ChooseConnection(several.to_vec()), why),
     }
+}
+
+/// The connection that the request names, by parameter or by hint, or by which the session came; `Err` where the one by
+/// parameter may not be used.
+fn named_connection<'a>(situation: &Situation<'a>) -> Result<Option<&'a str>, ()> {
+    let asked = situation.asked;
+    let usable = |name: &str| situation.usable.iter().any(|usable| usable == name);
+    match &asked.connection {
+        Some(name) if usable(name) => Ok(Some(name.as_str())),
+        Some(_) => Err(()),
+        // Whoever must prove themselves again does so where they came from.
+        None => {
+            let came_by = situation.session.filter(|_| !asked.choose).map(|session| session.identity.connection.as_str());
+            Ok([situation.by_hint, came_by].into_iter().flatten().find(|name| usable(name)))
+        }
+    }
+}
+
+/// Nobody may be interrupted. The identity provider may know who it is, if its connection lets us ask without anybody
+/// noticing, and if it is clear which one to ask.
+fn probe(situation: &Situation<'_>, why: &'static str) -> Decision {
+    let refused = decide(Step::Refuse(ErrorKind::LoginRequired), why);
+    // With max_age=0 somebody would have to sign in.
+    if situation.asked.max_age == Some(0) {
+        return refused;
+    }
+    let named = match (named_connection(situation), situation.usable) {
+        (Ok(Some(name)), _) => name,
+        (Ok(None), [only]) => only,
+        _ => return refused,
+    };
+    if !situation.probes.iter().any(|probed| probed == named) {
+        return refused;
+    }
+    decide(Step::SendToIdp { connection: named.to_owned(), force: false }, "the connection may be asked without anybody noticing")
 }
 
 fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) -> Result<(), &'static str> {
@@ -164,13 +199,17 @@ mod tests {
             expires_at: NOW.plus_seconds(600),
             upstream: UpstreamSession::default(),
             correlation_id: "c".into(),
+            before: Vec::new(),
         }
     }
 
     fn decide_for(asked: &Asked, session: Option<&Session>, usable: &[&str], by_hint: Option<&str>) -> Step {
         let usable: Vec<String> = usable.iter().map(|name| (*name).to_owned()).collect();
         let application = application();
-        next_step(&Situation { asked, application: &application, session, profile_age: None, usable: &usable, by_hint }, NOW).step
+        let probes = ["two".to_owned()];
+        let situation =
+            Situation { asked, application: &application, session, profile_age: None, usable: &usable, by_hint, probes: &probes };
+        next_step(&situation, NOW).step
     }
 
     fn to(connection: &str, force: bool) -> Step {
@@ -223,8 +262,15 @@ mod tests {
         let application = Application { profile: ProfileUse { stale_profile_max, ..ProfileUse::default() }, ..application() };
         let decide = |asked: &Asked, age| {
             let (session, usable) = (session(), ["one".to_owned()]);
-            let situation =
-                Situation { asked, application: &application, session: Some(&session), profile_age: age, usable: &usable, by_hint: None };
+            let situation = Situation {
+                asked,
+                application: &application,
+                session: Some(&session),
+                profile_age: age,
+                usable: &usable,
+                by_hint: None,
+                probes: &[],
+            };
             next_step(&situation, NOW).step
         };
         assert_eq!(decide(&Asked::default(), Some(3600)), Step::Issue);
@@ -240,6 +286,33 @@ mod tests {
         assert_eq!(decide_for(&passive, None, &["one", "two"], None), Step::Refuse(ErrorKind::LoginRequired));
         let with_age = Asked { max_age: Some(1), ..passive };
         assert_eq!(decide_for(&with_age, Some(&session()), &["one"], None), Step::Refuse(ErrorKind::LoginRequired));
+    }
+
+    #[test]
+    fn prompt_none_asks_a_connection_that_allows_it_and_only_if_it_is_clear_which() {
+        let passive = Asked { passive: true, ..Asked::default() };
+        let refused = Step::Refuse(ErrorKind::LoginRequired);
+        assert_eq!(decide_for(&passive, None, &["two"], None), to("two", false));
+        assert_eq!(decide_for(&passive, None, &["one"], None), refused);
+        assert_eq!(decide_for(&passive, None, &["one", "two"], None), refused);
+        assert_eq!(decide_for(&passive, None, &["one", "two"], Some("two")), to("two", false));
+        let named = |name: &str| Asked { connection: Some(name.into()), ..passive.clone() };
+        assert_eq!(decide_for(&named("two"), None, &["one", "two"], None), to("two", false));
+        assert_eq!(decide_for(&named("one"), None, &["one", "two"], None), refused);
+        assert_eq!(decide_for(&named("three"), None, &["one", "two"], None), refused);
+        // What only a fresh login could satisfy is asked of nobody; an age is held against the answer.
+        assert_eq!(decide_for(&Asked { max_age: Some(0), ..passive.clone() }, None, &["two"], None), refused);
+        assert_eq!(decide_for(&Asked { max_age: Some(60), ..passive }, None, &["two"], None), to("two", false));
+    }
+
+    #[test]
+    fn a_proxy_count_of_zero_asks_nobody_and_is_not_answered_from_the_session_either() {
+        let forbidden = Asked { proxy_count: Some(0), ..Asked::default() };
+        for session in [None, Some(&session())] {
+            assert_eq!(decide_for(&forbidden, session, &["one"], None), Step::Refuse(ErrorKind::ProxyCountExceeded));
+        }
+        let allowed = Asked { proxy_count: Some(1), ..Asked::default() };
+        assert_eq!(decide_for(&allowed, None, &["one"], None), to("one", false));
     }
 
     #[test]

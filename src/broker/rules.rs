@@ -44,6 +44,9 @@ pub struct Caller {
     pub country: Option<String>,
 }
 
+/// As `ReplyTo::protocol` says it.
+const SAML: &str = "samlp";
+
 /// A login whose person is known, before anything is given.
 pub(super) struct Situation<'a> {
     pub application: &'a Application,
@@ -144,6 +147,8 @@ impl Gateway {
             user: apply::differences(&given, &outcome.user),
             id_token: outcome.id_token_claims,
             access_token: outcome.access_token_claims,
+            // Of no use to anybody else, and maybe long.
+            saml: if situation.protocol == SAML { outcome.saml } else { Map::new() },
         };
         let mut changed = situation.profile;
         changed_profile(&mut changed, &scripted.user);

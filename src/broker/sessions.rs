@@ -64,7 +64,7 @@ pub(super) fn grant_op(sid: &str, grant_id: &str, client_id: &str, ttl: u64) -> 
 }
 
 /// The write that lists a SAML application of a session, for the commit that answers it.
-pub(super) fn partner_op(sid: &str, partner: &Partner, ttl: u64) -> Result<Op> {
+pub(super) fn listed_partner(sid: &str, partner: &Partner, ttl: u64) -> Result<Op> {
     Ok(Op::Append { key: partners_key(sid), value: encode(partner)?, keep: GRANTS, ttl })
 }
 
@@ -123,18 +123,13 @@ impl Gateway {
         if self.standing(&session).await?.is_none() {
             return Ok(None);
         }
-        let mut clients: Vec<String> = Vec::new();
-        for listed in self.grants_of(sid).await? {
-            if !clients.contains(&listed.client_id) {
-                clients.push(listed.client_id);
-            }
-        }
+        let clients = self.clients_of(sid).await?;
         Ok(Some(FoundSession { session, clients }))
     }
 
     /// Ends a session and everything that was granted in it. Idempotent.
     pub async fn end_session(&self, session: &Session, now: Timestamp) -> Result<()> {
-        self.forget_session(session).await?;
+        self.forget_session(session, now).await?;
         for listed in self.grants_of(&session.sid).await? {
             self.revoke_grant(&listed.grant_id).await?;
         }
@@ -158,10 +153,33 @@ impl Gateway {
         Ok(())
     }
 
-    /// Ends a session and nothing of what was granted in it. Idempotent.
-    pub async fn forget_session(&self, session: &Session) -> Result<()> {
+    /// Ends a session and nothing of what was granted in it. Idempotent. Nobody is there whom a browser could take along:
+    /// only applications that take logout tokens are told.
+    pub async fn forget_session(&self, session: &Session, now: Timestamp) -> Result<()> {
         let Some(key) = Session::key_of_sid(&session.sid) else { return Ok(()) };
-        self.sessions.commit(vec![Op::Delete { key }]).await.map(drop)
+        if self.sessions.take(&key).await?.is_none() {
+            return Ok(());
+        }
+        self.events.logout("operator", "success");
+        self.note_logout(&session.user_id, None, None, now);
+        self.tell_of_end(session, now).await
+    }
+
+    /// Tells applications that a user is blocked: sessions stay for the day when the block ends, and are good for nothing
+    /// until then.
+    pub async fn tell_of_block(&self, user_id: &str, now: Timestamp) -> Result<()> {
+        for session in self.kept_sessions_of(user_id).await? {
+            self.tell_of_end(&session, now).await?;
+        }
+        Ok(())
+    }
+
+    /// Tells whom it can of a session that is over.
+    pub(super) async fn tell_of_end(&self, session: &Session, now: Timestamp) -> Result<()> {
+        for sid in session.sids() {
+            self.tell_in_background(&self.clients_of(sid).await?, &session.user_id, sid, now);
+        }
+        Ok(())
     }
 
     /// The families of refresh tokens of a user that may still be used.
@@ -183,6 +201,22 @@ impl Gateway {
     /// Ends a family of refresh tokens, and the access tokens of its grant. Idempotent.
     pub async fn end_family(&self, grant_id: &str) -> Result<()> {
         self.revoke_grant(grant_id).await
+    }
+
+    /// The SAML applications of a session, the newest assertion first.
+    pub(super) async fn partners_of(&self, sid: &str) -> Result<Vec<Partner>> {
+        self.sessions.list(&partners_key(sid), GRANTS).await?.iter().map(|bytes| decode(bytes)).collect()
+    }
+
+    /// Client ids of the OpenID applications of a session, each once.
+    pub(super) async fn clients_of(&self, sid: &str) -> Result<Vec<String>> {
+        let mut clients: Vec<String> = Vec::new();
+        for listed in self.grants_of(sid).await? {
+            if !clients.contains(&listed.client_id) {
+                clients.push(listed.client_id);
+            }
+        }
+        Ok(clients)
     }
 
     async fn grants_of(&self, sid: &str) -> Result<Vec<Listed>> {

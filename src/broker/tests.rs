@@ -172,6 +172,7 @@ async fn a_session_ends_with_its_user() {
         expires_at: now.plus_seconds(600),
         upstream: UpstreamSession::default(),
         correlation_id: "c".into(),
+        before: Vec::new(),
     };
     assert!(gateway.standing(&session).await.expect("read").is_some());
     gateway.directory.set_blocked(&user_id, true).await.expect("blocked");

@@ -354,8 +354,9 @@ impl Gateway {
         let mut unrecorded = unrecorded(&rows, &granted.transient);
         unrecorded.extend(scripted.id_token.keys().cloned());
         note_rows(&mut trace, "from_profile", rows, &granted.transient, now);
-        let released: Vec<_> =
-            released.into_iter().map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
+        // Entity categories are SAML's: a client has none.
+        let released = released.into_iter().filter(|row| row.categories.is_empty());
+        let released: Vec<_> = released.map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
         let mut claims = oidc::claims::filter_by_scope(&released, &granted.scopes);
         with_claims(&mut claims, &scripted.id_token);
         trace.note(

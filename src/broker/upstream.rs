@@ -4,10 +4,11 @@ use super::begin::trace_op;
 use super::finish::Issue;
 use super::happened::Ended;
 use super::identify::{Identified, Of, Profiles, Whose, arrive};
+use super::logout::session_ops;
 use super::rules::{Caller, Made, Pausing, Situation, Verdict, query_of};
 use super::sessions::session_op;
 use super::traces::{RecentLogin, SUCCESS, recent_op};
-use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, encode, remains};
+use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, remains};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::connection::{Authentication, Callback, Refused};
@@ -21,6 +22,9 @@ use crate::saml;
 use crate::store::{AuditEvent, LogType, Op};
 use crate::user::linking::Conflict;
 use serde_json::Map;
+
+/// Earlier sessions of a browser that one stands for.
+const REPLACED: usize = 8;
 
 /// What an identity provider answers with.
 #[derive(Clone, Copy)]
@@ -54,7 +58,7 @@ pub struct SamlPost<'a> {
 impl Gateway {
     /// The assertion consumer service (SAML Profiles 4.1.4): takes a Response by HTTP-POST or HTTP-Artifact.
     pub async fn assertion_consumer(&self, post: SamlPost<'_>, browser: &Browser, now: Timestamp) -> Outcome {
-        match self.assertion_consumer_inner(post, browser, now).await {
+        match Box::pin(self.assertion_consumer_inner(post, browser, now)).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::refused(error, None),
         }
@@ -65,13 +69,7 @@ impl Gateway {
             return Err(Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."));
         }
         // Unverified, and only used to find the login; the verified InResponseTo must name it again.
-        let Some(transaction_id) = transaction_of(&post) else {
-            self.events.login(post.connection, ErrorKind::UnsolicitedResponse.wire().code);
-            return Err(Error::new(
-                ErrorKind::UnsolicitedResponse,
-                "The answer belongs to no sign-in that was started here, and this connection does not allow that.",
-            ));
-        };
+        let Some(transaction_id) = transaction_of(&post) else { return Ok(self.unsolicited(post, browser, now).await) };
         // SameSite=Lax cookies are absent from a cross-site POST: have our own page send it again.
         if browser.binding.is_none() {
             if !post.bounced {
@@ -99,9 +97,32 @@ impl Gateway {
 
     /// From here on the login ends, or goes on to the question whose account it is.
     async fn answer_of_idp(&self, received: &Received<'_>) -> Result<Outcome> {
-        let Received { post, transaction, question, key, now, .. } = *received;
         let mut trace = Trace::default();
         let result = self.accept_answer(received, &mut trace).await;
+        self.answered(received, result, trace).await
+    }
+
+    /// An answer to no question, verified, that is the login.
+    pub(super) async fn accept_unsolicited(
+        &self,
+        post: SamlPost<'_>,
+        transaction: &LoginTransaction,
+        authentication: Authentication,
+        browser: &Browser,
+        now: Timestamp,
+        mut trace: Trace,
+    ) -> Result<Outcome> {
+        let (key, Stage::AwaitingIdp { pending, .. }) = (LoginTransaction::key(&transaction.id), &transaction.stage) else {
+            return Err(Error::new(ErrorKind::Internal, "an answer outside of its stage"));
+        };
+        let question = Question::Login(pending.clone());
+        let received = Received { post, transaction, question: &question, key: &key, caller: browser.caller.as_deref(), now };
+        let result = self.accept_authentication(&received, authentication, &mut trace).await;
+        self.answered(&received, result, trace).await
+    }
+
+    async fn answered(&self, received: &Received<'_>, result: Result<Outcome, Refused>, trace: Trace) -> Result<Outcome> {
+        let Received { post, transaction, question, key, now, .. } = *received;
         match result {
             Ok(outcome) => {
                 if matches!(outcome.answer, Answer::Reply(_)) {
@@ -119,7 +140,6 @@ impl Gateway {
     async fn accept_answer(&self, received: &Received<'_>, trace: &mut Trace) -> Result<Outcome, Refused> {
         let Received { post, transaction, question, now, .. } = *received;
         let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
-        let config = connection.config();
         let pending = question.pending();
         let authentication = match post.answer {
             SamlAnswer::Response(response) => connection.complete(Callback::SamlResponse { response }, pending, now, trace)?,
@@ -129,6 +149,18 @@ impl Gateway {
                 connection.complete(Callback::SamlArtifactResponse { envelope, resolve_id }, pending, resolved.now, trace)?
             }
         };
+        self.accept_authentication(received, authentication, trace).await
+    }
+
+    async fn accept_authentication(
+        &self,
+        received: &Received<'_>,
+        authentication: Authentication,
+        trace: &mut Trace,
+    ) -> Result<Outcome, Refused> {
+        let Received { post, transaction, question, now, .. } = *received;
+        let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
+        let (config, pending) = (connection.config(), question.pending());
         let once = once(&authentication, now);
         let arrived =
             arrive(connection.as_ref(), &authentication, transaction.created_at, pending.force_authn, now, trace).map_err(plain)?;
@@ -136,6 +168,10 @@ impl Gateway {
         match question {
             Question::Login(_) => match self.identify(config, &arrived, of, trace).await.map_err(plain)? {
                 Whose::Known(identified) => self.conclude(received, &arrived, identified, once, trace).await,
+                // Nobody may be asked anything.
+                Whose::Ask { .. } if transaction.asked.passive => {
+                    Err(plain(Error::new(ErrorKind::InteractionRequired, "It must be settled whose account it is.")))
+                }
                 Whose::Ask { user_ids, connections } => {
                     let link = PendingLink { arrived: arrived.lasting(), user_ids, connections, proof: Proof::Asked };
                     let transaction = transaction.clone().linking(link);
@@ -245,6 +281,7 @@ impl Gateway {
             }
         }
         let asked = made.asked(&transaction.asked);
+        let replaced = self.replaced_by(transaction, &mut session).await?;
         let issue = Issue {
             application,
             reply_to: &transaction.reply_to,
@@ -270,10 +307,16 @@ impl Gateway {
             recent_op(&recent(transaction, &session.identity.connection, Some(&session.user_id), SUCCESS, now))?,
         ];
         writes.extend(issued.writes);
+        let idp = session.upstream.idp.clone().or_else(|| self.connections.enabled(&session.identity.connection)?.idp_entity_id());
+        let before = session.before.last().map(String::as_str);
+        writes.extend(session_ops(&session, idp.as_deref(), before, self.lifetimes.session));
         // The session that this browser had before is over.
         writes.extend(transaction.previous_session.iter().map(|old| Op::Delete { key: old.clone() }));
         let steps = std::iter::once(self.step_claim(transaction, "end")).chain(issued.claims).collect();
         self.commit_once(steps, once, writes, &secrets).await?;
+        if let Some(other) = replaced {
+            self.tell_of_end(&other, now).await?;
+        }
         let ended = Ended {
             client_id: &transaction.client_id,
             connection: &session.identity.connection,
@@ -283,6 +326,22 @@ impl Gateway {
         self.note_login(LogType::Login, ended, &session.user_id);
         // A fresh cookie value at every login: a session that somebody planted before is worth nothing.
         Ok(Outcome { answer: issued.answer, binding: CookieChange::Keep, session: CookieChange::Set(cookie), correlation_id: None })
+    }
+
+    /// The session that this browser had before: one of the same user goes on in the new one, whose end concerns the
+    /// applications of both. That of another user is over.
+    async fn replaced_by(&self, transaction: &LoginTransaction, session: &mut Session) -> Result<Option<Session>> {
+        let Some(key) = &transaction.previous_session else { return Ok(None) };
+        let found = self.sessions.get_many(std::slice::from_ref(key)).await?.into_iter().next().flatten();
+        let Some(mut old) = found.map(|bytes| decode::<Session>(&bytes)).transpose()? else { return Ok(None) };
+        if old.user_id != session.user_id {
+            return Ok(Some(old));
+        }
+        session.before = std::mem::take(&mut old.before);
+        session.before.push(old.sid);
+        let over = session.before.len().saturating_sub(REPLACED);
+        session.before.drain(..over);
+        Ok(None)
     }
 
     /// Claims and writes in one round trip. `steps` are claims of this step of this login, and of the request that it
@@ -332,6 +391,7 @@ impl Gateway {
             expires_at,
             upstream: arrived.upstream.clone(),
             correlation_id: transaction.correlation_id.clone(),
+            before: Vec::new(),
         }
     }
 
@@ -363,7 +423,7 @@ impl Gateway {
         trace.entries.retain(|entry| !matches!(entry.event, Note::Finished { .. }));
         trace.note(now, Note::Refused { code: wire.code.to_owned(), reason: refused.reason.clone(), detail: refused.error.detail.clone() });
         if refused.alarm {
-            self.raise_alarm(connection, transaction, &refused, now).await?;
+            self.raise_alarm(connection, &transaction.correlation_id, &refused, now).await?;
         }
         let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
         self.sessions
@@ -375,7 +435,9 @@ impl Gateway {
             .await?;
         // Whose account it is only the person can settle, here; and nobody is sent on by an answer that was used before.
         let here = [ErrorKind::AccountConflict, ErrorKind::LinkOnlyIdentity, ErrorKind::IdpResponseReplayed];
-        if here.contains(&refused.error.kind) {
+        let settled_here = here.contains(&refused.error.kind);
+        // Where nobody may be asked anything, nobody is shown anything either.
+        if settled_here && !(transaction.asked.passive && refused.error.kind != ErrorKind::IdpResponseReplayed) {
             return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
         }
         // The application may know the outcome, and what a rule says; what exactly was wrong is for the trace.
@@ -384,13 +446,13 @@ impl Gateway {
         Ok(self.reply_error(&transaction.client_id, &transaction.reply_to, &told, &transaction.correlation_id, now).await)
     }
 
-    async fn raise_alarm(&self, connection: &str, transaction: &LoginTransaction, refused: &Refused, now: Timestamp) -> Result<()> {
-        tracing::error!(correlation_id = transaction.correlation_id, connection, "two signature engines disagree about one message");
+    pub(super) async fn raise_alarm(&self, connection: &str, correlation_id: &str, refused: &Refused, now: Timestamp) -> Result<()> {
+        tracing::error!(correlation_id, connection, "two signature engines disagree about one message");
         let detail = serde_json::json!({ "connection": connection, "reason": refused.reason, "detail": refused.error.detail });
         let event = AuditEvent {
             at: now,
             kind: "saml.second_opinion_differs".to_owned(),
-            correlation_id: transaction.correlation_id.clone(),
+            correlation_id: correlation_id.to_owned(),
             detail: detail.to_string(),
         };
         self.directory.audit(&event).await
@@ -521,7 +583,7 @@ impl Question {
 }
 
 /// The marks that make every id of an answer usable once.
-fn once(authentication: &Authentication, now: Timestamp) -> Vec<Op> {
+pub(super) fn once(authentication: &Authentication, now: Timestamp) -> Vec<Op> {
     let claim = |(name, until): &(String, Timestamp)| Op::Claim {
         key: format!("once:{}", id::digest(name)),
         ttl: u64::try_from(until.seconds_since(now)).unwrap_or(0) + 1,

@@ -1,5 +1,10 @@
 //! `[[connection]]`.
 
+mod described;
+mod logout;
+mod request;
+pub mod unsolicited;
+
 use super::context::Context;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
@@ -164,12 +169,14 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
     {
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
     }
+    let (logout, logout_binding, logout_encrypt) = logout::settings(section, idp.as_ref());
     let response_binding = response_binding(section, idp.as_mut());
     // By default as the identity provider's metadata want it: a signature is most of what a login costs.
     let sign_requests = section.bool("sign_requests").unwrap_or(false);
     let (request_signature, request_digest) = signature(section, "signature_algorithm", "digest_algorithm");
     let text = |key: &'static str| section.string(key).map(|at| at.value.to_owned());
     let index = |key: &'static str| section.integer(key, 0..=65_535).and_then(|at| u16::try_from(at.value).ok());
+    let force_authn = section.bool("force_authn").unwrap_or(false);
     let comparisons =
         [("exact", Comparison::Exact), ("minimum", Comparison::Minimum), ("maximum", Comparison::Maximum), ("better", Comparison::Better)];
     let settings = SamlConnection {
@@ -181,7 +188,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         request_signature,
         request_digest,
         name_id_format: text("name_id_format"),
-        force_authn: section.bool("force_authn").unwrap_or(false),
+        force_authn,
         acr: acr_table(section),
         login_hint_as_subject: section.bool("login_hint_as_subject").unwrap_or(false),
         send_requester_id: section.bool("send_requester_id").unwrap_or(false),
@@ -191,7 +198,16 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         allow_create: section.bool("allow_create").unwrap_or(true),
         provider_name: text("provider_name"),
         acs_index: index("acs_index"),
+        select_account_forces_authn: section.bool("select_account_forces_authn").unwrap_or(false),
+        allow_passive_probe: section.bool("allow_passive_probe").unwrap_or(false),
+        login_hint_parameter: request::login_hint_parameter(section),
+        attribute_sets: request::attribute_sets(section),
+        about: described::read(section),
+        unsolicited: unsolicited::read(section, force_authn),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
+        logout,
+        logout_binding,
+        logout_encrypt,
         ..SamlConnection::new(idp?)
     };
     Some(settings)
@@ -264,7 +280,7 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         section.problem("metadata_file", "`metadata` and `metadata_file` contradict each other", "remove one of the two");
     }
     if let Some((key, document)) = document.or(from_file) {
-        for literal in ["sso_url", "certificates"] {
+        for literal in ["sso_url", "certificates", "slo_url"] {
             if section.has(literal) {
                 section.problem(literal, format!("`{literal}` and `{key}` contradict each other"), "remove one of the two");
             }
@@ -272,6 +288,9 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         section.value("sso_url");
         section.value("certificates");
         section.value("sso_binding");
+        for literal in ["slo_url", "slo_response_url", "slo_binding"] {
+            section.value(literal);
+        }
         return match document {
             Ok(text) => from_metadata(context, section, (key, &text), entity_id.as_deref(), pinned),
             Err(why) => {
@@ -281,7 +300,7 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
         };
     }
     if section.has("metadata_url") {
-        for literal in ["sso_url", "certificates", "sso_binding"] {
+        for literal in ["sso_url", "certificates", "sso_binding", "slo_url", "slo_response_url", "slo_binding"] {
             section.value(literal);
         }
         return None;
@@ -330,6 +349,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
             "add `metadata_file`, or `entity_id`, `sso_url` and `certificates`",
         );
     }
+    let logout_services = logout::literal_services(section);
     let binding = section.choice("sso_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)]).unwrap_or(Binding::Redirect);
     let location = section.required("sso_url").and_then(|at| match Url::parse(at.value) {
         Ok(url) if url.scheme() == "https" || (url.scheme() == "http" && super::application::is_loopback(&url)) => Some(url),
@@ -362,6 +382,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
     Some(IdpTrust {
         entity_id: entity_id?,
         sso_endpoints: vec![Endpoint { binding, location: location? }],
+        logout_services,
         artifact_services: Vec::new(),
         keys: keys?,
         scopes: Vec::new(),
@@ -423,5 +444,6 @@ fn policy(context: &Context<'_>, section: &Section<'_>) -> ResponsePolicy {
         allow_cbc: weakened("allow_cbc", "encryption without integrity (AES-CBC) is accepted"),
         second_opinion: context.second_opinion,
         subject_attribute: section.string("subject_attribute").map(|at| at.value.to_owned()),
+        authn_context_ranking: request::ranking(section, &acr_table(section)),
     }
 }

@@ -123,6 +123,9 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     unique_domains(root);
     let registered: Vec<_> = each(root, "application", |section| application::read(&context, section, &names));
     names_unique(root, "application", "client_id");
+    let known: Vec<_> = registered.iter().flatten().map(|one| &one.application).collect();
+    let good: Vec<_> = connections.iter().flatten().cloned().collect();
+    connection::unsolicited::check(root, &good, &known);
     warn_shared_entity_ids(root, &registered);
     let config = (|| {
         let registered = registered.into_iter().collect::<Option<Vec<_>>>()?;

@@ -243,3 +243,93 @@ fn mapping_tables_beside_the_file_are_used_and_tested() {
 fn what_is_not_available_is_said() {
     refused("[connection.saml]\nmetadata_file = \"idp.xml\"", "[connection.oidc]\nissuer = \"x\"", "connection[0].oidc", "not available");
 }
+
+/// The good configuration with more lines of `[connection.saml]`.
+fn with_saml(lines: &str) -> String {
+    GOOD.replace("metadata_file = \"idp.xml\"\n", &format!("metadata_file = \"idp.xml\"\n{lines}\n"))
+}
+
+#[test]
+fn what_can_be_said_of_requests_and_of_us_is_read() {
+    let config = config(
+        &with_saml(
+            r#"allow_passive_probe = true
+select_account_forces_authn = true
+login_hint_parameter = "username"
+authn_context_comparison = "minimum"
+authn_context = ["urn:weak"]
+authn_context_ranking = ["urn:weak", "urn:strong"]
+entity_categories = ["http://refeds.org/category/research-and-scholarship"]
+subject_id_requirement = "any"
+[connection.saml.ui]
+display_name = { en = "Notes", de = "Notizen" }
+information_url = "https://notes.example/about"
+logo = [{ url = "https://notes.example/logo.png", width = 80, height = 60 }]
+[connection.saml.organization]
+name = "Example"
+display_name = "Example"
+url = "https://example.org/"
+[[connection.saml.contact]]
+kind = "security"
+email = "security@example.org"
+[[connection.saml.attribute_set]]
+index = 1
+scopes = ["profile"]
+attributes = [{ name = "urn:oid:0.9.2342.19200300.100.1.3", friendly_name = "mail", required = true }]
+[connection.saml.unsolicited]
+application = "notes"
+mode = "hint"
+protocol = "oidc"
+relay_states = ["start", "https://notes.example/*"]"#,
+        )
+        .replace("[application.oidc]\n", "[application.oidc]\ninitiate_login_uri = \"https://notes.example/start\"\n"),
+    );
+    let crate::connection::config::ConnectionKind::Saml(saml) = &config.connections[0].kind;
+    assert!(saml.allow_passive_probe && saml.select_account_forces_authn);
+    assert_eq!((saml.login_hint_parameter.as_deref(), saml.policy.authn_context_ranking.len()), (Some("username"), 2));
+    assert_eq!((saml.about.ui.display_names.len(), saml.about.contacts.len(), saml.about.ui.logos.len()), (2, 1, 1));
+    assert!(saml.about.organization.is_some());
+    assert_eq!((saml.attribute_sets[0].requested.index, saml.attribute_sets[0].requested.attributes.len()), (1, 1));
+    assert_eq!(saml.unsolicited.as_ref().map(|rules| rules.relay_states.as_ref().map_or(0, Vec::len)), Some(2));
+}
+
+#[test]
+fn what_contradicts_itself_in_saml_is_refused_with_its_place() {
+    let problem = |lines: &str, path: &str, message: &str| {
+        let findings = findings(&with_saml(lines));
+        let found: Vec<_> = findings.problems.iter().map(|problem| (problem.path.as_str(), problem.message.as_str())).collect();
+        assert!(found.iter().any(|(at, text)| at.ends_with(path) && text.contains(message)), "{lines}: {found:?}");
+    };
+    problem("login_hint_parameter = \"RelayState\"", "login_hint_parameter", "cannot be a parameter");
+    problem("login_hint_parameter = \"a b\"", "login_hint_parameter", "cannot be a parameter");
+    problem("authn_context = [\"urn:x\"]\nauthn_context_ranking = [\"urn:y\"]", "authn_context_ranking", "has no rank");
+    problem("[[connection.saml.attribute_set]]\nindex = 1", "attributes", "asks for nothing");
+    let twice = "[[connection.saml.attribute_set]]\nindex = 1\nfrom_mapping = true\n";
+    problem(&twice.repeat(2), "index", "another set has the index 1");
+    problem("entity_categories = [\"r and s\"]", "entity_categories[0]", "is no URI");
+    problem("[connection.saml.ui]\nlogo = [{ url = \"http://notes.example/l.png\", width = 1, height = 1 }]", "url", "no https address");
+    problem("[connection.saml.ui]\ndisplay_name = { en = 1 }", "display_name.en", "expected a text");
+    problem("[[connection.saml.contact]]\nkind = \"technical\"", "email", "is missing");
+    problem("[connection.saml.organization]\nname = \"x\"", "url", "is missing");
+    let rules = |lines: &str| format!("[connection.saml.unsolicited]\napplication = \"notes\"\n{lines}");
+    // Nobody but the application could begin with PKCE.
+    problem(&rules(""), "unsolicited.application", "needs PKCE");
+    problem(&rules("mode = \"accept_directly\""), "unsolicited.application", "needs PKCE");
+    problem(&rules("protocol = \"saml\""), "unsolicited.protocol", "does not speak");
+    problem(&rules("query = \"prompt=none\""), "unsolicited.query", "`prompt` cannot be part");
+    for wrong in ["https://notes.example*", "http://notes.example/*", "*", "javascript:*"] {
+        problem(&rules(&format!("relay_states = [\"{wrong}\"]")), "relay_states[0]", "no beginning of https addresses");
+    }
+    problem(&format!("force_authn = true\n{}", rules("mode = \"accept_directly\"")), "unsolicited.mode", "contradict");
+}
+
+#[test]
+fn accepting_unsolicited_answers_directly_is_a_weakening_that_is_told() {
+    let text = with_saml("[connection.saml.unsolicited]\napplication = \"notes\"\nmode = \"accept_directly\"");
+    let findings = findings(&text);
+    assert!(findings.warnings.iter().any(|warning| warning.path.ends_with("unsolicited.mode") && warning.message.starts_with("weakened")));
+    let elsewhere = self::findings(&text.replace("application = \"notes\"", "application = \"other\""));
+    assert!(elsewhere.warnings.iter().any(|warning| warning.message.contains("no application `other`")));
+    let promised = self::findings(&with_saml("entity_categories = [\"https://refeds.org/category/code-of-conduct/v2\"]"));
+    assert!(promised.warnings.iter().any(|warning| warning.message.contains("without a privacy statement")));
+}

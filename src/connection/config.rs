@@ -1,8 +1,10 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
+use super::unsolicited::Unsolicited;
 use crate::error::Result;
 use crate::keys::{Digest, SamlKeys, SignatureScheme};
 use crate::profile::MappingTable;
+use crate::saml::metadata::about::{EntityInfo, RequestedSet};
 use crate::saml::{Binding, Comparison, IdpTrust, ResponseBinding, ResponsePolicy, Signer};
 use crate::user::linking::{Linking, TrustEmail};
 use crate::user::{ProfileSync, folded};
@@ -64,6 +66,18 @@ impl ConnectionConfig {
         self.applications.as_ref().is_none_or(|applications| applications.iter().any(|known| known == client_id))
     }
 
+    /// Is `prompt=none` passed on where there is no session here?
+    pub const fn allows_passive_probe(&self) -> bool {
+        let ConnectionKind::Saml(settings) = &self.kind;
+        settings.allow_passive_probe
+    }
+
+    /// What becomes of answers to no question of ours; `None`: they are refused.
+    pub const fn unsolicited(&self) -> Option<&Unsolicited> {
+        let ConnectionKind::Saml(settings) = &self.kind;
+        settings.unsolicited.as_ref()
+    }
+
     /// Is this connection believed for the domain of an e-mail address? Nobody is for an address with several `@`: which
     /// of them parts name and domain is a matter of who reads it.
     pub fn is_trusted_for(&self, email: &str) -> bool {
@@ -115,7 +129,35 @@ pub struct SamlConnection {
     pub provider_name: Option<String>,
     /// Name the assertion consumer service by its index instead of its address.
     pub acs_index: Option<u16>,
+    /// The set of attributes to ask for where the scopes of an application choose none.
     pub attribute_consuming_service_index: Option<u16>,
+    /// Tell the identity provider when a session ends here.
+    pub logout: bool,
+    pub logout_binding: Binding,
+    /// Encrypt the NameID in that.
+    pub logout_encrypt: bool,
+    /// `prompt=select_account` asks for a fresh login, at which another account can be chosen.
+    pub select_account_forces_authn: bool,
+    /// `prompt=none` without a session here is passed on with IsPassive.
+    pub allow_passive_probe: bool,
+    /// The identity provider takes the application's `login_hint` as this parameter of its address.
+    pub login_hint_parameter: Option<String>,
+    /// Sets of attributes that can be asked for by index.
+    pub attribute_sets: Vec<AttributeSet>,
+    /// What our metadata say of us beside the protocol.
+    pub about: EntityInfo,
+    /// What becomes of responses to no request of ours; `None`: they are refused.
+    pub unsolicited: Option<Unsolicited>,
+}
+
+/// A set of attributes: an AttributeConsumingService of our metadata.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AttributeSet {
+    /// An application that asks for one of these scopes has this set asked for.
+    pub scopes: Vec<String>,
+    pub requested: RequestedSet,
+    /// Ask for what the connection's mapping table reads, too.
+    pub from_mapping: bool,
 }
 
 impl SamlConnection {
@@ -142,6 +184,15 @@ impl SamlConnection {
             provider_name: None,
             acs_index: None,
             attribute_consuming_service_index: None,
+            logout: false,
+            logout_binding: Binding::Redirect,
+            logout_encrypt: false,
+            select_account_forces_authn: false,
+            allow_passive_probe: false,
+            login_hint_parameter: None,
+            attribute_sets: Vec::new(),
+            about: EntityInfo::default(),
+            unsolicited: None,
         }
     }
 

@@ -7,7 +7,7 @@
 //! [`Authentication`]: super::Authentication
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
-use super::saml::{asked_context, expected, identity, raw_attributes, receive, refused, sp_settings};
+use super::saml::{asked_context, expected, identity, raw_attributes, receive, refused, sp_settings, subject};
 use super::scope::ScopeFilter;
 use crate::clock::Timestamp;
 use crate::error::{ErrorKind, Result};
@@ -139,6 +139,7 @@ impl<'a> Examiner<'a> {
             passive: false,
             max_age: None,
             authn_context: settings.authn_context.clone(),
+            authn_context_comparison: None,
         }
     }
 
@@ -170,7 +171,8 @@ impl<'a> Examiner<'a> {
         let assertion = receive(self.settings(), &self.sp, &self.decryption_keys(), &message.posted, &pending, now, checks)?;
         let mut of_scopes = Vec::new();
         let attributes = raw_attributes(&assertion.said(), &self.scopes, &mut of_scopes);
-        Ok((Statement { identity: Some(self.identity(assertion.subject())), attributes }, of_scopes))
+        let subject = subject(self.settings(), assertion.subject(), &attributes)?;
+        Ok((Statement { identity: Some(self.identity(&subject)), attributes }, of_scopes))
     }
 
     fn all_checks(&self, message: &Message, now: Timestamp) -> Vec<Check> {
@@ -188,7 +190,8 @@ impl<'a> Examiner<'a> {
         let pending = self.pending(message, now);
         let context = asked_context(settings, &pending);
         let expected = expected(&pending, context.as_ref(), now);
-        let assertion = examine_assertion_alone(xml, &self.sp, &settings.idp, &settings.policy, &expected, checks)?;
+        let assertion =
+            examine_assertion_alone(xml, &self.sp, &settings.idp, &self.decryption_keys(), &settings.policy, &expected, checks)?;
         Ok(self.read(&assertion))
     }
 
@@ -202,7 +205,8 @@ impl<'a> Examiner<'a> {
         let said = assertion.said();
         let mut of_scopes = Vec::new();
         let attributes = raw_attributes(&said, &self.scopes, &mut of_scopes);
-        (Statement { identity: said.subject.map(|subject| self.identity(subject)), attributes }, of_scopes)
+        let named = said.subject.and_then(|verified| subject(self.settings(), verified, &attributes).ok());
+        (Statement { identity: named.map(|named| self.identity(&named)), attributes }, of_scopes)
     }
 }
 

@@ -10,6 +10,7 @@ pub mod outbound;
 mod registry;
 mod saml;
 mod scope;
+pub mod unsolicited;
 
 pub use registry::Registry;
 pub use saml::{SamlConnection, note_checks, service_unreachable};
@@ -19,6 +20,7 @@ use crate::error::{Error, Result};
 use crate::login::trace::Trace;
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::RawAttributes;
+use crate::saml::Comparison;
 use crate::user::Identity;
 use url::Url;
 
@@ -41,11 +43,20 @@ pub struct UpstreamRequest {
     pub passive: bool,
     pub max_age: Option<u32>,
     pub acr_values: Vec<String>,
+    /// How the answer may compare with them; `None`: as the connection says.
+    pub acr_comparison: Option<Comparison>,
     pub login_hint: Option<String>,
+    /// The application lets the person choose an account.
+    pub select_account: bool,
+    pub scopes: Vec<String>,
     /// entityID of one of the connection's identity providers, where it has many.
     pub idp: Option<String>,
     /// Client id of the application that asks.
     pub requester: String,
+    /// For whom that application asks.
+    pub requester_ids: Vec<String>,
+    /// How many more may stand between here and who authenticates, as the application says.
+    pub proxy_count: Option<u32>,
 }
 
 /// One of the identity providers of a connection that has many, as people choose it.
@@ -126,10 +137,24 @@ pub trait Connection: Send + Sync {
         trace: &mut Trace,
     ) -> Result<Authentication, Refused>;
 
+    /// Checks an answer to no question of ours, for what the application is taken to ask; every check goes to the trace.
+    fn unsolicited(
+        &self,
+        callback: Callback<'_>,
+        asked: &UpstreamRequest,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<Authentication, Refused>;
+
     /// Metadata to hand to the identity provider: content type and document.
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)>;
 
     fn config(&self) -> &config::ConnectionConfig;
+
+    /// For what SAML alone has: Single Logout by messages of the browser.
+    fn saml(&self) -> Option<&SamlConnection> {
+        None
+    }
 
     /// Entity ID of the identity provider, if it speaks SAML and is the only one behind this connection.
     fn idp_entity_id(&self) -> Option<String> {

@@ -8,6 +8,7 @@ pub struct Metrics {
     registry: Registry,
     pub requests: IntCounterVec,
     logins: IntCounterVec,
+    logouts: IntCounterVec,
 }
 
 impl Metrics {
@@ -19,8 +20,11 @@ impl Metrics {
         let logins =
             IntCounterVec::new(Opts::new("isthmus_logins_total", "Logins ended, by connection and outcome"), &["connection", "outcome"])?;
         registry.register(Box::new(requests.clone()))?;
+        let logouts =
+            IntCounterVec::new(Opts::new("isthmus_logouts_total", "Logouts ended, by who began them and outcome"), &["by", "outcome"])?;
         registry.register(Box::new(logins.clone()))?;
-        Ok(Self { registry, requests, logins })
+        registry.register(Box::new(logouts.clone()))?;
+        Ok(Self { registry, requests, logins, logouts })
     }
 
     /// Prometheus' text format.
@@ -32,5 +36,9 @@ impl Metrics {
 impl Events for Metrics {
     fn login(&self, connection: &str, outcome: &str) {
         self.logins.with_label_values(&[connection, outcome]).inc();
+    }
+
+    fn logout(&self, by: &str, outcome: &str) {
+        self.logouts.with_label_values(&[by, outcome]).inc();
     }
 }

@@ -7,6 +7,7 @@ pub mod headers;
 pub mod health;
 pub mod idp;
 pub mod login;
+pub mod logout;
 pub mod management;
 pub mod metrics;
 mod multipart;

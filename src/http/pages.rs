@@ -94,6 +94,11 @@ impl AutoPost {
         Self { title: "You are being signed out", ..Self::bounce(action, fields) }
     }
 
+    /// A message of a logout, to whom it is for.
+    pub fn logout(action: String, fields: Vec<(String, String)>) -> Self {
+        Self::new("You are being signed out", action, fields)
+    }
+
     fn new(title: &'static str, action: String, fields: Vec<(String, String)>) -> Self {
         Self { title, action, fields, nonce: id::random_id() }
     }

@@ -1,6 +1,6 @@
 //! Every path on one page.
 
-use super::{headers, health, idp, login, management, op, traces, upstream};
+use super::{headers, health, idp, login, logout, management, op, traces, upstream};
 use actix_web::Route;
 use actix_web::guard::{Any, Get, GuardContext, Head, fn_guard};
 use actix_web::http::Method;
@@ -26,9 +26,12 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/oidc/logout", get().to(op::logout::get))
         .route("/oidc/logout", post().to(op::logout::post))
         .route("/oidc/logout/confirm", post().to(op::logout::confirm))
+        .route("/v2/logout", get().to(op::logout::v2))
         // applications: SAML
         .route("/saml/sso", get().to(idp::sso::shared_get))
         .route("/saml/sso", post().to(idp::sso::shared_post))
+        .route("/saml/slo", get().to(idp::slo::shared_get))
+        .route("/saml/slo", post().to(idp::slo::shared_post))
         .route("/saml/artifact", post().to(idp::artifact::shared))
         .route("/samlp/{client_id}/artifact", post().to(idp::artifact::of_application))
         .route("/saml/metadata", get().to(idp::metadata::shared))
@@ -39,15 +42,23 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/saml/mirror/{connection}/metadata", get().to(idp::metadata::of_mirror))
         .route("/saml/mirror/{connection}/sso", get().to(idp::sso::of_mirror_get))
         .route("/saml/mirror/{connection}/sso", post().to(idp::sso::of_mirror_post))
+        .route("/saml/mirror/{connection}/slo", get().to(idp::slo::of_mirror_get))
+        .route("/saml/mirror/{connection}/slo", post().to(idp::slo::of_mirror_post))
+        .route("/saml/mirror/{connection}/{idp}/slo", get().to(idp::slo::of_mirror_get))
+        .route("/saml/mirror/{connection}/{idp}/slo", post().to(idp::slo::of_mirror_post))
         .route("/saml/mirror/{connection}/artifact", post().to(idp::artifact::of_mirror))
         .route("/saml/mirror/{connection}/{idp}/artifact", post().to(idp::artifact::of_mirror))
         .route("/saml/mirror/{connection}/{idp}/metadata", get().to(idp::metadata::of_mirror))
         .route("/saml/mirror/{connection}/{idp}/sso", get().to(idp::sso::of_mirror_get))
         .route("/saml/mirror/{connection}/{idp}/sso", post().to(idp::sso::of_mirror_post))
+        .route("/samlp/{client_id}/logout", get().to(idp::slo::of_application_get))
+        .route("/samlp/{client_id}/logout", post().to(idp::slo::of_application_post))
         // identity providers: SAML
         .route("/connections/{name}/acs", post().to(upstream::acs::by_path))
         .route("/connections/{name}/acs", web::get().guard(fn_guard(carries_artifact)).to(upstream::acs::artifact_by_path))
         .route("/login/callback", post().to(upstream::acs::by_query))
+        .route("/connections/{name}/slo", get().to(upstream::slo::get))
+        .route("/connections/{name}/slo", post().to(upstream::slo::post))
         .route("/connections/{name}/discovery", get().to(login::discovered))
         .route("/connections/{name}/metadata", get().to(upstream::metadata::by_path))
         // people
@@ -60,6 +71,8 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/continue", get().to(login::resume))
         .route("/continue", post().to(login::resume_by_form))
         .route("/logged-out", get().to(login::logged_out))
+        .route("/logout/{id}", get().to(logout::show))
+        .route("/logout/{id}", post().to(logout::step))
         .route("/assets/page.css", get().to(login::style))
         .route("/favicon.ico", get().to(login::no_icon))
         .configure(management::routes)
@@ -94,11 +107,13 @@ pub fn allowed(path: &str) -> &'static str {
     match path {
         "/oauth/token" => "POST, OPTIONS",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
-        "/authorize" | "/saml/sso" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
+        "/authorize" | "/saml/sso" | "/saml/slo" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
         "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",
-        path if path.starts_with("/saml/mirror/") && path.ends_with("/sso") => "GET, HEAD, POST",
+        path if path.starts_with("/saml/mirror/") && (path.ends_with("/sso") || path.ends_with("/slo")) => "GET, HEAD, POST",
+        path if path.starts_with("/logout/") || (path.starts_with("/connections/") && path.ends_with("/slo")) => "GET, HEAD, POST",
+        path if path.starts_with("/samlp/") && path.ends_with("/logout") => "GET, HEAD, POST",
         path if path.strip_prefix("/samlp/").is_some_and(|rest| rest != "metadata" && !rest.contains('/')) => "GET, HEAD, POST",
         _ => "GET, HEAD",
     }

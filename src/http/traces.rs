@@ -175,8 +175,8 @@ impl TracePage {
 /// Facts first, as they are written in a mapping table.
 fn attribute_rows(said: &RawAttributes) -> impl Iterator<Item = AttributeRow> {
     let facts = Fact::ALL.iter().filter(|(_, fact)| *fact != Fact::NameIdEmail).filter_map(|(name, fact)| {
-        let values = vec![said.fact(*fact)?.to_owned()];
-        Some(AttributeRow { name: format!("${name}"), friendly_name: String::new(), values })
+        let values: Vec<String> = said.facts(*fact).map(str::to_owned).collect();
+        (!values.is_empty()).then(|| AttributeRow { name: format!("${name}"), friendly_name: String::new(), values })
     });
     facts.chain(said.attributes().iter().map(|attribute| AttributeRow {
         name: attribute.name.clone(),

@@ -3,6 +3,7 @@
 
 mod arrived;
 mod grant;
+mod logout;
 mod partner;
 mod received;
 mod reply_to;
@@ -13,6 +14,7 @@ mod transaction;
 
 pub use arrived::{Arrived, PendingLink, Proof, remove_paths};
 pub use grant::{AccessToken, CodeGrant, CodeTombstone, Dialects};
+pub use logout::{Logout, LogoutStarter, Party, Told, Way};
 pub use partner::Partner;
 pub use reply_to::{Mirror, ReplyTo, SamlReply};
 pub use scripted::{CameBy, PendingScript, Scripted};

@@ -18,12 +18,15 @@ impl Step {
     pub fn received(connection: &str, said: &RawAttributes) -> Self {
         let (mut attributes, mut cut) = (RawAttributes::new(), Vec::new());
         for (name, fact) in Fact::ALL.iter().filter(|(_, fact)| *fact != Fact::NameIdEmail) {
-            let Some(value) = said.fact(*fact) else { continue };
-            let shorter = shorter_text(value);
-            if shorter.is_some() {
+            let mut whole = true;
+            for value in said.facts(*fact).take(VALUES) {
+                let shorter = shorter_text(value);
+                whole &= shorter.is_none();
+                attributes.push_fact(*fact, shorter.unwrap_or_else(|| value.to_owned()));
+            }
+            if !whole {
                 cut.push(format!("${name}"));
             }
-            attributes.set_fact(*fact, shorter.unwrap_or_else(|| value.to_owned()));
         }
         for attribute in said.attributes() {
             let mut whole = attribute.values.len() <= VALUES;

@@ -17,11 +17,14 @@ pub struct Scripted {
     /// Claims of the access token.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub access_token: Map<String, Value>,
+    /// Settings of the answer to a SAML application, by the names of `context.samlConfiguration`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub saml: Map<String, Value>,
 }
 
 impl Scripted {
     pub fn is_empty(&self) -> bool {
-        self.user.is_empty() && self.id_token.is_empty() && self.access_token.is_empty()
+        self.user.is_empty() && self.id_token.is_empty() && self.access_token.is_empty() && self.saml.is_empty()
     }
 }
 

@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::profile::Written;
+use crate::saml::NameId;
 use crate::user::Identity;
 use serde::{Deserialize, Serialize};
 
@@ -13,12 +14,32 @@ pub struct UpstreamSession {
     pub idp: Option<String>,
     pub name_id: Option<String>,
     pub name_id_format: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_qualifier: Option<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sp_name_qualifier: Option<String>,
     pub session_index: Option<String>,
+    /// Who authenticated the person for the identity provider, if it says so.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub authenticating_authorities: Vec<String>,
     /// How the person signed in there (AuthnContextClassRef), in the identity provider's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authn_context: Option<String>,
     /// The upstream session's own end (SessionNotOnOrAfter): an upper bound of ours.
     pub not_on_or_after: Option<Timestamp>,
+}
+
+impl UpstreamSession {
+    /// The user's name at a SAML identity provider, if it gave one.
+    pub fn saml_name(&self) -> Option<NameId> {
+        Some(NameId {
+            value: self.name_id.clone()?,
+            format: self.name_id_format.clone(),
+            name_qualifier: self.name_qualifier.clone(),
+            sp_name_qualifier: self.sp_name_qualifier.clone(),
+            sp_provided_id: None,
+        })
+    }
 }
 
 /// Single sign-on of one browser. The store knows it by the digest of the cookie's value.
@@ -40,6 +61,10 @@ pub struct Session {
     pub upstream: UpstreamSession,
     /// Correlation id of the login that made it.
     pub correlation_id: String,
+    /// The sessions of the same user that this one took the place of in its browser, the newest last: their applications
+    /// are still to be told when it ends.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub before: Vec<String>,
 }
 
 impl Session {
@@ -57,6 +82,11 @@ impl Session {
     pub fn key_of_sid(sid: &str) -> Option<String> {
         let well_formed = sid.len() == 64 && sid.bytes().all(|byte| byte.is_ascii_digit() || matches!(byte, b'a'..=b'f'));
         well_formed.then(|| format!("session:{sid}"))
+    }
+
+    /// Its name, and those of the sessions in whose place it stands.
+    pub fn sids(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(self.sid.as_str()).chain(self.before.iter().map(String::as_str))
     }
 
     pub fn alive(&self, now: Timestamp) -> bool {

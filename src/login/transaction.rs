@@ -36,6 +36,12 @@ pub struct Asked {
     pub audience: Option<String>,
     pub nonce: Option<String>,
     pub code_challenge: Option<CodeChallenge>,
+    /// Scoping/ProxyCount: how many more may stand between here and who authenticates; 0 forbids to ask anybody.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub proxy_count: Option<u32>,
+    /// Scoping/RequesterID: for whom the application itself asks.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub requester_ids: Vec<String>,
 }
 
 /// What must be remembered until the identity provider answers.
@@ -52,6 +58,9 @@ pub struct PendingAuthn {
     pub max_age: Option<u32>,
     /// Context classes that were asked for.
     pub authn_context: Vec<String>,
+    /// How the answer may compare with them, where the application says so and not the connection.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub authn_context_comparison: Option<Comparison>,
 }
 
 /// How far the login has come. Each variant carries what belongs to it.

@@ -9,6 +9,8 @@ pub struct ClientFacts {
     pub client_id: String,
     /// Compared by exact string.
     pub redirect_uris: Vec<String>,
+    /// Where a login begins that somebody else has begun (OpenID Connect Core 4); https, or loopback.
+    pub initiate_login_uri: Option<String>,
     /// Compared by exact string.
     pub post_logout_redirect_uris: Vec<String>,
     pub application_type: ApplicationType,
@@ -22,6 +24,14 @@ pub struct ClientFacts {
     /// The scopes that this client may have; `None` means the standard ones.
     pub scopes: Option<Vec<String>>,
     pub id_token_signed_response_alg: SigningAlg,
+    /// Where it takes logout tokens.
+    pub backchannel_logout_uri: Option<String>,
+    /// It wants a `sid` in every logout token; ours always have one.
+    pub backchannel_logout_session_required: bool,
+    /// What is loaded in a hidden frame when a session ends.
+    pub frontchannel_logout_uri: Option<String>,
+    /// The frame's address must name issuer and session.
+    pub frontchannel_logout_session_required: bool,
 }
 
 impl ClientFacts {
@@ -30,6 +40,7 @@ impl ClientFacts {
         Self {
             client_id: client_id.into(),
             redirect_uris: Vec::new(),
+            initiate_login_uri: None,
             post_logout_redirect_uris: Vec::new(),
             application_type: ApplicationType::Web,
             token_endpoint_auth_method: TokenEndpointAuthMethod::None,
@@ -39,6 +50,10 @@ impl ClientFacts {
             grant_types: vec![GrantType::AuthorizationCode],
             scopes: None,
             id_token_signed_response_alg: SigningAlg::RS256,
+            backchannel_logout_uri: None,
+            backchannel_logout_session_required: false,
+            frontchannel_logout_uri: None,
+            frontchannel_logout_session_required: false,
         }
     }
 

@@ -114,6 +114,11 @@ impl IdTokenSigner {
         Ok(Self { key: key.clone(), alg: jwk.alg, kid: jwk.kid, prefix })
     }
 
+    /// The same key for tokens of another type.
+    pub fn of_type(&self, typ: &str) -> Result<Self> {
+        Self::with_type(&self.key, typ)
+    }
+
     /// The compact serialization (RFC 7515 7.1).
     pub fn sign(&self, claims: &Map<String, Value>) -> Result<String> {
         let payload =

@@ -7,7 +7,7 @@
 //! A login by code touches the files in this order: [`params`] reads the octets, [`authorization`] proves the
 //! redirect URI, reads the request and builds the answer, [`opaque`] makes the code and the tokens, [`token`]
 //! authenticates the client and reads its request, [`pkce`] checks the verifier, [`claims`] chooses what is
-//! said, [`jose`] signs it, [`bearer`] reads the access token at userinfo, [`logout`] ends it.
+//! said, [`jose`] signs it, [`bearer`] reads the access token at userinfo, [`logout`] ends it, [`logout_token`] says so.
 //! [`discovery`] tells applications all of this; a feature is advertised there when it works, not before.
 //!
 //! Not here yet, and answered with the error the specifications name: response types other than `code`,
@@ -20,6 +20,7 @@ pub mod client;
 pub mod discovery;
 pub mod jose;
 pub mod logout;
+pub mod logout_token;
 pub mod names;
 pub mod opaque;
 pub mod params;

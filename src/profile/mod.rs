@@ -57,12 +57,14 @@ pub enum Fact {
     SessionIndex,
     Issuer,
     Subject,
+    /// Who authenticated the person for the issuer (AuthnContext/AuthenticatingAuthority); may have several values.
+    AuthenticatingAuthority,
     /// The NameID, if its format says that it is an e-mail address. Derived; nobody sets it.
     NameIdEmail,
 }
 
 impl Fact {
-    pub const ALL: [(&'static str, Self); 10] = [
+    pub const ALL: [(&'static str, Self); 11] = [
         ("name_id", Self::NameId),
         ("name_id_format", Self::NameIdFormat),
         ("name_qualifier", Self::NameQualifier),
@@ -72,6 +74,7 @@ impl Fact {
         ("session_index", Self::SessionIndex),
         ("issuer", Self::Issuer),
         ("subject", Self::Subject),
+        ("authenticating_authority", Self::AuthenticatingAuthority),
         ("name_id_email", Self::NameIdEmail),
     ];
 
@@ -132,6 +135,19 @@ impl RawAttributes {
         self.facts.push((fact, value.into()));
     }
 
+    /// Adds a value to a fact that may have several.
+    pub fn push_fact(&mut self, fact: Fact, value: impl Into<String>) {
+        self.facts.push((fact, value.into()));
+    }
+
+    /// All values of a fact, in their order; empty ones are none.
+    pub fn facts(&self, fact: Fact) -> impl Iterator<Item = &str> {
+        let derived = (fact == Fact::NameIdEmail).then(|| self.fact(fact)).flatten();
+        let set = self.facts.iter().filter(move |(known, _)| *known == fact).map(|(_, value)| value.as_str());
+        derived.into_iter().chain(set).filter(|value| !value.is_empty())
+    }
+
+    /// The first value of a fact.
     pub fn fact(&self, fact: Fact) -> Option<&str> {
         if fact == Fact::NameIdEmail {
             let is_email = self.fact(Fact::NameIdFormat).is_some_and(|format| format.ends_with(":emailAddress"));

@@ -270,6 +270,9 @@ impl Call<'_> {
         if let (true, Value::String(key)) = (SECRET_SETTERS.contains(&method), &value) {
             self.mask.add(key);
         }
+        if let Some((_, why)) = REFUSED_SETTERS.iter().find(|(name, _)| *name == method) {
+            return Err(format!("api.samlResponse.{method}: {why}"));
+        }
         bounded(self.effects.saml.len())?;
         let (first, rest) = setting.split_at(1);
         self.effects.saml.insert(first.to_ascii_lowercase() + rest, value);
@@ -279,6 +282,13 @@ impl Call<'_> {
 
 /// What they take is key material.
 const SECRET_SETTERS: [&str; 2] = ["setKey", "setEncryptionPublicKey"];
+
+/// What no script sets, and why.
+const REFUSED_SETTERS: [(&str, &str); 3] = [
+    ("setCert", "answers are signed by the gateway's own key, which its metadata publish"),
+    ("setKey", "answers are signed by the gateway's own key, which its metadata publish"),
+    ("setSigningCert", "the request was verified before any script ran"),
+];
 
 fn text<'a>(arguments: &'a [Value], at: usize, what: &str) -> Result<&'a str, String> {
     let given = arguments.get(at).and_then(Value::as_str).filter(|text| !text.is_empty());

@@ -66,6 +66,7 @@ pub struct Said<'a> {
     pub authn_instant: Option<Timestamp>,
     pub authn_context_class_ref: Option<&'a str>,
     pub session_index: Option<&'a str>,
+    pub authenticating_authorities: &'a [String],
 }
 
 /// One `SubjectConfirmation`.
@@ -133,7 +134,6 @@ pub(super) struct AssertionContent {
     pub issuer: Option<Issuer>,
     pub has_subject: bool,
     pub name_id: Option<NameId>,
-    pub encrypted_name_id: bool,
     pub confirmations: Vec<SubjectConfirmation>,
     pub conditions: Option<Conditions>,
     pub authn_statements: Vec<AuthnStatement>,
@@ -198,7 +198,6 @@ impl AssertionContent {
             issuer: only(assertion, names::SAML, "Issuer", part)?.map(Issuer::read),
             has_subject: subject.is_some(),
             name_id: name_id.map(NameId::read),
-            encrypted_name_id: subject.is_some_and(|subject| subject.child(names::SAML, "EncryptedID").is_some()),
             confirmations: subject
                 .into_iter()
                 .flat_map(|subject| subject.children_named(names::SAML, "SubjectConfirmation"))

@@ -80,7 +80,7 @@ impl Judge<'_> {
 
     // SAML Profiles 4.1.4.3: InResponseTo equals the ID of the request, unless the response is unsolicited.
     fn response_in_response_to(&self, found: Option<&str>, checks: &mut impl Notebook) -> Outcome {
-        let expected = self.expected.request_id;
+        let Some(expected) = self.expected.request_id else { return no_request("response-in-response-to", Part::Response, found, checks) };
         checks.require("solicited", found.is_some(), "InResponseTo present", found.unwrap_or("none"), || Rejection::Unsolicited)?;
         checks.require("response-in-response-to", found == Some(expected), expected, found.unwrap_or("none"), || {
             Rejection::WrongInResponseTo { on: Part::Response, expected: expected.to_owned(), found: found.unwrap_or_default().to_owned() }
@@ -114,9 +114,7 @@ impl Judge<'_> {
             });
         }
         let name_id = content.name_id.as_ref().map(|name_id| name_id.value.as_str()).filter(|value| !value.is_empty());
-        checks.require("name-id", name_id.is_some(), "a NameID that is not empty", name_id.unwrap_or("none"), || {
-            if content.encrypted_name_id { Rejection::EncryptedNameId } else { Rejection::NameIdMissing }
-        })
+        checks.require("name-id", name_id.is_some(), "a NameID that is not empty", name_id.unwrap_or("none"), || Rejection::NameIdMissing)
     }
 
     // SAML Profiles 4.1.4.2: at least one bearer confirmation with the following data.
@@ -151,7 +149,10 @@ impl Judge<'_> {
             Rejection::ConfirmationHasNotBefore { found: not_before.unwrap_or_default().to_owned() }
         })?;
         // SAML Profiles 4.1.4.2: in answer to a request, InResponseTo MUST match the request's ID.
-        let (expected, found) = (self.expected.request_id, confirmation.in_response_to.as_deref());
+        let found = confirmation.in_response_to.as_deref();
+        let Some(expected) = self.expected.request_id else {
+            return no_request("confirmation-in-response-to", Part::SubjectConfirmation, found, checks);
+        };
         checks.require("confirmation-in-response-to", found == Some(expected), expected, found.unwrap_or("none"), || match found {
             None => Rejection::ConfirmationInResponseToMissing { expected: expected.to_owned() },
             Some(found) => {
@@ -241,14 +242,16 @@ impl Judge<'_> {
         })
     }
 
-    // SAML Core 3.3.2.2.1: exact MUST be one of those asked for. For the other comparisons only the identity provider knows its
-    // order; it must at least say what it did.
+    // SAML Core 3.3.2.2.1: exact MUST be one of those asked for. The other comparisons go by the connection's ranking. Without
+    // one only the identity provider knows its order; it must at least say what it did.
     fn authn_context(&self, found: Option<&str>, checks: &mut impl Notebook) -> Outcome {
         let Some((comparison, asked)) = self.expected.requested_authn_context else { return Ok(()) };
         let met = match (comparison, found) {
             (_, None | Some("")) => false,
             (Comparison::Exact, Some(found)) => asked.iter().any(|class| class == found),
-            (Comparison::Minimum | Comparison::Maximum | Comparison::Better, Some(_)) => true,
+            (Comparison::Minimum | Comparison::Maximum | Comparison::Better, Some(found)) => {
+                self.policy.authn_context_ranking.is_empty() || self.ranks(*comparison, found, asked)
+            }
         };
         let expected = format!("{}: {}", comparison.name(), asked.join(", "));
         let found = found.unwrap_or("none");
@@ -257,6 +260,29 @@ impl Judge<'_> {
             found: found.to_owned(),
         })
     }
+
+    // SAML Core 3.3.2.2.1: minimum is at least as strong as one of those asked for, maximum exceeds at least one of them in
+    // nothing, better is stronger than any of them. What is not ranked is not known to be strong.
+    fn ranks(&self, comparison: Comparison, found: &str, asked: &[String]) -> bool {
+        let rank = |class: &str| self.policy.authn_context_ranking.iter().position(|ranked| ranked == class);
+        let asked: Option<Vec<usize>> = asked.iter().map(|class| rank(class)).collect();
+        let (Some(found), Some(asked)) = (rank(found), asked) else { return false };
+        match comparison {
+            Comparison::Exact => asked.contains(&found),
+            Comparison::Minimum => asked.iter().any(|asked| found >= *asked),
+            Comparison::Maximum => asked.iter().any(|asked| found <= *asked),
+            Comparison::Better => asked.iter().all(|asked| found > *asked),
+        }
+    }
+}
+
+// SAML Profiles 4.1.5: an unsolicited response MUST NOT contain an InResponseTo, nor any of its bearer confirmations.
+fn no_request(name: &'static str, on: Part, found: Option<&str>, checks: &mut impl Notebook) -> Outcome {
+    checks.require(name, found.is_none(), "none", found.unwrap_or("none"), || Rejection::WrongInResponseTo {
+        on,
+        expected: "none".to_owned(),
+        found: found.unwrap_or_default().to_owned(),
+    })
 }
 
 // SAML Core 2.5.1: a condition that is not understood makes the assertion invalid. OneTimeUse is understood (every assertion

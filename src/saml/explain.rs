@@ -7,6 +7,7 @@ use super::assertion::{Attribute, AuthnStatement, NameId, Said, read_date};
 use super::conditions::{Judge, subject_attribute};
 use super::encryption::decrypt_element;
 use super::names;
+use super::receive::encrypted::Keys;
 use super::receive::{Received, Receiver};
 use super::rejection::{Check, Checks, Rejection};
 use super::sp::{Expected, IdpTrust, ResponsePolicy, SpSettings};
@@ -68,6 +69,7 @@ impl ExplainedAssertion {
             authn_instant: statement.map(|statement| statement.authn_instant),
             authn_context_class_ref: statement.and_then(|statement| statement.context_class_ref.as_deref()),
             session_index: statement.and_then(|statement| statement.session_index.as_deref()),
+            authenticating_authorities: statement.map_or(&[], |statement| &statement.authenticating_authorities),
         }
     }
 }
@@ -84,10 +86,10 @@ pub fn unverified_attributes_for_explanation(
     let document = parse(xml, LENIENT)?;
     let root = document.root();
     if root.is(names::SAML, "Assertion") {
-        return Ok(read_leniently(root, policy));
+        return Ok(read_leniently(root, decryption_keys, policy));
     }
     if let Some(assertion) = root.child(names::SAML, "Assertion") {
-        return Ok(read_leniently(assertion, policy));
+        return Ok(read_leniently(assertion, decryption_keys, policy));
     }
     let encrypted = root.child(names::SAML, "EncryptedAssertion").ok_or(Rejection::AssertionMissing)?;
     let text = decrypt_element(encrypted, decryption_keys, policy.allow_cbc)?;
@@ -96,7 +98,7 @@ pub fn unverified_attributes_for_explanation(
     if !document.root().is(names::SAML, "Assertion") {
         return Err(Rejection::DecryptionFailed);
     }
-    Ok(read_leniently(document.root(), policy))
+    Ok(read_leniently(document.root(), decryption_keys, policy))
 }
 
 /// Verifies an assertion that has no response around it, by the same functions as a login. No login accepts one.
@@ -107,12 +109,13 @@ pub fn examine_assertion_alone(
     xml: &str,
     sp: &SpSettings,
     idp: &IdpTrust,
+    decryption_keys: &[&CertifiedKey],
     policy: &ResponsePolicy,
     expected: &Expected<'_>,
     checks: &mut Vec<Check>,
 ) -> Result<ExplainedAssertion, Rejection> {
     let judge = Judge { our_entity_id: &sp.entity_id, acs_url: sp.acs_url.as_str(), idp_entity_id: &idp.entity_id, policy, expected };
-    let received = Receiver { judge, keys: &idp.keys, decryption_keys: &[] }.receive_assertion_alone(xml, &mut Checks(checks))?;
+    let received = Receiver { judge, keys: &idp.keys, decryption_keys }.receive_assertion_alone(xml, &mut Checks(checks))?;
     let Received { content, subject, .. } = received;
     Ok(ExplainedAssertion {
         issuer: content.issuer.map(|issuer| issuer.value),
@@ -126,9 +129,12 @@ pub fn examine_assertion_alone(
 const LENIENT: Limits = Limits { skip_comments: true, ..Limits::MESSAGE };
 
 /// Takes what is there; what is missing, repeated or no date is left out.
-fn read_leniently(assertion: Element<'_>, policy: &ResponsePolicy) -> ExplainedAssertion {
-    let name_id = assertion.child(names::SAML, "Subject").and_then(|subject| subject.child(names::SAML, "NameID")).map(NameId::read);
-    let attributes = Attribute::read_all(assertion);
+fn read_leniently(assertion: Element<'_>, decryption_keys: &[&CertifiedKey], policy: &ResponsePolicy) -> ExplainedAssertion {
+    let (opening, mut unnoted) = (Keys { keys: decryption_keys, allow_cbc: policy.allow_cbc }, Vec::new());
+    let plain = assertion.child(names::SAML, "Subject").and_then(|subject| subject.child(names::SAML, "NameID")).map(NameId::read);
+    let name_id = plain.or_else(|| opening.name_id(assertion, &mut Checks(&mut unnoted)).ok().flatten());
+    let mut attributes = Attribute::read_all(assertion);
+    attributes.extend(opening.attributes(assertion, &mut Checks(&mut unnoted)).unwrap_or_default());
     let subject = match &policy.subject_attribute {
         Some(name) => subject_attribute(&attributes, name),
         None => name_id.as_ref().map(|name_id| name_id.value.as_str()).filter(|value| !value.is_empty()),

@@ -98,11 +98,19 @@ impl Arrived {
 
     /// The Issuer, still unproven: for finding whose message it is.
     pub fn peek_issuer(&self, root: &'static str) -> Result<String, Rejection> {
+        self.peek(root).map(|(issuer, _)| issuer)
+    }
+
+    /// Issuer and InResponseTo, both unproven.
+    pub fn peek(&self, root: &'static str) -> Result<(String, Option<String>), Rejection> {
         let document = parse(&self.xml, Limits::MESSAGE)?;
         expect_root(document.root(), root)?;
         let part = part_of(root);
         let issuer = only(document.root(), names::SAML, "Issuer", part)?.map(|issuer| issuer.deep_text().trim().to_owned());
-        issuer.filter(|issuer| !issuer.is_empty()).ok_or(Rejection::IssuerMissing { on: part, expected: "a known partner".to_owned() })
+        let issuer = issuer.filter(|issuer| !issuer.is_empty());
+        let issuer = issuer.ok_or(Rejection::IssuerMissing { on: part, expected: "a known partner".to_owned() })?;
+        let answers = document.root().attribute("InResponseTo").filter(|id| !id.is_empty() && id.len() <= ID_LIMIT).map(str::to_owned);
+        Ok((issuer, answers))
     }
 
     /// Verifies the message and reads it, from nothing but what was verified. `read` is told whether there was a signature.

@@ -40,7 +40,16 @@ pub const ATTRNAME_URI: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri"
 pub const ATTRNAME_BASIC: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic";
 pub const ATTRNAME_UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified";
 /// The attribute of an entity that carries its entity categories (RFC 8409).
+/// Identifiers of a user (SAML V2.0 Subject Identifier Attributes Profile 1.0; eduPerson).
+pub const PAIRWISE_ID: &str = "urn:oasis:names:tc:SAML:attribute:pairwise-id";
+pub const SUBJECT_ID: &str = "urn:oasis:names:tc:SAML:attribute:subject-id";
+pub const EDU_PERSON_TARGETED_ID: &str = "urn:oid:1.3.6.1.4.1.5923.1.1.1.10";
 pub const ENTITY_CATEGORY: &str = "http://macedir.org/entity-category";
+
+/// Which frameworks an entity keeps to (SAML Identity Assurance Profiles 3).
+pub const ASSURANCE_CERTIFICATION: &str = "urn:oasis:names:tc:SAML:attribute:assurance-certification";
+/// Which subject identifier a service provider needs.
+pub const SUBJECT_ID_REQUIREMENT: &str = "urn:oasis:names:tc:SAML:profiles:subject-id:req";
 
 // Subject confirmation, status, authentication contexts.
 pub const CM_BEARER: &str = "urn:oasis:names:tc:SAML:2.0:cm:bearer";

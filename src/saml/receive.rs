@@ -2,6 +2,7 @@
 //!
 //! `sp.rs` calls it for logins. `explain.rs` also has assertions judged that stand alone, which no login accepts.
 
+pub(in crate::saml) mod encrypted;
 pub mod survey;
 
 use super::assertion::{AssertionContent, ResponseHead};
@@ -121,6 +122,10 @@ impl Receiver<'_> {
         Verification { keys: self.keys, allowed, evidence: policy.second_opinion && cfg!(feature = "xmlsec") }
     }
 
+    const fn opening(&self) -> encrypted::Keys<'_> {
+        encrypted::Keys { keys: self.decryption_keys, allow_cbc: self.judge.policy.allow_cbc }
+    }
+
     /// The assertion's own signature, verified where it was made: in the document as it came.
     fn plain_assertion(
         &self,
@@ -209,7 +214,7 @@ impl Receiver<'_> {
 
     /// 4. The assertion's own conditions.
     fn judge(&self, assertion: Element<'_>, response_id: String, checks: &mut Checks<'_>) -> Result<Received, Rejection> {
-        let content = AssertionContent::read(assertion)?;
+        let content = self.opening().read(assertion, checks)?;
         self.judge.assertion(&content, checks)?;
         let policy = self.judge.policy;
         let subject = match &policy.subject_attribute {

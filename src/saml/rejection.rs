@@ -237,7 +237,6 @@ pub enum Rejection {
         found: String,
     },
     NameIdMissing,
-    EncryptedNameId,
     SubjectAttributeMissing {
         attribute: String,
     },
@@ -419,7 +418,6 @@ impl Rejection {
             Self::ConfirmationExpired { .. } => "confirmation-expired",
             Self::ConfirmationHasNotBefore { .. } => "confirmation-has-not-before",
             Self::NameIdMissing => "name-id-missing",
-            Self::EncryptedNameId => "encrypted-name-id",
             Self::SubjectAttributeMissing { .. } => "subject-attribute-missing",
             Self::ConditionsMissing => "conditions-missing",
             Self::NotYetValid { .. } => "not-yet-valid",
@@ -555,7 +553,6 @@ impl fmt::Display for Rejection {
                 write!(f, "The bearer confirmation has NotBefore ({found}), which the profile forbids.")
             }
             Self::NameIdMissing => write!(f, "There is no NameID, or an empty one, and no attribute is configured as the subject."),
-            Self::EncryptedNameId => write!(f, "The NameID is encrypted; only whole assertions can be decrypted here."),
             Self::SubjectAttributeMissing { attribute } => {
                 write!(f, "The attribute {attribute}, configured as the subject, is missing or empty.")
             }

@@ -150,15 +150,15 @@ fn verify_signed_info<'d, 'k>(
     Ok(Verified { parts, method, signed_info, info, key })
 }
 
-/// An element that carries a Signature, and what the engine makes of that.
-pub type Each<'d> = (Element<'d>, Result<SignedXml, Rejection>);
+/// An element with a signature, and what came of that.
+pub type Judged<'d> = (Element<'d>, Result<SignedXml, Rejection>);
 
 /// Verifies each Signature of a message by itself: that of its root, and those of the assertions right in it. This is the
 /// engine alone, for those who compare it with others; what a message says is asked elsewhere.
 ///
 /// # Errors
 /// When IDs repeat or a Signature stands out of place, which is refused before any is verified.
-pub fn verify_each<'d>(document: &'d Document<'d>, keys: &TrustedKeys, allowed: Allowed) -> Result<Vec<Each<'d>>, Rejection> {
+pub fn verify_each<'d>(document: &'d Document<'d>, keys: &TrustedKeys, allowed: Allowed) -> Result<Vec<Judged<'d>>, Rejection> {
     let root = document.root();
     let places: Vec<_> = [root].into_iter().chain(root.children_named(names::SAML, "Assertion").take(8)).collect();
     let mut checks = Vec::new();

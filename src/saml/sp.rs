@@ -5,6 +5,7 @@ use super::assertion::{AssertionContent, Attribute, NameId, Said};
 use super::binding::{Binding, MessageKind, Outgoing, ResponseBinding, decode_post, encode_post, encode_redirect};
 use super::conditions::Judge;
 use super::idp::{Encrypt, EncryptionKey, encryption_to};
+use super::logout::LogoutService;
 use super::names;
 use super::receive::{Received, Receiver};
 use super::rejection::{Check, Checks, Rejection};
@@ -46,6 +47,7 @@ pub struct Scope {
 pub struct IdpTrust {
     pub entity_id: String,
     pub sso_endpoints: Vec<Endpoint>,
+    pub logout_services: Vec<LogoutService>,
     /// Where its artifacts are resolved.
     pub artifact_services: Vec<ResolutionService>,
     pub keys: TrustedKeys,
@@ -56,6 +58,11 @@ pub struct IdpTrust {
 }
 
 impl IdpTrust {
+    /// Where it takes logout messages, by the wished binding if it has an endpoint for that.
+    pub fn logout_service(&self, wished: Binding) -> Option<&LogoutService> {
+        self.logout_services.iter().find(|service| service.binding == wished).or_else(|| self.logout_services.first())
+    }
+
     /// To whom and how, if a NameID is to be encrypted: AES-GCM and RSA-OAEP, as the metadata list them.
     ///
     /// # Errors
@@ -87,6 +94,9 @@ pub struct ResponsePolicy {
     pub second_opinion: bool,
     /// Take the subject from this attribute instead of the NameID.
     pub subject_attribute: Option<String>,
+    /// Context classes from the weakest to the strongest, for the comparisons minimum, maximum and better. Empty: only the
+    /// identity provider knows, and is believed.
+    pub authn_context_ranking: Vec<String>,
 }
 
 impl Default for ResponsePolicy {
@@ -99,6 +109,7 @@ impl Default for ResponsePolicy {
             allow_cbc: false,
             second_opinion: true,
             subject_attribute: None,
+            authn_context_ranking: Vec::new(),
         }
     }
 }
@@ -259,7 +270,8 @@ fn write_authn_request(sp: &SpSettings, options: &RequestOptions, destination: &
 /// What this very login expects.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
-    pub request_id: &'a str,
+    /// `None`: the response answers no request, and must say so.
+    pub request_id: Option<&'a str>,
     /// When the request was sent; ForceAuthn wants a sign-in after it.
     pub requested_at: Timestamp,
     pub now: Timestamp,
@@ -337,6 +349,7 @@ impl VerifiedAssertion {
             authn_instant: self.authn_instant(),
             authn_context_class_ref: self.authn_context_class_ref(),
             session_index: self.session_index(),
+            authenticating_authorities: self.authenticating_authorities(),
         }
     }
 

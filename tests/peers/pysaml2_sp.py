@@ -13,7 +13,7 @@ Reads one JSON object from standard input and prints one. `entity_id`, `acs`, `s
   do = "artifact"         artifact, request_id -> the same as "response", or {"empty"}, asked for over HTTP; for artifact_acs
   do = "idp"              what it reads in our metadata -> {"entity_id", "sso", "slo", "certificates"}
   do = "logout"           binding, name_id, format, session_index, destination -> {"id", "query"} or {"id", "form"}
-  do = "logout_request"   query or form, name_id, format -> {"query"} or {"form"}
+  do = "logout_request"   query or form, name_id, format, perhaps name_qualifier, sp_name_qualifier, signed_in -> {"query"} or {"form"}
   do = "logout_response"  query or form -> {"success"}
 
 An exception ends it with a trace and without an answer.
@@ -24,6 +24,7 @@ import json
 import pathlib
 import re
 import sys
+import time
 import html
 import urllib.parse
 
@@ -164,7 +165,11 @@ def main():
         return {"id": made, **travelling(info)}
     if do == "logout_request":
         message, binding, more = arrived(order, "SAMLRequest")
-        name_id = NameID(format=order["format"], text=order["name_id"])
+        qualifiers = {name: order[name] for name in ("name_qualifier", "sp_name_qualifier") if order.get(name)}
+        name_id = NameID(format=order["format"], text=order["name_id"], **qualifiers)
+        if order.get("signed_in"):
+            session = {"name_id": name_id, "issuer": idp, "ava": {}, "not_on_or_after": int(time.time()) + 600}
+            client.users.add_information_about_person(session)
         more["relay_state"] = more.get("relay_state") or ""
         info = client.handle_logout_request(message, name_id, binding, sign=True, **algorithms, **more)
         return travelling(info)

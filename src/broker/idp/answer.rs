@@ -1,11 +1,13 @@
 //! Answers to SAML applications: the assertion of a login, and the status of one that failed.
 
 use super::artifact::keep_op;
+use super::tailored::Wishes;
+use crate::application::release::Chosen;
 use crate::broker::finish::{Issue, Issued};
+use crate::broker::logout::partner_ops;
 use crate::broker::recording::note_rows;
 use crate::broker::release::{recorded, unrecorded};
 use crate::broker::rules::{changed_names, changed_profile};
-use crate::broker::sessions::partner_op;
 use crate::broker::{Answer, Gateway, Outcome, Reply};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
@@ -13,7 +15,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{Mirror, Partner, SamlReply, Session};
-use crate::profile::{Released, Written};
+use crate::profile::{Released, RowNote, Written};
 use crate::saml::idp::{Refusal, ReleasedAttribute, ReleasedValue, Statement, Subject};
 use crate::store::Op;
 use serde_json::{Map, Value};
@@ -28,23 +30,30 @@ impl Gateway {
         let gone = || Error::new(ErrorKind::UnauthorizedClient, "The application does not take SAML any more.");
         let saml = application.saml.as_ref().ok_or_else(gone)?;
         speaks_for(reply.mirror.as_ref(), session)?;
-        let (attributes, email) = self.released_attributes(issue, trace)?;
         let entity_id = self.idp_entity_id(reply.mirror.as_ref());
         let keys = self.keyring.saml();
-        let responder = saml.sp.responder(&entity_id, saml.sp.signing_key(&keys)?, self.keyring.sealer());
+        let wishes = Wishes(issue.scripted.as_deref().map(|scripted| &scripted.saml));
+        let (sp, to) = (wishes.sp(saml)?, wishes.reply_to(reply)?);
+        let responder = sp.responder(&entity_id, sp.signing_key(&keys)?, self.keyring.sealer());
+        let (mut attributes, email) = self.released_attributes(issue, reply, trace)?;
+        // What the operator has us make takes the place of what a row gives under the same name.
+        let identifiers = responder.identifiers(&session.user_id)?;
+        attributes.retain(|attribute| !identifiers.iter().any(|identifier| identifier.name == attribute.name));
+        attributes.extend(identifiers);
         let connection = self.connections.enabled(&session.identity.connection);
         let authorities = authorities(connection.map(AsRef::as_ref), session);
         let session_index = session_index(&session.sid, &application.client_id);
+        let authn_context = wishes.authn_context()?;
         let statement = Statement {
             subject: Subject { user_id: &session.user_id, email: email.as_deref() },
             attributes: &attributes,
             authn_instant: session.auth_time,
-            authn_context_class_ref: session.upstream.authn_context.as_deref(),
+            authn_context_class_ref: authn_context.as_deref().or(session.upstream.authn_context.as_deref()),
             authenticating_authorities: &authorities,
             session_index: &session_index,
             session_not_on_or_after: Some(session.expires_at),
         };
-        let issued = reply.to.respond(&responder, &statement, now)?;
+        let issued = to.respond(&responder, &statement, now)?;
         trace.note(now, Note::Finished { reply: format!("an assertion for {} at {}", application.client_id, reply.to.acs_url()) });
         let partner = Partner {
             client_id: application.client_id.clone(),
@@ -53,7 +62,7 @@ impl Gateway {
             session_index,
             mirror: reply.mirror.clone(),
         };
-        let mut writes = vec![partner_op(&session.sid, &partner, self.lifetimes.session)?];
+        let mut writes = partner_ops(&session.sid, &partner, self.lifetimes.session)?;
         let secrets = issued.kept.iter().map(|kept| kept.key.clone()).collect();
         writes.extend(issued.kept.map(keep_op));
         Ok(Issued {
@@ -65,9 +74,14 @@ impl Gateway {
     }
 
     /// The attributes by the application's table, and the e-mail address for a NameID.
-    fn released_attributes(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<(Vec<ReleasedAttribute>, Option<String>)> {
+    fn released_attributes(
+        &self,
+        issue: &Issue<'_>,
+        reply: &SamlReply,
+        trace: &mut Trace,
+    ) -> Result<(Vec<ReleasedAttribute>, Option<String>)> {
         let application = issue.application;
-        let mapping = &application.saml.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "another protocol"))?.mapping;
+        let saml = application.saml.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "another protocol"))?;
         let mut members = issue.profile.value().as_object().cloned().unwrap_or_default();
         let mut transient = issue.transient.to_vec();
         if let Some(scripted) = &issue.scripted {
@@ -76,10 +90,21 @@ impl Gateway {
         }
         let readable = self.readable_profile(application, members, &issue.session.user_id);
         transient.extend(readable.sealed);
+        let wishes = Wishes(issue.scripted.as_deref().map(|scripted| &scripted.saml));
         let mut rows = Vec::new();
-        let released = mapping.from_profile(&readable.profile, &mut rows);
-        let released = released.map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
-        let unrecorded = unrecorded(&rows, &transient);
+        let released = match wishes.mapped(&readable.profile)? {
+            Some(mapped) => mapped,
+            None => {
+                let released = saml.mapping.from_profile(&readable.profile, &mut rows);
+                released.map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?
+            }
+        };
+        let mut unrecorded = unrecorded(&rows, &transient);
+        // Nobody knows any more where these came from.
+        unrecorded.extend(wishes.own_attributes());
+        let Chosen { released, withheld } = saml.release.choose(released, saml.sp.trust(), reply.to.asked_attribute_service());
+        rows.extend(withheld.into_iter().map(|(name, why)| RowNote::unmet(&name, why.to_owned())));
+        let released = wishes.released(released, &saml.mapping, &readable.profile)?;
         note_rows(trace, "from_profile", rows, &transient, issue.now);
         let shown: Map<String, Value> = released.iter().map(|row| (row.name.clone(), row.value.clone())).collect();
         let claims = Written::object(&recorded(&shown, &unrecorded))?;
@@ -139,7 +164,8 @@ fn speaks_for(mirror: Option<&Mirror>, session: &Session) -> Result<()> {
 
 /// The identity providers that were involved, the nearest to the user first (SAML Core 2.7.2.2).
 fn authorities(connection: Option<&dyn Connection>, session: &Session) -> Vec<String> {
-    session.upstream.idp.clone().or_else(|| connection?.idp_entity_id()).into_iter().collect()
+    let beyond = session.upstream.authenticating_authorities.iter().cloned();
+    beyond.chain(session.upstream.idp.clone().or_else(|| connection?.idp_entity_id())).collect()
 }
 
 fn attribute(released: Released) -> ReleasedAttribute {
@@ -184,6 +210,7 @@ mod tests {
             expires_at: now,
             upstream: UpstreamSession { idp: idp.map(str::to_owned), ..UpstreamSession::default() },
             correlation_id: "c".into(),
+            before: Vec::new(),
         }
     }
 

@@ -27,6 +27,7 @@ impl Gateway {
         request: &SsoRequest<'_>,
         checked: &CheckedRequest,
         application: &Application,
+        came_by: Option<&Pick>,
         now: Timestamp,
     ) -> Result<Asked, Unserved> {
         // SAML Core 3.4.1.2: with a count of zero nobody else may be asked, and we always ask somebody else.
@@ -37,7 +38,7 @@ impl Gateway {
         let place = match (request.endpoint, request.connection) {
             (IdpEndpoint::Mirror(mirror), _) => Some(Pick { connection: mirror.connection.clone(), idp: mirror.idp.clone() }),
             (_, Some(connection)) => Some(Pick { connection: connection.to_owned(), idp: None }),
-            _ => self.listed(&said.idp_list, application, now)?,
+            _ => self.idp_of_list(&said.idp_list, application, came_by, now)?,
         };
         let (connection, idp) = place.map_or((None, None), |place| (Some(place.connection), place.idp));
         Ok(Asked {
@@ -48,17 +49,29 @@ impl Gateway {
             login_hint: said.subject_hint.clone(),
             connection,
             idp,
+            proxy_count: said.proxy_count,
+            requester_ids: said.requester_ids.clone(),
             ..Asked::default()
         })
     }
 
-    /// The identity provider that the application names (SAML Core 3.4.1.2, IDPList): the first of its list that it may use;
-    /// without a list, or where we ourselves stand on it, any.
-    fn listed(&self, idp_list: &[String], application: &Application, now: Timestamp) -> Result<Option<Pick>, Unserved> {
+    /// The identity provider that the application names (SAML Core 3.4.1.2, IDPList): of those in its list that it may use
+    /// the one by which the person has come, else the first; without a list, or where we ourselves stand on it, any.
+    fn idp_of_list(
+        &self,
+        idp_list: &[String],
+        application: &Application,
+        came_by: Option<&Pick>,
+        now: Timestamp,
+    ) -> Result<Option<Pick>, Unserved> {
         if idp_list.is_empty() || idp_list.contains(&self.idp_entity_id(None)) {
             return Ok(None);
         }
-        if let Some(first) = idp_list.iter().find_map(|entity_id| self.pick_of(entity_id, application, now)) {
+        let known = |entity_id: &String| self.pick_of(entity_id, application, now);
+        if let Some(known) = came_by.filter(|came_by| idp_list.iter().filter_map(known).any(|pick| pick == **came_by)) {
+            return Ok(Some(known.clone()));
+        }
+        if let Some(first) = idp_list.iter().find_map(known) {
             return Ok(Some(first));
         }
         // SAML Core 3.2.2.2: none is supported, or one is but not at the moment.

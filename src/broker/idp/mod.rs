@@ -7,10 +7,12 @@ mod answer;
 mod artifact;
 mod asked;
 mod entity;
+mod tailored;
 
 pub use artifact::ArtifactAnswer;
 
 use super::begin::{Begun, log_refusal};
+use super::choose::Pick;
 use super::{Answer, Browser, Gateway, Outcome};
 use crate::application::{Application, SamlApplication};
 use crate::clock::Timestamp;
@@ -83,7 +85,9 @@ impl Gateway {
             Err(refused) => return self.refuse_request(request.endpoint, application, *refused, trace, correlation_id, now).await,
         };
         let reply = SamlReply { to: checked.reply_to().clone(), mirror: mirror_of(request.endpoint) };
-        let asked = match self.asked_by_saml(&request, &checked, application, now) {
+        let came_by = if checked.said().idp_list.is_empty() { None } else { self.session(browser, now).await? };
+        let came_by = came_by.map(|session| Pick { connection: session.identity.connection, idp: session.upstream.idp });
+        let asked = match self.asked_by_saml(&request, &checked, application, came_by.as_ref(), now) {
             Ok(asked) => asked,
             Err(unserved) => return self.refuse_asked(application, &reply, unserved, trace, correlation_id, now).await,
         };
@@ -137,7 +141,12 @@ impl Gateway {
     }
 
     /// Whose message it is. One answer for an application that is not there and for one that is not meant here.
-    fn service_provider(&self, endpoint: &IdpEndpoint, issuer: &str, now: Timestamp) -> Result<(&Arc<Application>, &SamlApplication)> {
+    pub(super) fn service_provider(
+        &self,
+        endpoint: &IdpEndpoint,
+        issuer: &str,
+        now: Timestamp,
+    ) -> Result<(&Arc<Application>, &SamlApplication)> {
         let known = self.service_providers.get(issuer).map(Vec::as_slice).unwrap_or_default();
         match endpoint {
             IdpEndpoint::Application(client_id) => self.service_provider_of(client_id),
@@ -160,7 +169,7 @@ impl Gateway {
         }
     }
 
-    fn service_provider_of(&self, client_id: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
+    pub(super) fn service_provider_of(&self, client_id: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
         let application = self.application(client_id);
         let found = application.and_then(|application| application.saml.as_ref().map(|saml| (application, saml)));
         found.ok_or_else(|| not_registered(format!("there is no enabled SAML application {client_id}")))
@@ -219,7 +228,7 @@ fn message(error: &Error, correlation_id: &str) -> String {
     format!("{} {} ({correlation_id})", error.kind.wire().code, error.detail)
 }
 
-fn mirror_of(endpoint: &IdpEndpoint) -> Option<Mirror> {
+pub(super) fn mirror_of(endpoint: &IdpEndpoint) -> Option<Mirror> {
     match endpoint {
         IdpEndpoint::Mirror(mirror) => Some(mirror.clone()),
         _ => None,

@@ -4,6 +4,7 @@
 mod once;
 
 use super::{block_on, complain, print};
+use crate::application::release::ReleasePolicy;
 use crate::application::saml_sp::{SamlSp, SamlSpSettings};
 use crate::application::{Application, ProfileUse, SamlApplication};
 use crate::broker::Lifetimes;
@@ -207,7 +208,7 @@ fn saml_application(app: &SamlApp) -> Result<Application> {
         mapping: Arc::clone(&mapping),
         profile: ProfileUse::default(),
         oidc: None,
-        saml: Some(SamlApplication { sp: Arc::new(sp), mapping }),
+        saml: Some(SamlApplication { sp: Arc::new(sp), mapping, release: ReleasePolicy::default() }),
     })
 }
 

@@ -3,7 +3,7 @@
 //! Much of what is shown came from somebody unknown: control characters, and those that turn the direction of writing, are
 //! shown as escapes in both forms.
 
-use super::person::{InDialect, Origin, Person, Released, Withheld};
+use super::person::{Assertion, Claims, InDialect, Origin, Person, Released, Withheld};
 use super::report::{Report, Row, Said, Time, Verdict};
 use crate::profile::{FilledIn, Outcome, RowNote};
 use serde_json::{Map, Value};
@@ -212,23 +212,53 @@ impl Page {
     }
 
     fn released(&mut self, released: &Released) {
-        self.marked(&format!("Released to {} ({})", released.application, released.table));
-        self.rows(&released.rows);
-        if let Some(error) = &released.error {
+        if let Some(claims) = &released.claims {
+            self.claims(&released.application, claims);
+        }
+        if let Some(assertion) = &released.assertion {
+            self.assertion(&released.application, assertion);
+        }
+    }
+
+    fn claims(&mut self, application: &str, claims: &Claims) {
+        self.marked(&format!("Released to {application} ({})", claims.table));
+        self.rows(&claims.rows);
+        if let Some(error) = &claims.error {
             self.item("REFUSED", &error.to_string());
             return;
         }
-        self.marked(&format!("Claims for {}", released.scopes));
-        self.pair("sub", &Value::from(released.sub.as_str()).to_string());
-        self.members(&released.claims);
-        let withheld: Vec<String> = released.withheld.iter().map(withheld).collect();
-        for (what, list) in [("withheld", withheld), ("scopes not given", released.scopes_refused.clone())] {
-            if !list.is_empty() {
-                self.wrapped(&format!("  ({what}: "), "    ", &format!("{})", list.join("; ")));
-            }
+        self.marked(&format!("Claims for {}", claims.scopes));
+        self.pair("sub", &Value::from(claims.sub.as_str()).to_string());
+        self.members(&claims.claims);
+        let withheld: Vec<String> = claims.withheld.iter().map(withheld).collect();
+        for (what, list) in [("withheld", withheld), ("scopes not given", claims.scopes_refused.clone())] {
+            self.aside(what, &list);
         }
-        if let Some(dialect) = &released.dialect {
+        if let Some(dialect) = &claims.dialect {
             self.dialect("Whole profile at /userinfo", dialect);
+        }
+    }
+
+    fn assertion(&mut self, application: &str, assertion: &Assertion) {
+        self.marked(&format!("Released to {application} by SAML ({})", assertion.table));
+        self.rows(&assertion.rows);
+        if let Some(error) = &assertion.error {
+            self.item("REFUSED", &error.to_string());
+            return;
+        }
+        self.marked("The assertion");
+        self.pair("NameID", assertion.name_id_format);
+        for attribute in &assertion.attributes {
+            let friendly = attribute.friendly_name.as_ref().map(|name| format!(" ({name})")).unwrap_or_default();
+            self.pair(&format!("{}{friendly}", attribute.name), &attribute.value.to_string());
+        }
+        let withheld: Vec<String> = assertion.withheld.iter().map(|one| format!("{}: {}", one.name, one.why)).collect();
+        self.aside("withheld", &withheld);
+    }
+
+    fn aside(&mut self, what: &str, list: &[String]) {
+        if !list.is_empty() {
+            self.wrapped(&format!("  ({what}: "), "    ", &format!("{})", list.join("; ")));
         }
     }
 

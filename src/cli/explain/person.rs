@@ -1,7 +1,7 @@
 //! From what was said of a person to what the gateway would keep and an application would get, by the functions of a login,
 //! for somebody whom no directory knows yet.
 
-use crate::application::Application;
+use crate::application::{Application, SamlApplication};
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::login::remove_paths;
@@ -68,10 +68,27 @@ pub struct InDialect {
     pub profile: Map<String, Value>,
 }
 
-/// What an application gets.
+/// What an application gets, by the protocols that it speaks.
 #[derive(Debug, Serialize)]
 pub struct Released {
     pub application: String,
+    #[serde(flatten, skip_serializing_if = "Option::is_none")]
+    pub claims: Option<Claims>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub assertion: Option<Assertion>,
+}
+
+impl Released {
+    /// Why a table refused.
+    pub fn error(&self) -> Option<&MappingError> {
+        let claims = self.claims.as_ref().and_then(|claims| claims.error.as_ref());
+        claims.or_else(|| self.assertion.as_ref()?.error.as_ref())
+    }
+}
+
+/// What an OpenID Connect client gets.
+#[derive(Debug, Serialize)]
+pub struct Claims {
     pub table: String,
     pub scopes: String,
     /// Asked for, and not given to this application.
@@ -87,6 +104,36 @@ pub struct Released {
     /// The answer of `/userinfo` for an application with `legacy_profile`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub dialect: Option<InDialect>,
+}
+
+/// What a SAML application gets. The NameID itself and identifiers of ours are made with a key, and not here.
+#[derive(Debug, Serialize)]
+pub struct Assertion {
+    pub table: String,
+    pub rows: Vec<RowNote>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<MappingError>,
+    /// Where the request names no other.
+    pub name_id_format: &'static str,
+    pub attributes: Vec<Attribute>,
+    /// Given by the table and withheld all the same.
+    pub withheld: Vec<NotReleased>,
+}
+
+#[derive(Debug, Serialize)]
+pub struct Attribute {
+    pub name: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub friendly_name: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub name_format: Option<String>,
+    pub value: Value,
+}
+
+#[derive(Debug, Serialize)]
+pub struct NotReleased {
+    pub name: String,
+    pub why: &'static str,
 }
 
 #[derive(Debug, Serialize)]
@@ -156,14 +203,22 @@ impl Terms<'_> {
 
     /// Maps the profile to what an application gets. `asked`: the scopes of the request; `None`: all that it may have.
     pub fn release(&self, person: &Person, application: &Application, asked: Option<&Scopes>) -> Released {
+        Released {
+            application: application.client_id.clone(),
+            claims: application.oidc.as_ref().map(|_| self.claims(person, application, asked)),
+            assertion: application.saml.as_ref().map(|saml| assertion(person, saml)),
+        }
+    }
+
+    fn claims(&self, person: &Person, application: &Application, asked: Option<&Scopes>) -> Claims {
         let profile = Profile::from_map(person.profile.clone());
         let mut rows = Vec::new();
         let (released, error) = match application.mapping.from_profile(&profile, &mut rows) {
             Ok(released) => (released, None),
             Err(error) => (Vec::new(), Some(error)),
         };
-        let released: Vec<_> =
-            released.into_iter().map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
+        let released = released.into_iter().filter(|row| row.categories.is_empty());
+        let released: Vec<_> = released.map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
         let all = || all_scopes(application);
         let asked = asked.cloned().unwrap_or_else(all);
         let scopes = application.oidc.as_ref().map_or_else(|| asked.clone(), |client| asked.allowed_for(client));
@@ -175,8 +230,7 @@ impl Terms<'_> {
             answer.extend(shown.profile.into_iter().filter(|(name, _)| name != "sub"));
             InDialect { name: shown.name, profile: answer }
         });
-        Released {
-            application: application.client_id.clone(),
+        Claims {
             table: application.mapping.name().to_owned(),
             scopes_refused: asked.iter().filter(|scope| !scopes.contains(scope)).map(str::to_owned).collect(),
             withheld: withheld(&released, &claims),
@@ -226,6 +280,30 @@ impl Terms<'_> {
     fn origin(&self, origin: provenance::Provenance) -> Origin {
         let provenance::Provenance { field, source, connection, at, verified } = origin;
         Origin { field, source, connection, at: at.to_string(), verified: verified && self.verified }
+    }
+}
+
+/// As for a request that names no set of attributes.
+fn assertion(person: &Person, saml: &SamlApplication) -> Assertion {
+    let mut rows = Vec::new();
+    let (given, error) = match saml.mapping.from_profile(&Profile::from_map(person.profile.clone()), &mut rows) {
+        Ok(given) => (given, None),
+        Err(error) => (Vec::new(), Some(error)),
+    };
+    let chosen = saml.release.choose(given, saml.sp.trust(), None);
+    let attributes = chosen.released.into_iter().map(|released| Attribute {
+        name: released.name,
+        friendly_name: released.friendly_name,
+        name_format: released.name_format,
+        value: released.value,
+    });
+    Assertion {
+        table: saml.mapping.name().to_owned(),
+        rows,
+        error,
+        name_id_format: saml.sp.response().name_id_format.urn(),
+        attributes: attributes.collect(),
+        withheld: chosen.withheld.into_iter().map(|(name, why)| NotReleased { name, why }).collect(),
     }
 }
 

@@ -179,7 +179,7 @@ impl Question<'_> {
         }
         let released =
             person.as_ref().zip(self.application).map(|(person, application)| terms.release(person, application, self.scopes.as_ref()));
-        if let Some(error) = released.as_ref().and_then(|released| released.error.as_ref()) {
+        if let Some(error) = released.as_ref().and_then(Released::error) {
             report.refusals.push(RefusedBy::new("application", "release", ErrorKind::Misconfigured, error.to_string()));
         }
         (report.said, report.mapping, report.person, report.released) = (Some(Said::of(attributes)), Some(mapping), person, released);

@@ -26,6 +26,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
         }
     }
     let post_logout_redirect_uris = uris(section, "post_logout_redirect_uris", native);
+    let initiate_login_uri = initiate_login_uri(section);
     let secret = secrets::read(context, section, "client_secret");
     if secret.as_ref().is_some_and(|secret| secret.expose().len() < SECRET_LENGTH) {
         let (message, help) = (
@@ -66,6 +67,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
     let scopes = section.strings("scopes").map(|scopes| scopes.into_iter().map(|at| at.value.to_owned()).collect());
     Some(ClientFacts {
         redirect_uris,
+        initiate_login_uri,
         post_logout_redirect_uris,
         application_type,
         token_endpoint_auth_method: method,
@@ -74,8 +76,21 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
         grant_types,
         scopes,
         id_token_signed_response_alg: alg,
+        backchannel_logout_uri: logout_uri(section, "backchannel_logout_uri"),
+        backchannel_logout_session_required: section.bool("backchannel_logout_session_required").unwrap_or(false),
+        frontchannel_logout_uri: logout_uri(section, "frontchannel_logout_uri"),
+        frontchannel_logout_session_required: section.bool("frontchannel_logout_session_required").unwrap_or(false),
         ..ClientFacts::public(client_id)
     })
+}
+
+/// Where the application is told of logouts.
+fn logout_uri(section: &Section<'_>, key: &'static str) -> Option<String> {
+    let at = section.string(key)?;
+    if let Err((message, help)) = check_uri(at.value, false) {
+        section.problem(key, format!("`{}` {message}", at.value), help);
+    }
+    Some(at.value.to_owned())
 }
 
 /// Codes always; refresh tokens unless the list leaves them out.
@@ -127,6 +142,15 @@ fn auth_method(context: &Context<'_>, section: &Section<'_>, has_secret: bool) -
         _ => {}
     }
     method
+}
+
+/// OpenID Connect Core 4: https.
+fn initiate_login_uri(section: &Section<'_>) -> Option<String> {
+    let at = section.string("initiate_login_uri").filter(|at| !at.value.is_empty())?;
+    if let Err((message, help)) = check_uri(at.value, false) {
+        section.problem("initiate_login_uri", format!("`{}` {message}", at.value), help);
+    }
+    Some(at.value.to_owned())
 }
 
 /// Redirect addresses: absolute, without a fragment; https, or http on loopback, or a native application's own scheme.

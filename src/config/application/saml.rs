@@ -1,15 +1,20 @@
 //! `[application.saml]`: how an application gets its assertions. Whom it goes to is in `sp`.
 
-use super::{SAML_TABLE, sp};
+use super::{SAML_TABLE, check_uri, sp};
 use crate::application::SamlApplication;
+use crate::application::release::ReleasePolicy;
 use crate::application::saml_sp::{SamlSp, SamlSpSettings};
-use crate::application::saml_words::{CIPHERS, DIGESTS, ENCRYPTED, SIGNATURES, TRANSPORTS, name_id_format, name_id_formats};
+use crate::application::saml_words::{ENCRYPTED, meaning, name_id_format, name_id_formats};
 use crate::config::context::Context;
 use crate::profile::{Direction, MappingTable};
-use crate::saml::idp::{AttributeStyle, NameFormats, NameIdFormat, ResponseSettings, SpTrust, ValueTypes};
+use crate::saml::algorithms::{CIPHERS, DIGESTS, SIGNATURES, TRANSPORTS};
+use crate::saml::idp::{
+    AttributeStyle, Identifier, Identifiers, NameFormats, NameIdFormat, ResponseSettings, SpTrust, ValueTypes, is_scope,
+};
 use crate::saml::{Binding, MessagePolicy};
 use crate::toml_file::{At, Section};
 use std::sync::Arc;
+use url::Url;
 
 /// Reads the table; `outer` is the application's own mapping table, if that one is for attributes.
 pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<MappingTable>>) -> Option<SamlApplication> {
@@ -20,23 +25,25 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<Map
     };
     let logout_binding = section.choice("logout_binding", &[("post", Binding::Post), ("redirect", Binding::Redirect)]);
     let logout_binding = logout_binding.unwrap_or(Binding::Post);
-    let registered = sp::read(context, section, logout_binding);
+    let (registered, listed) = sp::read(context, section, logout_binding).unzip();
+    let release = release_policy(section, registered.as_ref(), listed.unwrap_or_default());
     let response = response_settings(section, registered.as_ref());
     let policy = policy(context, section);
     let formats = section.strings("name_id_formats").map(|texts| texts.iter().filter_map(|at| format_of(section, at)).collect());
     let require_signed_requests = section.bool("require_signed_requests");
     let allow_unsolicited = section.bool("allow_unsolicited").unwrap_or(false);
     let logout = section.bool("logout").unwrap_or(true);
-    let mirror = section.bool("mirror").unwrap_or(false);
+    let (discovery_urls, mirror) = (discovery_urls(section), section.bool("mirror").unwrap_or(false));
     let settings = SamlSpSettings {
         response,
-        mirror,
         require_signed_requests: require_signed_requests.unwrap_or(false),
         name_id_formats: formats,
         allow_unsolicited,
         logout,
         logout_binding,
         policy,
+        discovery_urls,
+        mirror,
         ..SamlSpSettings::new(registered?)
     };
     let sp = match SamlSp::new(settings) {
@@ -62,7 +69,58 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<Map
         section.warning(place, message, "ask the application for the next one; logins go on, since keys are pinned and not dates");
     }
     warn_unlisted(section, &sp);
-    Some(SamlApplication { sp: Arc::new(sp), mapping: mapping? })
+    Some(SamlApplication { sp: Arc::new(sp), mapping: mapping?, release })
+}
+
+/// Where people return from our discovery service.
+fn discovery_urls(section: &Section<'_>) -> Vec<Url> {
+    let texts = section.strings("discovery_urls").unwrap_or_default();
+    let read = texts.into_iter().filter_map(|at| {
+        if let Err((message, help)) = check_uri(at.value, false) {
+            section.file().problem(at.span.clone(), &at.path, format!("`{}` {message}", at.value), help);
+        }
+        Url::parse(at.value).ok()
+    });
+    read.collect()
+}
+
+/// `listed` are the entity categories of the application's metadata.
+fn release_policy(section: &Section<'_>, registered: Option<&SpTrust>, listed: Vec<String>) -> ReleasePolicy {
+    let only_requested = section.choice("release", &[("all", false), ("requested", true)]).unwrap_or(false);
+    if only_requested && registered.is_some_and(|registered| registered.attribute_consuming_services.is_empty()) {
+        let help = "list `requested_attributes`, or get metadata with an AttributeConsumingService, or use \"all\"";
+        section.problem("release", "the application asks for no attributes, and would get none", help);
+    }
+    let written = section.strings("entity_categories").map(|texts| texts.into_iter().map(|at| at.value.to_owned()).collect());
+    ReleasePolicy { only_requested, categories: written.unwrap_or(listed) }
+}
+
+/// `identifiers`, and the `scope` of those that have one.
+fn identifiers(section: &Section<'_>) -> Identifiers {
+    const KINDS: [(&str, Identifier); 3] =
+        [("pairwise-id", Identifier::PairwiseId), ("subject-id", Identifier::SubjectId), ("eduPersonTargetedID", Identifier::TargetedId)];
+    let scope = section.string("scope").map(|at| at.value);
+    if scope.is_some_and(|scope| !is_scope(scope)) {
+        section.problem("scope", "a scope has up to 127 letters, digits, - and .", "write a domain of yours, as in example.org");
+    }
+    let mut kinds = Vec::new();
+    for at in section.strings("identifiers").unwrap_or_default() {
+        match meaning(&KINDS, at.value) {
+            Some(kind) if kind.needs_scope() && scope.is_none() => {
+                let message = format!("{} has a scope, and there is none", at.value);
+                section.file().problem(at.span.clone(), &at.path, message, "add `scope`, a domain of yours");
+            }
+            Some(kind) if kinds.contains(&kind) => {
+                section.file().problem(at.span.clone(), &at.path, format!("{} is there twice", at.value), "remove one");
+            }
+            Some(kind) => kinds.push(kind),
+            None => {
+                let help = format!("use one of {}", KINDS.map(|(name, _)| format!("\"{name}\"")).join(", "));
+                section.file().problem(at.span.clone(), &at.path, format!("`{}` is no identifier that is made here", at.value), help);
+            }
+        }
+    }
+    Identifiers { kinds, scope: scope.map(str::to_owned) }
 }
 
 fn response_settings(section: &Section<'_>, registered: Option<&SpTrust>) -> ResponseSettings {
@@ -91,6 +149,7 @@ fn response_settings(section: &Section<'_>, registered: Option<&SpTrust>) -> Res
         name_id_probes: probes.into_iter().map(|at| at.value.to_owned()).collect(),
         authn_context_class_ref: text("authn_context_class_ref").unwrap_or(usual.authn_context_class_ref),
         attributes: attribute_style(section),
+        identifiers: identifiers(section),
     }
 }
 

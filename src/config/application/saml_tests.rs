@@ -4,7 +4,7 @@ use crate::application::Application;
 use crate::config::{Findings, check, load, render_human};
 use crate::keys::{CertifiedKey, Digest, KeyKind, PrivateKey, SignatureScheme};
 use crate::saml::encryption::{ContentCipher, KeyTransport};
-use crate::saml::idp::{EncryptedParts, NameFormats, NameIdFormat, ValueTypes};
+use crate::saml::idp::{EncryptedParts, Identifier, NameFormats, NameIdFormat, ValueTypes};
 use crate::saml::{Binding, names};
 use std::fs;
 use tempfile::TempDir;
@@ -103,7 +103,9 @@ fn every_setting_is_read() {
          destination = \"https://wiki.example/d\"\nlifetime = 120\nbackdate = 5\nname_id_format = \"email\"\n\
          name_id_formats = [\"email\", \"{}\"]\nname_id_probes = [\"mail\"]\nauthn_context_class_ref = \"urn:class\"\n\
          typed_attributes = false\nattribute_name_format = \"none\"\nrequire_signed_requests = true\nallow_unsolicited = true\n\
-         logout_binding = \"redirect\"\nclock_skew = 7\nmessage_max_age = 99\nmapping = \"own\"",
+         logout_binding = \"redirect\"\nclock_skew = 7\nmessage_max_age = 99\nmapping = \"own\"\n\
+         release = \"requested\"\nrequested_attributes = [\"mail\"]\nentity_categories = [\"urn:category\"]\n\
+         identifiers = [\"pairwise-id\", \"eduPersonTargetedID\"]\nscope = \"wiki.example\"\ndiscovery_urls = [\"https://wiki.example/picked\"]",
         names::NAMEID_TRANSIENT
     );
     let saml = read(&lines).saml.expect("a SAML application");
@@ -121,6 +123,8 @@ fn every_setting_is_read() {
     assert_eq!(response.authn_context_class_ref, "urn:class");
     assert_eq!((response.attributes.types, response.attributes.name_formats), (ValueTypes::AnyType, NameFormats::Omitted));
     assert_eq!(sp.name_id_formats().len(), 2);
+    assert_eq!((sp.mirror(), sp.discovery_urls()[0].as_str()), (false, "https://wiki.example/picked"));
+    assert!(read(&format!("{LITERAL}mirror = true")).saml.is_some_and(|saml| saml.sp.mirror()));
     let terms = sp.request_terms("https://login.example.org/saml/sso", &[], crate::clock::Timestamp::from_seconds(0));
     assert!(terms.require_signed);
     assert_eq!((terms.policy.skew_seconds, terms.policy.max_age_seconds), (7, 99));
@@ -129,6 +133,10 @@ fn every_setting_is_read() {
     assert_eq!(sp.trust().acs().iter().map(|acs| acs.index).collect::<Vec<_>>(), [Some(0), Some(1)]);
     assert_eq!(sp.trust().default_acs().map(|acs| acs.location()), Some("https://wiki.example/acs"));
     assert_eq!(saml.mapping.name(), "own");
+    assert!(saml.release.only_requested && saml.release.categories == ["urn:category"]);
+    assert_eq!(sp.trust().attribute_consuming_services[0].attributes[0].name, "mail");
+    assert_eq!(response.identifiers.kinds, [Identifier::PairwiseId, Identifier::TargetedId]);
+    assert_eq!(response.identifiers.scope.as_deref(), Some("wiki.example"));
 }
 
 #[test]
@@ -171,7 +179,13 @@ fn faults_are_told_at_their_place() {
     broken("certificates = [\"sp.pem\", \"nowhere.pem\"]", &["certificates[1]"]);
     broken("encryption_certificates = [\"ec.pem\"]", &["encryption_certificates"]);
     broken("mapping = \"nowhere\"", &["mapping"]);
+    broken("release = \"requested\"", &["release"]);
+    broken("release = \"some\"", &["release"]);
+    broken("identifiers = [\"pairwise-id\"]", &["identifiers[0]"]);
+    broken("identifiers = [\"eduPersonTargetedID\", \"uid\", \"eduPersonTargetedID\"]", &["identifiers[1]", "identifiers[2]"]);
+    broken("scope = \"wiki example\"", &["scope"]);
     broken("sing_response = true", &["sing_response"]);
+    broken("discovery_urls = [\"http://wiki.example/picked\"]", &["discovery_urls[0]"]);
     broken("metadata_url = \"https://wiki.example/metadata\"", &["metadata_url"]);
     broken("metadata_certificates = [\"sp.pem\"]", &["metadata_certificates"]);
     assert_eq!(problems(""), ["entity_id", "acs_urls"]);

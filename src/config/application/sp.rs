@@ -3,21 +3,20 @@
 use super::check_uri;
 use crate::config::connection::certificates;
 use crate::config::context::Context;
-use crate::saml::idp::{AssertionConsumerService, EncryptionKey, SpParts, SpTrust, read_sp};
+use crate::saml::idp::{AssertionConsumerService, AttributeConsumingService, EncryptionKey, RequestedAttribute, SpParts, SpTrust, read_sp};
 use crate::saml::logout::LogoutService;
 use crate::saml::{Binding, MetadataOptions, TrustedKeys};
-use crate::toml_file::Section;
-use openssl::asn1::Asn1Time;
+use crate::toml_file::{At, Section};
 use openssl::x509::X509;
 use url::Url;
 
-/// Days before its end from which a certificate is worth a warning.
-const EXPIRY_DAYS: u32 = 30;
 /// What says itself what metadata would say.
-const LITERALS: [&str; 6] = ["acs_urls", "certificates", "encryption_certificates", "slo_url", "slo_response_url", "authn_requests_signed"];
+const LITERALS: [&str; 7] =
+    ["acs_urls", "certificates", "encryption_certificates", "slo_url", "slo_response_url", "authn_requests_signed", "requested_attributes"];
 
-/// Reads whom it is; logout messages go out by `logout_binding` where only their address is written.
-pub fn read(context: &Context<'_>, section: &Section<'_>, logout_binding: Binding) -> Option<SpTrust> {
+/// Reads whom it is, and the entity categories that its metadata list; logout messages go out by `logout_binding` where only
+/// their address is written.
+pub fn read(context: &Context<'_>, section: &Section<'_>, logout_binding: Binding) -> Option<(SpTrust, Vec<String>)> {
     if section.has("metadata_url") {
         section.value("metadata_url");
         section.problem("metadata_url", "metadata cannot be fetched in this version", "save the document and use `metadata_file`");
@@ -33,7 +32,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, logout_binding: Bindin
         if section.has("metadata_certificates") {
             section.problem("metadata_certificates", "there are no metadata that it could have signed", "add `metadata_file`");
         }
-        return literal(context, section, entity_id, logout_binding);
+        return literal(context, section, entity_id, logout_binding).map(|trust| (trust, Vec::new()));
     };
     for literal in LITERALS {
         if section.value(literal).is_some() {
@@ -56,7 +55,7 @@ fn from_metadata(
     (key, text): (&'static str, &str),
     entity_id: Option<&str>,
     pinned: Option<Vec<X509>>,
-) -> Option<SpTrust> {
+) -> Option<(SpTrust, Vec<String>)> {
     let pinned = match pinned.map(|certificates| TrustedKeys::new(&certificates)).transpose() {
         // A list that could not be read must not become "any signature will do".
         Ok(None) if section.has("metadata_certificates") => return None,
@@ -67,7 +66,10 @@ fn from_metadata(
         }
     };
     match read_sp(text, MetadataOptions { entity_id, pinned: pinned.as_ref() }, context.now) {
-        Ok(metadata) => Some(metadata.trust),
+        Ok(metadata) => {
+            let categories = metadata.entity_categories().map(str::to_owned).collect();
+            Some((metadata.trust, categories))
+        }
         Err(error) => {
             let place = section.string("metadata_file").map(|at| format!("{}: ", at.value)).unwrap_or_default();
             section.problem(key, format!("{place}{error}"), "ask the application's operator for its current metadata");
@@ -85,9 +87,9 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<&str>
     let logout = logout_service(section, logout_binding);
     let signing = certificates(context, section, "certificates");
     let encrypting = certificates(context, section, "encryption_certificates");
-    warn_expiry(section, signing.iter().flatten());
     let encryption_keys = encrypting.clone().map(|certificates| encryption_keys(section, certificates));
     let authn_requests_signed = section.bool("authn_requests_signed").unwrap_or(false);
+    let wishes = requested_attributes(section);
     let unread = |key: &str, read: bool| section.has(key) && !read;
     if unread("certificates", signing.is_some()) || unread("encryption_certificates", encrypting.is_some()) {
         return None;
@@ -99,6 +101,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<&str>
         signing_certificates: signing.unwrap_or_default(),
         encryption_keys: encryption_keys.unwrap_or(Some(Vec::new()))?,
         authn_requests_signed,
+        attribute_consuming_services: wishes.into_iter().collect(),
         ..SpParts::default()
     };
     match SpTrust::new(parts) {
@@ -108,6 +111,13 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<&str>
             None
         }
     }
+}
+
+/// What the application would say itself, if it had metadata.
+fn requested_attributes(section: &Section<'_>) -> Option<AttributeConsumingService> {
+    let texts = section.strings("requested_attributes")?;
+    let wish = |at: At<&str>| RequestedAttribute { name: at.value.to_owned(), name_format: None, friendly_name: None, required: false };
+    Some(AttributeConsumingService { index: None, is_default: Some(true), attributes: texts.into_iter().map(wish).collect() })
 }
 
 /// The first is the default; a request may name the others by address, or by their place in the list, from 0.
@@ -158,13 +168,5 @@ fn encryption_keys(section: &Section<'_>, certificates: Vec<X509>) -> Option<Vec
             section.problem("encryption_certificates", why, "ask the application's operator for an RSA certificate");
             None
         }
-    }
-}
-
-fn warn_expiry<'c>(section: &Section<'_>, certificates: impl Iterator<Item = &'c X509>) {
-    let Ok(soon) = Asn1Time::days_from_now(EXPIRY_DAYS) else { return };
-    for certificate in certificates.filter(|certificate| certificate.not_after() < &*soon) {
-        let message = format!("a signing certificate of the application ends on {}", certificate.not_after());
-        section.warning("certificates", message, "ask for the next one; logins go on, since keys are pinned and not dates");
     }
 }

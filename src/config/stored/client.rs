@@ -15,11 +15,13 @@ const PLACES: &[(&str, &str)] = &[
     ("name", "/name"),
     ("oidc.redirect_uris", "/callbacks"),
     ("oidc.post_logout_redirect_uris", "/allowed_logout_urls"),
+    ("oidc.backchannel_logout_uri", "/oidc_logout/backchannel_logout_urls/0"),
     ("oidc.application_type", "/app_type"),
     ("oidc.grant_types", "/grant_types"),
     ("oidc.token_endpoint_auth_method", "/token_endpoint_auth_method"),
     ("oidc.id_token_signed_response_alg", "/jwt_configuration/alg"),
     ("oidc.client_secret", "/client_secret"),
+    ("oidc.initiate_login_uri", "/initiate_login_uri"),
 ];
 
 /// Keys of `isthmus` that belong to `[[application]]`; the others belong to `[application.oidc]`.
@@ -36,7 +38,6 @@ const KEPT: &[(&str, &str)] = &[
     ("sso", "every application takes part in single sign-on"),
     ("sso_disabled", "every application takes part in single sign-on"),
     ("refresh_token", "refresh tokens rotate, and live as the gateway's lifetimes say"),
-    ("initiate_login_uri", "logins that the identity provider begins are refused"),
     ("custom_login_page_on", "pages are the gateway's own"),
     ("custom_login_page", "pages are the gateway's own"),
     ("form_template", "pages are the gateway's own"),
@@ -45,7 +46,6 @@ const KEPT: &[(&str, &str)] = &[
     ("mobile", "it concerns native login only"),
     ("native_social_login", "it concerns native login only"),
     ("encryption_key", "ID tokens are not encrypted in this version"),
-    ("oidc_logout", "applications are not told of logouts in this version"),
     ("logo_uri", "pages show names"),
 ];
 
@@ -58,6 +58,7 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
         ("oidc.post_logout_redirect_uris", "allowed_logout_urls"),
         ("oidc.grant_types", "grant_types"),
         ("oidc.token_endpoint_auth_method", "token_endpoint_auth_method"),
+        ("oidc.initiate_login_uri", "initiate_login_uri"),
     ] {
         document.take(path, body.get(member));
     }
@@ -65,7 +66,10 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
     document.set("oidc.application_type", if native { "native" } else { "web" });
     let jwt = body.get("jwt_configuration");
     document.take("oidc.id_token_signed_response_alg", jwt.and_then(|jwt| jwt.get("alg")));
+    let (told_at, logout_faults) = backchannel(body);
+    document.take("oidc.backchannel_logout_uri", told_at);
     let mut faults = document.own(body, OUTER);
+    faults.extend(logout_faults);
     faults.extend(refused(body));
     faults.extend(samlp::translate(body, &mut document));
     faults.extend(samlp::addon(body).map(samlp::unknown).unwrap_or_default());
@@ -98,6 +102,18 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
             }
             Ok(checked(Made::Application(Arc::new(registered.application)), warnings))
         }
+    }
+}
+
+/// Auth0 has a list for the one address to which logout tokens go.
+fn backchannel(body: &Map<String, Value>) -> (Option<&Value>, Vec<Fault>) {
+    let here = "/oidc_logout/backchannel_logout_urls";
+    let listed = body.get("oidc_logout").and_then(|logout| logout.get("backchannel_logout_urls")).filter(|listed| !listed.is_null());
+    match listed.map(Value::as_array) {
+        None => (None, Vec::new()),
+        Some(None) => (None, vec![fault(here, "must be a list", "write it with one address")]),
+        Some(Some(addresses)) if addresses.len() > 1 => (None, vec![fault(here, "has more than one address", "keep one of them")]),
+        Some(Some(addresses)) => (addresses.first(), Vec::new()),
     }
 }
 

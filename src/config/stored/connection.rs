@@ -42,7 +42,6 @@ const OUTER: &[&str] = &["enabled", "mapping", "profile_sync", "subject_comparis
 /// Options that are kept, and mean nothing here.
 const KEPT: &[(&str, &str)] = &[
     ("signOutEndpoint", "nobody is signed out at the identity provider in this version"),
-    ("idpinitiated", "logins that the identity provider begins are refused"),
     ("requestTemplate", "requests have one form; see `isthmus` for what can be set"),
     ("debug", "every login has a trace"),
     ("recipientUrl", "the recipient is the address of the assertion consumer service"),
@@ -71,6 +70,7 @@ const USED: &[&str] = &[
     "domain_aliases",
     "set_user_root_attributes",
     "non_persistent_attrs",
+    "idpinitiated",
     // A logout there is none of, switched off.
     "disableSignout",
     "disableSignOut",
@@ -168,12 +168,29 @@ fn translate(options: &Map<String, Value>, document: &mut Document) {
             document.take("saml.sso_binding", Some(&word));
         }
     }
+    unsolicited(options, document);
     // Auth0 has the subject in the map of fields as well.
     let subject = options.get("fieldsMap").and_then(|map| map.get("user_id"));
     let subject = subject.and_then(|names| names.as_str().or_else(|| names.get(0)?.as_str()));
     if let (Some(subject), None) = (subject, options.get("user_id_attribute")) {
         document.set("saml.subject_attribute", subject);
     }
+}
+
+/// Sign-ins that the identity provider begins. Answers are hints, whatever Auth0 made of them.
+fn unsolicited(options: &Map<String, Value>, document: &mut Document) {
+    let Some(initiated) = options.get("idpinitiated").filter(|initiated| initiated.get("enabled") == Some(&Value::Bool(true))) else {
+        return;
+    };
+    let protocol =
+        initiated.get("client_protocol").and_then(Value::as_str).map(|protocol| if protocol == "samlp" { "saml" } else { "oidc" });
+    let rules = json!({
+        "application": initiated.get("client_id"),
+        "protocol": protocol,
+        "query": initiated.get("client_authorizequery").and_then(Value::as_str).filter(|query| !query.is_empty()),
+    });
+    document.place("saml.unsolicited", "/options/idpinitiated");
+    document.take("saml.unsolicited", Some(&rules));
 }
 
 /// A certificate as the file wants it: Auth0's console sends the PEM file in base64.

@@ -3,10 +3,12 @@
 
 mod artifact;
 mod attributes;
+mod logout;
 mod request;
+mod subject_id;
 
 pub use artifact::service_unreachable;
-pub(super) use attributes::raw_attributes;
+pub(super) use attributes::{raw_attributes, subject};
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::scope::ScopeFilter;
@@ -16,6 +18,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{CertifiedKey, Keyring};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
+use crate::profile::Fact;
+use crate::saml::idp::Localized;
+use crate::saml::metadata::about::{Requested, RequestedSet};
 use crate::saml::{self, Check, Comparison, Expected, Rejection, SpMetadata, SpSettings, VerifiedAssertion};
 use crate::user::Identity;
 use std::sync::Arc;
@@ -46,15 +51,36 @@ impl SamlConnection {
         self.settings().acr.iter().find(|(_, mapped)| *mapped == class).map_or(class, |(acr, _)| acr).to_owned()
     }
 
-    fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> Authentication {
+    /// The sets of attributes of our metadata, with what the mapping table reads where that is wanted.
+    fn requested_sets(&self) -> Vec<RequestedSet> {
+        let of_table = |requested: &RequestedSet| -> Vec<Requested> {
+            let read = self.config.mapping.asked_names().filter(|(name, _)| !requested.attributes.iter().any(|known| known.name == *name));
+            read.map(|(name, required)| Requested { name: name.to_owned(), friendly_name: None, required }).collect()
+        };
+        let sets = self.settings().attribute_sets.iter().map(|set| {
+            let mut requested = set.requested.clone();
+            if set.from_mapping {
+                requested.attributes.extend(of_table(&set.requested));
+            }
+            if requested.names.is_empty() {
+                requested.names.push(Localized { language: None, text: self.config.display_name.clone() });
+            }
+            requested
+        });
+        sets.collect()
+    }
+
+    fn authentication(&self, assertion: &VerifiedAssertion, now: Timestamp, trace: &mut Trace) -> Result<Authentication, Rejection> {
         let until = assertion.not_on_or_after();
         let issuer = assertion.issuer();
         let name_id = assertion.name_id();
         let mut checks = Vec::new();
-        let attributes = raw_attributes(&assertion.said(), &self.scopes, &mut checks);
+        let mut attributes = raw_attributes(&assertion.said(), &self.scopes, &mut checks);
         note_checks(checks, now, trace);
-        Authentication {
-            identity: identity(&self.config, assertion.subject()),
+        let subject = subject(self.settings(), assertion.subject(), &attributes)?;
+        attributes.set_fact(Fact::Subject, subject.as_str());
+        Ok(Authentication {
+            identity: identity(&self.config, &subject),
             attributes,
             auth_time: assertion.authn_instant().unwrap_or(now).min(now),
             acr: assertion.authn_context_class_ref().map(|class| self.acr(class)),
@@ -62,7 +88,10 @@ impl SamlConnection {
                 idp: None,
                 name_id: name_id.map(|name_id| name_id.value.clone()),
                 name_id_format: name_id.and_then(|name_id| name_id.format.clone()),
+                name_qualifier: name_id.and_then(|name_id| name_id.name_qualifier.clone()),
+                sp_name_qualifier: name_id.and_then(|name_id| name_id.sp_name_qualifier.clone()),
                 session_index: assertion.session_index().map(str::to_owned),
+                authenticating_authorities: assertion.authenticating_authorities().iter().take(attributes::AUTHORITIES).cloned().collect(),
                 authn_context: assertion.authn_context_class_ref().map(str::to_owned),
                 not_on_or_after: assertion.session_not_on_or_after(),
             },
@@ -70,7 +99,40 @@ impl SamlConnection {
                 (format!("assertion {issuer} {}", assertion.assertion_id()), until),
                 (format!("response {issuer} {}", assertion.response_id()), until),
             ],
-        }
+        })
+    }
+
+    /// Everything that must hold for a Response that answers no request.
+    fn unsolicited_assertion(
+        &self,
+        callback: Callback<'_>,
+        asked: &UpstreamRequest,
+        now: Timestamp,
+        checks: &mut Vec<Check>,
+    ) -> Result<VerifiedAssertion, Rejection> {
+        let settings = self.settings();
+        // Refused here too, whoever calls.
+        let (Callback::SamlResponse { response }, Some(_)) = (callback, &settings.unsolicited) else { return Err(Rejection::Unsolicited) };
+        let classes = self.context_classes(&asked.acr_values);
+        let comparison = asked.acr_comparison.unwrap_or(settings.authn_context_comparison);
+        let context = (!classes.is_empty()).then_some((comparison, classes));
+        let expected = Expected {
+            request_id: None,
+            requested_at: now,
+            now,
+            force_authn: asked.force_authn,
+            max_age_seconds: asked.max_age.map(i64::from),
+            requested_authn_context: context.as_ref(),
+        };
+        saml::receive_response(
+            response,
+            &self.sp,
+            &settings.idp,
+            &self.keyring.saml().decryption_keys(),
+            &settings.policy,
+            &expected,
+            checks,
+        )
     }
 }
 
@@ -107,7 +169,26 @@ impl Connection for SamlConnection {
             }
         };
         note_checks(checks, now, trace);
-        verified.map(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
+        verified.and_then(|assertion| self.authentication(&assertion, now, trace)).map_err(|rejection| {
+            let too_old = matches!(rejection, Rejection::AuthenticationTooOld { .. });
+            let refused = refused(rejection);
+            // Nobody was asked to sign in again, so nobody did anything wrong.
+            let kind = if pending.passive && too_old { ErrorKind::LoginRequired } else { refused.error.kind };
+            Refused { error: Error { kind, ..refused.error }, ..refused }
+        })
+    }
+
+    fn unsolicited(
+        &self,
+        callback: Callback<'_>,
+        asked: &UpstreamRequest,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<Authentication, Refused> {
+        let mut checks = Vec::new();
+        let verified = self.unsolicited_assertion(callback, asked, now, &mut checks);
+        note_checks(checks, now, trace);
+        verified.and_then(|assertion| self.authentication(&assertion, now, trace)).map_err(refused)
     }
 
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
@@ -116,8 +197,11 @@ impl Connection for SamlConnection {
         let encryption = keys.encryption().published().collect();
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
+            logout: self.own_logout_services()?,
             response_binding: self.settings().response_binding,
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
+            about: self.settings().about.clone(),
+            attribute_sets: self.requested_sets(),
             ..SpMetadata::new(&self.sp, signing, encryption)
         };
         let document = saml::metadata::write_sp(&description, self.settings().request_signer(&keys)?, now)?;
@@ -126,6 +210,10 @@ impl Connection for SamlConnection {
 
     fn config(&self) -> &ConnectionConfig {
         &self.config
+    }
+
+    fn saml(&self) -> Option<&SamlConnection> {
+        Some(self)
     }
 
     fn sp_entity_id(&self) -> Option<String> {
@@ -161,12 +249,13 @@ pub(super) fn receive(
 }
 
 pub(super) fn asked_context(settings: &Settings, pending: &PendingAuthn) -> Option<(Comparison, Vec<String>)> {
-    (!pending.authn_context.is_empty()).then(|| (settings.authn_context_comparison, pending.authn_context.clone()))
+    let comparison = pending.authn_context_comparison.unwrap_or(settings.authn_context_comparison);
+    (!pending.authn_context.is_empty()).then(|| (comparison, pending.authn_context.clone()))
 }
 
 pub(super) fn expected<'a>(pending: &'a PendingAuthn, context: Option<&'a (Comparison, Vec<String>)>, now: Timestamp) -> Expected<'a> {
     Expected {
-        request_id: &pending.request_id,
+        request_id: Some(&pending.request_id),
         requested_at: pending.sent_at,
         now,
         force_authn: pending.force_authn,
@@ -213,3 +302,6 @@ pub(super) fn refused(rejection: Rejection) -> Refused {
     let alarm = matches!(rejection, Rejection::SecondOpinionDiffers | Rejection::SecondOpinionRefused { .. });
     Refused { error: Error::new(kind, saml::rejection::shown(rejection.to_string())), reason: rejection.name().to_owned(), alarm }
 }
+
+#[cfg(test)]
+mod tests;

@@ -2,6 +2,7 @@
 
 pub mod artifact;
 pub mod metadata;
+pub mod slo;
 pub mod sso;
 
 use crate::broker::idp::IdpEndpoint;

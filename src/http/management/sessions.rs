@@ -186,7 +186,7 @@ async fn revoke_access(call: Call) -> Result<Reply, Refusal> {
     }
     for session in &found {
         if keeps {
-            call.gateway.forget_session(session).await?;
+            call.gateway.forget_session(session, call.now).await?;
         } else {
             call.gateway.end_session(session, call.now).await?;
         }

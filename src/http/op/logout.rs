@@ -1,23 +1,28 @@
-//! `/oidc/logout`, and the button that confirms it.
+//! `/oidc/logout` with the button that confirms it, and `/v2/logout`, Auth0's form of it.
 
-use crate::broker::CookieChange;
-use crate::broker::logout::LoggedOut;
+use crate::broker::logout::RpLogout;
 use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::http::headers::Correlation;
+use crate::http::logout::{answer, is_framed};
 use crate::http::pages::{AutoPost, BOUNCED};
 use crate::http::state::State;
-use crate::http::{body, cookies, pages, reply};
+use crate::http::{body, cookies, pages};
+use crate::oidc::Params;
+use actix_web::http::header::REFERER;
 use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
+use url::Url;
 
 pub async fn get(request: HttpRequest, state: Data<State>) -> HttpResponse {
-    answer(&request, &state, request.query_string().as_bytes(), false).await
+    log_out(&request, &state, request.query_string().as_bytes(), false).await
 }
 
 pub async fn post(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
     match body::form(&request, &mut payload, state.settings.body_limit).await {
         Ok(form) => match sent_again(&request, &state, &form) {
             Some(page) => page,
-            None => answer(&request, &state, &form, false).await,
+            None => log_out(&request, &state, &form, false).await,
         },
         Err(error) => pages::error(&request, &error, None),
     }
@@ -38,22 +43,48 @@ fn sent_again(request: &HttpRequest, state: &State, form: &[u8]) -> Option<HttpR
 /// The button on our own page.
 pub async fn confirm(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
     match body::form(&request, &mut payload, state.settings.body_limit).await {
-        Ok(form) => answer(&request, &state, &form, true).await,
+        Ok(form) => log_out(&request, &state, &form, true).await,
         Err(error) => pages::error(&request, &error, None),
     }
 }
 
-async fn answer(request: &HttpRequest, state: &State, raw: &[u8], confirmed: bool) -> HttpResponse {
-    let browser = cookies::read(request, state.settings.secure);
-    let mut response = match state.gateway().logout(raw, &browser, confirmed, Timestamp::now()).await {
-        Ok(LoggedOut::Confirm { parameters }) => return pages::confirm_logout(request, &parameters),
-        Ok(LoggedOut::Redirect(to)) => reply::see_other(&to),
-        Ok(LoggedOut::Page) => reply::see_other("/logged-out"),
-        Err(error) => return pages::error(request, &error, None),
+/// `/v2/logout?client_id&returnTo`. It has no proof but the page from which the browser says it comes.
+pub async fn v2(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    let raw = match in_our_words(&request, &state) {
+        Ok(raw) => raw,
+        Err(error) => return pages::error(&request, &error, None),
     };
-    // A request that another site made carries no session cookie, and must not take it away either.
-    if browser.session.is_some() {
-        cookies::write(response.headers_mut(), state.settings.secure, &CookieChange::Keep, &CookieChange::Clear);
+    let referer = request.headers().get(REFERER).and_then(|value| value.to_str().ok());
+    let origin = referer.and_then(|referer| Url::parse(referer).ok()).map(|url| url.origin().ascii_serialization());
+    let asked = RpLogout { raw: raw.as_bytes(), confirmed: false, origin: origin.as_deref(), framed: is_framed(&request) };
+    end(&request, &state, asked).await
+}
+
+/// The parameters of RP-Initiated Logout; without `returnTo` the application's first registered address.
+fn in_our_words(request: &HttpRequest, state: &State) -> Result<String> {
+    let params = Params::parse(request.query_string().as_bytes())?;
+    let mut query = url::form_urlencoded::Serializer::new(String::new());
+    let client_id = params.get("client_id");
+    query.extend_pairs(client_id.map(|client_id| ("client_id", client_id)));
+    match params.get("returnTo") {
+        Some(to) => drop(query.append_pair("post_logout_redirect_uri", to)),
+        None => {
+            let gateway = state.gateway();
+            let client = client_id.and_then(|id| gateway.application(id)).and_then(|application| application.oidc.as_ref());
+            let first = client.and_then(|client| client.post_logout_redirect_uris.first());
+            query.extend_pairs(first.map(|to| ("post_logout_redirect_uri", to)));
+        }
     }
-    response
+    Ok(query.finish())
+}
+
+async fn log_out(request: &HttpRequest, state: &State, raw: &[u8], confirmed: bool) -> HttpResponse {
+    end(request, state, RpLogout { raw, confirmed, origin: None, framed: is_framed(request) }).await
+}
+
+async fn end(request: &HttpRequest, state: &State, asked: RpLogout<'_>) -> HttpResponse {
+    let browser = cookies::read(request, state.settings.secure);
+    let correlation_id = Correlation::of(request).get();
+    let result = Box::pin(state.gateway().logout(asked, &browser, &correlation_id, Timestamp::now())).await;
+    answer(request, state, &browser, result)
 }

@@ -46,6 +46,8 @@ struct ResultPage {
     sign_in: String,
     checks: Vec<Check>,
     traces_url: String,
+    /// Of the gateway, where the person confirms it.
+    logout_url: String,
 }
 
 /// The form of a response.
@@ -104,7 +106,7 @@ impl SamlApp {
         let requested_at = requested_at.ok_or_else(|| refuse("this login is not known; start again at /".to_owned()))?;
         let gateway = self.gateway(now).await?;
         let expected = Expected {
-            request_id: &request_id,
+            request_id: Some(&request_id),
             requested_at,
             now,
             force_authn: false,
@@ -164,6 +166,7 @@ async fn acs(request: HttpRequest, app: Data<SamlApp>, posted: Form<Posted>) -> 
         sign_in: pretty(&sign_in),
         checks,
         traces_url: format!("{}/traces", app.operations_url),
+        logout_url: format!("{}/oidc/logout", app.issuer),
     };
     HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page.render().unwrap_or_default())
 }

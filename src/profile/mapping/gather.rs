@@ -14,6 +14,9 @@ pub struct Slots {
     taken: usize,
 }
 
+/// Ends of the names of what qualifies the values of another attribute (a NameID inside it).
+const QUALIFIERS: [&str; 3] = ["#NameQualifier", "#SPNameQualifier", "#Format"];
+
 /// Where a source's values are gathered: under its whole name, or below the first part of a dotted one.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Slot {
@@ -60,7 +63,9 @@ impl Slots {
             if let Some(slot) = by_friendly_name {
                 gathered.friendly.append(*slot, number, slots, attributes.len());
             }
-            if ![by_name, by_friendly_name].into_iter().flatten().any(|slot| *slot < self.taken) {
+            // What qualifies a value is for rows that ask for it by name.
+            let qualifies = QUALIFIERS.iter().any(|end| attribute.name.ends_with(end));
+            if !qualifies && ![by_name, by_friendly_name].into_iter().flatten().any(|slot| *slot < self.taken) {
                 gathered.rest.push(attribute);
             }
         }
@@ -82,7 +87,7 @@ impl<'r> Gathered<'r> {
     pub fn first(&self, sources: &[Source], slots: &[Slot]) -> Found {
         for (source, slot) in sources.iter().zip(slots) {
             let values: Vec<Value> = match source {
-                Source::Fact(fact) => self.raw.fact(*fact).map(Value::from).into_iter().collect(),
+                Source::Fact(fact) => self.raw.facts(*fact).map(Value::from).collect(),
                 Source::Named(name) if self.may_have(*slot) => self.values(name, *slot).cloned().collect(),
                 Source::Named(_) | Source::Rest(_) => Vec::new(),
             };
@@ -97,8 +102,8 @@ impl<'r> Gathered<'r> {
     pub fn unmet<'c>(&self, when: &'c [Condition], slots: &[Slot]) -> Option<&'c Condition> {
         let holds = |condition: &Condition, slot: Slot| match &condition.source {
             Source::Fact(fact) => {
-                let value = self.raw.fact(*fact).map(Value::from);
-                condition.holds(value.iter())
+                let values: Vec<Value> = self.raw.facts(*fact).map(Value::from).collect();
+                condition.holds(values.iter())
             }
             Source::Named(name) => condition.holds(self.values(name, slot)),
             Source::Rest(_) => true,

@@ -58,6 +58,9 @@ pub struct Released {
     /// Released only to requests with this scope; `None`: to all.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub scope: Option<String>,
+    /// Released only to SAML applications of one of these entity categories; empty: to all.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub categories: Vec<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name_format: Option<String>,
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -101,7 +104,8 @@ impl RowNote {
         Self { field: field.to_owned(), source: None, value: None, outcome: Outcome::Absent, detail: None }
     }
 
-    fn unmet(field: &str, why: String) -> Self {
+    /// It was not given, and why.
+    pub fn unmet(field: &str, why: String) -> Self {
         Self { outcome: Outcome::Unmet, detail: Some(why), ..Self::of(field) }
     }
 }
@@ -193,6 +197,32 @@ impl MappingTable {
             Target::Release(release) if !release.name.contains('*') => Some((release.name.as_str(), release.scope.as_deref())),
             _ => None,
         })
+    }
+
+    /// The attribute that each row of a `to_profile` table would rather have, and whether it must be there: an object
+    /// identifier if the row knows one, else its first source.
+    pub fn asked_names(&self) -> impl Iterator<Item = (&str, bool)> {
+        let mut seen = HashSet::new();
+        let best = |row: &'_ Row| -> Option<usize> {
+            let Input::From(sources) = &row.input else { return None };
+            let named = |source: &Source| matches!(source, Source::Named(_));
+            let by_identifier = |source: &Source| matches!(source, Source::Named(name) if name.starts_with("urn:oid:"));
+            sources.iter().position(by_identifier).or_else(|| sources.iter().position(named))
+        };
+        let names = self.rows.iter().filter_map(move |planned| {
+            let Input::From(sources) = &planned.row.input else { return None };
+            match sources.get(best(&planned.row)?) {
+                Some(Source::Named(name)) => Some((name.as_str(), planned.row.require)),
+                _ => None,
+            }
+        });
+        names.filter(move |(name, _)| seen.insert(*name))
+    }
+
+    /// Is this a name that a row releases by itself, and not among others?
+    pub fn names(&self, name: &str) -> bool {
+        let names = |release: &Release| !release.name.contains('*') && release.given_name() == name;
+        self.rows.iter().any(|planned| matches!(&planned.row.target, Target::Release(release) if names(release)))
     }
 
     /// Maps what a connection said to a profile. Defaults such as the nickname are [`super::normalize`]'s.

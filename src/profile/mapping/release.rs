@@ -12,6 +12,8 @@ pub struct Release {
     /// `address.locality` is the member of an object, not a name with a dot.
     pub nested: bool,
     pub scope: Option<String>,
+    /// Entity categories of SAML applications; with one of them it is released.
+    pub categories: Vec<String>,
     pub name_format: Option<String>,
     pub friendly_name: Option<String>,
 }
@@ -70,6 +72,7 @@ impl Releases {
             name,
             value,
             scope: release.scope.clone(),
+            categories: release.categories.clone(),
             name_format: release.name_format.clone(),
             friendly_name: release.friendly_name.clone(),
         });
@@ -80,7 +83,7 @@ impl Releases {
     }
 }
 
-/// Members of one object that need different scopes are different releases: one must not open the other.
+/// What needs different scopes or categories are different releases: one must not open the other.
 fn is_same(given: &Released, release: &Release) -> bool {
-    given.name == release.given_name() && given.scope == release.scope
+    given.name == release.given_name() && given.scope == release.scope && given.categories == release.categories
 }

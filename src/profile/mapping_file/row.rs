@@ -37,7 +37,7 @@ impl RowReader<'_> {
         let require = self.section.bool("require").unwrap_or(false);
         let default = self.default(first);
         targets.iter().for_each(|target| self.check_wildcards(target, &input));
-        targets.iter().for_each(|target| self.check_repeated(target, omit, !when.is_empty(), seen));
+        targets.iter().for_each(|target| self.check_repeated(target, omit, !when.is_empty() || for_some(target), seen));
         if matches!(input, Input::Nothing) && default.is_none() && !omit {
             self.section.problem("from", "the row has no source", "add from = [\"..\"], cel = '..', default = .. or omit = true");
         }
@@ -109,6 +109,7 @@ impl RowReader<'_> {
         if let Some(scope) = scope.as_deref().filter(|scope| scope.is_empty() || scope.contains(char::is_whitespace)) {
             self.section.problem("scope", format!("`{scope}` is no scope"), "name one scope, without spaces");
         }
+        let categories = self.categories();
         let name_format = self.section.string("name_format").map(|format| name_format(format.value));
         let friendly_name = self.section.string("friendly_name").map(|name| name.value.to_owned());
         let nested = self.section.bool("nested").unwrap_or(false);
@@ -139,11 +140,25 @@ impl RowReader<'_> {
                 name: name.value.to_owned(),
                 nested,
                 scope: scope.clone(),
+                categories: categories.clone(),
                 name_format: name_format.clone(),
                 friendly_name: friendly_name.clone(),
             })
         };
         names.iter().filter(usable).map(release).collect()
+    }
+
+    /// Entity categories, which are URIs.
+    fn categories(&self) -> Vec<String> {
+        let texts = self.section.strings("categories").unwrap_or_default();
+        if texts.is_empty() && self.section.has("categories") {
+            self.section.problem("categories", "`categories` names nothing", "name an entity category, or remove `categories`");
+        }
+        for at in texts.iter().filter(|at| !at.value.contains(':') || at.value.contains(char::is_whitespace)) {
+            let help = "write its URI, as in http://refeds.org/category/research-and-scholarship";
+            self.section.file().problem(at.span.clone(), &at.path, format!("`{}` is no entity category", at.value), help);
+        }
+        texts.into_iter().map(|at| at.value.to_owned()).collect()
     }
 
     /// Several rows for one field are alternatives, so all but the last need a condition.
@@ -268,6 +283,11 @@ impl RowReader<'_> {
             self.section.problem(key, format!("{what} has no `{key}`"), "remove it");
         }
     }
+}
+
+/// Is it for applications of some entity categories only?
+fn for_some(target: &Target) -> bool {
+    matches!(target, Target::Release(release) if !release.categories.is_empty())
 }
 
 /// SAML Core 8.2: `uri`, `basic` and `unspecified` are written short; anything else is taken as it is.

@@ -38,7 +38,6 @@ async fn every_saml_setter_ends_under_its_own_name() {
     for setter in [
         "Audience",
         "AuthnContextClassRef",
-        "Cert",
         "CreateUpnClaim",
         "Destination",
         "DigestAlgorithm",
@@ -47,7 +46,6 @@ async fn every_saml_setter_ends_under_its_own_name() {
         "EncryptionPublicKey",
         "IncludeAttributeNameFormat",
         "Issuer",
-        "Key",
         "LifetimeInSeconds",
         "MapIdentities",
         "MapUnknownClaimsAsIs",
@@ -58,7 +56,6 @@ async fn every_saml_setter_ends_under_its_own_name() {
         "RelayState",
         "SignatureAlgorithm",
         "SignResponse",
-        "SigningCert",
         "TypedAttributes",
     ] {
         let outcome = run(vec![body(&format!("api.samlResponse.set{setter}('value');"))]).await;
@@ -71,13 +68,28 @@ async fn every_saml_setter_ends_under_its_own_name() {
 async fn key_material_reaches_the_outcome_and_no_trace() {
     let key = "-----BEGIN PRIVATE KEY-----abcdef";
     let outcome = run(vec![
-        body(&format!("api.samlResponse.setKey('{key}').samlResponse.setEncryptionCert('cert-text'); console.log('{key}');")),
+        body(&format!("try {{ api.samlResponse.setKey('{key}'); }} catch (error) {{ console.log('{key}', error.message); }}")),
+        body(&format!(
+            "api.samlResponse.setEncryptionPublicKey('{key}').samlResponse.setEncryptionCert('cert-text'); console.log('{key}');"
+        )),
         body(&format!("console.log('later {key}');")),
     ])
     .await;
-    assert_eq!((&outcome.saml["key"], &outcome.saml["encryptionCert"]), (&json!(key), &json!("cert-text")));
+    assert_eq!(outcome.saml.get("key"), None, "it is refused");
+    assert_eq!((&outcome.saml["encryptionPublicKey"], &outcome.saml["encryptionCert"]), (&json!(key), &json!("cert-text")));
     let trace = serde_json::to_string(&outcome.ran).expect("json");
     assert!(!trace.contains("abcdef") && !trace.contains("cert-text") && trace.contains("later ***"), "{trace}");
+    assert!(trace.contains("the gateway's own key"), "{trace}");
+}
+
+#[tokio::test]
+async fn what_no_script_sets_is_refused_with_the_reason() {
+    for (setter, why) in [("Cert", "own key"), ("Key", "own key"), ("SigningCert", "was verified before")] {
+        let outcome = run(vec![body(&format!("api.samlResponse.set{setter}('value');"))]).await;
+        assert!(outcome.failed.is_some() && outcome.saml.is_empty(), "{setter}");
+        let trace = serde_json::to_string(&outcome.ran).expect("json");
+        assert!(trace.contains(why), "{trace}");
+    }
 }
 
 #[tokio::test]

@@ -6,13 +6,14 @@
 //!
 //! - `trust`: what is registered of an application; `sp_metadata` reads it out of metadata.
 //! - `request`, `receive`: what is asked, and whether it may be.
-//! - `settings`, `name_id`, `attributes`, `response`: what an answer looks like.
+//! - `settings`, `name_id`, `identifiers`, `attributes`, `response`: what an answer looks like.
 //! - `own_metadata`: our own.
 //!
 //! [`receive_redirect`], [`Answer`] and [`respond`] do as they are told: the practice identity provider, the load generator
 //! and tests use them as they are.
 
 mod attributes;
+mod identifiers;
 mod name_id;
 mod own_metadata;
 mod receive;
@@ -24,6 +25,7 @@ mod sp_metadata;
 mod trust;
 
 pub use attributes::{AttributeStyle, NameFormats, ReleasedAttribute, ReleasedValue, ValueTypes};
+pub use identifiers::{Identifier, Identifiers, is_scope};
 pub use name_id::{NameIdFormat, Subject};
 pub use own_metadata::{Display, IdpDescription, write_idp};
 pub use receive::{ArrivedRequest, CheckedRequest, Refused, RequestTerms, receive_authn_request};

@@ -65,7 +65,7 @@ impl NameIdSource<'_> {
     /// When there is no value for this format.
     pub fn name_id(&self, format: NameIdFormat, sealer: &Sealer) -> CrateResult<NameId> {
         let value = match format {
-            NameIdFormat::Persistent => self.persistent(sealer)?,
+            NameIdFormat::Persistent => persistent(self.subject.user_id, self.sp_entity_id, sealer)?,
             NameIdFormat::Transient => format!("_{}", id::hex(&id::random_bytes::<20>())),
             NameIdFormat::EmailAddress => {
                 let probed = self.probed(is_address).or(self.subject.email.filter(|email| is_address(email)));
@@ -87,12 +87,6 @@ impl NameIdSource<'_> {
         })
     }
 
-    /// Pairwise: without the key nobody can say whose it is, nor that two applications have the same user.
-    fn persistent(&self, sealer: &Sealer) -> CrateResult<String> {
-        let parts = ["saml persistent name id", self.subject.user_id, self.sp_entity_id];
-        sealer.mac(&parts.map(str::as_bytes)).map(|mac| format!("_{}", id::hex(&mac)))
-    }
-
     fn probed(&self, fits: impl Fn(&str) -> bool) -> Option<&str> {
         let values = self.probes.iter().flat_map(|probe| self.attributes.iter().filter(move |attribute| attribute.name == *probe));
         let texts = values.flat_map(|attribute| &attribute.values).filter_map(|value| match value {
@@ -102,6 +96,12 @@ impl NameIdSource<'_> {
         });
         texts.filter(|text| !text.is_empty()).find(|text| fits(text))
     }
+}
+
+/// Pairwise: without the key nobody can say whose it is, nor that two applications have the same user.
+pub(super) fn persistent(user_id: &str, sp_entity_id: &str, sealer: &Sealer) -> CrateResult<String> {
+    let parts = ["saml persistent name id", user_id, sp_entity_id];
+    sealer.mac(&parts.map(str::as_bytes)).map(|mac| format!("_{}", id::hex(&mac)))
 }
 
 /// Enough of RFC 5322 for an addr-spec: one part before and one behind the @, without white space.

@@ -8,7 +8,7 @@ use crate::id;
 use crate::keys::CertifiedKey;
 use crate::saml::artifact::{ResolutionService, write_resolution_service};
 use crate::saml::binding::Binding;
-use crate::saml::logout::LogoutService;
+use crate::saml::logout::{LogoutService, write_logout_services};
 use crate::saml::metadata::write_key;
 use crate::saml::names;
 use crate::saml::signature::{self, Signer};
@@ -84,10 +84,7 @@ pub fn write_idp(metadata: &IdpDescription<'_>, signer: Signer<'_>, now: Timesta
     for service in &metadata.artifact_services {
         write_resolution_service(&mut writer, service);
     }
-    for service in &metadata.logout {
-        endpoint(&mut writer, "md:SingleLogoutService", service.binding, service.location.as_str());
-        writer.optional("ResponseLocation", service.response_location.as_ref().map(|url| url.as_str())).end();
-    }
+    write_logout_services(&mut writer, &metadata.logout);
     for format in &metadata.name_id_formats {
         writer.leaf("md:NameIDFormat", format.urn());
     }

@@ -272,7 +272,8 @@ impl Judge<'_, '_> {
             signed: self.signed,
             ..said
         };
-        Ok((said, Asked { name_id_format, encrypted, not_on_or_after }))
+        let attribute_service = said.attribute_consuming_service_index;
+        Ok((said, Asked { name_id_format, encrypted, not_on_or_after, attribute_service }))
     }
 
     fn name_id_policy(&self, said: &AuthnRequest) -> Result<(Option<NameIdFormat>, bool), Rejection> {

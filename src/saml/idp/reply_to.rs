@@ -35,6 +35,9 @@ pub(super) struct Asked {
     /// The NameID is to be encrypted, whatever its format.
     pub encrypted: bool,
     pub not_on_or_after: Option<Timestamp>,
+    /// Which set of attributes it asks for.
+    #[serde(default)]
+    pub attribute_service: Option<u16>,
 }
 
 impl SamlReplyTo {
@@ -77,9 +80,25 @@ impl SamlReplyTo {
         self.relay_state.as_deref()
     }
 
+    /// With another RelayState, for an answer to a request that came without.
+    ///
+    /// # Errors
+    /// Why not: SAML Bindings 3.5.3 has what came with a request returned as it is.
+    pub fn with_relay_state(self, relay_state: &str) -> Result<Self, &'static str> {
+        if self.in_response_to.is_some() && self.relay_state.as_deref().is_some_and(|asked| asked != relay_state) {
+            return Err("what came with the request goes back as it is");
+        }
+        Ok(Self { relay_state: Some(relay_state.to_owned()), ..self })
+    }
+
     /// The format that the request named.
     pub const fn asked_name_id_format(&self) -> Option<NameIdFormat> {
         self.asked.name_id_format
+    }
+
+    /// The AttributeConsumingServiceIndex of the request.
+    pub const fn asked_attribute_service(&self) -> Option<u16> {
+        self.asked.attribute_service
     }
 
     /// The signed response that says who signed in, and what of it a session must remember.
@@ -196,7 +215,7 @@ pub struct Responder<'a> {
 }
 
 impl<'a> Responder<'a> {
-    fn issuer(&self) -> &'a str {
+    pub(super) fn issuer(&self) -> &'a str {
         self.settings.issuer.as_deref().unwrap_or(self.entity_id)
     }
 }

@@ -1,6 +1,7 @@
 //! How one application gets its responses.
 
 use super::attributes::AttributeStyle;
+use super::identifiers::Identifiers;
 use super::name_id::NameIdFormat;
 use super::response::{Encrypt, Sign};
 use super::trust::{EncryptionKey, SpTrust};
@@ -54,6 +55,8 @@ pub struct ResponseSettings {
     /// Where nothing is known of how the user signed in.
     pub authn_context_class_ref: String,
     pub attributes: AttributeStyle,
+    /// Identifiers of ours that it gets as attributes.
+    pub identifiers: Identifiers,
 }
 
 impl Default for ResponseSettings {
@@ -76,6 +79,7 @@ impl Default for ResponseSettings {
             name_id_probes: Vec::new(),
             authn_context_class_ref: names::AC_UNSPECIFIED.to_owned(),
             attributes: AttributeStyle::default(),
+            identifiers: Identifiers::default(),
         }
     }
 }

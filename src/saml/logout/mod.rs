@@ -8,7 +8,7 @@ mod services;
 mod write;
 
 pub use receive::{ArrivedLogout, LogoutTerms, ReceivedLogout, ReceivedLogoutResponse, receive_logout_request, receive_logout_response};
-pub(super) use services::logout_services;
+pub(super) use services::{logout_services, write_logout_services};
 pub use write::{LogoutOrder, logout_request};
 
 use super::binding::Binding;

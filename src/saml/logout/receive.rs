@@ -11,6 +11,7 @@ use crate::saml::names;
 use crate::saml::rejection::{Check, Checks, Part, Rejection};
 use crate::saml::signature::{Signer, TrustedKeys};
 use crate::saml::xml::Element;
+use serde::{Deserialize, Serialize};
 
 const REQUEST: &str = "samlp:LogoutRequest";
 const RESPONSE: &str = "samlp:LogoutResponse";
@@ -22,6 +23,7 @@ const SESSIONS: usize = 1000;
 pub struct ArrivedLogout {
     arrived: Arrived,
     issuer: String,
+    in_response_to: Option<String>,
     kind: MessageKind,
 }
 
@@ -41,12 +43,18 @@ impl ArrivedLogout {
     fn decode(incoming: Incoming<'_>, kind: MessageKind) -> Result<Self, Rejection> {
         let arrived = Arrived::decode(incoming, kind)?;
         let root = if kind == MessageKind::Request { REQUEST } else { RESPONSE };
-        Ok(Self { issuer: arrived.peek_issuer(root)?, arrived, kind })
+        let (issuer, in_response_to) = arrived.peek(root)?;
+        Ok(Self { issuer, in_response_to, arrived, kind })
     }
 
     /// Who claims to have sent it: only good for finding the partner.
     pub fn issuer(&self) -> &str {
         &self.issuer
+    }
+
+    /// Which request it claims to answer: only good for finding that.
+    pub fn in_response_to(&self) -> Option<&str> {
+        self.in_response_to.as_deref()
     }
 
     /// Unproven where the message came by POST, whose signature does not cover it.
@@ -84,8 +92,9 @@ impl LogoutTerms<'_> {
     }
 }
 
-/// A LogoutRequest whose signature and every condition was verified. Only [`receive_logout_request`] makes one.
-#[derive(Clone, Debug)]
+/// A LogoutRequest whose signature and every condition was verified. Only [`receive_logout_request`] makes one; the session
+/// store keeps it until its answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct ReceivedLogout {
     id: String,
     issuer: String,

@@ -1,10 +1,10 @@
-//! Reading SingleLogoutService endpoints out of metadata (SAML Metadata 2.2.2, 2.4.2), of either role.
+//! SingleLogoutService endpoints in metadata (SAML Metadata 2.2.2, 2.4.2) of either role: reading theirs, writing ours.
 
 use super::LogoutService;
 use crate::saml::binding::Binding;
 use crate::saml::metadata::MetadataError;
 use crate::saml::names;
-use crate::saml::xml::Element;
+use crate::saml::xml::{Element, Writer};
 use url::Url;
 
 /// Those by Redirect and POST; others are left out.
@@ -20,6 +20,18 @@ pub(in crate::saml) fn logout_services(role: Element<'_>) -> Result<Vec<LogoutSe
         found.push(LogoutService { binding, location: address(element, "Location")?, response_location });
     }
     Ok(found)
+}
+
+/// Ours.
+pub(in crate::saml) fn write_logout_services(writer: &mut Writer, services: &[LogoutService]) {
+    for service in services {
+        let binding = match service.binding {
+            Binding::Redirect => names::BINDING_REDIRECT,
+            Binding::Post => names::BINDING_POST,
+        };
+        writer.start("md:SingleLogoutService").attribute("Binding", binding).attribute("Location", service.location.as_str());
+        writer.optional("ResponseLocation", service.response_location.as_ref().map(|url| url.as_str())).end();
+    }
 }
 
 fn address(element: Element<'_>, name: &str) -> Result<Url, MetadataError> {

@@ -5,11 +5,13 @@
 //!
 //! One document, one entity: federations of thousands are read by `aggregate`.
 
+pub mod about;
+
 use super::artifact::{ResolutionService, resolution_services};
 use super::assertion::read_date;
 use super::binding::{Binding, ResponseBinding};
 use super::idp::{EncryptionKey, encryption_keys};
-use super::logout::{LogoutService, logout_services};
+use super::logout::{LogoutService, logout_services, write_logout_services};
 use super::names;
 use super::rejection::{Checks, Part, Rejection};
 use super::signature::{self, Allowed, SignedXml, Signer, TrustedKeys};
@@ -20,6 +22,7 @@ use crate::clock::Timestamp;
 use crate::error::Result as CrateResult;
 use crate::id;
 use crate::keys::{CertifiedKey, parse_certificate};
+use about::{EntityInfo, RequestedSet};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::x509::X509;
@@ -92,6 +95,7 @@ impl IdpMetadata {
         IdpTrust {
             entity_id: self.entity_id.clone(),
             sso_endpoints: self.sso_endpoints.clone(),
+            logout_services: self.slo_endpoints.clone(),
             artifact_services: self.artifact_services.clone(),
             keys: self.keys.clone(),
             scopes: self.scopes.clone(),
@@ -372,23 +376,30 @@ pub struct SpMetadata<'k> {
     pub signing_keys: Vec<&'k CertifiedKey>,
     pub encryption_keys: Vec<&'k CertifiedKey>,
     pub authn_requests_signed: bool,
+    /// Where we take logout messages.
+    pub logout: Vec<LogoutService>,
     /// Responses by HTTP-POST are always taken; with the other binding, artifacts too, and rather.
     pub response_binding: ResponseBinding,
     pub name_id_formats: Vec<String>,
+    pub about: EntityInfo,
+    pub attribute_sets: Vec<RequestedSet>,
     pub valid_seconds: i64,
     pub cache_seconds: u64,
 }
 
 impl<'k> SpMetadata<'k> {
     /// Signed requests, no wish for a NameID format, valid for a week, looked at again every six hours.
-    pub const fn new(sp: &'k SpSettings, signing_keys: Vec<&'k CertifiedKey>, encryption_keys: Vec<&'k CertifiedKey>) -> Self {
+    pub fn new(sp: &'k SpSettings, signing_keys: Vec<&'k CertifiedKey>, encryption_keys: Vec<&'k CertifiedKey>) -> Self {
         Self {
             sp,
             signing_keys,
             encryption_keys,
             authn_requests_signed: true,
+            logout: Vec::new(),
             response_binding: ResponseBinding::Post,
             name_id_formats: Vec::new(),
+            about: EntityInfo::default(),
+            attribute_sets: Vec::new(),
             valid_seconds: 7 * 86400,
             cache_seconds: 6 * 3600,
         }
@@ -405,15 +416,18 @@ pub fn write_sp(metadata: &SpMetadata<'_>, signer: Signer<'_>, now: Timestamp) -
     writer.attribute("ID", &format!("_{}", id::random_id())).attribute("entityID", &metadata.sp.entity_id);
     writer.attribute("validUntil", &now.plus_seconds(metadata.valid_seconds).to_string());
     writer.attribute("cacheDuration", &format!("PT{}S", metadata.cache_seconds));
+    about::write_entity_extensions(&mut writer, &metadata.about);
     writer.start("md:SPSSODescriptor").attribute("protocolSupportEnumeration", names::SAMLP);
     writer.attribute("AuthnRequestsSigned", if metadata.authn_requests_signed { "true" } else { "false" });
     writer.attribute("WantAssertionsSigned", "true");
+    about::write_role_extensions(&mut writer, &metadata.about.ui);
     for key in &metadata.signing_keys {
         write_key(&mut writer, "signing", key);
     }
     for key in &metadata.encryption_keys {
         write_key(&mut writer, "encryption", key);
     }
+    write_logout_services(&mut writer, &metadata.logout);
     for format in &metadata.name_id_formats {
         writer.leaf("md:NameIDFormat", format);
     }
@@ -425,6 +439,10 @@ pub fn write_sp(metadata: &SpMetadata<'_>, signer: Signer<'_>, now: Timestamp) -
             writer.optional("isDefault", is_default.then_some("true")).end();
         }
     }
+    about::write_attribute_sets(&mut writer, metadata);
+    // The end of the role: what follows is the entity's.
+    writer.end();
+    about::write_people(&mut writer, &metadata.about);
     signature::sign(&writer.finish(), signer)
 }
 

@@ -6,7 +6,7 @@
 
 use super::{Found, Receiver, usable_assertion};
 use crate::keys::CertifiedKey;
-use crate::saml::assertion::{AssertionContent, ResponseHead};
+use crate::saml::assertion::ResponseHead;
 use crate::saml::binding::decode_post;
 use crate::saml::conditions::Judge;
 use crate::saml::encryption::decrypt_element;
@@ -100,7 +100,7 @@ impl Receiver<'_> {
     }
 
     fn survey_content(&self, assertion: Element<'_>, checks: &mut Vec<Check>) {
-        match AssertionContent::read(assertion) {
+        match self.opening().read(assertion, &mut Checks(checks)) {
             Ok(content) => {
                 let _ = self.judge.assertion(&content, &mut Everything(checks));
             }

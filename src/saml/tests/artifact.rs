@@ -465,7 +465,7 @@ fn what_stays_here_is_the_response_and_what_leaves_stands_for_it() {
     let resolve = receive_artifact_resolve(&arrived, &serving, &mut Vec::new()).expect("good");
     assert_eq!(resolve.store_key(), kept.key);
     let answer = resolve.answer(OURS, Some(&kept.xml), signer(), now()).expect("written");
-    let (policy, expected) = (ResponsePolicy::default(), Expected { request_id: ASKED, ..expected() });
+    let (policy, expected) = (ResponsePolicy::default(), Expected { request_id: Some(ASKED), ..expected() });
     let terms =
         ResolutionTerms { resolve_id: &question.id, sp: &sp, idp: &idp, decryption_keys: &[], policy: &policy, expected: &expected };
     let read = receive_artifact_response(&answer, &terms, &mut Vec::new()).expect("accepted");

@@ -212,7 +212,7 @@ fn a_name_id_that_is_empty_after_trimming_is_refused() {
     let (_, assertion) = unsigned();
     assertion_refused("name-id-missing", cut(&assertion, "saml:NameID"), "");
     assertion_refused("name-id-missing", ">subject-1<", "> \n <");
-    assertion_refused("encrypted-name-id", cut(&assertion, "saml:NameID"), "<saml:EncryptedID/>");
+    assertion_refused("decryption-failed", cut(&assertion, "saml:NameID"), "<saml:EncryptedID/>");
 }
 
 #[test]
@@ -291,4 +291,58 @@ fn an_element_inside_an_identifier_does_not_cut_it() {
     assertion_refused("wrong-issuer", &from, &to);
     let (from, to) = cut_at("subject-1");
     assert_eq!(receive(&with_assertion(|assertion| assertion.replace(&from, &to))).expect("accepted").subject(), "subject-1/more");
+}
+
+#[test]
+fn comparisons_go_by_the_ranking_where_there_is_one() {
+    const RANKING: [&str; 3] = ["urn:weak", names::AC_PASSWORD_PROTECTED_TRANSPORT, "urn:strong"];
+    let policy = ResponsePolicy { authn_context_ranking: RANKING.map(str::to_owned).to_vec(), ..ResponsePolicy::default() };
+    let xml = signed_assertion();
+    let met = |comparison: Comparison, asked: &[&str]| {
+        let asked = (comparison, asked.iter().map(|class| (*class).to_owned()).collect());
+        let expected = Expected { requested_authn_context: Some(&asked), ..expected() };
+        receive_with(&xml, &RSA, &policy, &expected).map(drop).map_err(|rejection| rejection.name())
+    };
+    let [weak, found, strong] = RANKING;
+    let (yes, no) = (Ok(()), Err("authn-context-not-met"));
+    for (comparison, asked, expected) in [
+        (Comparison::Minimum, &[weak][..], yes),
+        (Comparison::Minimum, &[found], yes),
+        (Comparison::Minimum, &[strong], no),
+        (Comparison::Minimum, &[strong, weak], yes),
+        (Comparison::Maximum, &[weak], no),
+        (Comparison::Maximum, &[found], yes),
+        (Comparison::Maximum, &[strong, weak], yes),
+        (Comparison::Better, &[weak], yes),
+        (Comparison::Better, &[found], no),
+        (Comparison::Better, &[weak, found], no),
+        (Comparison::Exact, &[weak, strong], no),
+        (Comparison::Exact, &[found], yes),
+        // Nobody knows how strong these are.
+        (Comparison::Minimum, &["urn:other"], no),
+        (Comparison::Maximum, &["urn:other"], no),
+    ] {
+        assert_eq!(met(comparison, asked), expected, "{comparison:?} {asked:?}");
+    }
+}
+
+#[test]
+fn an_answer_to_no_request_names_none_and_is_checked_for_everything_else() {
+    let unasked = Expected { request_id: None, ..expected() };
+    let judge = |xml: &str| receive_with(xml, &RSA, &ResponsePolicy::default(), &unasked).map(drop).map_err(|rejection| rejection.name());
+    let answer = idp::Answer { in_response_to: None, ..answer() };
+    let xml = respond(&answer, signer(), now()).expect("written");
+    assert_eq!(judge(&xml), Ok(()));
+    assert_eq!(refusal(&xml).name(), "unsolicited");
+    // One that answers a request is not one that answers none.
+    assert_eq!(judge(&signed_assertion()), Err("wrong-in-response-to"));
+    let on_response = xml.replacen("<samlp:Response ", "<samlp:Response InResponseTo=\"_x\" ", 1);
+    assert_eq!(judge(&on_response), Err("wrong-in-response-to"));
+    let (response, assertion) = unsigned();
+    let response = response.replacen(&format!(" InResponseTo=\"{REQUEST}\""), "", 1);
+    let of_confirmation = response.replace(&assertion, &signature::sign(&assertion, signer()).expect("signed"));
+    assert_eq!(judge(&of_confirmation), Err("wrong-in-response-to"));
+    let for_others = idp::Answer { audience: "https://other.example", ..answer.clone() };
+    assert_eq!(judge(&respond(&for_others, signer(), now()).expect("written")), Err("wrong-audience"));
+    assert_eq!(judge(&respond(&answer, Signer::new(&OTHER_RSA.certified), now()).expect("written")), Err("wrong-key"));
 }

@@ -2,7 +2,7 @@
 
 use super::support::*;
 use crate::keys::Digest;
-use crate::saml::encryption::{ContentCipher, KeyTransport, encrypt_assertion};
+use crate::saml::encryption::{ContentCipher, KeyTransport, encrypt_assertion, encrypt_name_id};
 use crate::saml::idp::{Encrypt, Sign, respond};
 use crate::saml::signature::sign;
 use crate::saml::*;
@@ -157,4 +157,71 @@ fn an_encrypted_key_beside_the_data_is_found() {
     receive(&beside("<ds:RetrievalMethod URI=\"#_k\"/>")).expect("by RetrievalMethod");
     assert_eq!(refusal(&beside("<ds:RetrievalMethod URI=\"#_other\"/>")), Rejection::DecryptionFailed);
     assert_eq!(refusal(&beside("<ds:RetrievalMethod URI=\"http://evil.example/\"/>")).name(), "decryption-failed");
+}
+
+/// An element, encrypted to us, under its own name.
+fn sealed(name: &str, plain: &str) -> String {
+    let sealed = encrypt_name_id(plain, &ENCRYPTION.certificate, ContentCipher::Aes256Gcm, OAEP).expect("encrypted");
+    sealed.replace("saml:EncryptedID", name)
+}
+
+/// A signed assertion whose NameID is replaced by what stands for it.
+fn with_name_id(replaced: &str) -> String {
+    with_assertion(|assertion| assertion.replace(cut(&assertion, "saml:NameID"), replaced))
+}
+
+const NAME_ID: &str =
+    "<saml:NameID xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" Format=\"urn:x\" NameQualifier=\"q\"> sealed-1 </saml:NameID>";
+
+#[test]
+fn an_encrypted_name_id_is_the_subject_in_plain_and_in_encrypted_assertions() {
+    let xml = with_name_id(&sealed("saml:EncryptedID", NAME_ID));
+    assert!(!xml.contains("sealed-1"));
+    let verified = receive(&xml).expect("accepted");
+    let name_id = verified.name_id().expect("there");
+    assert_eq!((verified.subject(), name_id.format.as_deref(), name_id.name_qualifier.as_deref()), ("sealed-1", Some("urn:x"), Some("q")));
+    for encrypt in [None, Some(Encrypt::to(&ENCRYPTION.certificate))] {
+        let answer = idp::Answer { encrypt, encrypt_name_id: Some(Encrypt::to(&ENCRYPTION.certificate)), ..answer() };
+        let xml = respond(&answer, signer(), now()).expect("written");
+        assert_eq!(receive(&xml).expect("accepted").subject(), "subject-1", "{encrypt:?}");
+    }
+}
+
+#[test]
+fn an_encrypted_name_id_that_cannot_be_opened_is_refused_like_any_other() {
+    let strange = encrypt_name_id(NAME_ID, &OTHER_RSA.certificate, ContentCipher::Aes256Gcm, OAEP).expect("encrypted");
+    let whole = sealed("saml:EncryptedID", NAME_ID);
+    let value =
+        whole.rsplit_once("CipherValue>").and_then(|(before, _)| before.rsplit_once("</xenc:")).map(|(before, _)| before.to_owned());
+    let cut_short = whole.replace(value.as_deref().and_then(|text| text.rsplit_once('>')).expect("a value").1, "AAAA");
+    let broken = [strange, cut_short, "<saml:EncryptedID/>".to_owned()];
+    let told: Vec<String> = broken.iter().map(|element| refusal(&with_name_id(element)).to_string()).collect();
+    assert!(told.windows(2).all(|pair| pair[0] == pair[1]), "{told:?}");
+    assert_eq!(refusal(&with_name_id(&broken[0])).name(), "decryption-failed");
+    // An empty one is none, another element is refused, and two of them are not one.
+    assert_eq!(refusal(&with_name_id(&sealed("saml:EncryptedID", &NAME_ID.replace(" sealed-1 ", " ")))).name(), "name-id-missing");
+    assert_eq!(refusal(&with_name_id(&sealed("saml:EncryptedID", "<x/>"))).name(), "wrong-root");
+    assert_eq!(refusal(&with_name_id(&[whole.as_str(), &whole].concat())).name(), "structure");
+    let plain = "<saml:NameID>plain</saml:NameID>";
+    assert_eq!(refusal(&with_name_id(&[plain, &whole].concat())).name(), "structure");
+    // Without a key there is another word for it.
+    let (mut checks, form) = (Vec::new(), form(&with_name_id(&whole)));
+    let outcome = receive_response(&form, &sp(), &idp(&RSA), &[], &ResponsePolicy::default(), &expected(), &mut checks);
+    assert_eq!(outcome.expect_err("refused").name(), "decryption-key-missing");
+}
+
+#[test]
+fn encrypted_attributes_are_attributes() {
+    let attribute = "<saml:Attribute xmlns:saml=\"urn:oasis:names:tc:SAML:2.0:assertion\" Name=\"secret\"><saml:AttributeValue>s</saml:AttributeValue></saml:Attribute>";
+    let with = |elements: &str| {
+        with_assertion(|assertion| assertion.replace("</saml:AttributeStatement>", &format!("{elements}</saml:AttributeStatement>")))
+    };
+    let verified = receive(&with(&sealed("saml:EncryptedAttribute", attribute))).expect("accepted");
+    let last = verified.attributes().last().expect("there");
+    assert_eq!((last.name.as_str(), last.values.first().and_then(AttributeValue::text)), ("secret", Some("s")));
+    assert_eq!(verified.attributes().len(), 3);
+    assert_eq!(refusal(&with(&sealed("saml:EncryptedAttribute", "<x/>"))).name(), "wrong-root");
+    assert_eq!(refusal(&with("<saml:EncryptedAttribute/>")).name(), "decryption-failed");
+    let many = "<saml:EncryptedAttribute/>".repeat(33);
+    assert_eq!(refusal(&with(&many)).name(), "structure");
 }

@@ -8,7 +8,7 @@ use crate::saml::*;
 
 fn alone(xml: &str) -> Result<ExplainedAssertion, &'static str> {
     let mut checks = Vec::new();
-    let outcome = examine_assertion_alone(xml, &sp(), &idp(&RSA), &ResponsePolicy::default(), &expected(), &mut checks);
+    let outcome = examine_assertion_alone(xml, &sp(), &idp(&RSA), &[], &ResponsePolicy::default(), &expected(), &mut checks);
     assert!(outcome.is_err() || checks.iter().all(|check| check.passed), "{checks:#?}");
     outcome.map_err(|rejection| rejection.name())
 }

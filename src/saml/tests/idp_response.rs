@@ -83,7 +83,7 @@ impl Scene {
 fn read(xml: &str, key: &TestKey) -> Result<VerifiedAssertion, Rejection> {
     let sp = SpSettings { entity_id: APP.to_owned(), acs_url: APP_ACS.parse().expect("a URL") };
     let idp = IdpTrust { entity_id: OURS.to_owned(), ..idp(key) };
-    let expected = Expected { request_id: ASKED, ..expected() };
+    let expected = Expected { request_id: Some(ASKED), ..expected() };
     receive_response(
         &form(xml),
         &sp,

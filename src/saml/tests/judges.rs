@@ -70,6 +70,8 @@ pub fn is_built_as_the_schema_says(xml: &str) {
         (names::SAMLP, "saml-schema-protocol-2.0.xsd"),
         (names::MD, "saml-schema-metadata-2.0.xsd"),
         (names::XENC11, "xenc-schema-11.xsd"),
+        (names::MDUI, "sstc-saml-metadata-ui-v1.0.xsd"),
+        (names::MDATTR, "sstc-metadata-attr.xsd"),
     ]
     .map(|(namespace, file)| format!("<xs:import namespace=\"{namespace}\" schemaLocation=\"{file}\"/>"));
     judge.file("all.xsd", format!("<xs:schema xmlns:xs=\"{}\">{}</xs:schema>", names::XS, imports.concat()));

@@ -2,6 +2,7 @@
 
 pub(in crate::saml) mod support;
 
+mod about;
 mod algorithms;
 mod artifact;
 mod attacks;

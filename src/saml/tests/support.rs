@@ -85,6 +85,7 @@ pub fn idp(key: &TestKey) -> IdpTrust {
     IdpTrust {
         entity_id: IDP.to_owned(),
         sso_endpoints: vec![at(Binding::Redirect, "sso?idpid=C01"), at(Binding::Post, "sso/post")],
+        logout_services: Vec::new(),
         artifact_services: Vec::new(),
         keys: key.trusted(),
         scopes: Vec::new(),
@@ -95,7 +96,7 @@ pub fn idp(key: &TestKey) -> IdpTrust {
 
 pub fn expected() -> Expected<'static> {
     Expected {
-        request_id: REQUEST,
+        request_id: Some(REQUEST),
         requested_at: now().plus_seconds(-20),
         now: now(),
         force_authn: false,

@@ -3,6 +3,7 @@
 mod clients;
 mod connections;
 mod living;
+mod saml_clients;
 mod sdks;
 mod servers;
 mod settings;

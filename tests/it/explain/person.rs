@@ -103,3 +103,23 @@ fn the_subject_may_be_an_attribute() {
     let (_, claims) = desk.explain("{\"urn:oid:0.9.2342.19200300.100.1.3\": \"X@Y.example\", \"sub\": \"z\"}", &[]);
     assert_eq!(claims["profile"]["user_id"], "samlp|acme|x@y.example");
 }
+
+#[test]
+fn a_saml_application_is_shown_its_attributes() {
+    let desk = Desk::new();
+    let config = fs::read_to_string(desk.place.path().join("isthmus.toml")).unwrap();
+    let wiki = "[[application]]\nclient_id = \"wiki\"\n[application.saml]\nentity_id = \"urn:wiki\"\nacs_urls = [\"https://wiki.example/acs\"]\n\
+                release = \"requested\"\nrequested_attributes = [\"urn:oid:0.9.2342.19200300.100.1.3\"]\nname_id_format = \"transient\"\n";
+    fs::write(desk.place.path().join("isthmus.toml"), format!("{config}{wiki}")).unwrap();
+    let (status, report) = desk.explain(desk.response(|_| {}), &["--application", "wiki"]);
+    assert_eq!(status, 0, "{report:#}");
+    let assertion = &report["released"]["assertion"];
+    assert_eq!(assertion["table"], "saml");
+    let mail = json!([{"name": "urn:oid:0.9.2342.19200300.100.1.3", "friendly_name": "mail",
+        "name_format": "urn:oasis:names:tc:SAML:2.0:attrname-format:uri", "value": "Jane.Doe@acme.example"}]);
+    assert_eq!(assertion["attributes"], mail);
+    assert_eq!(assertion["name_id_format"], "urn:oasis:names:tc:SAML:2.0:nameid-format:transient");
+    let surname = json!({"name": "urn:oid:2.5.4.4", "why": "the application does not ask for it"});
+    assert!(assertion["withheld"].as_array().unwrap().contains(&surname), "{assertion:#}");
+    assert!(report["released"].get("claims").is_none(), "it has no claims");
+}

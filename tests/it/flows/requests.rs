@@ -4,7 +4,7 @@ use crate::harness::app::{App, begin};
 use crate::harness::browser::{Browser, Page};
 use crate::harness::eventually;
 use crate::harness::gateway::Setup;
-use crate::harness::idp::{Idp, Person, now};
+use crate::harness::idp::{Idp, PASSWORD, Person, Sign, now};
 use crate::harness::scene::Scene;
 use std::time::Duration;
 
@@ -18,6 +18,55 @@ async fn prompt_none_asks_nobody() {
     scene.app.code(&scene.gateway, &answer);
     let (error, _) = scene.app.error(&scene.gateway, &scene.again(&[("prompt", "none"), ("max_age", "0")]).await);
     assert_eq!(error, "login_required");
+}
+
+#[tokio::test]
+async fn prompt_none_asks_silently_where_the_connection_allows_it() {
+    let (idp, app) = (Idp::new("acme"), App::new("notes"));
+    let setup = Setup::new().connection(&idp.toml("", "allow_passive_probe = true")).application(&app.toml("", ""));
+    let scene = Scene::of(setup, idp, app).await;
+    let silent = [("prompt", "none"), ("max_age", "60")];
+    let request = scene.ask(&silent).await;
+    assert!(request.is_passive && !request.force_authn, "{}", request.xml);
+    let unknown = scene.idp.respond_with(&request, &Person::jane(), |response| {
+        response.status = vec!["Responder", "NoPassive"];
+        response.sign = Sign::Response;
+    });
+    let (error, _) = scene.app.error(&scene.gateway, &scene.answer(&unknown).await.away());
+    assert_eq!(error, "login_required");
+    // Somebody is signed in there, but for too long.
+    let request = scene.ask(&silent).await;
+    let old = scene.idp.respond_with(&request, &Person::jane(), |response| response.authn_instant = now() - Duration::from_secs(3600));
+    let (error, _) = scene.app.error(&scene.gateway, &scene.answer(&old).await.away());
+    assert_eq!(error, "login_required");
+    let request = scene.ask(&silent).await;
+    let answer = scene.answer(&scene.idp.respond(&request, &Person::jane())).await.away();
+    scene.app.code(&scene.gateway, &answer);
+    // Now there is a session, and nobody is asked.
+    let answer = scene.again(&silent).await;
+    scene.app.code(&scene.gateway, &answer);
+}
+
+#[tokio::test]
+async fn select_account_is_a_fresh_login_where_the_connection_says_so_and_a_step_up_asks_again() {
+    let (idp, app) = (Idp::new("acme"), App::new("notes"));
+    let class = "urn:oasis:names:tc:SAML:2.0:ac:classes:TimeSyncToken";
+    let saml = format!(
+        "select_account_forces_authn = true\nauthn_context_comparison = \"minimum\"\nauthn_context_ranking = [\"{PASSWORD}\", \"{class}\"]\n[connection.saml.acr]\npwd = \"{PASSWORD}\"\nmfa = \"{class}\"\n"
+    );
+    let scene = Scene::of(Setup::new().connection(&idp.toml("", &saml)).application(&app.toml("", "")), idp, app).await;
+    assert!(scene.ask(&[("prompt", "select_account")]).await.force_authn);
+    scene.sign_in(&Person::jane(), &[("acr_values", "pwd")]).await;
+    // The session is too weak: asked again, and what is weaker than asked is refused.
+    let request = scene.ask(&[("acr_values", "mfa")]).await;
+    assert!(request.xml.contains("Comparison=\"minimum\"") && request.xml.contains(class), "{}", request.xml);
+    let (error, _) = scene.app.error(&scene.gateway, &scene.answer(&scene.idp.respond(&request, &Person::jane())).await.away());
+    assert_eq!(error, "unmet_authentication_requirements");
+    // What is stronger than asked is enough.
+    let request = scene.ask(&[("acr_values", "pwd"), ("prompt", "login")]).await;
+    let strong = scene.idp.respond_with(&request, &Person::jane(), |response| response.authn_context = class.to_owned());
+    let answer = scene.answer(&strong).await.away();
+    scene.app.code(&scene.gateway, &answer);
 }
 
 #[tokio::test]

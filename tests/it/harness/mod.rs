@@ -10,6 +10,7 @@ pub mod idp;
 pub mod keys;
 pub mod peers;
 pub mod process;
+pub mod saml_answer;
 pub mod scene;
 #[path = "../../../src/store/test_servers.rs"]
 pub mod servers;

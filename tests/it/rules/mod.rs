@@ -5,6 +5,7 @@ mod elsewhere;
 mod failures;
 mod files;
 mod lines;
+mod saml;
 
 use crate::harness::app::{App, Tokens};
 use crate::harness::gateway::Setup;

@@ -208,6 +208,9 @@ async fn a_session_by_another_provider_than_listed_does_not_answer() {
     globex.read(&scene.ask(&listed(&globex)).await.away());
     let passive = listed(&globex).with(r#"IsPassive="true""#);
     scene.at_once(&passive).await.assert_refused("Responder", "NoPassive", &passive.id);
+    // Of several it is the one by which the person has come.
+    let both = scene.request().and(&scoping("", &[&globex.entity_id, &scene.idp.entity_id]));
+    scene.at_once(&both).await.assert_good();
 }
 
 #[tokio::test]

@@ -2,8 +2,9 @@
 
 use crate::application::SamlApplication;
 use crate::application::saml_sp::SamlSpSettings;
-use crate::application::saml_words::{CIPHERS, DIGESTS, ENCRYPTED, FORMATS, SIGNATURES, word};
+use crate::application::saml_words::{ENCRYPTED, FORMATS, word};
 use crate::http::management::stored;
+use crate::saml::algorithms::{CIPHERS, DIGESTS, SIGNATURES};
 use crate::saml::idp::{NameFormats, ValueTypes};
 use crate::saml::{Binding, names};
 use serde_json::{Map, Value, json};
@@ -53,10 +54,14 @@ fn as_own(saml: &SamlApplication, settings: &SamlSpSettings) -> Value {
         "sign_assertion": response.sign_assertion,
         "encrypt": word(ENCRYPTED, response.encrypt),
         "encryption_algorithm": response.cipher.and_then(|cipher| word(CIPHERS, cipher)),
+        "release": if saml.release.only_requested { "requested" } else { "all" },
+        "entity_categories": saml.release.categories,
         "backdate": response.backdate_seconds,
         "name_id_formats": formats,
         "require_signed_requests": settings.require_signed_requests || trust.authn_requests_signed(),
         "allow_unsolicited": settings.allow_unsolicited,
+        "mirror": settings.mirror,
+        "discovery_urls": settings.discovery_urls.iter().map(url::Url::as_str).collect::<Vec<_>>(),
         "clock_skew": settings.policy.skew_seconds,
         "message_max_age": settings.policy.max_age_seconds,
     })

@@ -49,7 +49,7 @@ macro_rules! settings {
                 "samlp makes a SAML application: docs/saml-applications.md; others are kept, without effect",
             ),
             may("logo_uri", Kind::OrNull(&Kind::Text(0, 2048)), ""),
-            may("initiate_login_uri", Kind::OrNull(&Kind::Text(0, 2048)), "Kept, without effect"),
+            may("initiate_login_uri", Kind::OrNull(&Kind::Text(0, 2048)), "Where its logins begin when others begin them"),
             may("refresh_token", Kind::OrNull(&Kind::Object), "Kept, without effect"),
             may("sso", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
             may("sso_disabled", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
@@ -64,7 +64,7 @@ macro_rules! settings {
             may("mobile", Kind::OrNull(&Kind::Object), "Kept, without effect"),
             may("native_social_login", Kind::OrNull(&Kind::Object), "Kept, without effect"),
             may("encryption_key", Kind::OrNull(&Kind::Object), "Kept, without effect"),
-            may("oidc_logout", Kind::OrNull(&Kind::Object), "Kept, without effect"),
+            may("oidc_logout", Kind::OrNull(&Kind::Object), "Where logout tokens go: {\"backchannel_logout_urls\": [one address]}"),
             OWN_MEMBER,
         ]
     };

@@ -74,6 +74,9 @@ pub async fn update(call: Call) -> Result<Reply, Refusal> {
     password_fits(password.as_deref())?;
     let user = edit(&call, patch, own, Update::Merge).await?;
     set_password(&call, &user.user_id, password).await?;
+    if user.blocked && members.get("blocked") == Some(&Value::Bool(true)) {
+        call.gateway.tell_of_block(&user.user_id, call.now).await?;
+    }
     replied(&call, &user.user_id).await
 }
 

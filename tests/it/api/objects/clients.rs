@@ -70,14 +70,14 @@ async fn what_is_wrong_with_a_client_is_said_with_its_place() {
     }
     refused(&api.get("/clients?colour=red").await, 400, "invalid_query_string");
     // What is kept without meaning is said.
-    let made = api.make("/clients", &json!({"name": "N", "web_origins": ["https://a.example"], "addons": {"samlp": {}}})).await;
+    let made = api.make("/clients", &json!({"name": "N", "web_origins": ["https://a.example"], "addons": {"wsfed": {}}})).await;
     let warned: Vec<&str> = made["isthmus"]["warnings"]
         .as_array()
         .expect("warnings")
         .iter()
         .map(|warning| warning["pointer"].as_str().expect("a pointer"))
         .collect();
-    assert_eq!(warned, ["/callbacks", "/web_origins", "/addons"]);
+    assert_eq!(warned, ["/callbacks", "/web_origins", "/addons/wsfed"]);
     let read = api.read(&format!("/clients/{}", made["client_id"].as_str().expect("an id"))).await;
     assert_eq!(read["isthmus"], made["isthmus"]);
     // Read, changed and sent back, with what only the gateway says in it.

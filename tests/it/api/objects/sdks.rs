@@ -8,7 +8,7 @@ use crate::harness::keys::Pair;
 use crate::harness::peers::{Peer, auth0_of_npm, auth0_of_python};
 use serde_json::{Value, json};
 
-async fn secure() -> Gateway {
+pub async fn secure() -> Gateway {
     let setup = Setup { host: "localhost", ..Setup::new().secure(&Pair::rsa("localhost")) };
     Gateway::start(setup).await
 }

@@ -1,0 +1,281 @@
+//! Answers of identity providers to no question of ours (SAML Profiles 4.1.5), where a connection takes them.
+//!
+//! Every one is verified completely and counts once. After that it is a hint, and a login begins; or, where the connection
+//! says so, it is the login.
+
+use super::begin::{Begun, trace_op};
+use super::happened::Ended;
+use super::traces::{RecentLogin, recent_op};
+use super::upstream::{SamlAnswer, SamlPost, once};
+use super::{Answer, Browser, CookieChange, Gateway, Outcome};
+use crate::application::Application;
+use crate::clock::Timestamp;
+use crate::connection::unsolicited::{ApplicationProtocol, Unsolicited, UnsolicitedMode};
+use crate::connection::{BrowserStep, Callback, Refused, UpstreamRequest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id;
+use crate::login::trace::{Part, Step as Note, Trace};
+use crate::login::{Asked, PendingAuthn, ReplyTo, SamlReply};
+use crate::oidc::{AuthorizationRequest, CheckedRedirect, ClientFacts, Params};
+use crate::saml::idp::SamlReplyTo;
+use std::sync::Arc;
+use url::Url;
+use url::form_urlencoded::Serializer;
+
+/// Characters of a RelayState that are shown.
+const SHOWN: usize = 100;
+
+impl Gateway {
+    /// A response that names no login of ours.
+    pub(super) async fn unsolicited(&self, post: SamlPost<'_>, browser: &Browser, now: Timestamp) -> Outcome {
+        let correlation_id = id::correlation_id();
+        let outcome = match Box::pin(self.unsolicited_inner(post, browser, &correlation_id, now)).await {
+            Ok(outcome) => outcome,
+            Err(error) => {
+                self.events.login(post.connection, error.kind.wire().code);
+                Outcome::refused(error, None)
+            }
+        };
+        outcome.in_login(&correlation_id)
+    }
+
+    async fn unsolicited_inner(&self, post: SamlPost<'_>, browser: &Browser, correlation_id: &str, now: Timestamp) -> Result<Outcome> {
+        let connection = self.connections.enabled(post.connection);
+        let connection = connection.ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
+        let rules = connection.config().unsolicited().ok_or_else(|| not_switched_on(post.connection))?;
+        let relay_state = rules.relay_state(post.relay_state).map_err(|found| unknown_relay_state(post.connection, found))?;
+        let application = self.application(&rules.application).filter(|application| self.accepts(application, post.connection));
+        let application = application.ok_or_else(|| {
+            let told = "The application for which such sign-ins are meant is not available, or does not accept this connection.";
+            let why = format!("[connection.saml.unsolicited] of {} names the application {}", post.connection, rules.application);
+            Error::new(ErrorKind::UnauthorizedClient, told).because(why)
+        })?;
+        let way = Way::of(rules, application, relay_state)?;
+        // An artifact would have us ask for what nobody asked for.
+        let SamlAnswer::Response(response) = post.answer else {
+            let told = "An artifact belongs to no sign-in that was started here; only whole responses are taken unasked.";
+            return Err(Error::new(ErrorKind::UnsolicitedResponse, told));
+        };
+        match rules.mode {
+            UnsolicitedMode::Hint => {
+                let asked = UpstreamRequest { requester: application.client_id.clone(), ..UpstreamRequest::default() };
+                let arrived = Arriving { post, response, application, correlation_id, now };
+                let mut trace = Trace::default();
+                let callback = Callback::SamlResponse { response };
+                let authentication = match connection.unsolicited(callback, &asked, now, &mut trace) {
+                    Ok(authentication) => authentication,
+                    Err(refused) => return Err(self.refuse_unsolicited(&arrived, refused, trace).await?),
+                };
+                let what = format!("a sign-in to {} begins at the same identity provider", application.client_id);
+                trace.note(now, Note::Decision { what, why: "an answer to no question is a hint at this connection".into() });
+                // Nothing was asked that could be answered twice; only the answer itself is used up.
+                let claims = once(&authentication, now);
+                let count = claims.len();
+                let writes = std::iter::once(trace_op(correlation_id, Part::Login, &trace)?);
+                let ours = self.sessions.commit(claims.into_iter().chain(writes).collect()).await?;
+                if ours.len() < count || !ours.iter().take(count).all(|ours| *ours) {
+                    return Err(Error::new(ErrorKind::IdpResponseReplayed, "This answer was used before."));
+                }
+                way.begin(&self.issuer, post.connection).map(|url| Outcome::of(Answer::Upstream(BrowserStep::Redirect(url))))
+            }
+            UnsolicitedMode::AcceptDirectly => {
+                // The cookies of this browser, as for any other answer.
+                if browser.binding.is_none() && !post.bounced {
+                    return Ok(Outcome::of(Answer::Bounce));
+                }
+                let arriving = Arriving { post, response, application, correlation_id, now };
+                Box::pin(self.accept_directly(arriving, &way, browser)).await
+            }
+        }
+    }
+
+    /// The answer is the login, for what the application is taken to ask.
+    async fn accept_directly(&self, arriving: Arriving<'_>, way: &Way<'_>, browser: &Browser) -> Result<Outcome> {
+        let Arriving { post, response, application, correlation_id, now } = arriving;
+        let (reply_to, asked, path) = self.taken_to_ask(application, way, post.connection)?;
+        if asked.passive || asked.fresh_login {
+            return Err(Error::new(ErrorKind::Misconfigured, "What nobody asked for cannot be asked for anew."));
+        }
+        let query = path.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        let begun = Begun { application, reply_to: &reply_to, path: &path, query: query.as_bytes(), browser, correlation_id, now };
+        let upstream = UpstreamRequest {
+            max_age: asked.max_age,
+            acr_values: asked.acr_values.clone(),
+            acr_comparison: asked.acr_comparison,
+            requester: application.client_id.clone(),
+            ..UpstreamRequest::default()
+        };
+        let mut trace = Trace::default();
+        let connection = self.connections.enabled(post.connection);
+        let connection = connection.ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
+        let callback = Callback::SamlResponse { response };
+        let authentication = match connection.unsolicited(callback, &upstream, now, &mut trace) {
+            Ok(authentication) => authentication,
+            Err(refused) => return Err(self.refuse_unsolicited(&arriving, refused, trace).await?),
+        };
+        let why = "the connection accepts answers to no question";
+        trace.note(now, Note::Decision { what: format!("taken as a sign-in to {}", application.client_id), why: why.into() });
+        let (transaction, change) = self.new_transaction(&begun, asked);
+        let transaction = transaction.sent_to(post.connection.to_owned(), nothing_asked(now));
+        let outcome = self.accept_unsolicited(post, &transaction, authentication, browser, now, trace).await?;
+        // Whatever the login does next belongs to this browser.
+        let binding = if outcome.binding == CookieChange::Keep { change } else { outcome.binding };
+        Ok(Outcome { binding, ..outcome })
+    }
+
+    /// What stands in for the application's request: where the answer goes, what is asked, and how to begin again.
+    fn taken_to_ask(&self, application: &Arc<Application>, way: &Way<'_>, connection: &str) -> Result<(ReplyTo, Asked, String)> {
+        match way {
+            Way::Oidc { client, .. } => {
+                let query = way.authorization_query(connection);
+                let params = Params::parse(query.as_bytes())?;
+                let redirect = CheckedRedirect::identify(&params, Some(*client))?;
+                let request = AuthorizationRequest::parse(&params, client, &redirect)?;
+                let asked = self.asked(request, application)?;
+                Ok((ReplyTo::Oidc(redirect), asked, format!("/authorize?{query}")))
+            }
+            Way::Saml { relay_state, .. } => {
+                let saml = application.saml.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "another protocol"))?;
+                let to = SamlReplyTo::unsolicited(saml.sp.trust(), saml.sp.allow_unsolicited(), *relay_state)
+                    .map_err(|rejection| Error::new(ErrorKind::UnsolicitedResponse, rejection.to_string()))?;
+                let asked = Asked { connection: Some(connection.to_owned()), ..Asked::default() };
+                Ok((ReplyTo::Saml(Box::new(SamlReply { to, mirror: None })), asked, way.saml_path(connection)))
+            }
+        }
+    }
+
+    /// Notes why an answer is refused. The error is what our page says: nobody knows where it should go.
+    async fn refuse_unsolicited(&self, arriving: &Arriving<'_>, refused: Refused, mut trace: Trace) -> Result<Error> {
+        let Arriving { post, application, correlation_id, now, .. } = *arriving;
+        let wire = refused.error.kind.wire();
+        tracing::warn!(
+            correlation_id,
+            connection = post.connection,
+            code = wire.code,
+            reason = refused.reason,
+            detail = refused.error.detail,
+            "unsolicited answer refused"
+        );
+        self.note_failed_login(
+            Ended { client_id: &application.client_id, connection: post.connection, correlation_id, now },
+            &refused.error,
+            &refused.reason,
+        );
+        trace.note(now, Note::Refused { code: wire.code.to_owned(), reason: refused.reason.clone(), detail: refused.error.detail.clone() });
+        if refused.alarm {
+            self.raise_alarm(post.connection, correlation_id, &refused, now).await?;
+        }
+        let recent = RecentLogin {
+            correlation_id: correlation_id.to_owned(),
+            at: now,
+            connection: post.connection.to_owned(),
+            application: application.client_id.clone(),
+            user_id: None,
+            outcome: wire.code.to_owned(),
+        };
+        self.sessions.commit(vec![trace_op(correlation_id, Part::Login, &trace)?, recent_op(&recent)?]).await?;
+        Ok(Error::new(refused.error.kind, wire.title))
+    }
+}
+
+/// An answer, and the application for which it is meant.
+#[derive(Clone, Copy)]
+struct Arriving<'a> {
+    post: SamlPost<'a>,
+    response: &'a str,
+    application: &'a Arc<Application>,
+    correlation_id: &'a str,
+    now: Timestamp,
+}
+
+/// How the application is served.
+enum Way<'a> {
+    Oidc { client: &'a ClientFacts, query: &'a [(String, String)], relay_state: Option<&'a str> },
+    Saml { client_id: &'a str, relay_state: Option<&'a str> },
+}
+
+impl<'a> Way<'a> {
+    fn of(rules: &'a Unsolicited, application: &'a Application, relay_state: Option<&'a str>) -> Result<Self> {
+        match (rules.protocol, &application.oidc, &application.saml) {
+            (Some(ApplicationProtocol::Oidc) | None, Some(client), _) => Ok(Self::Oidc { client, query: &rules.query, relay_state }),
+            (Some(ApplicationProtocol::Saml) | None, _, Some(saml)) if saml.sp.allow_unsolicited() => {
+                Ok(Self::Saml { client_id: &application.client_id, relay_state })
+            }
+            (Some(ApplicationProtocol::Saml) | None, _, Some(_)) => Err(Error::new(
+                ErrorKind::UnsolicitedResponse,
+                "The application for which such sign-ins are meant wants them to begin with itself (allow_unsolicited of [application.saml]).",
+            )),
+            _ => Err(Error::new(ErrorKind::Misconfigured, "The application does not speak the protocol that the connection names for it.")),
+        }
+    }
+
+    /// Where a login begins that this identity provider will be asked about.
+    fn begin(&self, issuer: &str, connection: &str) -> Result<Url> {
+        let address = match self {
+            Self::Oidc { client, relay_state, .. } => match &client.initiate_login_uri {
+                // OpenID Connect Core 4: the application begins, with a state and a verifier of its own.
+                Some(uri) => {
+                    let mut url = Url::parse(uri).map_err(|_| Error::new(ErrorKind::Misconfigured, format!("{uri} is no address")))?;
+                    url.query_pairs_mut().append_pair("iss", issuer).append_pair("connection", connection);
+                    if let Some(target) = relay_state {
+                        url.query_pairs_mut().append_pair("target_link_uri", target);
+                    }
+                    return Ok(url);
+                }
+                None => format!("{issuer}/authorize?{}", self.authorization_query(connection)),
+            },
+            Self::Saml { .. } => format!("{issuer}{}", self.saml_path(connection)),
+        };
+        address.parse().map_err(|_| Error::new(ErrorKind::Misconfigured, format!("{address} is no address")))
+    }
+
+    /// The application's own first address and the usual scopes, where the connection says nothing else.
+    fn authorization_query(&self, connection: &str) -> String {
+        let Self::Oidc { client, query, .. } = self else { return String::new() };
+        let redirect_uri = client.redirect_uris.first().map_or("", String::as_str);
+        let usual = [("response_type", "code"), ("redirect_uri", redirect_uri), ("scope", "openid profile email")];
+        let said = |name: &str| query.iter().any(|(known, _)| known == name);
+        let mut written = Serializer::new(String::new());
+        written.append_pair("client_id", &client.client_id).append_pair("connection", connection);
+        written.extend_pairs(usual.into_iter().filter(|(name, _)| !said(name)));
+        written.extend_pairs(query.iter());
+        written.finish()
+    }
+
+    fn saml_path(&self, connection: &str) -> String {
+        let Self::Saml { client_id, relay_state } = self else { return String::new() };
+        let mut query = Serializer::new(String::new());
+        query.append_pair("connection", connection);
+        query.extend_pairs(relay_state.map(|state| ("RelayState", state)));
+        format!("/samlp/{client_id}?{}", query.finish())
+    }
+}
+
+/// What must be remembered of a question that nobody asked.
+fn nothing_asked(now: Timestamp) -> PendingAuthn {
+    PendingAuthn {
+        request_id: "unsolicited".to_owned(),
+        idp: None,
+        sent_at: now,
+        force_authn: false,
+        passive: false,
+        max_age: None,
+        authn_context: Vec::new(),
+        authn_context_comparison: None,
+    }
+}
+
+fn not_switched_on(connection: &str) -> Error {
+    let told = format!(
+        "The answer belongs to no sign-in that was started here. The connection {connection} does not take such answers; [connection.saml.unsolicited] switches them on."
+    );
+    Error::new(ErrorKind::UnsolicitedResponse, told)
+}
+
+fn unknown_relay_state(connection: &str, found: &str) -> Error {
+    let found: String = found.chars().take(SHOWN).collect();
+    let told = format!(
+        "The RelayState \"{found}\" is not one of those that the connection {connection} takes (relay_states of [connection.saml.unsolicited])."
+    );
+    Error::new(ErrorKind::UnsolicitedResponse, told)
+}

@@ -1,0 +1,223 @@
+//! The pages of a logout under way, and the translation of its answers; what begins one is in `op`, `idp` and `upstream`.
+
+use super::headers::Correlation;
+use super::pages::{self, AutoPost};
+use super::saml_form::SamlForm;
+use super::state::State;
+use super::{body, cookies, reply};
+use crate::broker::logout::{LoggedOut, LogoutEntry, LogoutPage, LogoutReceiver, LogoutReply, LogoutStep, SloMessage};
+use crate::broker::{Browser, CookieChange};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id;
+use crate::oidc::Params;
+use crate::saml::binding::MessageKind;
+use crate::saml::{Incoming, Outgoing};
+use actix_web::web::{Data, Path, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use url::Url;
+
+/// Milliseconds that frames may take before the browser goes on.
+const PATIENCE: u32 = 4000;
+
+#[derive(Template)]
+#[template(path = "logging_out.html")]
+struct LoggingOutPage {
+    title: &'static str,
+    text: &'static str,
+    id: String,
+    entries: Vec<LogoutEntry>,
+    frames: Vec<String>,
+    stuck: Option<String>,
+    next: Option<String>,
+    answered: bool,
+    after: Option<(String, String)>,
+    nonce: String,
+    patience: u32,
+}
+
+impl LogoutEntry {
+    const fn class(&self) -> &'static str {
+        match self.good {
+            Some(true) => "good",
+            Some(false) => "bad",
+            None => "soft",
+        }
+    }
+}
+
+/// `/logout/{id}`.
+pub async fn show(request: HttpRequest, id: Path<String>, state: Data<State>) -> HttpResponse {
+    let browser = cookies::read(&request, state.settings.secure);
+    let result = state.gateway().logout_page(&id).await;
+    answer(&request, &state, &browser, result)
+}
+
+/// Its form.
+pub async fn step(request: HttpRequest, id: Path<String>, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    let browser = cookies::read(&request, state.settings.secure);
+    let result = async {
+        let form = body::form(&request, &mut payload, state.settings.body_limit).await?;
+        let step = match Params::parse(&form)?.get("step") {
+            Some("skip") => LogoutStep::Skip,
+            _ => LogoutStep::Next,
+        };
+        Box::pin(state.gateway().logout_step(&id, step, Timestamp::now())).await
+    };
+    let result = result.await;
+    answer(&request, &state, &browser, result)
+}
+
+/// The one translation of logouts' answers.
+pub fn answer(request: &HttpRequest, state: &State, browser: &Browser, result: Result<LogoutReply>) -> HttpResponse {
+    let reply = match result {
+        Ok(reply) => reply,
+        Err(error) => return pages::error(request, &error, None),
+    };
+    Correlation::of(request).join(reply.correlation_id.as_deref());
+    let mut response = match reply.answer {
+        LoggedOut::Redirect(to) => reply::see_other(&to),
+        LoggedOut::Saml(Outgoing::Redirect(url)) => reply::see_other(url.as_str()),
+        LoggedOut::Saml(Outgoing::PostForm { action, fields }) => pages::auto_post(request, &AutoPost::logout(action.into(), fields)),
+        LoggedOut::Page(page) => under_way(page),
+        LoggedOut::Confirm { parameters } => pages::confirm_logout(request, &parameters),
+    };
+    // A request that another site made carries no session cookie, and must not take it away either.
+    if reply.ends_cookie && browser.session.is_some() {
+        cookies::write(response.headers_mut(), state.settings.secure, &CookieChange::Keep, &CookieChange::Clear);
+    }
+    response
+}
+
+/// Whether the answer would be shown in a frame of somebody's page (Fetch Metadata, Sec-Fetch-Dest).
+pub fn is_framed(request: &HttpRequest) -> bool {
+    let destination = request.headers().get("sec-fetch-dest").and_then(|value| value.to_str().ok());
+    matches!(destination, Some("iframe" | "frame" | "embed" | "object"))
+}
+
+/// A single logout service, by HTTP-Redirect.
+pub async fn by_redirect(request: &HttpRequest, state: &State, receiver: LogoutReceiver<'_>) -> HttpResponse {
+    let browser = cookies::read(request, state.settings.secure);
+    let raw_query = request.query_string();
+    let result = async {
+        let kind = kind_of(Params::parse_noting_repeats(raw_query.as_bytes())?.get("SAMLResponse").is_some());
+        let message = SloMessage { receiver, kind, message: Incoming::Redirect { raw_query }, framed: is_framed(request) };
+        Box::pin(state.gateway().single_logout(message, &browser, &Correlation::of(request).get(), Timestamp::now())).await
+    };
+    let result = result.await;
+    answer(request, state, &browser, result)
+}
+
+/// A single logout service, by HTTP-POST.
+pub async fn by_post(request: &HttpRequest, state: &State, receiver: LogoutReceiver<'_>, payload: &mut Payload) -> HttpResponse {
+    let browser = cookies::read(request, state.settings.secure);
+    let result = async {
+        let raw = body::form(request, payload, state.settings.saml_body_limit).await?;
+        let mut form = SamlForm::read(&raw, "SAMLRequest")?;
+        let is_response = form.message.is_none();
+        if is_response {
+            form = SamlForm::read(&raw, "SAMLResponse")?;
+        }
+        let missing = || Error::new(ErrorKind::InvalidRequest, "there is neither SAMLRequest nor SAMLResponse");
+        let incoming = Incoming::Post { message: form.message.as_deref().ok_or_else(missing)?, relay_state: form.relay_state.as_deref() };
+        let message = SloMessage { receiver, kind: kind_of(is_response), message: incoming, framed: is_framed(request) };
+        Box::pin(state.gateway().single_logout(message, &browser, &Correlation::of(request).get(), Timestamp::now())).await
+    };
+    let result = result.await;
+    answer(request, state, &browser, result)
+}
+
+const fn kind_of(is_response: bool) -> MessageKind {
+    if is_response { MessageKind::Response } else { MessageKind::Request }
+}
+
+fn under_way(page: LogoutPage) -> HttpResponse {
+    let page = LoggingOutPage::of(page);
+    let policy = page.policy();
+    pages::with_policy(&page, &policy)
+}
+
+impl LoggingOutPage {
+    fn of(page: LogoutPage) -> Self {
+        let all = page.entries.iter().all(|entry| entry.good != Some(false));
+        let (title, text) = match (page.answered, &page.stuck, all) {
+            (true, _, true) => ("You are signed out", "Your session at this sign-in service has ended."),
+            (true, _, false) => (
+                "You are signed out here, but not everywhere",
+                "Your session at this sign-in service has ended. Somebody may still be signed in as you where that is not confirmed: sign out there too, or close the browser.",
+            ),
+            (false, None, _) => ("You are being signed out", "Your session here has ended. Now the others are told; this takes a moment."),
+            (false, Some(_), _) => ("You are being signed out", "Your session here has ended. One of the others has not answered."),
+        };
+        Self {
+            title,
+            text,
+            id: page.id,
+            entries: page.entries,
+            frames: page.frames,
+            stuck: page.stuck,
+            next: page.next,
+            answered: page.answered,
+            after: page.after,
+            nonce: id::random_id(),
+            patience: PATIENCE,
+        }
+    }
+
+    /// Frames of these applications and of no others.
+    fn policy(&self) -> String {
+        let mut origins: Vec<String> =
+            self.frames.iter().filter_map(|frame| Url::parse(frame).ok()).map(|url| url.origin().ascii_serialization()).collect();
+        origins.sort_unstable();
+        origins.dedup();
+        let frames = if origins.is_empty() { String::new() } else { format!("frame-src {}; ", origins.join(" ")) };
+        let script = if self.answered { String::new() } else { format!("script-src 'nonce-{}'; ", self.nonce) };
+        // The form's answer leads on to partners, which form-action would forbid in some browsers.
+        format!("default-src 'none'; style-src 'self'; {script}{frames}base-uri 'none'; frame-ancestors 'none'")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
+
+    fn page(frames: &[&str]) -> LogoutPage {
+        LogoutPage {
+            id: HOSTILE.to_owned(),
+            entries: vec![LogoutEntry { name: HOSTILE.to_owned(), text: HOSTILE.to_owned(), good: Some(false) }],
+            frames: frames.iter().map(|frame| (*frame).to_owned()).collect(),
+            next: Some(HOSTILE.to_owned()),
+            stuck: None,
+            answered: false,
+            after: Some((HOSTILE.to_owned(), HOSTILE.to_owned())),
+        }
+    }
+
+    #[test]
+    fn hostile_values_come_out_escaped() {
+        let stuck = LogoutPage { stuck: Some(HOSTILE.to_owned()), ..page(&[HOSTILE]) };
+        for page in [page(&[HOSTILE]), stuck, LogoutPage { answered: true, ..page(&[]) }] {
+            let page = LoggingOutPage::of(page).render().expect("renders");
+            assert!(!page.contains("<script>alert") && !page.contains(HOSTILE), "{page}");
+        }
+    }
+
+    #[test]
+    fn frames_may_be_those_of_the_applications_only() {
+        let frames = ["https://b.example/out?iss=x&sid=y", "https://a.example:8443/out", "https://b.example/other"];
+        let policy = LoggingOutPage::of(page(&frames)).policy();
+        assert!(policy.contains("; frame-src https://a.example:8443 https://b.example; "), "{policy}");
+        let policy = LoggingOutPage::of(LogoutPage { answered: true, ..page(&[]) }).policy();
+        assert!(!policy.contains("frame-src") && !policy.contains("script-src"), "{policy}");
+    }
+
+    #[test]
+    fn a_page_does_not_go_on_by_itself_where_somebody_has_not_answered() {
+        let stuck = LoggingOutPage::of(LogoutPage { stuck: Some("Wiki".to_owned()), ..page(&[]) }).render().expect("renders");
+        assert!(!stuck.contains(".submit()") && stuck.contains("Go on without Wiki"), "{stuck}");
+        assert!(LoggingOutPage::of(page(&[])).render().expect("renders").contains(".submit()"));
+    }
+}

@@ -1,0 +1,211 @@
+//! A logout under way: who began it, who is to be told, and what each of them has said. The session itself is over before
+//! there is one of these.
+
+use super::{Mirror, Partner, Trace, UpstreamSession};
+use crate::saml::logout::{LogoutOutcome, ReceivedLogout};
+use serde::{Deserialize, Serialize};
+
+/// The logout itself. Whoever knows its id may go on with it: that ends nothing that is not over already.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Logout {
+    /// 128 random bits, hex.
+    pub id: String,
+    pub correlation_id: String,
+    pub starter: LogoutStarter,
+    /// In the order in which they are told.
+    pub parties: Vec<Party>,
+    /// It happens in a frame of somebody's page, where none of ours can be shown.
+    pub framed: bool,
+    /// The starter has its answer.
+    pub answered: bool,
+    pub trace: Trace,
+}
+
+/// Who began it, and so gets the answer.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub enum LogoutStarter {
+    /// An OpenID application, or the person alone; `after` is a registered address.
+    OpenId { client_id: Option<String>, after: Option<String> },
+    /// A SAML application. The request was verified.
+    Application { client_id: String, mirror: Option<Mirror>, request: ReceivedLogout },
+    /// An identity provider. The request was verified.
+    Upstream { connection: String, request: ReceivedLogout },
+}
+
+impl LogoutStarter {
+    /// For counting.
+    pub const fn name(&self) -> &'static str {
+        match self {
+            Self::OpenId { .. } => "oidc",
+            Self::Application { .. } => "saml",
+            Self::Upstream { .. } => "idp",
+        }
+    }
+}
+
+/// Somebody who is told.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Party {
+    /// For people.
+    pub name: String,
+    pub way: Way,
+    pub told: Told,
+}
+
+/// By what way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Way {
+    /// A logout token, from here to there.
+    BackChannel { client_id: String },
+    /// A hidden frame on our page.
+    Frame { client_id: String, address: String },
+    /// A LogoutRequest by the browser.
+    Saml(Box<Partner>),
+    /// A LogoutRequest by the browser, to the identity provider.
+    Upstream { connection: String, session: Box<UpstreamSession> },
+    /// There is none.
+    Nowhere,
+}
+
+/// How far that has come.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Told {
+    Waiting,
+    /// The browser was sent there with the request of this ID, and has not come back.
+    Asked {
+        request_id: String,
+    },
+    Confirmed,
+    /// Its frame was loaded: whether anything came of that, nobody can say.
+    Shown,
+    /// It said that it could not, or its answer was not good.
+    Failed(String),
+    /// The person went on without it.
+    Skipped,
+    /// It cannot be told.
+    Impossible,
+}
+
+impl Logout {
+    pub fn key(id: &str) -> String {
+        format!("logout:{id}")
+    }
+
+    /// Store key of the way from a LogoutRequest of ours to the logout that it belongs to.
+    pub fn request_key(request_id: &str) -> String {
+        format!("logout-request:{}", crate::id::digest(request_id))
+    }
+
+    /// The frames that are still to be shown.
+    pub fn frames(&self) -> impl Iterator<Item = &str> {
+        self.parties.iter().filter(|party| party.told == Told::Waiting).filter_map(|party| match &party.way {
+            Way::Frame { address, .. } => Some(address.as_str()),
+            _ => None,
+        })
+    }
+
+    /// The browser is through with them.
+    pub fn frames_shown(&mut self) {
+        for party in &mut self.parties {
+            if matches!(party.way, Way::Frame { .. }) && party.told == Told::Waiting {
+                party.told = Told::Shown;
+            }
+        }
+    }
+
+    /// Who is next to be visited by the browser, or is being visited.
+    pub fn stop(&mut self) -> Option<&mut Party> {
+        self.parties.iter_mut().find(|party| party.is_stop())
+    }
+
+    /// The same, to look at.
+    pub fn current(&self) -> Option<&Party> {
+        self.parties.iter().find(|party| party.is_stop())
+    }
+
+    /// Who was sent this request and has not answered.
+    pub fn asked_by(&mut self, request_id: &str) -> Option<&mut Party> {
+        self.parties.iter_mut().find(|party| matches!(&party.told, Told::Asked { request_id: asked } if asked == request_id))
+    }
+
+    /// The browser has nothing left to do.
+    pub fn is_through(&self) -> bool {
+        self.current().is_none() && self.frames().next().is_none()
+    }
+
+    /// What to say to a SAML partner. Those who cannot be told count: its user may still be signed in there.
+    pub fn outcome(&self) -> LogoutOutcome {
+        let good = self.parties.iter().all(|party| matches!(party.told, Told::Confirmed | Told::Shown));
+        if good { LogoutOutcome::Done } else { LogoutOutcome::Partial }
+    }
+
+    /// Those who could be told, and have not confirmed it: worth stopping the person for.
+    pub fn missing(&self) -> impl Iterator<Item = &Party> {
+        self.parties.iter().filter(|party| !matches!(party.told, Told::Confirmed | Told::Shown | Told::Impossible))
+    }
+}
+
+impl Party {
+    fn is_stop(&self) -> bool {
+        matches!(self.way, Way::Saml(_) | Way::Upstream { .. }) && matches!(self.told, Told::Waiting | Told::Asked { .. })
+    }
+}
+
+impl Told {
+    /// In words for the page and the log.
+    pub fn text(&self) -> String {
+        match self {
+            Self::Waiting => "not told yet".to_owned(),
+            Self::Asked { .. } => "told, no answer yet".to_owned(),
+            Self::Confirmed => "signed out".to_owned(),
+            Self::Shown => "told; it does not say whether it worked".to_owned(),
+            Self::Failed(why) => format!("not signed out: {why}"),
+            Self::Skipped => "no answer".to_owned(),
+            Self::Impossible => "cannot be told".to_owned(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn party(way: Way, told: Told) -> Party {
+        Party { name: "x".into(), way, told }
+    }
+
+    fn upstream() -> Way {
+        Way::Upstream { connection: "acme".into(), session: Box::default() }
+    }
+
+    fn logout(parties: Vec<Party>) -> Logout {
+        let starter = LogoutStarter::OpenId { client_id: None, after: None };
+        Logout { id: "i".into(), correlation_id: "c".into(), starter, parties, framed: false, answered: false, trace: Trace::default() }
+    }
+
+    #[test]
+    fn is_done_only_when_everybody_has_confirmed() {
+        let back = || Way::BackChannel { client_id: "a".into() };
+        assert_eq!(logout(Vec::new()).outcome(), LogoutOutcome::Done);
+        assert_eq!(logout(vec![party(back(), Told::Confirmed), party(upstream(), Told::Confirmed)]).outcome(), LogoutOutcome::Done);
+        let others = [Told::Failed("no".into()), Told::Skipped, Told::Impossible, Told::Waiting, Told::Asked { request_id: "r".into() }];
+        for told in others {
+            let missing = usize::from(told != Told::Impossible);
+            let logout = logout(vec![party(back(), Told::Confirmed), party(upstream(), told.clone())]);
+            assert_eq!((logout.outcome(), logout.missing().count()), (LogoutOutcome::Partial, missing), "{told:?}");
+        }
+    }
+
+    #[test]
+    fn the_browser_is_through_after_frames_and_stops() {
+        let frame = Way::Frame { client_id: "a".into(), address: "https://a.example/out".into() };
+        let mut logout = logout(vec![party(frame, Told::Waiting), party(upstream(), Told::Waiting)]);
+        assert_eq!(logout.frames().collect::<Vec<_>>(), ["https://a.example/out"]);
+        logout.frames_shown();
+        assert!(!logout.is_through() && logout.frames().next().is_none());
+        logout.stop().expect("upstream").told = Told::Asked { request_id: "r".into() };
+        assert!(!logout.is_through() && logout.asked_by("other").is_none());
+        logout.asked_by("r").expect("asked").told = Told::Confirmed;
+        assert!(logout.is_through() && logout.asked_by("r").is_none());
+    }
+}
