@@ -83,7 +83,8 @@ impl Gateway {
                 if browser.binding.is_none() && !post.bounced {
                     return Ok(Outcome::of(Answer::Bounce));
                 }
-                Box::pin(self.accept_directly(Arriving { post, response, application, correlation_id, now }, &way, browser)).await
+                let arriving = Arriving { post, response, application, correlation_id, now };
+                Box::pin(self.accept_directly(arriving, &way, browser)).await
             }
         }
     }
