@@ -45,7 +45,7 @@ const CHANGED: Shape = Shape {
         may("current_since", Kind::Formatted("date-time", 40), "It signs from then on"),
     ],
     open: true,
-    example: r#"{"kid": "TqCnkYmpvzDjiRC6hE4Zb2M2_kdVlDtCPW1jAeBWXKU", "cert": "-----BEGIN CERTIFICATE-----.."}"#,
+    example: r#"{"kid": "TqCnkYmpvzDjiRC6hE4Zb2M2_kdVlDtCPW1jAeBWXKU", "cert": "-----BEGIN CERTIFICATE-----..", "purpose": "oidc-rs256"}"#,
 };
 
 const ROTATE: Shape = Shape {

@@ -279,23 +279,28 @@ fn what_no_signature_covers_never_reaches_the_second_engine() {
     let list = format!("<x:InclusiveNamespaces xmlns:x=\"{}\" PrefixList=\"foo\"/>", names::EXC_C14N);
     for sign in [Sign::Assertion, Sign::Response] {
         let xml = respond(&idp::Answer { sign, ..answer() }, signer(), now()).expect("written");
-        // libxmlsec1 refuses a relative namespace name, and samael an ID that is none.
-        let relative = xml.replacen("<samlp:Response", "<samlp:Response xmlns:foo=\"relative\"", 1);
+        // samael refuses an ID that is none.
         for harmless in [
-            relative.replace("<ds:KeyInfo>", &format!("<ds:KeyInfo>{list}")),
+            xml.replace("<ds:KeyInfo>", &format!("<ds:KeyInfo>{list}")),
             xml.replace("<ds:Signature ", "<ds:Signature ID=\"1 2\" "),
-            xml.replace("<ds:Signature ", "<ds:Signature xmlns:foo=\"relative\" foo:x=\"\" "),
             xml.replace("<ds:SignatureValue>", "<ds:SignatureValue ID=\"1 2\">"),
             xml.replace("<ds:KeyInfo>", "<ds:KeyInfo ID=\"1 2\">"),
         ] {
             assert_ne!(harmless, xml);
             assert_eq!(receive(&harmless).expect("accepted").subject(), "subject-1");
         }
+        // libxmlsec1 refuses a relative namespace name, and so do we, wherever it stands.
+        for relative in [
+            xml.replacen("<samlp:Response", "<samlp:Response xmlns:foo=\"relative\"", 1),
+            xml.replace("<ds:Signature ", "<ds:Signature xmlns:foo=\"relative\" foo:x=\"\" "),
+        ] {
+            assert_eq!(refusal(&relative).name(), "signature-structure");
+        }
         let more = xml.replace("</ds:SignatureValue>", "<x>AAAA</x></ds:SignatureValue>");
         assert_eq!(refusal(&more).name(), "signature-structure");
     }
     let outside = signed_assertion()
-        .replacen("<samlp:Response", "<samlp:Response xmlns:foo=\"relative\"", 1)
+        .replacen("<samlp:Response", "<samlp:Response xmlns:foo=\"urn:foo\"", 1)
         .replace("<samlp:Status>", &format!("<samlp:Extensions>{list}</samlp:Extensions><samlp:Status>"));
     assert_eq!(receive(&outside).expect("accepted").subject(), "subject-1");
 }
