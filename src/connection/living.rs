@@ -72,6 +72,15 @@ impl LivingConnection {
         Ok(made)
     }
 
+    /// Of many, the one that vouched is part of whom the subject names.
+    fn of_partner(&self, partner: &Partner, mut authentication: Authentication) -> Authentication {
+        if self.has_many() {
+            authentication.identity.user_id = subject_at(&partner.entity_id, &authentication.identity.user_id);
+            authentication.upstream.idp = Some(partner.entity_id.clone());
+        }
+        authentication
+    }
+
     fn described(&self, entity_id: &str, language: &str, wanted: fn(&Entity) -> bool, now: Timestamp) -> Option<IdpChoice> {
         let snapshot = self.living.snapshot(Some(entity_id), now).filter(|_| self.has_many())?;
         let entity = snapshot.entity(entity_id).filter(|entity| entity.is_idp && entity.is_valid_at(now))?;
@@ -119,12 +128,8 @@ impl Connection for LivingConnection {
         trace: &mut Trace,
     ) -> Result<Authentication, Refused> {
         let partner = self.partner(pending.idp.as_deref(), now).map_err(gone)?;
-        let mut authentication = partner.connection.complete(callback, pending, now, trace)?;
-        if self.has_many() {
-            authentication.identity.user_id = subject_at(&partner.entity_id, &authentication.identity.user_id);
-            authentication.upstream.idp = Some(partner.entity_id.clone());
-        }
-        Ok(authentication)
+        let authentication = partner.connection.complete(callback, pending, now, trace)?;
+        Ok(self.of_partner(&partner, authentication))
     }
 
     fn unsolicited(
@@ -136,7 +141,8 @@ impl Connection for LivingConnection {
     ) -> Result<Authentication, Refused> {
         // Of many identity providers nobody has been asked, so there is none by whose keys to judge.
         let partner = self.partner(asked.idp.as_deref(), now).map_err(gone)?;
-        partner.connection.unsolicited(callback, asked, now, trace)
+        let authentication = partner.connection.unsolicited(callback, asked, now, trace)?;
+        Ok(self.of_partner(&partner, authentication))
     }
 
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)> {
