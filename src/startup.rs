@@ -5,12 +5,13 @@ use crate::broker::admin::Admin;
 use crate::broker::events::{Writer, forget_old_events, log_of};
 use crate::broker::jobs::Jobs;
 use crate::broker::live::{Live, Made, Maker};
-use crate::broker::{Gateway, Lifetimes};
+use crate::broker::{Gateway, Lifetimes, metadata};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::connection::config::ConnectionConfig;
+use crate::connection::metadata::{Feeds, Living};
 use crate::connection::outbound::GuardedFetch;
-use crate::connection::{Connection, Registry, SamlConnection};
+use crate::connection::{self, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::metrics::Metrics;
 use crate::http::state::{HttpSettings, State};
@@ -76,9 +77,11 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
     let keyring = Arc::new(parts.keyring);
     let (log, writer) = log_of(Arc::clone(&parts.directory));
     let admin = Admin::new(Arc::clone(&parts.directory), Arc::clone(&keyring), &parts.connections, parts.sealed);
+    let feeds = Arc::new(Feeds::default());
     let mut file: Vec<Made> = Vec::new();
     for config in parts.connections {
-        let connection: Arc<dyn Connection> = Arc::new(SamlConnection::new(config, &parts.issuer, Arc::clone(&keyring))?);
+        let open = |name: &str, living: &Living| feeds.open(name, living);
+        let connection = connection::connection(config, &parts.issuer, Arc::clone(&keyring), open)?;
         file.push(Made::Connection(connection));
     }
     file.extend(parts.applications.into_iter().map(|application| Made::Application(Arc::new(application))));
@@ -91,6 +94,8 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         resource_servers: HashMap::new(),
         client_grants: HashMap::new(),
         connections: Registry::default(),
+        feeds,
+        approvals: Arc::default(),
         databases: BTreeSet::new(),
         scripts: Arc::default(),
         host,
@@ -132,6 +137,7 @@ impl Background {
             rt::spawn(writer.run(stopped.clone())),
             rt::spawn(Arc::clone(&state.jobs).run(stopped.clone())),
             rt::spawn(until(stopped.clone(), follow(state.clone()))),
+            rt::spawn(until(stopped.clone(), metadata::watch(Arc::clone(&state.live), Timestamp::now))),
             rt::spawn(until(stopped, forget(state))),
         ];
         Running { stop, tasks }
@@ -247,6 +253,7 @@ pub async fn serve(mut config: Config) -> Result<()> {
         tracing::info!(users = seed.len(), made, "seed applied");
     }
     state.live.refresh(Timestamp::now()).await?;
+    metadata::restore(&state.gateway(), Timestamp::now()).await;
     // Taken back last: a start that fails must not forget them.
     sessions.import(directory.take_sessions().await?, Timestamp::now());
     let public = public_server(&state, listeners.0, tls.as_ref())?;

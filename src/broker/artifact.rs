@@ -4,8 +4,8 @@ use super::upstream::plain;
 use super::{Gateway, once_op};
 use crate::clock::Timestamp;
 use crate::connection::{Connection, Refused, outbound, service_unreachable};
-use crate::login::LoginTransaction;
 use crate::login::trace::Trace;
+use crate::login::{LoginTransaction, PendingAuthn};
 use std::time::Instant;
 
 /// What the artifact resolution service has said; nothing of it is verified.
@@ -23,11 +23,11 @@ impl Gateway {
         &self,
         connection: &dyn Connection,
         artifact: &str,
-        transaction: &LoginTransaction,
+        (transaction, pending): (&LoginTransaction, &PendingAuthn),
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<Resolved, Refused> {
-        let resolution = connection.resolve(artifact, now, trace)?;
+        let resolution = connection.resolve(artifact, pending, now, trace)?;
         let step = self.step_claim(transaction, &format!("artifact {}", resolution.digest));
         let used = once_op(&format!("artifact {}", resolution.digest), self.lifetimes.transaction + 600);
         self.commit_once(vec![step], vec![used], Vec::new(), &[]).await.map_err(plain)?;

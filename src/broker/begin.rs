@@ -63,12 +63,23 @@ impl Gateway {
         let mut trace = Trace::default();
         trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(&params) });
         let asked = AuthorizationRequest::parse(&params, client, &redirect).and_then(|request| self.asked(request, application));
+        let asked = asked.map(|asked| self.with_place(asked, application, now));
         let asked = asked.map(|asked| self.with_idp_hint(asked, params.get("aarc_idp_hint"), application, now));
         let begin = async { self.begin_login(&begun, asked?, trace).await };
         match begin.await {
             Ok(outcome) => Ok(outcome),
             Err(error) => self.refuse_beginning(&begun, error).await,
         }
+    }
+
+    /// An identity provider that the application names without the connection behind which it is.
+    fn with_place(&self, mut asked: Asked, application: &Application, now: Timestamp) -> Asked {
+        if asked.connection.is_none()
+            && let Some(place) = asked.idp.as_deref().and_then(|idp| self.pick_of(idp, application, now))
+        {
+            (asked.connection, asked.idp) = (Some(place.connection), place.idp);
+        }
+        asked
     }
 
     /// AARC-G061: an identity provider by its entity ID. One that is not known here is no reason to refuse.
@@ -218,7 +229,7 @@ impl Gateway {
             acr_comparison: None,
             login_hint: request.login_hint,
             connection: request.connection,
-            idp: None,
+            idp: request.idp,
             expected_user: hint.map(|hint| hint.subject().to_owned()),
             scopes,
             nonce: request.nonce,

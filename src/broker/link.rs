@@ -85,9 +85,9 @@ impl Gateway {
         let what = format!("the person proves a known account at {connection}");
         trace.note(now, Note::Decision { what, why: "the person chose it".into() });
         let (answer, transaction) = if link.arrived.fresh {
-            self.send_to_proof(transaction, link, connection, now, &mut trace)?
+            self.send_to_proof(transaction, link, connection, now, &mut trace).await?
         } else {
-            self.send_again(transaction, link, connection, now, &mut trace)?
+            self.send_again(transaction, link, connection, now, &mut trace).await?
         };
         let correlation_id = transaction.correlation_id.clone();
         let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
@@ -128,7 +128,7 @@ impl Gateway {
     }
 
     /// To the identity provider of the new identity once more: the first login may have come from an old session there.
-    fn send_again(
+    async fn send_again(
         &self,
         transaction: LoginTransaction,
         link: PendingLink,
@@ -136,13 +136,14 @@ impl Gateway {
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<(Answer, LoginTransaction)> {
-        let asked = UpstreamRequest { acr_values: transaction.asked.acr_values.clone(), ..fresh(&transaction) };
+        let (acr_values, idp) = (transaction.asked.acr_values.clone(), link.arrived.upstream.idp.clone());
+        let asked = UpstreamRequest { acr_values, idp, ..fresh(&transaction) };
         let name = link.arrived.identity.connection.clone();
-        self.ask_for_proof(transaction, link, &name, &asked, now, trace, |pending| Proof::Again { pending, then: then.to_owned() })
+        self.ask_for_proof(transaction, link, &name, &asked, now, trace, |pending| Proof::Again { pending, then: then.to_owned() }).await
     }
 
     /// To the identity provider of the known account.
-    pub(super) fn send_to_proof(
+    pub(super) async fn send_to_proof(
         &self,
         transaction: LoginTransaction,
         link: PendingLink,
@@ -154,15 +155,31 @@ impl Gateway {
         // the application wants.
         let of_login = self.connections.enabled(&link.arrived.identity.connection).is_some_and(|first| first.config().profile.link_only);
         let acr_values = if of_login { transaction.asked.acr_values.clone() } else { Vec::new() };
-        let asked = UpstreamRequest { acr_values, ..fresh(&transaction) };
+        let idp = self.idp_of_account(&link, connection).await?;
+        let asked = UpstreamRequest { acr_values, idp, ..fresh(&transaction) };
         self.ask_for_proof(transaction, link, connection, &asked, now, trace, |pending| Proof::Known {
             connection: connection.to_owned(),
             pending,
         })
+        .await
+    }
+
+    /// Where a connection has many identity providers, the one of the account that may be proven by it. Of several the person
+    /// cannot be asked, so the first.
+    async fn idp_of_account(&self, link: &PendingLink, connection: &str) -> Result<Option<String>> {
+        let Some(known) = self.connections.enabled(connection) else { return Ok(None) };
+        for user_id in &link.user_ids {
+            let Some(user) = self.directory.user(user_id).await? else { continue };
+            let mut of_connection = user.identities.iter().filter(|stored| stored.identity.connection == connection);
+            if let Some(idp) = of_connection.find_map(|stored| known.idp_of(&stored.identity)) {
+                return Ok(Some(idp));
+            }
+        }
+        Ok(None)
     }
 
     #[expect(clippy::too_many_arguments, reason = "two callers beside it, which name every one")]
-    fn ask_for_proof(
+    async fn ask_for_proof(
         &self,
         transaction: LoginTransaction,
         link: PendingLink,
@@ -170,12 +187,13 @@ impl Gateway {
         asked: &UpstreamRequest,
         now: Timestamp,
         trace: &mut Trace,
-        proof: impl FnOnce(crate::login::PendingAuthn) -> Proof,
+        proof: impl FnOnce(crate::login::PendingAuthn) -> Proof + Send,
     ) -> Result<(Answer, LoginTransaction)> {
         let connection = self
             .connections
             .enabled(connection)
             .ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
+        connection.prepare(asked.idp.as_deref(), now).await;
         let (step, pending) = connection.begin(&transaction.id, asked, now, trace)?;
         Ok((Answer::Upstream(step), transaction.linking(PendingLink { proof: proof(pending), ..link })))
     }

@@ -7,6 +7,7 @@
 use super::{Gateway, Lifetimes};
 use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
+use crate::connection::metadata::Approval;
 use crate::connection::{Connection, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::KeySet;
@@ -38,6 +39,8 @@ pub enum Made {
     OidcKeys(Arc<AlgKeys>),
     /// What SAML signs or decrypts with, likewise.
     SamlKeys(Arc<KeySet>),
+    /// Endpoints of living metadata that are approved.
+    MetadataApproval(Approval),
     /// Means nothing to logins.
     Nothing,
 }
@@ -236,6 +239,9 @@ fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(
     let mut gateway = base.clone();
     gateway.admin = base.admin.with_connections(connections.configs());
     gateway.connections = connections;
+    if *gateway.approvals != parts.approvals {
+        gateway.approvals = Arc::new(parts.approvals);
+    }
     gateway.databases = parts.databases;
     let session = parts.settings.session.unwrap_or(of_base.lifetimes.session);
     gateway.lifetimes = Lifetimes { session, ..of_base.lifetimes };
@@ -274,6 +280,7 @@ struct Parts {
     settings: Settings,
     oidc_keys: Vec<Arc<AlgKeys>>,
     saml_keys: Vec<Arc<KeySet>>,
+    approvals: Vec<Approval>,
 }
 
 impl Parts {
@@ -291,6 +298,7 @@ impl Parts {
             Made::Settings(settings) => self.settings = settings,
             Made::OidcKeys(keys) => self.oidc_keys.push(keys),
             Made::SamlKeys(keys) => self.saml_keys.push(keys),
+            Made::MetadataApproval(approval) => self.approvals.push(approval),
             Made::Nothing => {}
         }
     }

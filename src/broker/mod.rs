@@ -19,6 +19,7 @@ pub mod jobs;
 pub mod link;
 pub mod live;
 pub mod logout;
+pub mod metadata;
 pub mod next;
 mod recording;
 mod release;
@@ -34,6 +35,7 @@ pub mod userinfo;
 
 use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
+use crate::connection::metadata::{Approval, Feeds};
 use crate::connection::{BrowserStep, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -89,6 +91,10 @@ pub struct Gateway {
     pub scripts: Arc<Scripts>,
     pub host: Arc<Host>,
     pub connections: Registry,
+    /// Where connections know their identity providers from, if that lives.
+    pub feeds: Arc<Feeds>,
+    /// Endpoints in such metadata that are approved.
+    pub approvals: Arc<Vec<Approval>>,
     /// Names of the connections whose users are kept here; nobody signs in by them yet.
     pub databases: BTreeSet<String>,
     pub sessions: Arc<dyn SessionStore>,
@@ -107,6 +113,10 @@ pub struct Gateway {
 pub trait Events: Send + Sync {
     /// A login ended: `outcome` is `success` or the diagnostic code.
     fn login(&self, connection: &str, outcome: &str);
+
+    /// The metadata of a connection were looked at: `outcome` is `success` or `failure`.
+    fn metadata(&self, connection: &str, outcome: &str);
+
     /// A logout ended: `by` is `oidc`, `saml`, `idp` or `operator`; `outcome` is `success`, `partial` or `refused`.
     fn logout(&self, _by: &str, _outcome: &str) {}
 }

@@ -19,6 +19,8 @@ struct Silent;
 
 impl Events for Silent {
     fn login(&self, _: &str, _: &str) {}
+
+    fn metadata(&self, _connection: &str, _outcome: &str) {}
 }
 
 /// A gateway with one public application and no connection.
@@ -50,6 +52,8 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         issuer: "https://login.example.org".to_owned(),
         service_providers: HashMap::new(),
         applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
+        feeds: Arc::default(),
+        approvals: Arc::default(),
         connections: Registry::default(),
         databases: BTreeSet::new(),
         sessions: open_sessions("memory:").expect("sessions"),

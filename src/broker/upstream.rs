@@ -141,10 +141,11 @@ impl Gateway {
         let Received { post, transaction, question, now, .. } = *received;
         let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
         let pending = question.pending();
+        connection.prepare(pending.idp.as_deref(), now).await;
         let authentication = match post.answer {
             SamlAnswer::Response(response) => connection.complete(Callback::SamlResponse { response }, pending, now, trace)?,
             SamlAnswer::Artifact(artifact) => {
-                let resolved = self.resolve_artifact(connection.as_ref(), artifact, transaction, now, trace).await?;
+                let resolved = self.resolve_artifact(connection.as_ref(), artifact, (transaction, pending), now, trace).await?;
                 let (envelope, resolve_id) = (resolved.envelope.as_str(), resolved.resolve_id.as_str());
                 connection.complete(Callback::SamlArtifactResponse { envelope, resolve_id }, pending, resolved.now, trace)?
             }
@@ -185,7 +186,8 @@ impl Gateway {
                     return Err(plain(Error::new(ErrorKind::AccountConflict, Conflict::OtherAccountProven.advice())));
                 }
                 let link = PendingLink { arrived: arrived.lasting(), ..link.as_ref().clone() };
-                let (answer, transaction) = self.send_to_proof(transaction.clone(), link, then, now, trace).map_err(plain)?;
+                let (answer, transaction) =
+                    Box::pin(self.send_to_proof(transaction.clone(), link, then, now, trace)).await.map_err(plain)?;
                 self.go_on(received, &transaction, answer, once, trace).await
             }
             Question::Known { link, .. } => {

@@ -6,6 +6,7 @@ mod explain;
 mod healthcheck;
 mod keys;
 mod mapping;
+mod metadata;
 mod rules;
 mod serve;
 mod user;
@@ -40,6 +41,8 @@ enum Command {
     Explain(explain::Options),
     /// Make or list the keys, and the credentials of the management API.
     Keys(keys::Options),
+    /// See how fetched metadata fare, approve moves of partners, look at a source.
+    Metadata(metadata::Options),
     /// Look users up, update, block, link and delete them.
     User(user::Options),
     /// Ask a running gateway whether it is ready; for containers.
@@ -63,6 +66,7 @@ pub fn run() -> ExitCode {
         Command::Rules(options) => rules::run(&options),
         Command::Explain(options) => explain::run(&options),
         Command::Keys(options) => keys::run(&options),
+        Command::Metadata(options) => metadata::run(&options),
         Command::User(options) => user::run(&options),
         Command::Healthcheck(options) => healthcheck::run(&options),
     }

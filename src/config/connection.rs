@@ -6,6 +6,7 @@ mod request;
 pub mod unsolicited;
 
 use super::context::Context;
+use super::living;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
 use crate::keys::{Digest, END_IS_NEAR, SignatureScheme, certificate_end, parse_certificate};
@@ -41,7 +42,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
     }
     let saml = match section.section("saml") {
         Some(saml) => {
-            let settings = saml_connection(context, &saml);
+            let settings = saml_connection(context, &saml, name.as_deref());
             saml.finish();
             settings
         }
@@ -50,7 +51,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
                 section.problem(
                     "saml",
                     "the connection has no protocol",
-                    "add [connection.saml] with metadata_file, or entity_id, sso_url and certificates",
+                    "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates",
                 );
             }
             None
@@ -158,19 +159,25 @@ fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
     domains
 }
 
-fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlConnection> {
-    let mut idp = idp(context, section);
+fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Option<SamlConnection> {
+    let living = living::read(context, section, name);
+    let mut idp = match &living {
+        None => idp(context, section),
+        Some(living) => living.as_ref().map(|_| IdpTrust::nobody()),
+    };
+    let living = living.flatten();
     let policy = policy(context, section);
     let request_binding = section
         .choice("request_binding", &[("redirect", Binding::Redirect), ("post", Binding::Post)])
-        .unwrap_or_else(|| preferred_binding(idp.as_ref()));
+        .unwrap_or_else(|| preferred_binding(idp.as_ref().filter(|_| living.is_none())));
     if let Some(idp) = &idp
+        && living.is_none()
         && !idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == request_binding)
     {
         section.problem("request_binding", "the identity provider offers no such endpoint for logins", "choose the other binding");
     }
-    let (logout, logout_binding, logout_encrypt) = logout::settings(section, idp.as_ref());
-    let response_binding = response_binding(section, idp.as_mut());
+    let (logout, logout_binding, logout_encrypt) = logout::settings(section, idp.as_ref().filter(|_| living.is_none()));
+    let response_binding = response_binding(section, idp.as_mut(), living.is_some());
     // By default as the identity provider's metadata want it: a signature is most of what a login costs.
     let sign_requests = section.bool("sign_requests").unwrap_or(false);
     let (request_signature, request_digest) = signature(section, "signature_algorithm", "digest_algorithm");
@@ -205,6 +212,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>) -> Option<SamlC
         about: described::read(section),
         unsolicited: unsolicited::read(section, force_authn),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
+        living,
         logout,
         logout_binding,
         logout_encrypt,
@@ -231,7 +239,7 @@ fn preferred_binding(idp: Option<&IdpTrust>) -> Binding {
 }
 
 /// How answers come, and where artifacts are resolved: as the metadata say, or as the file does.
-fn response_binding(section: &Section<'_>, idp: Option<&mut IdpTrust>) -> ResponseBinding {
+fn response_binding(section: &Section<'_>, idp: Option<&mut IdpTrust>, living: bool) -> ResponseBinding {
     let choices = [("post", ResponseBinding::Post), ("artifact", ResponseBinding::Artifact)];
     let binding = section.choice("response_binding", &choices).unwrap_or_default();
     let service = section.string("artifact_resolution_url").and_then(|at| match ResolutionService::new(at.value, None) {
@@ -245,7 +253,7 @@ fn response_binding(section: &Section<'_>, idp: Option<&mut IdpTrust>) -> Respon
     if let Some(service) = service {
         idp.artifact_services = vec![service];
     }
-    if binding == ResponseBinding::Artifact && idp.artifact_services.is_empty() && !section.has("artifact_resolution_url") {
+    if binding == ResponseBinding::Artifact && idp.artifact_services.is_empty() && !living && !section.has("artifact_resolution_url") {
         let message = "the identity provider's metadata have no ArtifactResolutionService that can be used";
         section.problem("response_binding", message, "add `artifact_resolution_url`, or let answers come by `post`");
     }
@@ -268,10 +276,6 @@ fn acr_table(section: &Section<'_>) -> BTreeMap<String, String> {
 
 /// Whom we trust: from metadata, or from literal values.
 fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
-    if section.has("metadata_url") {
-        section.value("metadata_url");
-        section.problem("metadata_url", "metadata cannot be fetched in this version", "save the document and use `metadata_file`");
-    }
     let entity_id = section.string("entity_id").map(|at| at.value.to_owned());
     let pinned = certificates(context, section, "metadata_certificates");
     let document = section.string("metadata").map(|at| ("metadata", Ok(at.value.to_owned())));
@@ -298,12 +302,6 @@ fn idp(context: &Context<'_>, section: &Section<'_>) -> Option<IdpTrust> {
                 None
             }
         };
-    }
-    if section.has("metadata_url") {
-        for literal in ["sso_url", "certificates", "sso_binding", "slo_url", "slo_response_url", "slo_binding"] {
-            section.value(literal);
-        }
-        return None;
     }
     literal(context, section, entity_id)
 }
@@ -346,7 +344,7 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<Strin
         section.problem(
             "entity_id",
             "it is not said which identity provider this is",
-            "add `metadata_file`, or `entity_id`, `sso_url` and `certificates`",
+            "add `metadata_url`, `metadata_file`, or `entity_id`, `sso_url` and `certificates`",
         );
     }
     let logout_services = logout::literal_services(section);

@@ -11,6 +11,10 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Secrets may stand in the file.
     pub development: bool,
+    /// Development: this machine itself may be asked for metadata.
+    pub loopback: bool,
+    /// Where the last good copies of metadata are kept.
+    pub state: &'a Path,
     /// Both signature engines.
     pub second_opinion: bool,
     pub source: Source<'a>,

@@ -7,6 +7,7 @@ mod application;
 mod connection;
 mod context;
 mod keys;
+mod living;
 mod metadata;
 mod read;
 mod render;

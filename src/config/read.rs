@@ -97,7 +97,16 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let (library, mut findings) = MappingLibrary::load(mapping_files.clone());
     findings.problems.extend(unreadable_files);
     findings.problems.extend(failed_tests(&library));
-    let context = Context { now, development, second_opinion: signature_check(root), source: Source::File(directory), library: &library };
+    let state = directory.join(root.string("state").map_or("data/state", |at| at.value));
+    let context = Context {
+        now,
+        development,
+        loopback: development,
+        state: &state,
+        second_opinion: signature_check(root),
+        source: Source::File(directory),
+        library: &library,
+    };
     let listen = address(root, "listen", "127.0.0.1:8400");
     let operations_listen = address(root, "operations_listen", "127.0.0.1:8401");
     if operations_listen.is_some_and(|address: SocketAddr| !address.ip().is_loopback()) {

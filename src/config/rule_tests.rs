@@ -143,7 +143,7 @@ fn an_identity_provider_without_a_usable_key_cannot_be_configured() {
     saml_fails(&format!("{literal}certificates = [\"empty\"]"), &["connection[0].saml.certificates[0]"]);
     saml_fails("entity_id = \"e\"\nsso_url = \"http://i/s\"\ncertificates = [\"idp.pem\"]", &["connection[0].saml.sso_url"]);
     saml_fails("sso_url = \"https://i/s\"\ncertificates = [\"idp.pem\"]", &["connection[0].saml.entity_id"]);
-    saml_fails("metadata_url = \"https://i/metadata\"", &["connection[0].saml.metadata_url"]);
+    saml_fails("metadata_url = \"http://i/metadata\"", &["connection[0].saml.metadata_url"]);
     saml_fails("metadata_file = \"empty\"", &["connection[0].saml.metadata_file"]);
     saml_fails("metadata_file = \"idp.pem\"", &["connection[0].saml.metadata_file"]);
 }

@@ -1,4 +1,5 @@
 use super::{Config, Findings, check, load, render_human};
+use crate::connection::metadata::{Hold, Members};
 use std::fs;
 use std::path::Path;
 use tempfile::TempDir;
@@ -134,7 +135,7 @@ fn a_connection_without_trust_is_refused() {
         "usable signing certificate",
     );
     refused("metadata_file = \"idp.xml\"", "metadata_file = \"isthmus.toml\"", "connection[0].saml.metadata_file", "isthmus.toml");
-    refused("metadata_file = \"idp.xml\"", "metadata_url = \"https://i.example/\"", "connection[0].saml.metadata_url", "cannot be fetched");
+    refused("metadata_file = \"idp.xml\"", "metadata_url = \"http://i.example/\"", "connection[0].saml.metadata_url", "without https");
 }
 
 #[test]
@@ -332,4 +333,37 @@ fn accepting_unsolicited_answers_directly_is_a_weakening_that_is_told() {
     assert!(elsewhere.warnings.iter().any(|warning| warning.message.contains("no application `other`")));
     let promised = self::findings(&with_saml("entity_categories = [\"https://refeds.org/category/code-of-conduct/v2\"]"));
     assert!(promised.warnings.iter().any(|warning| warning.message.contains("without a privacy statement")));
+}
+
+#[test]
+fn living_metadata_are_read_and_contradictions_refused() {
+    let with = |lines: &str| GOOD.replace("metadata_file = \"idp.xml\"", lines);
+    let living = |lines: &str| {
+        let config = config(&with(lines));
+        let crate::connection::config::ConnectionKind::Saml(saml) = &config.connections[0].kind;
+        saml.living.clone().expect("living")
+    };
+    let one = living("metadata_url = \"https://idp.example/metadata?token=x\"\nmetadata_refresh = 60");
+    assert_eq!((one.members, one.source.shown().as_str()), (Members::One, "https://idp.example/metadata"));
+    assert_eq!((one.source.cadence.at_least_seconds, one.source.cadence.at_most_seconds), (60, 60));
+    assert!(one.source.cache.is_some_and(|cache| cache.ends_with("data/state/acme")));
+    let all = living("federation_file = \"all.xml\"");
+    assert_eq!((all.members, all.source.hold), (Members::All, Hold::Only(Default::default())));
+    for (lines, key, message) in [
+        ("federation_url = \"https://f.example/all\"", "metadata_certificates", "signature must be verified"),
+        ("mdq_url = \"https://f.example/mdq\"", "metadata_certificates", "signature must be verified"),
+        ("federation_url = \"https://f.example/all\"\nmetadata_certificates = []", "metadata_certificates", "is empty"),
+        ("metadata_url = \"http://idp.example/metadata\"", "metadata_url", "without https"),
+        ("metadata_url = \"https://a:b@idp.example/metadata\"", "metadata_url", "password"),
+        ("metadata_url = \"https://idp.example/m\"\nmetadata_file = \"idp.xml\"", "metadata_file", "contradict"),
+        ("metadata_url = \"https://idp.example/m\"\nmdq_url = \"https://f.example/mdq\"", "mdq_url", "contradict"),
+        ("federation_file = \"all.xml\"\nentity_id = \"https://idp.example\"", "entity_id", "no single identity provider"),
+        ("metadata_url = \"https://idp.example/m\"\ndiscovery_url = \"https://d.example\"", "discovery_url", "nobody has to find"),
+        ("metadata_file = \"idp.xml\"\nmetadata_refresh = 5", "metadata_refresh", "only where metadata are fetched"),
+    ] {
+        let findings = findings(&with(lines));
+        let path = format!("connection[0].saml.{key}");
+        let found: Vec<_> = findings.problems.iter().map(|problem| (problem.path.as_str(), problem.message.as_str())).collect();
+        assert!(found.iter().any(|(at, text)| *at == path && text.contains(message)), "{lines}: {found:?}");
+    }
 }

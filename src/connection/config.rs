@@ -1,5 +1,6 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
+use super::metadata::Living;
 use super::unsolicited::Unsolicited;
 use crate::error::Result;
 use crate::keys::{Digest, SamlKeys, SignatureScheme};
@@ -96,7 +97,10 @@ pub enum ConnectionKind {
 /// Settings of a SAML identity provider.
 #[derive(Clone, Debug)]
 pub struct SamlConnection {
+    /// Nobody ([`IdpTrust::nobody`]) where `living` says who.
     pub idp: IdpTrust,
+    /// Metadata that are fetched while the process runs.
+    pub living: Option<Living>,
     pub policy: ResponsePolicy,
     /// Our entity ID toward it; by default the address of our metadata.
     pub sp_entity_id: Option<String>,
@@ -131,11 +135,6 @@ pub struct SamlConnection {
     pub acs_index: Option<u16>,
     /// The set of attributes to ask for where the scopes of an application choose none.
     pub attribute_consuming_service_index: Option<u16>,
-    /// Tell the identity provider when a session ends here.
-    pub logout: bool,
-    pub logout_binding: Binding,
-    /// Encrypt the NameID in that.
-    pub logout_encrypt: bool,
     /// `prompt=select_account` asks for a fresh login, at which another account can be chosen.
     pub select_account_forces_authn: bool,
     /// `prompt=none` without a session here is passed on with IsPassive.
@@ -148,6 +147,11 @@ pub struct SamlConnection {
     pub about: EntityInfo,
     /// What becomes of responses to no request of ours; `None`: they are refused.
     pub unsolicited: Option<Unsolicited>,
+    /// Tell the identity provider when a session ends here.
+    pub logout: bool,
+    pub logout_binding: Binding,
+    /// Encrypt the NameID in that.
+    pub logout_encrypt: bool,
 }
 
 /// A set of attributes: an AttributeConsumingService of our metadata.
@@ -165,6 +169,7 @@ impl SamlConnection {
     pub fn new(idp: IdpTrust) -> Self {
         Self {
             idp,
+            living: None,
             policy: ResponsePolicy::default(),
             sp_entity_id: None,
             request_binding: Binding::Redirect,

@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod explain;
+mod living;
 pub mod metadata;
 pub mod outbound;
 mod registry;
@@ -12,6 +13,7 @@ mod saml;
 mod scope;
 pub mod unsolicited;
 
+pub use living::{LivingConnection, as_kept_on_disk, connection};
 pub use registry::Registry;
 pub use saml::{SamlConnection, note_checks, service_unreachable};
 
@@ -22,6 +24,8 @@ use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::RawAttributes;
 use crate::saml::Comparison;
 use crate::user::Identity;
+use std::pin::Pin;
+use std::sync::Arc;
 use url::Url;
 
 /// Whether the scopes of an identity provider's metadata can be used.
@@ -114,6 +118,26 @@ pub struct Refused {
     pub alarm: bool,
 }
 
+/// A SAML connection with one identity provider: the connection itself, or one that it has made of living metadata.
+pub enum Speaks<'a> {
+    Itself(&'a SamlConnection),
+    Made(Arc<SamlConnection>),
+}
+
+impl std::ops::Deref for Speaks<'_> {
+    type Target = SamlConnection;
+
+    fn deref(&self) -> &SamlConnection {
+        match self {
+            Self::Itself(connection) => connection,
+            Self::Made(connection) => connection,
+        }
+    }
+}
+
+/// Work that must be done before a step of a login, and is nothing for most connections.
+pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
+
 /// A configured identity provider.
 pub trait Connection: Send + Sync {
     /// The step that sends the browser there, and what must be remembered for the answer.
@@ -126,7 +150,7 @@ pub trait Connection: Send + Sync {
     ) -> Result<(BrowserStep, PendingAuthn)>;
 
     /// What to ask for the message behind `artifact`, the parameter SAMLart.
-    fn resolve(&self, artifact: &str, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused>;
+    fn resolve(&self, artifact: &str, pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused>;
 
     /// Checks the answer; every check goes to the trace.
     fn complete(
@@ -151,13 +175,24 @@ pub trait Connection: Send + Sync {
 
     fn config(&self) -> &config::ConnectionConfig;
 
-    /// For what SAML alone has: Single Logout by messages of the browser.
-    fn saml(&self) -> Option<&SamlConnection> {
+    /// For what SAML alone has: Single Logout by messages of the browser. `idp` names one of many.
+    fn saml(&self, _idp: Option<&str>, _now: Timestamp) -> Option<Speaks<'_>> {
         None
     }
 
     /// Entity ID of the identity provider, if it speaks SAML and is the only one behind this connection.
     fn idp_entity_id(&self) -> Option<String> {
+        None
+    }
+
+    /// To be awaited before [`Connection::begin`] and [`Connection::complete`]: fetches what is not known yet of one of many
+    /// identity providers. Whether it is known then, those say.
+    fn prepare<'a>(&'a self, _idp: Option<&'a str>, _now: Timestamp) -> Preparing<'a> {
+        Box::pin(std::future::ready(()))
+    }
+
+    /// The entityID of the identity provider that an identity is of, at a connection that has many.
+    fn idp_of(&self, _identity: &Identity) -> Option<String> {
         None
     }
 

@@ -8,6 +8,7 @@ pub struct Metrics {
     registry: Registry,
     pub requests: IntCounterVec,
     logins: IntCounterVec,
+    metadata: IntCounterVec,
     logouts: IntCounterVec,
 }
 
@@ -19,12 +20,15 @@ impl Metrics {
         let requests = IntCounterVec::new(Opts::new("isthmus_http_requests_total", "Requests answered"), &["route", "status"])?;
         let logins =
             IntCounterVec::new(Opts::new("isthmus_logins_total", "Logins ended, by connection and outcome"), &["connection", "outcome"])?;
+        let metadata = Opts::new("isthmus_metadata_refreshes_total", "Sources of metadata looked at, by connection and outcome");
+        let metadata = IntCounterVec::new(metadata, &["connection", "outcome"])?;
+        registry.register(Box::new(metadata.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         let logouts =
             IntCounterVec::new(Opts::new("isthmus_logouts_total", "Logouts ended, by who began them and outcome"), &["by", "outcome"])?;
         registry.register(Box::new(logins.clone()))?;
         registry.register(Box::new(logouts.clone()))?;
-        Ok(Self { registry, requests, logins, logouts })
+        Ok(Self { registry, requests, logins, metadata, logouts })
     }
 
     /// Prometheus' text format.
@@ -36,6 +40,10 @@ impl Metrics {
 impl Events for Metrics {
     fn login(&self, connection: &str, outcome: &str) {
         self.logins.with_label_values(&[connection, outcome]).inc();
+    }
+
+    fn metadata(&self, connection: &str, outcome: &str) {
+        self.metadata.with_label_values(&[connection, outcome]).inc();
     }
 
     fn logout(&self, by: &str, outcome: &str) {

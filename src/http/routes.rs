@@ -1,6 +1,6 @@
 //! Every path on one page.
 
-use super::{headers, health, idp, login, logout, management, op, traces, upstream};
+use super::{headers, health, idp, login, logout, management, op, sources, traces, upstream};
 use actix_web::Route;
 use actix_web::guard::{Any, Get, GuardContext, Head, fn_guard};
 use actix_web::http::Method;
@@ -85,6 +85,7 @@ pub fn operations(config: &mut ServiceConfig) {
         .route("/health/live", get().to(health::live))
         .route("/health/ready", get().to(health::ready))
         .route("/metrics", get().to(health::metrics))
+        .route("/metadata", get().to(sources::show))
         .route("/traces", get().to(traces::list::list))
         .route("/traces/{correlation_id}", get().to(traces::show))
         .route("/assets/page.css", get().to(login::style))

@@ -156,6 +156,8 @@ pub struct AuthorizationRequest {
     pub code_challenge: Option<CodeChallenge>,
     /// The connection that the application wants (not from a standard; the name is Auth0's).
     pub connection: Option<String>,
+    /// entityID of the identity provider that it wants, where a connection has many (not from a standard).
+    pub idp: Option<String>,
 }
 
 /// Core 5.5. Read, and not yet acted upon; discovery says so.
@@ -207,6 +209,8 @@ impl AuthorizationRequest {
             claims,
             code_challenge,
             connection: params.text("connection"),
+            // SAML Core 8.3.6: an entity identifier has at most 1024 characters.
+            idp: params.text("idp").filter(|idp| !idp.is_empty() && idp.chars().count() <= 1024),
         })
     }
 

@@ -6,6 +6,7 @@
 use super::assertion::{Attribute, AuthnStatement, NameId, Said, read_date};
 use super::conditions::{Judge, subject_attribute};
 use super::encryption::decrypt_element;
+use super::metadata::text;
 use super::names;
 use super::receive::encrypted::Keys;
 use super::receive::{Received, Receiver};
@@ -22,6 +23,8 @@ pub struct MessageHead {
     pub is_assertion: bool,
     /// The assertion is encrypted.
     pub is_encrypted: bool,
+    /// Who says it is theirs.
+    pub issuer: Option<String>,
     pub issue_instant: Option<Timestamp>,
     /// Of the response, or of the assertion's confirmation where there is no response.
     pub in_response_to: Option<String>,
@@ -31,11 +34,13 @@ pub struct MessageHead {
 pub fn message_head(xml: &str) -> Option<MessageHead> {
     let document = parse(xml, LENIENT).ok()?;
     let root = document.root();
+    let issuer = root.child(names::SAML, "Issuer").map(text).filter(|issuer| !issuer.is_empty());
     let issue_instant = root.attribute("IssueInstant").and_then(read_date);
     if root.is(names::SAMLP, "Response") {
         return Some(MessageHead {
             is_assertion: false,
             is_encrypted: root.child(names::SAML, "EncryptedAssertion").is_some(),
+            issuer,
             issue_instant,
             in_response_to: root.attribute("InResponseTo").map(str::to_owned),
         });
@@ -43,6 +48,7 @@ pub fn message_head(xml: &str) -> Option<MessageHead> {
     root.is(names::SAML, "Assertion").then(|| MessageHead {
         is_assertion: true,
         is_encrypted: false,
+        issuer,
         issue_instant,
         in_response_to: root.child(names::SAML, "Subject").and_then(confirmed_request).map(str::to_owned),
     })

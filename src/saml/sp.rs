@@ -58,6 +58,20 @@ pub struct IdpTrust {
 }
 
 impl IdpTrust {
+    /// Stands where it is not known yet who the identity provider is: it has no address, and no signature is its.
+    pub fn nobody() -> Self {
+        Self {
+            entity_id: String::new(),
+            sso_endpoints: Vec::new(),
+            artifact_services: Vec::new(),
+            logout_services: Vec::new(),
+            keys: TrustedKeys::none(),
+            scopes: Vec::new(),
+            want_authn_requests_signed: false,
+            encryption_keys: Vec::new(),
+        }
+    }
+
     /// Where it takes logout messages, by the wished binding if it has an endpoint for that.
     pub fn logout_service(&self, wished: Binding) -> Option<&LogoutService> {
         self.logout_services.iter().find(|service| service.binding == wished).or_else(|| self.logout_services.first())

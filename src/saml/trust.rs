@@ -14,7 +14,7 @@ use openssl::sign::{RsaPssSaltlen, Verifier};
 use openssl::x509::X509;
 use std::fmt;
 
-/// The keys of one partner, never none.
+/// The keys of one partner; none of nobody's.
 #[derive(Clone)]
 pub struct TrustedKeys(Vec<TrustedKey>);
 
@@ -62,6 +62,11 @@ impl TrustedKeys {
             return Err(Error::new(ErrorKind::Misconfigured, format!("a usable signing certificate is needed: {why}")));
         }
         Ok(Self(keys))
+    }
+
+    /// With which nothing is ever verified.
+    pub(super) const fn none() -> Self {
+        Self(Vec::new())
     }
 
     /// SHA-256 fingerprints of the certificates, hex.

@@ -133,6 +133,9 @@ fn states(listed: &Value) -> Vec<&str> {
     listed.as_array().expect("keys").iter().map(|key| key["state"].as_str().expect("a state")).collect()
 }
 
+/// Seconds within which a command surely runs, on a machine that is shared.
+const SOON: u64 = 15;
+
 fn in_seconds(seconds: u64) -> String {
     (now() + Duration::from_secs(seconds)).format(&Rfc3339).expect("a time")
 }
@@ -181,7 +184,7 @@ async fn signing_and_encryption_keys_rotate_on_two_nodes_in_the_middle_of_logins
         // The days in which partners read.
         refreshed.set(true);
         eventually("the lazy partner's look", async || (!refreshed.get()).then_some(())).await;
-        let at = in_seconds(4);
+        let at = in_seconds(SOON);
         let listed = keys(&nodes[1], &["rotate", "--purpose", "saml-signing", "--activate-at", &at]).await;
         assert_eq!((states(&listed), &listed[1]["activate_at"]), (vec!["active", "next"], &json!(at)));
         keys(&nodes[1], &["rotate", "--purpose", "saml-encryption"]).await;
@@ -260,7 +263,7 @@ async fn applications_verify_answers_before_and_after_a_rotation() {
     let answer = answered().await;
     assert_eq!(pasted.verify_xml(&answer), Some(pasted.signing[0].as_str()));
     assert_eq!(reading.verify_xml(&answer), Some(pasted.signing[0].as_str()));
-    keys(&scene.gateway, &["rotate", "--purpose", "saml-signing", "--activate-at", &in_seconds(1)]).await;
+    keys(&scene.gateway, &["rotate", "--purpose", "saml-signing", "--activate-at", &in_seconds(SOON)]).await;
     eventually("the rotation", async || (metadata().await.signing[0] == reading.signing[1]).then_some(())).await;
     // Whoever has read in time goes on; whoever has not, now needs to.
     let answer = answered().await;

@@ -12,6 +12,7 @@ mod browser;
 mod check_command;
 mod chromium;
 mod explain;
+mod federation;
 mod flows;
 mod keys;
 mod logout;

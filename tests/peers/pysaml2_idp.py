@@ -12,9 +12,11 @@ Prints one line of JSON when it listens: {"port", "entity_id", "metadata_file"}.
                   sign             "response" | "assertion" | "both"
                   encrypt          true | false
                   status           null, or a pair of SAML status codes (last segments) to fail with
+                  by_artifact      true: a form with an artifact, and the ArtifactResponse alone is signed
                   answers {"ok": true} or {"error"}
   GET  /seen      what the last request said, after pysaml2 has checked it
   GET|POST /sso   the single sign-on service: a form that posts itself
+  POST /artifact  the artifact resolution service, for signed questions only
 """
 
 import base64
@@ -23,6 +25,7 @@ import functools
 import html
 import json
 import pathlib
+import re
 import sys
 import traceback
 import urllib.parse
@@ -33,7 +36,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.x509.oid import NameOID
-from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, entity, samlp, sigver
+from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, BINDING_SOAP, entity, samlp, sigver
 from saml2.authn_context import PASSWORDPROTECTEDTRANSPORT
 from saml2.config import IdPConfig
 from saml2.metadata import entity_descriptor
@@ -90,6 +93,7 @@ class IdentityProvider:
             "sign": "assertion",
             "encrypt": False,
             "status": None,
+            "by_artifact": False,
             "person": {"name_id": "jane", "attributes": {"mail": ["jane@acme.example"]}},
         }
         self.sp_metadata = None
@@ -109,7 +113,8 @@ class IdentityProvider:
             "service": {
                 "idp": {
                     "endpoints": {
-                        "single_sign_on_service": [(sso, BINDING_HTTP_REDIRECT), (sso, BINDING_HTTP_POST)]
+                        "single_sign_on_service": [(sso, BINDING_HTTP_REDIRECT), (sso, BINDING_HTTP_POST)],
+                        "artifact_resolution_service": [(f"{self.base}/artifact", BINDING_SOAP)],
                     },
                     "name_id_format": [NAMEID_FORMAT_PERSISTENT],
                     "want_authn_requests_signed": self.settings["require_signed"],
@@ -156,7 +161,7 @@ class IdentityProvider:
             return where["destination"], self.failure(where, message), fields.get("RelayState")
         person = self.settings["person"]
         sp = where["sp_entity_id"]
-        sign = self.settings["sign"]
+        sign = None if self.settings["by_artifact"] else self.settings["sign"]
         response = self.server.create_authn_response(
             {name: list(values) for name, values in person["attributes"].items()},
             in_response_to=message.id,
@@ -171,7 +176,28 @@ class IdentityProvider:
             sign_alg=SIG_RSA_SHA256,
             digest_alg=DIGEST_SHA256,
         )
+        if self.settings["by_artifact"]:
+            return where["destination"], Artifact(self.server.use_artifact(response)), fields.get("RelayState")
         return where["destination"], response, fields.get("RelayState")
+
+    def resolve(self, envelope):
+        text = re.search("<samlp:ArtifactResolve.*</samlp:ArtifactResolve>", envelope, re.DOTALL).group(0)
+        request = self.server.sec.correctly_signed_message(text, "artifact_resolve", must=True)
+        again = self.server.parse_artifact_resolve(envelope)
+        assert again.artifact.text == request.artifact.text
+        response = self.server.create_artifact_response(
+            request,
+            request.artifact.text,
+            bindings=[BINDING_SOAP],
+            issuer=self.server._issuer(),
+            sign=False,
+        )
+        # It can only sign what it has put together.
+        response = self.server.sign(response, sign_alg=SIG_RSA_SHA256, digest_alg=DIGEST_SHA256)
+        del self.server.artifact[request.artifact.text]
+        response = re.sub(r"^<\?xml.*?\?>\s*", "", str(response))
+        soap = "http://schemas.xmlsoap.org/soap/envelope/"
+        return f'<e:Envelope xmlns:e="{soap}"><e:Body>{response}</e:Body></e:Envelope>'
 
     def failure(self, where, message):
         first, second = self.settings["status"]
@@ -188,6 +214,10 @@ class IdentityProvider:
             sign_alg=SIG_RSA_SHA256,
             digest_alg=DIGEST_SHA256,
         )
+
+
+class Artifact(str):
+    """What goes through the browser instead of a response."""
 
 
 def handler(idp):
@@ -211,6 +241,12 @@ def handler(idp):
                     self.answer(500, "application/json", json.dumps({"error": repr(error)}))
             elif self.path == "/sso":
                 self.form(dict(urllib.parse.parse_qsl(body)), BINDING_HTTP_POST)
+            elif self.path == "/artifact":
+                try:
+                    self.answer(200, "text/xml", idp.resolve(body))
+                except Exception as error:
+                    traceback.print_exc()
+                    self.answer(403, "text/plain", f"refused: {error!r}")
             else:
                 self.answer(404, "text/plain", "nothing here")
 
@@ -220,8 +256,10 @@ def handler(idp):
             except Exception as error:
                 traceback.print_exc()
                 return self.answer(400, "text/plain", f"refused: {error!r}")
-            encoded = base64.b64encode(str(response).encode()).decode()
-            names = {"SAMLResponse": encoded}
+            if isinstance(response, Artifact):
+                names = {"SAMLart": str(response)}
+            else:
+                names = {"SAMLResponse": base64.b64encode(str(response).encode()).decode()}
             if relay_state is not None:
                 names["RelayState"] = relay_state
             inputs = "".join(

@@ -47,10 +47,10 @@ impl Gateway {
             acr_values: said.requested_authn_context.clone(),
             acr_comparison: (!said.requested_authn_context.is_empty()).then_some(said.comparison),
             login_hint: said.subject_hint.clone(),
-            connection,
-            idp,
             proxy_count: said.proxy_count,
             requester_ids: said.requester_ids.clone(),
+            connection,
+            idp,
             ..Asked::default()
         })
     }

@@ -96,10 +96,12 @@ impl Gateway {
     fn order(&self, way: &Way, request_id: &str, now: Timestamp) -> Result<Option<Outgoing>> {
         match way {
             Way::Saml(partner) => self.order_to_application(partner, request_id, now),
-            Way::Upstream { connection, session } => match self.connections.enabled(connection).and_then(|known| known.saml()) {
-                Some(saml) => saml.logout_order(request_id, session, Some(names::LOGOUT_USER), now),
-                None => Ok(None),
-            },
+            Way::Upstream { connection, session } => {
+                match self.connections.enabled(connection).and_then(|known| known.saml(session.idp.as_deref(), now)) {
+                    Some(saml) => saml.logout_order(request_id, session, Some(names::LOGOUT_USER), now),
+                    None => Ok(None),
+                }
+            }
             Way::BackChannel { .. } | Way::Frame { .. } | Way::Nowhere => Ok(None),
         }
     }
@@ -187,8 +189,8 @@ impl Gateway {
                 let terms = saml.sp.logout_terms(&destination, &keys, now);
                 Some(receive_logout_response(arrived, request_id, &terms, checks))
             }
-            (LogoutReceiver::Connection(name), Way::Upstream { connection, .. }) if name == connection => {
-                let saml = self.connections.enabled(name)?.saml()?;
+            (LogoutReceiver::Connection(name), Way::Upstream { connection, session }) if name == connection => {
+                let saml = self.connections.enabled(name)?.saml(session.idp.as_deref(), now)?;
                 Some(saml.logout_response_received(arrived, request_id, now, checks))
             }
             _ => None,
@@ -232,7 +234,7 @@ impl Gateway {
                 })
             }
             LogoutStarter::Upstream { connection, request } => {
-                let saml = self.connections.enabled(connection).and_then(|known| known.saml());
+                let saml = self.connections.enabled(connection).and_then(|known| known.saml(Some(request.issuer()), now));
                 let answer = saml.map(|saml| saml.logout_answer(request, outcome, wished.unwrap_or_else(|| saml.prefers_logout_by()), now));
                 answer.transpose()?.flatten()
             }

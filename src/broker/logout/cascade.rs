@@ -69,7 +69,7 @@ impl Gateway {
             }
             logout.parties.extend(of_session.parties);
         }
-        self.add_upstream(logout, session);
+        self.add_upstream(logout, session, now);
         // The identity providers last.
         logout.parties.sort_by_key(|party| matches!(party.way, Way::Upstream { .. }));
         logout.parties.truncate(PARTIES);
@@ -112,13 +112,13 @@ impl Gateway {
         logout.parties.push(Party { name: application.name.clone(), way, told });
     }
 
-    fn add_upstream(&self, logout: &mut Logout, session: &Session) {
+    fn add_upstream(&self, logout: &mut Logout, session: &Session, now: Timestamp) {
         let name = &session.identity.connection;
         if matches!(&logout.starter, LogoutStarter::Upstream { connection, .. } if connection == name) {
             return;
         }
         let Some(connection) = self.connections.enabled(name) else { return };
-        if connection.saml().is_some_and(|saml| saml.tells_of_logout(&session.upstream)) {
+        if connection.saml(session.upstream.idp.as_deref(), now).is_some_and(|saml| saml.tells_of_logout(&session.upstream)) {
             let way = Way::Upstream { connection: name.clone(), session: Box::new(session.upstream.clone()) };
             logout.parties.push(Party { name: connection.config().display_name.clone(), way, told: Told::Waiting });
         }

@@ -106,7 +106,11 @@ impl Gateway {
                 Some(session) => Some(session),
                 None => self.newest(sid).await?,
             };
-            let Some(session) = session.filter(|session| session.identity.connection == name) else { continue };
+            // Behind one connection there may be many, and each ends its own sessions only.
+            let is_theirs = |session: &Session| {
+                session.identity.connection == name && session.upstream.idp.as_deref().is_none_or(|idp| idp == request.issuer())
+            };
+            let Some(session) = session.filter(is_theirs) else { continue };
             let Some(known_as) = session.upstream.saml_name() else { continue };
             // A later session of the same browser has another index there, or none.
             let index =

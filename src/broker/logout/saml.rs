@@ -126,7 +126,7 @@ impl Gateway {
                 Ok(("saml", Some(application.client_id.clone()), read))
             }
             LogoutReceiver::Connection(name) => {
-                let connection = self.connections.enabled(name).and_then(|known| known.saml());
+                let connection = self.connections.enabled(name).and_then(|known| known.saml(Some(message.issuer()), now));
                 let saml = connection.ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
                 note(name, trace);
                 let read = saml.logout_request_received(message, now, &mut checks);
@@ -150,10 +150,12 @@ impl Gateway {
             LogoutStarter::Application { client_id, mirror, request } => {
                 self.answer_to_application(client_id, mirror.as_ref(), request, &outcome, None, now)?
             }
-            LogoutStarter::Upstream { connection, request } => match self.connections.enabled(connection).and_then(|known| known.saml()) {
-                Some(saml) => saml.logout_answer(request, &outcome, saml.prefers_logout_by(), now)?,
-                None => None,
-            },
+            LogoutStarter::Upstream { connection, request } => {
+                match self.connections.enabled(connection).and_then(|known| known.saml(Some(request.issuer()), now)) {
+                    Some(saml) => saml.logout_answer(request, &outcome, saml.prefers_logout_by(), now)?,
+                    None => None,
+                }
+            }
             LogoutStarter::OpenId { .. } => None,
         };
         trace.note(now, Note::Finished { reply: "a LogoutResponse: no such session is known".to_owned() });

@@ -5,10 +5,11 @@ mod input;
 mod person;
 mod report;
 
-use super::{complain, dialect, print};
+use super::{block_on, complain, dialect, print};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
+use crate::connection::as_kept_on_disk;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::explain::Examiner;
 use crate::keys::Keyring;
@@ -74,6 +75,12 @@ fn explain(options: &Options, now: Timestamp) -> Result<Report, String> {
     let config = config::load(&options.config).map_err(|findings| config::render_human(&findings))?;
     let (connection, application) = named(&config, options)?;
     let input = Input::read(&options.file).map_err(|why| plain(&why))?;
+    let issuer = match &input {
+        Input::Saml { message, .. } => message.head.as_ref().and_then(|head| head.issuer.as_deref()),
+        _ => None,
+    };
+    let kept = block_on(as_kept_on_disk(connection, issuer, now)).map_err(|error| error.to_string())?;
+    let connection = &kept;
     let (keyring, without_keys) = keys(&config.keys_path);
     let examiner = Examiner::new(connection, &config.issuer, keyring.as_ref(), config.lifetimes.transaction);
     let examiner = examiner.map_err(|error| error.to_string())?;

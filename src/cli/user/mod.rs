@@ -269,7 +269,7 @@ fn bounded(path: &Path) -> std::io::Result<String> {
 }
 
 /// `cli:` and the name of the user who runs this program, or the number where it has no name.
-pub(super) fn actor() -> String {
+pub(in crate::cli) fn actor() -> String {
     let Ok(process) = std::fs::metadata("/proc/self") else { return "cli".to_owned() };
     let number = process.uid().to_string();
     let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();

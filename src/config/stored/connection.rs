@@ -2,10 +2,10 @@
 
 use super::document::Document;
 use super::{StoredObjects, checked, fault, text, without_effect};
+use crate::broker::Gateway;
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::config::connection;
 use crate::config::context::Stored;
-use crate::connection::{Connection, SamlConnection};
 use crate::profile::import::{Notation, import};
 use crate::profile::{Direction, MappingLibrary, MappingTable};
 use base64::Engine as _;
@@ -129,9 +129,9 @@ fn saml(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) ->
             if !taken.is_empty() {
                 return Err(taken);
             }
-            let made = SamlConnection::new(config, &known.gateway.issuer, Arc::clone(&known.gateway.keyring))
+            let Gateway { issuer, keyring, feeds, .. } = known.gateway;
+            let made = crate::connection::connection(config, issuer, Arc::clone(keyring), |name, living| feeds.open(name, living))
                 .map_err(|error| vec![fault("", error.detail, "")])?;
-            let made: Arc<dyn Connection> = Arc::new(made);
             Ok(checked(Made::Connection(made), warnings))
         }
     }
@@ -164,7 +164,7 @@ fn translate(options: &Map<String, Value>, document: &mut Document) {
             _ => binding.clone(),
         };
         document.take("saml.request_binding", Some(&word));
-        if options.get("metadataXml").is_none_or(Value::is_null) {
+        if ["metadataXml", "metadataUrl"].iter().all(|source| options.get(*source).is_none_or(Value::is_null)) {
             document.take("saml.sso_binding", Some(&word));
         }
     }

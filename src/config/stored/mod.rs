@@ -16,10 +16,12 @@ use super::context::{Context, Source, Stored};
 use crate::broker::admin::kinds;
 use crate::broker::admin::signing::SigningKeys;
 use crate::broker::live::{Checked, Fault, Known, Made, Maker};
+use crate::broker::metadata;
 use crate::clock::Timestamp;
 use crate::profile::MappingLibrary;
 use serde_json::{Map, Value};
 use std::fmt;
+use std::path::PathBuf;
 
 /// The reader of stored objects: what it needs of the configuration file.
 #[derive(Clone, Default)]
@@ -28,6 +30,9 @@ pub struct StoredObjects {
     /// Path and text of the operator's mapping tables.
     mapping_files: Vec<(String, String)>,
     second_opinion: bool,
+    state: PathBuf,
+    /// As the file has it; see [`Context`].
+    loopback: bool,
 }
 
 /// Tables are long.
@@ -39,12 +44,14 @@ impl fmt::Debug for StoredObjects {
 
 impl StoredObjects {
     pub fn new(context: &Context<'_>, mapping_files: Vec<(String, String)>) -> Self {
-        Self { library: context.library.clone(), mapping_files, second_opinion: context.second_opinion }
+        let (library, second_opinion) = (context.library.clone(), context.second_opinion);
+        Self { library, mapping_files, second_opinion, state: context.state.to_owned(), loopback: context.loopback }
     }
 
     fn context<'a>(&'a self, stored: Stored<'a>, now: Timestamp) -> Context<'a> {
         let source = Source::Stored(stored);
-        Context { now, development: false, second_opinion: self.second_opinion, source, library: &self.library }
+        let Self { library, second_opinion, state, loopback, .. } = self;
+        Context { now, development: false, second_opinion: *second_opinion, state, loopback: *loopback, source, library }
     }
 }
 
@@ -58,6 +65,7 @@ impl Maker for StoredObjects {
             "tenant" => Ok(settings::tenant(body)),
             "attack_protection" => Ok(settings::attack_protection(body)),
             "signing_keys" => settings::signing_keys(id, body, known),
+            "metadata_approval" => metadata::stored(body).map(|made| checked(made, Vec::new())),
             "rule" | "rule_config" | "action" => scripts::make(kind, id, body, known),
             _ => Err(vec![fault("", format!("objects of the kind {kind} are not read by this program"), "")]),
         }

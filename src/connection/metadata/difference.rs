@@ -1,5 +1,6 @@
 //! What changed between two descriptions of an identity provider, in words for people and for the audit log.
 
+use crate::saml::artifact::ResolutionService;
 use crate::saml::logout::LogoutService;
 use crate::saml::{Binding, Endpoint, IdpMetadata};
 use serde::{Deserialize, Serialize};
@@ -28,14 +29,17 @@ pub enum Change {
 /// One endpoint.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Place {
-    /// `SingleSignOnService` or `SingleLogoutService`.
+    /// `SingleSignOnService`, `SingleLogoutService` or `ArtifactResolutionService`.
     pub service: String,
-    /// `HTTP-Redirect` or `HTTP-POST`.
+    /// `HTTP-Redirect`, `HTTP-POST` or `SOAP`.
     pub binding: String,
     pub location: String,
     /// Where answers go, if elsewhere.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub response_location: Option<String>,
+    /// Of an ArtifactResolutionService.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub index: Option<u16>,
 }
 
 impl Place {
@@ -98,10 +102,19 @@ pub fn places(of: &IdpMetadata) -> BTreeSet<Place> {
         binding: if binding == Binding::Redirect { REDIRECT } else { POST }.to_owned(),
         location: location.to_string(),
         response_location: response_location.map(Url::to_string),
+        index: None,
     };
     let sso = of.sso_endpoints.iter().map(|endpoint| place(SSO, endpoint.binding, &endpoint.location, None));
     let slo = of.slo_endpoints.iter();
-    sso.chain(slo.map(|service| place(SLO, service.binding, &service.location, service.response_location.as_ref()))).collect()
+    let slo = slo.map(|service| place(SLO, service.binding, &service.location, service.response_location.as_ref()));
+    let resolution = of.artifact_services.iter().map(|service| Place {
+        service: RESOLUTION.to_owned(),
+        binding: SOAP.to_owned(),
+        location: service.location.to_string(),
+        response_location: None,
+        index: service.index,
+    });
+    sso.chain(slo).chain(resolution).collect()
 }
 
 /// Puts other endpoints into a description. Those that cannot be read are left out.
@@ -115,6 +128,9 @@ pub fn with_places(mut idp: IdpMetadata, places: &BTreeSet<Place>) -> IdpMetadat
         Some(LogoutService { binding: binding(place), location: place.location.parse().ok()?, response_location: answers(place).ok()? })
     });
     idp.slo_endpoints = slo.collect();
+    let resolution =
+        of(RESOLUTION).filter_map(|place| Some(ResolutionService { index: place.index, location: place.location.parse().ok()? }));
+    idp.artifact_services = resolution.collect();
     idp
 }
 
@@ -133,5 +149,7 @@ pub fn new_origins(approved: &BTreeSet<Place>, new: &BTreeSet<Place>) -> BTreeSe
 
 const SSO: &str = "SingleSignOnService";
 const SLO: &str = "SingleLogoutService";
+const RESOLUTION: &str = "ArtifactResolutionService";
+const SOAP: &str = "SOAP";
 const REDIRECT: &str = "HTTP-Redirect";
 const POST: &str = "HTTP-POST";

@@ -1,6 +1,7 @@
 //! One source at work: fetches, verifies, keeps, swaps.
 
 use super::cache::{Cache, Notes, digest};
+use super::difference::Place;
 use super::refresher::Refresher;
 use super::snapshot::{Event, NotPending, Pending, Snapshot};
 use super::source::{Origin, Source};
@@ -8,11 +9,11 @@ use crate::clock::Timestamp;
 use crate::connection::outbound::download::{DownloadError, Downloaded, Downloader, Validators};
 use crate::error::Result;
 use crate::saml::aggregate::Aggregate;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs::{self, File};
 use std::io::{self, BufReader, Cursor, Read, Write};
 use std::path::PathBuf;
 use std::sync::{Arc, PoisonError, RwLock};
-use std::time::Duration;
 use tokio::sync::{Mutex, OwnedMutexGuard};
 
 /// A source of metadata in a running process. Readers call [`Feed::snapshot`]; one task calls [`Feed::run`], or whoever likes
@@ -22,7 +23,25 @@ pub struct Feed {
     downloader: Downloader,
     cache: Option<Cache>,
     work: Arc<Mutex<Work>>,
-    current: RwLock<Option<Arc<Snapshot>>>,
+    current: RwLock<Current>,
+}
+
+/// What readers see, without waiting for a refresh that is under way.
+#[derive(Clone)]
+struct Current {
+    snapshot: Option<Arc<Snapshot>>,
+    status: Arc<Status>,
+}
+
+/// How a source fares.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Status {
+    /// When it is looked at next.
+    pub due: Timestamp,
+    /// When it failed last, why, and how often in a row; `None` after a success.
+    pub failure: Option<(Timestamp, String, u32)>,
+    /// What waits for an operator.
+    pub pending: Vec<Pending>,
 }
 
 /// What only one refresh at a time may touch.
@@ -47,7 +66,7 @@ struct Verified {
 impl Feed {
     /// Nothing is read or fetched yet. `hold` and `cadence` are the source's.
     pub fn new(source: Source, now: Timestamp) -> Result<Self> {
-        let downloader = Downloader::new(source.patience)?;
+        let downloader = Downloader::new(source.patience, source.reach)?;
         Ok(Self::with(source, downloader, now))
     }
 
@@ -55,29 +74,42 @@ impl Feed {
         let cache = source.cache.clone().map(Cache::new);
         let notes = cache.as_ref().and_then(Cache::notes).filter(|notes| notes.source == source.name()).unwrap_or_default();
         let refresher = Refresher::new(source.cadence, source.hold.clone(), notes.approved, now);
+        let current = RwLock::new(Current { snapshot: None, status: Arc::new(status(&refresher)) });
         let work = Work { refresher, validators: Validators::default(), digest: String::new() };
-        Self { source: Arc::new(source), downloader, cache, work: Arc::new(Mutex::new(work)), current: RwLock::new(None) }
+        Self { source: Arc::new(source), downloader, cache, work: Arc::new(Mutex::new(work)), current }
+    }
+
+    pub fn source(&self) -> &Source {
+        &self.source
     }
 
     /// The metadata in force; `None` before the first copy, and when the last one's validUntil has come.
     pub fn snapshot(&self, now: Timestamp) -> Option<Arc<Snapshot>> {
-        let current = self.current.read().unwrap_or_else(PoisonError::into_inner).clone();
-        current.filter(|snapshot| snapshot.is_valid_at(now))
+        let snapshot = self.current.read().unwrap_or_else(PoisonError::into_inner).snapshot.clone();
+        snapshot.filter(|snapshot| snapshot.is_valid_at(now))
     }
 
-    /// When to call [`Feed::refresh`] next.
-    pub async fn due(&self) -> Timestamp {
-        self.work.lock().await.refresher.due()
+    /// How it fares, as of the last refresh that has ended.
+    pub fn status(&self) -> Arc<Status> {
+        Arc::clone(&self.current.read().unwrap_or_else(PoisonError::into_inner).status)
     }
 
-    /// What waits for an operator.
-    pub async fn pending(&self) -> Vec<Pending> {
-        self.work.lock().await.refresher.pending().cloned().collect()
+    /// See [`Refresher::approved`].
+    pub async fn approved(&self) -> BTreeMap<String, BTreeSet<Place>> {
+        self.work.lock().await.refresher.approved().clone()
     }
 
-    /// When it failed last, why, and how often in a row.
-    pub async fn last_failure(&self) -> Option<(Timestamp, String, u32)> {
-        self.work.lock().await.refresher.last_failure().map(|(at, reason, failures)| (at, reason.to_owned(), failures))
+    /// See [`Refresher::allow`].
+    pub async fn allow(&self, allowed: BTreeMap<String, BTreeSet<Place>>, now: Timestamp) -> Vec<Event> {
+        let mut work = self.work.lock().await;
+        let events = work.refresher.allow(allowed, now);
+        if !events.is_empty() {
+            // A document about another entity was not kept on disk; the next refresh brings it there.
+            work.refresher.look_again(now);
+            self.write_notes(&work);
+            self.swap(&work);
+        }
+        events
     }
 
     /// An operator agrees to exactly that change.
@@ -122,21 +154,16 @@ impl Feed {
         self.refresh_with(work, now).await
     }
 
-    /// Refreshes for ever. `clock` is asked after every sleep; every event goes to `tell`.
-    pub async fn run(&self, clock: impl Fn() -> Timestamp, mut tell: impl FnMut(Event)) {
-        self.restore(clock()).await.into_iter().for_each(&mut tell);
-        loop {
-            self.refresh_if_due(clock()).await.into_iter().for_each(&mut tell);
-            let expired = {
-                let mut work = self.work.lock().await;
-                let expired = work.refresher.expire(clock());
-                self.swap(&work);
-                expired
-            };
-            expired.into_iter().for_each(&mut tell);
-            let wait = self.due().await.seconds_since(clock()).clamp(1, LONGEST_SLEEP);
-            tokio::time::sleep(Duration::from_secs(wait.unsigned_abs())).await;
+    /// Gives back what may not be used any longer, if that has come.
+    pub async fn expire(&self, now: Timestamp) -> Option<Event> {
+        let is_over = |snapshot: &Arc<Snapshot>| !snapshot.is_valid_at(now);
+        if !self.current.read().unwrap_or_else(PoisonError::into_inner).snapshot.as_ref().is_some_and(is_over) {
+            return None;
         }
+        let mut work = self.work.lock().await;
+        let expired = work.refresher.expire(now);
+        self.swap(&work);
+        expired
     }
 
     async fn refresh_with(&self, mut work: OwnedMutexGuard<Work>, now: Timestamp) -> Vec<Event> {
@@ -261,11 +288,16 @@ impl Feed {
     }
 
     fn swap(&self, work: &Work) {
-        let new = work.refresher.snapshot().cloned();
+        let new = Current { snapshot: work.refresher.snapshot().cloned(), status: Arc::new(status(&work.refresher)) };
         // The old one is dropped after the lock, since that takes a while.
         let old = std::mem::replace(&mut *self.current.write().unwrap_or_else(PoisonError::into_inner), new);
         drop(old);
     }
+}
+
+fn status(refresher: &Refresher) -> Status {
+    let failure = refresher.last_failure().map(|(at, reason, failures)| (at, reason.to_owned(), failures));
+    Status { due: refresher.due(), failure, pending: refresher.pending().cloned().collect() }
 }
 
 /// Where thousands of entities changed, comparing them takes seconds: not on a thread that others share. `None` if it failed,
@@ -339,7 +371,5 @@ impl Drop for Part {
     }
 }
 
-/// Longest sleep, so that a clock that was set is noticed.
-const LONGEST_SLEEP: i64 = 60;
 /// How long it is believed that an entity is not there.
 const MISSING: i64 = 300;

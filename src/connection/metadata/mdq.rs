@@ -35,6 +35,29 @@ pub struct Mdq {
     template: Source,
     downloader: Downloader,
     entities: Mutex<HashMap<String, Known>>,
+    /// Of looking new names up.
+    allowance: Mutex<Allowance>,
+}
+
+/// How many names may be looked up that were not asked for before: anybody can invent some.
+struct Allowance {
+    left: f64,
+    at: Timestamp,
+}
+
+impl Allowance {
+    fn take(&mut self, now: Timestamp) -> bool {
+        let seconds = now.seconds_since(self.at).clamp(0, BURST);
+        if seconds > 0 {
+            self.left = (self.left + seconds as f64 * PER_SECOND).min(BURST as f64);
+            self.at = now;
+        }
+        let allowed = self.left >= 1.0;
+        if allowed {
+            self.left -= 1.0;
+        }
+        allowed
+    }
 }
 
 struct Known {
@@ -49,6 +72,8 @@ pub enum NotFound {
     Name,
     /// The server does not know it.
     Unknown,
+    /// Too many names were asked for that nobody had asked for before.
+    Busy,
     /// Nothing that can be used: why the last attempt failed.
     Failed(String),
 }
@@ -57,6 +82,7 @@ impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Name => f.write_str("this is no entityID"),
+            Self::Busy => f.write_str("too many new entities are being asked for"),
             Self::Unknown => f.write_str("the metadata server does not know the entity"),
             Self::Failed(why) => f.write_str(why),
         }
@@ -74,8 +100,9 @@ impl Mdq {
         let Origin::Url(base) = template.origin.clone() else {
             return Err(Error::new(ErrorKind::Misconfigured, "a metadata query server has an address"));
         };
-        let downloader = Downloader::new(template.patience)?;
-        Ok(Self { base, form, template, downloader, entities: Mutex::new(HashMap::new()) })
+        let downloader = Downloader::new(template.patience, template.reach)?;
+        let allowance = Mutex::new(Allowance { left: BURST as f64, at: Timestamp::from_seconds(0) });
+        Ok(Self { base, form, template, downloader, entities: Mutex::new(HashMap::new()), allowance })
     }
 
     /// The metadata of an entity, fetched if that is due, and what happened on the way.
@@ -92,7 +119,7 @@ impl Mdq {
         events.extend(feed.refresh_if_due(now).await);
         let found = match feed.snapshot(now) {
             Some(snapshot) => Ok(snapshot),
-            None => Err(feed.last_failure().await.map_or(NotFound::Unknown, |(_, reason, _)| NotFound::Failed(reason))),
+            None => Err(feed.status().failure.clone().map_or(NotFound::Unknown, |(_, reason, _)| NotFound::Failed(reason))),
         };
         (found, events)
     }
@@ -100,6 +127,23 @@ impl Mdq {
     /// The feed of an entity that was asked for, for what waits for an operator.
     pub fn known(&self, entity_id: &str) -> Option<Arc<Feed>> {
         self.lock().get(entity_id).map(|known| Arc::clone(&known.feed))
+    }
+
+    /// All of them, by name.
+    pub fn known_all(&self) -> Vec<(String, Arc<Feed>)> {
+        self.lock().iter().map(|(name, known)| (name.clone(), Arc::clone(&known.feed))).collect()
+    }
+
+    /// Feeds with a copy in force that is to be looked at again, if somebody asked for it lately.
+    pub fn due(&self, now: Timestamp) -> Vec<Arc<Feed>> {
+        let lately = now.plus_seconds(-LATELY);
+        let wanted = |known: &&Known| known.asked > lately && known.feed.status().due <= now && known.feed.snapshot(now).is_some();
+        self.lock().values().filter(wanted).map(|known| Arc::clone(&known.feed)).collect()
+    }
+
+    /// For logs and messages.
+    pub fn shown(&self) -> String {
+        self.template.shown()
     }
 
     /// Names of the entities that were asked for.
@@ -113,6 +157,9 @@ impl Mdq {
         if let Some(known) = entities.get_mut(entity_id) {
             known.asked = now;
             return Ok((Arc::clone(&known.feed), false));
+        }
+        if !self.allowance.lock().unwrap_or_else(PoisonError::into_inner).take(now) {
+            return Err(NotFound::Busy);
         }
         let dropped = if entities.len() >= ENTITIES { forget_oldest(&mut entities) } else { Vec::new() };
         let cache = self.template.cache.as_ref().map(|directory| directory.join(id::hex(&id::sha256(entity_id.as_bytes()))));
@@ -157,3 +204,8 @@ fn forget_oldest(entities: &mut HashMap<String, Known>) -> Vec<Known> {
 
 /// Entities that are remembered at once, those that are not there included.
 const ENTITIES: usize = 2000;
+/// New names at once, and in a second when those are used up.
+const BURST: i64 = 200;
+const PER_SECOND: f64 = 5.0;
+/// Seconds after which nobody seems to need an entity any more.
+const LATELY: i64 = 86_400;

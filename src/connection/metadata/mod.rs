@@ -13,17 +13,21 @@
 mod cache;
 mod difference;
 mod feed;
+mod feeds;
 mod mdq;
 mod refresher;
 mod snapshot;
 mod source;
+mod trial;
 
-pub use difference::{Change, Place, difference};
-pub use feed::Feed;
+pub use difference::{Change, Place, difference, places};
+pub use feed::{Feed, Status};
+pub use feeds::{Feeds, Living, Members, Tended, Tending};
 pub use mdq::{Mdq, MdqForm, NotFound};
 pub use refresher::{Cadence, Hold, Refresher};
-pub use snapshot::{Event, NotPending, Pending, Snapshot};
+pub use snapshot::{Approval, Event, NotPending, Pending, Snapshot};
 pub use source::{Origin, Source};
+pub use trial::{Trial, trial};
 
 #[cfg(test)]
 mod testing;

@@ -56,6 +56,8 @@ pub struct Refresher {
     former: Option<Arc<Snapshot>>,
     /// The endpoints last in force, of entities whose new ones wait and of those that have left: who comes back is no stranger.
     approved: BTreeMap<String, BTreeSet<Place>>,
+    /// Endpoints that may come: what the directory knows as approved, by entityID.
+    allowed: BTreeMap<String, BTreeSet<Place>>,
     pending: BTreeMap<String, Pending>,
     /// A document about somebody else, as a whole.
     other: Option<(Arc<Aggregate>, Pending)>,
@@ -74,6 +76,7 @@ impl Refresher {
             current: None,
             former: None,
             approved,
+            allowed: BTreeMap::new(),
             pending: BTreeMap::new(),
             other: None,
             interval_seconds: cadence.usual_seconds,
@@ -206,6 +209,23 @@ impl Refresher {
         Ok(Event::Approved(pending))
     }
 
+    /// What the directory knows as approved, in place of what it knew before. Changes that waited for it wait no more; no other
+    /// change is let in by it.
+    pub fn allow(&mut self, allowed: BTreeMap<String, BTreeSet<Place>>, now: Timestamp) -> Vec<Event> {
+        if self.allowed == allowed {
+            return Vec::new();
+        }
+        self.allowed = allowed;
+        let waiting = self.pending().filter(|pending| self.allows(&pending.entity_id, &pending.places));
+        let keys: Vec<String> = waiting.map(|pending| pending.key.clone()).collect();
+        keys.iter().filter_map(|key| self.approve(key, now).ok()).collect()
+    }
+
+    /// Whether the directory's word covers all these endpoints.
+    fn allows(&self, entity_id: &str, offered: &BTreeSet<Place>) -> bool {
+        self.allowed.get(entity_id).is_some_and(|allowed| new_origins(allowed, offered).is_empty())
+    }
+
     fn schedule(&mut self, new: &Aggregate, max_age_seconds: Option<u64>, now: Timestamp) {
         let Cadence { at_least_seconds, at_most_seconds, usual_seconds } = self.cadence;
         // SAML Metadata 2.3.1: cacheDuration is the longest time to keep a copy without looking.
@@ -224,17 +244,29 @@ impl Refresher {
     /// A document with one entity that is now about another one.
     fn entity_change(&self, new: &Aggregate) -> Option<(String, String)> {
         let sole = |of: &Aggregate| of.entities().next().filter(|_| of.len() == 1).map(|entity| entity.entity_id.to_string());
-        let (from, to) = (sole(&self.baseline()?.aggregate)?, sole(new)?);
-        (from != to).then_some((from, to))
+        let to = sole(new)?;
+        // A node that has no copy yet knows from the directory whom the others know.
+        let from = match self.baseline() {
+            Some(old) => sole(&old.aggregate)?,
+            None => self.allowed.keys().next().filter(|_| self.allowed.len() == 1)?.clone(),
+        };
+        (from != to && !self.lets_in(new, &to)).then_some((from, to))
+    }
+
+    /// Whether an operator has agreed to that other entity.
+    fn lets_in(&self, new: &Aggregate, entity_id: &str) -> bool {
+        new.idp(entity_id, WHENEVER).is_ok_and(|idp| self.allows(entity_id, &places(&idp)))
     }
 
     fn keep_aside(&mut self, new: Arc<Aggregate>, from: String, to: String, now: Timestamp) -> Vec<Event> {
         let mut changes = vec![Change::EntityId { from: from.clone(), to: to.clone() }];
         let old = self.baseline().and_then(|old| old.idp(&from, WHENEVER).ok());
-        if let (Some(old), Ok(new)) = (old, new.idp(&to, now)) {
-            changes.extend(difference(&old, &new));
+        let offered = new.idp(&to, now).ok();
+        if let (Some(old), Some(offered)) = (&old, &offered) {
+            changes.extend(difference(old, offered));
         }
-        let pending = Pending { key: key(&to, &changes), entity_id: to, changes, since: now };
+        let places = offered.as_ref().map(places).unwrap_or_default();
+        let pending = Pending { key: key(&to, &changes), entity_id: to, changes, places, since: now };
         if let Some((aggregate, known)) = &mut self.other
             && known.key == pending.key
         {
@@ -282,16 +314,18 @@ impl Refresher {
         let entity_id = &*new.entity_id;
         let old = self.baseline().and_then(|old| old.entity(entity_id)).cloned();
         let known = self.approved.get(entity_id).cloned();
-        if known.is_none() && old.as_ref().is_none_or(|old| old.same_as(new)) {
+        let unknown = old.is_none() && !self.allowed.contains_key(entity_id);
+        if known.is_none() && (unknown || old.as_ref().is_some_and(|old| old.same_as(new))) {
             return;
         }
         let Ok(new_idp) = new.idp(now) else { return };
         // As it was before, even if that is valid no longer.
         let old_idp = old.filter(|old| old.is_idp).and_then(|old| old.idp(WHENEVER).ok());
         let offered = places(&new_idp);
-        let approved = known.or_else(|| old_idp.as_ref().map(places));
+        let approved = known.or_else(|| old_idp.as_ref().map(places)).or_else(|| self.allowed.get(entity_id).cloned());
         let mut in_force = new_idp.clone();
-        match approved.filter(|approved| self.hold.concerns(entity_id) && !new_origins(approved, &offered).is_empty()) {
+        let waits = self.hold.concerns(entity_id) && !self.allows(entity_id, &offered);
+        match approved.filter(|approved| waits && !new_origins(approved, &offered).is_empty()) {
             Some(approved) => {
                 in_force = with_places(in_force, &approved);
                 self.hold_back(&new_idp, &in_force, now, events);
@@ -322,7 +356,7 @@ impl Refresher {
         if self.pending.get(&offered.entity_id).is_some_and(|known| known.key == key) {
             return;
         }
-        let pending = Pending { key, entity_id: offered.entity_id.clone(), changes, since: now };
+        let pending = Pending { key, entity_id: offered.entity_id.clone(), changes, places: places(offered), since: now };
         self.pending.insert(offered.entity_id.clone(), pending.clone());
         events.push(Event::Held(pending));
     }

@@ -1,7 +1,8 @@
 //! What a copy lives through, with a clock that is moved by hand.
 
 use super::*;
-use crate::connection::metadata::testing::{Idp, ONE, TWO, alone, group, now, read};
+use crate::connection::metadata::testing::{FEDERATION, Idp, ONE, TWO, alone, group, now, read};
+use crate::saml::signature::{Signer, sign};
 
 const A: &str = "https://a.example/idp";
 
@@ -180,6 +181,105 @@ fn metadata_that_are_suddenly_about_another_entity_wait_as_a_whole() {
     assert!(refresher.approve(&pending.key, now()).is_ok());
     let snapshot = refresher.snapshot().expect("a copy");
     assert!(snapshot.idp("https://c.example/idp", now()).is_ok() && snapshot.idp(A, now()).is_err());
+}
+
+fn allowed(of: &Idp<'_>) -> BTreeMap<String, BTreeSet<Place>> {
+    let idp = with(&[*of]).idp(A, now()).expect("read");
+    BTreeMap::from([(A.to_owned(), places(&idp))])
+}
+
+#[test]
+fn what_the_directory_has_as_approved_lets_exactly_that_in() {
+    let (mut refresher, moved) = (refresher(), Idp("a.example", "sso.b.example", &ONE, "a.example"));
+    refresher.accept(with(&[a()]), None, now());
+    assert_eq!(refresher.allow(allowed(&a()), now()), [], "what is in force already");
+    refresher.accept(with(&[moved]), None, now());
+    assert_eq!(refresher.allow(allowed(&Idp("a.example", "sso.c.example", &ONE, "a.example")), now()), [], "another host");
+    assert_eq!(sso(&refresher), "https://sso.a.example/sso");
+    let events = refresher.allow(allowed(&moved), now());
+    assert!(matches!(events.as_slice(), [Event::Approved(_)]), "{events:?}");
+    assert_eq!(sso(&refresher), "https://sso.b.example/sso");
+    assert_eq!(refresher.allow(allowed(&moved), now()), [], "told once");
+    // It lets nothing else in, and not the way back.
+    for other in ["sso.c.example", "sso.a.example"] {
+        refresher.accept(with(&[Idp("a.example", other, &ONE, "a.example")]), None, now());
+        assert_eq!(sso(&refresher), "https://sso.b.example/sso", "{other}");
+    }
+}
+
+#[test]
+fn an_approval_that_comes_before_the_change_lets_it_in() {
+    let (mut refresher, moved) = (refresher(), Idp("a.example", "sso.b.example", &ONE, "a.example"));
+    refresher.accept(with(&[a()]), None, now());
+    refresher.allow(allowed(&moved), now());
+    refresher.accept(with(&[moved]), None, now());
+    assert_eq!((sso(&refresher).as_str(), refresher.pending().count()), ("https://sso.b.example/sso", 0));
+}
+
+#[test]
+fn a_node_without_a_copy_takes_what_the_directory_knows_for_what_was_there() {
+    let mut refresher = refresher();
+    refresher.allow(allowed(&a()), now());
+    refresher.accept(with(&[Idp("a.example", "sso.b.example", &TWO, "a.example")]), None, now());
+    assert_eq!((sso(&refresher).as_str(), refresher.pending().count()), ("https://sso.a.example/sso", 1));
+    let mut other = Refresher::new(Cadence::default(), Hold::Everybody, BTreeMap::new(), now());
+    other.allow(allowed(&a()), now());
+    let stranger = read(&alone("2026-12-01T00:00:00Z", Idp("c.example", "sso.a.example", &TWO, "a.example")));
+    let events = other.accept(Arc::clone(&stranger), None, now());
+    assert!(matches!(events.as_slice(), [Event::Held(_)]) && other.snapshot().is_none(), "{events:?}");
+    // An approval of that entity, with its endpoints, lets it in.
+    let idp = stranger.idp("https://c.example/idp", now()).expect("read");
+    other.allow(BTreeMap::from([(idp.entity_id.clone(), places(&idp))]), now());
+    assert!(other.snapshot().is_some_and(|snapshot| snapshot.idp("https://c.example/idp", now()).is_ok()));
+}
+
+/// The same identity provider, with a place for logout and one for the answers to it.
+fn with_logout(answers: &str) -> Arc<Aggregate> {
+    let slo = format!(
+        "<md:SingleLogoutService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect\" \
+         Location=\"https://sso.a.example/slo\" ResponseLocation=\"{answers}\"/><md:SingleSignOnService "
+    );
+    let xml = a().xml("ID=\"_e\" validUntil=\"2026-12-01T00:00:00Z\"").replacen("<md:SingleSignOnService ", &slo, 1);
+    read(&sign(&xml, Signer::new(&FEDERATION)).expect("signed"))
+}
+
+#[test]
+fn where_the_answers_to_a_logout_go_is_an_endpoint_like_others() {
+    let answers = |refresher: &Refresher| {
+        let idp = refresher.snapshot().expect("a copy").idp(A, now()).expect("read");
+        idp.slo_endpoints[0].response_location.as_ref().map(ToString::to_string)
+    };
+    let mut refresher = refresher();
+    refresher.accept(with_logout("https://sso.a.example/answers"), None, now());
+    refresher.accept(with_logout("https://evil.example/answers"), None, now());
+    assert_eq!(answers(&refresher).as_deref(), Some("https://sso.a.example/answers"), "a new host waits");
+    let waiting: Vec<String> = refresher.pending().flat_map(|pending| &pending.changes).map(ToString::to_string).collect();
+    assert!(waiting.iter().any(|change| change.contains("answers to https://evil.example/answers")), "{waiting:?}");
+    refresher.accept(with_logout("https://sso.a.example/elsewhere"), None, now());
+    assert_eq!(
+        (answers(&refresher).as_deref(), refresher.pending().count()),
+        (Some("https://sso.a.example/elsewhere"), 0),
+        "a path does not"
+    );
+}
+
+#[test]
+fn the_service_that_resolves_artifacts_is_an_endpoint_like_others() {
+    let with_service = |host: &str| {
+        let service = format!(
+            "<md:ArtifactResolutionService index=\"7\" Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:SOAP\" \
+             Location=\"https://{host}/resolve\"/><md:SingleSignOnService "
+        );
+        let xml = a().xml("ID=\"_e\" validUntil=\"2026-12-01T00:00:00Z\"").replacen("<md:SingleSignOnService ", &service, 1);
+        read(&sign(&xml, Signer::new(&FEDERATION)).expect("signed"))
+    };
+    let mut refresher = refresher();
+    refresher.accept(with_service("sso.a.example"), None, now());
+    refresher.accept(with_service("evil.example"), None, now());
+    let idp = refresher.snapshot().expect("a copy").idp(A, now()).expect("read");
+    let services: Vec<_> = idp.artifact_services.iter().map(|service| (service.index, service.location.as_str())).collect();
+    assert_eq!(services, [(Some(7), "https://sso.a.example/resolve")]);
+    assert_eq!(refresher.pending().count(), 1);
 }
 
 #[test]

@@ -1,9 +1,11 @@
 //! Metadata in force, and what is told of how they came to be.
 
-use super::difference::{Change, Place, with_places};
+use super::difference::{Change, Place, new_origins, with_places};
 use crate::clock::Timestamp;
+use crate::id;
 use crate::saml::aggregate::{Aggregate, Entity, Found};
 use crate::saml::{IdpMetadata, MetadataError};
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
@@ -40,6 +42,12 @@ impl Snapshot {
         &self.aggregate
     }
 
+    /// How long the document may be used, and that entity of it.
+    pub fn valid_until(&self, entity_id: Option<&str>, now: Timestamp) -> Option<Timestamp> {
+        let of_entity = entity_id.and_then(|entity_id| self.idp(entity_id, now).ok()?.valid_until);
+        of_entity.into_iter().chain(self.aggregate.valid_until()).min()
+    }
+
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.aggregate.valid_until().is_none_or(|until| until > now)
     }
@@ -52,7 +60,38 @@ pub struct Pending {
     pub key: String,
     pub entity_id: String,
     pub changes: Vec<Change>,
+    /// All endpoints as the new metadata have them: what an approval lets in.
+    pub places: BTreeSet<Place>,
     pub since: Timestamp,
+}
+
+/// The endpoints of an entity that an operator has agreed to, or that were there when it was first seen. Kept in the
+/// directory, so that every node knows them.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Approval {
+    pub connection: String,
+    /// Where the metadata come from, as it is shown: for another source it means nothing.
+    pub source: String,
+    /// Of the only entity, which may become another one by an approval.
+    #[serde(default)]
+    pub sole: bool,
+    pub entity_id: String,
+    pub places: BTreeSet<Place>,
+}
+
+impl Approval {
+    /// Whether the other one is about the same entity, with endpoints at hosts of this one only.
+    pub fn covers(&self, other: &Self) -> bool {
+        self.entity_id == other.entity_id && new_origins(&self.places, &other.places).is_empty()
+    }
+
+    /// The id of the stored object: there is one for a connection with one entity, and one for each entity of others.
+    pub fn object_id(&self) -> String {
+        if self.sole {
+            return self.connection.clone();
+        }
+        format!("{}!{}", self.connection, id::hex(&id::sha256(self.entity_id.as_bytes())))
+    }
 }
 
 /// What an operator may want to know, and the audit log.

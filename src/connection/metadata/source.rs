@@ -1,7 +1,7 @@
 //! Settings of one source of metadata.
 
 use super::refresher::{Cadence, Hold};
-use crate::connection::outbound::download::Patience;
+use crate::connection::outbound::download::{Patience, Reach};
 use crate::error::{Error, ErrorKind, Result};
 use crate::saml::aggregate::Terms;
 use std::path::PathBuf;
@@ -27,6 +27,8 @@ pub struct Source {
     /// The entity that the document must have.
     pub expects: Option<String>,
     pub patience: Patience,
+    /// Which machines may be asked.
+    pub reach: Reach,
     /// Bytes of a document at most.
     pub limit: u64,
 }
@@ -56,6 +58,7 @@ impl Source {
             cache: None,
             expects: None,
             patience: Patience::default(),
+            reach: Reach::default(),
             limit: 200 * 1024 * 1024,
         })
     }
@@ -78,7 +81,7 @@ impl Source {
 }
 
 fn shown(url: &Url) -> String {
-    format!("{}://{}{}", url.scheme(), url.host_str().unwrap_or_default(), url.path())
+    format!("{}{}", url.origin().ascii_serialization(), url.path())
 }
 
 fn is_loopback(url: &Url) -> bool {

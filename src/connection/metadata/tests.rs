@@ -2,7 +2,7 @@
 
 use super::testing::*;
 use super::*;
-use crate::connection::outbound::download::Patience;
+use crate::connection::outbound::download::{Patience, Reach};
 use crate::saml::aggregate::{Terms, Trust};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +18,7 @@ fn source(server: &Server, cache: Option<&tempfile::TempDir>) -> Source {
     let url = format!("{}/aggregate.xml", server.address).parse().expect("a URL");
     let patience = Patience { idle: Duration::from_millis(400), total: Duration::from_secs(5) };
     let cache = cache.map(|directory| directory.path().join("federation"));
-    Source { patience, cache, ..Source::new(Origin::Url(url), terms()).expect("valid") }
+    Source { patience, cache, reach: Reach::Everything, ..Source::new(Origin::Url(url), terms()).expect("valid") }
 }
 
 fn feed(server: &Server, cache: Option<&tempfile::TempDir>) -> Feed {
@@ -128,7 +128,7 @@ async fn a_restart_without_network_has_what_was_there_and_believes_no_more_than_
     let restarted = feed(&server, Some(&directory));
     assert_eq!(restarted.restore(now()).await, [Event::Loaded { entities: 1, faults: 0 }]);
     assert!(restarted.snapshot(now()).expect("the copy").idp(A, now()).is_ok());
-    assert_eq!(restarted.due().await, now(), "and asks at once");
+    assert_eq!(restarted.status().due, now(), "and asks at once");
     failure(&restarted.refresh(now()).await);
     assert!(server.asked().last().expect("asked").contains("if-none-match: \"v1\""));
 
@@ -166,13 +166,13 @@ async fn what_waits_for_an_operator_waits_across_a_restart() {
     restarted.restore(now()).await;
     let sso = |feed: &Feed| feed.snapshot(now()).expect("a copy").idp(A, now()).expect("read").sso_endpoints[0].location.to_string();
     assert_eq!(sso(&restarted), "https://sso.a.example/sso");
-    let pending = restarted.pending().await;
+    let pending = restarted.status().pending.clone();
     assert_eq!(restarted.approve("something else", now()).await, Err(NotPending));
     restarted.approve(&pending[0].key, now()).await.expect("approved");
     assert_eq!(sso(&restarted), "https://sso.b.example/sso");
     let again = feed(&server, Some(&directory));
     again.restore(now()).await;
-    assert_eq!((sso(&again).as_str(), again.pending().await.len()), ("https://sso.b.example/sso", 0));
+    assert_eq!((sso(&again).as_str(), again.status().pending.clone().len()), ("https://sso.b.example/sso", 0));
 }
 
 #[tokio::test]
@@ -189,9 +189,9 @@ async fn another_entity_is_on_disk_only_after_an_operator_agreed() {
     assert_eq!(files(&directory), ["federation.json", "federation.xml"]);
     first.refresh(now()).await;
     assert!(server.asked().last().expect("asked").contains("if-none-match: \"a\""), "of the copy that is in force");
-    let pending = first.pending().await;
+    let pending = first.status().pending.clone();
     first.approve(&pending[0].key, now()).await.expect("approved");
-    assert_eq!(first.due().await, now());
+    assert_eq!(first.status().due, now());
     assert_eq!(first.refresh_if_due(now()).await, []);
     assert_eq!(copy(), other);
     assert!(first.snapshot(now()).expect("a copy").idp("https://c.example/idp", now()).is_ok());
@@ -325,4 +325,55 @@ fn mdq_template(server: &Server, directory: &tempfile::TempDir) -> Source {
     template.origin = Origin::Url(format!("{}/mdq", server.address).parse().expect("a URL"));
     template.cache = Some(directory.path().to_owned());
     template
+}
+
+#[tokio::test]
+async fn whoever_invents_names_is_let_through_to_the_server_for_few_of_them() {
+    let server = Server::new([status("404 Not Found")]).await;
+    let mdq = mdq(&server, MdqForm::EntityId, None);
+    let mut busy = 0;
+    for number in 0..230 {
+        let found = mdq.entity(&format!("https://invented.example/{number}"), now()).await.0;
+        busy += usize::from(found.err() == Some(NotFound::Busy));
+    }
+    assert_eq!((busy, server.asked_paths().len()), (30, 200));
+    // Time gives some back, and those who are known are not counted.
+    assert_eq!(mdq.entity("https://invented.example/229", now().plus_seconds(1)).await.0.err(), Some(NotFound::Unknown));
+    assert_eq!(mdq.entity("https://invented.example/0", now()).await.0.err(), Some(NotFound::Unknown));
+}
+
+#[tokio::test]
+async fn twenty_reloads_keep_no_memory_and_no_thread_that_logins_need() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let path = directory.path().join("a.xml");
+    let names: Vec<String> = (0..300).map(|number| format!("idp-{number}.example")).collect();
+    let write = |round: usize| {
+        // Another scope for everybody each time, so that nothing is shared between two rounds.
+        let scope = format!("{round}.example");
+        let idps: Vec<Idp<'_>> = names.iter().map(|name| Idp(name, name, &ONE, &scope)).collect();
+        std::fs::write(&path, group(UNTIL, "PT1H", &idps)).expect("written");
+    };
+    write(0);
+    let feed = Arc::new(Feed::new(Source::new(Origin::File(path.clone()), terms()).expect("valid"), now()).expect("a feed"));
+    feed.refresh(now()).await;
+    for round in 1..=20 {
+        let before = Arc::downgrade(&feed.snapshot(now()).expect("a copy"));
+        write(round);
+        // One thread runs this test: what a reader sees meanwhile is seen beside the reload.
+        let reading = Arc::clone(&feed);
+        let reader = tokio::spawn(async move {
+            let mut seen = 0_u32;
+            loop {
+                seen += u32::from(reading.snapshot(now()).is_some());
+                tokio::task::yield_now().await;
+                if seen >= 50 {
+                    return seen;
+                }
+            }
+        });
+        let (events, seen) = tokio::join!(feed.refresh(now()), reader);
+        assert!(events.iter().any(|event| matches!(event, Event::Changed { .. })), "{events:?}");
+        assert!(seen.is_ok());
+        assert!(before.upgrade().is_none(), "round {round}: the old one is still there");
+    }
 }

@@ -1,13 +1,48 @@
 //! Documents that may be large and are fetched again and again: conditional, bounded, and nowhere but where they were asked for.
 
+use super::is_public;
 use crate::error::{Error, ErrorKind, Result as CrateResult};
+use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
 use reqwest::redirect::Policy;
 use reqwest::{Client, Response, StatusCode};
 use std::fmt;
 use std::io::{self, Write};
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 use std::time::Duration;
-use url::Url;
+use url::{Host, Url};
+
+/// Which machines may be asked. Names are resolved here, and their addresses looked at, so that no name leads elsewhere.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Reach {
+    /// Those of the public Internet.
+    #[default]
+    Public,
+    /// Those of our own network too, but not this one.
+    Network,
+    /// All, this one too: for development.
+    Everything,
+}
+
+impl Reach {
+    fn allows(self, address: IpAddr) -> bool {
+        match self {
+            Self::Public => is_public(address),
+            Self::Network => is_public(address) || is_private(address),
+            Self::Everything => true,
+        }
+    }
+}
+
+/// Addresses that organizations give their own machines; not those of this machine, of its link, or of nobody.
+fn is_private(address: IpAddr) -> bool {
+    match address {
+        IpAddr::V4(address) => address.is_private(),
+        // Unique local addresses (RFC 4193).
+        IpAddr::V6(address) => address.segments()[0] & 0xfe00 == 0xfc00,
+    }
+}
 
 /// How long a server may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,18 +111,24 @@ impl std::error::Error for DownloadError {}
 
 /// A client for downloads; keep it, it holds its connections.
 #[derive(Clone, Debug)]
-pub struct Downloader(Client);
+pub struct Downloader {
+    client: Client,
+    reach: Reach,
+}
 
 impl Downloader {
-    pub fn new(patience: Patience) -> CrateResult<Self> {
+    pub fn new(patience: Patience, reach: Reach) -> CrateResult<Self> {
         let client = Client::builder()
+            .dns_resolver(Arc::new(Guard(reach)))
             .redirect(Policy::none())
             .no_proxy()
             .connect_timeout(patience.idle.min(Duration::from_secs(5)))
             .read_timeout(patience.idle)
             .timeout(patience.total)
             .build();
-        client.map(Self).map_err(|error| Error::new(ErrorKind::Internal, "an HTTP client cannot be made").because(error))
+        client
+            .map(|client| Self { client, reach })
+            .map_err(|error| Error::new(ErrorKind::Internal, "an HTTP client cannot be made").because(error))
     }
 
     /// Fetches a document into `sink`, at most `limit` bytes of it. What is in the sink means something only after success.
@@ -124,7 +165,16 @@ impl Downloader {
     }
 
     async fn ask(&self, url: &Url, validators: &Validators) -> Result<Response, DownloadError> {
-        let mut request = self.0.get(url.clone()).header(ACCEPT, "application/samlmetadata+xml, application/xml;q=0.9, */*;q=0.1");
+        // A resolver is not asked for an address.
+        let literal = match url.host() {
+            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
+            Some(Host::Domain(_)) | None => None,
+        };
+        if literal.is_some_and(|address| !self.reach.allows(address)) {
+            return Err(DownloadError::Network(INSIDE.to_owned()));
+        }
+        let mut request = self.client.get(url.clone()).header(ACCEPT, "application/samlmetadata+xml, application/xml;q=0.9, */*;q=0.1");
         if let Some(etag) = &validators.etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
@@ -132,6 +182,23 @@ impl Downloader {
             request = request.header(IF_MODIFIED_SINCE, date);
         }
         request.send().await.map_err(network)
+    }
+}
+
+/// Resolves names to addresses that may be asked.
+struct Guard(Reach);
+
+impl Resolve for Guard {
+    fn resolve(&self, name: Name) -> Resolving {
+        let reach = self.0;
+        Box::pin(async move {
+            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
+            let allowed: Vec<SocketAddr> = found.filter(|address| reach.allows(address.ip())).collect();
+            if allowed.is_empty() {
+                return Err(INSIDE.into());
+            }
+            Ok(Box::new(allowed.into_iter()) as Addrs)
+        })
     }
 }
 
@@ -183,6 +250,8 @@ fn network(error: reqwest::Error) -> DownloadError {
 
 const REDIRECTS: usize = 3;
 
+const INSIDE: &str = "the host is not on the public Internet";
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -206,6 +275,50 @@ mod tests {
         }
         let plain: Url = "http://md.example/a".parse().expect("a URL");
         assert!(redirect_target(&plain, "https://md.example/a").is_ok() && redirect_target(&plain, "/b").is_err());
+    }
+
+    #[tokio::test]
+    async fn machines_of_our_own_are_not_asked_unless_that_is_wanted() {
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("an address").port();
+        tokio::spawn(async move {
+            use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+            while let Ok((mut stream, _)) = listener.accept().await {
+                let _ = stream.read(&mut [0; 4096]).await;
+                let _ = stream.write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\nConnection: close\r\n\r\nx").await;
+            }
+        });
+        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+            let url: Url = format!("http://{host}:{port}/").parse().expect("a URL");
+            for reach in [Reach::Public, Reach::Network] {
+                let downloader = Downloader::new(Patience::default(), reach).expect("a client");
+                match downloader.fetch(&url, &Validators::default(), 10, &mut Vec::new()).await {
+                    Err(DownloadError::Network(why)) => assert!(why.contains(INSIDE), "{host}: {why}"),
+                    other => panic!("{host}: {other:?}"),
+                }
+            }
+        }
+        let downloader = Downloader::new(Patience::default(), Reach::Everything).expect("a client");
+        let url = format!("http://127.0.0.1:{port}/").parse().expect("a URL");
+        assert!(downloader.fetch(&url, &Validators::default(), 10, &mut Vec::new()).await.is_ok());
+    }
+
+    #[test]
+    fn our_network_is_neither_this_machine_nor_its_link() {
+        for (address, expected) in [
+            ("10.1.2.3", true),
+            ("192.168.1.1", true),
+            ("fd00::1", true),
+            ("1.1.1.1", true),
+            ("127.0.0.1", false),
+            ("169.254.169.254", false),
+            ("0.0.0.0", false),
+            ("::1", false),
+            ("fe80::1", false),
+            ("::ffff:127.0.0.1", false),
+        ] {
+            assert_eq!(Reach::Network.allows(address.parse().expect("an address")), expected, "{address}");
+        }
     }
 
     #[test]

@@ -12,7 +12,7 @@ pub(super) use attributes::{raw_attributes, subject};
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::scope::ScopeFilter;
-use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, UpstreamRequest};
+use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, Speaks, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{CertifiedKey, Keyring};
@@ -147,7 +147,7 @@ impl Connection for SamlConnection {
         self.ask(transaction_id, asked, now, trace)
     }
 
-    fn resolve(&self, artifact: &str, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused> {
+    fn resolve(&self, artifact: &str, _pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused> {
         self.resolution(artifact, now, trace)
     }
 
@@ -212,8 +212,8 @@ impl Connection for SamlConnection {
         &self.config
     }
 
-    fn saml(&self) -> Option<&SamlConnection> {
-        Some(self)
+    fn saml(&self, _idp: Option<&str>, _now: Timestamp) -> Option<Speaks<'_>> {
+        Some(Speaks::Itself(self))
     }
 
     fn sp_entity_id(&self) -> Option<String> {

@@ -11,6 +11,7 @@ use crate::broker::admin::objects::{self, Object};
 use crate::broker::live::{Known, Made};
 use crate::connection::Connection;
 use crate::connection::config::{ConnectionConfig, ConnectionKind};
+use crate::connection::metadata::Members;
 use crate::id;
 use crate::saml::Binding;
 use crate::store::Expect;
@@ -273,11 +274,20 @@ fn from_file(call: &Call, config: &ConnectionConfig) -> Map<String, Value> {
     if let Some(entity_id) = &saml.sp_entity_id {
         options.insert("entityId".to_owned(), entity_id.as_str().into());
     }
+    if let Some(living) = saml.living.as_ref().filter(|living| living.members == Members::One) {
+        options.insert("metadataUrl".to_owned(), living.source.shown().into());
+    }
     options.insert("protocolBinding".to_owned(), binding.into());
     options.insert("signSAMLRequest".to_owned(), (saml.sign_requests || saml.idp.want_authn_requests_signed).into());
     options.insert("domain_aliases".to_owned(), json!(config.domains));
     options.insert("set_user_root_attributes".to_owned(), sync.into());
     options.insert("non_persistent_attrs".to_owned(), json!(config.profile.non_persistent));
+    let entity_id = Some(saml.idp.entity_id.as_str()).filter(|_| saml.living.is_none());
+    let entity_id = entity_id.or_else(|| saml.living.as_ref()?.source.expects.as_deref());
+    let mut own = json!({ "enabled": config.enabled, "mapping": config.mapping.name(), "link_only": config.profile.link_only });
+    if let (Some(members), Some(entity_id)) = (own.as_object_mut(), entity_id) {
+        members.insert("entity_id".to_owned(), entity_id.into());
+    }
     let body = json!({
         "id": id_of(config),
         "name": config.name,
@@ -288,7 +298,7 @@ fn from_file(call: &Call, config: &ConnectionConfig) -> Map<String, Value> {
         "realms": [config.name],
         "is_domain_connection": false,
         "show_as_button": false,
-        stored::OWN: { "enabled": config.enabled, "mapping": config.mapping.name(), "entity_id": saml.idp.entity_id, "link_only": config.profile.link_only },
+        stored::OWN: own,
     });
     stored::made_by("file", body.as_object().cloned().unwrap_or_default())
 }

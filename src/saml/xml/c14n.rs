@@ -18,6 +18,23 @@ pub fn canonicalize(apex: Element<'_>, method: Canonicalization<'_>, omit: &[Ele
     writer.out
 }
 
+/// A namespace name of which all engines make the same bytes: with scheme and authority, or a URN. To libxml2 others are
+/// relative, and it writes `&` as it stands.
+pub(in crate::saml) fn has_one_form(uri: &str) -> bool {
+    let Some((scheme, rest)) = uri.split_once(':') else { return false };
+    let named = scheme.starts_with(|c: char| c.is_ascii_alphabetic())
+        && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(&byte));
+    let authority = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    let (host, port) = authority.split_once(':').unwrap_or((authority, ""));
+    let placed = !host.is_empty()
+        && host.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-.".contains(&byte))
+        && port.bytes().all(|byte| byte.is_ascii_digit());
+    named
+        && (placed || (scheme.eq_ignore_ascii_case("urn") && !rest.is_empty()))
+        && uri.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._~:/?#@!$()*+,;=".contains(&byte))
+        && uri.matches('#').count() <= 1
+}
+
 struct Canonicalizer<'d, 'p> {
     out: String,
     /// Namespace declarations written by open elements, the innermost last.

@@ -9,6 +9,7 @@ mod dom;
 pub(in crate::saml) mod reader;
 mod writer;
 
+pub(in crate::saml) use c14n::has_one_form;
 pub use c14n::{Canonicalization, canonicalize};
 pub use dom::{Declaration, Document, Element};
 pub(crate) use reader::is_ncname;

@@ -78,7 +78,7 @@ fn metadata_may_have_comments_and_instructions_which_never_split_a_text() {
 
 #[test]
 fn what_is_skipped_must_be_well_formed_too() {
-    for text in [
+    let broken = [
         "<a><!-- -- --></a>",
         "<a><!-- ---></a>",
         "<a><?XML x?></a>",
@@ -88,9 +88,10 @@ fn what_is_skipped_must_be_well_formed_too() {
         "<?xml version='1.0' version='1.0'?><a/>",
         "<?xml version='1.0' standalone='maybe'?><a/>",
         "<?xml version='1.0' standalone='yes' encoding='UTF-8'?><a/>",
-    ] {
-        assert!(matches!(parse(text, Limits::METADATA), Err(XmlError { kind: XmlErrorKind::Malformed(_), .. })), "{text}");
-    }
+    ];
+    let refused = |text: &&str| matches!(parse(text, Limits::METADATA), Err(XmlError { kind: XmlErrorKind::Malformed(_), .. }));
+    let read: Vec<_> = broken.into_iter().filter(|text| !refused(text)).collect();
+    assert!(read.is_empty(), "{read:?}");
     for text in ["<a><!----><!-- - --><?b?><?b ?? ?></a>", "<?xml version='1.0' encoding='utf-8' standalone='no' ?><a/>"] {
         assert!(parse(text, Limits::METADATA).is_ok(), "{text}");
     }

@@ -56,7 +56,6 @@ fn connection(issuer: &str, mapping: &str, change: impl FnOnce(&mut Settings)) -
         ],
         keys: TrustedKeys::new(std::slice::from_ref(partner().certificate())).expect("usable"),
         scopes: Vec::new(),
-        logout_services: Vec::new(),
         want_authn_requests_signed: false,
     };
     let mut settings = Settings::new(idp);

@@ -111,7 +111,11 @@ async fn what_is_wrong_with_a_connection_is_said_with_its_place() {
         (with("options/signInEndpoint", json!("http://idp.example/sso")), vec!["/options/signInEndpoint"]),
         (with("options/signInEndpoint", json!(7)), vec!["/options/signInEndpoint"]),
         (with("options/protocolBinding", json!("artifact")), vec!["/options/protocolBinding"]),
-        (with("options/metadataUrl", json!("https://idp.example/metadata")), vec!["/options/metadataUrl"]),
+        (with("options/metadataUrl", json!("https://idp.example/metadata")), vec!["/options/signInEndpoint", "/options/signingCert"]),
+        (
+            with("isthmus/federation_file", json!("/etc/passwd")),
+            vec!["/options/signInEndpoint", "/options/signingCert", "/isthmus/entity_id", "/isthmus/federation_file"],
+        ),
         (with("options/metadataXml", json!("<x/>")), vec!["/options/signInEndpoint", "/options/signingCert", "/options/metadataXml"]),
         (with("options/set_user_root_attributes", json!("sometimes")), vec!["/options/set_user_root_attributes"]),
         (with("options/domain_aliases", json!(["beta.example", "nonsense"])), vec!["/options/domain_aliases/1"]),

@@ -1,0 +1,202 @@
+//! `isthmus metadata`: how the sources of metadata fare, what waits for an operator, and what a source has.
+//!
+//! `show` and `approve` ask the running gateway of the configuration, at its operations listener; what is approved is
+//! written into the directory, where every node finds it.
+
+mod show;
+
+use super::user::actor;
+use super::{block_on, complain, print};
+use crate::broker::metadata::{Report, Waiting, approve, reports, restore};
+use crate::clock::Timestamp;
+use crate::config::{self, Config};
+use crate::connection::config::ConnectionKind;
+use crate::connection::metadata::{Approval, Living, Members, Origin, Place, Source, trial};
+use crate::connection::outbound::{self, download::Reach};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::state::State;
+use crate::keys::{Keyring, parse_certificate};
+use crate::saml::aggregate::{Terms, Trust, Validity};
+use crate::{startup, store};
+use actix_web::web::Data;
+use clap::{Args, Subcommand};
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+use std::sync::Arc;
+
+#[derive(Args)]
+pub struct Options {
+    #[command(subcommand)]
+    action: Action,
+    #[arg(long, value_name = "FILE", default_value = "isthmus.toml", env = "ISTHMUS_CONFIG", global = true)]
+    config: PathBuf,
+    /// For programs.
+    #[arg(long, global = true)]
+    json: bool,
+}
+
+#[derive(Subcommand)]
+enum Action {
+    /// Show how the sources fare: what is in force, the last failure, and what waits for you.
+    Show {
+        /// Only that of this connection.
+        #[arg(long, value_name = "NAME")]
+        connection: Option<String>,
+    },
+    /// Agree to the new endpoints or the new entityID of a partner. Every node follows within seconds.
+    Approve {
+        #[arg(long, value_name = "NAME")]
+        connection: String,
+        /// Exactly this change, as shown; needed where several wait.
+        #[arg(long)]
+        key: Option<String>,
+    },
+    /// Fetch once, verify, and say what it would mean. Nothing is changed.
+    Fetch(Fetch),
+}
+
+#[derive(Args)]
+struct Fetch {
+    /// Address of a document that no connection has yet.
+    #[arg(required_unless_present = "connection")]
+    url: Option<String>,
+    /// What a connection of the configuration is configured with.
+    #[arg(long, value_name = "NAME", conflicts_with = "url")]
+    connection: Option<String>,
+    /// Certificate that must have signed the document, PEM.
+    #[arg(long, value_name = "FILE", conflicts_with = "connection")]
+    certificate: Option<PathBuf>,
+    /// The address is on this machine or in its network.
+    #[arg(long, conflicts_with = "connection")]
+    private: bool,
+}
+
+pub fn run(options: &Options) -> ExitCode {
+    let done = match &options.action {
+        Action::Fetch(fetch) if fetch.connection.is_none() => block_on(fetch_address(fetch, options.json)),
+        action => match config::load(&options.config) {
+            Ok(config) => block_on(with_config(action, options.json, config)),
+            Err(findings) => {
+                complain(&config::render_human(&findings));
+                return ExitCode::from(2);
+            }
+        },
+    };
+    match done {
+        Ok(text) => {
+            print(&text);
+            ExitCode::SUCCESS
+        }
+        Err(error) => {
+            complain(&error.to_string());
+            ExitCode::from(if error.kind.wire().status < 500 { 1 } else { 2 })
+        }
+    }
+}
+
+async fn with_config(action: &Action, json: bool, config: Config) -> Result<String> {
+    let operations = config.operations_listen;
+    let keyring = Keyring::open(&config.keys_path)?;
+    let directory = store::open_directory(config.directory_url.expose()).await?;
+    let (state, _) = startup::state(config.into_parts(keyring, store::open_sessions("memory:")?, Arc::clone(&directory)))?;
+    let now = Timestamp::now();
+    state.live.refresh(now).await?;
+    let done = match action {
+        Action::Show { connection } => shown(connection.as_deref(), json, &state, operations, now).await,
+        Action::Approve { connection, key } => approved(connection, key.as_deref(), json, &state, operations, now).await,
+        Action::Fetch(fetch) => fetch_connection(fetch.connection.as_deref().unwrap_or_default(), json, &state, now).await,
+    };
+    directory.close().await?;
+    done
+}
+
+async fn shown(connection: Option<&str>, json: bool, state: &Data<State>, operations: SocketAddr, now: Timestamp) -> Result<String> {
+    let (mut found, running) = match ask(operations).await {
+        Ok(found) => (found, true),
+        Err(_) => {
+            let gateway = state.gateway();
+            restore(&gateway, now).await;
+            (reports(&gateway, now), false)
+        }
+    };
+    found.retain(|report| connection.is_none_or(|connection| report.connection == connection));
+    if let Some(connection) = connection.filter(|_| found.is_empty()) {
+        return Err(no_such(connection));
+    }
+    Ok(if json { to_json(&found) } else { show::reports(&found, running) })
+}
+
+async fn approved(
+    connection: &str,
+    key: Option<&str>,
+    json: bool,
+    state: &Data<State>,
+    operations: SocketAddr,
+    now: Timestamp,
+) -> Result<String> {
+    let asked = ask(operations).await.map_err(|error| {
+        Error::new(ErrorKind::StoreUnavailable, format!("no gateway answers at {operations}, and only one that runs knows what waits"))
+            .because(error)
+    })?;
+    let report = asked.into_iter().find(|report| report.connection == connection).ok_or_else(|| no_such(connection))?;
+    let waiting: Vec<Waiting> = report.waiting.into_iter().filter(|waiting| key.is_none_or(|key| waiting.key == key)).collect();
+    match waiting.as_slice() {
+        [] => Err(Error::new(ErrorKind::NotFound, "no such change waits for approval; it may have changed since it was shown")),
+        [only] => {
+            approve(&state.gateway(), only, &actor(), now).await?;
+            Ok(if json { to_json(only) } else { show::approved(only) })
+        }
+        several => Err(Error::new(
+            ErrorKind::InvalidRequest,
+            format!("{} changes wait; name one with --key\n{}", several.len(), show::waiting(several)),
+        )),
+    }
+}
+
+async fn fetch_connection(connection: &str, json: bool, state: &Data<State>, now: Timestamp) -> Result<String> {
+    let gateway = state.gateway();
+    let config = gateway.connections.config(connection).ok_or_else(|| no_such(connection))?;
+    let ConnectionKind::Saml(settings) = &config.kind;
+    let living = settings.living.as_ref().ok_or_else(|| no_such(connection))?;
+    let ours = |approval: &&Approval| approval.connection == connection && approval.source == living.source.shown();
+    let allowed: BTreeMap<String, BTreeSet<Place>> =
+        gateway.approvals.iter().filter(ours).map(|approval| (approval.entity_id.clone(), approval.places.clone())).collect();
+    let tried = trial(living, allowed, now).await?;
+    Ok(show::trial(&tried, json, now))
+}
+
+async fn fetch_address(fetch: &Fetch, json: bool) -> Result<String> {
+    let refuse = |why: String| Error::new(ErrorKind::InvalidRequest, why);
+    let text = fetch.url.as_deref().unwrap_or_default();
+    let url = text.parse().map_err(|_| refuse(format!("{text} is no address")))?;
+    let mut pinned = Vec::new();
+    if let Some(path) = &fetch.certificate {
+        let pem = std::fs::read_to_string(path).map_err(|error| refuse(format!("{} cannot be read: {error}", path.display())))?;
+        pinned.push(parse_certificate(&pem)?);
+    }
+    let terms = Terms { trust: Trust::new(&pinned, true)?, validity: Validity::Optional };
+    let mut source = Source::new(Origin::Url(url), terms)?;
+    source.reach = if fetch.private { Reach::Everything } else { Reach::Public };
+    let now = Timestamp::now();
+    let tried = trial(&Living { members: Members::All, source, discovery: None }, BTreeMap::new(), now).await?;
+    Ok(show::trial(&tried, json, now))
+}
+
+/// Asks the running gateway.
+async fn ask(operations: SocketAddr) -> Result<Vec<Report>> {
+    let unanswered = |why: &str| Error::new(ErrorKind::StoreUnavailable, why);
+    let host = if operations.ip().is_unspecified() { SocketAddr::from(([127, 0, 0, 1], operations.port())) } else { operations };
+    let answer = outbound::client()?.get(format!("http://{host}/metadata")).send().await;
+    let answer = answer.map_err(|error| unanswered("the gateway does not answer").because(error))?;
+    serde_json::from_str(&outbound::text(answer).await?).map_err(|error| unanswered("the gateway answers something else").because(error))
+}
+
+fn no_such(connection: &str) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no connection {connection} whose metadata are fetched"))
+}
+
+fn to_json(value: &impl serde::Serialize) -> String {
+    serde_json::to_string_pretty(value).unwrap_or_default()
+}
