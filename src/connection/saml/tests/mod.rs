@@ -48,7 +48,6 @@ fn connection(issuer: &str, mapping: &str, change: impl FnOnce(&mut Settings)) -
         entity_id: issuer.to_owned(),
         logout_services: Vec::new(),
         artifact_services: Vec::new(),
-        logout_services: Vec::new(),
         encryption_keys: Vec::new(),
         sso_endpoints: vec![
             Endpoint { binding: Binding::Redirect, location: location("sso?tenant=1") },
