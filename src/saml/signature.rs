@@ -297,9 +297,10 @@ impl Method {
             return Err(Rejection::SignatureStructure { why: "only one InclusiveNamespaces may stand in a transform" });
         }
         let list = list.and_then(|child| child.attribute("PrefixList")).unwrap_or_default();
-        // White space that survived attribute normalisation was written as a reference; not everybody splits there.
-        if list.contains(['\t', '\n', '\r']) {
-            return Err(Rejection::SignatureStructure { why: "prefixes are separated by spaces" });
+        // White space that survived attribute normalisation was written as a reference; not everybody splits there. Where two
+        // spaces are, or one before the first prefix, libxmlsec1 reads an empty prefix, and libxml2 takes that for #default.
+        if list.contains(['\t', '\n', '\r']) || list.starts_with(' ') || list.contains("  ") {
+            return Err(Rejection::SignatureStructure { why: "prefixes are separated by one space each" });
         }
         let prefixes: Vec<String> = list.split_ascii_whitespace().map(str::to_owned).collect();
         if prefixes.len() > 64 {

@@ -187,13 +187,12 @@ extern "C" fn is_visible(user: *mut c_void, node: *mut Node, parent: *mut Node) 
 /// What makes libxml2 refuse a canonical form: it calls a namespace name relative that has no authority, and is neither a
 /// `urn:` nor a `dav:`. Canonical XML 1.3 asks for an error only where there is no scheme.
 pub fn calls_relative(uri: &str) -> bool {
-    let scheme = uri.split_once(':').map_or("", |(scheme, _)| scheme).to_ascii_lowercase();
-    if scheme == "urn" || scheme == "dav" {
-        // Not a URI at all is refused too.
-        return !plain(uri);
-    }
-    let host = uri.split_once("://").map_or("", |(_, rest)| rest).split(['/', '?', '#']).next().unwrap_or_default();
-    !uri.is_empty() && (host.is_empty() || !plain(uri))
+    let (scheme, rest) = uri.split_once(':').unwrap_or(("", uri));
+    let known = scheme.starts_with(|c: char| c.is_ascii_alphabetic()) && scheme.bytes().all(|byte| byte.is_ascii_alphanumeric());
+    let authority = rest.strip_prefix("//").and_then(|rest| rest.split(['/', '?', '#']).next()).unwrap_or_default();
+    let urn = ["urn", "dav"].iter().any(|other| scheme.eq_ignore_ascii_case(other));
+    let placed = urn || (!authority.is_empty() && authority.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'.'));
+    !(known && placed && plain(uri))
 }
 
 /// libxml2 writes these characters of a namespace name as they stand, where Canonical XML 2.3 has them escaped.

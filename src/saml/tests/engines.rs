@@ -12,10 +12,12 @@ const LIST: &str = r#"<ec:InclusiveNamespaces xmlns:ec="http://www.w3.org/2001/1
 const NAMESPACES: &str = r#"xmlns:p="urn:p" xmlns:q="urn:q""#;
 
 #[test]
-fn prefixes_are_separated_by_spaces() {
+fn prefixes_are_separated_by_one_space_each() {
     let genuine = signed(NAMESPACES, names::EXC_C14N, LIST, &["p", "q"]);
     assert_eq!(verify(&genuine).expect("verified"), r#"<a xmlns:p="urn:p" xmlns:q="urn:q" ID="_a"><b>genuine</b></a>"#);
-    for separator in ["&#9;", "&#10;", "&#13;"] {
+    assert!(verify(&signed(NAMESPACES, names::EXC_C14N, &LIST.replace("p q", ""), &[])).is_ok());
+    refused(&signed(NAMESPACES, names::EXC_C14N, &LIST.replace("p q", " p q"), &["p", "q"]));
+    for separator in ["&#9;", "&#10;", "&#13;", "  ", "\n ", " &#32;"] {
         let list = LIST.replace("p q", &format!("p{separator}q"));
         refused(&signed(NAMESPACES, names::EXC_C14N, &list, &["p", "q"]));
     }
