@@ -122,13 +122,17 @@ impl Gateway {
             AfterLogout::Redirect(to) => Some(to),
             AfterLogout::OwnPage => None,
         };
+        // Nothing to end and nobody to tell: nothing is kept of it either, whoever asks how often.
+        let Some(session) = session else {
+            let answer = LoggedOut::Redirect(after.unwrap_or_else(|| "/logged-out".to_owned()));
+            return Ok(LogoutReply { answer, ends_cookie: browser.session.is_some(), correlation_id: None });
+        };
         let mut trace = Trace::default();
         let parameters = vec![("logout".to_owned(), if confirmed { "confirmed by the person" } else { "proven" }.to_owned())];
         trace.note(now, Note::RequestIn { application: client_id.clone().unwrap_or_default(), parameters });
         let client_id = client.map(|client| client.client_id.clone());
         let starter = LogoutStarter::OpenId { client_id, after };
-        let sessions = session.into_iter().collect();
-        let beginning = Beginning { starter, sessions, framed: asked.framed, browser, correlation_id, trace, now };
+        let beginning = Beginning { starter, sessions: vec![session], framed: asked.framed, browser, correlation_id, trace, now };
         let reply = self.begin_logout(beginning).await?;
         // A cookie without a session is worth nothing.
         Ok(LogoutReply { ends_cookie: browser.session.is_some(), ..reply })

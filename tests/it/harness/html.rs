@@ -33,7 +33,7 @@ pub fn form(page: &str) -> Option<Form> {
         .filter_map(|part| part.split_once('>'))
         .map(|(tag, rest)| {
             let text = rest.split("</button>").next().unwrap_or_default();
-            (attribute(tag, "name").unwrap_or_default(), attribute(tag, "value").unwrap_or_default(), unescape(text))
+            (attribute(tag, "name").unwrap_or_default(), attribute(tag, "value").unwrap_or_default(), unescape(&without_tags(text)))
         })
         .collect();
     Some(Form {
@@ -42,6 +42,14 @@ pub fn form(page: &str) -> Option<Form> {
         fields,
         buttons,
     })
+}
+
+/// What a button says, without the elements in it.
+fn without_tags(text: &str) -> String {
+    let mut parts = text.split('<');
+    let first = parts.next().unwrap_or_default();
+    let rest = parts.filter_map(|part| part.split_once('>')).map(|(_, text)| text);
+    std::iter::once(first).chain(rest).collect::<String>().trim().to_owned()
 }
 
 /// Does the page send its form by itself?
