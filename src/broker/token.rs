@@ -412,7 +412,7 @@ impl Gateway {
             return Ok(None);
         }
         let alg = application.oidc.as_ref().map(|client| client.id_token_signed_response_alg).unwrap_or(oidc::SigningAlg::RS256);
-        let signer = self.keys.signer(alg);
+        let signer = self.keys.signer(alg)?;
         let claims = IdTokenClaims {
             issuer: &self.issuer,
             subject: &granted.user_id,

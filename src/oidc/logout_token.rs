@@ -32,7 +32,7 @@ pub fn logout_token(keys: &OidcKeys, issuer: &str, client: &ClientFacts, user_id
         "events": { EVENT: {} },
     });
     let claims: Map<String, Value> = claims.as_object().cloned().unwrap_or_default();
-    keys.signer(client.id_token_signed_response_alg).of_type(LOGOUT_JWT)?.sign(&claims)
+    keys.signer(client.id_token_signed_response_alg)?.of_type(LOGOUT_JWT)?.sign(&claims)
 }
 
 /// The address of the frame that tells a client; `None` where it has none.

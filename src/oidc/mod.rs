@@ -37,7 +37,7 @@ pub use claims::{IdTokenClaims, Released};
 pub use client::{ClientAbout, ClientFacts, ClientKeys, Encryption, RequestObjects, TlsSubject};
 pub use discovery::ProviderMetadata;
 pub use jose::{AlgKeys, IdTokenHint, IdTokenSigner, OidcKeys, PublicKeys, key_id};
-pub use jwks::ClientJwks;
+pub use jwks::{ClientJwks, Verified, VerifyError, verify_mac};
 pub use logout::{AfterLogout, Confirmation, LogoutDecision, LogoutRequest};
 pub use names::{
     ApplicationType, ClientSigningAlg, ContentEncryption, Display, GrantType, KeyManagementAlg, Prompt, Prompts, ResponseMode,

@@ -28,7 +28,7 @@ pub const fn id(purpose: Purpose) -> &'static str {
         Purpose::OidcRs256 => "rs256",
         Purpose::OidcEs256 => "es256",
         Purpose::OidcEdDsa => "eddsa",
-        saml => saml.name(),
+        other => other.name(),
     }
 }
 

@@ -310,7 +310,7 @@ impl SigningKey {
             return Err(Error::new(ErrorKind::InvalidRequest, detail));
         }
         let sealed = objects::sealed(SIGNING_KEYS.name, super::id(purpose), &entry.key_text()?, keyring.sealer())?;
-        let followed = if purpose == Purpose::SamlEncryption { FOLLOWED } else { 0 };
+        let followed = if purpose.is_encryption() { FOLLOWED } else { 0 };
         Ok(Self {
             kid: key_id(purpose, entry)?,
             certificate: entry.certificate_text(),
@@ -353,7 +353,7 @@ impl SigningKey {
 /// Seconds for which a key is published before it becomes the active one.
 const fn published_before(purpose: Purpose) -> i64 {
     match purpose {
-        Purpose::SamlEncryption => 0,
+        _ if purpose.is_encryption() => 0,
         _ if purpose.is_saml() => METADATA_KEPT,
         _ => JWKS_KEPT,
     }
