@@ -12,6 +12,7 @@ pub mod discovery;
 pub mod events;
 pub mod explain;
 mod finish;
+mod give;
 mod happened;
 mod identify;
 pub mod idp;
