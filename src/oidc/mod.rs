@@ -43,7 +43,7 @@ pub use names::{
     ApplicationType, ClientSigningAlg, ContentEncryption, Display, GrantType, KeyManagementAlg, Prompt, Prompts, ResponseMode,
     ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod,
 };
-pub use opaque::{AccessToken, AuthorizationCode, RefreshToken};
+pub use opaque::{AccessToken, AuthorizationCode, DeviceCode, RefreshToken};
 pub use params::Params;
 pub use scope::Scopes;
 pub use token::{AuthenticatedClient, ClientCredentials, CodeBinding, TokenRequest, TokenResponse};
