@@ -368,8 +368,9 @@ impl Gateway {
             },
         );
         let access_token = oidc::AccessToken::issue(&granted.grant_id)?;
-        let id_token = self.id_token(application, &granted, &claims, &access_token, now)?;
-        let userinfo = Value::Object(oidc::claims::userinfo(&granted.user_id, &claims));
+        let subject = self.subject_for(application, &granted.user_id)?;
+        let id_token = self.id_token(application, (&granted, &subject), &claims, &access_token, now)?;
+        let userinfo = Value::Object(oidc::claims::userinfo(&subject, &claims));
         // The whole profile has the free data as they are now: something may have been sealed since the login.
         let seal = application.profile.reads_sealed.then_some(granted.grant_id.as_str());
         let record = AccessToken {
@@ -403,7 +404,7 @@ impl Gateway {
     fn id_token(
         &self,
         application: &Application,
-        granted: &Granted,
+        (granted, subject): (&Granted, &str),
         released: &Map<String, Value>,
         access_token: &oidc::AccessToken,
         now: Timestamp,
@@ -415,7 +416,7 @@ impl Gateway {
         let signer = self.keys.signer(alg);
         let claims = IdTokenClaims {
             issuer: &self.issuer,
-            subject: &granted.user_id,
+            subject,
             audience: &application.client_id,
             issued_at: now,
             expires_at: now.plus_seconds(self.lifetimes.id_token.cast_signed()),
