@@ -116,7 +116,8 @@ impl Gateway {
         let subject = subject.map(std::borrow::Cow::into_owned);
         let decide = |session: Option<&Session>, profile_age: Option<i64>| {
             let subject = subject.as_deref().filter(|_| session.is_some());
-            let situation = Situation { asked: &asked, application, session, subject, profile_age, usable: &usable, by_hint, probes: &probes };
+            let situation =
+                Situation { asked: &asked, application, session, subject, profile_age, usable: &usable, by_hint, probes: &probes };
             next_step(&situation, now)
         };
         let mut decision = decide(session.as_ref(), None);
