@@ -26,6 +26,7 @@ mod recording;
 mod release;
 pub mod rules;
 pub mod sessions;
+mod subject;
 #[cfg(test)]
 mod tests;
 pub mod token;

@@ -27,6 +27,7 @@ pub mod opaque;
 pub mod params;
 pub mod pkce;
 pub mod scope;
+pub mod subject;
 pub mod token;
 
 #[cfg(test)]
@@ -46,4 +47,5 @@ pub use names::{
 pub use opaque::{AccessToken, AuthorizationCode, DeviceCode, RefreshToken};
 pub use params::Params;
 pub use scope::Scopes;
+pub use subject::subject;
 pub use token::{AuthenticatedClient, ClientCredentials, CodeBinding, TokenRequest, TokenResponse};

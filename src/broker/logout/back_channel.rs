@@ -69,7 +69,8 @@ impl Gateway {
         let gone = || crate::error::Error::new(crate::error::ErrorKind::UnauthorizedClient, "the application is not there any more");
         let application = self.application(&delivery.client_id).ok_or_else(gone)?;
         let client = application.oidc.as_ref().ok_or_else(gone)?;
-        logout_token(&self.keys, &self.issuer, client, &delivery.user_id, &delivery.sid, now)
+        let subject = self.subject_for(application, &delivery.user_id)?;
+        logout_token(&self.keys, &self.issuer, client, &subject, &delivery.sid, now)
     }
 
     /// Tries until it works or the pauses are over. What is under way when the program stops is lost.

@@ -107,7 +107,7 @@ impl Gateway {
         // RP-Initiated Logout 2: without a hint that names the user of this session, ask the person.
         let proven = match (&session, &hint) {
             (None, _) => true,
-            (Some(session), Some(hint)) => session.user_id == hint.subject(),
+            (Some(session), Some(hint)) => self.is_about(hint, &session.user_id),
             (Some(_), None) => client.zip(asked.origin).is_some_and(|(client, origin)| is_of(client, origin)),
         };
         if !proven && !confirmed {
@@ -141,7 +141,7 @@ impl Gateway {
     /// The session in which an application got its ID token, where the browser has none.
     async fn session_of_hint(&self, hint: Option<&IdTokenHint>) -> Result<Option<Session>> {
         let Some((hint, sid)) = hint.and_then(|hint| Some((hint, hint.sid()?))) else { return Ok(None) };
-        Ok(self.kept_session(sid).await?.filter(|session| session.user_id == hint.subject()))
+        Ok(self.kept_session(sid).await?.filter(|session| self.is_about(hint, &session.user_id)))
     }
 
     /// Belongs to the browser's session cookie and to nothing else.
