@@ -1,18 +1,24 @@
 //! Logout: whoever begins it, the session is ended first, then all others are told, and who began it gets its answer.
 //!
 //! Here: the beginning by an OpenID application or by the person (RP-Initiated Logout 1.0). By SAML it begins in `saml`,
-//! by an operator in [`super::sessions`]. `cascade` says who is told, `back_channel` tells those who can be told from here,
-//! `browser` takes the browser to the others and back, `index` finds the sessions that a message is about.
+//! by an operator in [`super::sessions`]. `cascade` says who is told, `back_channel` tells those who can be told from here
+//! (`soap` those of SAML), `queue` tells them again, `frames` and `browser` take the browser to the others and back, `index`
+//! finds the sessions that a message is about.
 
 mod back_channel;
 mod browser;
 mod cascade;
+mod frames;
 mod index;
+mod queue;
 mod saml;
+mod soap;
 
 pub use browser::{LogoutReceiver, LogoutStep};
 pub(super) use index::{partner_ops, session_ops};
+pub use queue::deliver_queued;
 pub use saml::SloMessage;
+pub use soap::SoapLogout;
 
 use super::{Browser, Gateway};
 use crate::clock::Timestamp;
@@ -36,6 +42,8 @@ pub enum LoggedOut {
     Page(LogoutPage),
     /// Nobody proved that the person wants this: ask first.
     Confirm { parameters: Vec<(String, String)> },
+    /// A partner has answered in a hidden frame of ours: nothing more happens there.
+    Framed,
 }
 
 /// An answer in a logout.
@@ -55,6 +63,8 @@ pub struct LogoutPage {
     pub entries: Vec<LogoutEntry>,
     /// Addresses to load in hidden frames.
     pub frames: Vec<String>,
+    /// Hidden frames in which partners of SAML are told.
+    pub partner_frames: Vec<PartnerFrameOf>,
     /// Whom the browser visits next, or is visiting.
     pub next: Option<String>,
     /// Who was visited and has not answered.
@@ -63,6 +73,15 @@ pub struct LogoutPage {
     pub answered: bool,
     /// Name of the application that began it, and its registered address.
     pub after: Option<(String, String)>,
+}
+
+/// A hidden frame of our own, which leads to a partner and back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartnerFrameOf {
+    /// Path of ours.
+    pub address: String,
+    /// The origin of the partner.
+    pub origin: String,
 }
 
 /// One who is told.
