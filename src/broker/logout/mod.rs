@@ -26,9 +26,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{LogoutStarter, Session};
+use crate::oidc::logout::{Confirmation, Present, SignedIn};
 use crate::oidc::{AfterLogout, ClientFacts, IdTokenHint, LogoutRequest, Params};
 use crate::saml::Outgoing;
 use cascade::Beginning;
+use serde_json::Value;
 use url::Url;
 
 /// What the browser gets.
@@ -121,14 +123,12 @@ impl Gateway {
         let hint = request.id_token_hint.as_ref().and_then(|hint| self.keys.public().verify_hint(hint.expose(), &self.issuer).ok());
         let client_id = request.client_id(hint.as_ref())?.map(str::to_owned);
         let client = client_id.as_deref().and_then(|id| self.application(id)).and_then(|application| application.oidc.as_ref());
-        let decision = request.decide(hint.as_ref(), client)?;
         let mut session = self.session(browser, now).await?;
-        // RP-Initiated Logout 2: without a hint that names the user of this session, ask the person.
-        let proven = match (&session, &hint) {
-            (None, _) => true,
-            (Some(session), Some(hint)) => session.user_id == hint.subject(),
-            (Some(_), None) => client.zip(asked.origin).is_some_and(|(client, origin)| is_of(client, origin)),
-        };
+        let own_page = client.zip(asked.origin).is_some_and(|(client, origin)| is_of(client, origin));
+        let profile = session.as_ref().filter(|_| request.logout_hint.is_some()).map(|session| session.profile.value());
+        let present = Present { session: session.as_ref().map(|session| signed_in(session, profile.as_ref())), own_page };
+        let decision = request.decide(hint.as_ref(), client, &present)?;
+        let proven = decision.confirmation == Confirmation::NotNeeded;
         if !proven && !confirmed {
             let kept = params.iter().filter(|(name, _)| *name != CSRF).map(|(name, value)| (name.to_owned(), value.to_owned()));
             let parameters = kept.chain([(CSRF.to_owned(), token)]).collect();
@@ -174,6 +174,12 @@ impl Gateway {
         let (sessions, directory) = tokio::join!(self.sessions.ping(), self.directory.ping());
         sessions.and(directory).map_err(|error| Error::new(ErrorKind::StoreUnavailable, error.detail))
     }
+}
+
+/// By what the person may be called: the session's name, and what the profile says.
+fn signed_in<'a>(session: &'a Session, profile: Option<&'a Value>) -> SignedIn<'a> {
+    let said = ["email", "preferred_username", "username"].into_iter().filter_map(|name| profile?.get(name)?.as_str());
+    SignedIn { user_id: &session.user_id, names: session.sids().chain([session.user_id.as_str()]).chain(said).collect() }
 }
 
 /// Does this origin belong to a page of the client? Browsers do not let other pages claim it.
