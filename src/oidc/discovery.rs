@@ -62,10 +62,10 @@ impl ProviderMetadata {
             scopes_supported: STANDARD_SCOPES,
             response_types_supported: ResponseType::SERVED,
             response_modes_supported: ResponseMode::ALL,
-            grant_types_supported: GrantType::ALL,
+            grant_types_supported: GrantType::SERVED,
             subject_types_supported: &["public"],
             id_token_signing_alg_values_supported: SigningAlg::ALL,
-            token_endpoint_auth_methods_supported: TokenEndpointAuthMethod::ALL,
+            token_endpoint_auth_methods_supported: TokenEndpointAuthMethod::SERVED,
             // consent is understood, and asks nothing of anybody yet: all applications are first-party.
             prompt_values_supported: &[Prompt::None, Prompt::Login, Prompt::SelectAccount],
             claim_types_supported: &["normal"],

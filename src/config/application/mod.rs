@@ -1,5 +1,6 @@
 //! `[[application]]`: what holds for every protocol, and the two protocols below it.
 
+mod members;
 mod oidc;
 mod saml;
 mod sp;
