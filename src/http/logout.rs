@@ -127,6 +127,9 @@ pub fn answer(request: &HttpRequest, state: &State, browser: &Browser, result: R
     // A request that another site made carries no session cookie, and must not take it away either.
     if reply.ends_cookie && browser.session.is_some() {
         cookies::write(response.headers_mut(), state.settings.secure, &CookieChange::Keep, &CookieChange::Clear);
+        if state.settings.session_management {
+            cookies::write_browser_state(response.headers_mut(), state.settings.secure, "", 0);
+        }
     }
     response
 }

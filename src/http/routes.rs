@@ -27,6 +27,7 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/oidc/logout", post().to(op::logout::post))
         .route("/oidc/logout/confirm", post().to(op::logout::confirm))
         .route("/v2/logout", get().to(op::logout::v2))
+        .route("/oidc/session", get().to(op::session::get))
         // applications: SAML
         .route("/saml/sso", get().to(idp::sso::shared_get))
         .route("/saml/sso", post().to(idp::sso::shared_post))

@@ -68,9 +68,11 @@ impl LogoutRequest {
     // RP-Initiated Logout 2 and 6: without an ID token of the person who is signed in, anybody may have made this link. Which
     // of the person's sessions it was given in does not matter: an application may hold one of a session that has expired.
     fn is_wanted(&self, hint: Option<&IdTokenHint>, session: &SignedIn<'_>, own_page: bool) -> bool {
-        let proven = hint.map_or(own_page, |hint| hint.subject() == session.user_id);
+        let proven = hint.map_or(own_page, |hint| hint.subject() == session.user_id || hint.sid().is_some_and(|sid| session.sids.contains(&sid)));
         // RP-Initiated Logout 2: logout_hint says who is to be signed out. It proves nothing, but it may say: somebody else.
-        let meant = self.logout_hint.as_deref().is_none_or(|hint| session.names.contains(&hint));
+        let meant = self.logout_hint.as_deref().is_none_or(|hint| {
+            session.names.contains(&hint) || session.sids.contains(&hint) || session.user_id == hint
+        });
         proven && meant
     }
 
@@ -102,7 +104,9 @@ pub struct Present<'a> {
 #[derive(Clone, Debug)]
 pub struct SignedIn<'a> {
     pub user_id: &'a str,
-    /// By what a `logout_hint` may call the person or the session.
+    /// Names of the session, and of those in whose place it stands.
+    pub sids: Vec<&'a str>,
+    /// By what else a `logout_hint` may call the person or the session.
     pub names: Vec<&'a str>,
 }
 
@@ -156,7 +160,7 @@ mod tests {
     }
 
     fn signed_in(user_id: &str) -> Present<'_> {
-        Present { session: Some(SignedIn { user_id, names: vec![user_id, "sid-1", "jane@acme.example"] }), own_page: false }
+        Present { session: Some(SignedIn { user_id, sids: vec!["sid-1"], names: vec!["jane@acme.example"] }), own_page: false }
     }
 
     const URI: (&str, &str) = ("post_logout_redirect_uri", BYE);

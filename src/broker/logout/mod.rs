@@ -163,6 +163,13 @@ impl Gateway {
         Ok(self.kept_session(sid).await?.filter(|session| session.user_id == hint.subject()))
     }
 
+    /// What scripts of ours may read of a session (Session Management 1.0, 3.2): nobody can make the cookie, or the session's
+    /// public name, of it. Empty without a session.
+    pub fn browser_state(&self, session_cookie: Option<&str>) -> Result<String> {
+        let Some(cookie) = session_cookie else { return Ok(String::new()) };
+        Ok(id::hex(&self.keyring.sealer().mac(&[b"browser state", Session::sid_of(cookie).as_bytes()])?))
+    }
+
     /// Belongs to the browser's session cookie and to nothing else.
     fn csrf_token(&self, browser: &Browser) -> Result<String> {
         let cookie = browser.session.as_deref().unwrap_or_default();
@@ -179,7 +186,7 @@ impl Gateway {
 /// By what the person may be called: the session's name, and what the profile says.
 fn signed_in<'a>(session: &'a Session, profile: Option<&'a Value>) -> SignedIn<'a> {
     let said = ["email", "preferred_username", "username"].into_iter().filter_map(|name| profile?.get(name)?.as_str());
-    SignedIn { user_id: &session.user_id, names: session.sids().chain([session.user_id.as_str()]).chain(said).collect() }
+    SignedIn { user_id: &session.user_id, sids: session.sids().collect(), names: said.collect() }
 }
 
 /// Does this origin belong to a page of the client? Browsers do not let other pages claim it.
