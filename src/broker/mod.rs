@@ -204,7 +204,7 @@ pub enum Answer {
 /// An answer to an application, in its protocol.
 #[derive(Debug)]
 pub enum Reply {
-    Oidc(AuthorizationResponse),
+    Oidc { client_id: String, response: AuthorizationResponse },
     Saml(Outgoing),
 }
 

@@ -27,6 +27,7 @@ pub mod opaque;
 pub mod params;
 pub mod pkce;
 pub mod scope;
+pub mod session_state;
 pub mod subject;
 pub mod token;
 
