@@ -117,6 +117,18 @@ pub enum ErrorKind {
     InsufficientScope,
     /// The application forbids to ask anybody else (ProxyCount).
     ProxyCountExceeded,
+    /// The resource server is not known, or the client may have no token for it.
+    InvalidTarget,
+    /// The person has not decided yet.
+    AuthorizationPending,
+    /// The device asks too often.
+    SlowDown,
+    /// The device's request has expired.
+    ExpiredToken,
+    /// A proof of possession is missing or not good.
+    InvalidDpopProof,
+    /// A proof of possession needs a nonce.
+    UseDpopNonce,
     /// No such connection, or it is disabled, or the application may not use it.
     UnknownConnection,
     /// The login began too long ago, or is not known here.
@@ -189,6 +201,12 @@ impl ErrorKind {
         Self::InvalidToken,
         Self::InsufficientScope,
         Self::ProxyCountExceeded,
+        Self::InvalidTarget,
+        Self::AuthorizationPending,
+        Self::SlowDown,
+        Self::ExpiredToken,
+        Self::InvalidDpopProof,
+        Self::UseDpopNonce,
         Self::UnknownConnection,
         Self::LoginExpired,
         Self::LoginAlreadyFinished,
@@ -246,6 +264,12 @@ impl ErrorKind {
             Self::InvalidToken => row(401, "invalid_token", ("Requester", "RequestDenied"), "invalid-token", "ISTH-1018", Application, "The access token is not valid"),
             Self::InsufficientScope => row(403, "insufficient_scope", ("Requester", "RequestDenied"), "insufficient-scope", "ISTH-1019", Application, "The access token does not allow this"),
             Self::ProxyCountExceeded => row(403, "access_denied", ("Responder", "ProxyCountExceeded"), "proxy-count-exceeded", "ISTH-1020", Application, "The application does not allow others to be asked"),
+            Self::InvalidTarget => row(400, "invalid_target", ("Requester", "RequestDenied"), "invalid-target", "ISTH-1030", Application, "The application asked for something it cannot have"),
+            Self::AuthorizationPending => row(400, "authorization_pending", ("Requester", "RequestDenied"), "authorization-pending", "ISTH-1031", User, "You have not decided yet"),
+            Self::SlowDown => row(400, "slow_down", ("Requester", "RequestDenied"), "slow-down", "ISTH-1032", Application, "The device asks too often"),
+            Self::ExpiredToken => row(400, "expired_token", ("Requester", "RequestDenied"), "expired-token", "ISTH-1033", User, "The device waited too long"),
+            Self::InvalidDpopProof => row(400, "invalid_dpop_proof", ("Requester", "RequestDenied"), "invalid-dpop-proof", "ISTH-1034", Application, "The application did not prove that it has its key"),
+            Self::UseDpopNonce => row(400, "use_dpop_nonce", ("Requester", "RequestDenied"), "use-dpop-nonce", "ISTH-1035", Application, "The application did not prove that it has its key"),
             Self::UnknownConnection => row(404, "invalid_request", ("Requester", "NoAvailableIDP"), "unknown-connection", "ISTH-2001", Operator, "This way to sign in is not available"),
             Self::LoginExpired => row(400, "access_denied", ("Responder", "AuthnFailed"), "login-expired", "ISTH-2002", User, "This sign-in took too long"),
             Self::LoginAlreadyFinished => row(409, "access_denied", ("Responder", "AuthnFailed"), "login-already-finished", "ISTH-2003", User, "This sign-in is already finished"),

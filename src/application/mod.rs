@@ -6,7 +6,7 @@ mod resource_server;
 pub mod saml_sp;
 pub mod saml_words;
 
-pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
+pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME, TokenFormat};
 
 use crate::oidc::ClientFacts;
 use crate::profile::MappingTable;

@@ -178,6 +178,7 @@ impl Gateway {
                 client_id: issue.application.client_id.clone(),
                 redirect_uri: redirect.redirect_uri().to_owned(),
                 code_challenge: issue.asked.code_challenge.clone(),
+                dpop_jkt: None,
             },
             nonce: issue.asked.nonce.clone(),
             scopes: issue.asked.scopes.clone(),

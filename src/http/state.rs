@@ -5,6 +5,7 @@ use super::metrics::Metrics;
 use crate::broker::Gateway;
 use crate::broker::jobs::{DEFAULT_IMPORT_FILE, Jobs};
 use crate::broker::live::Live;
+use crate::oidc::ProviderMetadata;
 use actix_web::web::Bytes;
 use ipnet::IpNet;
 use std::sync::Arc;
@@ -19,6 +20,10 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// The header by which a trusted proxy names the country of the client, for rules and actions.
     pub country_header: Option<String>,
+    /// The header by which a trusted proxy passes on the certificate that a client has shown it.
+    pub client_certificate_header: Option<String>,
+    /// Clients are asked for certificates, here or by the proxy.
+    pub client_certificates: bool,
     /// Applications may ask a frame of ours whether the session is still the same (Session Management 1.0).
     pub session_management: bool,
     /// Bytes of a body at most: forms with a SAML message, and all others.
@@ -60,8 +65,7 @@ impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
-        let discovery =
-            Bytes::from(crate::oidc::ProviderMetadata::new(&gateway.issuer).with_session_management(settings.session_management).to_json());
+        let discovery = Bytes::from(metadata(&gateway, &settings).to_json());
         Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 
@@ -77,5 +81,14 @@ impl State {
 
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
+    }
+}
+
+/// What applications are told of the provider.
+fn metadata(gateway: &Gateway, settings: &HttpSettings) -> ProviderMetadata {
+    let metadata = ProviderMetadata::new(&gateway.issuer).with_session_management(settings.session_management);
+    match settings.client_certificates {
+        true => metadata.with_client_certificates(gateway.possession.mtls_base.as_deref()),
+        false => metadata,
     }
 }
