@@ -18,6 +18,7 @@ pub mod idp;
 pub mod jobs;
 pub mod link;
 pub mod live;
+pub mod living;
 pub mod logout;
 pub mod metadata;
 pub mod next;
@@ -35,7 +36,7 @@ pub mod userinfo;
 
 use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
-use crate::connection::metadata::{Approval, Feeds};
+use crate::connection::metadata::{Approval, Feeds, Owner};
 use crate::connection::{BrowserStep, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -51,6 +52,7 @@ use crate::user::User;
 use admin::Admin;
 use choose::Pick;
 use events::Recorder;
+use living::LivingApplication;
 use rules::Caller;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -93,6 +95,8 @@ pub struct Gateway {
     pub connections: Registry,
     /// Where connections know their identity providers from, if that lives.
     pub feeds: Arc<Feeds>,
+    /// Applications that are known by such metadata.
+    pub living: Arc<Vec<Arc<LivingApplication>>>,
     /// Endpoints in such metadata that are approved.
     pub approvals: Arc<Vec<Approval>>,
     /// Names of the connections whose users are kept here; nobody signs in by them yet.
@@ -114,8 +118,8 @@ pub trait Events: Send + Sync {
     /// A login ended: `outcome` is `success` or the diagnostic code.
     fn login(&self, connection: &str, outcome: &str);
 
-    /// The metadata of a connection were looked at: `outcome` is `success` or `failure`.
-    fn metadata(&self, connection: &str, outcome: &str);
+    /// The metadata of a connection or application were looked at: `outcome` is `success` or `failure`.
+    fn metadata(&self, of: &Owner, outcome: &str);
 
     /// A logout ended: `by` is `oidc`, `saml`, `idp` or `operator`; `outcome` is `success`, `partial` or `refused`.
     fn logout(&self, _by: &str, _outcome: &str) {}
