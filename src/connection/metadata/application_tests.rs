@@ -94,14 +94,17 @@ async fn certificates_and_paths_of_an_application_change_at_once() {
 
 #[tokio::test]
 async fn a_new_host_of_an_application_waits_and_its_new_certificate_does_not() {
-    let logout = |host: &str| {
-        format!("<md:SingleLogoutService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect\" Location=\"https://{host}/slo\"/>")
+    let logout = |binding: &str| {
+        format!(
+            "<md:SingleLogoutService Binding=\"urn:oasis:names:tc:SAML:2.0:bindings:{binding}\" Location=\"https://thief.example/slo\"/>"
+        )
     };
     let server = Server::new([ok("", &wiki("https://wiki.example/acs", &ONE))]).await;
     let feed = feed(&server, role(|_| {}), None);
     feed.refresh(now()).await;
     let before = acs(&feed);
-    for moved in [wiki("https://thief.example/acs", &TWO), sp(WIKI, "https://wiki.example/acs", &TWO, &logout("thief.example"))] {
+    let of_sp = |more: &str| sp(WIKI, "https://wiki.example/acs", &TWO, more);
+    for moved in [wiki("https://thief.example/acs", &TWO), of_sp(&logout("SOAP")), of_sp(&logout("HTTP-Redirect"))] {
         let said = now_has(&feed, &server, &moved).await;
         assert!(said.iter().any(|said| said.contains("waits for approval") && said.contains("https://thief.example")), "{said:?}");
         let mut there = acs(&feed);
@@ -111,7 +114,7 @@ async fn a_new_host_of_an_application_waits_and_its_new_certificate_does_not() {
         assert_eq!(there, wanted);
         let trust = in_force(&feed, WIKI).trust;
         assert_eq!(trust.default_acs().map(|acs| acs.location()), Some("https://wiki.example/acs"), "the order of the others is not kept");
-        assert!(trust.logout_services.is_empty());
+        assert!(trust.logout_services.is_empty() && trust.soap_logout.is_none());
         let fingerprint = crate::id::hex(&crate::id::sha256(&TWO.certificate_der()));
         assert_eq!(trust.keys().map(|keys| keys.fingerprints().map(str::to_owned).collect::<Vec<_>>()), Some(vec![fingerprint]));
     }

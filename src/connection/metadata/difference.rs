@@ -220,7 +220,15 @@ pub fn places_of_application(of: &ApplicationMetadata) -> BTreeSet<Place> {
         index: None,
         is_default: false,
     });
-    acs.chain(slo).collect()
+    let by_soap = of.trust.soap_logout.iter().map(|location| Place {
+        service: SLO.to_owned(),
+        binding: SOAP.to_owned(),
+        location: location.to_string(),
+        response_location: None,
+        index: None,
+        is_default: false,
+    });
+    acs.chain(slo).chain(by_soap).collect()
 }
 
 /// Puts other endpoints into the description of an application. Those that cannot be read are left out.
@@ -230,13 +238,15 @@ pub fn application_with_places(of: ApplicationMetadata, places: &BTreeSet<Place>
         let acs = AssertionConsumerService::new(&place.location, place.index, Some(place.is_default)).ok()?;
         Some(acs.by(binding))
     });
-    let trust = of.trust.at(acs.collect(), logout_services(places));
+    let by_soap = places.iter().find(|place| place.service == SLO && place.binding == SOAP);
+    let soap_logout = by_soap.and_then(|place| place.location.parse().ok());
+    let trust = of.trust.at(acs.collect(), logout_services(places), soap_logout);
     ApplicationMetadata { trust, ..of }
 }
 
 fn logout_services(places: &BTreeSet<Place>) -> Vec<LogoutService> {
     let answers = |place: &Place| place.response_location.as_deref().map(str::parse).transpose();
-    let services = places.iter().filter(|place| place.service == SLO).filter_map(|place| {
+    let services = places.iter().filter(|place| place.service == SLO && place.binding != SOAP).filter_map(|place| {
         let binding = if place.binding == REDIRECT { Binding::Redirect } else { Binding::Post };
         Some(LogoutService { binding, location: place.location.parse().ok()?, response_location: answers(place).ok()? })
     });

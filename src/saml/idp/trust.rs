@@ -150,6 +150,8 @@ pub struct SpTrust {
     entity_id: String,
     acs: Vec<AssertionConsumerService>,
     pub logout_services: Vec<LogoutService>,
+    /// Where it takes LogoutRequests without the browser, if its metadata name one.
+    pub soap_logout: Option<Url>,
     /// `None`: nothing that it signs can be verified.
     keys: Option<TrustedKeys>,
     pub encryption_keys: Vec<EncryptionKey>,
@@ -208,6 +210,7 @@ impl SpTrust {
             entity_id: parts.entity_id,
             acs: parts.acs,
             logout_services: parts.logout_services,
+            soap_logout: None,
             keys,
             encryption_keys: parts.encryption_keys,
             authn_requests_signed: parts.authn_requests_signed,
@@ -223,6 +226,7 @@ impl SpTrust {
             entity_id: String::new(),
             acs: Vec::new(),
             logout_services: Vec::new(),
+            soap_logout: None,
             keys: None,
             encryption_keys: Vec::new(),
             authn_requests_signed: false,
@@ -234,10 +238,10 @@ impl SpTrust {
 
     /// The same application at other addresses. Without a key of it, none of them is for artifacts.
     #[must_use]
-    pub fn at(self, acs: Vec<AssertionConsumerService>, logout_services: Vec<LogoutService>) -> Self {
+    pub fn at(self, acs: Vec<AssertionConsumerService>, logout_services: Vec<LogoutService>, soap_logout: Option<Url>) -> Self {
         let signs = self.keys.is_some();
         let usable = acs.into_iter().filter(|acs| signs || acs.binding == ResponseBinding::Post);
-        Self { acs: usable.collect(), logout_services, ..self }
+        Self { acs: usable.collect(), logout_services, soap_logout, ..self }
     }
 
     pub fn entity_id(&self) -> &str {
