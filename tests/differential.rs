@@ -31,7 +31,7 @@ fn every_kept_document_has_the_canonical_forms_that_libxml2_makes() {
         let Ok(text) = String::from_utf8(seed) else { continue };
         subsets += canonical::compare(&text).subsets;
     }
-    assert!(subsets > 1_500, "only {subsets} were compared");
+    assert!(subsets > 5_000, "only {subsets} were compared");
 }
 
 #[test]
@@ -43,7 +43,7 @@ fn every_kept_signature_that_we_accept_is_one_that_xmlsec_accepts() {
         both += compared.both;
         neither += compared.neither;
     }
-    assert!(both > 20 && neither > 30, "{both} accepted and {neither} refused by both");
+    assert!(both > 50 && neither > 150, "{both} accepted and {neither} refused by both");
 }
 
 #[test]

@@ -257,7 +257,7 @@ impl Gateway {
         if !self.accepts(application, &arrived.identity.connection) {
             return Err(Error::new(ErrorKind::UnknownConnection, "The application does not accept this way to sign in."));
         }
-        check_expected(transaction, &identified.user_id)?;
+        self.check_expected(application, transaction, &identified.user_id)?;
         let cookie = id::random_token();
         let Profiles { lasting, mut of_transaction, mut transient } = identified.profiles;
         let mut session = self.new_session(transaction, arrived, (&cookie, identified.user_id), lasting, now);
@@ -281,7 +281,7 @@ impl Gateway {
                 of_transaction = self.profile_of(&primary)?;
                 transient = Vec::new();
                 (session.profile, session.user_id) = (of_transaction.clone(), primary.user_id);
-                check_expected(transaction, &session.user_id)?;
+                self.check_expected(application, transaction, &session.user_id)?;
             }
         }
         let asked = made.asked(&transaction.asked);
@@ -539,12 +539,14 @@ fn situation_of<'a>(
     }
 }
 
-fn check_expected(transaction: &LoginTransaction, user_id: &str) -> Result<()> {
-    match &transaction.asked.expected_user {
-        Some(expected) if expected != user_id => {
-            Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."))
+impl Gateway {
+    fn check_expected(&self, application: &Application, transaction: &LoginTransaction, user_id: &str) -> Result<()> {
+        match &transaction.asked.expected_user {
+            Some(expected) if *self.subject_for(application, user_id)? != **expected => {
+                Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."))
+            }
+            _ => Ok(()),
         }
-        _ => Ok(()),
     }
 }
 

@@ -1,7 +1,14 @@
 //! What the protocol has to know about a client. Where it comes from (file, directory) is not known here.
 
-use super::names::{ApplicationType, GrantType, ResponseType, SigningAlg, TokenEndpointAuthMethod};
+use super::jwks::ClientJwks;
+use super::names::{
+    ApplicationType, ClientSigningAlg, ContentEncryption, GrantType, KeyManagementAlg, ResponseType, SigningAlg, SubjectType,
+    TokenEndpointAuthMethod,
+};
 use super::scope::STANDARD_SCOPES;
+use crate::secret::Secret;
+use std::sync::Arc;
+use url::Url;
 
 /// The registered facts that checks here depend on. Made from an application by its owner.
 #[derive(Clone, Debug)]
@@ -32,6 +39,84 @@ pub struct ClientFacts {
     pub frontchannel_logout_uri: Option<String>,
     /// The frame's address must name issuer and session.
     pub frontchannel_logout_session_required: bool,
+    /// A secret in clear, where it makes MACs (`client_secret_jwt`, request objects by HS256); digests do for the rest.
+    pub shared_secret: Option<Secret<String>>,
+    pub keys: ClientKeys,
+    /// Of its assertions at the token endpoint; `None`: any asymmetric one, or any MAC for `client_secret_jwt`.
+    pub token_endpoint_auth_signing_alg: Option<ClientSigningAlg>,
+    /// The subject of its certificate, for `tls_client_auth`.
+    pub tls_client_auth: Option<TlsSubject>,
+    pub tls_client_certificate_bound_access_tokens: bool,
+    pub dpop_bound_access_tokens: bool,
+    pub request_objects: RequestObjects,
+    pub id_token_encryption: Option<Encryption>,
+    /// `None`: UserInfo answers with JSON.
+    pub userinfo_signed_response_alg: Option<SigningAlg>,
+    pub userinfo_encryption: Option<Encryption>,
+    /// Seconds.
+    pub default_max_age: Option<u32>,
+    pub require_auth_time: bool,
+    pub default_acr_values: Vec<String>,
+    pub subject_type: SubjectType,
+    /// The host that stands for all of its redirect URIs (OpenID Connect Core 8.1).
+    pub sector_identifier: Option<String>,
+    /// Nobody has to be asked what it may see.
+    pub first_party: bool,
+    pub about: ClientAbout,
+    /// The rules of the FAPI 2.0 Security Profile hold.
+    pub fapi2: bool,
+}
+
+/// Where the public keys of a client come from.
+#[derive(Clone, Debug, Default)]
+pub enum ClientKeys {
+    #[default]
+    None,
+    Jwks(Arc<ClientJwks>),
+    /// Fetched, and fetched again when an unknown key is named.
+    Uri(Url),
+}
+
+/// What a client may do with request objects (OpenID Connect Core 6, RFC 9101, RFC 9126).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RequestObjects {
+    /// `None`: any asymmetric one.
+    pub signing_alg: Option<ClientSigningAlg>,
+    /// How they are encrypted, if they are.
+    pub encryption: Option<Encryption>,
+    /// Where they may be fetched from (OpenID Connect Core 6.2).
+    pub request_uris: Vec<String>,
+    /// There is no request without a signed one (RFC 9101 10.5).
+    pub required: bool,
+    /// There is no request that was not pushed before (RFC 9126 5).
+    pub pushed_required: bool,
+}
+
+/// How something is encrypted to a client, or by it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Encryption {
+    pub alg: KeyManagementAlg,
+    pub enc: ContentEncryption,
+}
+
+/// What names a client in its certificate (RFC 8705 2.1.2): exactly one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TlsSubject {
+    /// RFC 4514.
+    Dn(String),
+    SanDns(String),
+    SanUri(String),
+    SanIp(std::net::IpAddr),
+    SanEmail(String),
+}
+
+/// What people are told of a client.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ClientAbout {
+    pub client_uri: Option<String>,
+    pub logo_uri: Option<String>,
+    pub policy_uri: Option<String>,
+    pub tos_uri: Option<String>,
 }
 
 impl ClientFacts {
@@ -54,6 +139,24 @@ impl ClientFacts {
             backchannel_logout_session_required: false,
             frontchannel_logout_uri: None,
             frontchannel_logout_session_required: false,
+            shared_secret: None,
+            keys: ClientKeys::None,
+            token_endpoint_auth_signing_alg: None,
+            tls_client_auth: None,
+            tls_client_certificate_bound_access_tokens: false,
+            dpop_bound_access_tokens: false,
+            request_objects: RequestObjects::default(),
+            id_token_encryption: None,
+            userinfo_signed_response_alg: None,
+            userinfo_encryption: None,
+            default_max_age: None,
+            require_auth_time: false,
+            default_acr_values: Vec::new(),
+            subject_type: SubjectType::Public,
+            sector_identifier: None,
+            first_party: true,
+            about: ClientAbout::default(),
+            fapi2: false,
         }
     }
 

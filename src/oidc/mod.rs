@@ -19,6 +19,7 @@ pub mod claims;
 pub mod client;
 pub mod discovery;
 pub mod jose;
+pub mod jwks;
 pub mod logout;
 pub mod logout_token;
 pub mod names;
@@ -26,6 +27,8 @@ pub mod opaque;
 pub mod params;
 pub mod pkce;
 pub mod scope;
+pub mod session_state;
+pub mod subject;
 pub mod token;
 
 #[cfg(test)]
@@ -33,12 +36,17 @@ mod testing;
 
 pub use authorization::{AuthorizationRequest, AuthorizationResponse, CheckedRedirect};
 pub use claims::{IdTokenClaims, Released};
-pub use client::ClientFacts;
+pub use client::{ClientAbout, ClientFacts, ClientKeys, Encryption, RequestObjects, TlsSubject};
 pub use discovery::ProviderMetadata;
 pub use jose::{AlgKeys, IdTokenHint, IdTokenSigner, OidcKeys, PublicKeys, key_id};
+pub use jwks::ClientJwks;
 pub use logout::{AfterLogout, Confirmation, LogoutDecision, LogoutRequest};
-pub use names::{ApplicationType, Display, GrantType, Prompt, Prompts, ResponseMode, ResponseType, SigningAlg, TokenEndpointAuthMethod};
-pub use opaque::{AccessToken, AuthorizationCode, RefreshToken};
+pub use names::{
+    ApplicationType, ClientSigningAlg, ContentEncryption, Display, GrantType, KeyManagementAlg, Prompt, Prompts, ResponseMode,
+    ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod,
+};
+pub use opaque::{AccessToken, AuthorizationCode, DeviceCode, RefreshToken};
 pub use params::Params;
 pub use scope::Scopes;
+pub use subject::subject;
 pub use token::{AuthenticatedClient, ClientCredentials, CodeBinding, TokenRequest, TokenResponse};

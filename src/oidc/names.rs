@@ -42,6 +42,25 @@ wire_names! {
 impl ResponseType {
     pub const SERVED: &'static [Self] = &[Self::Code];
 
+    /// Is something given besides a code?
+    pub const fn is_implicit(self) -> bool {
+        !matches!(self, Self::Code)
+    }
+
+    pub const fn gives_code(self) -> bool {
+        matches!(self, Self::Code | Self::CodeIdToken | Self::CodeToken | Self::CodeIdTokenToken)
+    }
+
+    /// Does the authorization response itself carry an access token?
+    pub const fn gives_access_token(self) -> bool {
+        matches!(self, Self::IdTokenToken | Self::CodeToken | Self::CodeIdTokenToken)
+    }
+
+    /// Does the authorization response itself carry an ID token?
+    pub const fn gives_id_token(self) -> bool {
+        matches!(self, Self::IdToken | Self::IdTokenToken | Self::CodeIdToken | Self::CodeIdTokenToken)
+    }
+
     /// RFC 6749 3.1.1: the order of the words does not matter.
     pub fn parse(text: &str) -> Option<Self> {
         let sorted = |text: &str| {
@@ -124,20 +143,106 @@ wire_names! {
 }
 
 wire_names! {
+    /// Only those of [`GrantType::SERVED`] are answered.
     GrantType {
         AuthorizationCode = "authorization_code",
         RefreshToken = "refresh_token",
         ClientCredentials = "client_credentials",
+        /// Tokens from the authorization endpoint (RFC 6749 4.2, OpenID Connect Core 3.2).
+        Implicit = "implicit",
+        /// RFC 8628.
+        DeviceCode = "urn:ietf:params:oauth:grant-type:device_code",
+        /// RFC 8693.
+        TokenExchange = "urn:ietf:params:oauth:grant-type:token-exchange",
+    }
+}
+
+impl GrantType {
+    pub const SERVED: &'static [Self] = &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+}
+
+wire_names! {
+    /// How a client proves who it is at the token endpoint; fixed by its registration. Only those of
+    /// [`TokenEndpointAuthMethod::SERVED`] are answered.
+    TokenEndpointAuthMethod {
+        ClientSecretBasic = "client_secret_basic",
+        ClientSecretPost = "client_secret_post",
+        /// A JWT with a MAC by the client's secret (OpenID Connect Core 9).
+        ClientSecretJwt = "client_secret_jwt",
+        /// A JWT signed by the client's key (OpenID Connect Core 9, RFC 7523).
+        PrivateKeyJwt = "private_key_jwt",
+        /// A certificate that an authority has issued (RFC 8705 2.1).
+        TlsClientAuth = "tls_client_auth",
+        /// A certificate that the client has registered (RFC 8705 2.2).
+        SelfSignedTlsClientAuth = "self_signed_tls_client_auth",
+        /// A public client.
+        None = "none",
+    }
+}
+
+impl TokenEndpointAuthMethod {
+    pub const SERVED: &'static [Self] = &[Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+
+    /// Does the client have a secret that both sides know?
+    pub const fn has_secret(self) -> bool {
+        matches!(self, Self::ClientSecretBasic | Self::ClientSecretPost | Self::ClientSecretJwt)
     }
 }
 
 wire_names! {
-    /// How a client proves who it is at the token endpoint; fixed by its registration.
-    TokenEndpointAuthMethod {
-        ClientSecretBasic = "client_secret_basic",
-        ClientSecretPost = "client_secret_post",
-        /// A public client.
+    /// What clients may sign request objects and assertions with (RFC 7518 3.1, RFC 8037).
+    ClientSigningAlg {
+        RS256 = "RS256",
+        RS384 = "RS384",
+        RS512 = "RS512",
+        PS256 = "PS256",
+        PS384 = "PS384",
+        PS512 = "PS512",
+        ES256 = "ES256",
+        ES384 = "ES384",
+        ES512 = "ES512",
+        EdDSA = "EdDSA",
+        HS256 = "HS256",
+        HS384 = "HS384",
+        HS512 = "HS512",
+        /// Request objects only, and only for a client that is registered so.
         None = "none",
+    }
+}
+
+impl ClientSigningAlg {
+    /// Those by a key of which we know the public half only.
+    pub const fn is_asymmetric(self) -> bool {
+        !matches!(self, Self::HS256 | Self::HS384 | Self::HS512 | Self::None)
+    }
+}
+
+wire_names! {
+    /// How the key of an encrypted token travels (RFC 7518 4.1).
+    KeyManagementAlg {
+        RsaOaep256 = "RSA-OAEP-256",
+        RsaOaep = "RSA-OAEP",
+        EcdhEs = "ECDH-ES",
+        EcdhEsA128Kw = "ECDH-ES+A128KW",
+        EcdhEsA256Kw = "ECDH-ES+A256KW",
+    }
+}
+
+wire_names! {
+    /// How the content of an encrypted token is encrypted (RFC 7518 5.1).
+    ContentEncryption {
+        A128CbcHs256 = "A128CBC-HS256",
+        A256CbcHs512 = "A256CBC-HS512",
+        A128Gcm = "A128GCM",
+        A256Gcm = "A256GCM",
+    }
+}
+
+wire_names! {
+    /// OpenID Connect Core 8.
+    SubjectType {
+        Public = "public",
+        Pairwise = "pairwise",
     }
 }
 

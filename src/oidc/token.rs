@@ -101,6 +101,10 @@ impl ClientCredentials {
                 && match self.method {
                     TokenEndpointAuthMethod::None => true,
                     TokenEndpointAuthMethod::ClientSecretBasic | TokenEndpointAuthMethod::ClientSecretPost => matches && !secret.is_empty(),
+                    TokenEndpointAuthMethod::ClientSecretJwt
+                    | TokenEndpointAuthMethod::PrivateKeyJwt
+                    | TokenEndpointAuthMethod::TlsClientAuth
+                    | TokenEndpointAuthMethod::SelfSignedTlsClientAuth => false,
                 }
         };
         client.filter(proven).map(AuthenticatedClient).ok_or_else(|| Error::new(ErrorKind::InvalidClient, "client authentication failed"))
@@ -139,6 +143,7 @@ pub enum TokenRequest {
 impl TokenRequest {
     pub fn parse(body: &Params, client: AuthenticatedClient<'_>, sealer: &Sealer) -> Result<Self> {
         let grant = GrantType::from_wire(body.require("grant_type")?)
+            .filter(|grant| GrantType::SERVED.contains(grant))
             .ok_or_else(|| Error::new(ErrorKind::UnsupportedGrantType, "this grant type is not supported"))?;
         if !client.facts().may_use(grant) {
             return Err(Error::new(ErrorKind::UnauthorizedClient, "this client may not use this grant type"));
@@ -163,6 +168,9 @@ impl TokenRequest {
                 audience: body.text("audience").or_else(|| body.text("resource")),
                 scopes: body.get("scope").filter(|text| !text.is_empty()).map(Scopes::parse).transpose()?,
             }),
+            GrantType::Implicit | GrantType::DeviceCode | GrantType::TokenExchange => {
+                Err(Error::new(ErrorKind::UnsupportedGrantType, "this grant type is not supported"))
+            }
         }
     }
 }

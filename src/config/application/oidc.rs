@@ -1,10 +1,11 @@
 //! `[application.oidc]`.
 
 use super::check_uri;
+use super::members::{self, Members, named};
 use crate::config::context::Context;
 use crate::config::secrets;
 use crate::id;
-use crate::oidc::{ApplicationType, ClientFacts, GrantType, SigningAlg, TokenEndpointAuthMethod};
+use crate::oidc::{ApplicationType, ClientFacts, GrantType, ResponseType, SigningAlg, TokenEndpointAuthMethod};
 use crate::toml_file::Section;
 
 /// Bytes that a client secret needs at least.
@@ -16,7 +17,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
         .choice("application_type", &[("web", ApplicationType::Web), ("native", ApplicationType::Native)])
         .unwrap_or(ApplicationType::Web);
     let native = application_type == ApplicationType::Native;
-    let grant_types = grant_types(section);
+    let response_types = response_types(section);
+    let grant_types = grant_types(section, &response_types);
     let redirect_uris = uris(section, "redirect_uris", native);
     if redirect_uris.is_empty() && grant_types.contains(&GrantType::AuthorizationCode) {
         let (message, help) = ("`redirect_uris` is missing", "list the addresses to which people return after a login");
@@ -61,10 +63,11 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
             );
         }
     }
-    let alg = section
-        .choice("id_token_signed_response_alg", &[("RS256", SigningAlg::RS256), ("ES256", SigningAlg::ES256), ("EdDSA", SigningAlg::EdDSA)])
-        .unwrap_or(SigningAlg::RS256);
+    let alg = named(section, "id_token_signed_response_alg", SigningAlg::ALL, SigningAlg::as_str).unwrap_or(SigningAlg::RS256);
     let scopes = section.strings("scopes").map(|scopes| scopes.into_iter().map(|at| at.value.to_owned()).collect());
+    let members = members::read(context, section, method, &redirect_uris);
+    let shared_secret = secret.filter(|_| method == TokenEndpointAuthMethod::ClientSecretJwt || members.has_mac());
+    let Members { keys, token_endpoint_auth_signing_alg, tls_client_auth, request_objects, .. } = members;
     Some(ClientFacts {
         redirect_uris,
         initiate_login_uri,
@@ -73,8 +76,27 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
         token_endpoint_auth_method: method,
         secret_digests,
         require_pkce,
+        response_types,
         grant_types,
         scopes,
+        shared_secret,
+        keys,
+        token_endpoint_auth_signing_alg,
+        tls_client_auth,
+        tls_client_certificate_bound_access_tokens: section.bool("tls_client_certificate_bound_access_tokens").unwrap_or(false),
+        dpop_bound_access_tokens: section.bool("dpop_bound_access_tokens").unwrap_or(false),
+        request_objects,
+        id_token_encryption: members.id_token_encryption,
+        userinfo_signed_response_alg: members.userinfo_signed_response_alg,
+        userinfo_encryption: members.userinfo_encryption,
+        default_max_age: section.integer("default_max_age", 0..=i64::from(u32::MAX)).and_then(|at| u32::try_from(at.value).ok()),
+        require_auth_time: section.bool("require_auth_time").unwrap_or(false),
+        default_acr_values: texts(section, "default_acr_values"),
+        subject_type: members.subject_type,
+        sector_identifier: members.sector_identifier,
+        first_party: section.bool("first_party").unwrap_or(true),
+        about: members.about,
+        fapi2: section.choice("security_profile", &[("fapi2", true), ("standard", false)]).unwrap_or(false),
         id_token_signed_response_alg: alg,
         backchannel_logout_uri: logout_uri(section, "backchannel_logout_uri"),
         backchannel_logout_session_required: section.bool("backchannel_logout_session_required").unwrap_or(false),
@@ -93,46 +115,72 @@ fn logout_uri(section: &Section<'_>, key: &'static str) -> Option<String> {
     Some(at.value.to_owned())
 }
 
-/// Codes always; refresh tokens unless the list leaves them out.
-fn grant_types(section: &Section<'_>) -> Vec<GrantType> {
-    let Some(texts) = section.strings("grant_types") else { return vec![GrantType::AuthorizationCode, GrantType::RefreshToken] };
+fn texts(section: &Section<'_>, key: &'static str) -> Vec<String> {
+    section.strings(key).unwrap_or_default().into_iter().map(|at| at.value.to_owned()).collect()
+}
+
+/// Codes, unless the list says more.
+fn response_types(section: &Section<'_>) -> Vec<ResponseType> {
+    let Some(listed) = section.strings("response_types") else { return vec![ResponseType::Code] };
+    let mut types = Vec::new();
+    for at in listed {
+        let known = ResponseType::parse(at.value).filter(|known| ResponseType::SERVED.contains(known));
+        let Some(known) = known else {
+            let help = format!("use {}", quoted(ResponseType::SERVED.iter().map(|known| known.as_str())));
+            section.file().problem(at.span.clone(), &at.path, format!("the response type `{}` is not available", at.value), help);
+            continue;
+        };
+        if known.gives_access_token() {
+            let message = "weakened: access tokens are given in the address of the browser";
+            section.file().warning(at.span.clone(), &at.path, message, "use the response type code as soon as the application can");
+        }
+        types.push(known);
+    }
+    types
+}
+
+/// What the response types need; codes and refresh tokens unless the list leaves them out.
+fn grant_types(section: &Section<'_>, types: &[ResponseType]) -> Vec<GrantType> {
+    let Some(texts) = section.strings("grant_types") else {
+        let mut grants = vec![GrantType::AuthorizationCode, GrantType::RefreshToken];
+        if types.iter().any(|asked| asked.is_implicit()) {
+            grants.push(GrantType::Implicit);
+        }
+        return grants;
+    };
     let mut grants = Vec::new();
     for at in texts {
-        match GrantType::from_wire(at.value) {
+        match GrantType::from_wire(at.value).filter(|grant| GrantType::SERVED.contains(grant)) {
             Some(grant) => grants.push(grant),
             None => section.file().problem(
                 at.span.clone(),
                 &at.path,
                 format!("the grant type `{}` is not available", at.value),
-                "use authorization_code, refresh_token and client_credentials",
+                format!("use {}", quoted(GrantType::SERVED.iter().map(|grant| grant.as_str()))),
             ),
         }
     }
     grants
 }
 
+fn quoted<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    names.map(|name| format!("\"{name}\"")).collect::<Vec<_>>().join(", ")
+}
+
 fn auth_method(context: &Context<'_>, section: &Section<'_>, has_secret: bool) -> TokenEndpointAuthMethod {
     let default = if has_secret { TokenEndpointAuthMethod::ClientSecretBasic } else { TokenEndpointAuthMethod::None };
-    let method = section
-        .choice(
-            "token_endpoint_auth_method",
-            &[
-                ("client_secret_basic", TokenEndpointAuthMethod::ClientSecretBasic),
-                ("client_secret_post", TokenEndpointAuthMethod::ClientSecretPost),
-                ("none", TokenEndpointAuthMethod::None),
-            ],
-        )
-        .unwrap_or(default);
-    match (method, has_secret) {
-        // Stored clients always have a secret, for the day when they are public no more.
-        (TokenEndpointAuthMethod::None, true) if context.stored().is_none() => {
+    let method = named(section, "token_endpoint_auth_method", TokenEndpointAuthMethod::SERVED, TokenEndpointAuthMethod::as_str);
+    let method = method.unwrap_or(default);
+    match (method.has_secret(), has_secret) {
+        // Stored clients always have a secret, for the day when they need it.
+        (false, true) if context.stored().is_none() => {
             section.problem(
                 "token_endpoint_auth_method",
-                "a public client has no secret",
+                if method == TokenEndpointAuthMethod::None { "a public client has no secret" } else { "this method needs no secret" },
                 "remove `client_secret`, or choose client_secret_basic",
             );
         }
-        (TokenEndpointAuthMethod::ClientSecretBasic | TokenEndpointAuthMethod::ClientSecretPost, false) => {
+        (true, false) => {
             section.problem(
                 "token_endpoint_auth_method",
                 "this method needs a `client_secret`",

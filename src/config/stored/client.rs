@@ -22,6 +22,9 @@ const PLACES: &[(&str, &str)] = &[
     ("oidc.id_token_signed_response_alg", "/jwt_configuration/alg"),
     ("oidc.client_secret", "/client_secret"),
     ("oidc.initiate_login_uri", "/initiate_login_uri"),
+    ("oidc.first_party", "/is_first_party"),
+    ("oidc.logo_uri", "/logo_uri"),
+    ("oidc.require_pushed_authorization_requests", "/require_pushed_authorization_requests"),
 ];
 
 /// Keys of `isthmus` that belong to `[[application]]`; the others belong to `[application.oidc]`.
@@ -46,7 +49,6 @@ const KEPT: &[(&str, &str)] = &[
     ("mobile", "it concerns native login only"),
     ("native_social_login", "it concerns native login only"),
     ("encryption_key", "ID tokens are not encrypted in this version"),
-    ("logo_uri", "pages show names"),
 ];
 
 pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
@@ -59,6 +61,9 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
         ("oidc.grant_types", "grant_types"),
         ("oidc.token_endpoint_auth_method", "token_endpoint_auth_method"),
         ("oidc.initiate_login_uri", "initiate_login_uri"),
+        ("oidc.first_party", "is_first_party"),
+        ("oidc.logo_uri", "logo_uri"),
+        ("oidc.require_pushed_authorization_requests", "require_pushed_authorization_requests"),
     ] {
         document.take(path, body.get(member));
     }

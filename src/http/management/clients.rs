@@ -236,7 +236,7 @@ fn from_file(application: &Arc<Application>) -> Map<String, Value> {
         "name": application.name,
         "global": false,
         "oidc_conformant": true,
-        "is_first_party": true,
+        "is_first_party": application.oidc.as_ref().is_none_or(|client| client.first_party),
         stored::OWN: own,
     });
     if let (Some(facts), Some(members)) = (&application.oidc, body.as_object_mut()) {
