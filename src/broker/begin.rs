@@ -73,7 +73,7 @@ impl Gateway {
     }
 
     /// An identity provider that the application names without the connection behind which it is.
-    fn with_place(&self, mut asked: Asked, application: &Application, now: Timestamp) -> Asked {
+    pub(super) fn with_place(&self, mut asked: Asked, application: &Application, now: Timestamp) -> Asked {
         if asked.connection.is_none()
             && let Some(place) = asked.idp.as_deref().and_then(|idp| self.pick_of(idp, application, now))
         {
@@ -83,7 +83,7 @@ impl Gateway {
     }
 
     /// AARC-G061: an identity provider by its entity ID. One that is not known here is no reason to refuse.
-    fn with_idp_hint(&self, mut asked: Asked, hint: Option<&str>, application: &Application, now: Timestamp) -> Asked {
+    pub(super) fn with_idp_hint(&self, mut asked: Asked, hint: Option<&str>, application: &Application, now: Timestamp) -> Asked {
         // The guideline lets a hint carry hints for proxies behind it.
         let hint = hint.map(|hint| hint.split_once('?').map_or(hint, |(own, _)| own));
         if let Some(place) = hint.and_then(|hint| self.pick_of(hint, application, now))
@@ -173,13 +173,7 @@ impl Gateway {
     /// A transaction of this browser, and what becomes of its cookie.
     pub(super) fn new_transaction(&self, begun: &Begun<'_>, asked: Asked) -> (LoginTransaction, CookieChange) {
         let now = begun.now;
-        let (binding, change) = match &begun.browser.binding {
-            Some(value) => (value.clone(), CookieChange::Keep),
-            None => {
-                let value = id::random_token();
-                (value.clone(), CookieChange::Set(value))
-            }
-        };
+        let (binding, change) = binding_of(begun.browser);
         let transaction = LoginTransaction {
             id: id::random_id(),
             correlation_id: begun.correlation_id.to_owned(),
@@ -271,6 +265,17 @@ impl Gateway {
 
     pub(super) async fn save_trace(&self, correlation_id: &str, part: Part, trace: &Trace) -> Result<()> {
         self.sessions.commit(vec![trace_op(correlation_id, part, trace)?]).await.map(drop)
+    }
+}
+
+/// The value that binds logins to this browser, and what becomes of its cookie.
+pub(super) fn binding_of(browser: &Browser) -> (String, CookieChange) {
+    match &browser.binding {
+        Some(value) => (value.clone(), CookieChange::Keep),
+        None => {
+            let value = id::random_token();
+            (value.clone(), CookieChange::Set(value))
+        }
     }
 }
 

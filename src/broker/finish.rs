@@ -90,6 +90,9 @@ impl Gateway {
         let mut writes = issued.writes;
         writes.extend([trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]);
         self.commit_once(issued.claims, Vec::new(), writes, &issued.secrets).await?;
+        if let Some(binding) = &begun.browser.binding {
+            self.forget_hint(&id::digest(binding), &session.identity.connection).await?;
+        }
         self.events.login(&session.identity.connection, SINGLE_SIGN_ON);
         let ended = Ended {
             client_id: &begun.application.client_id,

@@ -91,6 +91,7 @@ impl Gateway {
             let error = Error::new(ErrorKind::IdpResponseInvalid, "The answer came by another connection than the one that was asked.");
             return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
         };
+        self.forget_hint(&transaction.browser, post.connection).await?;
         let received = Received { post, transaction: &transaction, question: &question, key: &key, caller: browser.caller.as_deref(), now };
         let outcome = self.answer_of_idp(&received).await?;
         Ok(outcome.in_login(&correlation_id))
