@@ -167,6 +167,35 @@ impl Partner {
     }
 }
 
+impl Partner {
+    /// A message in an envelope, signed by `xmlsec1`.
+    pub fn envelope(&self, message: &Message) -> String {
+        let (_, form) = self.form(message).into_iter().next().unwrap();
+        let signed = String::from_utf8(STANDARD.decode(form).unwrap()).unwrap();
+        enveloped(signed.trim_start_matches("<?xml version=\"1.0\"?>").trim())
+    }
+
+    /// Its metadata, with an address for the browser, if it has one, and one in SOAP.
+    pub fn metadata(&self, by_browser: bool, soap: &str) -> String {
+        let bindings = "urn:oasis:names:tc:SAML:2.0:bindings:";
+        let redirect = match by_browser {
+            true => format!("<md:SingleLogoutService Binding=\"{bindings}HTTP-Redirect\" Location=\"{}\"/>", self.slo),
+            false => String::new(),
+        };
+        format!(
+            "<md:EntityDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\" xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\" entityID=\"{}\"><md:SPSSODescriptor protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\"><md:KeyDescriptor use=\"signing\"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor><md:SingleLogoutService Binding=\"{bindings}SOAP\" Location=\"{soap}\"/>{redirect}<md:AssertionConsumerService Binding=\"{bindings}HTTP-POST\" Location=\"https://{}.example/acs\" index=\"0\"/></md:SPSSODescriptor></md:EntityDescriptor>",
+            self.entity_id,
+            self.pair.certificate_base64(),
+            self.name,
+        )
+    }
+}
+
+/// A message as it is, in an envelope.
+pub fn enveloped(message: &str) -> String {
+    format!("<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"><soap:Body>{message}</soap:Body></soap:Envelope>")
+}
+
 impl Message {
     const fn root(&self) -> &'static str {
         if self.response { "LogoutResponse" } else { "LogoutRequest" }
@@ -176,7 +205,7 @@ impl Message {
         if self.response { "SAMLResponse" } else { "SAMLRequest" }
     }
 
-    fn xml(&self, signature: &str) -> String {
+    pub fn xml(&self, signature: &str) -> String {
         let Self { id, attributes, inside, .. } = self;
         let destination = self.destination.as_ref().map(|to| format!(" Destination=\"{}\"", escape(to))).unwrap_or_default();
         let (root, instant, issuer) = (self.root(), self.instant.format(&Rfc3339).unwrap(), escape(&self.issuer));
@@ -209,6 +238,26 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// The XML of a message by redirect; nothing of it is judged.
+    pub fn inflated(parameter: &str) -> String {
+        let mut xml = String::new();
+        DeflateDecoder::new(STANDARD.decode(parameter).unwrap().as_slice()).read_to_string(&mut xml).unwrap();
+        xml
+    }
+
+    /// The same by a form.
+    pub fn posted(field: &str) -> String {
+        String::from_utf8(STANDARD.decode(field).unwrap()).unwrap()
+    }
+
+    /// A message of ours in an envelope, judged by `xmlsec1`.
+    #[track_caller]
+    pub fn in_envelope(envelope: &str, metadata: &str) -> Self {
+        let certificate = metadata.split("<ds:X509Certificate>").nth(1).expect("a certificate").split('<').next().unwrap();
+        let xml = judged_by_xmlsec(envelope.as_bytes(), certificate);
+        Self { xml, to: Url::parse("https://soap.example/").unwrap(), relay_state: None }
+    }
+
     /// Reads it off the browser, and holds it to what every message of ours promises. `metadata` are ours toward the partner.
     #[track_caller]
     pub fn read(departure: &Departure, metadata: &str) -> Self {
