@@ -112,8 +112,12 @@ impl Gateway {
         let by_hint = by_hint.map(|connection| connection.config().name.as_str());
         let may_probe = |name: &&String| self.connections.enabled(name).is_some_and(|known| known.config().allows_passive_probe());
         let probes: Vec<String> = if asked.passive { usable.iter().filter(may_probe).cloned().collect() } else { Vec::new() };
+        let subject = session.as_ref().map(|session| self.subject_for(application, &session.user_id)).transpose()?;
+        let subject = subject.map(std::borrow::Cow::into_owned);
         let decide = |session: Option<&Session>, profile_age: Option<i64>| {
-            let situation = Situation { asked: &asked, application, session, profile_age, usable: &usable, by_hint, probes: &probes };
+            let subject = subject.as_deref().filter(|_| session.is_some());
+            let situation =
+                Situation { asked: &asked, application, session, subject, profile_age, usable: &usable, by_hint, probes: &probes };
             next_step(&situation, now)
         };
         let mut decision = decide(session.as_ref(), None);

@@ -12,6 +12,7 @@ pub mod discovery;
 pub mod events;
 pub mod explain;
 mod finish;
+mod give;
 mod happened;
 mod identify;
 pub mod idp;
@@ -25,6 +26,7 @@ mod recording;
 mod release;
 pub mod rules;
 pub mod sessions;
+mod subject;
 #[cfg(test)]
 mod tests;
 pub mod token;
@@ -202,10 +204,7 @@ pub enum Answer {
 /// An answer to an application, in its protocol.
 #[derive(Debug)]
 pub enum Reply {
-    Oidc {
-        client_id: String,
-        response: AuthorizationResponse,
-    },
+    Oidc { client_id: String, response: AuthorizationResponse },
     Saml(Outgoing),
 }
 

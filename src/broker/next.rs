@@ -34,6 +34,8 @@ pub struct Situation<'a> {
     pub asked: &'a Asked,
     pub application: &'a Application,
     pub session: Option<&'a Session>,
+    /// What the application calls the person of the session.
+    pub subject: Option<&'a str>,
     /// Seconds since the connection of the session was last asked, once that is known.
     pub profile_age: Option<i64>,
     /// Names of the enabled connections that the application may use, in the order of the chooser.
@@ -141,7 +143,7 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
     if asked.idp.is_some() && asked.idp != session.upstream.idp {
         return Err("the session came by another identity provider");
     }
-    if asked.expected_user.as_ref().is_some_and(|user| *user != session.user_id) {
+    if asked.expected_user.as_deref().is_some_and(|subject| Some(subject) != situation.subject) {
         return Err("the session belongs to another user than id_token_hint names");
     }
     if !asked.acr_values.is_empty() && !meets(asked, session) {
@@ -207,8 +209,9 @@ mod tests {
         let usable: Vec<String> = usable.iter().map(|name| (*name).to_owned()).collect();
         let application = application();
         let probes = ["two".to_owned()];
-        let situation =
-            Situation { asked, application: &application, session, profile_age: None, usable: &usable, by_hint, probes: &probes };
+        let subject = session.map(|session| session.user_id.as_str());
+        let (profile_age, application) = (None, &application);
+        let situation = Situation { asked, application, session, subject, profile_age, usable: &usable, by_hint, probes: &probes };
         next_step(&situation, NOW).step
     }
 
@@ -235,6 +238,7 @@ mod tests {
             (Asked { acr_values: vec!["mfa".into(), "pwd".into()], ..base() }, Step::Issue),
             (Asked { choose: true, ..base() }, to("one", false)),
             (Asked { expected_user: Some("other".into()), ..base() }, to("one", false)),
+            (Asked { expected_user: Some("samlp|one|jane".into()), ..base() }, Step::Issue),
         ];
         for (asked, expected) in cases {
             assert_eq!(decide_for(&asked, Some(&session()), &["one"], None), expected, "{asked:?}");
@@ -266,6 +270,7 @@ mod tests {
                 asked,
                 application: &application,
                 session: Some(&session),
+                subject: None,
                 profile_age: age,
                 usable: &usable,
                 by_hint: None,

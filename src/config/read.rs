@@ -417,7 +417,11 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
     let session_management = root.bool("session_management").unwrap_or(false);
     if session_management {
         let message = "weakened: a cookie that scripts can read, and that other sites' pages send, says whether the session has changed";
-        root.warning("session_management", message, "remove it where no application needs check_session_iframe; many browsers block it anyway");
+        root.warning(
+            "session_management",
+            message,
+            "remove it where no application needs check_session_iframe; many browsers block it anyway",
+        );
     }
     HttpSettings {
         secure: issuer.starts_with("https://"),

@@ -115,7 +115,11 @@ pub fn allowed(path: &str) -> &'static str {
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",
         path if path.starts_with("/saml/mirror/") && (path.ends_with("/sso") || path.ends_with("/slo")) => "GET, HEAD, POST",
-        path if (path.starts_with("/logout/") && !path.contains("/frame/")) || (path.starts_with("/connections/") && path.ends_with("/slo")) => "GET, HEAD, POST",
+        path if (path.starts_with("/logout/") && !path.contains("/frame/"))
+            || (path.starts_with("/connections/") && path.ends_with("/slo")) =>
+        {
+            "GET, HEAD, POST"
+        }
         path if path.starts_with("/samlp/") && path.ends_with("/logout") => "GET, HEAD, POST",
         path if path.strip_prefix("/samlp/").is_some_and(|rest| rest != "metadata" && !rest.contains('/')) => "GET, HEAD, POST",
         _ => "GET, HEAD",

@@ -1,8 +1,8 @@
 //! A logout under way: who began it, who is to be told, and what each of them has said. The session itself is over before
 //! there is one of these.
 
-use crate::clock::Timestamp;
 use super::{Mirror, Partner, Trace, UpstreamSession};
+use crate::clock::Timestamp;
 use crate::saml::logout::{LogoutOutcome, ReceivedLogout};
 use serde::{Deserialize, Serialize};
 
@@ -273,7 +273,16 @@ mod tests {
 
     fn logout(parties: Vec<Party>) -> Logout {
         let starter = LogoutStarter::OpenId { client_id: None, after: None };
-        Logout { id: "i".into(), correlation_id: "c".into(), starter, parties, framed: false, frames_over: false, answered: false, trace: Trace::default() }
+        Logout {
+            id: "i".into(),
+            correlation_id: "c".into(),
+            starter,
+            parties,
+            framed: false,
+            frames_over: false,
+            answered: false,
+            trace: Trace::default(),
+        }
     }
 
     #[test]

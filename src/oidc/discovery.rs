@@ -1,7 +1,7 @@
 //! Provider metadata (OpenID Connect Discovery 3, RFC 8414 2). It lists what works, and nothing else.
 
 use super::claims::standard_claims;
-use super::names::{GrantType, Prompt, ResponseMode, ResponseType, SigningAlg, TokenEndpointAuthMethod};
+use super::names::{GrantType, Prompt, ResponseMode, ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod};
 use super::pkce;
 use super::scope::STANDARD_SCOPES;
 use serde::Serialize;
@@ -33,7 +33,7 @@ pub struct ProviderMetadata {
     response_types_supported: &'static [ResponseType],
     response_modes_supported: &'static [ResponseMode],
     grant_types_supported: &'static [GrantType],
-    subject_types_supported: &'static [&'static str],
+    subject_types_supported: &'static [SubjectType],
     id_token_signing_alg_values_supported: &'static [SigningAlg],
     token_endpoint_auth_methods_supported: &'static [TokenEndpointAuthMethod],
     prompt_values_supported: &'static [Prompt],
@@ -67,7 +67,7 @@ impl ProviderMetadata {
             response_types_supported: ResponseType::SERVED,
             response_modes_supported: ResponseMode::ALL,
             grant_types_supported: GrantType::SERVED,
-            subject_types_supported: &["public"],
+            subject_types_supported: SubjectType::ALL,
             id_token_signing_alg_values_supported: SigningAlg::ALL,
             token_endpoint_auth_methods_supported: TokenEndpointAuthMethod::SERVED,
             // consent is understood, and asks nothing of anybody yet: all applications are first-party.
@@ -133,7 +133,7 @@ mod tests {
                 "response_types_supported": ["code"],
                 "response_modes_supported": ["query", "fragment", "form_post"],
                 "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
-                "subject_types_supported": ["public"],
+                "subject_types_supported": ["public", "pairwise"],
                 "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
                 "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
                 "prompt_values_supported": ["none", "login", "select_account"],

@@ -68,10 +68,11 @@ impl LogoutRequest {
     // RP-Initiated Logout 2 and 6: without an ID token of the person who is signed in, anybody may have made this link. Which
     // of the person's sessions it was given in does not matter: an application may hold one of a session that has expired.
     fn is_wanted(&self, hint: Option<&IdTokenHint>, session: &SignedIn<'_>, own_page: bool) -> bool {
-        let proven = hint.map_or(own_page, |hint| hint.subject() == session.user_id || hint.sid().is_some_and(|sid| session.sids.contains(&sid)));
+        let proven =
+            hint.map_or(own_page, |hint| hint.subject() == session.subject || hint.sid().is_some_and(|sid| session.sids.contains(&sid)));
         // RP-Initiated Logout 2: logout_hint says who is to be signed out. It proves nothing, but it may say: somebody else.
         let meant = self.logout_hint.as_deref().is_none_or(|hint| {
-            session.names.contains(&hint) || session.sids.contains(&hint) || session.user_id == hint
+            session.names.contains(&hint) || session.sids.contains(&hint) || session.user_id == hint || session.subject == hint
         });
         proven && meant
     }
@@ -104,6 +105,8 @@ pub struct Present<'a> {
 #[derive(Clone, Debug)]
 pub struct SignedIn<'a> {
     pub user_id: &'a str,
+    /// What the client calls the user.
+    pub subject: String,
     /// Names of the session, and of those in whose place it stands.
     pub sids: Vec<&'a str>,
     /// By what else a `logout_hint` may call the person or the session.
@@ -160,7 +163,10 @@ mod tests {
     }
 
     fn signed_in(user_id: &str) -> Present<'_> {
-        Present { session: Some(SignedIn { user_id, sids: vec!["sid-1"], names: vec!["jane@acme.example"] }), own_page: false }
+        Present {
+            session: Some(SignedIn { user_id, subject: user_id.to_owned(), sids: vec!["sid-1"], names: vec!["jane@acme.example"] }),
+            own_page: false,
+        }
     }
 
     const URI: (&str, &str) = ("post_logout_redirect_uri", BYE);
@@ -194,14 +200,26 @@ mod tests {
             ("another client's hint opens no way back here", &[URI], Some(&others), &jane, refused(ErrorKind::InvalidRedirectUri)),
             ("a hint that contradicts", &[CLIENT], Some(&others), &jane, refused(ErrorKind::InvalidRequest)),
             ("the same, nobody signed in", &[CLIENT], Some(&others), &nobody, refused(ErrorKind::InvalidRequest)),
-            ("another person's hint, a page of the client", &[CLIENT], Some(&own), &Present { own_page: true, ..zoe.clone() }, Ok((here(), AskUser))),
+            (
+                "another person's hint, a page of the client",
+                &[CLIENT],
+                Some(&own),
+                &Present { own_page: true, ..zoe.clone() },
+                Ok((here(), AskUser)),
+            ),
             ("a hint that could not be verified", &[("id_token_hint", "x.y.z")], None, &jane, Ok((here(), AskUser))),
             ("the same, with a client", &[("id_token_hint", "x.y.z"), CLIENT, URI], None, &jane, Ok((back(), AskUser))),
             ("an encrypted one", &[("id_token_hint", "a.b.c.d.e"), URI], None, &jane, refused(ErrorKind::InvalidRedirectUri)),
             ("a logout_hint that fits", &[("logout_hint", "jane@acme.example")], Some(&own), &jane, Ok((here(), NotNeeded))),
             ("one that names somebody else", &[("logout_hint", "zoe")], Some(&own), &jane, Ok((here(), AskUser))),
             ("one that fits proves nothing", &[("logout_hint", "sid-1"), CLIENT], None, &jane, Ok((here(), AskUser))),
-            ("languages and a state without an address", &[("ui_locales", "de en"), ("state", "s")], Some(&own), &jane, Ok((here(), NotNeeded))),
+            (
+                "languages and a state without an address",
+                &[("ui_locales", "de en"), ("state", "s")],
+                Some(&own),
+                &jane,
+                Ok((here(), NotNeeded)),
+            ),
         ];
         for (what, pairs, hint, present, expected) in table {
             let decided = decide(pairs, hint, present).map(|decision| (decision.after, decision.confirmation));
@@ -223,7 +241,9 @@ mod tests {
             "https://evil.example/",
             "//evil.example",
         ] {
-            let error = request(&[("post_logout_redirect_uri", uri)]).decide(Some(&hint("notes")), Some(&client()), &signed_in("jane")).expect_err(uri);
+            let error = request(&[("post_logout_redirect_uri", uri)])
+                .decide(Some(&hint("notes")), Some(&client()), &signed_in("jane"))
+                .expect_err(uri);
             assert_eq!(error.kind, ErrorKind::InvalidRedirectUri, "{uri}");
         }
     }
@@ -231,7 +251,8 @@ mod tests {
     #[test]
     fn a_client_that_is_not_the_one_named_gives_no_address() {
         let nobody = Present::default();
-        for (pairs, client) in [(vec![URI], Some(client())), (vec![URI, ("client_id", "other")], Some(client())), (vec![URI, CLIENT], None)] {
+        for (pairs, client) in [(vec![URI], Some(client())), (vec![URI, ("client_id", "other")], Some(client())), (vec![URI, CLIENT], None)]
+        {
             assert!(request(&pairs).decide(None, client.as_ref(), &nobody).is_err(), "{pairs:?}");
         }
     }
@@ -240,7 +261,10 @@ mod tests {
     fn a_hint_for_another_client_is_refused() {
         let request = request(&[("client_id", "notes"), ("post_logout_redirect_uri", BYE)]);
         assert_eq!(request.client_id(Some(&hint("wiki"))).expect_err("mismatch").kind, ErrorKind::InvalidRequest);
-        assert_eq!(request.decide(Some(&hint("wiki")), Some(&client()), &Present::default()).expect_err("mismatch").kind, ErrorKind::InvalidRequest);
+        assert_eq!(
+            request.decide(Some(&hint("wiki")), Some(&client()), &Present::default()).expect_err("mismatch").kind,
+            ErrorKind::InvalidRequest
+        );
     }
 
     #[test]

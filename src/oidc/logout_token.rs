@@ -19,11 +19,11 @@ const LIFETIME: i64 = 120;
 ///
 /// # Errors
 /// When the key cannot sign.
-pub fn logout_token(keys: &OidcKeys, issuer: &str, client: &ClientFacts, user_id: &str, sid: &str, now: Timestamp) -> Result<String> {
+pub fn logout_token(keys: &OidcKeys, issuer: &str, client: &ClientFacts, subject: &str, sid: &str, now: Timestamp) -> Result<String> {
     let claims = json!({
         "iss": issuer,
         "aud": client.client_id,
-        "sub": user_id,
+        "sub": subject,
         "sid": sid,
         "iat": now.seconds(),
         "exp": now.seconds() + LIFETIME,

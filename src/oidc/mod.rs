@@ -28,6 +28,7 @@ pub mod params;
 pub mod pkce;
 pub mod scope;
 pub mod session_state;
+pub mod subject;
 pub mod token;
 
 #[cfg(test)]
@@ -44,7 +45,8 @@ pub use names::{
     ApplicationType, ClientSigningAlg, ContentEncryption, Display, GrantType, KeyManagementAlg, Prompt, Prompts, ResponseMode,
     ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod,
 };
-pub use opaque::{AccessToken, AuthorizationCode, RefreshToken};
+pub use opaque::{AccessToken, AuthorizationCode, DeviceCode, RefreshToken};
 pub use params::Params;
 pub use scope::Scopes;
+pub use subject::subject;
 pub use token::{AuthenticatedClient, ClientCredentials, CodeBinding, TokenRequest, TokenResponse};

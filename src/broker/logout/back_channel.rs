@@ -173,7 +173,7 @@ impl Gateway {
         let gone = || Error::new(ErrorKind::UnauthorizedClient, "the application is not there any more");
         let application = self.application(client_id).ok_or_else(gone)?;
         let client = application.oidc.as_ref().ok_or_else(gone)?;
-        logout_token(&self.keys, &self.issuer, client, user_id, sid, now)
+        logout_token(&self.keys, &self.issuer, client, &self.subject_for(application, user_id)?, sid, now)
     }
 
     fn note_untold(&self, message: &Message, why: &str, now: Timestamp) {

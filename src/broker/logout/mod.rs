@@ -126,7 +126,10 @@ impl Gateway {
         let mut session = self.session(browser, now).await?;
         let own_page = client.zip(asked.origin).is_some_and(|(client, origin)| is_of(client, origin));
         let profile = session.as_ref().filter(|_| request.logout_hint.is_some()).map(|session| session.profile.value());
-        let present = Present { session: session.as_ref().map(|session| signed_in(session, profile.as_ref())), own_page };
+        let present = Present {
+            session: session.as_ref().map(|session| self.signed_in(session, client_id.as_deref(), profile.as_ref())).transpose()?,
+            own_page,
+        };
         let decision = request.decide(hint.as_ref(), client, &present)?;
         let proven = decision.confirmation == Confirmation::NotNeeded;
         if !proven && !confirmed {
@@ -160,7 +163,7 @@ impl Gateway {
     /// The session in which an application got its ID token, where the browser has none.
     async fn session_of_hint(&self, hint: Option<&IdTokenHint>) -> Result<Option<Session>> {
         let Some((hint, sid)) = hint.and_then(|hint| Some((hint, hint.sid()?))) else { return Ok(None) };
-        Ok(self.kept_session(sid).await?.filter(|session| session.user_id == hint.subject()))
+        Ok(self.kept_session(sid).await?.filter(|session| self.is_about(hint, &session.user_id)))
     }
 
     /// What scripts of ours may read of a session (Session Management 1.0, 3.2): nobody can make the cookie, or the session's
@@ -168,6 +171,16 @@ impl Gateway {
     pub fn browser_state(&self, session_cookie: Option<&str>) -> Result<String> {
         let Some(cookie) = session_cookie else { return Ok(String::new()) };
         Ok(id::hex(&self.keyring.sealer().mac(&[b"browser state", Session::sid_of(cookie).as_bytes()])?))
+    }
+
+    /// Who is signed in, in the words of the client that asks.
+    fn signed_in<'a>(&self, session: &'a Session, client_id: Option<&str>, profile: Option<&'a Value>) -> Result<SignedIn<'a>> {
+        let said = ["email", "preferred_username", "username"].into_iter().filter_map(|name| profile?.get(name)?.as_str());
+        let application = client_id.and_then(|id| self.applications.get(id));
+        let subject =
+            application.map_or_else(|| Ok(session.user_id.as_str().into()), |asking| self.subject_for(asking, &session.user_id))?;
+        let (user_id, subject) = (session.user_id.as_str(), subject.into_owned());
+        Ok(SignedIn { user_id, subject, sids: session.sids().collect(), names: said.collect() })
     }
 
     /// Belongs to the browser's session cookie and to nothing else.
@@ -184,11 +197,6 @@ impl Gateway {
 }
 
 /// By what the person may be called: the session's name, and what the profile says.
-fn signed_in<'a>(session: &'a Session, profile: Option<&'a Value>) -> SignedIn<'a> {
-    let said = ["email", "preferred_username", "username"].into_iter().filter_map(|name| profile?.get(name)?.as_str());
-    SignedIn { user_id: &session.user_id, sids: session.sids().collect(), names: said.collect() }
-}
-
 /// Does this origin belong to a page of the client? Browsers do not let other pages claim it.
 fn is_of(client: &ClientFacts, origin: &str) -> bool {
     let registered = client.redirect_uris.iter().chain(&client.post_logout_redirect_uris);

@@ -16,7 +16,7 @@ use crate::login::{LogoutStarter, Partner, Told};
 use crate::saml::logout::{ArrivedLogout, LogoutOutcome, logout_request_in_envelope, receive_logout_response};
 use crate::saml::rejection::shown;
 use crate::saml::soap::{FaultCode, fault};
-use crate::saml::{Signer, Rejection};
+use crate::saml::{Rejection, Signer};
 
 /// What a single logout service answers in SOAP.
 #[derive(Debug)]
@@ -112,7 +112,8 @@ impl Gateway {
         let order = self.service_provider_of(&partner.client_id).and_then(|(_, saml)| {
             let gone = || Error::new(ErrorKind::UnauthorizedClient, "the application takes no LogoutRequests in SOAP any more");
             let location = saml.sp.soap_logout().ok_or_else(gone)?.clone();
-            let envelope = self.with_order(partner, &request_id, |order, signer| logout_request_in_envelope(order, &location, signer, now))?;
+            let envelope =
+                self.with_order(partner, &request_id, |order, signer| logout_request_in_envelope(order, &location, signer, now))?;
             Ok((location, envelope))
         });
         let (location, envelope) = match order {

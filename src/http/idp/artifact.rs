@@ -3,8 +3,8 @@
 use super::MirrorPlace;
 use crate::broker::idp::{ArtifactAnswer, IdpEndpoint};
 use crate::clock::Timestamp;
-use crate::http::state::State;
 use crate::http::soap_reply::failed;
+use crate::http::state::State;
 use crate::http::{body, soap_reply};
 use crate::saml::soap::SOAP_LIMIT;
 use actix_web::http::StatusCode;

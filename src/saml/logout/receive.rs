@@ -187,7 +187,13 @@ impl ReceivedLogout {
     ///
     /// # Errors
     /// When the key cannot sign.
-    pub fn answer_in_envelope(&self, our_entity_id: &str, outcome: &LogoutOutcome, signer: Signer<'_>, now: Timestamp) -> CrateResult<String> {
+    pub fn answer_in_envelope(
+        &self,
+        our_entity_id: &str,
+        outcome: &LogoutOutcome,
+        signer: Signer<'_>,
+        now: Timestamp,
+    ) -> CrateResult<String> {
         super::write::logout_response_in_envelope((our_entity_id, &self.id), outcome, signer, now)
     }
 }
@@ -218,7 +224,9 @@ pub fn receive_logout_request(
         return Err(Rejection::WrongRoot { expected: REQUEST, found: "LogoutResponse".to_owned() });
     }
     let verifier = terms.verifier(Part::LogoutRequest);
-    let request = message.arrived.read(REQUEST, verifier, &mut Checks(checks), |root, _, checks| request(root, message.names_destination(), terms, checks));
+    let request = message
+        .arrived
+        .read(REQUEST, verifier, &mut Checks(checks), |root, _, checks| request(root, message.names_destination(), terms, checks));
     request?.map(|request| ReceivedLogout { relay_state: message.arrived.relay_state.clone(), ..request })
 }
 

@@ -7,8 +7,7 @@ use crate::store::QueuedMessage;
 use sqlx::any::AnyRow;
 use sqlx::{AnyConnection, Row as _};
 
-const PUT: &str =
-    "INSERT INTO queue (id, message, attempts, due_at, expires_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING";
+const PUT: &str = "INSERT INTO queue (id, message, attempts, due_at, expires_at) VALUES ($1, $2, $3, $4, $5) ON CONFLICT (id) DO NOTHING";
 
 /// The outer condition is looked at again by whoever waited for somebody else's claim.
 const CLAIM: &str = "UPDATE queue SET attempts = attempts + 1, due_at = $2 \
