@@ -14,14 +14,14 @@ const APPS: &str = "/saml/metadata";
 const IDPS: &str = "/connections/acme/metadata";
 
 /// The frames of a page that lead to partners.
-fn frames(page: &Page) -> Vec<Url> {
+pub fn frames(page: &Page) -> Vec<Url> {
     let tags = page.body.split("<iframe ").skip(1).map(|part| part.split('>').next().unwrap());
     let partners = tags.filter(|tag| tag.contains("data-partner"));
     partners.map(|tag| page.url.join(&unescape(&attribute(tag, "src").expect("an address"))).unwrap()).collect()
 }
 
 /// What a frame gets, which is either sent on or told that all is done.
-async fn load(url: &Url) -> Option<Departure> {
+pub async fn load(url: &Url) -> Option<Departure> {
     let answer = client().get(url.clone()).header("sec-fetch-dest", "iframe").send().await.unwrap();
     if let Some(location) = answer.headers().get("location") {
         assert_eq!(answer.status(), 303);
@@ -41,7 +41,7 @@ async fn load(url: &Url) -> Option<Departure> {
 }
 
 /// As the page's script goes on, when it has waited for its frames.
-async fn framed(browser: &Browser, page: &Page) -> crate::harness::browser::Landed {
+pub async fn framed(browser: &Browser, page: &Page) -> crate::harness::browser::Landed {
     browser.post(&page.url, &page.url, &[("step".to_owned(), "framed".to_owned())]).await
 }
 
@@ -156,7 +156,8 @@ async fn in_a_browser_the_page_goes_on_past_a_dead_and_a_silent_partner() {
     let gateway: Arc<OnceLock<Url>> = Arc::default();
     let silent = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let at = |port: u16| format!("http://127.0.0.1:{port}/slo");
-    let (mut alive, mut well, mut dead, mut mute) = (Partner::new("alive"), Partner::new("well"), Partner::new("dead"), Partner::new("mute"));
+    let (mut alive, mut well, mut dead, mut mute) =
+        (Partner::new("alive"), Partner::new("well"), Partner::new("dead"), Partner::new("mute"));
     dead.slo = at(free_port());
     mute.slo = at(silent.local_addr().unwrap().port());
     // Its address is known when it listens, and it answers with its own key.

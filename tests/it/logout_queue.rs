@@ -2,12 +2,12 @@
 
 use crate::harness::app::App;
 use crate::harness::browser::Page;
+use crate::harness::eventually;
 use crate::harness::gateway::{Gateway, Setup};
 use crate::harness::peers::installed;
 use crate::harness::process::text;
 use crate::harness::servers::{Server, free_port};
 use crate::harness::web::{Asked, Reply, Site};
-use crate::harness::eventually;
 use crate::logout_support::{BYE, Cascade, FRAME};
 use serde_json::{Value, json};
 use std::io::Write as _;
@@ -27,7 +27,7 @@ async fn sign_out(scene: &Cascade, hint: &str) -> Page {
 }
 
 /// What a Python library for JOSE reads in a logout token.
-fn judged(issuer: &str, client_id: &str, token: &str) -> Value {
+pub fn judged(issuer: &str, client_id: &str, token: &str) -> Value {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/peers/logout_token.py");
     let order = json!({"issuer": issuer, "client_id": client_id, "logout_token": token}).to_string();
     let mut child = Command::new(installed("venv/bin/python"))
@@ -101,7 +101,11 @@ async fn status_400_is_final_and_everything_else_is_tried_again() {
         scene.openid("strict").await;
         let hint = scene.openid("notes").await;
         let page = sign_out(&scene, &hint).await;
-        assert!(page.contains(&format!("Strict: <span class=\"bad\">not signed out: the application answered with status {answer}")), "{}", page.body);
+        assert!(
+            page.contains(&format!("Strict: <span class=\"bad\">not signed out: the application answered with status {answer}")),
+            "{}",
+            page.body
+        );
         assert_eq!(page.contains("it will be told again"), tried_again, "{}", page.body);
         status.store(200, Ordering::SeqCst);
         if tried_again {

@@ -6,11 +6,40 @@ use crate::harness::eventually;
 use crate::harness::gateway::Setup;
 use crate::harness::html::attribute;
 use crate::harness::web::{Asked, Reply, Site};
-use crate::logout_support::{BYE, Cascade, Heard, Known, Partner, enveloped};
+use crate::logout_support::{BYE, Cascade, Heard, Known, Message, Partner};
 use std::sync::Arc;
 use url::Url;
 
 const APPS: &str = "/saml/metadata";
+
+impl Partner {
+    /// A message in an envelope, signed by `xmlsec1`.
+    fn envelope(&self, message: &Message) -> String {
+        let (_, form) = self.form(message).into_iter().next().unwrap();
+        let signed = Heard::posted(&form);
+        enveloped(signed.trim_start_matches("<?xml version=\"1.0\"?>").trim())
+    }
+
+    /// Its metadata, with an address for the browser, if it has one, and one in SOAP.
+    fn metadata(&self, by_browser: bool, soap: &str) -> String {
+        let bindings = "urn:oasis:names:tc:SAML:2.0:bindings:";
+        let redirect = match by_browser {
+            true => format!("<md:SingleLogoutService Binding=\"{bindings}HTTP-Redirect\" Location=\"{}\"/>", self.slo),
+            false => String::new(),
+        };
+        format!(
+            "<md:EntityDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\" xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\" entityID=\"{}\"><md:SPSSODescriptor protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\"><md:KeyDescriptor use=\"signing\"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor><md:SingleLogoutService Binding=\"{bindings}SOAP\" Location=\"{soap}\"/>{redirect}<md:AssertionConsumerService Binding=\"{bindings}HTTP-POST\" Location=\"https://{}.example/acs\" index=\"0\"/></md:SPSSODescriptor></md:EntityDescriptor>",
+            self.entity_id,
+            self.pair.certificate_base64(),
+            self.name,
+        )
+    }
+}
+
+/// A message as it is, in an envelope.
+fn enveloped(message: &str) -> String {
+    format!("<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"><soap:Body>{message}</soap:Body></soap:Envelope>")
+}
 
 /// How an application answers.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -28,7 +57,7 @@ async fn soap_service(partner: &Arc<Partner>, manner: Manner) -> Site {
         let tag = asked.body.split_once("<samlp:LogoutRequest").expect("a request").1.split_once('>').unwrap().0;
         let id = attribute(tag, "ID").expect("an ID");
         let heard = |id: &str| Heard { xml: format!("<samlp:LogoutRequest ID=\"{id}\">"), to: here(), relay_state: None };
-        let answer = |id: &str| crate::logout_support::Message { destination: None, ..partner.answer(here(), &heard(id), &["Success"]) };
+        let answer = |id: &str| Message { destination: None, ..partner.answer(here(), &heard(id), &["Success"]) };
         let (status, body) = match manner {
             Manner::Well => (200, partner.envelope(&answer(&id))),
             Manner::Unsigned => (200, enveloped(&answer(&id).xml(""))),
@@ -47,7 +76,9 @@ fn here() -> Url {
 fn registered(setup: Setup, partner: &Partner, by_browser: bool, site: &Site) -> Setup {
     let metadata = partner.metadata(by_browser, &format!("http://127.0.0.1:{}/soap", site.port));
     let name = &partner.name;
-    let toml = format!("client_id = \"{name}\"\nname = \"The {name}\"\n[application.saml]\nmetadata_file = \"{name}.xml\"\nallow_unsolicited = true\n");
+    let toml = format!(
+        "client_id = \"{name}\"\nname = \"The {name}\"\n[application.saml]\nmetadata_file = \"{name}.xml\"\nallow_unsolicited = true\n"
+    );
     setup.file(&format!("{name}.xml"), &metadata).application(&toml)
 }
 
@@ -122,7 +153,10 @@ async fn a_request_in_soap_ends_the_session_and_is_answered_in_soap() {
         assert!(!scene.is_signed_in().await);
         let heard = Heard::in_envelope(&answer.body, &apps);
         // The identity provider is told by browsers only, and there is none.
-        assert_eq!((heard.status(), heard.of("InResponseTo")), (vec!["Success".to_owned(), "PartialLogout".to_owned()], request.id.clone()));
+        assert_eq!(
+            (heard.status(), heard.of("InResponseTo")),
+            (vec!["Success".to_owned(), "PartialLogout".to_owned()], request.id.clone())
+        );
         // A copy ends nothing.
         assert_eq!(post(&request.to, scene.wiki.envelope(&request)).await.status, 403);
     }
@@ -142,8 +176,8 @@ async fn a_request_in_soap_that_is_not_believed_ends_nothing_and_learns_nothing(
     let stranger = Partner::new("stranger");
     let to = scene.slo();
     let request = scene.wiki.request(to.clone(), &wiki);
-    let late = crate::logout_support::Message { instant: request.instant - time::Duration::hours(1), ..request.clone() };
-    let elsewhere = crate::logout_support::Message { destination: Some("https://elsewhere.example/".to_owned()), ..request.clone() };
+    let late = Message { instant: request.instant - time::Duration::hours(1), ..request.clone() };
+    let elsewhere = Message { destination: Some("https://elsewhere.example/".to_owned()), ..request.clone() };
     for (what, envelope) in [
         ("unsigned", enveloped(&request.xml(""))),
         ("another's key", stranger.envelope(&request)),
@@ -156,7 +190,9 @@ async fn a_request_in_soap_that_is_not_believed_ends_nothing_and_learns_nothing(
         assert!(answer.body.contains("The request was refused.") && !answer.body.contains("LogoutResponse"), "{what}: {}", answer.body);
         assert!(scene.is_signed_in().await, "{what}");
     }
-    for (what, envelope) in [("nothing", String::new()), ("no envelope", request.xml("")), ("no message", enveloped("")), ("no XML", "{}".to_owned())] {
+    for (what, envelope) in
+        [("nothing", String::new()), ("no envelope", request.xml("")), ("no message", enveloped("")), ("no XML", "{}".to_owned())]
+    {
         let answer = post(&to, envelope).await;
         assert_eq!((answer.status, answer.body.contains("soap:Fault")), (500, true), "{what}: {}", answer.body);
     }

@@ -167,35 +167,6 @@ impl Partner {
     }
 }
 
-impl Partner {
-    /// A message in an envelope, signed by `xmlsec1`.
-    pub fn envelope(&self, message: &Message) -> String {
-        let (_, form) = self.form(message).into_iter().next().unwrap();
-        let signed = String::from_utf8(STANDARD.decode(form).unwrap()).unwrap();
-        enveloped(signed.trim_start_matches("<?xml version=\"1.0\"?>").trim())
-    }
-
-    /// Its metadata, with an address for the browser, if it has one, and one in SOAP.
-    pub fn metadata(&self, by_browser: bool, soap: &str) -> String {
-        let bindings = "urn:oasis:names:tc:SAML:2.0:bindings:";
-        let redirect = match by_browser {
-            true => format!("<md:SingleLogoutService Binding=\"{bindings}HTTP-Redirect\" Location=\"{}\"/>", self.slo),
-            false => String::new(),
-        };
-        format!(
-            "<md:EntityDescriptor xmlns:md=\"urn:oasis:names:tc:SAML:2.0:metadata\" xmlns:ds=\"http://www.w3.org/2000/09/xmldsig#\" entityID=\"{}\"><md:SPSSODescriptor protocolSupportEnumeration=\"urn:oasis:names:tc:SAML:2.0:protocol\"><md:KeyDescriptor use=\"signing\"><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor><md:SingleLogoutService Binding=\"{bindings}SOAP\" Location=\"{soap}\"/>{redirect}<md:AssertionConsumerService Binding=\"{bindings}HTTP-POST\" Location=\"https://{}.example/acs\" index=\"0\"/></md:SPSSODescriptor></md:EntityDescriptor>",
-            self.entity_id,
-            self.pair.certificate_base64(),
-            self.name,
-        )
-    }
-}
-
-/// A message as it is, in an envelope.
-pub fn enveloped(message: &str) -> String {
-    format!("<soap:Envelope xmlns:soap=\"http://schemas.xmlsoap.org/soap/envelope/\"><soap:Body>{message}</soap:Body></soap:Envelope>")
-}
-
 impl Message {
     const fn root(&self) -> &'static str {
         if self.response { "LogoutResponse" } else { "LogoutRequest" }

@@ -3,8 +3,8 @@
 use crate::harness::app::App;
 use crate::harness::browser::{Browser, Departure, client};
 use crate::harness::gateway::Setup;
-use crate::harness::keys::Pair;
 use crate::harness::idp::Person;
+use crate::harness::keys::Pair;
 use crate::harness::scene::Scene;
 use crate::harness::web::{Asked, Site};
 use crate::harness::webdriver::Chromium;

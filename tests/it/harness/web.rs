@@ -100,8 +100,9 @@ async fn answer(mut stream: TcpStream, page: Arc<Page>, seen: Arc<Mutex<Vec<Aske
     let Reply { status, content_type, location, body } = reply.unwrap_or_else(|error| Reply::page(format!("the page panicked: {error}")));
     let location = location.map(|location| format!("location: {location}\r\n")).unwrap_or_default();
     let length = body.len();
-    let head =
-        format!("HTTP/1.1 {status} As asked\r\n{location}content-type: {content_type}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n");
+    let head = format!(
+        "HTTP/1.1 {status} As asked\r\n{location}content-type: {content_type}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
     let _ = stream.write_all((head + &body).as_bytes()).await;
     let _ = stream.shutdown().await;
 }
