@@ -13,6 +13,7 @@ use crate::id;
 use crate::store::{Directory, LogEvent};
 use crate::user::metadata;
 use serde_json::Value;
+use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
 use std::time::Duration;
@@ -219,11 +220,11 @@ fn cleaned(mut event: LogEvent) -> LogEvent {
     .into_iter()
     .flatten()
     {
-        *text = clean_text(text);
+        clean_text(text);
     }
     if let Some(details) = &mut event.details {
-        *details = clean_value(&metadata::masked(details), 0);
-        let length = details.to_string().len();
+        clean_value(details, 0);
+        let length = octets(details);
         if length > MAX_DETAILS {
             *details = Value::from(format!("(left out: {length} octets)"));
         }
@@ -231,28 +232,54 @@ fn cleaned(mut event: LogEvent) -> LogEvent {
     event
 }
 
-fn clean_text(text: &str) -> String {
+fn clean_text(text: &mut String) {
     if looks_like_a_token(text) {
-        return MASKED.to_owned();
+        MASKED.clone_into(text);
+    } else if text.len() > MAX_TEXT || text.bytes().any(may_begin_a_control) {
+        *text = text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
     }
-    text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// In UTF-8: the controls of ASCII, and the first octet of the others, which are U+0080 to U+009F.
+const fn may_begin_a_control(octet: u8) -> bool {
+    octet.is_ascii_control() || octet == 0xC2
 }
 
 /// Below eight levels nothing is worth a line.
-fn clean_value(value: &Value, level: usize) -> Value {
+fn clean_value(value: &mut Value, level: usize) {
     match value {
-        Value::String(text) => Value::from(clean_text(text)),
-        Value::Array(_) | Value::Object(_) if level >= 8 => Value::from("(left out)"),
-        Value::Array(items) => items.iter().map(|item| clean_value(item, level + 1)).collect(),
+        Value::String(text) => clean_text(text),
+        Value::Array(_) | Value::Object(_) if level >= 8 => *value = Value::from("(left out)"),
+        Value::Array(items) => items.iter_mut().for_each(|item| clean_value(item, level + 1)),
         Value::Object(members) => {
-            let member = |(name, value): (&String, &Value)| {
+            for (name, value) in members {
                 let is_secret = SECRET.iter().any(|secret| secret.eq_ignore_ascii_case(name));
-                (name.clone(), if is_secret { Value::from(MASKED) } else { clean_value(value, level + 1) })
-            };
-            Value::Object(members.iter().map(member).collect())
+                if is_secret || (!value.is_null() && metadata::looks_secret(name)) {
+                    *value = Value::from(MASKED);
+                } else {
+                    clean_value(value, level + 1);
+                }
+            }
         }
-        other => other.clone(),
+        _ => {}
     }
+}
+
+/// Of a value as it is written.
+fn octets(value: &Value) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.0 += octets.len();
+            Ok(octets.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Neither a value nor a count can fail to be written.
+    serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
 }
 
 /// A JWT, or what stands in an Authorization header.
@@ -260,6 +287,10 @@ fn looks_like_a_token(text: &str) -> bool {
     let scheme = |name: &str| text.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name));
     if scheme("bearer ") || scheme("basic ") {
         return true;
+    }
+    // Most texts have no such word in them, which is seen faster than where words end.
+    if !text.contains("eyJ") {
+        return false;
     }
     text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')))
         .any(|word| word.starts_with("eyJ") && word.matches('.').count() >= 2)
