@@ -56,6 +56,7 @@ use choose::Pick;
 use events::Recorder;
 use living::LivingApplication;
 use rules::Caller;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -343,9 +344,23 @@ fn is_browser(browser: &Browser, digest: &str) -> bool {
     browser.binding.as_deref().is_some_and(|value| id::eq_constant_time(id::digest(value).as_bytes(), digest.as_bytes()))
 }
 
+/// Written in a place that is kept, so that it does not grow anew for each record; the answer is as long as it has to be.
 fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))
+    thread_local! {
+        static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let mut written = WRITTEN.take();
+    written.clear();
+    let outcome = serde_json::to_writer(&mut written, value);
+    let record = written.as_slice().to_vec();
+    if written.capacity() <= KEPT_TO_WRITE {
+        WRITTEN.set(written);
+    }
+    outcome.map(|()| record).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))
 }
+
+/// Octets that a thread keeps for its next record.
+const KEPT_TO_WRITE: usize = 64 << 10;
 
 fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be read").because(error))
