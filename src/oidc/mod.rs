@@ -26,6 +26,7 @@ pub mod names;
 pub mod opaque;
 pub mod params;
 pub mod pkce;
+pub mod prepared;
 pub mod scope;
 pub mod session_state;
 pub mod subject;
@@ -47,6 +48,7 @@ pub use names::{
 };
 pub use opaque::{AccessToken, AuthorizationCode, DeviceCode, RefreshToken};
 pub use params::Params;
+pub use prepared::Prepared;
 pub use scope::Scopes;
 pub use subject::subject;
 pub use token::{AuthenticatedClient, ClientCredentials, CodeBinding, TokenRequest, TokenResponse};
