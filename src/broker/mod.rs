@@ -20,6 +20,7 @@ pub mod idp;
 pub mod jobs;
 pub mod link;
 pub mod live;
+pub mod living;
 pub mod logout;
 pub mod metadata;
 pub mod next;
@@ -38,7 +39,7 @@ pub mod userinfo;
 
 use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
-use crate::connection::metadata::{Approval, Feeds};
+use crate::connection::metadata::{Approval, Feeds, Owner};
 use crate::connection::{BrowserStep, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -55,6 +56,7 @@ use admin::Admin;
 use choose::Pick;
 use client_keys::Documents;
 use events::Recorder;
+use living::LivingApplication;
 use rules::Caller;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -97,6 +99,8 @@ pub struct Gateway {
     pub connections: Registry,
     /// Where connections know their identity providers from, if that lives.
     pub feeds: Arc<Feeds>,
+    /// Applications that are known by such metadata.
+    pub living: Arc<Vec<Arc<LivingApplication>>>,
     /// Endpoints in such metadata that are approved.
     pub approvals: Arc<Vec<Approval>>,
     /// Names of the connections whose users are kept here; nobody signs in by them yet.
@@ -120,8 +124,8 @@ pub trait Events: Send + Sync {
     /// A login ended: `outcome` is `success` or the diagnostic code.
     fn login(&self, connection: &str, outcome: &str);
 
-    /// The metadata of a connection were looked at: `outcome` is `success` or `failure`.
-    fn metadata(&self, connection: &str, outcome: &str);
+    /// The metadata of a connection or application were looked at: `outcome` is `success` or `failure`.
+    fn metadata(&self, of: &Owner, outcome: &str);
 
     /// A logout ended: `by` is `oidc`, `saml`, `idp` or `operator`; `outcome` is `success`, `partial` or `refused`.
     fn logout(&self, _by: &str, _outcome: &str) {}

@@ -185,6 +185,7 @@ mod tests {
             profile: ProfileUse::default(),
             oidc: Some(ClientFacts::public("app")),
             saml: None,
+            by_metadata: None,
         }
     }
 

@@ -21,7 +21,7 @@ struct Silent;
 impl Events for Silent {
     fn login(&self, _: &str, _: &str) {}
 
-    fn metadata(&self, _connection: &str, _outcome: &str) {}
+    fn metadata(&self, _of: &Owner, _outcome: &str) {}
 }
 
 /// A gateway with one public application and no connection.
@@ -46,6 +46,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
             ..ClientFacts::public("notes")
         }),
         saml: None,
+        by_metadata: None,
     };
     let directory = open_directory("sqlite::memory:").await.expect("a directory");
     Gateway {
@@ -54,6 +55,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         service_providers: HashMap::new(),
         applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
         feeds: Arc::default(),
+        living: Arc::default(),
         approvals: Arc::default(),
         connections: Registry::default(),
         databases: BTreeSet::new(),
