@@ -145,7 +145,7 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<Secret<String>> {
         let alg = application.oidc.as_ref().map_or(SigningAlg::RS256, |client| client.id_token_signed_response_alg);
-        let signer = self.keys.signer(alg);
+        let signer = self.keys.signer(alg)?;
         let said = IdTokenClaims {
             issuer: &self.issuer,
             subject: &self.subject_for(application, &granted.user_id)?,

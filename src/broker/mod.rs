@@ -8,6 +8,7 @@ pub mod api_access;
 mod artifact;
 pub mod begin;
 pub mod choose;
+pub mod client_keys;
 pub mod discovery;
 pub mod events;
 pub mod explain;
@@ -53,6 +54,7 @@ use crate::store::{Directory, Op, SessionStore};
 use crate::user::User;
 use admin::Admin;
 use choose::Pick;
+use client_keys::Documents;
 use events::Recorder;
 use living::LivingApplication;
 use rules::Caller;
@@ -108,6 +110,8 @@ pub struct Gateway {
     pub directory: Arc<dyn Directory>,
     pub keyring: Arc<Keyring>,
     pub keys: Arc<OidcKeys>,
+    /// What clients publish elsewhere.
+    pub documents: Arc<Documents>,
     pub lifetimes: Lifetimes,
     /// Signs identifiers in the dialect `gigya`, where the operator wants that.
     pub gigya: Option<GigyaSigner>,

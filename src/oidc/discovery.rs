@@ -134,7 +134,7 @@ mod tests {
                 "response_modes_supported": ["query", "fragment", "form_post"],
                 "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials"],
                 "subject_types_supported": ["public", "pairwise"],
-                "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
+                "id_token_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
                 "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
                 "prompt_values_supported": ["none", "login", "select_account"],
                 "claim_types_supported": ["normal"],

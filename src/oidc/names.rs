@@ -250,8 +250,22 @@ wire_names! {
     /// JWS algorithms that ID tokens are signed with (RFC 7518 3.1, RFC 8037).
     SigningAlg {
         RS256 = "RS256",
+        PS256 = "PS256",
         ES256 = "ES256",
+        ES384 = "ES384",
         EdDSA = "EdDSA",
+    }
+}
+
+impl From<SigningAlg> for ClientSigningAlg {
+    fn from(alg: SigningAlg) -> Self {
+        match alg {
+            SigningAlg::RS256 => Self::RS256,
+            SigningAlg::PS256 => Self::PS256,
+            SigningAlg::ES256 => Self::ES256,
+            SigningAlg::ES384 => Self::ES384,
+            SigningAlg::EdDSA => Self::EdDSA,
+        }
     }
 }
 
