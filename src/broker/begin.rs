@@ -10,6 +10,7 @@ use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, LoginTransaction, ReplyTo, Restart, Session, Stage, Stored};
 use crate::oidc::{self, AuthorizationRequest, CheckedRedirect, Params, Prompt};
+use crate::saml::Comparison;
 use crate::store::Op;
 use std::sync::Arc;
 
@@ -217,16 +218,25 @@ impl Gateway {
         }
         let mut scopes = request.scopes;
         if let Some(audience) = &request.audience {
-            scopes.extend(&self.scopes_for_audience(audience, &request.asked_scopes)?);
+            let found = self.scopes_for_audience(&audience.identifier, &request.asked_scopes);
+            scopes.extend(&found.map_err(|_| audience.unknown())?);
         }
         Ok(Asked {
-            audience: request.audience,
+            audience: request.audience.map(|audience| audience.identifier),
+            response_type: request.response_type,
+            claims: request.claims,
+            acr_essential: request.acr_essential,
+            consent: request.prompts.contains(Prompt::Consent),
+            ui_locales: request.ui_locales,
+            display: request.display,
+            dpop_jkt: request.dpop_jkt,
             passive: request.prompts.is_none(),
             fresh_login: request.prompts.contains(Prompt::Login),
             choose: request.prompts.contains(Prompt::SelectAccount),
             max_age: request.max_age,
             acr_values: request.acr_values,
-            acr_comparison: None,
+            // Core 5.5.1.1: what is essential must be one of the values; nothing else will do.
+            acr_comparison: request.acr_essential.then_some(Comparison::Exact),
             login_hint: request.login_hint,
             connection: request.connection,
             idp: request.idp,

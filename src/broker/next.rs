@@ -2,7 +2,7 @@
 
 use crate::application::Application;
 use crate::clock::Timestamp;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind, Result};
 use crate::login::{Asked, Session};
 use crate::saml::Comparison;
 
@@ -25,7 +25,18 @@ pub enum Step {
     },
     /// The session answers the application.
     Issue,
+    /// The session answers the application as soon as the person has agreed to what it will see.
+    Consent,
     Refuse(ErrorKind),
+}
+
+/// Has the person agreed to what the application will see?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consent {
+    /// They have, or need not be asked.
+    #[default]
+    Given,
+    Missing,
 }
 
 /// What is known when a login begins.
@@ -34,6 +45,10 @@ pub struct Situation<'a> {
     pub asked: &'a Asked,
     pub application: &'a Application,
     pub session: Option<&'a Session>,
+    /// What the application calls the person of the session.
+    pub subject: Option<&'a str>,
+    /// What is known of the person's consent. Whoever keeps consents sets it; it counts only where the session would answer.
+    pub consent: Consent,
     /// Seconds since the connection of the session was last asked, once that is known.
     pub profile_age: Option<i64>,
     /// Names of the enabled connections that the application may use, in the order of the chooser.
@@ -47,7 +62,8 @@ pub struct Situation<'a> {
 /// Decides the first step of a login.
 ///
 /// The order matters: a session that satisfies the request answers it; what must not interrupt is refused;
-/// what is left goes to an identity provider, chosen by parameter, by hint, or by the person.
+/// what is left goes to an identity provider, chosen by parameter, by hint, or by the person. Whoever has come from there
+/// passes [`check_arrived`] and [`consent`] before the application is answered.
 pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
     let asked = situation.asked;
     // SAML Core 3.4.1.5.1: a ProxyCount of zero permits nobody but us to authenticate, and we authenticate nobody ourselves.
@@ -59,7 +75,7 @@ pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
         Some(session) => usable_session(situation, session, now).map(|()| session),
     };
     let why = match session {
-        Ok(_) => return decide(Step::Issue, "the session satisfies the request"),
+        Ok(_) => return consent(asked, situation.consent),
         Err(why) => why,
     };
     // OpenID Connect Core 3.1.2.1: with prompt=none, no authentication or consent page may be shown.
@@ -77,6 +93,33 @@ pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
         (None, [only]) => decide(Step::SendToIdp { connection: only.clone(), force }, why),
         (None, several) => decide(Step::ChooseConnection(several.to_vec()), why),
     }
+}
+
+/// The last question before an application is answered, by a session or by a login that has just ended: may it be?
+pub const fn consent(asked: &Asked, consent: Consent) -> Decision {
+    match (consent, asked.passive) {
+        (Consent::Given, _) => decide(Step::Issue, "the session satisfies the request"),
+        // Core 3.1.2.6: with prompt=none nobody can be asked.
+        (Consent::Missing, true) => decide(Step::Refuse(ErrorKind::ConsentRequired), "the person has not agreed to what is asked"),
+        (Consent::Missing, false) => decide(Step::Consent, "the person has not agreed to what is asked"),
+    }
+}
+
+/// What must hold of whoever has signed in, beside what their connection has checked. `subject` is what the application
+/// calls them.
+///
+/// # Errors
+/// For the application.
+pub fn check_arrived(asked: &Asked, acr: Option<&str>, subject: &str) -> Result<()> {
+    // Core 5.5.1: sub with a value is about this person or nobody.
+    if !asked.claims.accepts_subject(subject) {
+        return Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."));
+    }
+    // Core 5.5.1.1: a login without what is essential has failed.
+    if asked.acr_essential && !acr.is_some_and(|acr| asked.acr_values.iter().any(|asked| asked == acr)) {
+        return Err(Error::new(ErrorKind::UnmetAuthenticationRequirements, "The sign-in was not of the kind that the application asked for."));
+    }
+    Ok(())
 }
 
 /// The connection that the request names, by parameter or by hint, or by which the session came; `Err` where the one by
@@ -106,6 +149,10 @@ fn probe(situation: &Situation<'_>, why: &'static str) -> Decision {
     let named = match (named_connection(situation), situation.usable) {
         (Ok(Some(name)), _) => name,
         (Ok(None), [only]) => only,
+        // Core 3.1.2.6: they may be signed in at one of several, and cannot be asked at which.
+        (Ok(None), [_, _, ..]) if situation.probes.len() > 1 => {
+            return decide(Step::Refuse(ErrorKind::AccountSelectionRequired), "several connections may be asked, and it is not clear which");
+        }
         _ => return refused,
     };
     if !situation.probes.iter().any(|probed| probed == named) {
@@ -141,8 +188,11 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
     if asked.idp.is_some() && asked.idp != session.upstream.idp {
         return Err("the session came by another identity provider");
     }
-    if asked.expected_user.as_ref().is_some_and(|user| *user != session.user_id) {
+    if asked.expected_user.as_deref().is_some_and(|subject| Some(subject) != situation.subject) {
         return Err("the session belongs to another user than id_token_hint names");
+    }
+    if situation.subject.is_some_and(|subject| !asked.claims.accepts_subject(subject)) {
+        return Err("the session belongs to another user than the claims parameter names");
     }
     if !asked.acr_values.is_empty() && !meets(asked, session) {
         return Err("the session's authentication context is not the one asked for");
@@ -153,6 +203,10 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
 /// Is the session's authentication context what is asked for? `acr` is the application's word for it, and the class that of
 /// the identity provider. What is "better" than something only its identity provider knows: it is asked.
 fn meets(asked: &Asked, session: &Session) -> bool {
+    // Core 5.5.1.1: the acr claim itself must be one of the values.
+    if asked.acr_essential {
+        return session.acr.as_ref().is_some_and(|acr| asked.acr_values.contains(acr));
+    }
     let known = [session.acr.as_ref(), session.upstream.authn_context.as_ref()];
     asked.acr_comparison != Some(Comparison::Better) && known.into_iter().flatten().any(|acr| asked.acr_values.contains(acr))
 }

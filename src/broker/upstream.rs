@@ -296,7 +296,7 @@ impl Gateway {
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let issued = self.issue(&issue, trace)?;
+        let issued = self.issue(&issue, trace).await?;
         let ttl = u64::try_from(session.expires_at.seconds_since(now)).unwrap_or(0).max(1);
         let mut secrets = issued.secrets;
         secrets.push(Session::key(&cookie));

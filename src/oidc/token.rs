@@ -181,6 +181,9 @@ pub struct CodeBinding {
     pub client_id: String,
     pub redirect_uri: String,
     pub code_challenge: Option<CodeChallenge>,
+    /// Thumbprint of the key that the token request must prove (RFC 9449 10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<String>,
 }
 
 impl CodeBinding {
