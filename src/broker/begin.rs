@@ -1,7 +1,7 @@
 //! A login begins: the application's request, and the person's choice of an identity provider.
 
 use super::choose::{Choosing, Pick};
-use super::next::{Decision, Situation, Step, next_step};
+use super::next::{Consent, Decision, Situation, Step, next_step};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, Reply, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
@@ -113,13 +113,20 @@ impl Gateway {
         let by_hint = by_hint.map(|connection| connection.config().name.as_str());
         let may_probe = |name: &&String| self.connections.enabled(name).is_some_and(|known| known.config().allows_passive_probe());
         let probes: Vec<String> = if asked.passive { usable.iter().filter(may_probe).cloned().collect() } else { Vec::new() };
+        let subject = session.as_ref().map(|session| self.subject_for(application, &session.user_id)).transpose()?;
+        let subject = subject.map(std::borrow::Cow::into_owned);
         let decide = |session: Option<&Session>, profile_age: Option<i64>| {
-            let situation = Situation { asked: &asked, application, session, profile_age, usable: &usable, by_hint, probes: &probes };
+            let subject = subject.as_deref().filter(|_| session.is_some());
+            // Nobody keeps consents yet, and nobody is asked for one.
+            let consent = Consent::Given;
+            let asked = &asked;
+            let situation =
+                Situation { asked, application, session, subject, consent, profile_age, usable: &usable, by_hint, probes: &probes };
             next_step(&situation, now)
         };
         let mut decision = decide(session.as_ref(), None);
         let mut profile = None;
-        if decision.step == Step::Issue {
+        if matches!(decision.step, Step::Issue | Step::Consent) {
             let standing = self.standing(session.as_ref().ok_or_else(no_session)?).await?;
             let age = standing.as_ref().map(|standing| now.seconds_since(standing.asked_at));
             session = session.filter(|_| standing.is_some());
@@ -131,6 +138,11 @@ impl Gateway {
             Step::Refuse(kind) => {
                 self.save_trace(begun.correlation_id, Part::Begin, &trace).await?;
                 Err(Error::new(kind, decision.why))
+            }
+            // Without a page to agree on there is no answer.
+            Step::Consent => {
+                self.save_trace(begun.correlation_id, Part::Begin, &trace).await?;
+                Err(Error::new(ErrorKind::ConsentRequired, decision.why))
             }
             Step::Issue => {
                 let (session, profile) = session.zip(profile).ok_or_else(no_session)?;
@@ -267,7 +279,10 @@ impl Gateway {
         };
         let told = Error::new(error.kind, told);
         match reply_to {
-            ReplyTo::Oidc(redirect) => Outcome::of(Answer::Reply(Reply::Oidc(redirect.error(&self.issuer, &told)))),
+            ReplyTo::Oidc(redirect) => {
+                let response = redirect.error(&self.issuer, &told);
+                Outcome::of(Answer::Reply(Reply::Oidc { client_id: redirect.client_id().to_owned(), response }))
+            }
             ReplyTo::Saml(reply) => self.refuse_by_saml(client_id, reply, &told, now).await,
         }
     }
@@ -337,6 +352,7 @@ fn note_decision(trace: &mut Trace, decision: &Decision, now: Timestamp) {
         Step::SendToIdp { connection, force: true } => format!("to the identity provider of {connection}, for a fresh login"),
         Step::SendToIdp { connection, force: false } => format!("to the identity provider of {connection}"),
         Step::Issue => "answered from the session".to_owned(),
+        Step::Consent => "the person is asked for consent".to_owned(),
         Step::Refuse(kind) => format!("refused with {}", kind.wire().oauth),
     };
     trace.note(now, Note::Decision { what, why: decision.why.into() });

@@ -195,7 +195,8 @@ impl Gateway {
             scopes: &scopes,
             id_token: front.id_token.as_ref(),
         };
-        let answer = Answer::Reply(Reply::Oidc(redirect.success(&self.issuer, &given)));
+        let response = redirect.success(&self.issuer, &given);
+        let answer = Answer::Reply(Reply::Oidc { client_id: redirect.client_id().to_owned(), response });
         Ok(Issued { answer, claims: Vec::new(), writes: issued.writes, secrets: issued.secrets })
     }
 

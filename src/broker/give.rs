@@ -129,7 +129,8 @@ impl Gateway {
     ) -> Result<Given> {
         let token = oidc::AccessToken::issue(&granted.grant_id)?;
         let expires_in = self.lifetimes.access_token;
-        let userinfo = Value::Object(oidc::claims::userinfo(&granted.user_id, &release.userinfo));
+        let subject = self.subject_for(application, &granted.user_id)?;
+        let userinfo = Value::Object(oidc::claims::userinfo(&subject, &release.userinfo));
         // The whole profile has the free data as they are now: something may have been sealed since the login.
         let seal = application.profile.reads_sealed.then_some(granted.grant_id.as_str());
         let record = AccessToken {
@@ -167,7 +168,7 @@ impl Gateway {
         let signer = self.keys.signer(alg);
         let said = IdTokenClaims {
             issuer: &self.issuer,
-            subject: &granted.user_id,
+            subject: &self.subject_for(application, &granted.user_id)?,
             audience: &application.client_id,
             issued_at: now,
             expires_at: now.plus_seconds(self.lifetimes.id_token.cast_signed()),

@@ -26,6 +26,7 @@ mod recording;
 mod release;
 pub mod rules;
 pub mod sessions;
+mod subject;
 #[cfg(test)]
 mod tests;
 pub mod token;
@@ -203,7 +204,7 @@ pub enum Answer {
 /// An answer to an application, in its protocol.
 #[derive(Debug)]
 pub enum Reply {
-    Oidc(AuthorizationResponse),
+    Oidc { client_id: String, response: AuthorizationResponse },
     Saml(Outgoing),
 }
 

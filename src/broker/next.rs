@@ -111,13 +111,16 @@ pub const fn consent(asked: &Asked, consent: Consent) -> Decision {
 /// # Errors
 /// For the application.
 pub fn check_arrived(asked: &Asked, acr: Option<&str>, subject: &str) -> Result<()> {
-    // Core 5.5.1: sub with a value is about this person or nobody.
-    if !asked.claims.accepts_subject(subject) {
+    // Core 3.1.2.1 (id_token_hint) and 5.5.1 (sub with a value): this person or nobody.
+    if asked.expected_user.as_deref().is_some_and(|expected| expected != subject) || !asked.claims.accepts_subject(subject) {
         return Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."));
     }
     // Core 5.5.1.1: a login without what is essential has failed.
     if asked.acr_essential && !acr.is_some_and(|acr| asked.acr_values.iter().any(|asked| asked == acr)) {
-        return Err(Error::new(ErrorKind::UnmetAuthenticationRequirements, "The sign-in was not of the kind that the application asked for."));
+        return Err(Error::new(
+            ErrorKind::UnmetAuthenticationRequirements,
+            "The sign-in was not of the kind that the application asked for.",
+        ));
     }
     Ok(())
 }
@@ -151,7 +154,10 @@ fn probe(situation: &Situation<'_>, why: &'static str) -> Decision {
         (Ok(None), [only]) => only,
         // Core 3.1.2.6: they may be signed in at one of several, and cannot be asked at which.
         (Ok(None), [_, _, ..]) if situation.probes.len() > 1 => {
-            return decide(Step::Refuse(ErrorKind::AccountSelectionRequired), "several connections may be asked, and it is not clear which");
+            return decide(
+                Step::Refuse(ErrorKind::AccountSelectionRequired),
+                "several connections may be asked, and it is not clear which",
+            );
         }
         _ => return refused,
     };
@@ -261,8 +267,9 @@ mod tests {
         let usable: Vec<String> = usable.iter().map(|name| (*name).to_owned()).collect();
         let application = application();
         let probes = ["two".to_owned()];
-        let situation =
-            Situation { asked, application: &application, session, profile_age: None, usable: &usable, by_hint, probes: &probes };
+        let subject = session.map(|session| session.user_id.as_str());
+        let (profile_age, application, consent) = (None, &application, Consent::Given);
+        let situation = Situation { asked, application, session, subject, consent, profile_age, usable: &usable, by_hint, probes: &probes };
         next_step(&situation, NOW).step
     }
 
@@ -289,6 +296,7 @@ mod tests {
             (Asked { acr_values: vec!["mfa".into(), "pwd".into()], ..base() }, Step::Issue),
             (Asked { choose: true, ..base() }, to("one", false)),
             (Asked { expected_user: Some("other".into()), ..base() }, to("one", false)),
+            (Asked { expected_user: Some("samlp|one|jane".into()), ..base() }, Step::Issue),
         ];
         for (asked, expected) in cases {
             assert_eq!(decide_for(&asked, Some(&session()), &["one"], None), expected, "{asked:?}");
@@ -320,6 +328,8 @@ mod tests {
                 asked,
                 application: &application,
                 session: Some(&session),
+                subject: None,
+                consent: Consent::Given,
                 profile_age: age,
                 usable: &usable,
                 by_hint: None,

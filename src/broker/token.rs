@@ -13,7 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{AccessToken, CodeGrant, CodeTombstone};
 use crate::oidc::token::{invalid_code, invalid_refresh_token};
-use crate::oidc::{self, AuthenticatedClient, AuthorizationCode, ClaimsRequest, ClientCredentials, RefreshToken, Scopes, TokenRequest, TokenResponse};
+use crate::oidc::{
+    self, AuthenticatedClient, AuthorizationCode, ClaimsRequest, ClientCredentials, RefreshToken, Scopes, TokenRequest, TokenResponse,
+};
 use crate::secret::Secret;
 use crate::store::{Consumed, LogType, Op, RefreshFamily, Rotation};
 use crate::user::Identity;

@@ -5,20 +5,22 @@ use super::finish::Issue;
 use super::happened::Ended;
 use super::identify::{Identified, Of, Profiles, Whose, arrive};
 use super::logout::session_ops;
+use super::next;
 use super::rules::{Caller, Made, Pausing, Situation, Verdict, query_of};
 use super::sessions::session_op;
 use super::traces::{RecentLogin, SUCCESS, recent_op};
-use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, remains};
+use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, idp, remains};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::connection::{Authentication, Callback, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{Arrived, CameBy, LoginTransaction, PendingAuthn, PendingLink, Proof, Session, Stage, Stored};
+use crate::login::{Arrived, CameBy, LoginTransaction, PendingAuthn, PendingLink, Proof, ReplyTo, Session, Stage, Stored};
 use crate::profile::Written;
 use crate::rules::Resume;
 use crate::saml;
+use crate::saml::idp::Refusal;
 use crate::store::{AuditEvent, LogType, Op};
 use crate::user::linking::Conflict;
 use serde_json::Map;
@@ -255,7 +257,7 @@ impl Gateway {
         if !self.accepts(application, &arrived.identity.connection) {
             return Err(Error::new(ErrorKind::UnknownConnection, "The application does not accept this way to sign in."));
         }
-        check_expected(transaction, &identified.user_id)?;
+        self.check_expected(application, transaction, &identified.user_id, arrived.acr.as_deref())?;
         let cookie = id::random_token();
         let Profiles { lasting, mut of_transaction, mut transient } = identified.profiles;
         let mut session = self.new_session(transaction, arrived, (&cookie, identified.user_id), lasting, now);
@@ -279,7 +281,7 @@ impl Gateway {
                 of_transaction = self.profile_of(&primary)?;
                 transient = Vec::new();
                 (session.profile, session.user_id) = (of_transaction.clone(), primary.user_id);
-                check_expected(transaction, &session.user_id)?;
+                self.check_expected(application, transaction, &session.user_id, arrived.acr.as_deref())?;
             }
         }
         let asked = made.asked(&transaction.asked);
@@ -445,6 +447,11 @@ impl Gateway {
         // The application may know the outcome, and what a rule says; what exactly was wrong is for the trace.
         let told = if refused.error.kind == ErrorKind::RuleDenied { refused.error.detail.as_str() } else { wire.title };
         let told = Error::new(refused.error.kind, told);
+        if let (ReplyTo::Saml(reply), Some(second)) = (&transaction.reply_to, refused.status) {
+            let message = idp::message(&told, &transaction.correlation_id);
+            let refusal = Refusal { top: "Responder", second, message: Some(&message) };
+            return Ok(self.answer_by_saml(&transaction.client_id, reply, refusal, now).await);
+        }
         Ok(self.reply_error(&transaction.client_id, &transaction.reply_to, &told, &transaction.correlation_id, now).await)
     }
 
@@ -532,12 +539,9 @@ fn situation_of<'a>(
     }
 }
 
-fn check_expected(transaction: &LoginTransaction, user_id: &str) -> Result<()> {
-    match &transaction.asked.expected_user {
-        Some(expected) if expected != user_id => {
-            Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."))
-        }
-        _ => Ok(()),
+impl Gateway {
+    fn check_expected(&self, application: &Application, transaction: &LoginTransaction, user_id: &str, acr: Option<&str>) -> Result<()> {
+        next::check_arrived(&transaction.asked, acr, &*self.subject_for(application, user_id)?)
     }
 }
 
@@ -594,7 +598,7 @@ pub(super) fn once(authentication: &Authentication, now: Timestamp) -> Vec<Op> {
 }
 
 pub(super) fn plain(error: Error) -> Refused {
-    Refused { reason: error.kind.wire().problem.to_owned(), error, alarm: false }
+    Refused { reason: error.kind.wire().problem.to_owned(), error, alarm: false, status: None }
 }
 
 /// How a login ended, for the list of recent ones.

@@ -16,7 +16,7 @@ mod transaction;
 pub use arrived::{Arrived, PendingLink, Proof, remove_paths};
 pub use device::{DeviceDecision, DeviceGrant, DevicePointer, DevicePolls};
 pub use grant::{AccessToken, CodeGrant, CodeTombstone, Dialects};
-pub use logout::{Logout, LogoutStarter, Party, Told, Way};
+pub use logout::{FrameAnswer, Logout, LogoutStarter, PartnerFrame, Party, Told, Way};
 pub use partner::Partner;
 pub use reply_to::{Mirror, ReplyTo, SamlReply};
 pub use scripted::{CameBy, PendingScript, Scripted};

@@ -28,7 +28,7 @@ pub struct Asked {
     /// entityID of the identity provider to use, at a connection that has many.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub idp: Option<String>,
-    /// The user the application expects (`sub` of a verified `id_token_hint`).
+    /// The user the application expects, as the application calls them (`sub` of a verified `id_token_hint`).
     pub expected_user: Option<String>,
     pub scopes: Scopes,
     /// Identifier of the resource server for which the access token shall be.

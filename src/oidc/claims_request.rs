@@ -225,7 +225,10 @@ mod tests {
         assert_eq!(select(&json!({"email": null, "phone_number": {"essential": true}}), &usual), json!({"email": "jane@acme.example"}));
         assert_eq!(select(&json!({"department": null, "sub": null}), &usual), json!({"department": "x"}));
         // A value that is asked is given as it is, or not at all.
-        assert_eq!(select(&json!({"email": {"value": "john@acme.example"}, "department": {"values": ["y", "x"]}}), &usual), json!({"department": "x"}));
+        assert_eq!(
+            select(&json!({"email": {"value": "john@acme.example"}, "department": {"values": ["y", "x"]}}), &usual),
+            json!({"department": "x"})
+        );
         // What needs a scope that the client may not have, it does not get by name.
         assert_eq!(select(&json!({"salary": null}), &usual), json!({}));
         let with_hr = ClientFacts { scopes: Some(vec!["openid".into(), "hr".into()]), ..client() };

@@ -1,7 +1,7 @@
 //! Provider metadata (OpenID Connect Discovery 3, RFC 8414 2). It lists what works, and nothing else.
 
 use super::claims::standard_claims;
-use super::names::{GrantType, Prompt, ResponseMode, ResponseType, SigningAlg, TokenEndpointAuthMethod};
+use super::names::{GrantType, Prompt, ResponseMode, ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod};
 use super::pkce;
 use super::scope::STANDARD_SCOPES;
 use serde::Serialize;
@@ -13,6 +13,7 @@ pub mod path {
     pub const USERINFO: &str = "/userinfo";
     pub const JWKS: &str = "/.well-known/jwks.json";
     pub const END_SESSION: &str = "/oidc/logout";
+    pub const CHECK_SESSION: &str = "/oidc/session";
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
     pub const OAUTH_AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 }
@@ -26,11 +27,13 @@ pub struct ProviderMetadata {
     userinfo_endpoint: String,
     jwks_uri: String,
     end_session_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check_session_iframe: Option<String>,
     scopes_supported: &'static [&'static str],
     response_types_supported: &'static [ResponseType],
     response_modes_supported: &'static [ResponseMode],
     grant_types_supported: &'static [GrantType],
-    subject_types_supported: &'static [&'static str],
+    subject_types_supported: &'static [SubjectType],
     id_token_signing_alg_values_supported: &'static [SigningAlg],
     token_endpoint_auth_methods_supported: &'static [TokenEndpointAuthMethod],
     prompt_values_supported: &'static [Prompt],
@@ -59,11 +62,12 @@ impl ProviderMetadata {
             userinfo_endpoint: endpoint(path::USERINFO),
             jwks_uri: endpoint(path::JWKS),
             end_session_endpoint: endpoint(path::END_SESSION),
+            check_session_iframe: None,
             scopes_supported: STANDARD_SCOPES,
             response_types_supported: ResponseType::SERVED,
             response_modes_supported: ResponseMode::ALL,
             grant_types_supported: GrantType::SERVED,
-            subject_types_supported: &["public"],
+            subject_types_supported: SubjectType::ALL,
             id_token_signing_alg_values_supported: SigningAlg::ALL,
             token_endpoint_auth_methods_supported: TokenEndpointAuthMethod::SERVED,
             // consent is understood, and asks nothing of anybody yet: all applications are first-party.
@@ -85,6 +89,13 @@ impl ProviderMetadata {
         }
     }
 
+    /// Session Management 1.0, 3.3: the frame is named where there is one.
+    #[must_use]
+    pub fn with_session_management(self, on: bool) -> Self {
+        let frame = format!("{}{}", self.issuer.trim_end_matches('/'), path::CHECK_SESSION);
+        Self { check_session_iframe: on.then_some(frame), ..self }
+    }
+
     /// Build it once, serve it often.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -95,6 +106,15 @@ impl ProviderMetadata {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+
+    #[test]
+    fn names_the_frame_of_session_management_only_where_it_is_on() {
+        let read = |on: bool| -> Value {
+            serde_json::from_str(&ProviderMetadata::new("https://login.example.org").with_session_management(on).to_json()).expect("json")
+        };
+        assert_eq!(read(true)["check_session_iframe"], "https://login.example.org/oidc/session");
+        assert!(read(false).get("check_session_iframe").is_none());
+    }
 
     #[test]
     fn lists_what_works_and_nothing_else() {
@@ -113,7 +133,7 @@ mod tests {
                 "response_types_supported": ["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"],
                 "response_modes_supported": ["query", "fragment", "form_post"],
                 "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "implicit"],
-                "subject_types_supported": ["public"],
+                "subject_types_supported": ["public", "pairwise"],
                 "id_token_signing_alg_values_supported": ["RS256", "ES256", "EdDSA"],
                 "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
                 "prompt_values_supported": ["none", "login", "select_account"],

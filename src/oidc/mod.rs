@@ -28,6 +28,8 @@ pub mod opaque;
 pub mod params;
 pub mod pkce;
 pub mod scope;
+pub mod session_state;
+pub mod subject;
 pub mod token;
 
 #[cfg(test)]
@@ -48,4 +50,5 @@ pub use names::{
 pub use opaque::{AccessToken, AuthorizationCode, DeviceCode, RefreshToken};
 pub use params::Params;
 pub use scope::Scopes;
+pub use subject::subject;
 pub use token::{AuthenticatedClient, ClientCredentials, CodeBinding, TokenRequest, TokenResponse};

@@ -7,7 +7,7 @@ mod sp;
 
 use super::context::Context;
 use crate::application::{Application, ProfileUse, SamlApplication, management};
-use crate::oidc::{ClientFacts, GrantType};
+use crate::oidc::{ClientFacts, GrantType, SubjectType};
 use crate::profile::dialect::Dialect;
 use crate::profile::{Direction, MappingTable};
 use crate::toml_file::{At, Section, nearest};
@@ -38,6 +38,11 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]
     let profile = profile_use(section);
     let protocols = protocols(context, section, client_id.as_deref().unwrap_or_default());
     let api_scopes = section.section("api").map(|api| api_scopes(&api, section.has("oidc"), protocols.as_ref()));
+    let pairwise = |oidc: &ClientFacts| oidc.subject_type == SubjectType::Pairwise;
+    if profile.legacy_profile && protocols.as_ref().and_then(|protocols| protocols.oidc.as_ref()).is_some_and(pairwise) {
+        let help = "remove it, or the pairwise subject_type of [application.oidc]";
+        section.problem("legacy_profile", "the whole profile shows the user's id, which a pairwise subject hides", help);
+    }
     let (client_id, protocols) = (client_id?, protocols?);
     let application = Application {
         name: name.unwrap_or_else(|| client_id.clone()),
