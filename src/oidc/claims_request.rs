@@ -217,22 +217,22 @@ mod tests {
             released("salary", json!(1), Some("hr")),
             released("sub", json!("forged"), None),
         ];
-        let select = |asked: &Value, client: &ClientFacts| {
+        let give = |asked: &Value, client: &ClientFacts| {
             let request = parse(&json!({ "userinfo": asked }));
-            Value::Object(super::select(&request.userinfo, &table, client))
+            Value::Object(select(&request.userinfo, &table, client))
         };
         let usual = client();
-        assert_eq!(select(&json!({"email": null, "phone_number": {"essential": true}}), &usual), json!({"email": "jane@acme.example"}));
-        assert_eq!(select(&json!({"department": null, "sub": null}), &usual), json!({"department": "x"}));
+        assert_eq!(give(&json!({"email": null, "phone_number": {"essential": true}}), &usual), json!({"email": "jane@acme.example"}));
+        assert_eq!(give(&json!({"department": null, "sub": null}), &usual), json!({"department": "x"}));
         // A value that is asked is given as it is, or not at all.
         assert_eq!(
-            select(&json!({"email": {"value": "john@acme.example"}, "department": {"values": ["y", "x"]}}), &usual),
+            give(&json!({"email": {"value": "john@acme.example"}, "department": {"values": ["y", "x"]}}), &usual),
             json!({"department": "x"})
         );
         // What needs a scope that the client may not have, it does not get by name.
-        assert_eq!(select(&json!({"salary": null}), &usual), json!({}));
+        assert_eq!(give(&json!({"salary": null}), &usual), json!({}));
         let with_hr = ClientFacts { scopes: Some(vec!["openid".into(), "hr".into()]), ..client() };
-        assert_eq!(select(&json!({"salary": null, "email": null}), &with_hr), json!({"salary": 1}));
+        assert_eq!(give(&json!({"salary": null, "email": null}), &with_hr), json!({"salary": 1}));
     }
 
     #[test]
