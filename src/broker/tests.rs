@@ -127,6 +127,8 @@ async fn s4_17_an_id_token_is_good_until_its_last_second() {
         amr: &[],
         azp: None,
         at_hash: None,
+        c_hash: None,
+        s_hash: None,
         sid: None,
     };
     let id_token = gateway.keys.signer(SigningAlg::RS256).expect("a key").sign(&claims.to_map(&Map::new())).expect("signed");

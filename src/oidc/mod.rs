@@ -16,6 +16,7 @@
 pub mod authorization;
 pub mod bearer;
 pub mod claims;
+pub mod claims_request;
 pub mod client;
 pub mod discovery;
 pub mod jose;
@@ -35,8 +36,9 @@ pub mod token;
 #[cfg(test)]
 mod testing;
 
-pub use authorization::{AuthorizationRequest, AuthorizationResponse, CheckedRedirect};
+pub use authorization::{AuthorizationRequest, AuthorizationResponse, CheckedRedirect, Success};
 pub use claims::{IdTokenClaims, Released};
+pub use claims_request::{AskedClaim, ClaimsRequest};
 pub use client::{ClientAbout, ClientFacts, ClientKeys, Encryption, RequestObjects, TlsSubject};
 pub use discovery::ProviderMetadata;
 pub use jose::{AlgKeys, IdTokenHint, IdTokenSigner, OidcKeys, PublicKeys, key_id};
