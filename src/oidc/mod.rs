@@ -26,6 +26,7 @@ pub mod names;
 pub mod opaque;
 pub mod params;
 pub mod pkce;
+pub mod registration;
 pub mod scope;
 pub mod subject;
 pub mod token;
