@@ -5,7 +5,7 @@ use crate::broker::admin::Admin;
 use crate::broker::events::{Writer, forget_old_events, log_of};
 use crate::broker::jobs::Jobs;
 use crate::broker::live::{Live, Made, Maker};
-use crate::broker::{Gateway, Lifetimes, metadata};
+use crate::broker::{Gateway, Lifetimes, logout, metadata};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::connection::config::ConnectionConfig;
@@ -138,6 +138,7 @@ impl Background {
             rt::spawn(Arc::clone(&state.jobs).run(stopped.clone())),
             rt::spawn(until(stopped.clone(), follow(state.clone()))),
             rt::spawn(until(stopped.clone(), metadata::watch(Arc::clone(&state.live), Timestamp::now))),
+            rt::spawn(logout::deliver_queued(Arc::clone(&state.live), Timestamp::now, stopped.clone())),
             rt::spawn(until(stopped, forget(state))),
         ];
         Running { stop, tasks }

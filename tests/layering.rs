@@ -32,7 +32,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("moka", &["store/session/embedded.rs"]),
     ("samael", &["saml/"]),
     ("quick_xml", &["saml/"]),
-    ("josekit", &["oidc/jose.rs"]),
+    ("josekit", &["oidc/jose/"]),
     // The practice application and the demo's walk are programs of their own that happen to live in this binary.
     ("reqwest", &["connection/outbound.rs", "connection/outbound/", "http/practice/", "cli/demo/"]),
     ("cel", &["profile/expression/"]),

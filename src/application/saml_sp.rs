@@ -169,6 +169,12 @@ impl SamlSp {
         self.settings.trust.logout_service(self.settings.logout_binding).filter(|_| wanted)
     }
 
+    /// Where it is told without the browser, under the same conditions.
+    pub fn soap_logout(&self) -> Option<&Url> {
+        let wanted = self.settings.logout && self.settings.trust.keys().is_some();
+        self.settings.trust.soap_logout.as_ref().filter(|_| wanted)
+    }
+
     /// The terms for a logout message that was received at `destination`.
     pub fn logout_terms<'a>(&'a self, destination: &'a str, decryption_keys: &'a [&'a CertifiedKey], now: Timestamp) -> LogoutTerms<'a> {
         let trust = &self.settings.trust;

@@ -261,7 +261,10 @@ impl Gateway {
         };
         let told = Error::new(error.kind, told);
         match reply_to {
-            ReplyTo::Oidc(redirect) => Outcome::of(Answer::Reply(Reply::Oidc(redirect.error(&self.issuer, &told)))),
+            ReplyTo::Oidc(redirect) => {
+                let response = redirect.error(&self.issuer, &told);
+                Outcome::of(Answer::Reply(Reply::Oidc { client_id: redirect.client_id().to_owned(), response }))
+            }
             ReplyTo::Saml(reply) => self.refuse_by_saml(client_id, reply, &told, now).await,
         }
     }

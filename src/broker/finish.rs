@@ -202,7 +202,8 @@ impl Gateway {
             issue.now,
             Note::Finished { reply: format!("a code for {} at {}", issue.application.client_id, redirect.redirect_uri()) },
         );
-        let answer = Answer::Reply(Reply::Oidc(redirect.success(&self.issuer, &code)));
+        let response = redirect.success(&self.issuer, &code);
+        let answer = Answer::Reply(Reply::Oidc { client_id: redirect.client_id().to_owned(), response });
         Ok(Issued { answer, claims: Vec::new(), writes: vec![put, listed], secrets: vec![key] })
     }
 }

@@ -12,6 +12,7 @@ pub mod discovery;
 pub mod events;
 pub mod explain;
 mod finish;
+mod give;
 mod happened;
 mod identify;
 pub mod idp;
@@ -203,7 +204,7 @@ pub enum Answer {
 /// An answer to an application, in its protocol.
 #[derive(Debug)]
 pub enum Reply {
-    Oidc(AuthorizationResponse),
+    Oidc { client_id: String, response: AuthorizationResponse },
     Saml(Outgoing),
 }
 

@@ -177,7 +177,8 @@ impl Gateway {
     /// Tells whom it can of a session that is over.
     pub(super) async fn tell_of_end(&self, session: &Session, now: Timestamp) -> Result<()> {
         for sid in session.sids() {
-            self.tell_in_background(&self.clients_of(sid).await?, &session.user_id, sid, now);
+            let (clients, partners) = (self.clients_of(sid).await?, self.partners_of(sid).await?);
+            self.tell_in_background(&clients, partners, &session.user_id, sid, now).await;
         }
         Ok(())
     }

@@ -4,20 +4,16 @@
 //! grant is asked anything.
 
 use super::begin::trace_op;
-use super::recording::note_rows;
-use super::release::{recorded, unrecorded};
-use super::rules::{Caller, REFRESH, Situation, Verdict, changed_names, changed_profile, with_claims};
+use super::give::{Beside, Granted};
+use super::rules::{Caller, REFRESH, Situation, Verdict};
 use super::{Gateway, decode, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{AccessToken, CodeGrant, CodeTombstone, Scripted};
+use crate::login::{AccessToken, CodeGrant, CodeTombstone};
 use crate::oidc::token::{invalid_code, invalid_refresh_token};
-use crate::oidc::{
-    self, AuthenticatedClient, AuthorizationCode, ClientCredentials, IdTokenClaims, RefreshToken, Scopes, TokenRequest, TokenResponse,
-};
-use crate::profile::Written;
+use crate::oidc::{self, AuthenticatedClient, AuthorizationCode, ClientCredentials, RefreshToken, Scopes, TokenRequest, TokenResponse};
 use crate::secret::Secret;
 use crate::store::{Consumed, LogType, Op, RefreshFamily, Rotation};
 use crate::user::Identity;
@@ -48,26 +44,6 @@ impl From<Error> for TokenRefusal {
     fn from(error: Error) -> Self {
         Self { error, correlation_id: None }
     }
-}
-
-/// What a grant gives, whichever kind it is.
-struct Granted {
-    grant_id: String,
-    user_id: String,
-    identity: Identity,
-    sid: String,
-    scopes: Scopes,
-    unscripted_scopes: Option<Scopes>,
-    audience: Option<String>,
-    nonce: Option<String>,
-    auth_time: Timestamp,
-    acr: Option<String>,
-    profile: Map<String, Value>,
-    /// Paths in `profile` that are for this transaction only.
-    transient: Vec<String>,
-    /// What scripts made of it.
-    scripted: Option<Box<Scripted>>,
-    correlation_id: String,
 }
 
 /// What a refresh-token family remembers.
@@ -331,7 +307,7 @@ impl Gateway {
         self.give(application, granted, Some(refresh_token), trace, now).await
     }
 
-    /// Releases claims by the application's table, signs, and stores the access token.
+    /// Tokens for what was granted, with the last part of the trace.
     async fn give(
         &self,
         application: &Application,
@@ -340,95 +316,18 @@ impl Gateway {
         mut trace: Trace,
         now: Timestamp,
     ) -> Result<Tokens> {
-        let mut rows = Vec::new();
-        let scripted = granted.scripted.take().map(|scripted| *scripted).unwrap_or_default();
-        changed_profile(&mut granted.profile, &scripted.user);
-        let readable = self.readable_profile(application, std::mem::take(&mut granted.profile), &granted.user_id);
-        granted.transient.extend(readable.sealed);
-        granted.transient.extend(changed_names(&scripted));
-        let profile = readable.profile;
-        let released = application
-            .mapping
-            .from_profile(&profile, &mut rows)
-            .map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
-        let mut unrecorded = unrecorded(&rows, &granted.transient);
-        unrecorded.extend(scripted.id_token.keys().cloned());
-        note_rows(&mut trace, "from_profile", rows, &granted.transient, now);
-        // Entity categories are SAML's: a client has none.
-        let released = released.into_iter().filter(|row| row.categories.is_empty());
-        let released: Vec<_> = released.map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
-        let mut claims = oidc::claims::filter_by_scope(&released, &granted.scopes);
-        with_claims(&mut claims, &scripted.id_token);
-        trace.note(
-            now,
-            Note::Released {
-                application: application.client_id.clone(),
-                to: "the token endpoint and /userinfo".into(),
-                claims: Written::object(&recorded(&claims, &unrecorded))?,
-            },
-        );
-        let access_token = oidc::AccessToken::issue(&granted.grant_id)?;
-        let subject = self.subject_for(application, &granted.user_id)?;
-        let id_token = self.id_token(application, (&granted, &subject), &claims, &access_token, now)?;
-        let userinfo = Value::Object(oidc::claims::userinfo(&subject, &claims));
-        // The whole profile has the free data as they are now: something may have been sealed since the login.
-        let seal = application.profile.reads_sealed.then_some(granted.grant_id.as_str());
-        let record = AccessToken {
-            client_id: application.client_id.clone(),
-            scopes: granted.scopes.clone(),
-            expires_at: now.plus_seconds(i64::from(self.lifetimes.access_token)),
-            correlation_id: granted.correlation_id.clone(),
-            userinfo: self.kept_body(userinfo.to_string(), seal)?,
-            dialects: if application.profile.legacy_profile {
-                Some(self.whole_profile(application, (&granted.user_id, &granted.identity), profile, &scripted, seal, now).await?)
-            } else {
-                None
-            },
-            user_id: granted.audience.as_ref().map(|_| granted.user_id.clone()),
-            audience: granted.audience.clone(),
-            issued_at: now,
-            claims: scripted.access_token,
+        let release = self.release(application, &mut granted, "the token endpoint and /userinfo", &mut trace, now)?;
+        let given = self.access_token(application, &granted, &release, now).await?;
+        let id_token = if granted.scopes.contains("openid") {
+            let beside = Beside { access_token: Some(&given.token), ..Beside::default() };
+            Some(self.id_token(application, &granted, &release.claims, beside, now)?)
+        } else {
+            None
         };
-        let key = AccessToken::key(&granted.grant_id, &access_token.digest());
-        self.sessions
-            .commit(vec![
-                Op::Put { key, value: encode(&record)?, ttl: u64::from(self.lifetimes.access_token) },
-                trace_op(&granted.correlation_id, Part::Token, &trace)?,
-            ])
-            .await?;
+        self.sessions.commit(vec![given.put, trace_op(&granted.correlation_id, Part::Token, &trace)?]).await?;
         let response =
-            TokenResponse { access_token, expires_in: self.lifetimes.access_token, refresh_token, id_token, scopes: granted.scopes };
+            TokenResponse { access_token: given.token, expires_in: given.expires_in, refresh_token, id_token, scopes: granted.scopes };
         Ok(Tokens { response, correlation_id: granted.correlation_id, user_id: Some(granted.user_id), audience: granted.audience })
-    }
-
-    fn id_token(
-        &self,
-        application: &Application,
-        (granted, subject): (&Granted, &str),
-        released: &Map<String, Value>,
-        access_token: &oidc::AccessToken,
-        now: Timestamp,
-    ) -> Result<Option<Secret<String>>> {
-        if !granted.scopes.contains("openid") {
-            return Ok(None);
-        }
-        let alg = application.oidc.as_ref().map(|client| client.id_token_signed_response_alg).unwrap_or(oidc::SigningAlg::RS256);
-        let signer = self.keys.signer(alg);
-        let claims = IdTokenClaims {
-            issuer: &self.issuer,
-            subject,
-            audience: &application.client_id,
-            issued_at: now,
-            expires_at: now.plus_seconds(self.lifetimes.id_token.cast_signed()),
-            auth_time: Some(granted.auth_time),
-            nonce: granted.nonce.as_deref(),
-            acr: granted.acr.as_deref(),
-            amr: &[],
-            azp: None,
-            at_hash: Some(signer.half_hash(access_token.expose())),
-            sid: Some(&granted.sid),
-        };
-        signer.sign(&claims.to_map(released)).map(|token| Some(Secret::new(token)))
     }
 
     /// Ends everything that one grant gave: access tokens by a mark, refresh tokens in the directory.

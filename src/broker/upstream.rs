@@ -8,17 +8,18 @@ use super::logout::session_ops;
 use super::rules::{Caller, Made, Pausing, Situation, Verdict, query_of};
 use super::sessions::session_op;
 use super::traces::{RecentLogin, SUCCESS, recent_op};
-use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, remains};
+use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, idp, remains};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::connection::{Authentication, Callback, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{Arrived, CameBy, LoginTransaction, PendingAuthn, PendingLink, Proof, Session, Stage, Stored};
+use crate::login::{Arrived, CameBy, LoginTransaction, PendingAuthn, PendingLink, Proof, ReplyTo, Session, Stage, Stored};
 use crate::profile::Written;
 use crate::rules::Resume;
 use crate::saml;
+use crate::saml::idp::Refusal;
 use crate::store::{AuditEvent, LogType, Op};
 use crate::user::linking::Conflict;
 use serde_json::Map;
@@ -445,6 +446,11 @@ impl Gateway {
         // The application may know the outcome, and what a rule says; what exactly was wrong is for the trace.
         let told = if refused.error.kind == ErrorKind::RuleDenied { refused.error.detail.as_str() } else { wire.title };
         let told = Error::new(refused.error.kind, told);
+        if let (ReplyTo::Saml(reply), Some(second)) = (&transaction.reply_to, refused.status) {
+            let message = idp::message(&told, &transaction.correlation_id);
+            let refusal = Refusal { top: "Responder", second, message: Some(&message) };
+            return Ok(self.answer_by_saml(&transaction.client_id, reply, refusal, now).await);
+        }
         Ok(self.reply_error(&transaction.client_id, &transaction.reply_to, &told, &transaction.correlation_id, now).await)
     }
 
@@ -596,7 +602,7 @@ pub(super) fn once(authentication: &Authentication, now: Timestamp) -> Vec<Op> {
 }
 
 pub(super) fn plain(error: Error) -> Refused {
-    Refused { reason: error.kind.wire().problem.to_owned(), error, alarm: false }
+    Refused { reason: error.kind.wire().problem.to_owned(), error, alarm: false, status: None }
 }
 
 /// How a login ended, for the list of recent ones.

@@ -414,10 +414,20 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
         }
     }
     let api = in_section(root, "api", api).unwrap_or_default();
+    let session_management = root.bool("session_management").unwrap_or(false);
+    if session_management {
+        let message = "weakened: a cookie that scripts can read, and that other sites' pages send, says whether the session has changed";
+        root.warning(
+            "session_management",
+            message,
+            "remove it where no application needs check_session_iframe; many browsers block it anyway",
+        );
+    }
     HttpSettings {
         secure: issuer.starts_with("https://"),
         trusted_proxies,
         country_header: None,
+        session_management,
         saml_body_limit: 1024 * 1024,
         body_limit: 64 * 1024,
         api,

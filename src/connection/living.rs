@@ -293,7 +293,7 @@ fn logo<'a>(logos: &'a [Logo], language: &str) -> Option<&'a Logo> {
 }
 
 fn gone(error: Error) -> Refused {
-    Refused { error, reason: "metadata-missing".to_owned(), alarm: false }
+    Refused { error, reason: "metadata-missing".to_owned(), alarm: false, status: None }
 }
 
 fn nobody_named() -> Error {

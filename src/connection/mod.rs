@@ -116,6 +116,8 @@ pub struct Refused {
     pub reason: String,
     /// The second opinion disagreed: an alarm, not a mishap.
     pub alarm: bool,
+    /// The second-level status of the identity provider, without its prefix, where an application of SAML is told the same.
+    pub status: Option<&'static str>,
 }
 
 /// A SAML connection with one identity provider: the connection itself, or one that it has made of living metadata.

@@ -37,6 +37,11 @@ pub fn is_json(request: &HttpRequest) -> bool {
     has_type(request, "application/json")
 }
 
+/// SOAP 1.1 6: envelopes are `text/xml`.
+pub fn is_xml(request: &HttpRequest) -> bool {
+    has_type(request, "text/xml")
+}
+
 fn has_type(request: &HttpRequest, media_type: &str) -> bool {
     let declared = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
     declared.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)

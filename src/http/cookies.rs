@@ -99,6 +99,30 @@ fn append(headers: &mut HeaderMap, name: &'static str, change: &CookieChange, se
     }
 }
 
+/// What the frame of Session Management reads: by script, and as part of other sites' pages.
+pub fn write_browser_state(headers: &mut HeaderMap, secure: bool, value: &str, seconds: u64) {
+    let mut cookie = Cookie::new(browser_state_name(secure), value);
+    cookie.set_path("/");
+    cookie.set_secure(secure);
+    cookie.set_same_site(if secure { SameSite::None } else { SameSite::Lax });
+    // An empty one is that of nobody. It ends with the session.
+    let seconds = if value.is_empty() { 0 } else { i64::try_from(seconds).unwrap_or(i64::MAX) };
+    cookie.set_max_age(Duration::seconds(seconds));
+    if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
+        headers.append(SET_COOKIE, value);
+    }
+}
+
+/// The browser state that was sent.
+pub fn browser_state(request: &HttpRequest, secure: bool) -> Option<String> {
+    let is_ours = |value: &&str| value.len() <= 128 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
+    all(request.headers(), browser_state_name(secure)).find(is_ours).map(str::to_owned)
+}
+
+pub const fn browser_state_name(secure: bool) -> &'static str {
+    if secure { "__Host-isthmus-state" } else { "isthmus-state" }
+}
+
 const fn binding_name(secure: bool) -> &'static str {
     if secure { "__Host-isthmus-login" } else { "isthmus-login" }
 }

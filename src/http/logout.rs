@@ -4,22 +4,29 @@ use super::headers::Correlation;
 use super::pages::{self, AutoPost};
 use super::saml_form::SamlForm;
 use super::state::State;
-use super::{body, cookies, reply};
-use crate::broker::logout::{LoggedOut, LogoutEntry, LogoutPage, LogoutReceiver, LogoutReply, LogoutStep, SloMessage};
+use super::{body, cookies, reply, soap_reply};
+use crate::broker::logout::{
+    LoggedOut, LogoutEntry, LogoutPage, LogoutReceiver, LogoutReply, LogoutStep, PartnerFrameOf, SloMessage, SoapLogout,
+};
 use crate::broker::{Browser, CookieChange};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::oidc::Params;
 use crate::saml::binding::MessageKind;
+use crate::saml::soap::SOAP_LIMIT;
 use crate::saml::{Incoming, Outgoing};
+use actix_web::http::StatusCode;
+use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_FRAME_OPTIONS};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use url::Url;
 
-/// Milliseconds that frames may take before the browser goes on.
+/// Milliseconds that frames may take, all of them at once, before the browser goes on.
 const PATIENCE: u32 = 4000;
+/// Milliseconds after which the browser goes on without a partner that it is visiting.
+const VISIT: u32 = 15_000;
 
 #[derive(Template)]
 #[template(path = "logging_out.html")]
@@ -29,13 +36,20 @@ struct LoggingOutPage {
     id: String,
     entries: Vec<LogoutEntry>,
     frames: Vec<String>,
+    partner_frames: Vec<PartnerFrameOf>,
     stuck: Option<String>,
     next: Option<String>,
     answered: bool,
     after: Option<(String, String)>,
     nonce: String,
     patience: u32,
+    visit: u32,
 }
+
+/// What is left in a frame whose partner has answered; the page around it looks for that.
+#[derive(Template)]
+#[template(path = "told.html")]
+struct ToldPage;
 
 impl LogoutEntry {
     const fn class(&self) -> &'static str {
@@ -61,12 +75,34 @@ pub async fn step(request: HttpRequest, id: Path<String>, mut payload: Payload, 
         let form = body::form(&request, &mut payload, state.settings.body_limit).await?;
         let step = match Params::parse(&form)?.get("step") {
             Some("skip") => LogoutStep::Skip,
+            Some("framed") => LogoutStep::Framed,
             _ => LogoutStep::Next,
         };
         Box::pin(state.gateway().logout_step(&id, step, Timestamp::now())).await
     };
     let result = result.await;
     answer(&request, &state, &browser, result)
+}
+
+/// `/logout/{id}/frame/{place}`: in a hidden frame of that page.
+pub async fn frame(request: HttpRequest, place: Path<(String, usize)>, state: Data<State>) -> HttpResponse {
+    let (id, place) = place.into_inner();
+    let browser = cookies::read(&request, state.settings.secure);
+    let result = state.gateway().logout_frame(&id, place, Timestamp::now()).await;
+    let mut response = answer(&request, &state, &browser, result);
+    may_be_framed(&mut response);
+    response
+}
+
+/// By pages of ours only.
+fn may_be_framed(response: &mut HttpResponse) {
+    let headers = response.headers_mut();
+    headers.insert(X_FRAME_OPTIONS, HeaderValue::from_static("SAMEORIGIN"));
+    let policy = headers.get(CONTENT_SECURITY_POLICY).and_then(|policy| policy.to_str().ok());
+    let policy = policy.unwrap_or("default-src 'none'; frame-ancestors 'none'").replace("frame-ancestors 'none'", "frame-ancestors 'self'");
+    if let Ok(policy) = HeaderValue::from_str(&policy) {
+        headers.insert(CONTENT_SECURITY_POLICY, policy);
+    }
 }
 
 /// The one translation of logouts' answers.
@@ -82,10 +118,18 @@ pub fn answer(request: &HttpRequest, state: &State, browser: &Browser, result: R
         LoggedOut::Saml(Outgoing::PostForm { action, fields }) => pages::auto_post(request, &AutoPost::logout(action.into(), fields)),
         LoggedOut::Page(page) => under_way(page),
         LoggedOut::Confirm { parameters } => pages::confirm_logout(request, &parameters),
+        LoggedOut::Framed => {
+            let mut told = pages::with_policy(&ToldPage, "default-src 'none'; base-uri 'none'; frame-ancestors 'none'");
+            may_be_framed(&mut told);
+            told
+        }
     };
     // A request that another site made carries no session cookie, and must not take it away either.
     if reply.ends_cookie && browser.session.is_some() {
         cookies::write(response.headers_mut(), state.settings.secure, &CookieChange::Keep, &CookieChange::Clear);
+        if state.settings.session_management {
+            cookies::write_browser_state(response.headers_mut(), state.settings.secure, "", 0);
+        }
     }
     response
 }
@@ -109,8 +153,11 @@ pub async fn by_redirect(request: &HttpRequest, state: &State, receiver: LogoutR
     answer(request, state, &browser, result)
 }
 
-/// A single logout service, by HTTP-POST.
+/// A single logout service, by HTTP-POST; or in SOAP, which is told by its media type.
 pub async fn by_post(request: &HttpRequest, state: &State, receiver: LogoutReceiver<'_>, payload: &mut Payload) -> HttpResponse {
+    if body::is_xml(request) {
+        return by_soap(request, state, receiver, payload).await;
+    }
     let browser = cookies::read(request, state.settings.secure);
     let result = async {
         let raw = body::form(request, payload, state.settings.saml_body_limit).await?;
@@ -126,6 +173,21 @@ pub async fn by_post(request: &HttpRequest, state: &State, receiver: LogoutRecei
     };
     let result = result.await;
     answer(request, state, &browser, result)
+}
+
+async fn by_soap(request: &HttpRequest, state: &State, receiver: LogoutReceiver<'_>, payload: &mut Payload) -> HttpResponse {
+    let correlation_id = Correlation::of(request).get();
+    let answer = match body::text(request, payload, SOAP_LIMIT).await {
+        Ok(envelope) => Box::pin(state.gateway().soap_logout(receiver, envelope, &correlation_id, Timestamp::now())).await,
+        Err(error) => Err(error),
+    };
+    // SOAP 1.1 6.2: a fault comes with 500. SAML Bindings 3.2.3.3: who is not answered gets 403.
+    match answer {
+        Ok(SoapLogout::Response(envelope)) => soap_reply::envelope(StatusCode::OK, envelope),
+        Ok(SoapLogout::Fault(fault)) => soap_reply::envelope(StatusCode::INTERNAL_SERVER_ERROR, fault),
+        Ok(SoapLogout::Refused(fault)) => soap_reply::envelope(StatusCode::FORBIDDEN, fault),
+        Err(error) => soap_reply::failed(request, &error),
+    }
 }
 
 const fn kind_of(is_response: bool) -> MessageKind {
@@ -156,12 +218,14 @@ impl LoggingOutPage {
             id: page.id,
             entries: page.entries,
             frames: page.frames,
+            partner_frames: page.partner_frames,
             stuck: page.stuck,
             next: page.next,
             answered: page.answered,
             after: page.after,
             nonce: id::random_id(),
             patience: PATIENCE,
+            visit: VISIT,
         }
     }
 
@@ -169,6 +233,11 @@ impl LoggingOutPage {
     fn policy(&self) -> String {
         let mut origins: Vec<String> =
             self.frames.iter().filter_map(|frame| Url::parse(frame).ok()).map(|url| url.origin().ascii_serialization()).collect();
+        if !self.partner_frames.is_empty() {
+            // They begin at our own address, go to the partner and come back.
+            origins.push("'self'".to_owned());
+            origins.extend(self.partner_frames.iter().map(|frame| frame.origin.clone()));
+        }
         origins.sort_unstable();
         origins.dedup();
         let frames = if origins.is_empty() { String::new() } else { format!("frame-src {}; ", origins.join(" ")) };
@@ -189,6 +258,7 @@ mod tests {
             id: HOSTILE.to_owned(),
             entries: vec![LogoutEntry { name: HOSTILE.to_owned(), text: HOSTILE.to_owned(), good: Some(false) }],
             frames: frames.iter().map(|frame| (*frame).to_owned()).collect(),
+            partner_frames: Vec::new(),
             next: Some(HOSTILE.to_owned()),
             stuck: None,
             answered: false,
@@ -210,6 +280,10 @@ mod tests {
         let frames = ["https://b.example/out?iss=x&sid=y", "https://a.example:8443/out", "https://b.example/other"];
         let policy = LoggingOutPage::of(page(&frames)).policy();
         assert!(policy.contains("; frame-src https://a.example:8443 https://b.example; "), "{policy}");
+        let partner = |origin: &str| PartnerFrameOf { address: "/logout/x/frame/0".to_owned(), origin: origin.to_owned() };
+        let partners = vec![partner("https://wiki.example"), partner("https://a.example:8443")];
+        let policy = LoggingOutPage::of(LogoutPage { partner_frames: partners, ..page(&frames) }).policy();
+        assert!(policy.contains("; frame-src 'self' https://a.example:8443 https://b.example https://wiki.example; "), "{policy}");
         let policy = LoggingOutPage::of(LogoutPage { answered: true, ..page(&[]) }).policy();
         assert!(!policy.contains("frame-src") && !policy.contains("script-src"), "{policy}");
     }

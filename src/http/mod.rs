@@ -17,6 +17,7 @@ pub mod practice;
 pub mod reply;
 pub mod routes;
 mod saml_form;
+mod soap_reply;
 mod sources;
 pub mod state;
 pub mod traces;

@@ -2,9 +2,10 @@
 
 use super::cookies;
 use super::headers::Correlation;
+use super::logout::is_framed;
 use super::pages::{self, AutoPost};
 use super::state::State;
-use crate::broker::{Answer, Outcome, Reply};
+use crate::broker::{Answer, CookieChange, Outcome, Reply};
 use crate::connection::BrowserStep;
 use crate::error::{Error, ErrorKind};
 use crate::oidc::AuthorizationResponse;
@@ -30,11 +31,13 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
         Answer::Reply(Reply::Saml(Outgoing::PostForm { action, fields })) => {
             pages::auto_post(request, &AutoPost::to_application(action.to_string(), fields))
         }
-        Answer::Reply(Reply::Oidc(AuthorizationResponse::Redirect(url))) => see_other(&url),
-        Answer::Reply(Reply::Oidc(AuthorizationResponse::FormPost { action, fields })) => {
-            let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
-            pages::auto_post(request, &AutoPost::to_application(action, fields))
-        }
+        Answer::Reply(Reply::Oidc { client_id, response }) => match managed(request, state, &outcome.session, &client_id, response) {
+            (AuthorizationResponse::Redirect(url), cookie) => with_browser_state(see_other(&url), state, cookie),
+            (AuthorizationResponse::FormPost { action, fields }, cookie) => {
+                let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value)).collect();
+                with_browser_state(pages::auto_post(request, &AutoPost::to_application(action, fields)), state, cookie)
+            }
+        },
         Answer::Choose(chooser) => pages::chooser(request, &chooser),
         Answer::AskLink(question) => pages::link(request, &question),
         Answer::Elsewhere(url) => see_other(&url),
@@ -48,6 +51,47 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
         Answer::Refused(refusal) => pages::error(request, &refusal.error, refusal.restart.as_ref()),
     };
     cookies::write(response.headers_mut(), state.settings.secure, &outcome.binding, &outcome.session);
+    response
+}
+
+/// The answer with its `session_state`, and the browser state that it was made of, where the operator wants that.
+fn managed(
+    request: &HttpRequest,
+    state: &State,
+    change: &CookieChange,
+    client_id: &str,
+    response: AuthorizationResponse,
+) -> (AuthorizationResponse, Option<String>) {
+    if !state.settings.session_management {
+        return (response, None);
+    }
+    let sent = cookies::read(request, state.settings.secure).session;
+    // In a frame of another site the session's cookie does not travel, and nothing is known of the session: what the frame of
+    // Session Management sees stays as it is.
+    if *change == CookieChange::Keep && sent.is_none() && is_framed(request) {
+        let known = cookies::browser_state(request, state.settings.secure).unwrap_or_default();
+        return (response.with_session_state(client_id, &known), None);
+    }
+    // The session that the browser has once this answer has arrived.
+    let session = match change {
+        CookieChange::Keep => sent.as_deref(),
+        CookieChange::Set(cookie) => Some(cookie.as_str()),
+        CookieChange::Clear => None,
+    };
+    match state.gateway().browser_state(session) {
+        Ok(browser_state) => (response.with_session_state(client_id, &browser_state), Some(browser_state)),
+        Err(error) => {
+            log_error(request, &error);
+            (response, None)
+        }
+    }
+}
+
+fn with_browser_state(mut response: HttpResponse, state: &State, browser_state: Option<String>) -> HttpResponse {
+    if let Some(value) = browser_state {
+        let seconds = state.gateway().lifetimes.session;
+        cookies::write_browser_state(response.headers_mut(), state.settings.secure, &value, seconds);
+    }
     response
 }
 

@@ -27,6 +27,7 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/oidc/logout", post().to(op::logout::post))
         .route("/oidc/logout/confirm", post().to(op::logout::confirm))
         .route("/v2/logout", get().to(op::logout::v2))
+        .route("/oidc/session", get().to(op::session::get))
         // applications: SAML
         .route("/saml/sso", get().to(idp::sso::shared_get))
         .route("/saml/sso", post().to(idp::sso::shared_post))
@@ -73,6 +74,7 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/logged-out", get().to(login::logged_out))
         .route("/logout/{id}", get().to(logout::show))
         .route("/logout/{id}", post().to(logout::step))
+        .route("/logout/{id}/frame/{place}", get().to(logout::frame))
         .route("/assets/page.css", get().to(login::style))
         .route("/favicon.ico", get().to(login::no_icon))
         .configure(management::routes)
@@ -113,7 +115,11 @@ pub fn allowed(path: &str) -> &'static str {
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",
         path if path.starts_with("/saml/mirror/") && (path.ends_with("/sso") || path.ends_with("/slo")) => "GET, HEAD, POST",
-        path if path.starts_with("/logout/") || (path.starts_with("/connections/") && path.ends_with("/slo")) => "GET, HEAD, POST",
+        path if (path.starts_with("/logout/") && !path.contains("/frame/"))
+            || (path.starts_with("/connections/") && path.ends_with("/slo")) =>
+        {
+            "GET, HEAD, POST"
+        }
         path if path.starts_with("/samlp/") && path.ends_with("/logout") => "GET, HEAD, POST",
         path if path.strip_prefix("/samlp/").is_some_and(|rest| rest != "metadata" && !rest.contains('/')) => "GET, HEAD, POST",
         _ => "GET, HEAD",

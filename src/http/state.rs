@@ -19,6 +19,8 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// The header by which a trusted proxy names the country of the client, for rules and actions.
     pub country_header: Option<String>,
+    /// Applications may ask a frame of ours whether the session is still the same (Session Management 1.0).
+    pub session_management: bool,
     /// Bytes of a body at most: forms with a SAML message, and all others.
     pub saml_body_limit: usize,
     pub body_limit: usize,
@@ -58,7 +60,8 @@ impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
-        let discovery = Bytes::from(crate::oidc::ProviderMetadata::new(&gateway.issuer).to_json());
+        let discovery =
+            Bytes::from(crate::oidc::ProviderMetadata::new(&gateway.issuer).with_session_management(settings.session_management).to_json());
         Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 

@@ -2,6 +2,7 @@
 //! there is one of these.
 
 use super::{Mirror, Partner, Trace, UpstreamSession};
+use crate::clock::Timestamp;
 use crate::saml::logout::{LogoutOutcome, ReceivedLogout};
 use serde::{Deserialize, Serialize};
 
@@ -16,6 +17,9 @@ pub struct Logout {
     pub parties: Vec<Party>,
     /// It happens in a frame of somebody's page, where none of ours can be shown.
     pub framed: bool,
+    /// The browser has been through the hidden frames; from here on it visits one partner after the other.
+    #[serde(default)]
+    pub frames_over: bool,
     /// The starter has its answer.
     pub answered: bool,
     pub trace: Trace,
@@ -50,6 +54,26 @@ pub struct Party {
     pub name: String,
     pub way: Way,
     pub told: Told,
+    /// It is told in a hidden frame as well, beside all others, before the browser visits it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub frame: Option<PartnerFrame>,
+}
+
+/// A LogoutRequest in a hidden frame.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PartnerFrame {
+    pub request_id: String,
+    /// [`Told::Confirmed`] or [`Told::Failed`]; `None` as long as there is no answer.
+    #[serde(default)]
+    pub answer: Option<Told>,
+}
+
+/// What came of one frame. Several answer at once, so each is kept by itself until the browser goes on.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FrameAnswer {
+    pub at: Timestamp,
+    pub request_id: String,
+    pub told: Told,
 }
 
 /// By what way.
@@ -59,7 +83,7 @@ pub enum Way {
     BackChannel { client_id: String },
     /// A hidden frame on our page.
     Frame { client_id: String, address: String },
-    /// A LogoutRequest by the browser.
+    /// A LogoutRequest: in SOAP where the application takes that, else by the browser.
     Saml(Box<Partner>),
     /// A LogoutRequest by the browser, to the identity provider.
     Upstream { connection: String, session: Box<UpstreamSession> },
@@ -78,6 +102,8 @@ pub enum Told {
     Confirmed,
     /// Its frame was loaded: whether anything came of that, nobody can say.
     Shown,
+    /// It says that it knows of no such session.
+    Unknown,
     /// It said that it could not, or its answer was not good.
     Failed(String),
     /// The person went on without it.
@@ -96,6 +122,60 @@ impl Logout {
         format!("logout-request:{}", crate::id::digest(request_id))
     }
 
+    /// Store key of the list of [`FrameAnswer`]s.
+    pub fn frames_key(id: &str) -> String {
+        format!("logout-frames:{id}")
+    }
+
+    /// Has everybody who is visited by the browser told in a frame before; `request_id` makes an ID. Nobody is in a frame of
+    /// somebody's page, which the person does not see.
+    pub fn frame_partners(&mut self, mut request_id: impl FnMut() -> String) {
+        if self.framed || self.frames_over {
+            return;
+        }
+        for party in self.parties.iter_mut().filter(|party| party.told == Told::Waiting && matches!(party.way, Way::Saml(_))) {
+            party.frame.get_or_insert_with(|| PartnerFrame { request_id: request_id(), answer: None });
+        }
+    }
+
+    /// The partners whose frames are to be shown, and their places.
+    pub fn partner_frames(&self) -> impl Iterator<Item = (usize, &Partner)> {
+        let shown = |party: &&Party| !self.frames_over && party.told == Told::Waiting && party.frame.is_some();
+        self.parties.iter().enumerate().filter(move |(_, party)| shown(party)).filter_map(|(place, party)| match &party.way {
+            Way::Saml(partner) => Some((place, &**partner)),
+            _ => None,
+        })
+    }
+
+    /// Who was sent this request in its frame.
+    pub fn framed_by(&self, request_id: &str) -> Option<&Party> {
+        self.parties.iter().find(|party| party.frame.as_ref().is_some_and(|frame| frame.request_id == request_id))
+    }
+
+    /// Takes in what frames have answered; says who did that had not before.
+    pub fn frames_answered<'a>(&mut self, answers: &'a [FrameAnswer]) -> Vec<(String, &'a FrameAnswer)> {
+        let mut new = Vec::new();
+        for party in &mut self.parties {
+            let Some(frame) = party.frame.as_mut().filter(|frame| frame.answer.is_none()) else { continue };
+            let Some(answer) = answers.iter().find(|answer| answer.request_id == frame.request_id) else { continue };
+            frame.answer = Some(answer.told.clone());
+            new.push((party.name.clone(), answer));
+            if party.told == Told::Skipped {
+                party.settle(Told::Skipped);
+            }
+        }
+        new
+    }
+
+    /// The page has waited for its frames: who said nothing there is not visited, for it might keep the browser.
+    pub fn leave_silent_ones(&mut self) {
+        for party in self.parties.iter_mut().filter(|party| party.told == Told::Waiting) {
+            if party.frame.as_ref().is_some_and(|frame| frame.answer.is_none()) {
+                party.told = Told::Skipped;
+            }
+        }
+    }
+
     /// The frames that are still to be shown.
     pub fn frames(&self) -> impl Iterator<Item = &str> {
         self.parties.iter().filter(|party| party.told == Told::Waiting).filter_map(|party| match &party.way {
@@ -104,8 +184,9 @@ impl Logout {
         })
     }
 
-    /// The browser is through with them.
+    /// The browser is through with all frames.
     pub fn frames_shown(&mut self) {
+        self.frames_over = true;
         for party in &mut self.parties {
             if matches!(party.way, Way::Frame { .. }) && party.told == Told::Waiting {
                 party.told = Told::Shown;
@@ -146,6 +227,17 @@ impl Logout {
 }
 
 impl Party {
+    pub const fn new(name: String, way: Way, told: Told) -> Self {
+        Self { name, way, told, frame: None }
+    }
+
+    /// What it has said in the window, or that it says nothing there. Who has confirmed in its frame may keep silent, or know
+    /// of no such session any more.
+    pub fn settle(&mut self, told: Told) {
+        let confirmed = self.frame.as_ref().is_some_and(|frame| frame.answer == Some(Told::Confirmed));
+        self.told = if confirmed && matches!(told, Told::Skipped | Told::Unknown) { Told::Confirmed } else { told };
+    }
+
     fn is_stop(&self) -> bool {
         matches!(self.way, Way::Saml(_) | Way::Upstream { .. }) && matches!(self.told, Told::Waiting | Told::Asked { .. })
     }
@@ -159,6 +251,7 @@ impl Told {
             Self::Asked { .. } => "told, no answer yet".to_owned(),
             Self::Confirmed => "signed out".to_owned(),
             Self::Shown => "told; it does not say whether it worked".to_owned(),
+            Self::Unknown => "not signed out: it knows of no such session".to_owned(),
             Self::Failed(why) => format!("not signed out: {why}"),
             Self::Skipped => "no answer".to_owned(),
             Self::Impossible => "cannot be told".to_owned(),
@@ -171,7 +264,7 @@ mod tests {
     use super::*;
 
     fn party(way: Way, told: Told) -> Party {
-        Party { name: "x".into(), way, told }
+        Party::new("x".into(), way, told)
     }
 
     fn upstream() -> Way {
@@ -180,7 +273,16 @@ mod tests {
 
     fn logout(parties: Vec<Party>) -> Logout {
         let starter = LogoutStarter::OpenId { client_id: None, after: None };
-        Logout { id: "i".into(), correlation_id: "c".into(), starter, parties, framed: false, answered: false, trace: Trace::default() }
+        Logout {
+            id: "i".into(),
+            correlation_id: "c".into(),
+            starter,
+            parties,
+            framed: false,
+            frames_over: false,
+            answered: false,
+            trace: Trace::default(),
+        }
     }
 
     #[test]

@@ -2,6 +2,7 @@
 //! the trace that tells an operator why it went as it did. Plain data and transitions, no I/O.
 
 mod arrived;
+pub mod device;
 mod grant;
 mod logout;
 mod partner;
@@ -13,8 +14,9 @@ pub mod trace;
 mod transaction;
 
 pub use arrived::{Arrived, PendingLink, Proof, remove_paths};
+pub use device::{DeviceDecision, DeviceGrant, DevicePointer, DevicePolls};
 pub use grant::{AccessToken, CodeGrant, CodeTombstone, Dialects};
-pub use logout::{Logout, LogoutStarter, Party, Told, Way};
+pub use logout::{FrameAnswer, Logout, LogoutStarter, PartnerFrame, Party, Told, Way};
 pub use partner::Partner;
 pub use reply_to::{Mirror, ReplyTo, SamlReply};
 pub use scripted::{CameBy, PendingScript, Scripted};

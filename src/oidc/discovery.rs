@@ -13,6 +13,7 @@ pub mod path {
     pub const USERINFO: &str = "/userinfo";
     pub const JWKS: &str = "/.well-known/jwks.json";
     pub const END_SESSION: &str = "/oidc/logout";
+    pub const CHECK_SESSION: &str = "/oidc/session";
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
     pub const OAUTH_AUTHORIZATION_SERVER: &str = "/.well-known/oauth-authorization-server";
 }
@@ -26,6 +27,8 @@ pub struct ProviderMetadata {
     userinfo_endpoint: String,
     jwks_uri: String,
     end_session_endpoint: String,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    check_session_iframe: Option<String>,
     scopes_supported: &'static [&'static str],
     response_types_supported: &'static [ResponseType],
     response_modes_supported: &'static [ResponseMode],
@@ -59,6 +62,7 @@ impl ProviderMetadata {
             userinfo_endpoint: endpoint(path::USERINFO),
             jwks_uri: endpoint(path::JWKS),
             end_session_endpoint: endpoint(path::END_SESSION),
+            check_session_iframe: None,
             scopes_supported: STANDARD_SCOPES,
             response_types_supported: ResponseType::SERVED,
             response_modes_supported: ResponseMode::ALL,
@@ -85,6 +89,13 @@ impl ProviderMetadata {
         }
     }
 
+    /// Session Management 1.0, 3.3: the frame is named where there is one.
+    #[must_use]
+    pub fn with_session_management(self, on: bool) -> Self {
+        let frame = format!("{}{}", self.issuer.trim_end_matches('/'), path::CHECK_SESSION);
+        Self { check_session_iframe: on.then_some(frame), ..self }
+    }
+
     /// Build it once, serve it often.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -95,6 +106,15 @@ impl ProviderMetadata {
 mod tests {
     use super::*;
     use serde_json::{Value, json};
+
+    #[test]
+    fn names_the_frame_of_session_management_only_where_it_is_on() {
+        let read = |on: bool| -> Value {
+            serde_json::from_str(&ProviderMetadata::new("https://login.example.org").with_session_management(on).to_json()).expect("json")
+        };
+        assert_eq!(read(true)["check_session_iframe"], "https://login.example.org/oidc/session");
+        assert!(read(false).get("check_session_iframe").is_none());
+    }
 
     #[test]
     fn lists_what_works_and_nothing_else() {

@@ -35,6 +35,27 @@ pub fn logout_token(keys: &OidcKeys, issuer: &str, client: &ClientFacts, subject
     keys.signer(client.id_token_signed_response_alg).of_type(LOGOUT_JWT)?.sign(&claims)
 }
 
+/// What an application has said to a logout token.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Taken {
+    Yes,
+    /// The token was understood, and refused: another one of the same kind would be as well.
+    No,
+    /// It may be another time.
+    NotNow,
+}
+
+/// Reads the status of the answer to a logout token.
+pub const fn taken(status: u16) -> Taken {
+    match status {
+        // Back-Channel Logout 2.8: 200; some frameworks answer 204.
+        200 | 204 => Taken::Yes,
+        // The same: 400 where the token was invalid or the logout failed.
+        400 => Taken::No,
+        _ => Taken::NotNow,
+    }
+}
+
 /// The address of the frame that tells a client; `None` where it has none.
 ///
 /// # Errors
@@ -77,6 +98,15 @@ mod tests {
         assert!(keys.public().verify_hint(&token, ISSUER).is_err(), "it proves nothing as a hint");
         let again = logout_token(&keys, ISSUER, &client(), "samlp|acme|jane", "sid-1", now).expect("signed");
         assert_ne!(token, again, "every token has its own jti");
+    }
+
+    #[test]
+    fn only_400_is_final_among_refusals() {
+        assert_eq!([200, 204].map(taken), [Taken::Yes; 2]);
+        assert_eq!(taken(400), Taken::No);
+        for status in [0, 100, 201, 202, 301, 302, 401, 403, 404, 408, 429, 500, 501, 502, 503] {
+            assert_eq!(taken(status), Taken::NotNow, "{status}");
+        }
     }
 
     #[test]

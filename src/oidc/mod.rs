@@ -28,6 +28,7 @@ pub mod params;
 pub mod pkce;
 pub mod registration;
 pub mod scope;
+pub mod session_state;
 pub mod subject;
 pub mod token;
 
@@ -45,7 +46,7 @@ pub use names::{
     ApplicationType, ClientSigningAlg, ContentEncryption, Display, GrantType, KeyManagementAlg, Prompt, Prompts, ResponseMode,
     ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod,
 };
-pub use opaque::{AccessToken, AuthorizationCode, RefreshToken};
+pub use opaque::{AccessToken, AuthorizationCode, DeviceCode, RefreshToken};
 pub use params::Params;
 pub use scope::Scopes;
 pub use subject::subject;

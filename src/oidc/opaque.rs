@@ -15,6 +15,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 const GRANT_ID: usize = 16;
 const CODE_RANDOM: usize = 24;
 const ACCESS_RANDOM: usize = 32;
+const DEVICE_RANDOM: usize = 28;
 const GENERATION: usize = 4;
 const MAC: usize = 32;
 
@@ -72,6 +73,35 @@ impl AccessToken {
     /// `None` when the text is no access token of ours.
     pub fn parse(text: &str) -> Option<Self> {
         Opaque::parse(text, ACCESS_RANDOM).map(|(opaque, _)| Self(opaque))
+    }
+
+    pub fn grant_id(&self) -> &str {
+        &self.0.grant_id
+    }
+
+    pub fn expose(&self) -> &str {
+        self.0.text.expose()
+    }
+
+    /// What a store keeps.
+    pub fn digest(&self) -> String {
+        id::digest(self.expose())
+    }
+}
+
+/// `base64url(grant id, 28 random octets)`: what a device polls with (RFC 8628 3.2).
+#[derive(Clone, Debug)]
+pub struct DeviceCode(Opaque);
+
+impl DeviceCode {
+    /// A new code for the grant, whose id is 32 hexadecimal digits ([`id::random_id`]).
+    pub fn issue(grant_id: &str) -> Result<Self> {
+        Opaque::new(grant_id, &id::random_bytes::<DEVICE_RANDOM>()).map(Self)
+    }
+
+    /// `None` when the text is no device code of ours.
+    pub fn parse(text: &str) -> Option<Self> {
+        Opaque::parse(text, DEVICE_RANDOM).map(|(opaque, _)| Self(opaque))
     }
 
     pub fn grant_id(&self) -> &str {
@@ -229,6 +259,9 @@ mod tests {
         let code = AuthorizationCode::issue(GRANT, false).expect("issued");
         let access = AccessToken::issue(GRANT).expect("issued");
         assert!(AccessToken::parse(code.expose()).is_none());
+        let device = DeviceCode::issue(GRANT).expect("issued");
+        assert!(AccessToken::parse(device.expose()).is_none() && AuthorizationCode::parse(device.expose()).is_none());
+        assert!(DeviceCode::parse(access.expose()).is_none());
         assert!(AuthorizationCode::parse(access.expose()).is_none());
         assert!(RefreshToken::parse(access.expose(), &sealer()).is_none());
         assert!(AccessToken::parse(RefreshToken::issue(GRANT, 0, &sealer()).expect("issued").expose()).is_none());

@@ -10,8 +10,9 @@ use super::encryption::decrypt_element;
 use super::names;
 use super::rejection::{Checks, Part, Rejection};
 use super::signature::{self, Allowed, SignedXml, TrustedKeys};
+use super::soap;
 use super::trust::Verification;
-use super::xml::{Element, Limits, is_ncname, parse, parse_in_context};
+use super::xml::{Document, Element, Limits, is_ncname, parse, parse_in_context};
 use crate::clock::Timestamp;
 use crate::keys::CertifiedKey;
 
@@ -62,6 +63,8 @@ pub(super) struct Arrived {
     pub relay_state: Option<String>,
     pub binding: Binding,
     redirect: Option<RedirectMessage>,
+    /// `xml` is an envelope, with the message in it.
+    pub soap: bool,
 }
 
 /// What verifies a message.
@@ -84,16 +87,30 @@ impl Arrived {
                     return Err(Rejection::MessageMissing { parameter: kind.parameter() });
                 }
                 let (xml, relay_state) = (std::mem::take(&mut message.xml), message.relay_state.take());
-                Ok(Self { xml, relay_state, binding: Binding::Redirect, redirect: Some(message) })
+                Ok(Self { xml, relay_state, binding: Binding::Redirect, redirect: Some(message), soap: false })
             }
             Incoming::Post { message, relay_state } => {
                 if relay_state.is_some_and(|state| state.len() > RELAY_STATE_LIMIT) {
                     return Err(Rejection::TooLarge { limit: RELAY_STATE_LIMIT });
                 }
                 let xml = decode_post(message)?;
-                Ok(Self { xml, relay_state: relay_state.map(str::to_owned), binding: Binding::Post, redirect: None })
+                Ok(Self { xml, relay_state: relay_state.map(str::to_owned), binding: Binding::Post, redirect: None, soap: false })
             }
         }
+    }
+
+    /// A message in an envelope, from partner to partner. Its signature is where that of a message by POST is.
+    pub fn in_envelope(envelope: String) -> Self {
+        Self { xml: envelope, relay_state: None, binding: Binding::Post, redirect: None, soap: true }
+    }
+
+    fn document(&self) -> Result<Document<'_>, Rejection> {
+        if self.soap { soap::read(&self.xml) } else { parse(&self.xml, Limits::MESSAGE).map_err(Rejection::from) }
+    }
+
+    /// The message itself.
+    fn root<'d>(&self, document: &'d Document<'_>) -> Result<Element<'d>, Rejection> {
+        if self.soap { soap::message(document) } else { Ok(document.root()) }
     }
 
     /// The Issuer, still unproven: for finding whose message it is.
@@ -103,13 +120,14 @@ impl Arrived {
 
     /// Issuer and InResponseTo, both unproven.
     pub fn peek(&self, root: &'static str) -> Result<(String, Option<String>), Rejection> {
-        let document = parse(&self.xml, Limits::MESSAGE)?;
-        expect_root(document.root(), root)?;
+        let document = self.document()?;
+        let message = self.root(&document)?;
+        expect_root(message, root)?;
         let part = part_of(root);
-        let issuer = only(document.root(), names::SAML, "Issuer", part)?.map(|issuer| issuer.deep_text().trim().to_owned());
+        let issuer = only(message, names::SAML, "Issuer", part)?.map(|issuer| issuer.deep_text().trim().to_owned());
         let issuer = issuer.filter(|issuer| !issuer.is_empty());
         let issuer = issuer.ok_or(Rejection::IssuerMissing { on: part, expected: "a known partner".to_owned() })?;
-        let answers = document.root().attribute("InResponseTo").filter(|id| !id.is_empty() && id.len() <= ID_LIMIT).map(str::to_owned);
+        let answers = message.attribute("InResponseTo").filter(|id| !id.is_empty() && id.len() <= ID_LIMIT).map(str::to_owned);
         Ok((issuer, answers))
     }
 
@@ -121,8 +139,8 @@ impl Arrived {
         checks: &mut Checks<'_>,
         read: impl FnOnce(Element<'_>, bool, &mut Checks<'_>) -> T,
     ) -> Result<T, Rejection> {
-        let document = checks.outcome("well-formed", "strict XML", parse(&self.xml, Limits::MESSAGE).map_err(Rejection::from))?;
-        let element = document.root();
+        let document = checks.outcome("well-formed", "strict XML", self.document())?;
+        let element = self.root(&document)?;
         checks.outcome("message-kind", root, expect_root(element, root))?;
         // SAML Bindings 3.4.4.1: in a redirect there is no signature but the one over the query.
         let places: &[Element<'_>] = if self.redirect.is_some() { &[] } else { &[element] };

@@ -6,6 +6,7 @@ mod log;
 mod logins;
 mod objects;
 mod own;
+mod queue;
 mod search;
 mod users;
 
@@ -216,6 +217,7 @@ pub async fn directory(directory: Arc<dyn Directory>) {
     own::all(&directory).await;
     jobs::all(&directory).await;
     log::all(&*directory).await;
+    queue::all(&directory).await;
     concurrent_logins(&directory).await;
     rotations(&*directory).await;
     concurrent_rotations(&directory).await;

@@ -12,6 +12,7 @@ pub mod directory;
 pub mod jobs;
 pub mod log;
 pub mod objects;
+pub mod queue;
 pub mod search;
 pub mod session;
 
@@ -27,6 +28,7 @@ pub use jobs::{
 };
 pub use log::{LogDay, LogEvent, LogFilter, LogPage, LogType};
 pub use objects::{Expect, ObjectChange, ObjectWrite, StoredObject};
+pub use queue::QueuedMessage;
 pub use search::{FoundUsers, UserQuery};
 pub use session::open_sessions;
 
@@ -521,6 +523,14 @@ pub trait Directory: Send + Sync {
     fn active_users(&self, since: Timestamp) -> Later<'_, i64>;
     /// Deletes events from before, at most `limit`; the answer is how many.
     fn forget_log_events(&self, before: Timestamp, limit: i64) -> Later<'_, i64>;
+    /// Adds messages to those that wait; one whose id is there already is left out.
+    fn queue_messages<'a>(&'a self, messages: &'a [QueuedMessage]) -> Later<'a, ()>;
+    /// The message that is due for longest, counted as tried once more; until `lease_until` nobody else gets it.
+    fn claim_message(&self, now: Timestamp, lease_until: Timestamp) -> Later<'_, Option<QueuedMessage>>;
+    /// Lets a claimed message wait; false when it was claimed again meanwhile, or has ended.
+    fn put_off_message<'a>(&'a self, id: &'a str, attempts: i64, due_at: Timestamp) -> Later<'a, bool>;
+    /// Deletes a message; false when it is gone already.
+    fn end_message<'a>(&'a self, id: &'a str) -> Later<'a, bool>;
     /// The users that a search finds. [`crate::error::ErrorKind::InvalidRequest`] where the page is too large or too far
     /// ([`search::MOST_FOUND`], [`search::MOST_REACHED`]). A search that takes too long is
     /// [`crate::error::ErrorKind::StoreUnavailable`] with a detail that says so, and nobody else is the slower for it.

@@ -224,7 +224,7 @@ impl Gateway {
 const RESTART_LIMIT: usize = 8192;
 
 /// What the application's makers are told, beside the status.
-fn message(error: &Error, correlation_id: &str) -> String {
+pub(super) fn message(error: &Error, correlation_id: &str) -> String {
     format!("{} {} ({correlation_id})", error.kind.wire().code, error.detail)
 }
 

@@ -1,9 +1,12 @@
 //! The way of the browser through a logout: to each SAML partner in turn, and back to who began it.
 //!
-//! Every stop is entered from our page, which stays on the screen until the partner answers: a partner that does not is gone
-//! on without. Nothing here ends a session; that has happened before.
+//! First our page tells all of them at once, in hidden frames ([`super::frames`]); who answered there is then visited in the
+//! window, which browsers do not keep the partner's cookies from. Every stop is entered from our page, which stays on the
+//! screen until the partner answers: a partner that does not is gone on without. Nothing here ends a session; that has
+//! happened before.
 
 use super::cascade::takes_requests;
+use super::frames::frame_ops;
 use super::{LoggedOut, LogoutEntry, LogoutPage, LogoutReply};
 use crate::broker::begin::trace_op;
 use crate::broker::idp::IdpEndpoint;
@@ -13,14 +16,14 @@ use crate::connection::note_checks;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note};
-use crate::login::{Logout, LogoutStarter, Partner, Told, Way};
+use crate::login::{FrameAnswer, Logout, LogoutStarter, Partner, Told, Way};
 use crate::saml::idp::EncryptedParts;
 use crate::saml::logout::{ArrivedLogout, LogoutOrder, LogoutOutcome, ReceivedLogoutResponse, logout_request, receive_logout_response};
 use crate::saml::{Binding, Check, Outgoing, Rejection, Signer, names, rejection};
 use crate::store::Op;
 
 /// Seconds for which a logout can be gone on with.
-const KEPT: u64 = 1800;
+pub(super) const KEPT: u64 = 1800;
 
 /// What the person, or the page by itself, does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub enum LogoutStep {
     Next,
     /// On without the one that has not answered.
     Skip,
+    /// The page has waited for its frames: on without those that said nothing there.
+    Framed,
 }
 
 /// Where a logout message of SAML arrived.
@@ -49,10 +54,13 @@ impl Gateway {
     pub async fn logout_step(&self, id: &str, step: LogoutStep, now: Timestamp) -> Result<LogoutReply> {
         let mut logout = self.logout_of(id).await?;
         logout.frames_shown();
+        if step == LogoutStep::Framed {
+            logout.leave_silent_ones();
+        }
         if let (LogoutStep::Skip, Some(party)) = (step, logout.stop())
             && matches!(party.told, Told::Asked { .. })
         {
-            party.told = Told::Skipped;
+            party.settle(Told::Skipped);
             let what = format!("gone on without {}", party.name);
             logout.trace.note(now, Note::Decision { what, why: "it did not answer".into() });
         }
@@ -60,12 +68,15 @@ impl Gateway {
     }
 
     /// Where a logout stands: answered if nothing is left to do, else on its page; in a frame without one.
-    pub(super) async fn continue_logout(&self, logout: Logout, now: Timestamp) -> Result<LogoutReply> {
+    pub(super) async fn continue_logout(&self, mut logout: Logout, now: Timestamp) -> Result<LogoutReply> {
         if logout.is_through() || logout.framed {
             return self.visit_next(logout, now).await;
         }
+        logout.frame_partners(|| format!("_{}", id::random_id()));
         let to = page_address(&logout);
-        self.sessions.commit(vec![put(&logout)?, trace_op(&logout.correlation_id, Part::Begin, &logout.trace)?]).await?;
+        let mut ops = vec![put(&logout)?, trace_op(&logout.correlation_id, Part::Begin, &logout.trace)?];
+        ops.extend(frame_ops(&logout));
+        self.sessions.commit(ops).await?;
         Ok(reply(&logout, LoggedOut::Redirect(to)))
     }
 
@@ -106,9 +117,20 @@ impl Gateway {
         }
     }
 
-    fn order_to_application(&self, partner: &Partner, request_id: &str, now: Timestamp) -> Result<Option<Outgoing>> {
+    pub(super) fn order_to_application(&self, partner: &Partner, request_id: &str, now: Timestamp) -> Result<Option<Outgoing>> {
         let (_, saml) = self.service_provider_of(&partner.client_id)?;
         let Some(service) = takes_requests(saml) else { return Ok(None) };
+        self.with_order(partner, request_id, |order, signer| logout_request(order, service, None, signer, now)).map(Some)
+    }
+
+    /// What is asked of an application, however it gets there, and what signs it.
+    pub(super) fn with_order<T>(
+        &self,
+        partner: &Partner,
+        request_id: &str,
+        write: impl FnOnce(&LogoutOrder<'_>, Signer<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let (_, saml) = self.service_provider_of(&partner.client_id)?;
         let settings = saml.sp.response();
         let own = self.idp_entity_id(partner.mirror.as_ref());
         // Who reads encrypted NameIDs in assertions reads them here too.
@@ -123,7 +145,7 @@ impl Gateway {
         };
         let keys = self.keyring.saml();
         let signer = Signer::with(saml.sp.signing_key(&keys)?, settings.signature, settings.digest)?;
-        logout_request(&order, service, None, signer, now).map(Some)
+        write(&order, signer)
     }
 
     /// A partner's answer. Whatever it says, the logout goes on.
@@ -142,27 +164,26 @@ impl Gateway {
         let found = self.sessions.get_many(std::slice::from_ref(&key)).await?.into_iter().next().flatten();
         let id = found.and_then(|bytes| String::from_utf8(bytes).ok()).ok_or_else(unknown)?;
         let mut logout = self.logout_of(&id).await?;
-        let way = logout.asked_by(request_id).map(|party| party.way.clone()).ok_or_else(unknown)?;
+        let in_frame = logout.framed_by(request_id).map(|party| party.way.clone());
+        let way = in_frame.clone().or_else(|| logout.asked_by(request_id).map(|party| party.way.clone())).ok_or_else(unknown)?;
         let mut checks = Vec::new();
         let read = self.read_answer(receiver, arrived, (&way, request_id), &mut checks, now).ok_or_else(unknown)?;
         // Of two copies of an answer, one goes on with the logout.
         if self.sessions.take(&key).await?.is_none() {
             return Ok(reply(&logout, LoggedOut::Redirect(page_address(&logout))));
         }
+        let told = told_by(read.as_ref());
+        if in_frame.is_some() {
+            return self.frame_answered(&logout, FrameAnswer { at: now, request_id: request_id.to_owned(), told }).await;
+        }
         note_checks(checks, now, &mut logout.trace);
-        let told = match read.as_ref().map(ReceivedLogoutResponse::outcome) {
-            Ok(LogoutOutcome::Done) => Told::Confirmed,
-            Ok(LogoutOutcome::Partial) => Told::Failed("it could not tell everybody".to_owned()),
-            Ok(LogoutOutcome::Failed { top, second, .. }) => Told::Failed(format!("it answers {}", second.as_ref().unwrap_or(top))),
-            Err(rejection) => Told::Failed(format!("its answer was refused ({})", rejection.name())),
-        };
         if let Err(rejection) = &read {
             let detail = rejection::shown(rejection.to_string());
             tracing::warn!(correlation_id = logout.correlation_id, reason = rejection.name(), detail, "logout answer refused");
         }
         if let Some(party) = logout.asked_by(request_id) {
             let what = format!("{} answered", party.name);
-            party.told = told;
+            party.settle(told);
             let why = party.told.text();
             logout.trace.note(now, Note::Decision { what, why: why.into() });
         }
@@ -207,15 +228,20 @@ impl Gateway {
         let outcome = logout.outcome();
         logout.answered = true;
         let answer = self.starters_answer(&logout, &outcome, now)?;
-        logout.trace.note(now, Note::Finished { reply: told_starter(&answer, &outcome) });
-        self.events.logout(logout.starter.name(), if outcome == LogoutOutcome::Done { "success" } else { "partial" });
+        self.note_end(&mut logout, told_starter(&answer, &outcome), &outcome, now);
+        self.sessions.commit(vec![put(&logout)?, trace_op(&logout.correlation_id, Part::Begin, &logout.trace)?]).await?;
+        Ok(reply(&logout, answer))
+    }
+
+    /// For those who count, log and look: how a logout ended.
+    pub(super) fn note_end(&self, logout: &mut Logout, reply: String, outcome: &LogoutOutcome, now: Timestamp) {
+        logout.trace.note(now, Note::Finished { reply });
+        self.events.logout(logout.starter.name(), if *outcome == LogoutOutcome::Done { "success" } else { "partial" });
         let missing: Vec<String> = logout.missing().map(|party| format!("{}: {}", party.name, party.told.text())).collect();
         if !missing.is_empty() {
             let why = format!("not everybody has confirmed the logout: {}", missing.join(", "));
             self.note_failed_logout(why, logout.starter.client_id(), &logout.correlation_id, now);
         }
-        self.sessions.commit(vec![put(&logout)?, trace_op(&logout.correlation_id, Part::Begin, &logout.trace)?]).await?;
-        Ok(reply(&logout, answer))
     }
 
     fn starters_answer(&self, logout: &Logout, outcome: &LogoutOutcome, now: Timestamp) -> Result<LoggedOut> {
@@ -261,10 +287,11 @@ impl Gateway {
         request.answer(settings.issuer.as_deref().unwrap_or(&own), service, outcome, signer, now).map(Some)
     }
 
-    async fn logout_of(&self, id: &str) -> Result<Logout> {
+    pub(super) async fn logout_of(&self, id: &str) -> Result<Logout> {
         let found = self.sessions.get_many(&[Logout::key(id)]).await?.into_iter().next().flatten();
         let gone = || Error::new(ErrorKind::NotFound, "This sign-out is not known here any more. Your session at this service is over.");
-        found.map(|bytes| decode(&bytes)).transpose()?.ok_or_else(gone)
+        let logout = found.map(|bytes| decode::<Logout>(&bytes)).transpose()?.ok_or_else(gone)?;
+        self.with_frame_answers(logout).await
     }
 
     fn page_of(&self, logout: &Logout) -> LogoutPage {
@@ -274,7 +301,7 @@ impl Gateway {
             good: match party.told {
                 Told::Confirmed => Some(true),
                 Told::Waiting | Told::Asked { .. } | Told::Shown => None,
-                Told::Failed(_) | Told::Skipped | Told::Impossible => Some(false),
+                Told::Unknown | Told::Failed(_) | Told::Skipped | Told::Impossible => Some(false),
             },
         };
         let after = match &logout.starter {
@@ -288,11 +315,23 @@ impl Gateway {
             id: logout.id.clone(),
             entries: logout.parties.iter().map(entry).collect(),
             frames: if logout.answered { Vec::new() } else { logout.frames().map(str::to_owned).collect() },
+            partner_frames: if logout.answered { Vec::new() } else { self.partner_frames(logout) },
             next: logout.current().map(|party| party.name.clone()),
             stuck: logout.current().filter(|party| matches!(party.told, Told::Asked { .. })).map(|party| party.name.clone()),
             answered: logout.answered,
             after,
         }
+    }
+}
+
+/// What a partner's answer comes to.
+pub(super) fn told_by(read: std::result::Result<&ReceivedLogoutResponse, &Rejection>) -> Told {
+    match read.map(ReceivedLogoutResponse::outcome) {
+        Ok(LogoutOutcome::Done) => Told::Confirmed,
+        Ok(LogoutOutcome::Partial) => Told::Failed("it could not tell everybody".to_owned()),
+        Ok(LogoutOutcome::Failed { second: Some(second), .. }) if second == "UnknownPrincipal" => Told::Unknown,
+        Ok(LogoutOutcome::Failed { top, second, .. }) => Told::Failed(format!("it answers {}", second.as_ref().unwrap_or(top))),
+        Err(rejection) => Told::Failed(format!("its answer was refused ({})", rejection.name())),
     }
 }
 
@@ -304,7 +343,7 @@ fn page_address(logout: &Logout) -> String {
     format!("/logout/{}", logout.id)
 }
 
-fn reply(logout: &Logout, answer: LoggedOut) -> LogoutReply {
+pub(super) fn reply(logout: &Logout, answer: LoggedOut) -> LogoutReply {
     LogoutReply { answer, ends_cookie: false, correlation_id: Some(logout.correlation_id.clone()) }
 }
 
@@ -323,6 +362,6 @@ fn told_starter(answer: &LoggedOut, outcome: &LogoutOutcome) -> String {
     match answer {
         LoggedOut::Saml(_) => format!("a LogoutResponse: {how}"),
         LoggedOut::Redirect(_) => format!("back to the application: {how}"),
-        LoggedOut::Page(_) | LoggedOut::Confirm { .. } => format!("a page: {how}"),
+        LoggedOut::Page(_) | LoggedOut::Confirm { .. } | LoggedOut::Framed => format!("a page: {how}"),
     }
 }

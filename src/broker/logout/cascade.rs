@@ -31,18 +31,28 @@ pub(super) struct Beginning<'a> {
 impl Gateway {
     /// Ends the sessions, tells whom it can, and answers what the browser does next.
     pub(super) async fn begin_logout(&self, beginning: Beginning<'_>) -> Result<LogoutReply> {
-        let Beginning { starter, sessions, framed, browser, correlation_id, trace, now } = beginning;
+        let (browser, now) = (beginning.browser, beginning.now);
+        let cookie = browser.session.as_deref().map(Session::sid_of);
+        let ends_cookie = cookie.is_some_and(|sid| beginning.sessions.iter().any(|session| session.sid == sid));
+        let logout = self.end_and_tell(beginning).await?;
+        let mut reply = self.continue_logout(logout, now).await?;
+        reply.ends_cookie = ends_cookie;
+        Ok(reply)
+    }
+
+    /// Ends the sessions and tells all who need no browser.
+    pub(super) async fn end_and_tell(&self, beginning: Beginning<'_>) -> Result<Logout> {
+        let Beginning { starter, sessions, framed, browser: _, correlation_id, trace, now } = beginning;
         let mut logout = Logout {
             id: id::random_id(),
             correlation_id: correlation_id.to_owned(),
             starter,
             parties: Vec::new(),
             framed,
+            frames_over: false,
             answered: false,
             trace,
         };
-        let cookie = browser.session.as_deref().map(Session::sid_of);
-        let ends_cookie = cookie.is_some_and(|sid| sessions.iter().any(|session| session.sid == sid));
         for session in sessions {
             // Of two requests at once, one ends it and tells the others.
             let Some(key) = Session::key_of_sid(&session.sid) else { continue };
@@ -53,9 +63,7 @@ impl Gateway {
             self.note_logout(&session.user_id, client_id.as_deref(), Some(correlation_id), now);
             self.tell_about(&mut logout, &session, now).await?;
         }
-        let mut reply = self.continue_logout(logout, now).await?;
-        reply.ends_cookie = ends_cookie;
-        Ok(reply)
+        Ok(logout)
     }
 
     async fn tell_about(&self, logout: &mut Logout, session: &Session, now: Timestamp) -> Result<()> {
@@ -63,10 +71,10 @@ impl Gateway {
             // Told one by one: what is waiting now belongs to this session.
             let mut of_session = Logout { parties: Vec::new(), ..logout.clone() };
             self.add_clients(&mut of_session, sid).await?;
-            self.tell_back_channels(&mut of_session, &session.user_id, sid, now).await?;
             for partner in self.partners_of(sid).await? {
                 self.add_partner(&mut of_session, partner);
             }
+            self.tell_from_here(&mut of_session, &session.user_id, sid, now).await;
             logout.parties.extend(of_session.parties);
         }
         self.add_upstream(logout, session, now);
@@ -94,7 +102,7 @@ impl Gateway {
                 (None, None) if logout.starter.client_id() == Some(client_id.as_str()) => continue,
                 (None, None) => (Way::Nowhere, Told::Impossible),
             };
-            logout.parties.push(Party { name: application.name.clone(), way, told });
+            logout.parties.push(Party::new(application.name.clone(), way, told));
         }
         Ok(())
     }
@@ -106,10 +114,10 @@ impl Gateway {
         if logout.starter.is(&partner.client_id, partner.mirror.as_ref()) || logout.parties.iter().any(known) {
             return;
         }
-        let can = application.saml.as_ref().is_some_and(|saml| saml.sp.logout_service().is_some());
+        let can = application.saml.as_ref().is_some_and(|saml| saml.sp.logout_service().is_some() || saml.sp.soap_logout().is_some());
         let (way, told) = if can { (Way::Saml(Box::new(partner)), Told::Waiting) } else { (Way::Nowhere, Told::Impossible) };
         // The same application may be told as an OpenID client as well: that is another session of it.
-        logout.parties.push(Party { name: application.name.clone(), way, told });
+        logout.parties.push(Party::new(application.name.clone(), way, told));
     }
 
     fn add_upstream(&self, logout: &mut Logout, session: &Session, now: Timestamp) {
@@ -120,7 +128,16 @@ impl Gateway {
         let Some(connection) = self.connections.enabled(name) else { return };
         if connection.saml(session.upstream.idp.as_deref(), now).is_some_and(|saml| saml.tells_of_logout(&session.upstream)) {
             let way = Way::Upstream { connection: name.clone(), session: Box::new(session.upstream.clone()) };
-            logout.parties.push(Party { name: connection.config().display_name.clone(), way, told: Told::Waiting });
+            logout.parties.push(Party::new(connection.config().display_name.clone(), way, Told::Waiting));
+        }
+    }
+
+    /// Can the browser take a request there?
+    pub(super) fn can_be_visited(&self, way: &Way) -> bool {
+        match way {
+            Way::Saml(partner) => self.service_provider_of(&partner.client_id).is_ok_and(|(_, saml)| takes_requests(saml).is_some()),
+            Way::Upstream { .. } => true,
+            Way::BackChannel { .. } | Way::Frame { .. } | Way::Nowhere => false,
         }
     }
 

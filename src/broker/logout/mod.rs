@@ -1,18 +1,24 @@
 //! Logout: whoever begins it, the session is ended first, then all others are told, and who began it gets its answer.
 //!
 //! Here: the beginning by an OpenID application or by the person (RP-Initiated Logout 1.0). By SAML it begins in `saml`,
-//! by an operator in [`super::sessions`]. `cascade` says who is told, `back_channel` tells those who can be told from here,
-//! `browser` takes the browser to the others and back, `index` finds the sessions that a message is about.
+//! by an operator in [`super::sessions`]. `cascade` says who is told, `back_channel` tells those who can be told from here
+//! (`soap` those of SAML), `queue` tells them again, `frames` and `browser` take the browser to the others and back, `index`
+//! finds the sessions that a message is about.
 
 mod back_channel;
 mod browser;
 mod cascade;
+mod frames;
 mod index;
+mod queue;
 mod saml;
+mod soap;
 
 pub use browser::{LogoutReceiver, LogoutStep};
 pub(super) use index::{partner_ops, session_ops};
+pub use queue::deliver_queued;
 pub use saml::SloMessage;
+pub use soap::SoapLogout;
 
 use super::{Browser, Gateway};
 use crate::clock::Timestamp;
@@ -20,9 +26,11 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{LogoutStarter, Session};
+use crate::oidc::logout::{Confirmation, Present, SignedIn};
 use crate::oidc::{AfterLogout, ClientFacts, IdTokenHint, LogoutRequest, Params};
 use crate::saml::Outgoing;
 use cascade::Beginning;
+use serde_json::Value;
 use url::Url;
 
 /// What the browser gets.
@@ -36,6 +44,8 @@ pub enum LoggedOut {
     Page(LogoutPage),
     /// Nobody proved that the person wants this: ask first.
     Confirm { parameters: Vec<(String, String)> },
+    /// A partner has answered in a hidden frame of ours: nothing more happens there.
+    Framed,
 }
 
 /// An answer in a logout.
@@ -55,6 +65,8 @@ pub struct LogoutPage {
     pub entries: Vec<LogoutEntry>,
     /// Addresses to load in hidden frames.
     pub frames: Vec<String>,
+    /// Hidden frames in which partners of SAML are told.
+    pub partner_frames: Vec<PartnerFrameOf>,
     /// Whom the browser visits next, or is visiting.
     pub next: Option<String>,
     /// Who was visited and has not answered.
@@ -63,6 +75,15 @@ pub struct LogoutPage {
     pub answered: bool,
     /// Name of the application that began it, and its registered address.
     pub after: Option<(String, String)>,
+}
+
+/// A hidden frame of our own, which leads to a partner and back.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PartnerFrameOf {
+    /// Path of ours.
+    pub address: String,
+    /// The origin of the partner.
+    pub origin: String,
 }
 
 /// One who is told.
@@ -102,14 +123,15 @@ impl Gateway {
         let hint = request.id_token_hint.as_ref().and_then(|hint| self.keys.public().verify_hint(hint.expose(), &self.issuer).ok());
         let client_id = request.client_id(hint.as_ref())?.map(str::to_owned);
         let client = client_id.as_deref().and_then(|id| self.application(id)).and_then(|application| application.oidc.as_ref());
-        let decision = request.decide(hint.as_ref(), client)?;
         let mut session = self.session(browser, now).await?;
-        // RP-Initiated Logout 2: without a hint that names the user of this session, ask the person.
-        let proven = match (&session, &hint) {
-            (None, _) => true,
-            (Some(session), Some(hint)) => self.is_about(hint, &session.user_id),
-            (Some(_), None) => client.zip(asked.origin).is_some_and(|(client, origin)| is_of(client, origin)),
+        let own_page = client.zip(asked.origin).is_some_and(|(client, origin)| is_of(client, origin));
+        let profile = session.as_ref().filter(|_| request.logout_hint.is_some()).map(|session| session.profile.value());
+        let present = Present {
+            session: session.as_ref().map(|session| self.signed_in(session, client_id.as_deref(), profile.as_ref())).transpose()?,
+            own_page,
         };
+        let decision = request.decide(hint.as_ref(), client, &present)?;
+        let proven = decision.confirmation == Confirmation::NotNeeded;
         if !proven && !confirmed {
             let kept = params.iter().filter(|(name, _)| *name != CSRF).map(|(name, value)| (name.to_owned(), value.to_owned()));
             let parameters = kept.chain([(CSRF.to_owned(), token)]).collect();
@@ -144,6 +166,23 @@ impl Gateway {
         Ok(self.kept_session(sid).await?.filter(|session| self.is_about(hint, &session.user_id)))
     }
 
+    /// What scripts of ours may read of a session (Session Management 1.0, 3.2): nobody can make the cookie, or the session's
+    /// public name, of it. Empty without a session.
+    pub fn browser_state(&self, session_cookie: Option<&str>) -> Result<String> {
+        let Some(cookie) = session_cookie else { return Ok(String::new()) };
+        Ok(id::hex(&self.keyring.sealer().mac(&[b"browser state", Session::sid_of(cookie).as_bytes()])?))
+    }
+
+    /// Who is signed in, in the words of the client that asks.
+    fn signed_in<'a>(&self, session: &'a Session, client_id: Option<&str>, profile: Option<&'a Value>) -> Result<SignedIn<'a>> {
+        let said = ["email", "preferred_username", "username"].into_iter().filter_map(|name| profile?.get(name)?.as_str());
+        let application = client_id.and_then(|id| self.applications.get(id));
+        let subject =
+            application.map_or_else(|| Ok(session.user_id.as_str().into()), |asking| self.subject_for(asking, &session.user_id))?;
+        let (user_id, subject) = (session.user_id.as_str(), subject.into_owned());
+        Ok(SignedIn { user_id, subject, sids: session.sids().collect(), names: said.collect() })
+    }
+
     /// Belongs to the browser's session cookie and to nothing else.
     fn csrf_token(&self, browser: &Browser) -> Result<String> {
         let cookie = browser.session.as_deref().unwrap_or_default();
@@ -157,6 +196,7 @@ impl Gateway {
     }
 }
 
+/// By what the person may be called: the session's name, and what the profile says.
 /// Does this origin belong to a page of the client? Browsers do not let other pages claim it.
 fn is_of(client: &ClientFacts, origin: &str) -> bool {
     let registered = client.redirect_uris.iter().chain(&client.post_logout_redirect_uris);

@@ -28,6 +28,13 @@ pub struct SloMessage<'a> {
     pub framed: bool,
 }
 
+/// A LogoutRequest that is believed.
+pub(super) struct Asked {
+    pub starter: LogoutStarter,
+    pub found: Found,
+    pub trace: Trace,
+}
+
 impl Gateway {
     /// A single logout service (SAML Profiles 4.4.3): takes LogoutRequests, and answers to ours.
     ///
@@ -66,8 +73,28 @@ impl Gateway {
         correlation_id: &str,
         now: Timestamp,
     ) -> Result<LogoutReply> {
+        let Asked { starter, found, trace } = self.logout_read(arrived.receiver, message, browser, correlation_id, now).await?;
+        let Found { sessions, known } = found;
+        if !known {
+            return self.nobody_known(&starter, trace, correlation_id, now).await;
+        }
+        self.begin_logout(Beginning { starter, sessions, framed: arrived.framed, browser, correlation_id, trace, now }).await
+    }
+
+    /// A request that is believed, and the sessions that it is about.
+    ///
+    /// # Errors
+    /// When it is not believed, or was used before: that is written down already.
+    pub(super) async fn logout_read(
+        &self,
+        receiver: LogoutReceiver<'_>,
+        message: &ArrivedLogout,
+        browser: &Browser,
+        correlation_id: &str,
+        now: Timestamp,
+    ) -> Result<Asked> {
         let mut trace = Trace::default();
-        let (by, client_id, read) = self.read_request(arrived.receiver, message, &mut trace, now)?;
+        let (by, client_id, read) = self.read_request(receiver, message, &mut trace, now)?;
         let request = match read {
             Ok(request) => request,
             Err(rejection) => {
@@ -82,22 +109,19 @@ impl Gateway {
             let error = Error::new(ErrorKind::InvalidRequest, "This request to sign out was used before.");
             return Err(self.logout_refused(error, by, client_id.as_deref(), correlation_id, now));
         }
-        let Found { sessions, known } = match (arrived.receiver, &client_id) {
+        let found = match (receiver, &client_id) {
             (LogoutReceiver::Connection(name), _) => self.found_by_connection(name, &request, browser).await?,
             (LogoutReceiver::Application(_), Some(client_id)) => self.found_by_application(client_id, &request, browser).await?,
             (LogoutReceiver::Application(_), None) => Found::default(),
         };
-        let starter = match (arrived.receiver, client_id) {
+        let starter = match (receiver, client_id) {
             (LogoutReceiver::Application(endpoint), Some(client_id)) => {
                 LogoutStarter::Application { client_id, mirror: mirror_of(endpoint), request }
             }
             (LogoutReceiver::Connection(name), _) => LogoutStarter::Upstream { connection: name.to_owned(), request },
             (LogoutReceiver::Application(_), None) => return Err(Error::new(ErrorKind::Internal, "a request of nobody")),
         };
-        if !known {
-            return self.nobody_known(&starter, trace, correlation_id, now).await;
-        }
-        self.begin_logout(Beginning { starter, sessions, framed: arrived.framed, browser, correlation_id, trace, now }).await
+        Ok(Asked { starter, found, trace })
     }
 
     /// Whose request it is, and whether it may be believed.
@@ -108,7 +132,11 @@ impl Gateway {
         trace: &mut Trace,
         now: Timestamp,
     ) -> Result<(&'static str, Option<String>, Result<ReceivedLogout, Rejection>)> {
-        let binding = if message.binding() == Binding::Redirect { "HTTP-Redirect" } else { "HTTP-POST" };
+        let binding = match message.binding() {
+            _ if message.is_soap() => "SOAP",
+            Binding::Redirect => "HTTP-Redirect",
+            Binding::Post => "HTTP-POST",
+        };
         let note = |from: &str, trace: &mut Trace| {
             let issuer = message.issuer().chars().take(200).collect();
             let parameters = vec![("LogoutRequest by".to_owned(), binding.to_owned()), ("Issuer".to_owned(), issuer)];
@@ -166,7 +194,7 @@ impl Gateway {
         Ok(LogoutReply { answer, ends_cookie: false, correlation_id: Some(correlation_id.to_owned()) })
     }
 
-    fn logout_refused(&self, error: Error, by: &str, client_id: Option<&str>, correlation_id: &str, now: Timestamp) -> Error {
+    pub(super) fn logout_refused(&self, error: Error, by: &str, client_id: Option<&str>, correlation_id: &str, now: Timestamp) -> Error {
         self.events.logout(by, "refused");
         self.note_failed_logout(error.detail.clone(), client_id, correlation_id, now);
         error

@@ -100,6 +100,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         lifetimes: Lifetimes::default(),
         gigya: None,
         http: HttpSettings {
+            session_management: false,
             secure: false,
             trusted_proxies: Vec::new(),
             country_header: None,

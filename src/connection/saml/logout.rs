@@ -62,6 +62,14 @@ impl SamlConnection {
         request.answer(&self.sp.entity_id, service, outcome, self.settings().request_signer(&self.keyring.saml())?, now).map(Some)
     }
 
+    /// Our answer to a request that came in SOAP.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn logout_answer_in_envelope(&self, request: &ReceivedLogout, outcome: &LogoutOutcome, now: Timestamp) -> Result<String> {
+        request.answer_in_envelope(&self.sp.entity_id, outcome, self.settings().request_signer(&self.keyring.saml())?, now)
+    }
+
     /// Our request to end a session there; `None` where that is not wanted or not possible.
     pub fn logout_order(&self, id: &str, session: &UpstreamSession, reason: Option<&str>, now: Timestamp) -> Result<Option<Outgoing>> {
         let settings = self.settings();

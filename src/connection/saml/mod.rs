@@ -300,7 +300,28 @@ pub(super) fn refused(rejection: Rejection) -> Refused {
         _ => ErrorKind::IdpResponseInvalid,
     };
     let alarm = matches!(rejection, Rejection::SecondOpinionDiffers | Rejection::SecondOpinionRefused { .. });
-    Refused { error: Error::new(kind, saml::rejection::shown(rejection.to_string())), reason: rejection.name().to_owned(), alarm }
+    let status = match &rejection {
+        Rejection::StatusNotSuccess { second, .. } => second.as_deref().and_then(told_on),
+        _ => None,
+    };
+    Refused { error: Error::new(kind, saml::rejection::shown(rejection.to_string())), reason: rejection.name().to_owned(), alarm, status }
+}
+
+/// The second-level statuses that say something of the person, or of what the application asked. What an identity provider
+/// says of our own request (versions, bindings, attributes) means nothing to an application.
+fn told_on(second: &str) -> Option<&'static str> {
+    const TOLD_ON: [&str; 8] = [
+        "AuthnFailed",
+        "InvalidNameIDPolicy",
+        "NoAuthnContext",
+        "NoAvailableIDP",
+        "NoPassive",
+        "NoSupportedIDP",
+        "RequestDenied",
+        "UnknownPrincipal",
+    ];
+    let said = second.strip_prefix(saml::names::STATUS_PREFIX)?;
+    TOLD_ON.into_iter().find(|known| *known == said)
 }
 
 #[cfg(test)]

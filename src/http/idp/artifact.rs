@@ -3,12 +3,11 @@
 use super::MirrorPlace;
 use crate::broker::idp::{ArtifactAnswer, IdpEndpoint};
 use crate::clock::Timestamp;
-use crate::error::{Error, ErrorKind};
+use crate::http::soap_reply::failed;
 use crate::http::state::State;
-use crate::http::{body, reply};
-use crate::saml::soap::{self, FaultCode, SOAP_LIMIT};
+use crate::http::{body, soap_reply};
+use crate::saml::soap::SOAP_LIMIT;
 use actix_web::http::StatusCode;
-use actix_web::http::header::{CACHE_CONTROL, CONTENT_TYPE};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
@@ -39,19 +38,5 @@ async fn answer(request: &HttpRequest, state: &State, endpoint: &IdpEndpoint, mu
         Ok(ArtifactAnswer::Refused(fault)) => (StatusCode::FORBIDDEN, fault),
         Err(error) => return failed(request, &error),
     };
-    // SAML Bindings 3.2.3.2: nobody on the way keeps it.
-    let headers = ((CONTENT_TYPE, soap::CONTENT_TYPE), (CACHE_CONTROL, "no-cache, no-store"));
-    HttpResponse::build(status).insert_header(headers.0).insert_header(headers.1).body(envelope)
-}
-
-fn failed(request: &HttpRequest, error: &Error) -> HttpResponse {
-    reply::log_error(request, error);
-    let (code, status) = match error.kind {
-        ErrorKind::StoreUnavailable => (FaultCode::Server, StatusCode::SERVICE_UNAVAILABLE),
-        ErrorKind::PayloadTooLarge => (FaultCode::Client, StatusCode::PAYLOAD_TOO_LARGE),
-        ErrorKind::InvalidRequest => (FaultCode::Client, StatusCode::INTERNAL_SERVER_ERROR),
-        _ => (FaultCode::Server, StatusCode::INTERNAL_SERVER_ERROR),
-    };
-    let fault = soap::fault(code, error.kind.wire().title);
-    HttpResponse::build(status).insert_header((CONTENT_TYPE, soap::CONTENT_TYPE)).body(fault)
+    soap_reply::envelope(status, envelope)
 }

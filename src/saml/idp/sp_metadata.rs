@@ -5,7 +5,7 @@ use super::trust::{AssertionConsumerService, AttributeConsumingService, Encrypti
 use crate::clock::Timestamp;
 use crate::saml::assertion::Attribute;
 use crate::saml::binding::ResponseBinding;
-use crate::saml::logout::logout_services;
+use crate::saml::logout::{logout_services, soap_logout_service};
 use crate::saml::metadata::{
     Inherited, MetadataError, MetadataOptions, Role, cache_seconds, certificates_of, display_name, identity, key_descriptors, read_with,
     role_of, signing_certificates, text,
@@ -81,9 +81,11 @@ fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<ApplicationMetadat
         name_id_formats: formats.collect(),
         attribute_consuming_services: role.children_named(names::MD, "AttributeConsumingService").map(wishes).collect(),
     };
+    let mut trust = SpTrust::new(parts).map_err(|problems| MetadataError::at(role, problems.join("; ")))?;
+    trust.soap_logout = soap_logout_service(role)?;
     let info = role.child(names::MD, "Extensions").and_then(|extensions| extensions.child(names::MDUI, "UIInfo"));
     Ok(ApplicationMetadata {
-        trust: SpTrust::new(parts).map_err(|problems| MetadataError::at(role, problems.join("; ")))?,
+        trust,
         display_name: display_name(entity, role),
         display_names: info.into_iter().flat_map(|info| info.children_named(names::MDUI, "DisplayName")).filter_map(localized).collect(),
         logos: info.into_iter().flat_map(|info| info.children_named(names::MDUI, "Logo")).filter_map(logo).collect(),

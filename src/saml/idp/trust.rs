@@ -142,6 +142,8 @@ pub struct SpTrust {
     entity_id: String,
     acs: Vec<AssertionConsumerService>,
     pub logout_services: Vec<LogoutService>,
+    /// Where it takes LogoutRequests without the browser, if its metadata name one.
+    pub soap_logout: Option<Url>,
     /// `None`: nothing that it signs can be verified.
     keys: Option<TrustedKeys>,
     pub encryption_keys: Vec<EncryptionKey>,
@@ -200,6 +202,7 @@ impl SpTrust {
             entity_id: parts.entity_id,
             acs: parts.acs,
             logout_services: parts.logout_services,
+            soap_logout: None,
             keys,
             encryption_keys: parts.encryption_keys,
             authn_requests_signed: parts.authn_requests_signed,

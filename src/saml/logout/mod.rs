@@ -8,8 +8,8 @@ mod services;
 mod write;
 
 pub use receive::{ArrivedLogout, LogoutTerms, ReceivedLogout, ReceivedLogoutResponse, receive_logout_request, receive_logout_response};
-pub(super) use services::{logout_services, write_logout_services};
-pub use write::{LogoutOrder, logout_request};
+pub(super) use services::{logout_services, soap_logout_service, write_logout_services};
+pub use write::{LogoutOrder, logout_request, logout_request_in_envelope};
 
 use super::binding::Binding;
 use url::Url;

@@ -40,8 +40,23 @@ impl ArrivedLogout {
         Self::decode(incoming, MessageKind::Response)
     }
 
+    /// # Errors
+    /// When it is no SOAP envelope with a LogoutRequest that could be read.
+    pub fn request_in_envelope(envelope: String) -> Result<Self, Rejection> {
+        Self::peeked(Arrived::in_envelope(envelope), MessageKind::Request)
+    }
+
+    /// # Errors
+    /// When it is no SOAP envelope with a LogoutResponse that could be read.
+    pub fn response_in_envelope(envelope: String) -> Result<Self, Rejection> {
+        Self::peeked(Arrived::in_envelope(envelope), MessageKind::Response)
+    }
+
     fn decode(incoming: Incoming<'_>, kind: MessageKind) -> Result<Self, Rejection> {
-        let arrived = Arrived::decode(incoming, kind)?;
+        Self::peeked(Arrived::decode(incoming, kind)?, kind)
+    }
+
+    fn peeked(arrived: Arrived, kind: MessageKind) -> Result<Self, Rejection> {
         let root = if kind == MessageKind::Request { REQUEST } else { RESPONSE };
         let (issuer, in_response_to) = arrived.peek(root)?;
         Ok(Self { issuer, in_response_to, arrived, kind })
@@ -64,6 +79,16 @@ impl ArrivedLogout {
 
     pub const fn binding(&self) -> Binding {
         self.arrived.binding
+    }
+
+    // SAML Bindings 3.4.5.2, 3.5.5.2 want a Destination where a browser carries the message; 3.2 does not.
+    const fn names_destination(&self) -> bool {
+        !self.arrived.soap
+    }
+
+    /// It came from the partner itself, not by the browser.
+    pub const fn is_soap(&self) -> bool {
+        self.arrived.soap
     }
 }
 
@@ -157,6 +182,20 @@ impl ReceivedLogout {
     ) -> CrateResult<Outgoing> {
         super::write::logout_response((our_entity_id, &self.id), service, outcome, self.relay_state(), signer, now)
     }
+
+    /// The answer to a request that came in SOAP, in its envelope: it goes back by the connection on which the request came.
+    ///
+    /// # Errors
+    /// When the key cannot sign.
+    pub fn answer_in_envelope(
+        &self,
+        our_entity_id: &str,
+        outcome: &LogoutOutcome,
+        signer: Signer<'_>,
+        now: Timestamp,
+    ) -> CrateResult<String> {
+        super::write::logout_response_in_envelope((our_entity_id, &self.id), outcome, signer, now)
+    }
 }
 
 // SAML Core 3.3.4: the identifiers must match strongly; what one of them leaves out, it leaves open.
@@ -185,14 +224,16 @@ pub fn receive_logout_request(
         return Err(Rejection::WrongRoot { expected: REQUEST, found: "LogoutResponse".to_owned() });
     }
     let verifier = terms.verifier(Part::LogoutRequest);
-    let request = message.arrived.read(REQUEST, verifier, &mut Checks(checks), |root, signed, checks| request(root, signed, terms, checks));
+    let request = message
+        .arrived
+        .read(REQUEST, verifier, &mut Checks(checks), |root, _, checks| request(root, message.names_destination(), terms, checks));
     request?.map(|request| ReceivedLogout { relay_state: message.arrived.relay_state.clone(), ..request })
 }
 
-fn request(root: Element<'_>, signed: bool, terms: &LogoutTerms<'_>, checks: &mut Checks<'_>) -> Result<ReceivedLogout, Rejection> {
+fn request(root: Element<'_>, to_browser: bool, terms: &LogoutTerms<'_>, checks: &mut Checks<'_>) -> Result<ReceivedLogout, Rejection> {
     let on = Part::LogoutRequest;
     // 1. Version, ID, Issuer, Destination, IssueInstant.
-    let head = terms.judge(on).judge(root, signed, checks)?;
+    let head = terms.judge(on).judge(root, to_browser, checks)?;
     // 2. SAML Core 3.7.1: after NotOnOrAfter the request may be thrown away.
     let (now, skew_seconds) = (terms.now, terms.policy.skew_seconds);
     let until = date(root, on, "NotOnOrAfter")?;
@@ -257,21 +298,21 @@ pub fn receive_logout_response(
         return Err(Rejection::WrongRoot { expected: RESPONSE, found: "LogoutRequest".to_owned() });
     }
     let verifier = terms.verifier(Part::LogoutResponse);
-    let read = |root: Element<'_>, signed, checks: &mut Checks<'_>| response(root, signed, request_id, terms, checks);
+    let read = |root: Element<'_>, _, checks: &mut Checks<'_>| response(root, message.names_destination(), request_id, terms, checks);
     let outcome = message.arrived.read(RESPONSE, verifier, &mut Checks(checks), read)??;
     Ok(ReceivedLogoutResponse { outcome, relay_state: message.arrived.relay_state.clone() })
 }
 
 fn response(
     root: Element<'_>,
-    signed: bool,
+    to_browser: bool,
     request_id: &str,
     terms: &LogoutTerms<'_>,
     checks: &mut Checks<'_>,
 ) -> Result<LogoutOutcome, Rejection> {
     let on = Part::LogoutResponse;
     // 1. Version, ID, Issuer, Destination, IssueInstant.
-    terms.judge(on).judge(root, signed, checks)?;
+    terms.judge(on).judge(root, to_browser, checks)?;
     // 2. SAML Core 3.2.2: which request it answers.
     let found = root.attribute("InResponseTo").unwrap_or("none");
     checks.require("in-response-to", found == request_id, request_id, found, || Rejection::WrongInResponseTo {

@@ -22,7 +22,13 @@ pub(in crate::saml) fn logout_services(role: Element<'_>) -> Result<Vec<LogoutSe
     Ok(found)
 }
 
-/// Ours.
+/// The first by SOAP: where the partner takes LogoutRequests without the browser.
+pub(in crate::saml) fn soap_logout_service(role: Element<'_>) -> Result<Option<Url>, MetadataError> {
+    let is_soap = |element: &Element<'_>| element.attribute("Binding").unwrap_or_default().trim() == names::BINDING_SOAP;
+    role.children_named(names::MD, "SingleLogoutService").find(is_soap).map(|element| address(element, "Location")).transpose()
+}
+
+/// Ours. What takes forms takes SOAP too, which is told by its media type.
 pub(in crate::saml) fn write_logout_services(writer: &mut Writer, services: &[LogoutService]) {
     for service in services {
         let binding = match service.binding {
@@ -31,6 +37,10 @@ pub(in crate::saml) fn write_logout_services(writer: &mut Writer, services: &[Lo
         };
         writer.start("md:SingleLogoutService").attribute("Binding", binding).attribute("Location", service.location.as_str());
         writer.optional("ResponseLocation", service.response_location.as_ref().map(|url| url.as_str())).end();
+    }
+    if let Some(service) = services.iter().find(|service| service.binding == Binding::Post) {
+        writer.start("md:SingleLogoutService").attribute("Binding", names::BINDING_SOAP);
+        writer.attribute("Location", service.location.as_str()).end();
     }
 }
 

@@ -9,6 +9,7 @@ use crate::saml::binding::{Binding, MessageKind, Outgoing, encode_post, encode_r
 use crate::saml::idp::{Encrypt, encrypted_name_id, write_name_id};
 use crate::saml::names;
 use crate::saml::signature::{self, Signer};
+use crate::saml::soap;
 use crate::saml::xml::Writer;
 use url::Url;
 
@@ -48,9 +49,22 @@ pub fn logout_request(
     signer: Signer<'_>,
     now: Timestamp,
 ) -> CrateResult<Outgoing> {
+    let xml = write_request(order, &service.location, now)?;
+    send(MessageKind::Request, &xml, (service.binding, &service.location), relay_state, signer)
+}
+
+/// The LogoutRequest, signed and in an envelope, for the partner's own ears.
+///
+/// # Errors
+/// As [`logout_request`].
+pub fn logout_request_in_envelope(order: &LogoutOrder<'_>, location: &Url, signer: Signer<'_>, now: Timestamp) -> CrateResult<String> {
+    Ok(soap::envelope(&signature::sign(&write_request(order, location, now)?, signer)?))
+}
+
+fn write_request(order: &LogoutOrder<'_>, location: &Url, now: Timestamp) -> CrateResult<String> {
     let mut writer = Writer::new();
     writer.start("samlp:LogoutRequest");
-    head(&mut writer, &order.id, &service.location, now);
+    head(&mut writer, &order.id, Some(location), now);
     writer.attribute("NotOnOrAfter", &now.plus_seconds(order.valid_seconds).to_string()).optional("Reason", order.reason);
     writer.leaf("saml:Issuer", order.issuer);
     match order.encrypt {
@@ -60,7 +74,7 @@ pub fn logout_request(
     for index in order.session_indexes {
         writer.leaf("samlp:SessionIndex", index);
     }
-    send(MessageKind::Request, &writer.finish(), (service.binding, &service.location), relay_state, signer)
+    Ok(writer.finish())
 }
 
 /// The answer to a request; only a verified one has it.
@@ -73,19 +87,34 @@ pub(super) fn logout_response(
     now: Timestamp,
 ) -> CrateResult<Outgoing> {
     let destination = service.for_responses();
+    let xml = write_response((issuer, in_response_to), Some(destination), outcome, now);
+    send(MessageKind::Response, &xml, (service.binding, destination), relay_state, signer)
+}
+
+pub(super) fn logout_response_in_envelope(
+    (issuer, in_response_to): (&str, &str),
+    outcome: &LogoutOutcome,
+    signer: Signer<'_>,
+    now: Timestamp,
+) -> CrateResult<String> {
+    let xml = write_response((issuer, in_response_to), None, outcome, now);
+    Ok(soap::envelope(&signature::sign(&xml, signer)?))
+}
+
+fn write_response((issuer, in_response_to): (&str, &str), destination: Option<&Url>, outcome: &LogoutOutcome, now: Timestamp) -> String {
     let mut writer = Writer::new();
     writer.start("samlp:LogoutResponse");
     head(&mut writer, &format!("_{}", id::random_id()), destination, now);
     writer.attribute("InResponseTo", in_response_to);
     writer.leaf("saml:Issuer", issuer);
     write_status(&mut writer, outcome);
-    send(MessageKind::Response, &writer.finish(), (service.binding, destination), relay_state, signer)
+    writer.finish()
 }
 
-fn head(writer: &mut Writer, id: &str, destination: &Url, now: Timestamp) {
+fn head(writer: &mut Writer, id: &str, destination: Option<&Url>, now: Timestamp) {
     writer.attribute("xmlns:samlp", names::SAMLP).attribute("xmlns:saml", names::SAML);
     writer.attribute("ID", id).attribute("Version", "2.0").attribute("IssueInstant", &now.to_string());
-    writer.attribute("Destination", destination.as_str());
+    writer.optional("Destination", destination.map(Url::as_str));
 }
 
 // SAML Core 3.7.3.2: PartialLogout is a second-level code; the request itself was fulfilled.

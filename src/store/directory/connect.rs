@@ -23,6 +23,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         fills_search: true,
     },
     Migration::of_both(include_str!("migrations/0005_jobs_and_log.sql")),
+    Migration::of_both(include_str!("migrations/0006_queue.sql")),
 ];
 
 /// One step of the tables: one text for both databases, or one for each.

@@ -18,6 +18,7 @@ mod logins;
 mod objects;
 mod own;
 mod pool;
+mod queue;
 mod records;
 mod search;
 mod transaction;
@@ -28,7 +29,7 @@ pub use connect::check_url;
 use super::{
     AuditEvent, ConflictRecord, CredentialKind, Directory, ExportStep, FamilyFilter, FoundFamilies, IdentityLogin, ImportKnown,
     ImportNames, ImportStep, Job, JobAges, JobStatus, Later, LinkEntry, LinkedBy, LogDay, LogEvent, LogFilter, LogPage, NewJob, NewUser,
-    ObjectChange, ObjectWrite, Recorded, RefreshFamily, Rotation, SavedEntry, StoredObject, UserChange, UserLogin,
+    ObjectChange, ObjectWrite, QueuedMessage, Recorded, RefreshFamily, Rotation, SavedEntry, StoredObject, UserChange, UserLogin,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -455,6 +456,22 @@ impl Directory for SqlDirectory {
 
     fn forget_log_events(&self, before: Timestamp, limit: i64) -> Later<'_, i64> {
         on!(self, LIMIT, |held| log::forget(&mut held, before, limit))
+    }
+
+    fn queue_messages<'a>(&'a self, messages: &'a [QueuedMessage]) -> Later<'a, ()> {
+        on!(self, LIMIT, |held| queue::put(&mut held, messages))
+    }
+
+    fn claim_message(&self, now: Timestamp, lease_until: Timestamp) -> Later<'_, Option<QueuedMessage>> {
+        on!(self, LIMIT, |held| queue::claim(&mut held, now, lease_until))
+    }
+
+    fn put_off_message<'a>(&'a self, id: &'a str, attempts: i64, due_at: Timestamp) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| queue::put_off(&mut held, id, attempts, due_at))
+    }
+
+    fn end_message<'a>(&'a self, id: &'a str) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| queue::end(&mut held, id))
     }
 
     fn find_users<'a>(&'a self, query: &'a UserQuery) -> Later<'a, FoundUsers> {

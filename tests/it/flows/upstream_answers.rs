@@ -17,6 +17,7 @@ async fn the_status_of_the_identity_provider_is_told_in_the_application_s_words(
         (["Responder", "NoPassive"], "login_required"),
         (["Responder", "NoAuthnContext"], "unmet_authentication_requirements"),
         (["Requester", "InvalidNameIDPolicy"], "invalid_request"),
+        (["Responder", "UnknownPrincipal"], "server_error"),
         (["Responder", "UnsupportedBinding"], "server_error"),
     ] {
         let request = scene.ask(&[]).await;

@@ -292,11 +292,17 @@ async fn an_answer_by_another_binding_than_post_is_not_given() {
 async fn every_failure_upstream_has_its_status() {
     let scene = Scene::new().await;
     for (upstream, expected) in [
-        (vec!["Responder", "AuthnFailed"], ("Responder", "RequestDenied")),
+        (vec!["Responder", "AuthnFailed"], ("Responder", "AuthnFailed")),
         (vec!["Responder", "RequestDenied"], ("Responder", "RequestDenied")),
         (vec!["Responder", "NoPassive"], ("Responder", "NoPassive")),
         (vec!["Responder", "NoAuthnContext"], ("Responder", "NoAuthnContext")),
-        (vec!["Requester", "InvalidNameIDPolicy"], ("Requester", "RequestUnsupported")),
+        (vec!["Requester", "InvalidNameIDPolicy"], ("Responder", "InvalidNameIDPolicy")),
+        (vec!["Responder", "UnknownPrincipal"], ("Responder", "UnknownPrincipal")),
+        (vec!["Requester", "NoAvailableIDP"], ("Responder", "NoAvailableIDP")),
+        (vec!["Requester", "NoSupportedIDP"], ("Responder", "NoSupportedIDP")),
+        // What is said of our own request is no matter of the application.
+        (vec!["Requester", "UnsupportedBinding"], ("Responder", "AuthnFailed")),
+        (vec!["VersionMismatch", "RequestVersionTooLow"], ("Responder", "AuthnFailed")),
         (vec!["Responder", "PartialLogout"], ("Responder", "AuthnFailed")),
         (vec!["Responder"], ("Responder", "AuthnFailed")),
     ] {

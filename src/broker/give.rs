@@ -1,0 +1,165 @@
+//! What a grant gives, whether the token endpoint answers or the authorization endpoint itself: released claims, an access
+//! token with its record, an ID token.
+//!
+//! Nothing is stored here: whoever answers commits the access token together with what belongs to the same step.
+
+use super::recording::note_rows;
+use super::release::{recorded, unrecorded};
+use super::rules::{changed_names, changed_profile, with_claims};
+use super::{Gateway, encode};
+use crate::application::Application;
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::login::trace::{Step as Note, Trace};
+use crate::login::{AccessToken, Scripted};
+use crate::oidc::{self, IdTokenClaims, Scopes, SigningAlg};
+use crate::profile::{Profile, Written};
+use crate::secret::Secret;
+use crate::store::Op;
+use crate::user::Identity;
+use serde_json::{Map, Value};
+
+/// What was granted, whichever kind of grant it is.
+pub(super) struct Granted {
+    pub grant_id: String,
+    pub user_id: String,
+    /// By which the person came.
+    pub identity: Identity,
+    pub sid: String,
+    pub scopes: Scopes,
+    /// The scopes before scripts changed them, where they did.
+    pub unscripted_scopes: Option<Scopes>,
+    pub audience: Option<String>,
+    pub nonce: Option<String>,
+    pub auth_time: Timestamp,
+    pub acr: Option<String>,
+    pub profile: Map<String, Value>,
+    /// Paths in `profile` that are for this transaction only.
+    pub transient: Vec<String>,
+    /// What scripts made of it.
+    pub scripted: Option<Box<Scripted>>,
+    pub correlation_id: String,
+}
+
+/// What the application gets to see.
+pub(super) struct Release {
+    /// Of UserInfo, and of the token endpoint's ID token.
+    pub claims: Map<String, Value>,
+    profile: Profile,
+    scripted: Scripted,
+}
+
+/// A new access token, and the write without which it is worth nothing.
+pub(super) struct Given {
+    pub token: oidc::AccessToken,
+    /// Seconds.
+    pub expires_in: u32,
+    /// Store key of the record.
+    pub key: String,
+    pub put: Op,
+}
+
+/// What travels together with an ID token, for its hashes (OpenID Connect Core 3.3.2.11).
+#[derive(Clone, Copy, Default)]
+pub(super) struct Beside<'a> {
+    pub access_token: Option<&'a oidc::AccessToken>,
+}
+
+impl Gateway {
+    /// Releases claims by the application's table. Takes profile and scripts' changes out of what was granted.
+    pub(super) fn release(
+        &self,
+        application: &Application,
+        granted: &mut Granted,
+        to: &'static str,
+        trace: &mut Trace,
+        now: Timestamp,
+    ) -> Result<Release> {
+        let mut rows = Vec::new();
+        let scripted = granted.scripted.take().map(|scripted| *scripted).unwrap_or_default();
+        changed_profile(&mut granted.profile, &scripted.user);
+        let readable = self.readable_profile(application, std::mem::take(&mut granted.profile), &granted.user_id);
+        granted.transient.extend(readable.sealed);
+        granted.transient.extend(changed_names(&scripted));
+        let profile = readable.profile;
+        let released = application
+            .mapping
+            .from_profile(&profile, &mut rows)
+            .map_err(|error| Error::new(ErrorKind::Misconfigured, error.to_string()))?;
+        let mut unrecorded = unrecorded(&rows, &granted.transient);
+        unrecorded.extend(scripted.id_token.keys().cloned());
+        note_rows(trace, "from_profile", rows, &granted.transient, now);
+        // Entity categories are SAML's: a client has none.
+        let released = released.into_iter().filter(|row| row.categories.is_empty());
+        let released: Vec<_> = released.map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
+        let mut claims = oidc::claims::filter_by_scope(&released, &granted.scopes);
+        with_claims(&mut claims, &scripted.id_token);
+        let claims_shown = Written::object(&recorded(&claims, &unrecorded))?;
+        trace.note(now, Note::Released { application: application.client_id.clone(), to: to.into(), claims: claims_shown });
+        Ok(Release { claims, profile, scripted })
+    }
+
+    /// A new access token of the grant, with its record.
+    pub(super) async fn access_token(
+        &self,
+        application: &Application,
+        granted: &Granted,
+        release: &Release,
+        now: Timestamp,
+    ) -> Result<Given> {
+        let token = oidc::AccessToken::issue(&granted.grant_id)?;
+        let expires_in = self.lifetimes.access_token;
+        let subject = self.subject_for(application, &granted.user_id)?;
+        let userinfo = Value::Object(oidc::claims::userinfo(&subject, &release.claims));
+        // The whole profile has the free data as they are now: something may have been sealed since the login.
+        let seal = application.profile.reads_sealed.then_some(granted.grant_id.as_str());
+        let record = AccessToken {
+            client_id: application.client_id.clone(),
+            scopes: granted.scopes.clone(),
+            expires_at: now.plus_seconds(i64::from(expires_in)),
+            correlation_id: granted.correlation_id.clone(),
+            userinfo: self.kept_body(userinfo.to_string(), seal)?,
+            dialects: if application.profile.legacy_profile {
+                let whose = (granted.user_id.as_str(), &granted.identity);
+                Some(self.whole_profile(application, whose, release.profile.clone(), &release.scripted, seal, now).await?)
+            } else {
+                None
+            },
+            user_id: granted.audience.as_ref().map(|_| granted.user_id.clone()),
+            audience: granted.audience.clone(),
+            issued_at: now,
+            claims: release.scripted.access_token.clone(),
+        };
+        let key = AccessToken::key(&granted.grant_id, &token.digest());
+        let put = Op::Put { key: key.clone(), value: encode(&record)?, ttl: u64::from(expires_in) };
+        Ok(Given { token, expires_in, key, put })
+    }
+
+    /// An ID token that says `claims` beside what it says of the login.
+    pub(super) fn id_token(
+        &self,
+        application: &Application,
+        granted: &Granted,
+        claims: &Map<String, Value>,
+        beside: Beside<'_>,
+        now: Timestamp,
+    ) -> Result<Secret<String>> {
+        let alg = application.oidc.as_ref().map_or(SigningAlg::RS256, |client| client.id_token_signed_response_alg);
+        let signer = self.keys.signer(alg);
+        let said = IdTokenClaims {
+            issuer: &self.issuer,
+            subject: &self.subject_for(application, &granted.user_id)?,
+            audience: &application.client_id,
+            issued_at: now,
+            expires_at: now.plus_seconds(self.lifetimes.id_token.cast_signed()),
+            auth_time: Some(granted.auth_time),
+            nonce: granted.nonce.as_deref(),
+            acr: granted.acr.as_deref(),
+            amr: &[],
+            azp: None,
+            at_hash: beside.access_token.map(|token| signer.half_hash(token.expose())),
+            sid: Some(&granted.sid),
+        };
+        signer.sign(&said.to_map(claims)).map(Secret::new)
+    }
+}

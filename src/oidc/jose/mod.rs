@@ -1,0 +1,32 @@
+//! The only home of JOSE: signing with our keys, publishing their public halves, verifying what we signed.
+//!
+//! Signatures are made by `keys`, from which no private key leaves; everything that does not change between two
+//! tokens (header, key id, JWKS, verifiers) is prepared once. The algorithm belongs to the key: a token's header
+//! can only agree with it. Header members that name or carry keys (`jku`, `jwk`, `x5u`, `x5c`) are never looked at.
+
+mod keys;
+mod public;
+mod published;
+mod shared;
+mod signer;
+#[cfg(test)]
+mod tests;
+
+pub use keys::{AlgKeys, OidcKeys};
+pub use public::{IdTokenHint, PublicKeys};
+pub use published::key_id;
+pub use shared::{sign_shared, verify_shared};
+pub use signer::IdTokenSigner;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde_json::{Map, Value};
+
+/// `typ` of an ID token.
+const JWT: &str = "JWT";
+/// Longer than any token of ours.
+const MAX_TOKEN: usize = 32 * 1024;
+
+fn json_object(encoded: &str) -> Option<Map<String, Value>> {
+    serde_json::from_slice(&URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
+}

@@ -1,0 +1,153 @@
+//! Our public keys: what the JWKS says, and the verifiers of tokens that we signed.
+
+use super::published::PublicJwk;
+use super::{JWT, MAX_TOKEN, json_object};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::keys::PrivateKey;
+use crate::oidc::SigningAlg;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use josekit::jws::{ES256, EdDSA, JwsVerifier, RS256};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// Our public keys: the JWKS, and the verifiers of our own tokens.
+#[derive(Clone, Debug)]
+pub struct PublicKeys {
+    jwks: String,
+    verifiers: Vec<Arc<KnownKey>>,
+}
+
+#[derive(Debug)]
+pub(super) struct KnownKey {
+    kid: String,
+    alg: SigningAlg,
+    /// As the JWKS has it.
+    jwk: Value,
+    verifier: Box<dyn JwsVerifier>,
+}
+
+impl KnownKey {
+    pub(super) fn new(key: &PrivateKey) -> Result<Self> {
+        let jwk = PublicJwk::of(key)?;
+        Ok(Self { jwk: Value::Object(jwk.to_map()), verifier: verifier(jwk.alg, &key.public_der()?)?, kid: jwk.kid, alg: jwk.alg })
+    }
+}
+
+impl PublicKeys {
+    pub fn new<'a>(keys: impl IntoIterator<Item = &'a PrivateKey>) -> Result<Self> {
+        keys.into_iter().map(|key| KnownKey::new(key).map(Arc::new)).collect::<Result<_>>().map(Self::of)
+    }
+
+    pub(super) fn of(verifiers: Vec<Arc<KnownKey>>) -> Self {
+        let jwks: Vec<&Value> = verifiers.iter().map(|known| &known.jwk).collect();
+        Self { jwks: json!({ "keys": jwks }).to_string(), verifiers }
+    }
+
+    /// RFC 7517 5, as `/.well-known/jwks.json` serves it.
+    pub fn jwks_json(&self) -> &str {
+        &self.jwks
+    }
+
+    /// Verifies a JWS that we signed with header type `typ`, and gives its claims. Says nothing about their meaning.
+    pub fn verify(&self, token: &str, typ: &str) -> Result<Map<String, Value>> {
+        let refuse = || Error::new(ErrorKind::InvalidRequest, "the token is not one of ours");
+        if token.len() > MAX_TOKEN {
+            return Err(refuse());
+        }
+        let (message, signature) = token.rsplit_once('.').ok_or_else(refuse)?;
+        let (header, payload) = message.split_once('.').filter(|(_, payload)| !payload.contains('.')).ok_or_else(refuse)?;
+        let header = json_object(header).ok_or_else(refuse)?;
+        let member = |name: &str| header.get(name).and_then(Value::as_str);
+        // RFC 7515 4.1.11: no extension is understood here.
+        if header.contains_key("crit") || member("typ") != Some(typ) {
+            return Err(refuse());
+        }
+        let known = self.verifiers.iter().find(|known| member("kid") == Some(&known.kid)).ok_or_else(refuse)?;
+        // RFC 8725 3.1: the key has one algorithm; the header cannot choose another.
+        if member("alg") != Some(known.alg.as_str()) {
+            return Err(refuse());
+        }
+        let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| refuse())?;
+        known.verifier.verify(message.as_bytes(), &signature).map_err(|error| refuse().because(error))?;
+        json_object(payload).ok_or_else(refuse)
+    }
+
+    /// Core 3.1.2.1: a hint is an ID token that we issued; it may have expired.
+    pub fn verify_hint(&self, token: &str, issuer: &str) -> Result<IdTokenHint> {
+        let refuse = || Error::new(ErrorKind::InvalidRequest, "the id_token_hint is not an ID token of this provider");
+        let claims = self.verify(token, JWT).map_err(|error| refuse().because(error))?;
+        Self::id_token(&claims, issuer).ok_or_else(refuse)
+    }
+
+    /// An ID token that we issued and that has not expired.
+    pub fn verify_current(&self, token: &str, issuer: &str, now: Timestamp) -> Result<IdTokenHint> {
+        let refuse = || Error::new(ErrorKind::InvalidRequest, "the token is not an ID token of this provider, or has expired");
+        let claims = self.verify(token, JWT).map_err(|error| refuse().because(error))?;
+        let expires_at = claims.get("exp").and_then(Value::as_i64).ok_or_else(refuse)?;
+        if now >= Timestamp::from_seconds(expires_at) {
+            return Err(refuse());
+        }
+        Self::id_token(&claims, issuer).ok_or_else(refuse)
+    }
+
+    fn id_token(claims: &Map<String, Value>, issuer: &str) -> Option<IdTokenHint> {
+        let text = |name: &str| claims.get(name).and_then(Value::as_str);
+        if text("iss") != Some(issuer) {
+            return None;
+        }
+        let audience: Vec<String> = match claims.get("aud") {
+            Some(Value::String(one)) => vec![one.clone()],
+            Some(Value::Array(many)) => many.iter().filter_map(Value::as_str).map(str::to_owned).collect(),
+            _ => Vec::new(),
+        };
+        let client_id = text("azp").map(str::to_owned).or_else(|| audience.first().cloned())?;
+        let issued_at = claims.get("iat").and_then(Value::as_i64).map(Timestamp::from_seconds);
+        let auth_time = claims.get("auth_time").and_then(Value::as_i64).map(Timestamp::from_seconds);
+        Some(IdTokenHint { auth_time, client_id, subject: text("sub")?.to_owned(), sid: text("sid").map(str::to_owned), issued_at })
+    }
+}
+
+/// An ID token of ours that somebody gave back. Made by [`PublicKeys::verify_hint`] and [`PublicKeys::verify_current`] only.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdTokenHint {
+    client_id: String,
+    subject: String,
+    sid: Option<String>,
+    issued_at: Option<Timestamp>,
+    auth_time: Option<Timestamp>,
+}
+
+impl IdTokenHint {
+    /// When the person proved who they are: a refresh or single sign-on makes a new token of an old login.
+    pub const fn auth_time(&self) -> Option<Timestamp> {
+        self.auth_time
+    }
+
+    pub const fn issued_at(&self) -> Option<Timestamp> {
+        self.issued_at
+    }
+
+    /// The client that it was issued to.
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    pub fn subject(&self) -> &str {
+        &self.subject
+    }
+
+    pub fn sid(&self) -> Option<&str> {
+        self.sid.as_deref()
+    }
+}
+
+fn verifier(alg: SigningAlg, public_der: &[u8]) -> Result<Box<dyn JwsVerifier>> {
+    let made: Result<Box<dyn JwsVerifier>, _> = match alg {
+        SigningAlg::RS256 => RS256.verifier_from_der(public_der).map(|verifier| Box::new(verifier) as _),
+        SigningAlg::ES256 => ES256.verifier_from_der(public_der).map(|verifier| Box::new(verifier) as _),
+        SigningAlg::EdDSA => EdDSA.verifier_from_der(public_der).map(|verifier| Box::new(verifier) as _),
+    };
+    made.map_err(|error| Error::new(ErrorKind::Internal, "a public key cannot be used").because(error))
+}

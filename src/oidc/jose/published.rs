@@ -1,0 +1,78 @@
+//! Our public keys as RFC 7517 writes them.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::id;
+use crate::keys::{KeyKind, PrivateKey};
+use crate::oidc::SigningAlg;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use openssl::bn::{BigNum, BigNumContext};
+use openssl::error::ErrorStack;
+use openssl::pkey::{PKey, Public};
+use serde_json::{Map, Value};
+
+/// The `kid` of a key: its thumbprint (RFC 7638).
+pub fn key_id(key: &PrivateKey) -> Result<String> {
+    PublicJwk::of(key).map(|jwk| jwk.kid)
+}
+
+/// A public key as RFC 7517 writes it.
+pub(super) struct PublicJwk {
+    pub(super) alg: SigningAlg,
+    /// RFC 7638.
+    pub(super) kid: String,
+    /// The required members, in the order of RFC 7638 3.
+    members: Vec<(&'static str, String)>,
+}
+
+impl PublicJwk {
+    pub(super) fn of(key: &PrivateKey) -> Result<Self> {
+        let der = key.public_der()?;
+        let (alg, read): (_, fn(&PKey<Public>) -> Result<_, _>) = match key.kind() {
+            KeyKind::Rsa => (SigningAlg::RS256, rsa_members),
+            KeyKind::EcP256 => (SigningAlg::ES256, p256_members),
+            KeyKind::Ed25519 => (SigningAlg::EdDSA, ed25519_members),
+            KeyKind::EcP384 | KeyKind::EcP521 => {
+                return Err(Error::new(ErrorKind::Misconfigured, "ID tokens cannot be signed with a P-384 or P-521 key"));
+            }
+        };
+        let members = PKey::public_key_from_der(&der)
+            .and_then(|key| read(&key))
+            .map_err(|error| Error::new(ErrorKind::Internal, "a public key cannot be read").because(error))?;
+        Ok(Self { alg, kid: thumbprint(&members), members })
+    }
+
+    pub(super) fn to_map(&self) -> Map<String, Value> {
+        let mut map: Map<String, Value> = self.members.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+        map.insert("use".to_owned(), "sig".into());
+        map.insert("alg".to_owned(), self.alg.as_str().into());
+        map.insert("kid".to_owned(), self.kid.as_str().into());
+        map
+    }
+}
+
+fn rsa_members(key: &PKey<Public>) -> Result<Vec<(&'static str, String)>, ErrorStack> {
+    let rsa = key.rsa()?;
+    let encode = |number: &openssl::bn::BigNumRef| URL_SAFE_NO_PAD.encode(number.to_vec());
+    Ok(vec![("e", encode(rsa.e())), ("kty", "RSA".to_owned()), ("n", encode(rsa.n()))])
+}
+
+fn p256_members(key: &PKey<Public>) -> Result<Vec<(&'static str, String)>, ErrorStack> {
+    let key = key.ec_key()?;
+    let (mut x, mut y, mut context) = (BigNum::new()?, BigNum::new()?, BigNumContext::new()?);
+    key.public_key().affine_coordinates(key.group(), &mut x, &mut y, &mut context)?;
+    // RFC 7518 6.2.1.2: full length, leading zeros included.
+    let encode = |number: &BigNum| number.to_vec_padded(32).map(|octets| URL_SAFE_NO_PAD.encode(octets));
+    Ok(vec![("crv", "P-256".to_owned()), ("kty", "EC".to_owned()), ("x", encode(&x)?), ("y", encode(&y)?)])
+}
+
+fn ed25519_members(key: &PKey<Public>) -> Result<Vec<(&'static str, String)>, ErrorStack> {
+    let x = URL_SAFE_NO_PAD.encode(key.raw_public_key()?);
+    Ok(vec![("crv", "Ed25519".to_owned()), ("kty", "OKP".to_owned()), ("x", x)])
+}
+
+/// RFC 7638 3: SHA-256 over the required members in lexical order, without spaces. None needs escaping.
+pub(super) fn thumbprint(members: &[(&'static str, String)]) -> String {
+    let members: Vec<String> = members.iter().map(|(name, value)| format!("\"{name}\":\"{value}\"")).collect();
+    URL_SAFE_NO_PAD.encode(id::sha256(format!("{{{}}}", members.join(",")).as_bytes()))
+}
