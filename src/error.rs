@@ -112,6 +112,14 @@ pub enum ErrorKind {
     RequestNotSupported,
     RequestUriNotSupported,
     RegistrationNotSupported,
+    /// A client registers a redirect URI that it may not have.
+    InvalidRegisteredUri,
+    /// A client registers something else that it may not have.
+    InvalidClientMetadata,
+    /// A software statement that nobody whom we know has made.
+    UnapprovedSoftwareStatement,
+    /// A software statement that cannot be read, is not signed as it should be, or is not valid now.
+    InvalidSoftwareStatement,
     /// The bearer token is unknown, expired or revoked.
     InvalidToken,
     InsufficientScope,
@@ -192,6 +200,10 @@ impl ErrorKind {
         Self::RequestNotSupported,
         Self::RequestUriNotSupported,
         Self::RegistrationNotSupported,
+        Self::InvalidRegisteredUri,
+        Self::InvalidClientMetadata,
+        Self::UnapprovedSoftwareStatement,
+        Self::InvalidSoftwareStatement,
         Self::InvalidToken,
         Self::InsufficientScope,
         Self::ProxyCountExceeded,
@@ -252,6 +264,10 @@ impl ErrorKind {
             Self::RequestNotSupported => row(400, "request_not_supported", ("Requester", "RequestUnsupported"), "request-not-supported", "ISTH-1015", Application, "The request is not supported"),
             Self::RequestUriNotSupported => row(400, "request_uri_not_supported", ("Requester", "RequestUnsupported"), "request-uri-not-supported", "ISTH-1016", Application, "The request is not supported"),
             Self::RegistrationNotSupported => row(400, "registration_not_supported", ("Requester", "RequestUnsupported"), "registration-not-supported", "ISTH-1017", Application, "The request is not supported"),
+            Self::InvalidRegisteredUri => row(400, "invalid_redirect_uri", ("Requester", "RequestDenied"), "invalid-registered-uri", "ISTH-1041", Application, "The application cannot be registered"),
+            Self::InvalidClientMetadata => row(400, "invalid_client_metadata", ("Requester", "RequestDenied"), "invalid-client-metadata", "ISTH-1042", Application, "The application cannot be registered"),
+            Self::UnapprovedSoftwareStatement => row(400, "unapproved_software_statement", ("Requester", "RequestDenied"), "unapproved-software-statement", "ISTH-1043", Application, "The application cannot be registered"),
+            Self::InvalidSoftwareStatement => row(400, "invalid_software_statement", ("Requester", "RequestDenied"), "invalid-software-statement", "ISTH-1044", Application, "The application cannot be registered"),
             Self::InvalidToken => row(401, "invalid_token", ("Requester", "RequestDenied"), "invalid-token", "ISTH-1018", Application, "The access token is not valid"),
             Self::InsufficientScope => row(403, "insufficient_scope", ("Requester", "RequestDenied"), "insufficient-scope", "ISTH-1019", Application, "The access token does not allow this"),
             Self::ProxyCountExceeded => row(403, "access_denied", ("Responder", "ProxyCountExceeded"), "proxy-count-exceeded", "ISTH-1020", Application, "The application does not allow others to be asked"),

@@ -18,6 +18,7 @@ fn application() -> Application {
         profile: ProfileUse::default(),
         oidc: Some(ClientFacts::public("app")),
         saml: None,
+        by_metadata: None,
     }
 }
 

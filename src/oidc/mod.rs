@@ -28,6 +28,7 @@ pub mod opaque;
 pub mod params;
 pub mod pkce;
 pub mod prepared;
+pub mod registration;
 pub mod scope;
 pub mod session_state;
 pub mod subject;
