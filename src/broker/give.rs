@@ -13,7 +13,9 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{AccessToken, Scripted};
-use crate::oidc::{self, IdTokenClaims, KeyConfirmation, Scopes, SigningAlg};
+use crate::oidc::{
+    self, AskedClaim, AuthorizationCode, ClaimsRequest, ClientFacts, IdTokenClaims, KeyConfirmation, Scopes, SigningAlg, claims_request,
+};
 use crate::profile::{Profile, Written};
 use crate::secret::Secret;
 use crate::store::Op;
@@ -32,6 +34,8 @@ pub(super) struct Granted {
     pub unscripted_scopes: Option<Scopes>,
     pub audience: Option<String>,
     pub nonce: Option<String>,
+    /// Claims that were asked by name.
+    pub claims: ClaimsRequest,
     pub auth_time: Timestamp,
     pub acr: Option<String>,
     pub profile: Map<String, Value>,
@@ -46,8 +50,12 @@ pub(super) struct Granted {
 
 /// What the application gets to see.
 pub(super) struct Release {
-    /// Of UserInfo, and of the token endpoint's ID token.
-    pub claims: Map<String, Value>,
+    /// In an ID token that comes alone, or from the token endpoint: what the scopes give, and what was asked for it by name.
+    pub id_token: Map<String, Value>,
+    /// In an ID token beside which there is an access token to ask with: only what was asked for it by name (Core 5.4), and
+    /// what scripts want to be there.
+    pub asked_of_id_token: Map<String, Value>,
+    userinfo: Map<String, Value>,
     profile: Profile,
     scripted: Scripted,
 }
@@ -66,6 +74,8 @@ pub(super) struct Given {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Beside<'a> {
     pub access_token: Option<&'a oidc::AccessToken>,
+    pub code: Option<&'a AuthorizationCode>,
+    pub state: Option<&'a str>,
 }
 
 impl Gateway {
@@ -95,11 +105,23 @@ impl Gateway {
         // Entity categories are SAML's: a client has none.
         let released = released.into_iter().filter(|row| row.categories.is_empty());
         let released: Vec<_> = released.map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
-        let mut claims = oidc::claims::filter_by_scope(&released, &granted.scopes);
-        with_claims(&mut claims, &scripted.id_token);
-        let claims_shown = Written::object(&recorded(&claims, &unrecorded))?;
-        trace.note(now, Note::Released { application: application.client_id.clone(), to: to.into(), claims: claims_shown });
-        Ok(Release { claims, profile, scripted })
+        let by_scope = oidc::claims::filter_by_scope(&released, &granted.scopes);
+        let by_name = |asked: &[AskedClaim]| {
+            application.oidc.as_ref().map(|client| claims_request::select(asked, &released, client)).unwrap_or_default()
+        };
+        let mut asked_of_id_token = by_name(&granted.claims.id_token);
+        let mut id_token = by_scope.clone();
+        id_token.extend(asked_of_id_token.clone());
+        let mut userinfo = by_scope;
+        userinfo.extend(by_name(&granted.claims.userinfo));
+        for claims in [&mut asked_of_id_token, &mut id_token, &mut userinfo] {
+            with_claims(claims, &scripted.id_token);
+        }
+        let mut all = userinfo.clone();
+        all.extend(id_token.clone());
+        let claims = Written::object(&recorded(&all, &unrecorded))?;
+        trace.note(now, Note::Released { application: application.client_id.clone(), to: to.into(), claims });
+        Ok(Release { id_token, asked_of_id_token, userinfo, profile, scripted })
     }
 
     /// A new access token of the grant, with its record.
@@ -110,6 +132,11 @@ impl Gateway {
         release: &Release,
         now: Timestamp,
     ) -> Result<Given> {
+        // The authorization endpoint sees no key to which a token could be bound.
+        let needs_key = |client: &ClientFacts| client.dpop_bound_access_tokens || client.tls_client_certificate_bound_access_tokens;
+        if granted.confirmation.is_none() && application.oidc.as_ref().is_some_and(|client| needs_key(client) || client.fapi2) {
+            return Err(Error::new(ErrorKind::UnauthorizedClient, "access tokens of this client are bound to a key, and none was shown"));
+        }
         let expires_in = self.lifetimes.access_token;
         let subject = self.subject_for(application, &granted.user_id)?;
         let mut minting = Minting::new(&granted.grant_id, &application.client_id, &granted.scopes, expires_in);
@@ -120,7 +147,7 @@ impl Gateway {
         minting.confirmation = Some(&granted.confirmation);
         minting.added = Some(&release.scripted.access_token);
         let token = self.mint(&minting, now)?;
-        let userinfo = Value::Object(oidc::claims::userinfo(&subject, &release.claims));
+        let userinfo = Value::Object(oidc::claims::userinfo(&subject, &release.userinfo));
         // The whole profile has the free data as they are now: something may have been sealed since the login.
         let seal = application.profile.reads_sealed.then_some(granted.grant_id.as_str());
         let record = AccessToken {
@@ -173,6 +200,8 @@ impl Gateway {
             amr: &[],
             azp: None,
             at_hash: beside.access_token.map(|token| signer.half_hash(token.expose())),
+            c_hash: beside.code.map(|code| signer.half_hash(code.expose())),
+            s_hash: beside.state.map(|state| signer.half_hash(state)),
             sid: Some(&granted.sid),
         };
         signer.sign(&said.to_map(claims)).map(Secret::new)

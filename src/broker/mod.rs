@@ -23,6 +23,7 @@ pub mod introspect;
 pub mod jobs;
 pub mod link;
 pub mod live;
+pub mod living;
 pub mod logout;
 pub mod metadata;
 pub mod next;
@@ -43,7 +44,7 @@ pub mod userinfo;
 
 use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
-use crate::connection::metadata::{Approval, Feeds};
+use crate::connection::metadata::{Approval, Feeds, Owner};
 use crate::connection::{BrowserStep, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -60,8 +61,10 @@ use admin::Admin;
 use choose::Pick;
 use client_keys::Documents;
 use events::Recorder;
+use living::LivingApplication;
 use possession::PossessionSettings;
 use rules::Caller;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -113,6 +116,8 @@ pub struct Gateway {
     pub connections: Registry,
     /// Where connections know their identity providers from, if that lives.
     pub feeds: Arc<Feeds>,
+    /// Applications that are known by such metadata.
+    pub living: Arc<Vec<Arc<LivingApplication>>>,
     /// Endpoints in such metadata that are approved.
     pub approvals: Arc<Vec<Approval>>,
     /// Names of the connections whose users are kept here; nobody signs in by them yet.
@@ -137,8 +142,8 @@ pub trait Events: Send + Sync {
     /// A login ended: `outcome` is `success` or the diagnostic code.
     fn login(&self, connection: &str, outcome: &str);
 
-    /// The metadata of a connection were looked at: `outcome` is `success` or `failure`.
-    fn metadata(&self, connection: &str, outcome: &str);
+    /// The metadata of a connection or application were looked at: `outcome` is `success` or `failure`.
+    fn metadata(&self, of: &Owner, outcome: &str);
 
     /// A logout ended: `by` is `oidc`, `saml`, `idp` or `operator`; `outcome` is `success`, `partial` or `refused`.
     fn logout(&self, _by: &str, _outcome: &str) {}
@@ -360,9 +365,23 @@ fn is_browser(browser: &Browser, digest: &str) -> bool {
     browser.binding.as_deref().is_some_and(|value| id::eq_constant_time(id::digest(value).as_bytes(), digest.as_bytes()))
 }
 
+/// Written in a place that is kept, so that it does not grow anew for each record; the answer is as long as it has to be.
 fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))
+    thread_local! {
+        static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let mut written = WRITTEN.take();
+    written.clear();
+    let outcome = serde_json::to_writer(&mut written, value);
+    let record = written.as_slice().to_vec();
+    if written.capacity() <= KEPT_TO_WRITE {
+        WRITTEN.set(written);
+    }
+    outcome.map(|()| record).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))
 }
+
+/// Octets that a thread keeps for its next record.
+const KEPT_TO_WRITE: usize = 64 << 10;
 
 fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be read").because(error))

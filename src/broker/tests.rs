@@ -24,7 +24,7 @@ struct Silent;
 impl Events for Silent {
     fn login(&self, _: &str, _: &str) {}
 
-    fn metadata(&self, _connection: &str, _outcome: &str) {}
+    fn metadata(&self, _of: &Owner, _outcome: &str) {}
 }
 
 /// A gateway with one public application and no connection.
@@ -49,6 +49,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
             ..ClientFacts::public("notes")
         }),
         saml: None,
+        by_metadata: None,
     };
     let directory = open_directory("sqlite::memory:").await.expect("a directory");
     Gateway {
@@ -57,6 +58,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         service_providers: HashMap::new(),
         applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
         feeds: Arc::default(),
+        living: Arc::default(),
         approvals: Arc::default(),
         connections: Registry::default(),
         databases: BTreeSet::new(),
@@ -128,6 +130,8 @@ async fn s4_17_an_id_token_is_good_until_its_last_second() {
         amr: &[],
         azp: None,
         at_hash: None,
+        c_hash: None,
+        s_hash: None,
         sid: None,
     };
     let id_token = gateway.keys.signer(SigningAlg::RS256).expect("a key").sign(&claims.to_map(&Map::new())).expect("signed");

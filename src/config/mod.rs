@@ -37,6 +37,7 @@ use crate::broker::live::Made;
 use crate::broker::possession::PossessionSettings;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
+use crate::connection::metadata::Living;
 use crate::connection::outbound::download::Reach;
 use crate::http::state::HttpSettings;
 use crate::id;
@@ -76,6 +77,8 @@ pub struct Config {
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
+    /// Where the metadata of some of them come from, by client id.
+    pub application_metadata: BTreeMap<String, Living>,
     /// Client ids of applications, and their scopes of the management API.
     pub api_scopes: Vec<(String, Vec<String>)>,
     /// Places in the free data of users whose values are sealed.
@@ -104,6 +107,7 @@ impl Config {
             issuer: self.issuer,
             connections: self.connections,
             applications: self.applications,
+            application_metadata: self.application_metadata,
             lifetimes: self.lifetimes,
             gigya: self.gigya,
             possession: self.possession,

@@ -5,8 +5,7 @@ use super::metrics::Metrics;
 use crate::broker::Gateway;
 use crate::broker::jobs::{DEFAULT_IMPORT_FILE, Jobs};
 use crate::broker::live::Live;
-use crate::oidc::ProviderMetadata;
-use actix_web::web::Bytes;
+use crate::oidc::{Prepared, ProviderMetadata};
 use ipnet::IpNet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -57,7 +56,7 @@ pub struct State {
     pub rates: Rates,
     pub settings: HttpSettings,
     pub metrics: Arc<Metrics>,
-    pub discovery: Bytes,
+    pub discovery: Prepared,
     draining: AtomicBool,
 }
 
@@ -65,7 +64,7 @@ impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
-        let discovery = Bytes::from(metadata(&gateway, &settings).to_json());
+        let discovery = Prepared::new(metadata(&gateway, &settings).to_json());
         Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 

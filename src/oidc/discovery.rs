@@ -83,7 +83,7 @@ impl ProviderMetadata {
                 .collect(),
             code_challenge_methods_supported: &[pkce::METHOD],
             authorization_response_iss_parameter_supported: true,
-            claims_parameter_supported: false,
+            claims_parameter_supported: true,
             request_parameter_supported: false,
             request_uri_parameter_supported: false,
             backchannel_logout_supported: true,
@@ -229,10 +229,11 @@ mod tests {
                 "jwks_uri": format!("{base}/.well-known/jwks.json"),
                 "end_session_endpoint": format!("{base}/oidc/logout"),
                 "scopes_supported": ["openid", "profile", "email", "address", "phone", "groups", "offline_access"],
-                "response_types_supported": ["code"],
+                "response_types_supported": ["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"],
                 "response_modes_supported": ["query", "fragment", "form_post"],
                 "grant_types_supported": [
-                    "authorization_code", "refresh_token", "client_credentials", "urn:ietf:params:oauth:grant-type:token-exchange"
+                    "authorization_code", "refresh_token", "client_credentials", "implicit",
+                    "urn:ietf:params:oauth:grant-type:token-exchange"
                 ],
                 "subject_types_supported": ["public", "pairwise"],
                 "id_token_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
@@ -258,7 +259,7 @@ mod tests {
                 ],
                 "code_challenge_methods_supported": ["S256"],
                 "authorization_response_iss_parameter_supported": true,
-                "claims_parameter_supported": false,
+                "claims_parameter_supported": true,
                 "request_parameter_supported": false,
                 "request_uri_parameter_supported": false,
                 "backchannel_logout_supported": true,

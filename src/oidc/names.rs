@@ -28,7 +28,7 @@ macro_rules! wire_names {
 }
 
 wire_names! {
-    /// OAuth 2.0 Multiple Response Types 3 and 5. Only [`ResponseType::SERVED`] is answered.
+    /// OAuth 2.0 Multiple Response Types 3 and 5; each client uses those that it is registered for.
     ResponseType {
         Code = "code",
         IdToken = "id_token",
@@ -39,8 +39,15 @@ wire_names! {
     }
 }
 
+impl Default for ResponseType {
+    /// That of a client which names none (OpenID Connect Dynamic Client Registration 2).
+    fn default() -> Self {
+        Self::Code
+    }
+}
+
 impl ResponseType {
-    pub const SERVED: &'static [Self] = &[Self::Code];
+    pub const SERVED: &'static [Self] = Self::ALL;
 
     /// Is something given besides a code?
     pub const fn is_implicit(self) -> bool {
@@ -158,7 +165,8 @@ wire_names! {
 }
 
 impl GrantType {
-    pub const SERVED: &'static [Self] = &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::TokenExchange];
+    pub const SERVED: &'static [Self] =
+        &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::Implicit, Self::TokenExchange];
 }
 
 wire_names! {

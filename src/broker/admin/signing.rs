@@ -7,7 +7,7 @@
 
 mod life;
 
-pub use life::{GRACE_DAYS, Rotation, SigningKey, SigningKeys, Standing, When};
+pub use life::{GRACE_DAYS, JWKS_KEPT, Rotation, SigningKey, SigningKeys, Standing, When};
 
 use super::By;
 use super::objects::{self, NotWritten, ObjectKind};

@@ -64,6 +64,7 @@ pub(super) fn granted(grant_id: String, grant: CodeGrant<Map<String, Value>>, co
         unscripted_scopes: grant.unscripted_scopes,
         audience: grant.audience,
         nonce: grant.nonce,
+        claims: grant.claims,
         auth_time: grant.auth_time,
         acr: grant.acr,
         profile: grant.profile,

@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::login::AccessToken;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::oidc::token::invalid_refresh_token;
-use crate::oidc::{RefreshToken, Scopes};
+use crate::oidc::{ClaimsRequest, RefreshToken, Scopes};
 use crate::store::{FamilyFilter, RefreshFamily, Rotation};
 use crate::user::Identity;
 use serde::{Deserialize, Serialize};
@@ -25,6 +25,9 @@ pub(in crate::broker) struct FamilyData {
     pub identity: Identity,
     pub sid: String,
     pub scopes: Scopes,
+    /// Claims that were asked by name.
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub audience: Option<String>,
     pub auth_time: Timestamp,
@@ -42,6 +45,7 @@ impl Gateway {
             identity: granted.identity.clone(),
             sid: granted.sid.clone(),
             scopes: granted.unscripted_scopes.clone().unwrap_or_else(|| granted.scopes.clone()),
+            claims: granted.claims.clone(),
             audience: granted.audience.clone(),
             auth_time: granted.auth_time,
             acr: granted.acr.clone(),
@@ -180,6 +184,7 @@ impl Gateway {
             unscripted_scopes: None,
             audience: data.audience,
             nonce: None,
+            claims: data.claims,
             auth_time: data.auth_time,
             acr: data.acr,
             profile: profile.into_map(),

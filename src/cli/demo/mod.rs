@@ -97,6 +97,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
     let saml_app = SamlApp::new(issuer.clone(), &app_url, operations_url.clone())?;
     let parts = Parts {
         connections: vec![connection(&idp)?],
+        application_metadata: std::collections::BTreeMap::new(),
         applications: vec![application(&app_url, &client_secret)?, saml_application(&saml_app)?],
         issuer: issuer.clone(),
         lifetimes: Lifetimes::default(),
@@ -191,6 +192,7 @@ fn application(app_url: &str, client_secret: &str) -> Result<Application> {
         mapping: table("oidc", Direction::FromProfile)?,
         profile: ProfileUse::default(),
         saml: None,
+        by_metadata: None,
         oidc: Some(ClientFacts {
             redirect_uris: vec![format!("{app_url}/callback")],
             post_logout_redirect_uris: vec![format!("{app_url}/")],
@@ -215,7 +217,8 @@ fn saml_application(app: &SamlApp) -> Result<Application> {
         mapping: Arc::clone(&mapping),
         profile: ProfileUse::default(),
         oidc: None,
-        saml: Some(SamlApplication { sp: Arc::new(sp), mapping, release: ReleasePolicy::default() }),
+        saml: Some(SamlApplication { sp: Arc::new(sp), mapping, release: ReleasePolicy::default(), valid_until: None }),
+        by_metadata: None,
     })
 }
 

@@ -65,13 +65,16 @@ impl OidcKeys {
     /// When there is no key for `alg`: the directory of keys was made before it was known, and could not be written since.
     pub fn signer(&self, alg: SigningAlg) -> Result<&IdTokenSigner> {
         let signers = self.sets.iter().filter_map(|set| set.signer.as_ref());
-        signers.into_iter().find(|signer| signer.algorithm() == alg).ok_or_else(|| {
-            let detail = format!(
-                "there is no key that signs by {}; run isthmus keys generate where the directory of keys can be written",
-                alg.as_str()
-            );
-            Error::new(ErrorKind::Misconfigured, detail)
-        })
+        signers.into_iter().find(|signer| signer.algorithm() == alg).ok_or_else(|| no_key(alg))
+    }
+
+    /// Signs what must never be taken for an ID token of ours: its header has no `typ`, and ours do.
+    ///
+    /// # Errors
+    /// As of [`Self::signer`].
+    pub fn untyped_signer(&self, alg: SigningAlg) -> Result<&IdTokenSigner> {
+        let signers = self.sets.iter().filter_map(|set| set.untyped.as_ref());
+        signers.into_iter().find(|signer| signer.algorithm() == alg).ok_or_else(|| no_key(alg))
     }
 
     /// The algorithms for which there is a key.
@@ -102,6 +105,7 @@ impl OidcKeys {
 pub struct AlgKeys {
     purpose: Purpose,
     signer: Option<IdTokenSigner>,
+    untyped: Option<IdTokenSigner>,
     verifiers: Vec<Arc<KnownKey>>,
     openers: Vec<Opener>,
     /// As the JWKS has them.
@@ -119,12 +123,21 @@ impl AlgKeys {
         let alg = signing_alg(purpose);
         let (usage, named) = if alg.is_some() { ("sig", alg.map(SigningAlg::as_str)) } else { ("enc", None) };
         let published = keys.published().map(|entry| Ok(PublicJwk::of(&entry.key)?.published(usage, named))).collect::<Result<_>>()?;
+        let mut made = Self { purpose, signer: None, untyped: None, verifiers: Vec::new(), openers: Vec::new(), published };
         let Some(alg) = alg else {
             let openers = keys.all().map(|entry| Ok(Opener { kid: super::key_id(&entry.key)?, key: entry.key.clone() }));
-            return Ok(Self { purpose, signer: None, verifiers: Vec::new(), openers: openers.collect::<Result<_>>()?, published });
+            made.openers = openers.collect::<Result<_>>()?;
+            return Ok(made);
         };
         let known = |entry: &CertifiedKey| KnownKey::new(&entry.key, alg).map(Arc::new);
-        let verifiers = keys.published().map(known).collect::<Result<_>>()?;
-        Ok(Self { purpose, signer: Some(IdTokenSigner::new(&keys.active().key, alg)?), verifiers, openers: Vec::new(), published })
+        made.verifiers = keys.published().map(known).collect::<Result<_>>()?;
+        made.signer = Some(IdTokenSigner::new(&keys.active().key, alg)?);
+        made.untyped = Some(IdTokenSigner::with_type(&keys.active().key, alg, None)?);
+        Ok(made)
     }
+}
+
+fn no_key(alg: SigningAlg) -> Error {
+    let what = format!("there is no key that signs by {}", alg.as_str());
+    Error::new(ErrorKind::Misconfigured, format!("{what}; run isthmus keys generate where the directory of keys can be written"))
 }

@@ -6,7 +6,7 @@ use super::{JWT, MAX_TOKEN, json_object};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::PrivateKey;
-use crate::oidc::SigningAlg;
+use crate::oidc::{Prepared, SigningAlg};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value, json};
@@ -15,7 +15,7 @@ use std::sync::Arc;
 /// Our public keys: the JWKS, and the verifiers of our own tokens.
 #[derive(Clone, Debug)]
 pub struct PublicKeys {
-    jwks: String,
+    jwks: Prepared,
     verifiers: Vec<Arc<KnownKey>>,
 }
 
@@ -52,12 +52,17 @@ impl PublicKeys {
     }
 
     pub(super) fn of<'a>(verifiers: Vec<Arc<KnownKey>>, published: impl Iterator<Item = &'a Value>) -> Self {
-        Self { jwks: json!({ "keys": published.collect::<Vec<_>>() }).to_string(), verifiers }
+        let jwks = json!({ "keys": published.collect::<Vec<_>>() });
+        Self { jwks: Prepared::new(jwks.to_string()), verifiers }
     }
 
     /// RFC 7517 5, as `/.well-known/jwks.json` serves it.
-    pub fn jwks_json(&self) -> &str {
+    pub const fn jwks(&self) -> &Prepared {
         &self.jwks
+    }
+
+    pub fn jwks_json(&self) -> &str {
+        self.jwks.text()
     }
 
     /// Verifies a JWS that we signed with header type `typ`, and gives its claims. Says nothing about their meaning.

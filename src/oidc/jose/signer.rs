@@ -8,7 +8,7 @@ use crate::keys::{Digest, KeyKind, PrivateKey, SignatureScheme};
 use crate::oidc::SigningAlg;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use serde_json::{Map, Value, json};
+use serde_json::{Map, Value};
 
 /// Signs JWTs with one key. The encoded header is made once.
 #[derive(Debug)]
@@ -24,23 +24,27 @@ impl IdTokenSigner {
     /// # Errors
     /// When the key is none for `alg`.
     pub fn new(key: &PrivateKey, alg: SigningAlg) -> Result<Self> {
-        Self::with_type(key, alg, JWT)
+        Self::with_type(key, alg, Some(JWT))
     }
 
-    /// A signer of tokens of another type, as `logout+jwt`.
-    pub fn with_type(key: &PrivateKey, alg: SigningAlg, typ: &str) -> Result<Self> {
+    /// A signer of tokens of another type, as `logout+jwt`, or of none.
+    ///
+    /// # Errors
+    /// As of [`Self::new`].
+    pub fn with_type(key: &PrivateKey, alg: SigningAlg, typ: Option<&str>) -> Result<Self> {
         if key.kind() != kind(alg) {
             return Err(Error::new(ErrorKind::Misconfigured, format!("this key cannot sign by {}", alg.as_str())));
         }
         let kid = key_id(key)?;
-        let header = json!({ "alg": alg.as_str(), "typ": typ, "kid": kid });
-        let prefix = URL_SAFE_NO_PAD.encode(header.to_string()) + ".";
-        Ok(Self { key: key.clone(), alg, kid, prefix })
+        Ok(Self { key: key.clone(), alg, prefix: prefix(alg, &kid, typ), kid })
     }
 
     /// The same key for tokens of another type.
+    ///
+    /// # Errors
+    /// None at present.
     pub fn of_type(&self, typ: &str) -> Result<Self> {
-        Self::with_type(&self.key, self.alg, typ)
+        Ok(Self { key: self.key.clone(), alg: self.alg, prefix: prefix(self.alg, &self.kid, Some(typ)), kid: self.kid.clone() })
     }
 
     /// The compact serialization (RFC 7515 7.1).
@@ -74,6 +78,13 @@ impl IdTokenSigner {
         };
         URL_SAFE_NO_PAD.encode(digest.get(..digest.len() / 2).unwrap_or_default())
     }
+}
+
+fn prefix(alg: SigningAlg, kid: &str, typ: Option<&str>) -> String {
+    let mut header = Map::from_iter([("alg".to_owned(), Value::from(alg.as_str()))]);
+    header.extend(typ.map(|typ| ("typ".to_owned(), typ.into())));
+    header.insert("kid".to_owned(), kid.into());
+    URL_SAFE_NO_PAD.encode(Value::Object(header).to_string()) + "."
 }
 
 const fn scheme(alg: SigningAlg) -> SignatureScheme {

@@ -164,7 +164,7 @@ fn crit_and_other_types_are_refused() {
     let sign = |message: &[u8]| key.sign(SignatureScheme::EdDsa, message).expect("signed");
     let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": signer.key_id(), "crit": ["b64"], "b64": true });
     assert!(public.verify(&token(&header, &claims(), sign), JWT).is_err());
-    let logout = IdTokenSigner::with_type(&key, SigningAlg::EdDSA, "logout+jwt").expect("signer").sign(&claims()).expect("signed");
+    let logout = IdTokenSigner::with_type(&key, SigningAlg::EdDSA, Some("logout+jwt")).expect("signer").sign(&claims()).expect("signed");
     assert!(public.verify_hint(&logout, ISSUER).is_err());
     assert!(public.verify(&logout, "logout+jwt").is_ok());
 }
