@@ -104,3 +104,7 @@ static DECOY: LazyLock<Option<ClientJwks>> = LazyLock::new(|| {
     ] });
     ClientJwks::parse(&keys).ok()
 });
+
+#[cfg(test)]
+#[path = "client_auth_tests.rs"]
+mod tests;

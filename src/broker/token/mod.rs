@@ -7,6 +7,8 @@ mod code;
 mod device;
 mod exchange;
 pub(super) mod refresh;
+#[cfg(test)]
+mod tests;
 
 use super::Gateway;
 use super::begin::trace_op;
