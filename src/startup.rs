@@ -2,6 +2,7 @@
 
 use crate::application::Application;
 use crate::broker::admin::Admin;
+use crate::broker::client_keys::Documents;
 use crate::broker::events::{Writer, forget_old_events, log_of};
 use crate::broker::jobs::Jobs;
 use crate::broker::live::{Live, Made, Maker};
@@ -12,6 +13,7 @@ use crate::config::Config;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::metadata::{Feeds, Living, Owner};
 use crate::connection::outbound::GuardedFetch;
+use crate::connection::outbound::download::Reach;
 use crate::connection::{self, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::metrics::Metrics;
@@ -65,6 +67,8 @@ pub struct Parts {
     pub maker: Arc<dyn Maker>,
     /// Threads that run rules and actions.
     pub script_threads: usize,
+    /// Where clients may have their documents.
+    pub reach: Reach,
 }
 
 /// Certificate and private key of the public listener, PEM.
@@ -112,6 +116,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         directory: parts.directory,
         keys: Arc::new(OidcKeys::new(&keyring)?),
         keyring,
+        documents: Arc::new(Documents::new(parts.reach)?),
         lifetimes: parts.lifetimes,
         gigya: parts.gigya,
         admin,

@@ -8,6 +8,7 @@ pub mod api_access;
 mod artifact;
 pub mod begin;
 pub mod choose;
+pub mod client_keys;
 pub mod discovery;
 pub mod events;
 pub mod explain;
@@ -53,9 +54,11 @@ use crate::store::{Directory, Op, SessionStore};
 use crate::user::User;
 use admin::Admin;
 use choose::Pick;
+use client_keys::Documents;
 use events::Recorder;
 use living::LivingApplication;
 use rules::Caller;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -107,6 +110,8 @@ pub struct Gateway {
     pub directory: Arc<dyn Directory>,
     pub keyring: Arc<Keyring>,
     pub keys: Arc<OidcKeys>,
+    /// What clients publish elsewhere.
+    pub documents: Arc<Documents>,
     pub lifetimes: Lifetimes,
     /// Signs identifiers in the dialect `gigya`, where the operator wants that.
     pub gigya: Option<GigyaSigner>,
@@ -343,9 +348,23 @@ fn is_browser(browser: &Browser, digest: &str) -> bool {
     browser.binding.as_deref().is_some_and(|value| id::eq_constant_time(id::digest(value).as_bytes(), digest.as_bytes()))
 }
 
+/// Written in a place that is kept, so that it does not grow anew for each record; the answer is as long as it has to be.
 fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))
+    thread_local! {
+        static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let mut written = WRITTEN.take();
+    written.clear();
+    let outcome = serde_json::to_writer(&mut written, value);
+    let record = written.as_slice().to_vec();
+    if written.capacity() <= KEPT_TO_WRITE {
+        WRITTEN.set(written);
+    }
+    outcome.map(|()| record).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))
 }
+
+/// Octets that a thread keeps for its next record.
+const KEPT_TO_WRITE: usize = 64 << 10;
 
 fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be read").because(error))

@@ -36,6 +36,7 @@ use crate::broker::live::Made;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::metadata::Living;
+use crate::connection::outbound::download::Reach;
 use crate::http::state::HttpSettings;
 use crate::id;
 use crate::keys::Keyring;
@@ -80,6 +81,8 @@ pub struct Config {
     /// Places in the free data of users whose values are sealed.
     pub sealed: Vec<SealedPath>,
     pub seed: Seed,
+    /// Where clients may have their documents.
+    pub reach: Reach,
     pub scripts: ScriptsConfig,
     /// Reads what the management API stores.
     pub stored: StoredObjects,
@@ -109,6 +112,7 @@ impl Config {
             sessions,
             directory,
             sealed: self.sealed,
+            reach: self.reach,
             script_threads: self.scripts.threads.unwrap_or(SCRIPT_THREADS),
         }
     }

@@ -6,6 +6,7 @@ use super::stored::StoredObjects;
 use super::{Config, Findings, application, connection, keys, metadata, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
+use crate::connection::outbound::download::Reach;
 use crate::http::state::{ApiSettings, HttpSettings};
 use crate::profile::MappingLibrary;
 use crate::profile::dialect::GigyaSigner;
@@ -136,6 +137,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let good: Vec<_> = connections.iter().flatten().cloned().collect();
     connection::unsolicited::check(root, &good, &known);
     warn_shared_entity_ids(root, &registered);
+    let reach = reach(root, development);
     let config = (|| {
         let registered = registered.into_iter().collect::<Option<Vec<_>>>()?;
         let api_scopes = registered.iter().filter_map(|one| Some((one.application.client_id.clone(), one.api_scopes.clone()?))).collect();
@@ -162,11 +164,26 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             api_scopes,
             sealed,
             seed,
+            reach,
             scripts,
             warnings: Vec::new(),
         })
     })();
     (config, findings)
+}
+
+/// Where applications may have the documents that they name, as their keys.
+fn reach(root: &Section<'_>, development: bool) -> Reach {
+    let private = root.bool("clients_private_network").unwrap_or(false);
+    if private {
+        let message = "weakened: keys and other documents of applications are fetched from addresses of the own network";
+        root.warning("clients_private_network", message, "keep it only if applications have no public address");
+    }
+    match (development, private) {
+        (true, _) => Reach::Everything,
+        (false, true) => Reach::Network,
+        (false, false) => Reach::Public,
+    }
 }
 
 /// Reads a sub-table and reports its unknown keys.

@@ -10,6 +10,7 @@ use crate::application::{Application, ProfileUse, SamlApplication};
 use crate::broker::Lifetimes;
 use crate::broker::live::NoMaker;
 use crate::clock::Timestamp;
+use crate::connection::outbound::download::Reach;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::practice::app::{self, App};
@@ -115,6 +116,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         sealed: Vec::new(),
         more: Vec::new(),
         maker: Arc::new(NoMaker),
+        reach: Reach::Everything,
         script_threads: 1,
     };
     let (state, background) = startup::state(parts)?;

@@ -7,7 +7,7 @@ use crate::toml_file::Section;
 use url::{Url, form_urlencoded};
 
 /// Parameters that the connection itself decides, or that make no sense where nobody has asked.
-const NOT_IN_QUERY: &[&str] = &["client_id", "connection", "prompt", "request", "request_uri", "id_token_hint"];
+const NOT_IN_QUERY: &[&str] = &["client_id", "connection", "prompt", "request", "request_uri", "id_token_hint", "idp"];
 
 pub fn read(section: &Section<'_>, force_authn: bool) -> Option<Unsolicited> {
     let section = section.section("unsolicited")?;

@@ -1,7 +1,13 @@
 //! Metadata that live: fetched by the running gateway, rotated, broken, expired, moved; and whole federations.
 
+mod chooser;
+mod discovery;
 mod many;
+mod mirrors;
+mod partners;
 pub mod place;
+mod unasked;
+pub mod world;
 
 use crate::api::{Api, good};
 use crate::harness::app::App;
