@@ -166,7 +166,7 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<(&Arc<Application>, &SamlApplication)> {
         let known = self.service_providers.get(issuer).map(Vec::as_slice).unwrap_or_default();
-        match endpoint {
+        let (application, saml) = match endpoint {
             IdpEndpoint::Application(client_id) => self.service_provider_of(client_id),
             IdpEndpoint::Shared => match known {
                 [only] => self.service_provider_of(only),
@@ -184,13 +184,21 @@ impl Gateway {
                     _ => Err(not_registered(format!("not one application {issuer} may see {} as its own", mirror.connection))),
                 }
             }
+        }?;
+        // The snapshot of the configuration follows within a second.
+        match self.unavailable(application).filter(|_| saml.is_over(now)) {
+            Some(unavailable) => Err(unavailable),
+            None => Ok((application, saml)),
         }
     }
 
     pub(super) fn service_provider_of(&self, client_id: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
         let application = self.application(client_id);
         let found = application.and_then(|application| application.saml.as_ref().map(|saml| (application, saml)));
-        found.ok_or_else(|| not_registered(format!("there is no enabled SAML application {client_id}")))
+        found.ok_or_else(|| {
+            let awaited = application.and_then(|application| self.unavailable(application));
+            awaited.unwrap_or_else(|| not_registered(format!("there is no enabled SAML application {client_id}")))
+        })
     }
 
     async fn refuse_request(

@@ -5,6 +5,7 @@ mod answers;
 mod attacks;
 mod demo;
 pub mod judge;
+mod living;
 mod mirror;
 mod peers;
 mod requests;
