@@ -66,7 +66,7 @@ impl Gateway {
         let asked = AuthorizationRequest::parse(&params, client, &redirect).and_then(|request| self.asked(request, application));
         let asked = asked.map(|asked| self.with_place(asked, application, now));
         let asked = asked.map(|asked| self.with_idp_hint(asked, params.get("aarc_idp_hint"), application, now));
-        let begin = async { self.begin_login(&begun, asked?, trace).await };
+        let begin = async { Box::pin(self.begin_login(&begun, asked?, trace)).await };
         match begin.await {
             Ok(outcome) => Ok(outcome),
             Err(error) => self.refuse_beginning(&begun, error).await,
