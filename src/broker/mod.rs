@@ -24,8 +24,10 @@ pub mod living;
 pub mod logout;
 pub mod metadata;
 pub mod next;
+pub mod par;
 mod recording;
 mod release;
+mod requested;
 pub mod rules;
 pub mod sessions;
 mod subject;
@@ -372,7 +374,11 @@ fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 /// The mark that something may be used once, by a name that nobody can make.
 fn once_op(name: &str, ttl: u64) -> Op {
-    Op::Claim { key: format!("once:{}", id::digest(name)), ttl }
+    Op::Claim { key: once_key(name), ttl }
+}
+
+fn once_key(name: &str) -> String {
+    format!("once:{}", id::digest(name))
 }
 
 fn remains(browser: &str, correlation_id: &str, restart: &Restart) -> Result<Vec<u8>> {

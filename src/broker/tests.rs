@@ -1,6 +1,6 @@
 //! Use cases over embedded stores: what single functions cannot show.
 
-use super::begin::Arrival;
+use super::begin::{Arrival, Incoming};
 use super::*;
 use crate::application::ProfileUse;
 use crate::connection::outbound::download::Reach;
@@ -205,8 +205,9 @@ async fn a_post_without_the_session_cookie_is_sent_again_as_get() {
     let raw = format!("client_id=notes&redirect_uri={CALLBACK}&response_type=code&scope=openid");
     // Over https the binding cookie comes with a POST of another site, the session cookie does not.
     let browser = Browser { binding: Some(id::random_token()), session: None, ..Browser::default() };
-    let outcome = gateway.authorize(raw.as_bytes(), Arrival::Post, &browser, "c", now).await;
+    let incoming = |arrival| Incoming { raw: raw.as_bytes(), arrival, pushed_only: false };
+    let outcome = gateway.authorize(incoming(Arrival::Post), &browser, "c", now).await;
     assert!(matches!(outcome.answer, Answer::SeeSelf), "{:?}", outcome.answer);
-    let outcome = gateway.authorize(raw.as_bytes(), Arrival::Get, &browser, "c", now).await;
+    let outcome = gateway.authorize(incoming(Arrival::Get), &browser, "c", now).await;
     assert!(matches!(outcome.answer, Answer::Reply(_)), "{:?}", outcome.answer);
 }

@@ -450,6 +450,7 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
         trusted_proxies,
         country_header: None,
         session_management,
+        require_pushed_authorization_requests: root.bool("require_pushed_authorization_requests").unwrap_or(false),
         saml_body_limit: 1024 * 1024,
         body_limit: 64 * 1024,
         api,

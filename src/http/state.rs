@@ -21,6 +21,8 @@ pub struct HttpSettings {
     pub country_header: Option<String>,
     /// Applications may ask a frame of ours whether the session is still the same (Session Management 1.0).
     pub session_management: bool,
+    /// The authorization endpoint takes requests only that were pushed before (RFC 9126 5).
+    pub require_pushed_authorization_requests: bool,
     /// Bytes of a body at most: forms with a SAML message, and all others.
     pub saml_body_limit: usize,
     pub body_limit: usize,
@@ -60,7 +62,9 @@ impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
-        let metadata = ProviderMetadata::new(&gateway.issuer).with_session_management(settings.session_management);
+        let metadata = ProviderMetadata::new(&gateway.issuer)
+            .with_session_management(settings.session_management)
+            .with_pushed_only(settings.require_pushed_authorization_requests);
         let discovery = Prepared::new(metadata.to_json());
         Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }

@@ -1,7 +1,7 @@
 //! Provider metadata (OpenID Connect Discovery 3, RFC 8414 2). It lists what works, and nothing else.
 
 use super::claims::standard_claims;
-use super::names::{GrantType, Prompt, ResponseMode, ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod};
+use super::names::{ClientSigningAlg, GrantType, Prompt, ResponseMode, ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod};
 use super::pkce;
 use super::scope::STANDARD_SCOPES;
 use serde::Serialize;
@@ -9,6 +9,7 @@ use serde::Serialize;
 /// Paths of the endpoints below the issuer's base URL.
 pub mod path {
     pub const AUTHORIZATION: &str = "/authorize";
+    pub const PUSHED_AUTHORIZATION_REQUEST: &str = "/oauth/par";
     pub const TOKEN: &str = "/oauth/token";
     pub const USERINFO: &str = "/userinfo";
     pub const JWKS: &str = "/.well-known/jwks.json";
@@ -42,9 +43,13 @@ pub struct ProviderMetadata {
     code_challenge_methods_supported: &'static [&'static str],
     authorization_response_iss_parameter_supported: bool,
     claims_parameter_supported: bool,
+    pushed_authorization_request_endpoint: String,
+    require_pushed_authorization_requests: bool,
     request_parameter_supported: bool,
-    /// Stated because its default is true (Discovery 3).
     request_uri_parameter_supported: bool,
+    /// Core 6.2: nothing is fetched from where no client has registered it.
+    require_request_uri_registration: bool,
+    request_object_signing_alg_values_supported: &'static [ClientSigningAlg],
     backchannel_logout_supported: bool,
     backchannel_logout_session_supported: bool,
     frontchannel_logout_supported: bool,
@@ -80,13 +85,23 @@ impl ProviderMetadata {
             code_challenge_methods_supported: &[pkce::METHOD],
             authorization_response_iss_parameter_supported: true,
             claims_parameter_supported: true,
-            request_parameter_supported: false,
-            request_uri_parameter_supported: false,
+            pushed_authorization_request_endpoint: endpoint(path::PUSHED_AUTHORIZATION_REQUEST),
+            require_pushed_authorization_requests: false,
+            request_parameter_supported: true,
+            request_uri_parameter_supported: true,
+            require_request_uri_registration: true,
+            request_object_signing_alg_values_supported: ClientSigningAlg::ALL,
             backchannel_logout_supported: true,
             backchannel_logout_session_supported: true,
             frontchannel_logout_supported: true,
             frontchannel_logout_session_supported: true,
         }
+    }
+
+    /// RFC 9126 5: whether requests are taken only that were pushed before.
+    #[must_use]
+    pub fn with_pushed_only(self, on: bool) -> Self {
+        Self { require_pushed_authorization_requests: on, ..self }
     }
 
     /// Session Management 1.0, 3.3: the frame is named where there is one.
@@ -146,8 +161,14 @@ mod tests {
                 "code_challenge_methods_supported": ["S256"],
                 "authorization_response_iss_parameter_supported": true,
                 "claims_parameter_supported": true,
-                "request_parameter_supported": false,
-                "request_uri_parameter_supported": false,
+                "pushed_authorization_request_endpoint": format!("{base}/oauth/par"),
+                "require_pushed_authorization_requests": false,
+                "request_parameter_supported": true,
+                "request_uri_parameter_supported": true,
+                "require_request_uri_registration": true,
+                "request_object_signing_alg_values_supported": [
+                    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512", "none"
+                ],
                 "backchannel_logout_supported": true,
                 "backchannel_logout_session_supported": true,
                 "frontchannel_logout_supported": true,

@@ -29,6 +29,7 @@ pub mod params;
 pub mod pkce;
 pub mod prepared;
 pub mod registration;
+pub mod request_object;
 pub mod scope;
 pub mod session_state;
 pub mod subject;

@@ -103,6 +103,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         gigya: None,
         http: HttpSettings {
             session_management: false,
+            require_pushed_authorization_requests: false,
             secure: false,
             trusted_proxies: Vec::new(),
             country_header: None,
