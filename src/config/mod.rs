@@ -9,6 +9,7 @@ mod context;
 mod keys;
 mod living;
 mod metadata;
+mod possession;
 mod read;
 mod render;
 #[cfg(test)]
@@ -33,6 +34,7 @@ pub use stored::StoredObjects;
 use crate::application::{Application, ClientGrant, management};
 use crate::broker::Lifetimes;
 use crate::broker::live::Made;
+use crate::broker::possession::PossessionSettings;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::metadata::Living;
@@ -67,6 +69,7 @@ pub struct Config {
     pub sessions_url: Secret<String>,
     pub keys_path: PathBuf,
     pub tls: Option<TlsFiles>,
+    pub possession: PossessionSettings,
     pub log_level: LevelFilter,
     pub log_format: LogFormat,
     pub lifetimes: Lifetimes,
@@ -107,6 +110,7 @@ impl Config {
             application_metadata: self.application_metadata,
             lifetimes: self.lifetimes,
             gigya: self.gigya,
+            possession: self.possession,
             http: self.http,
             keyring,
             sessions,
