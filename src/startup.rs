@@ -5,6 +5,7 @@ use crate::broker::admin::Admin;
 use crate::broker::events::{Writer, forget_old_events, log_of};
 use crate::broker::jobs::Jobs;
 use crate::broker::live::{Live, Made, Maker};
+use crate::broker::registration::{self, Policy, Registration};
 use crate::broker::{Gateway, Lifetimes, logout, metadata};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -51,6 +52,7 @@ pub struct Parts {
     pub applications: Vec<Application>,
     pub lifetimes: Lifetimes,
     pub gigya: Option<GigyaSigner>,
+    pub registration: Policy,
     pub http: HttpSettings,
     pub keyring: Keyring,
     pub sessions: Arc<dyn SessionStore>,
@@ -105,6 +107,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         keyring,
         lifetimes: parts.lifetimes,
         gigya: parts.gigya,
+        registration: Arc::new(Registration::new(parts.registration)),
         admin,
         events: Arc::clone(&metrics) as _,
         log,
@@ -171,6 +174,9 @@ async fn forget(state: Data<State>) {
         let days = state.settings.api.log_days;
         if let Err(error) = forget_old_events(state.gateway().directory.as_ref(), days, Timestamp::now()).await {
             tracing::warn!(%error, "old log events cannot be deleted");
+        }
+        if let Err(error) = registration::forget_unused(&state.live, Timestamp::now()).await {
+            tracing::warn!(%error, "clients that were never used cannot be deleted");
         }
         rt::time::sleep(FORGET).await;
     }

@@ -23,6 +23,7 @@ pub mod logout;
 pub mod metadata;
 pub mod next;
 mod recording;
+pub mod registration;
 mod release;
 pub mod rules;
 pub mod sessions;
@@ -106,6 +107,8 @@ pub struct Gateway {
     pub lifetimes: Lifetimes,
     /// Signs identifiers in the dialect `gigya`, where the operator wants that.
     pub gigya: Option<GigyaSigner>,
+    /// Who may register applications by themselves.
+    pub registration: Arc<registration::Registration>,
     pub admin: Admin,
     pub events: Arc<dyn Events>,
     pub log: Recorder,

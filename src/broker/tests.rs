@@ -65,6 +65,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         keyring,
         lifetimes: Lifetimes::default(),
         gigya: None,
+        registration: Arc::default(),
         events: Arc::new(Silent),
         log: events::log_of(Arc::clone(&directory)).0,
         directory,

@@ -10,6 +10,7 @@ mod keys;
 mod living;
 mod metadata;
 mod read;
+mod registration;
 mod render;
 #[cfg(test)]
 mod rule_tests;
@@ -33,6 +34,7 @@ pub use stored::StoredObjects;
 use crate::application::{Application, ClientGrant, management};
 use crate::broker::Lifetimes;
 use crate::broker::live::Made;
+use crate::broker::registration::Policy;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::http::state::HttpSettings;
@@ -69,6 +71,7 @@ pub struct Config {
     pub log_format: LogFormat,
     pub lifetimes: Lifetimes,
     pub gigya: Option<GigyaSigner>,
+    pub registration: Policy,
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
@@ -100,6 +103,7 @@ impl Config {
             applications: self.applications,
             lifetimes: self.lifetimes,
             gigya: self.gigya,
+            registration: self.registration,
             http: self.http,
             keyring,
             sessions,

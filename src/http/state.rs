@@ -60,8 +60,10 @@ impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
-        let discovery =
-            Bytes::from(crate::oidc::ProviderMetadata::new(&gateway.issuer).with_session_management(settings.session_management).to_json());
+        let discovery = crate::oidc::ProviderMetadata::new(&gateway.issuer)
+            .with_session_management(settings.session_management)
+            .with_registration(gateway.registration.is_on());
+        let discovery = Bytes::from(discovery.to_json());
         Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 

@@ -6,6 +6,7 @@ use super::names::{
     TokenEndpointAuthMethod,
 };
 use super::scope::STANDARD_SCOPES;
+use crate::clock::Timestamp;
 use crate::secret::Secret;
 use std::sync::Arc;
 use url::Url;
@@ -65,6 +66,16 @@ pub struct ClientFacts {
     pub about: ClientAbout,
     /// The rules of the FAPI 2.0 Security Profile hold.
     pub fapi2: bool,
+    /// It registered itself; `None`: an operator made it.
+    pub self_registered: Option<SelfRegistered>,
+}
+
+/// Of a client that registered itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelfRegistered {
+    pub at: Timestamp,
+    /// Somebody has signed in to it, or it got tokens.
+    pub used: bool,
 }
 
 /// Where the public keys of a client come from.
@@ -157,6 +168,7 @@ impl ClientFacts {
             first_party: true,
             about: ClientAbout::default(),
             fapi2: false,
+            self_registered: None,
         }
     }
 

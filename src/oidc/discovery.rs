@@ -12,6 +12,7 @@ pub mod path {
     pub const TOKEN: &str = "/oauth/token";
     pub const USERINFO: &str = "/userinfo";
     pub const JWKS: &str = "/.well-known/jwks.json";
+    pub const REGISTRATION: &str = "/oidc/register";
     pub const END_SESSION: &str = "/oidc/logout";
     pub const CHECK_SESSION: &str = "/oidc/session";
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
@@ -29,6 +30,8 @@ pub struct ProviderMetadata {
     end_session_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     check_session_iframe: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     scopes_supported: &'static [&'static str],
     response_types_supported: &'static [ResponseType],
     response_modes_supported: &'static [ResponseMode],
@@ -63,6 +66,7 @@ impl ProviderMetadata {
             jwks_uri: endpoint(path::JWKS),
             end_session_endpoint: endpoint(path::END_SESSION),
             check_session_iframe: None,
+            registration_endpoint: None,
             scopes_supported: STANDARD_SCOPES,
             response_types_supported: ResponseType::SERVED,
             response_modes_supported: ResponseMode::ALL,
@@ -96,6 +100,13 @@ impl ProviderMetadata {
         Self { check_session_iframe: on.then_some(frame), ..self }
     }
 
+    /// Registration 3: the endpoint is named where clients may register.
+    #[must_use]
+    pub fn with_registration(self, on: bool) -> Self {
+        let endpoint = format!("{}{}", self.issuer.trim_end_matches('/'), path::REGISTRATION);
+        Self { registration_endpoint: on.then_some(endpoint), ..self }
+    }
+
     /// Build it once, serve it often.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
@@ -114,6 +125,15 @@ mod tests {
         };
         assert_eq!(read(true)["check_session_iframe"], "https://login.example.org/oidc/session");
         assert!(read(false).get("check_session_iframe").is_none());
+    }
+
+    #[test]
+    fn names_the_registration_endpoint_only_where_clients_may_register() {
+        let read = |on: bool| -> Value {
+            serde_json::from_str(&ProviderMetadata::new("https://login.example.org/").with_registration(on).to_json()).expect("json")
+        };
+        assert_eq!(read(true)["registration_endpoint"], "https://login.example.org/oidc/register");
+        assert!(read(false).get("registration_endpoint").is_none());
     }
 
     #[test]

@@ -37,7 +37,7 @@ mod testing;
 
 pub use authorization::{AuthorizationRequest, AuthorizationResponse, CheckedRedirect};
 pub use claims::{IdTokenClaims, Released};
-pub use client::{ClientAbout, ClientFacts, ClientKeys, Encryption, RequestObjects, TlsSubject};
+pub use client::{ClientAbout, ClientFacts, ClientKeys, Encryption, RequestObjects, SelfRegistered, TlsSubject};
 pub use discovery::ProviderMetadata;
 pub use jose::{AlgKeys, IdTokenHint, IdTokenSigner, OidcKeys, PublicKeys, key_id};
 pub use jwks::ClientJwks;

@@ -9,6 +9,7 @@ use crate::application::saml_sp::{SamlSp, SamlSpSettings};
 use crate::application::{Application, ProfileUse, SamlApplication};
 use crate::broker::Lifetimes;
 use crate::broker::live::NoMaker;
+use crate::broker::registration::Policy;
 use crate::clock::Timestamp;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
 use crate::error::{Error, ErrorKind, Result};
@@ -99,6 +100,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         issuer: issuer.clone(),
         lifetimes: Lifetimes::default(),
         gigya: None,
+        registration: Policy::default(),
         http: HttpSettings {
             session_management: false,
             secure: false,

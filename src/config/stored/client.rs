@@ -105,7 +105,11 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
                 let message = "is kept, without effect: ID tokens live as the gateway's lifetimes say";
                 warnings.push(fault("/jwt_configuration/lifetime_in_seconds", message, ""));
             }
-            Ok(checked(Made::Application(Arc::new(registered.application)), warnings))
+            let mut application = registered.application;
+            if let Some(client) = &mut application.oidc {
+                client.self_registered = kinds::self_registered(body);
+            }
+            Ok(checked(Made::Application(Arc::new(application)), warnings))
         }
     }
 }

@@ -3,6 +3,7 @@
 pub mod authorize;
 pub mod logout;
 pub mod metadata;
+pub mod register;
 pub mod session;
 pub mod token;
 pub mod tokeninfo;
