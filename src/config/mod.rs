@@ -37,6 +37,8 @@ use crate::broker::live::Made;
 use crate::broker::registration::Policy;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
+use crate::connection::metadata::Living;
+use crate::connection::outbound::download::Reach;
 use crate::http::state::HttpSettings;
 use crate::id;
 use crate::keys::Keyring;
@@ -75,11 +77,15 @@ pub struct Config {
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
+    /// Where the metadata of some of them come from, by client id.
+    pub application_metadata: BTreeMap<String, Living>,
     /// Client ids of applications, and their scopes of the management API.
     pub api_scopes: Vec<(String, Vec<String>)>,
     /// Places in the free data of users whose values are sealed.
     pub sealed: Vec<SealedPath>,
     pub seed: Seed,
+    /// Where clients may have their documents.
+    pub reach: Reach,
     pub scripts: ScriptsConfig,
     /// Reads what the management API stores.
     pub stored: StoredObjects,
@@ -101,6 +107,7 @@ impl Config {
             issuer: self.issuer,
             connections: self.connections,
             applications: self.applications,
+            application_metadata: self.application_metadata,
             lifetimes: self.lifetimes,
             gigya: self.gigya,
             registration: self.registration,
@@ -109,6 +116,7 @@ impl Config {
             sessions,
             directory,
             sealed: self.sealed,
+            reach: self.reach,
             script_threads: self.scripts.threads.unwrap_or(SCRIPT_THREADS),
         }
     }

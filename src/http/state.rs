@@ -5,7 +5,7 @@ use super::metrics::Metrics;
 use crate::broker::Gateway;
 use crate::broker::jobs::{DEFAULT_IMPORT_FILE, Jobs};
 use crate::broker::live::Live;
-use actix_web::web::Bytes;
+use crate::oidc::{Prepared, ProviderMetadata};
 use ipnet::IpNet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -52,7 +52,7 @@ pub struct State {
     pub rates: Rates,
     pub settings: HttpSettings,
     pub metrics: Arc<Metrics>,
-    pub discovery: Bytes,
+    pub discovery: Prepared,
     draining: AtomicBool,
 }
 
@@ -60,10 +60,10 @@ impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
-        let discovery = crate::oidc::ProviderMetadata::new(&gateway.issuer)
+        let metadata = ProviderMetadata::new(&gateway.issuer)
             .with_session_management(settings.session_management)
             .with_registration(gateway.registration.is_on());
-        let discovery = Bytes::from(discovery.to_json());
+        let discovery = Prepared::new(metadata.to_json());
         Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 

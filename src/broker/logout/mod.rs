@@ -196,7 +196,6 @@ impl Gateway {
     }
 }
 
-/// By what the person may be called: the session's name, and what the profile says.
 /// Does this origin belong to a page of the client? Browsers do not let other pages claim it.
 fn is_of(client: &ClientFacts, origin: &str) -> bool {
     let registered = client.redirect_uris.iter().chain(&client.post_logout_redirect_uris);

@@ -22,7 +22,6 @@ use super::admin::kinds::{self, CLIENT, CLIENT_GRANT};
 use super::admin::objects::{self, NotWritten, Object};
 use super::live::Live;
 use crate::clock::Timestamp;
-use crate::connection::outbound::download::{Downloader, Patience, Reach, Validators};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::oidc::registration::{ClientMetadata, invalid};
@@ -34,7 +33,6 @@ use serde_json::{Map, Value};
 use std::collections::HashSet;
 use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
 use url::Url;
 
 /// Seconds that the registration access token before is accepted after a change, whose answer may have been lost.
@@ -263,20 +261,12 @@ async fn read_metadata(gateway: &Gateway, said: &Body) -> Result<ClientMetadata>
     let policy = &gateway.registration.policy;
     let metadata = ClientMetadata::parse(said, policy.development)?;
     if let Some(address) = metadata.text("sector_identifier_uri") {
-        metadata.check_sector(&fetch_sector(address, policy.development).await?)?;
+        let refuse = |why: &str| invalid("sector_identifier_uri", why);
+        let url = Url::parse(address).map_err(|_| refuse("is no address"))?;
+        let fetched = gateway.documents.fetch(&url, SECTOR_LIMIT).await;
+        metadata.check_sector(&fetched.map_err(|error| refuse(&error.detail))?)?;
     }
     Ok(metadata)
-}
-
-async fn fetch_sector(address: &str, development: bool) -> Result<Vec<u8>> {
-    let refuse = |why: String| invalid("sector_identifier_uri", why);
-    let url = Url::parse(address).map_err(|_| refuse("is no address".to_owned()))?;
-    let patience = Patience { idle: Duration::from_secs(3), total: Duration::from_secs(5) };
-    let reach = if development { Reach::Everything } else { Reach::Public };
-    let mut answer = Vec::new();
-    let fetched = Downloader::new(patience, reach)?.fetch(&url, &Validators::default(), SECTOR_LIMIT, &mut answer).await;
-    // What the address answered is not told: it may be that of somebody else.
-    fetched.map(|_| answer).map_err(|error| refuse("cannot be fetched".to_owned()).because(error))
 }
 
 fn method(metadata: &ClientMetadata) -> Option<TokenEndpointAuthMethod> {

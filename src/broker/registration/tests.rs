@@ -9,6 +9,7 @@ use crate::store::{open_directory, open_sessions};
 use actix_web::web::Data;
 use serde_json::json;
 use std::sync::Arc;
+use std::time::Duration;
 use tempfile::TempDir;
 
 const START: Timestamp = Timestamp::from_seconds(1_800_000_000);
