@@ -103,7 +103,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
     let host = Arc::new(Host::new(parts.script_threads, Arc::new(GuardedFetch)).of_issuer(parts.issuer.as_str()));
     let gateway = Gateway {
         issuer: parts.issuer,
-        applications: HashMap::new(),
+        applications: Arc::default(),
         service_providers: HashMap::new(),
         resource_servers: HashMap::new(),
         client_grants: HashMap::new(),

@@ -29,6 +29,7 @@ pub mod registration;
 mod release;
 pub mod rules;
 pub mod sessions;
+mod start;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -89,7 +90,7 @@ const REMAINS: u64 = 24 * 3600;
 pub struct Gateway {
     /// Without a trailing slash.
     pub issuer: String,
-    pub applications: HashMap<String, Arc<Application>>,
+    pub applications: Arc<HashMap<String, Arc<Application>>>,
     /// Client ids of SAML applications by entity ID: several may share one.
     pub service_providers: HashMap<String, Vec<String>>,
     /// By identifier.

@@ -53,7 +53,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         admin: Admin::new(Arc::clone(&directory), Arc::clone(&keyring), [], Vec::new()),
         issuer: "https://login.example.org".to_owned(),
         service_providers: HashMap::new(),
-        applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
+        applications: Arc::new(HashMap::from([("notes".to_owned(), Arc::new(application))])),
         feeds: Arc::default(),
         living: Arc::default(),
         approvals: Arc::default(),

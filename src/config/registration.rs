@@ -1,7 +1,8 @@
 //! `[registration]`: who may register applications by themselves, and what those may do.
 
+use super::application;
 use super::context::Context;
-use crate::broker::registration::{Mode, Policy};
+use crate::broker::registration::{Mode, Policy, StatementIssuer};
 use crate::toml_file::Section;
 
 const DAY: i64 = 86_400;
@@ -31,6 +32,23 @@ pub fn read(context: &Context<'_>, root: &Section<'_>) -> Policy {
         Some(0) => None,
         Some(seconds) => u64::try_from(seconds).ok(),
     };
+    let statements = section.sections("software_statement").iter().filter_map(|section| statement_issuer(context, section)).collect();
+    let statement_required = section.bool("software_statement_required").unwrap_or(false);
+    if statement_required && !section.has("software_statement") {
+        let help = "add [[registration.software_statement]] with an issuer and its keys";
+        section.problem("software_statement_required", "nobody's software statements count", help);
+    }
     section.finish();
-    Policy { mode, connections, require_pkce, per_hour, max_clients, unused_after, ..usual }
+    Policy { mode, connections, require_pkce, per_hour, max_clients, unused_after, statements, statement_required, ..usual }
+}
+
+/// `[[registration.software_statement]]`: who vouches for software.
+fn statement_issuer(context: &Context<'_>, section: &Section<'_>) -> Option<StatementIssuer> {
+    let issuer = section.required("issuer").map(|at| at.value.to_owned());
+    let keys = application::public_keys(context, section);
+    if !["jwks", "jwks_file", "jwks_uri"].into_iter().any(|key| section.has(key)) {
+        section.problem("issuer", "there are no keys to verify its statements with", "add `jwks_uri`, `jwks` or `jwks_file`");
+    }
+    section.finish();
+    Some(StatementIssuer { issuer: issuer?, keys })
 }

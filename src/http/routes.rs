@@ -23,6 +23,7 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/.well-known/openid-configuration", get().to(op::metadata::discovery))
         .route("/.well-known/oauth-authorization-server", get().to(op::metadata::discovery))
         .route("/.well-known/jwks.json", get().to(op::metadata::jwks))
+        .route("/start", get().to(op::start::get))
         .route("/oidc/register", post().to(op::register::post))
         .route("/oidc/register/{client_id}", get().to(op::register::get))
         .route("/oidc/register/{client_id}", put().to(op::register::put))

@@ -32,6 +32,8 @@ pub struct ClientFacts {
     /// The scopes that this client may have; `None` means the standard ones.
     pub scopes: Option<Vec<String>>,
     pub id_token_signed_response_alg: SigningAlg,
+    /// Seconds; `None`: those of all.
+    pub id_token_lifetime: Option<u32>,
     /// Where it takes logout tokens.
     pub backchannel_logout_uri: Option<String>,
     /// It wants a `sid` in every logout token; ours always have one.
@@ -168,6 +170,7 @@ impl ClientFacts {
             first_party: true,
             about: ClientAbout::default(),
             fapi2: false,
+            id_token_lifetime: None,
             self_registered: None,
         }
     }

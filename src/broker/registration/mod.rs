@@ -9,6 +9,7 @@
 mod arrivals;
 mod initial;
 mod object;
+mod statement;
 #[cfg(test)]
 mod tests;
 mod unused;
@@ -25,7 +26,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::oidc::registration::{ClientMetadata, invalid};
-use crate::oidc::{TokenEndpointAuthMethod, discovery};
+use crate::oidc::{ClientKeys, TokenEndpointAuthMethod, discovery};
 use crate::secret::Secret;
 use crate::store::Expect;
 use arrivals::Arrivals;
@@ -54,7 +55,7 @@ pub enum Mode {
 }
 
 /// What the operator says about registration.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Policy {
     pub mode: Mode,
     /// Names of the connections by which people may come to such clients; `None`: all.
@@ -67,8 +68,19 @@ pub struct Policy {
     pub max_clients: usize,
     /// Seconds after which a client that nobody has ever used is deleted.
     pub unused_after: Option<u64>,
+    /// Whose software statements count.
+    pub statements: Vec<StatementIssuer>,
+    /// Nobody registers without one.
+    pub statement_required: bool,
     /// This machine itself may be named and asked.
     pub development: bool,
+}
+
+/// Somebody who vouches for software (RFC 7591 2.3).
+#[derive(Clone, Debug)]
+pub struct StatementIssuer {
+    pub issuer: String,
+    pub keys: ClientKeys,
 }
 
 impl Default for Policy {
@@ -80,6 +92,8 @@ impl Default for Policy {
             per_hour: 20,
             max_clients: 10_000,
             unused_after: Some(30 * 86_400),
+            statements: Vec::new(),
+            statement_required: false,
             development: false,
         }
     }
@@ -141,6 +155,7 @@ pub async fn register(live: &Live, said: &Body, asking: Asking<'_>) -> Result<Bo
         tracing::warn!(registered, "no more clients may register: raise max_clients, or delete some");
         return Err(Error::new(ErrorKind::AccessDenied, "no more clients can be registered here"));
     }
+    let said = &statement::applied(&gateway, said, asking.now).await?;
     let metadata = read_metadata(&gateway, said).await?;
     let client_id = id::random_id();
     let mut body = Body::new();
@@ -179,6 +194,7 @@ pub async fn replace(live: &Live, client_id: &str, said: &Body, asking: Asking<'
     let (object, _) = authenticated(&gateway, client_id, asking).await?;
     let policy = &gateway.registration.policy;
     check_replacement(client_id, said, &object, asking.now)?;
+    let said = &statement::applied(&gateway, said, asking.now).await?;
     let metadata = read_metadata(&gateway, said).await?;
     let mut body = object.body.clone();
     object::put(&mut body, &metadata, policy);

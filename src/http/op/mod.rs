@@ -5,6 +5,7 @@ pub mod logout;
 pub mod metadata;
 pub mod register;
 pub mod session;
+pub mod start;
 pub mod token;
 pub mod tokeninfo;
 pub mod userinfo;
