@@ -7,7 +7,11 @@ use crate::broker::events::{Writer, forget_old_events, log_of};
 use crate::broker::jobs::Jobs;
 use crate::broker::live::{Live, Made, Maker};
 use crate::broker::living::LivingApplication;
+<<<<<<< HEAD
 use crate::broker::possession::PossessionSettings;
+=======
+use crate::broker::registration::{self, Policy, Registration};
+>>>>>>> w-reg
 use crate::broker::{Gateway, Lifetimes, logout, metadata};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -61,7 +65,11 @@ pub struct Parts {
     pub application_metadata: BTreeMap<String, Living>,
     pub lifetimes: Lifetimes,
     pub gigya: Option<GigyaSigner>,
+<<<<<<< HEAD
     pub possession: PossessionSettings,
+=======
+    pub registration: Policy,
+>>>>>>> w-reg
     pub http: HttpSettings,
     pub keyring: Keyring,
     pub sessions: Arc<dyn SessionStore>,
@@ -116,7 +124,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
     let host = Arc::new(Host::new(parts.script_threads, Arc::new(GuardedFetch)).of_issuer(parts.issuer.as_str()));
     let gateway = Gateway {
         issuer: parts.issuer,
-        applications: HashMap::new(),
+        applications: Arc::default(),
         service_providers: HashMap::new(),
         resource_servers: HashMap::new(),
         client_grants: HashMap::new(),
@@ -134,7 +142,11 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         documents: Arc::new(Documents::new(parts.reach)?),
         lifetimes: parts.lifetimes,
         gigya: parts.gigya,
+<<<<<<< HEAD
         possession: parts.possession,
+=======
+        registration: Arc::new(Registration::new(parts.registration)),
+>>>>>>> w-reg
         admin,
         events: Arc::clone(&metrics) as _,
         log,
@@ -201,6 +213,9 @@ async fn forget(state: Data<State>) {
         let days = state.settings.api.log_days;
         if let Err(error) = forget_old_events(state.gateway().directory.as_ref(), days, Timestamp::now()).await {
             tracing::warn!(%error, "old log events cannot be deleted");
+        }
+        if let Err(error) = registration::forget_unused(&state.live, Timestamp::now()).await {
+            tracing::warn!(%error, "clients that were never used cannot be deleted");
         }
         rt::time::sleep(FORGET).await;
     }

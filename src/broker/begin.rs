@@ -256,6 +256,10 @@ impl Gateway {
         }
         let mut scopes = request.scopes;
         if let Some(audience) = &request.audience {
+            // What people may do with their account is not for programs that made themselves known.
+            if application.is_self_registered() && audience.identifier == self.management_audience() {
+                return Err(audience.unknown());
+            }
             let found = self.scopes_for_audience(&audience.identifier, &request.asked_scopes);
             scopes.extend(&found.map_err(|_| audience.unknown())?);
         }

@@ -30,11 +30,13 @@ pub mod next;
 pub mod par;
 pub mod possession;
 mod recording;
+pub mod registration;
 mod release;
 mod requested;
 mod revoke;
 pub mod rules;
 pub mod sessions;
+mod start;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -106,7 +108,7 @@ const REMAINS: u64 = 24 * 3600;
 pub struct Gateway {
     /// Without a trailing slash.
     pub issuer: String,
-    pub applications: HashMap<String, Arc<Application>>,
+    pub applications: Arc<HashMap<String, Arc<Application>>>,
     /// Client ids of SAML applications by entity ID: several may share one.
     pub service_providers: HashMap<String, Vec<String>>,
     /// By identifier.
@@ -133,6 +135,8 @@ pub struct Gateway {
     pub lifetimes: Lifetimes,
     /// Signs identifiers in the dialect `gigya`, where the operator wants that.
     pub gigya: Option<GigyaSigner>,
+    /// Who may register applications by themselves.
+    pub registration: Arc<registration::Registration>,
     pub admin: Admin,
     pub events: Arc<dyn Events>,
     pub log: Recorder,

@@ -11,6 +11,7 @@ mod living;
 mod metadata;
 mod possession;
 mod read;
+mod registration;
 mod render;
 #[cfg(test)]
 mod rule_tests;
@@ -34,7 +35,11 @@ pub use stored::StoredObjects;
 use crate::application::{Application, ClientGrant, management};
 use crate::broker::Lifetimes;
 use crate::broker::live::Made;
+<<<<<<< HEAD
 use crate::broker::possession::PossessionSettings;
+=======
+use crate::broker::registration::Policy;
+>>>>>>> w-reg
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::metadata::Living;
@@ -74,6 +79,7 @@ pub struct Config {
     pub log_format: LogFormat,
     pub lifetimes: Lifetimes,
     pub gigya: Option<GigyaSigner>,
+    pub registration: Policy,
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
@@ -110,7 +116,11 @@ impl Config {
             application_metadata: self.application_metadata,
             lifetimes: self.lifetimes,
             gigya: self.gigya,
+<<<<<<< HEAD
             possession: self.possession,
+=======
+            registration: self.registration,
+>>>>>>> w-reg
             http: self.http,
             keyring,
             sessions,

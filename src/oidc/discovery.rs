@@ -16,6 +16,7 @@ pub mod path {
     pub const INTROSPECTION: &str = "/oauth/introspect";
     pub const USERINFO: &str = "/userinfo";
     pub const JWKS: &str = "/.well-known/jwks.json";
+    pub const REGISTRATION: &str = "/oidc/register";
     pub const END_SESSION: &str = "/oidc/logout";
     pub const CHECK_SESSION: &str = "/oidc/session";
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
@@ -33,6 +34,8 @@ pub struct ProviderMetadata {
     end_session_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     check_session_iframe: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     scopes_supported: &'static [&'static str],
     response_types_supported: &'static [ResponseType],
     response_modes_supported: &'static [ResponseMode],
@@ -72,6 +75,7 @@ impl ProviderMetadata {
             jwks_uri: endpoint(path::JWKS),
             end_session_endpoint: endpoint(path::END_SESSION),
             check_session_iframe: None,
+            registration_endpoint: None,
             scopes_supported: STANDARD_SCOPES,
             response_types_supported: ResponseType::SERVED,
             response_modes_supported: ResponseMode::ALL,
@@ -119,6 +123,13 @@ impl ProviderMetadata {
     #[must_use]
     pub fn with_client_certificates(self, base: Option<&str>) -> Self {
         Self { clients: ForClients::new(&self.issuer, base, true), ..self }
+    }
+
+    /// Registration 3: the endpoint is named where clients may register.
+    #[must_use]
+    pub fn with_registration(self, on: bool) -> Self {
+        let endpoint = format!("{}{}", self.issuer.trim_end_matches('/'), path::REGISTRATION);
+        Self { registration_endpoint: on.then_some(endpoint), ..self }
     }
 
     /// Build it once, serve it often.
@@ -228,6 +239,15 @@ mod tests {
             "userinfo_endpoint": "https://mtls.example.org/userinfo",
         });
         assert_eq!(there["mtls_endpoint_aliases"], expected);
+    }
+
+    #[test]
+    fn names_the_registration_endpoint_only_where_clients_may_register() {
+        let read = |on: bool| -> Value {
+            serde_json::from_str(&ProviderMetadata::new("https://login.example.org/").with_registration(on).to_json()).expect("json")
+        };
+        assert_eq!(read(true)["registration_endpoint"], "https://login.example.org/oidc/register");
+        assert!(read(false).get("registration_endpoint").is_none());
     }
 
     #[test]

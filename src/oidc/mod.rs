@@ -48,7 +48,7 @@ pub use access_token::{AccessTokenClaims, JwtDialect, KeyConfirmation};
 pub use authorization::{AuthorizationRequest, AuthorizationResponse, CheckedRedirect, Success};
 pub use claims::{IdTokenClaims, Released};
 pub use claims_request::{AskedClaim, ClaimsRequest};
-pub use client::{ClientAbout, ClientFacts, ClientKeys, Encryption, RequestObjects, TlsSubject, TokenExchange};
+pub use client::{ClientAbout, ClientFacts, ClientKeys, Encryption, RequestObjects, SelfRegistered, TlsSubject, TokenExchange};
 pub use client_auth::{ClientCredentials, ClientProof};
 pub use discovery::ProviderMetadata;
 pub use jose::{AlgKeys, IdTokenHint, IdTokenSigner, OidcKeys, PublicKeys, key_id};
