@@ -7,11 +7,8 @@ use crate::broker::events::{Writer, forget_old_events, log_of};
 use crate::broker::jobs::Jobs;
 use crate::broker::live::{Live, Made, Maker};
 use crate::broker::living::LivingApplication;
-<<<<<<< HEAD
 use crate::broker::possession::PossessionSettings;
-=======
 use crate::broker::registration::{self, Policy, Registration};
->>>>>>> w-reg
 use crate::broker::{Gateway, Lifetimes, logout, metadata};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -65,11 +62,8 @@ pub struct Parts {
     pub application_metadata: BTreeMap<String, Living>,
     pub lifetimes: Lifetimes,
     pub gigya: Option<GigyaSigner>,
-<<<<<<< HEAD
     pub possession: PossessionSettings,
-=======
     pub registration: Policy,
->>>>>>> w-reg
     pub http: HttpSettings,
     pub keyring: Keyring,
     pub sessions: Arc<dyn SessionStore>,
@@ -142,11 +136,8 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         documents: Arc::new(Documents::new(parts.reach)?),
         lifetimes: parts.lifetimes,
         gigya: parts.gigya,
-<<<<<<< HEAD
         possession: parts.possession,
-=======
         registration: Arc::new(Registration::new(parts.registration)),
->>>>>>> w-reg
         admin,
         events: Arc::clone(&metrics) as _,
         log,

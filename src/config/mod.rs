@@ -35,11 +35,8 @@ pub use stored::StoredObjects;
 use crate::application::{Application, ClientGrant, management};
 use crate::broker::Lifetimes;
 use crate::broker::live::Made;
-<<<<<<< HEAD
 use crate::broker::possession::PossessionSettings;
-=======
 use crate::broker::registration::Policy;
->>>>>>> w-reg
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::metadata::Living;
@@ -116,11 +113,8 @@ impl Config {
             application_metadata: self.application_metadata,
             lifetimes: self.lifetimes,
             gigya: self.gigya,
-<<<<<<< HEAD
             possession: self.possession,
-=======
             registration: self.registration,
->>>>>>> w-reg
             http: self.http,
             keyring,
             sessions,

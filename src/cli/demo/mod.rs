@@ -9,11 +9,8 @@ use crate::application::saml_sp::{SamlSp, SamlSpSettings};
 use crate::application::{Application, ProfileUse, SamlApplication};
 use crate::broker::Lifetimes;
 use crate::broker::live::NoMaker;
-<<<<<<< HEAD
 use crate::broker::possession::PossessionSettings;
-=======
 use crate::broker::registration::Policy;
->>>>>>> w-reg
 use crate::clock::Timestamp;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
 use crate::connection::outbound::download::Reach;
@@ -106,11 +103,8 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         issuer: issuer.clone(),
         lifetimes: Lifetimes::default(),
         gigya: None,
-<<<<<<< HEAD
         possession: PossessionSettings::default(),
-=======
         registration: Policy::default(),
->>>>>>> w-reg
         http: HttpSettings {
             session_management: false,
             require_pushed_authorization_requests: false,
