@@ -8,6 +8,7 @@ use crate::broker::jobs::Jobs;
 use crate::broker::live::{Live, Made, Maker};
 use crate::broker::living::LivingApplication;
 use crate::broker::possession::PossessionSettings;
+use crate::broker::registration::{self, Policy, Registration};
 use crate::broker::{Gateway, Lifetimes, logout, metadata};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -62,6 +63,7 @@ pub struct Parts {
     pub lifetimes: Lifetimes,
     pub gigya: Option<GigyaSigner>,
     pub possession: PossessionSettings,
+    pub registration: Policy,
     pub http: HttpSettings,
     pub keyring: Keyring,
     pub sessions: Arc<dyn SessionStore>,
@@ -116,7 +118,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
     let host = Arc::new(Host::new(parts.script_threads, Arc::new(GuardedFetch)).of_issuer(parts.issuer.as_str()));
     let gateway = Gateway {
         issuer: parts.issuer,
-        applications: HashMap::new(),
+        applications: Arc::default(),
         service_providers: HashMap::new(),
         resource_servers: HashMap::new(),
         client_grants: HashMap::new(),
@@ -135,6 +137,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         lifetimes: parts.lifetimes,
         gigya: parts.gigya,
         possession: parts.possession,
+        registration: Arc::new(Registration::new(parts.registration)),
         admin,
         events: Arc::clone(&metrics) as _,
         log,
@@ -201,6 +204,9 @@ async fn forget(state: Data<State>) {
         let days = state.settings.api.log_days;
         if let Err(error) = forget_old_events(state.gateway().directory.as_ref(), days, Timestamp::now()).await {
             tracing::warn!(%error, "old log events cannot be deleted");
+        }
+        if let Err(error) = registration::forget_unused(&state.live, Timestamp::now()).await {
+            tracing::warn!(%error, "clients that were never used cannot be deleted");
         }
         rt::time::sleep(FORGET).await;
     }

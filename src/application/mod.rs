@@ -38,6 +38,13 @@ pub struct Application {
     pub by_metadata: Option<Arc<ByMetadata>>,
 }
 
+impl Application {
+    /// Did it register itself, instead of being made by an operator?
+    pub fn is_self_registered(&self) -> bool {
+        self.oidc.as_ref().is_some_and(|client| client.self_registered.is_some())
+    }
+}
+
 /// An application in its part as a SAML service provider.
 #[derive(Clone, Debug)]
 pub struct SamlApplication {

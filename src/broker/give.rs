@@ -193,7 +193,7 @@ impl Gateway {
             subject: &self.subject_for(application, &granted.user_id)?,
             audience: &application.client_id,
             issued_at: now,
-            expires_at: now.plus_seconds(self.lifetimes.id_token.cast_signed()),
+            expires_at: now.plus_seconds(self.id_token_lifetime(application)),
             auth_time: Some(granted.auth_time),
             nonce: granted.nonce.as_deref(),
             acr: granted.acr.as_deref(),
@@ -205,5 +205,11 @@ impl Gateway {
             sid: Some(&granted.sid),
         };
         signer.sign(&said.to_map(claims)).map(Secret::new)
+    }
+
+    /// Seconds that an ID token for this application lives.
+    fn id_token_lifetime(&self, application: &Application) -> i64 {
+        let own = application.oidc.as_ref().and_then(|client| client.id_token_lifetime);
+        own.map_or(self.lifetimes.id_token.cast_signed(), i64::from)
     }
 }

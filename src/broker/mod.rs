@@ -27,12 +27,16 @@ pub mod living;
 pub mod logout;
 pub mod metadata;
 pub mod next;
+pub mod par;
 pub mod possession;
 mod recording;
+pub mod registration;
 mod release;
+mod requested;
 mod revoke;
 pub mod rules;
 pub mod sessions;
+mod start;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -104,7 +108,7 @@ const REMAINS: u64 = 24 * 3600;
 pub struct Gateway {
     /// Without a trailing slash.
     pub issuer: String,
-    pub applications: HashMap<String, Arc<Application>>,
+    pub applications: Arc<HashMap<String, Arc<Application>>>,
     /// Client ids of SAML applications by entity ID: several may share one.
     pub service_providers: HashMap<String, Vec<String>>,
     /// By identifier.
@@ -131,6 +135,8 @@ pub struct Gateway {
     pub lifetimes: Lifetimes,
     /// Signs identifiers in the dialect `gigya`, where the operator wants that.
     pub gigya: Option<GigyaSigner>,
+    /// Who may register applications by themselves.
+    pub registration: Arc<registration::Registration>,
     pub admin: Admin,
     pub events: Arc<dyn Events>,
     pub log: Recorder,
@@ -389,7 +395,11 @@ fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 /// The mark that something may be used once, by a name that nobody can make.
 fn once_op(name: &str, ttl: u64) -> Op {
-    Op::Claim { key: format!("once:{}", id::digest(name)), ttl }
+    Op::Claim { key: once_key(name), ttl }
+}
+
+fn once_key(name: &str) -> String {
+    format!("once:{}", id::digest(name))
 }
 
 fn remains(browser: &str, correlation_id: &str, restart: &Restart) -> Result<Vec<u8>> {

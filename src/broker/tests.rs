@@ -1,6 +1,6 @@
 //! Use cases over embedded stores: what single functions cannot show.
 
-use super::begin::Arrival;
+use super::begin::{Arrival, Incoming};
 use super::possession::Shown;
 use super::token::TokenCall;
 use super::*;
@@ -56,7 +56,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         admin: Admin::new(Arc::clone(&directory), Arc::clone(&keyring), [], Vec::new()),
         issuer: "https://login.example.org".to_owned(),
         service_providers: HashMap::new(),
-        applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
+        applications: Arc::new(HashMap::from([("notes".to_owned(), Arc::new(application))])),
         feeds: Arc::default(),
         living: Arc::default(),
         approvals: Arc::default(),
@@ -73,6 +73,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         lifetimes: Lifetimes::default(),
         gigya: None,
         possession: PossessionSettings::default(),
+        registration: Arc::default(),
         events: Arc::new(Silent),
         log: events::log_of(Arc::clone(&directory)).0,
         directory,
@@ -240,8 +241,9 @@ async fn a_post_without_the_session_cookie_is_sent_again_as_get() {
     let raw = format!("client_id=notes&redirect_uri={CALLBACK}&response_type=code&scope=openid");
     // Over https the binding cookie comes with a POST of another site, the session cookie does not.
     let browser = Browser { binding: Some(id::random_token()), session: None, ..Browser::default() };
-    let outcome = gateway.authorize(raw.as_bytes(), Arrival::Post, &browser, "c", now).await;
+    let incoming = |arrival| Incoming { raw: raw.as_bytes(), arrival, pushed_only: false };
+    let outcome = gateway.authorize(incoming(Arrival::Post), &browser, "c", now).await;
     assert!(matches!(outcome.answer, Answer::SeeSelf), "{:?}", outcome.answer);
-    let outcome = gateway.authorize(raw.as_bytes(), Arrival::Get, &browser, "c", now).await;
+    let outcome = gateway.authorize(incoming(Arrival::Get), &browser, "c", now).await;
     assert!(matches!(outcome.answer, Answer::Reply(_)), "{:?}", outcome.answer);
 }

@@ -11,6 +11,7 @@ mod living;
 mod metadata;
 mod possession;
 mod read;
+mod registration;
 mod render;
 #[cfg(test)]
 mod rule_tests;
@@ -35,6 +36,7 @@ use crate::application::{Application, ClientGrant, management};
 use crate::broker::Lifetimes;
 use crate::broker::live::Made;
 use crate::broker::possession::PossessionSettings;
+use crate::broker::registration::Policy;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::metadata::Living;
@@ -74,6 +76,7 @@ pub struct Config {
     pub log_format: LogFormat,
     pub lifetimes: Lifetimes,
     pub gigya: Option<GigyaSigner>,
+    pub registration: Policy,
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
@@ -111,6 +114,7 @@ impl Config {
             lifetimes: self.lifetimes,
             gigya: self.gigya,
             possession: self.possession,
+            registration: self.registration,
             http: self.http,
             keyring,
             sessions,

@@ -3,7 +3,7 @@
 use super::application::Registered;
 use super::context::{Context, Source};
 use super::stored::StoredObjects;
-use super::{Config, Findings, application, connection, keys, metadata, possession, scripts, secrets, seed};
+use super::{Config, Findings, application, connection, keys, metadata, possession, registration, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::connection::outbound::download::Reach;
@@ -122,6 +122,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
     let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
     let gigya = in_section(root, "gigya", |section| gigya(&context, section)).flatten();
+    let registration = registration::read(&context, root);
     let (scripts, more) = scripts::read(&context, root);
     findings.extend(more);
     let http = HttpSettings {
@@ -163,6 +164,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             log_format,
             lifetimes,
             gigya,
+            registration,
             http,
             connections: connections.into_iter().collect::<Option<_>>()?,
             applications,
@@ -459,6 +461,7 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
         client_certificate_header: None,
         client_certificates: false,
         session_management,
+        require_pushed_authorization_requests: root.bool("require_pushed_authorization_requests").unwrap_or(false),
         saml_body_limit: 1024 * 1024,
         body_limit: 64 * 1024,
         api,

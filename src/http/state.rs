@@ -25,6 +25,8 @@ pub struct HttpSettings {
     pub client_certificates: bool,
     /// Applications may ask a frame of ours whether the session is still the same (Session Management 1.0).
     pub session_management: bool,
+    /// The authorization endpoint takes requests only that were pushed before (RFC 9126 5).
+    pub require_pushed_authorization_requests: bool,
     /// Bytes of a body at most: forms with a SAML message, and all others.
     pub saml_body_limit: usize,
     pub body_limit: usize,
@@ -85,7 +87,10 @@ impl State {
 
 /// What applications are told of the provider.
 fn metadata(gateway: &Gateway, settings: &HttpSettings) -> ProviderMetadata {
-    let metadata = ProviderMetadata::new(&gateway.issuer).with_session_management(settings.session_management);
+    let metadata = ProviderMetadata::new(&gateway.issuer)
+        .with_session_management(settings.session_management)
+        .with_pushed_only(settings.require_pushed_authorization_requests)
+        .with_registration(gateway.registration.is_on());
     match settings.client_certificates {
         true => metadata.with_client_certificates(gateway.possession.mtls_base.as_deref()),
         false => metadata,

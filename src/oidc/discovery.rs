@@ -10,11 +10,13 @@ use serde::Serialize;
 /// Paths of the endpoints below the issuer's base URL.
 pub mod path {
     pub const AUTHORIZATION: &str = "/authorize";
+    pub const PUSHED_AUTHORIZATION_REQUEST: &str = "/oauth/par";
     pub const TOKEN: &str = "/oauth/token";
     pub const REVOCATION: &str = "/oauth/revoke";
     pub const INTROSPECTION: &str = "/oauth/introspect";
     pub const USERINFO: &str = "/userinfo";
     pub const JWKS: &str = "/.well-known/jwks.json";
+    pub const REGISTRATION: &str = "/oidc/register";
     pub const END_SESSION: &str = "/oidc/logout";
     pub const CHECK_SESSION: &str = "/oidc/session";
     pub const OPENID_CONFIGURATION: &str = "/.well-known/openid-configuration";
@@ -32,6 +34,8 @@ pub struct ProviderMetadata {
     end_session_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     check_session_iframe: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    registration_endpoint: Option<String>,
     scopes_supported: &'static [&'static str],
     response_types_supported: &'static [ResponseType],
     response_modes_supported: &'static [ResponseMode],
@@ -46,9 +50,13 @@ pub struct ProviderMetadata {
     code_challenge_methods_supported: &'static [&'static str],
     authorization_response_iss_parameter_supported: bool,
     claims_parameter_supported: bool,
+    pushed_authorization_request_endpoint: String,
+    require_pushed_authorization_requests: bool,
     request_parameter_supported: bool,
-    /// Stated because its default is true (Discovery 3).
     request_uri_parameter_supported: bool,
+    /// Core 6.2: nothing is fetched from where no client has registered it.
+    require_request_uri_registration: bool,
+    request_object_signing_alg_values_supported: &'static [ClientSigningAlg],
     backchannel_logout_supported: bool,
     backchannel_logout_session_supported: bool,
     frontchannel_logout_supported: bool,
@@ -67,6 +75,7 @@ impl ProviderMetadata {
             jwks_uri: endpoint(path::JWKS),
             end_session_endpoint: endpoint(path::END_SESSION),
             check_session_iframe: None,
+            registration_endpoint: None,
             scopes_supported: STANDARD_SCOPES,
             response_types_supported: ResponseType::SERVED,
             response_modes_supported: ResponseMode::ALL,
@@ -84,13 +93,23 @@ impl ProviderMetadata {
             code_challenge_methods_supported: &[pkce::METHOD],
             authorization_response_iss_parameter_supported: true,
             claims_parameter_supported: true,
-            request_parameter_supported: false,
-            request_uri_parameter_supported: false,
+            pushed_authorization_request_endpoint: endpoint(path::PUSHED_AUTHORIZATION_REQUEST),
+            require_pushed_authorization_requests: false,
+            request_parameter_supported: true,
+            request_uri_parameter_supported: true,
+            require_request_uri_registration: true,
+            request_object_signing_alg_values_supported: ClientSigningAlg::ALL,
             backchannel_logout_supported: true,
             backchannel_logout_session_supported: true,
             frontchannel_logout_supported: true,
             frontchannel_logout_session_supported: true,
         }
+    }
+
+    /// RFC 9126 5: whether requests are taken only that were pushed before.
+    #[must_use]
+    pub fn with_pushed_only(self, on: bool) -> Self {
+        Self { require_pushed_authorization_requests: on, ..self }
     }
 
     /// Session Management 1.0, 3.3: the frame is named where there is one.
@@ -104,6 +123,13 @@ impl ProviderMetadata {
     #[must_use]
     pub fn with_client_certificates(self, base: Option<&str>) -> Self {
         Self { clients: ForClients::new(&self.issuer, base, true), ..self }
+    }
+
+    /// Registration 3: the endpoint is named where clients may register.
+    #[must_use]
+    pub fn with_registration(self, on: bool) -> Self {
+        let endpoint = format!("{}{}", self.issuer.trim_end_matches('/'), path::REGISTRATION);
+        Self { registration_endpoint: on.then_some(endpoint), ..self }
     }
 
     /// Build it once, serve it often.
@@ -216,6 +242,15 @@ mod tests {
     }
 
     #[test]
+    fn names_the_registration_endpoint_only_where_clients_may_register() {
+        let read = |on: bool| -> Value {
+            serde_json::from_str(&ProviderMetadata::new("https://login.example.org/").with_registration(on).to_json()).expect("json")
+        };
+        assert_eq!(read(true)["registration_endpoint"], "https://login.example.org/oidc/register");
+        assert!(read(false).get("registration_endpoint").is_none());
+    }
+
+    #[test]
     fn lists_what_works_and_nothing_else() {
         for (issuer, base) in
             [("https://login.example.org", "https://login.example.org"), ("https://login.example.org/", "https://login.example.org")]
@@ -260,8 +295,14 @@ mod tests {
                 "code_challenge_methods_supported": ["S256"],
                 "authorization_response_iss_parameter_supported": true,
                 "claims_parameter_supported": true,
-                "request_parameter_supported": false,
-                "request_uri_parameter_supported": false,
+                "pushed_authorization_request_endpoint": format!("{base}/oauth/par"),
+                "require_pushed_authorization_requests": false,
+                "request_parameter_supported": true,
+                "request_uri_parameter_supported": true,
+                "require_request_uri_registration": true,
+                "request_object_signing_alg_values_supported": [
+                    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512", "none"
+                ],
                 "backchannel_logout_supported": true,
                 "backchannel_logout_session_supported": true,
                 "frontchannel_logout_supported": true,

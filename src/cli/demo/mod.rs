@@ -10,6 +10,7 @@ use crate::application::{Application, ProfileUse, SamlApplication};
 use crate::broker::Lifetimes;
 use crate::broker::live::NoMaker;
 use crate::broker::possession::PossessionSettings;
+use crate::broker::registration::Policy;
 use crate::clock::Timestamp;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
 use crate::connection::outbound::download::Reach;
@@ -103,8 +104,10 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         lifetimes: Lifetimes::default(),
         gigya: None,
         possession: PossessionSettings::default(),
+        registration: Policy::default(),
         http: HttpSettings {
             session_management: false,
+            require_pushed_authorization_requests: false,
             secure: false,
             trusted_proxies: Vec::new(),
             country_header: None,

@@ -1,6 +1,6 @@
 //! `[application.oidc]`.
 
-use super::check_uri;
+use super::{check_uri, fapi};
 use super::members::{self, Members, named};
 use crate::config::context::Context;
 use crate::config::secrets;
@@ -69,7 +69,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
     let shared_secret = secret.filter(|_| method == TokenEndpointAuthMethod::ClientSecretJwt || members.has_mac());
     let Members { keys, token_endpoint_auth_signing_alg, tls_client_auth, request_objects, .. } = members;
     let token_exchange = token_exchange(section, &grant_types);
-    Some(ClientFacts {
+    let mut client = ClientFacts {
         introspects: texts(section, "introspects"),
         token_exchange,
         redirect_uris,
@@ -105,8 +105,13 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
         backchannel_logout_session_required: section.bool("backchannel_logout_session_required").unwrap_or(false),
         frontchannel_logout_uri: logout_uri(section, "frontchannel_logout_uri"),
         frontchannel_logout_session_required: section.bool("frontchannel_logout_session_required").unwrap_or(false),
+        id_token_lifetime: section.integer("id_token_lifetime", 1..=30 * 86_400).and_then(|at| u32::try_from(at.value).ok()),
         ..ClientFacts::public(client_id)
-    })
+    };
+    if client.fapi2 {
+        fapi::apply(context, section, &mut client);
+    }
+    Some(client)
 }
 
 /// Where the application is told of logouts.
