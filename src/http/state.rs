@@ -60,7 +60,9 @@ impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
-        let metadata = ProviderMetadata::new(&gateway.issuer).with_session_management(settings.session_management);
+        let metadata = ProviderMetadata::new(&gateway.issuer)
+            .with_signing_algs(&gateway.keys.algorithms())
+            .with_session_management(settings.session_management);
         let discovery = Prepared::new(metadata.to_json());
         Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }

@@ -1,7 +1,9 @@
 //! Provider metadata (OpenID Connect Discovery 3, RFC 8414 2). It lists what works, and nothing else.
 
 use super::claims::standard_claims;
-use super::names::{GrantType, Prompt, ResponseMode, ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod};
+use super::names::{
+    ContentEncryption, GrantType, KeyManagementAlg, Prompt, ResponseMode, ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod,
+};
 use super::pkce;
 use super::scope::STANDARD_SCOPES;
 use serde::Serialize;
@@ -34,7 +36,12 @@ pub struct ProviderMetadata {
     response_modes_supported: &'static [ResponseMode],
     grant_types_supported: &'static [GrantType],
     subject_types_supported: &'static [SubjectType],
-    id_token_signing_alg_values_supported: &'static [SigningAlg],
+    id_token_signing_alg_values_supported: Vec<SigningAlg>,
+    id_token_encryption_alg_values_supported: &'static [KeyManagementAlg],
+    id_token_encryption_enc_values_supported: &'static [ContentEncryption],
+    userinfo_signing_alg_values_supported: Vec<SigningAlg>,
+    userinfo_encryption_alg_values_supported: &'static [KeyManagementAlg],
+    userinfo_encryption_enc_values_supported: &'static [ContentEncryption],
     token_endpoint_auth_methods_supported: &'static [TokenEndpointAuthMethod],
     prompt_values_supported: &'static [Prompt],
     claim_types_supported: &'static [&'static str],
@@ -68,7 +75,12 @@ impl ProviderMetadata {
             response_modes_supported: ResponseMode::ALL,
             grant_types_supported: GrantType::SERVED,
             subject_types_supported: SubjectType::ALL,
-            id_token_signing_alg_values_supported: SigningAlg::ALL,
+            id_token_signing_alg_values_supported: SigningAlg::ALL.to_vec(),
+            id_token_encryption_alg_values_supported: KeyManagementAlg::ALL,
+            id_token_encryption_enc_values_supported: ContentEncryption::ALL,
+            userinfo_signing_alg_values_supported: SigningAlg::ALL.to_vec(),
+            userinfo_encryption_alg_values_supported: KeyManagementAlg::ALL,
+            userinfo_encryption_enc_values_supported: ContentEncryption::ALL,
             token_endpoint_auth_methods_supported: TokenEndpointAuthMethod::SERVED,
             // consent is understood, and asks nothing of anybody yet: all applications are first-party.
             prompt_values_supported: &[Prompt::None, Prompt::Login, Prompt::SelectAccount],
@@ -87,6 +99,13 @@ impl ProviderMetadata {
             frontchannel_logout_supported: true,
             frontchannel_logout_session_supported: true,
         }
+    }
+
+    /// Those for which there is a key.
+    #[must_use]
+    pub fn with_signing_algs(self, algs: &[SigningAlg]) -> Self {
+        let both = (algs.to_vec(), algs.to_vec());
+        Self { id_token_signing_alg_values_supported: both.0, userinfo_signing_alg_values_supported: both.1, ..self }
     }
 
     /// Session Management 1.0, 3.3: the frame is named where there is one.
@@ -135,6 +154,11 @@ mod tests {
                 "grant_types_supported": ["authorization_code", "refresh_token", "client_credentials", "implicit"],
                 "subject_types_supported": ["public", "pairwise"],
                 "id_token_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
+                "id_token_encryption_alg_values_supported": ["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"],
+                "id_token_encryption_enc_values_supported": ["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"],
+                "userinfo_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
+                "userinfo_encryption_alg_values_supported": ["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"],
+                "userinfo_encryption_enc_values_supported": ["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"],
                 "token_endpoint_auth_methods_supported": ["client_secret_basic", "client_secret_post", "none"],
                 "prompt_values_supported": ["none", "login", "select_account"],
                 "claim_types_supported": ["normal"],

@@ -14,6 +14,7 @@ mod chromium;
 mod explain;
 mod federation;
 mod flows;
+mod jose_peers;
 mod keys;
 mod logout;
 mod logout_cascade;
