@@ -15,6 +15,7 @@ mod chromium_logout;
 mod explain;
 mod federation;
 mod flows;
+mod jose_peers;
 mod keys;
 mod logout;
 mod logout_cascade;
