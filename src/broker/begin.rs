@@ -83,7 +83,7 @@ impl Gateway {
         let asked = asked.and_then(|request| self.asked(request, application));
         let asked = asked.map(|asked| Asked { once: requested.once, ..self.with_place(asked, application, now) });
         let asked = asked.map(|asked| self.with_idp_hint(asked, requested.params.get("aarc_idp_hint"), application, now));
-        let begin = async { self.begin_login(&begun, asked?, trace).await };
+        let begin = async { Box::pin(self.begin_login(&begun, asked?, trace)).await };
         match begin.await {
             Ok(outcome) => Ok(outcome),
             Err(error) => self.refuse_beginning(&begun, error).await,
@@ -256,6 +256,10 @@ impl Gateway {
         }
         let mut scopes = request.scopes;
         if let Some(audience) = &request.audience {
+            // What people may do with their account is not for programs that made themselves known.
+            if application.is_self_registered() && audience.identifier == self.management_audience() {
+                return Err(audience.unknown());
+            }
             let found = self.scopes_for_audience(&audience.identifier, &request.asked_scopes);
             scopes.extend(&found.map_err(|_| audience.unknown())?);
         }

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, CameBy, CodeGrant, LoginTransaction, ReplyTo, Scripted, Session, Stored};
-use crate::oidc::{AccessToken, AuthorizationCode, CheckedRedirect, CodeBinding, ResponseType, Scopes, Success};
+use crate::oidc::{AccessToken, AuthorizationCode, CheckedRedirect, CodeBinding, KeyConfirmation, ResponseType, Scopes, Success};
 use crate::profile::Written;
 use crate::secret::Secret;
 use crate::store::{LogType, Op};
@@ -305,6 +305,7 @@ fn granted(issue: &Issue<'_>, grant_id: &str) -> Granted {
         profile: issue.profile.value().as_object().cloned().unwrap_or_default(),
         transient: issue.transient.to_vec(),
         scripted: issue.scripted.clone(),
+        confirmation: KeyConfirmation::default(),
         correlation_id: issue.correlation_id.to_owned(),
     }
 }
