@@ -7,6 +7,7 @@
 mod harness;
 
 mod api;
+mod authorization;
 mod bad_input;
 mod browser;
 mod check_command;
