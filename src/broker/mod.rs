@@ -395,11 +395,7 @@ fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 /// The mark that something may be used once, by a name that nobody can make.
 fn once_op(name: &str, ttl: u64) -> Op {
-    Op::Claim { key: once_key(name), ttl }
-}
-
-fn once_key(name: &str) -> String {
-    format!("once:{}", id::digest(name))
+    Op::Claim { key: format!("once:{}", id::digest(name)), ttl }
 }
 
 fn remains(browser: &str, correlation_id: &str, restart: &Restart) -> Result<Vec<u8>> {

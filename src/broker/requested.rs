@@ -3,7 +3,7 @@
 //!
 //! What may be used once is looked for here and used up by the answer: people reload pages, and browsers look ahead.
 
-use super::{Gateway, decode, encode, once_key};
+use super::{Gateway, decode, encode};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::{PushedRequest, Spent};
@@ -133,7 +133,7 @@ impl Gateway {
 
     /// What an answer has used up is of no use any more.
     pub(super) async fn refuse_spent(&self, once: &[Spent], kind: ErrorKind) -> Result<()> {
-        let keys: Vec<String> = once.iter().map(|spent| once_key(&spent.name)).collect();
+        let keys: Vec<String> = once.iter().map(Spent::mark).collect();
         if !keys.is_empty() && self.sessions.get_many(&keys).await?.iter().any(Option::is_some) {
             return Err(Error::new(kind, "the request was used before"));
         }

@@ -2,6 +2,7 @@
 
 use super::{PendingLink, PendingScript, ReplyTo};
 use crate::clock::Timestamp;
+use crate::id;
 use crate::oidc::pkce::CodeChallenge;
 use crate::oidc::{ClaimsRequest, Display, ResponseType, Scopes};
 use crate::saml::Comparison;
@@ -73,6 +74,13 @@ pub struct Spent {
     pub name: String,
     /// How long at least it must be remembered as used.
     pub until: Timestamp,
+}
+
+impl Spent {
+    /// Store key of the mark that it was used.
+    pub fn mark(&self) -> String {
+        format!("spent:{}", id::digest(&self.name))
+    }
 }
 
 /// What must be remembered until the identity provider answers.

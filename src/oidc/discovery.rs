@@ -2,7 +2,10 @@
 
 use super::claims::standard_claims;
 use super::dpop;
-use super::names::{ClientSigningAlg, GrantType, Prompt, ResponseMode, ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod};
+use super::names::{
+    ClientSigningAlg, ContentEncryption, GrantType, KeyManagementAlg, Prompt, ResponseMode, ResponseType, SigningAlg, SubjectType,
+    TokenEndpointAuthMethod,
+};
 use super::pkce;
 use super::scope::STANDARD_SCOPES;
 use serde::Serialize;
@@ -41,7 +44,12 @@ pub struct ProviderMetadata {
     response_modes_supported: &'static [ResponseMode],
     grant_types_supported: &'static [GrantType],
     subject_types_supported: &'static [SubjectType],
-    id_token_signing_alg_values_supported: &'static [SigningAlg],
+    id_token_signing_alg_values_supported: Vec<SigningAlg>,
+    id_token_encryption_alg_values_supported: &'static [KeyManagementAlg],
+    id_token_encryption_enc_values_supported: &'static [ContentEncryption],
+    userinfo_signing_alg_values_supported: Vec<SigningAlg>,
+    userinfo_encryption_alg_values_supported: &'static [KeyManagementAlg],
+    userinfo_encryption_enc_values_supported: &'static [ContentEncryption],
     #[serde(flatten)]
     clients: ForClients,
     prompt_values_supported: &'static [Prompt],
@@ -81,7 +89,12 @@ impl ProviderMetadata {
             response_modes_supported: ResponseMode::ALL,
             grant_types_supported: GrantType::SERVED,
             subject_types_supported: SubjectType::ALL,
-            id_token_signing_alg_values_supported: SigningAlg::ALL,
+            id_token_signing_alg_values_supported: SigningAlg::ALL.to_vec(),
+            id_token_encryption_alg_values_supported: KeyManagementAlg::ALL,
+            id_token_encryption_enc_values_supported: ContentEncryption::ALL,
+            userinfo_signing_alg_values_supported: SigningAlg::ALL.to_vec(),
+            userinfo_encryption_alg_values_supported: KeyManagementAlg::ALL,
+            userinfo_encryption_enc_values_supported: ContentEncryption::ALL,
             clients: ForClients::new(issuer, None, false),
             // consent is understood, and asks nothing of anybody yet: all applications are first-party.
             prompt_values_supported: &[Prompt::None, Prompt::Login, Prompt::SelectAccount],
@@ -110,6 +123,13 @@ impl ProviderMetadata {
     #[must_use]
     pub fn with_pushed_only(self, on: bool) -> Self {
         Self { require_pushed_authorization_requests: on, ..self }
+    }
+
+    /// Those for which there is a key.
+    #[must_use]
+    pub fn with_signing_algs(self, algs: &[SigningAlg]) -> Self {
+        let both = (algs.to_vec(), algs.to_vec());
+        Self { id_token_signing_alg_values_supported: both.0, userinfo_signing_alg_values_supported: both.1, ..self }
     }
 
     /// Session Management 1.0, 3.3: the frame is named where there is one.
@@ -275,6 +295,11 @@ mod tests {
                 ],
                 "subject_types_supported": ["public", "pairwise"],
                 "id_token_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
+                "id_token_encryption_alg_values_supported": ["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"],
+                "id_token_encryption_enc_values_supported": ["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"],
+                "userinfo_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
+                "userinfo_encryption_alg_values_supported": ["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"],
+                "userinfo_encryption_enc_values_supported": ["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"],
                 "token_endpoint_auth_methods_supported": METHODS,
                 "token_endpoint_auth_signing_alg_values_supported": ALGS,
                 "revocation_endpoint": format!("{base}/oauth/revoke"),

@@ -7,6 +7,7 @@
 mod harness;
 
 mod api;
+mod authorization;
 mod bad_input;
 mod browser;
 mod check_command;
@@ -15,6 +16,7 @@ mod chromium_logout;
 mod explain;
 mod federation;
 mod flows;
+mod jose_peers;
 mod keys;
 mod logout;
 mod logout_cascade;
