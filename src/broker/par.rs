@@ -1,6 +1,8 @@
 //! Pushed authorization requests (RFC 9126): a client leaves its request here, proves who it is, and sends people with a
 //! reference to it.
 
+use super::client_auth::facts;
+use super::possession::Shown;
 use super::requested::Requested;
 use super::{Gateway, encode};
 use crate::clock::Timestamp;
@@ -8,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::{LIFETIME_OF_PUSHED, PushedRequest};
 use crate::oidc::request_object::{Beside, PUSHED, Proven};
-use crate::oidc::{AuthorizationRequest, CheckedRedirect, ClientCredentials, Params};
+use crate::oidc::{AuthorizationRequest, CheckedRedirect, ClientProof, Params};
 use crate::store::Op;
 use serde_json::json;
 
@@ -32,16 +34,14 @@ impl PushedAt {
 }
 
 impl Gateway {
-    /// The endpoint for pushed requests. `authorization` is the header's value.
+    /// The endpoint for pushed requests; the body that proves the client is the request.
     ///
     /// # Errors
     /// For the client itself (RFC 9126 2.3).
-    pub async fn push_request(&self, authorization: Option<&str>, body: &Params, now: Timestamp) -> Result<PushedAt> {
-        let credentials = ClientCredentials::extract(authorization, body)?;
-        let application = self.application(credentials.client_id());
-        credentials.authenticate(application.and_then(|application| application.oidc.as_ref()))?;
-        let nobody = || Error::new(ErrorKind::InvalidClient, "client authentication failed");
-        let (application, client) = application.and_then(|known| known.oidc.as_ref().map(|client| (known, client))).ok_or_else(nobody)?;
+    pub async fn push_request(&self, proof: ClientProof<'_>, shown: &Shown, now: Timestamp) -> Result<PushedAt> {
+        let body = proof.body;
+        let application = self.authenticate_client(proof, now).await?;
+        let client = facts(&application)?;
         let invalid = |why: &str| Error::new(ErrorKind::InvalidRequest, why);
         // RFC 9126 2.1.
         if body.get("request_uri").is_some() {
@@ -58,12 +58,16 @@ impl Gateway {
             None => Requested { params: outer, proven: Proven::default(), once: Vec::new() },
         };
         let Requested { params, proven, once } = requested;
+        let params = match self.shown_key(client, shown, now).await? {
+            Some(jkt) => bound_to(params, jkt)?,
+            None => params,
+        };
         Proven { pushed: true, ..proven }.check(client, true)?;
         self.refuse_spent(&once, ErrorKind::InvalidRequestObject).await?;
         // The same checks as when a person comes with it, so that the client learns at once what is wrong.
         let redirect = CheckedRedirect::identify(&params, Some(client))?;
         let request = AuthorizationRequest::parse(&params, client, &redirect)?;
-        self.asked(request, application)?;
+        self.asked(request, &application)?;
         let parameters: Vec<(String, String)> = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         if parameters.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > LIMIT {
             return Err(Error::new(ErrorKind::PayloadTooLarge, format!("the request has more than {LIMIT} bytes")));
@@ -79,5 +83,17 @@ impl Gateway {
         let put = Op::Put { key: PushedRequest::key(&request_uri), value: encode(&pushed)?, ttl: u64::from(LIFETIME_OF_PUSHED) };
         self.sessions.commit(vec![put]).await?;
         Ok(PushedAt { request_uri })
+    }
+}
+
+/// RFC 9449 10.1: a proof at this endpoint says the same as `dpop_jkt`, and must not say something else.
+fn bound_to(params: Params, jkt: String) -> Result<Params> {
+    match params.get("dpop_jkt") {
+        Some(named) if named != jkt => Err(Error::new(ErrorKind::InvalidDpopProof, "dpop_jkt is not the thumbprint of the proof's key")),
+        Some(_) => Ok(params),
+        None => {
+            let pairs = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+            Params::from_pairs(pairs.chain(std::iter::once(("dpop_jkt".to_owned(), jkt))))
+        }
     }
 }

@@ -66,6 +66,15 @@ impl Gateway {
         Ok(confirmation)
     }
 
+    /// The key of the request's DPoP proof, where it shows one and need not (RFC 9449 10.1).
+    ///
+    /// # Errors
+    /// Where the proof is not good.
+    pub(super) async fn shown_key(&self, client: &ClientFacts, shown: &Shown, now: Timestamp) -> Result<Option<String>> {
+        let Some(proof) = &shown.dpop else { return Ok(None) };
+        Ok(Some(self.proof(proof, shown, (None, client.fapi2), now).await?.jkt))
+    }
+
     /// Sees that a token at one of our own resources comes from whom it is bound to.
     ///
     /// # Errors

@@ -159,6 +159,7 @@ struct ForClients {
 /// RFC 8705 5.
 #[derive(Clone, Debug, Serialize)]
 struct Aliases {
+    pushed_authorization_request_endpoint: String,
     token_endpoint: String,
     revocation_endpoint: String,
     introspection_endpoint: String,
@@ -191,6 +192,7 @@ impl ForClients {
             dpop_signing_alg_values_supported: dpop::ALGS,
             tls_client_certificate_bound_access_tokens: certificates,
             mtls_endpoint_aliases: base.map(|base| Aliases {
+                pushed_authorization_request_endpoint: alias(base, path::PUSHED_AUTHORIZATION_REQUEST),
                 token_endpoint: alias(base, path::TOKEN),
                 revocation_endpoint: alias(base, path::REVOCATION),
                 introspection_endpoint: alias(base, path::INTROSPECTION),
@@ -233,6 +235,7 @@ mod tests {
         }
         assert!(here.get("mtls_endpoint_aliases").is_none());
         let expected = json!({
+            "pushed_authorization_request_endpoint": "https://mtls.example.org/oauth/par",
             "token_endpoint": "https://mtls.example.org/oauth/token",
             "revocation_endpoint": "https://mtls.example.org/oauth/revoke",
             "introspection_endpoint": "https://mtls.example.org/oauth/introspect",
