@@ -99,6 +99,8 @@ pub struct AskForCertificates {
 pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
     let metrics = Arc::new(Metrics::new().map_err(|error| Error::new(ErrorKind::Internal, "metrics cannot be made").because(error))?);
     let keyring = Arc::new(parts.keyring);
+    let keys = OidcKeys::new(&keyring)?;
+    parts.applications.iter().filter_map(|application| application.oidc.as_ref()).try_for_each(|client| keys.check(client))?;
     let (log, writer) = log_of(Arc::clone(&parts.directory));
     let admin = Admin::new(Arc::clone(&parts.directory), Arc::clone(&keyring), &parts.connections, parts.sealed);
     let feeds = Arc::new(Feeds::default());
@@ -131,7 +133,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         host,
         sessions: parts.sessions,
         directory: parts.directory,
-        keys: Arc::new(OidcKeys::new(&keyring)?),
+        keys: Arc::new(keys),
         keyring,
         documents: Arc::new(Documents::new(parts.reach)?),
         lifetimes: parts.lifetimes,

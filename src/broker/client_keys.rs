@@ -80,7 +80,8 @@ impl Gateway {
         match &client.keys {
             ClientKeys::None => Err(Error::new(ErrorKind::InvalidRequest, "the client has registered no keys")),
             ClientKeys::Jwks(keys) => Ok(Arc::clone(keys)),
-            ClientKeys::Uri(url) => self.documents.key_set(url, now, want).await,
+            // It may become a download, which is large and rare.
+            ClientKeys::Uri(url) => Box::pin(self.documents.key_set(url, now, want)).await,
         }
     }
 }

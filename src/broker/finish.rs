@@ -269,7 +269,10 @@ impl Gateway {
         // Core 5.4: what the scopes give stands in the ID token only where there is no access token to ask UserInfo with.
         let claims = if kind == ResponseType::IdToken { &release.id_token } else { &release.asked_of_id_token };
         let beside = Beside { access_token: access_token.as_ref().map(|(token, _)| token), code, state: redirect.state() };
-        let id_token = kind.gives_id_token().then(|| self.id_token(issue.application, &granted, claims, beside, issue.now)).transpose()?;
+        let id_token = match kind.gives_id_token() {
+            true => Some(self.id_token(issue.application, &granted, claims, beside, issue.now).await?),
+            false => None,
+        };
         Ok(Front { access_token, id_token })
     }
 }

@@ -177,8 +177,8 @@ impl Gateway {
         Ok(Given { token, expires_in, key, put })
     }
 
-    /// An ID token that says `claims` beside what it says of the login.
-    pub(super) fn id_token(
+    /// An ID token that says `claims` beside what it says of the login, encrypted where the client has registered for that.
+    pub(super) async fn id_token(
         &self,
         application: &Application,
         granted: &Granted,
@@ -204,7 +204,12 @@ impl Gateway {
             s_hash: beside.state.map(|state| signer.half_hash(state)),
             sid: Some(&granted.sid),
         };
-        signer.sign(&said.to_map(claims)).map(Secret::new)
+        let signed = signer.sign(&said.to_map(claims))?;
+        match application.oidc.as_ref().and_then(|client| Some((client, client.id_token_encryption?))) {
+            None => Ok(Secret::new(signed)),
+            // OpenID Connect Core 2: signed, then encrypted; RFC 7519 5.2 tells the client what is inside.
+            Some((client, how)) => self.encrypt_for(client, how, Some("JWT"), signed.as_bytes(), now).await.map(Secret::new),
+        }
     }
 
     /// Seconds that an ID token for this application lives.

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::{LIFETIME_OF_PUSHED, PushedRequest};
 use crate::oidc::request_object::{Beside, PUSHED, Proven};
-use crate::oidc::{AuthorizationRequest, CheckedRedirect, ClientProof, Params};
+use crate::oidc::{AuthorizationRequest, CheckedRedirect, ClientFacts, ClientProof, Params};
 use crate::store::Op;
 use serde_json::json;
 
@@ -34,14 +34,14 @@ impl PushedAt {
 }
 
 impl Gateway {
-    /// The endpoint for pushed requests; the body that proves the client is the request.
+    /// The endpoint for pushed requests.
     ///
     /// # Errors
     /// For the client itself (RFC 9126 2.3).
     pub async fn push_request(&self, proof: ClientProof<'_>, shown: &Shown, now: Timestamp) -> Result<PushedAt> {
         let body = proof.body;
         let application = self.authenticate_client(proof, now).await?;
-        let client = facts(&application)?;
+        let (application, client) = (&application, facts(&application)?);
         let invalid = |why: &str| Error::new(ErrorKind::InvalidRequest, why);
         // RFC 9126 2.1.
         if body.get("request_uri").is_some() {
@@ -58,16 +58,13 @@ impl Gateway {
             None => Requested { params: outer, proven: Proven::default(), once: Vec::new() },
         };
         let Requested { params, proven, once } = requested;
-        let params = match self.shown_key(client, shown, now).await? {
-            Some(jkt) => bound_to(params, jkt)?,
-            None => params,
-        };
+        let params = self.bound_to_proof(params, client, shown, now).await?;
         Proven { pushed: true, ..proven }.check(client, true)?;
         self.refuse_spent(&once, ErrorKind::InvalidRequestObject).await?;
         // The same checks as when a person comes with it, so that the client learns at once what is wrong.
         let redirect = CheckedRedirect::identify(&params, Some(client))?;
         let request = AuthorizationRequest::parse(&params, client, &redirect)?;
-        self.asked(request, &application)?;
+        self.asked(request, application)?;
         let parameters: Vec<(String, String)> = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
         if parameters.iter().map(|(name, value)| name.len() + value.len()).sum::<usize>() > LIMIT {
             return Err(Error::new(ErrorKind::PayloadTooLarge, format!("the request has more than {LIMIT} bytes")));
@@ -86,14 +83,17 @@ impl Gateway {
     }
 }
 
-/// RFC 9449 10.1: a proof at this endpoint says the same as `dpop_jkt`, and must not say something else.
-fn bound_to(params: Params, jkt: String) -> Result<Params> {
-    match params.get("dpop_jkt") {
-        Some(named) if named != jkt => Err(Error::new(ErrorKind::InvalidDpopProof, "dpop_jkt is not the thumbprint of the proof's key")),
-        Some(_) => Ok(params),
-        None => {
-            let pairs = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
-            Params::from_pairs(pairs.chain(std::iter::once(("dpop_jkt".to_owned(), jkt))))
+impl Gateway {
+    /// RFC 9449 10.1: a proof that comes along says the same as `dpop_jkt`, and nothing else if both are there.
+    async fn bound_to_proof(&self, params: Params, client: &ClientFacts, shown: &Shown, now: Timestamp) -> Result<Params> {
+        let Some(jkt) = self.shown_key(client, shown, now).await? else { return Ok(params) };
+        match params.get("dpop_jkt") {
+            Some(named) if named == jkt => Ok(params),
+            Some(_) => Err(Error::new(ErrorKind::InvalidDpopProof, "dpop_jkt is not the key of the DPoP proof")),
+            None => {
+                let known = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+                Params::from_pairs(known.chain([("dpop_jkt".to_owned(), jkt)]))
+            }
         }
     }
 }

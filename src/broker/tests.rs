@@ -80,6 +80,41 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
     }
 }
 
+/// Changes what is registered of the one client.
+pub(super) fn with_client(gateway: &mut Gateway, change: impl FnOnce(&mut ClientFacts)) {
+    with_named_client(gateway, "notes", change);
+}
+
+pub(super) fn with_named_client(gateway: &mut Gateway, client_id: &str, change: impl FnOnce(&mut ClientFacts)) {
+    let applications = Arc::get_mut(&mut gateway.applications).expect("nobody else has them");
+    let application = applications.remove(client_id).expect("registered");
+    let mut application = Arc::into_inner(application).expect("nobody else has it");
+    change(application.oidc.as_mut().expect("a client"));
+    applications.insert(client_id.to_owned(), Arc::new(application));
+}
+
+/// Another application, whose client authenticates by a secret in the form.
+pub(super) fn second_client(gateway: &mut Gateway, client_id: &str, secret: &str) {
+    let client = ClientFacts {
+        token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretPost,
+        secret_digests: vec![id::digest(secret)],
+        ..ClientFacts::public(client_id)
+    };
+    let application = Application {
+        client_id: client_id.to_owned(),
+        name: client_id.to_owned(),
+        enabled: true,
+        connections: None,
+        mapping: MappingLibrary::built_in().table("oidc", Direction::FromProfile).expect("built in"),
+        profile: ProfileUse::default(),
+        oidc: Some(client),
+        saml: None,
+        by_metadata: None,
+    };
+    let applications = Arc::get_mut(&mut gateway.applications).expect("nobody else has them");
+    applications.insert(client_id.to_owned(), Arc::new(application));
+}
+
 /// A request to the token endpoint with a body alone.
 pub(super) fn call<'a>(body: &'a [u8], shown: &'a Shown) -> TokenCall<'a> {
     TokenCall { authorization: None, body, shown, caller: None, correlation_id: "c" }

@@ -130,6 +130,9 @@ fn hostile_octets_never_panic() {
         let _ = ClientCredentials::extract(Some(&text), &params(&[]));
         let _ = ClientCredentials::extract(Some(&basic(&text)), &params(&[]));
         let jwt = [("client_assertion", text.as_str()), ("client_assertion_type", ASSERTION_TYPE)];
-        let _ = ClientCredentials::extract(None, &params(&jwt));
+        let body = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(jwt).finish();
+        if let Ok(body) = Params::parse(body.as_bytes()) {
+            let _ = ClientCredentials::extract(None, &body);
+        }
     }
 }

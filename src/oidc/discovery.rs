@@ -2,7 +2,10 @@
 
 use super::claims::standard_claims;
 use super::dpop;
-use super::names::{ClientSigningAlg, GrantType, Prompt, ResponseMode, ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod};
+use super::names::{
+    ClientSigningAlg, ContentEncryption, GrantType, KeyManagementAlg, Prompt, ResponseMode, ResponseType, SigningAlg, SubjectType,
+    TokenEndpointAuthMethod,
+};
 use super::pkce;
 use super::scope::STANDARD_SCOPES;
 use serde::Serialize;
@@ -41,7 +44,12 @@ pub struct ProviderMetadata {
     response_modes_supported: &'static [ResponseMode],
     grant_types_supported: &'static [GrantType],
     subject_types_supported: &'static [SubjectType],
-    id_token_signing_alg_values_supported: &'static [SigningAlg],
+    id_token_signing_alg_values_supported: Vec<SigningAlg>,
+    id_token_encryption_alg_values_supported: &'static [KeyManagementAlg],
+    id_token_encryption_enc_values_supported: &'static [ContentEncryption],
+    userinfo_signing_alg_values_supported: Vec<SigningAlg>,
+    userinfo_encryption_alg_values_supported: &'static [KeyManagementAlg],
+    userinfo_encryption_enc_values_supported: &'static [ContentEncryption],
     #[serde(flatten)]
     clients: ForClients,
     prompt_values_supported: &'static [Prompt],
@@ -57,6 +65,10 @@ pub struct ProviderMetadata {
     /// Core 6.2: nothing is fetched from where no client has registered it.
     require_request_uri_registration: bool,
     request_object_signing_alg_values_supported: &'static [ClientSigningAlg],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_object_encryption_alg_values_supported: Option<&'static [KeyManagementAlg]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_object_encryption_enc_values_supported: Option<&'static [ContentEncryption]>,
     backchannel_logout_supported: bool,
     backchannel_logout_session_supported: bool,
     frontchannel_logout_supported: bool,
@@ -81,7 +93,12 @@ impl ProviderMetadata {
             response_modes_supported: ResponseMode::ALL,
             grant_types_supported: GrantType::SERVED,
             subject_types_supported: SubjectType::ALL,
-            id_token_signing_alg_values_supported: SigningAlg::ALL,
+            id_token_signing_alg_values_supported: SigningAlg::ALL.to_vec(),
+            id_token_encryption_alg_values_supported: KeyManagementAlg::ALL,
+            id_token_encryption_enc_values_supported: ContentEncryption::ALL,
+            userinfo_signing_alg_values_supported: SigningAlg::ALL.to_vec(),
+            userinfo_encryption_alg_values_supported: KeyManagementAlg::ALL,
+            userinfo_encryption_enc_values_supported: ContentEncryption::ALL,
             clients: ForClients::new(issuer, None, false),
             // consent is understood, and asks nothing of anybody yet: all applications are first-party.
             prompt_values_supported: &[Prompt::None, Prompt::Login, Prompt::SelectAccount],
@@ -99,6 +116,8 @@ impl ProviderMetadata {
             request_uri_parameter_supported: true,
             require_request_uri_registration: true,
             request_object_signing_alg_values_supported: ClientSigningAlg::ALL,
+            request_object_encryption_alg_values_supported: None,
+            request_object_encryption_enc_values_supported: None,
             backchannel_logout_supported: true,
             backchannel_logout_session_supported: true,
             frontchannel_logout_supported: true,
@@ -110,6 +129,23 @@ impl ProviderMetadata {
     #[must_use]
     pub fn with_pushed_only(self, on: bool) -> Self {
         Self { require_pushed_authorization_requests: on, ..self }
+    }
+
+    /// How request objects may be encrypted, where there is a key to open them with.
+    #[must_use]
+    pub fn with_request_encryption(self, on: bool) -> Self {
+        Self {
+            request_object_encryption_alg_values_supported: on.then_some(KeyManagementAlg::ALL),
+            request_object_encryption_enc_values_supported: on.then_some(ContentEncryption::ALL),
+            ..self
+        }
+    }
+
+    /// Those for which there is a key.
+    #[must_use]
+    pub fn with_signing_algs(self, algs: &[SigningAlg]) -> Self {
+        let both = (algs.to_vec(), algs.to_vec());
+        Self { id_token_signing_alg_values_supported: both.0, userinfo_signing_alg_values_supported: both.1, ..self }
     }
 
     /// Session Management 1.0, 3.3: the frame is named where there is one.
@@ -159,10 +195,10 @@ struct ForClients {
 /// RFC 8705 5.
 #[derive(Clone, Debug, Serialize)]
 struct Aliases {
-    pushed_authorization_request_endpoint: String,
     token_endpoint: String,
     revocation_endpoint: String,
     introspection_endpoint: String,
+    pushed_authorization_request_endpoint: String,
     userinfo_endpoint: String,
 }
 
@@ -192,10 +228,10 @@ impl ForClients {
             dpop_signing_alg_values_supported: dpop::ALGS,
             tls_client_certificate_bound_access_tokens: certificates,
             mtls_endpoint_aliases: base.map(|base| Aliases {
-                pushed_authorization_request_endpoint: alias(base, path::PUSHED_AUTHORIZATION_REQUEST),
                 token_endpoint: alias(base, path::TOKEN),
                 revocation_endpoint: alias(base, path::REVOCATION),
                 introspection_endpoint: alias(base, path::INTROSPECTION),
+                pushed_authorization_request_endpoint: alias(base, path::PUSHED_AUTHORIZATION_REQUEST),
                 userinfo_endpoint: alias(base, path::USERINFO),
             }),
             token_endpoint_auth_methods_supported: methods,
@@ -235,10 +271,10 @@ mod tests {
         }
         assert!(here.get("mtls_endpoint_aliases").is_none());
         let expected = json!({
-            "pushed_authorization_request_endpoint": "https://mtls.example.org/oauth/par",
             "token_endpoint": "https://mtls.example.org/oauth/token",
             "revocation_endpoint": "https://mtls.example.org/oauth/revoke",
             "introspection_endpoint": "https://mtls.example.org/oauth/introspect",
+            "pushed_authorization_request_endpoint": "https://mtls.example.org/oauth/par",
             "userinfo_endpoint": "https://mtls.example.org/userinfo",
         });
         assert_eq!(there["mtls_endpoint_aliases"], expected);
@@ -254,12 +290,39 @@ mod tests {
     }
 
     #[test]
+    fn names_encryption_of_request_objects_only_where_there_is_a_key() {
+        let read = |on: bool| -> Value {
+            serde_json::from_str(&ProviderMetadata::new("https://login.example.org").with_request_encryption(on).to_json()).expect("json")
+        };
+        assert_eq!(read(true)["request_object_encryption_alg_values_supported"], json!(KeyManagementAlg::ALL));
+        assert_eq!(read(true)["request_object_encryption_enc_values_supported"], json!(ContentEncryption::ALL));
+        assert!(read(false).get("request_object_encryption_alg_values_supported").is_none());
+    }
+
+    /// About authorization requests; one literal has no room for everything.
+    fn of_requests(base: &str) -> Value {
+        json!({
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": true,
+            "claims_parameter_supported": true,
+            "pushed_authorization_request_endpoint": format!("{base}/oauth/par"),
+            "require_pushed_authorization_requests": false,
+            "request_parameter_supported": true,
+            "request_uri_parameter_supported": true,
+            "require_request_uri_registration": true,
+            "request_object_signing_alg_values_supported": [
+                "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512", "none"
+            ],
+        })
+    }
+
+    #[test]
     fn lists_what_works_and_nothing_else() {
         for (issuer, base) in
             [("https://login.example.org", "https://login.example.org"), ("https://login.example.org/", "https://login.example.org")]
         {
             let metadata: Value = serde_json::from_str(&ProviderMetadata::new(issuer).to_json()).expect("json");
-            let expected = json!({
+            let mut expected = json!({
                 "issuer": issuer,
                 "authorization_endpoint": format!("{base}/authorize"),
                 "token_endpoint": format!("{base}/oauth/token"),
@@ -275,6 +338,11 @@ mod tests {
                 ],
                 "subject_types_supported": ["public", "pairwise"],
                 "id_token_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
+                "id_token_encryption_alg_values_supported": ["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"],
+                "id_token_encryption_enc_values_supported": ["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"],
+                "userinfo_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
+                "userinfo_encryption_alg_values_supported": ["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"],
+                "userinfo_encryption_enc_values_supported": ["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"],
                 "token_endpoint_auth_methods_supported": METHODS,
                 "token_endpoint_auth_signing_alg_values_supported": ALGS,
                 "revocation_endpoint": format!("{base}/oauth/revoke"),
@@ -295,22 +363,14 @@ mod tests {
                     "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender", "birthdate", "zoneinfo",
                     "locale", "updated_at", "email", "email_verified", "address", "phone_number", "phone_number_verified", "groups"
                 ],
-                "code_challenge_methods_supported": ["S256"],
-                "authorization_response_iss_parameter_supported": true,
-                "claims_parameter_supported": true,
-                "pushed_authorization_request_endpoint": format!("{base}/oauth/par"),
-                "require_pushed_authorization_requests": false,
-                "request_parameter_supported": true,
-                "request_uri_parameter_supported": true,
-                "require_request_uri_registration": true,
-                "request_object_signing_alg_values_supported": [
-                    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512", "none"
-                ],
                 "backchannel_logout_supported": true,
                 "backchannel_logout_session_supported": true,
                 "frontchannel_logout_supported": true,
                 "frontchannel_logout_session_supported": true,
             });
+            for (name, value) in of_requests(base).as_object().expect("an object") {
+                expected[name] = value.clone();
+            }
             assert_eq!(metadata, expected);
         }
     }

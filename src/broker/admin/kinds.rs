@@ -11,8 +11,9 @@ use serde_json::{Map, Value, json};
 
 pub const CONNECTION: ObjectKind = ObjectKind { name: "connection", secrets: &["/options/client_secret"], unique: Some("name") };
 
-/// The id is the client id. Secrets are kept as digests only, in [`SECRETS`].
-pub const CLIENT: ObjectKind = ObjectKind { name: "client", secrets: &[], unique: None };
+/// The id is the client id. Secrets are kept as digests only, in [`SECRETS`]; but for clients that make MACs with theirs
+/// the present one is kept sealed, in [`SHARED_SECRET`].
+pub const CLIENT: ObjectKind = ObjectKind { name: "client", secrets: &["/shared_secret"], unique: None };
 
 /// One for a client and an audience: [`GRANT_KEY`] is made of both.
 pub const CLIENT_GRANT: ObjectKind = ObjectKind { name: "client_grant", secrets: &[], unique: Some(GRANT_KEY) };
@@ -33,6 +34,9 @@ pub const REGISTRATION: &str = "registration";
 
 /// The member of a client with digests of its secrets and when each ends: never given out.
 pub const SECRETS: &str = "secrets";
+
+/// The member of a client with its present secret, sealed: never given out.
+pub const SHARED_SECRET: &str = "shared_secret";
 
 /// A member of a client grant that is never given out.
 pub const GRANT_KEY: &str = "key";
@@ -57,6 +61,11 @@ pub fn add_secret(body: &mut Map<String, Value>, secret: &Secret<String>, grace:
         secrets.push(known);
     }
     body.insert(SECRETS.to_owned(), secrets.into());
+    if body.get("token_endpoint_auth_method").and_then(Value::as_str) == Some("client_secret_jwt") {
+        body.insert(SHARED_SECRET.to_owned(), secret.expose().as_str().into());
+    } else {
+        body.remove(SHARED_SECRET);
+    }
 }
 
 /// Digests of the secrets that a client has now.
@@ -105,5 +114,17 @@ mod tests {
         assert_eq!(secret_digests(&body, Timestamp::from_seconds(1061)), [id::digest("three"), id::digest("two")]);
         add_secret(&mut body, &first, 0, Timestamp::from_seconds(1062));
         assert_eq!(secret_digests(&body, Timestamp::from_seconds(1062)), [id::digest("one")]);
+    }
+
+    #[test]
+    fn a_secret_is_kept_for_clients_that_make_macs_with_it() {
+        let now = Timestamp::from_seconds(1000);
+        let mut body = Map::from_iter([("token_endpoint_auth_method".to_owned(), Value::from("client_secret_jwt"))]);
+        add_secret(&mut body, &Secret::new("one".to_owned()), 0, now);
+        assert_eq!(body.get(SHARED_SECRET), Some(&Value::from("one")));
+        body.insert("token_endpoint_auth_method".to_owned(), "client_secret_post".into());
+        add_secret(&mut body, &Secret::new("two".to_owned()), 0, now);
+        assert!(!body.contains_key(SHARED_SECRET) && !Value::Object(body).to_string().contains("two"));
+        assert_eq!(CLIENT.secrets, [format!("/{SHARED_SECRET}")], "it is sealed before it is stored");
     }
 }

@@ -7,6 +7,8 @@ mod code;
 mod device;
 mod exchange;
 pub(super) mod refresh;
+#[cfg(test)]
+mod tests;
 
 use super::Gateway;
 use super::begin::trace_op;
@@ -139,7 +141,7 @@ impl Gateway {
         let given = self.access_token(application, &granted, &release, now).await?;
         let id_token = if granted.scopes.contains("openid") {
             let beside = Beside { access_token: Some(&given.token), ..Beside::default() };
-            Some(self.id_token(application, &granted, &release.id_token, beside, now)?)
+            Some(self.id_token(application, &granted, &release.id_token, beside, now).await?)
         } else {
             None
         };

@@ -1,7 +1,7 @@
 //! `[application.oidc]`.
 
-use super::{check_uri, fapi};
 use super::members::{self, Members, named};
+use super::{check_uri, fapi};
 use crate::config::context::Context;
 use crate::config::secrets;
 use crate::id;
@@ -66,7 +66,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
     let alg = named(section, "id_token_signed_response_alg", SigningAlg::ALL, SigningAlg::as_str).unwrap_or(SigningAlg::RS256);
     let scopes = section.strings("scopes").map(|scopes| scopes.into_iter().map(|at| at.value.to_owned()).collect());
     let members = members::read(context, section, method, &redirect_uris);
-    let shared_secret = secret.filter(|_| method == TokenEndpointAuthMethod::ClientSecretJwt || members.has_mac());
+    let kept = context.stored().and_then(|stored| stored.shared_secret.cloned());
+    let shared_secret = secret.or(kept).filter(|_| method == TokenEndpointAuthMethod::ClientSecretJwt || members.has_mac());
     let Members { keys, token_endpoint_auth_signing_alg, tls_client_auth, request_objects, .. } = members;
     let token_exchange = token_exchange(section, &grant_types);
     let mut client = ClientFacts {

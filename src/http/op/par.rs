@@ -1,4 +1,4 @@
-//! `/oauth/par` (RFC 9126).
+//! `/oauth/par`.
 
 use super::for_clients;
 use crate::clock::Timestamp;
@@ -10,18 +10,16 @@ use actix_web::web::{Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 pub async fn post(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
+    let sends_proof = request.headers().contains_key("dpop");
     let response = match push(&request, payload, &state).await {
-        Ok(response) => response,
+        // RFC 9126 2.2.
+        Ok(pushed) => HttpResponse::Created().insert_header((CONTENT_TYPE, "application/json")).body(pushed),
         Err(error) => reply::oauth_error(&request, &error),
     };
-    let proves = request.headers().contains_key("dpop");
-    let response = if proves { possession::with_nonce(response, &state, Timestamp::now()) } else { response };
-    super::readable_by_scripts(response)
+    super::readable_by_scripts(if sends_proof { possession::with_nonce(response, &state, Timestamp::now()) } else { response })
 }
 
-async fn push(request: &HttpRequest, payload: Payload, state: &State) -> Result<HttpResponse> {
+async fn push(request: &HttpRequest, payload: Payload, state: &State) -> Result<String> {
     let read = for_clients::read(request, payload, state).await?;
-    let pushed = Box::pin(state.gateway().push_request(read.proof(), &read.shown, Timestamp::now())).await?;
-    // RFC 9126 2.2.
-    Ok(HttpResponse::Created().insert_header((CONTENT_TYPE, "application/json")).body(pushed.to_json()))
+    Box::pin(state.gateway().push_request(read.proof(), &read.shown, Timestamp::now())).await.map(|pushed| pushed.to_json())
 }

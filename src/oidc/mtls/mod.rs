@@ -217,4 +217,4 @@ fn is_current(certificate: &X509Ref, now: Timestamp) -> bool {
 
 #[cfg(test)]
 #[path = "mtls_tests.rs"]
-mod tests;
+pub(crate) mod tests;

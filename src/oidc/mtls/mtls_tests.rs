@@ -9,11 +9,11 @@ use openssl::x509::{X509Builder, X509NameBuilder};
 use serde_json::json;
 
 /// Begin and end of every certificate here.
-const FROM: i64 = 1_000_000;
+pub const FROM: i64 = 1_000_000;
 const UNTIL: i64 = 2_000_000;
 
-struct Made {
-    certificate: X509,
+pub struct Made {
+    pub certificate: X509,
     key: PKey<Private>,
 }
 
@@ -26,7 +26,7 @@ fn number() -> openssl::bn::BigNum {
     openssl::bn::BigNum::new().expect("a number")
 }
 
-fn make(name: &str, by: Option<&Made>, is_authority: bool) -> Made {
+pub fn make(name: &str, by: Option<&Made>, is_authority: bool) -> Made {
     let key = key();
     let mut subject = X509NameBuilder::new().expect("a name");
     subject.append_entry_by_text("O", "Acme").expect("an entry");
@@ -62,15 +62,15 @@ fn at(seconds: i64) -> Timestamp {
     Timestamp::from_seconds(seconds)
 }
 
-fn authorities(made: &Made) -> Authorities {
+pub fn authorities(made: &Made) -> Authorities {
     Authorities::from_pem(&made.certificate.to_pem().expect("PEM")).expect("authorities")
 }
 
-fn of(made: &Made, chain: &[&Made]) -> ClientCertificate {
+pub fn of(made: &Made, chain: &[&Made]) -> ClientCertificate {
     ClientCertificate::new(made.certificate.clone(), chain.iter().map(|link| link.certificate.clone()).collect()).expect("a certificate")
 }
 
-fn dn() -> TlsSubject {
+pub fn dn() -> TlsSubject {
     TlsSubject::Dn("CN=notes, O=ACME".to_owned())
 }
 

@@ -1,6 +1,6 @@
 //! The page on which people find one of many identity providers, used as a browser without scripts uses it: plain forms.
 
-use super::world::{OTHERS, World, entity_of, name_of};
+use super::world::{World, entity_of, name_of};
 use crate::harness::browser::{Browser, Departure, Page};
 use crate::harness::html::{Form, form, unescape};
 use url::Url;
@@ -73,7 +73,6 @@ async fn a_federation_is_searched_by_words_accents_addresses_and_nobody_sees_it_
     let many = search(&browser, &page, "university").await;
     assert!(many.contains("More than 40 results") && many.contains("Type more of the name"), "{}", many.body);
     assert_eq!(offered(&many).len(), 40);
-    assert!(OTHERS > 40);
     let none = search(&browser, &page, "zzzz").await;
     assert!(none.contains("Nothing was found for") && offered(&none).is_empty(), "{}", none.body);
     // What is typed stays in the field, and is text.

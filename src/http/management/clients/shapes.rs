@@ -21,7 +21,15 @@ const JWT: Shape = Shape {
 };
 
 const URLS: Kind = Kind::List(&Kind::Text(1, 2048), 100);
-const AUTH_METHOD: Kind = Kind::OneOf(&["none", "client_secret_post", "client_secret_basic"]);
+const AUTH_METHOD: Kind = Kind::OneOf(&[
+    "none",
+    "client_secret_post",
+    "client_secret_basic",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+]);
 
 /// What a caller may set after the first member; null is as if it were not there, and in a change takes it away.
 macro_rules! settings {
