@@ -28,6 +28,7 @@ mod operations;
 mod outage;
 mod peers;
 mod profile;
+mod registration;
 mod rules;
 mod saml_apps;
 mod saml_release;

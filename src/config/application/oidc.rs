@@ -1,7 +1,7 @@
 //! `[application.oidc]`.
 
-use super::{check_uri, fapi};
 use super::members::{self, Members, named};
+use super::{check_uri, fapi};
 use crate::config::context::Context;
 use crate::config::secrets;
 use crate::id;
@@ -106,7 +106,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
         ..ClientFacts::public(client_id)
     };
     if client.fapi2 {
-        fapi::apply(context, section, &mut client);
+        fapi::apply(context.development, section, &mut client);
     }
     Some(client)
 }

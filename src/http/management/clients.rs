@@ -83,7 +83,9 @@ fn usual(body: &mut Map<String, Value>) {
     let app_type = body.get("app_type").and_then(Value::as_str).unwrap_or_default().to_owned();
     let public = matches!(app_type.as_str(), "native" | "spa");
     let method = if public { "none" } else { "client_secret_post" };
-    body.entry("token_endpoint_auth_method").or_insert_with(|| method.into());
+    if !body.contains_key("client_authentication_methods") {
+        body.entry("token_endpoint_auth_method").or_insert_with(|| method.into());
+    }
     let public = body.get("token_endpoint_auth_method").and_then(Value::as_str) == Some("none");
     let grants = match app_type.as_str() {
         "non_interactive" => json!(["client_credentials"]),
@@ -127,12 +129,13 @@ async fn change(call: Call) -> Result<Reply, Refusal> {
     // profiles are not for whoever changes a client's name.
     let own = patch.get("isthmus").and_then(Value::as_object);
     let telling = ["reads_sealed", "legacy_profile"].iter().any(|name| own.is_some_and(|own| own.contains_key(*name)));
-    if (given || telling || patch.contains_key("token_endpoint_auth_method")) && !call.may("update:client_keys") {
+    let proving = proves(&patch);
+    if (given || telling || proving || patch.contains_key("token_endpoint_auth_method")) && !call.may("update:client_keys") {
         let message = "Insufficient scope: update:client_keys is needed to change how a client proves itself, and for \
                        reads_sealed and legacy_profile";
         return Err(Refusal::new(ErrorKind::InsufficientScope, message).with_status(403).with_code("insufficient_scope"));
     }
-    if given {
+    if given || proving {
         no_more_than_own(&call)?;
     }
     let secret = take_secret(&mut patch);
@@ -155,7 +158,14 @@ async fn rotate(call: Call) -> Result<Reply, Refusal> {
     write(&call, body, expect, Some(&secret)).await
 }
 
-/// Whoever sets the secret of a client can act as it: only where that gives nothing more at the management API.
+/// Does the change say by which keys or certificates the client proves who it is?
+fn proves(patch: &Map<String, Value>) -> bool {
+    let own = patch.get("isthmus").and_then(Value::as_object);
+    let by_own = own.is_some_and(|own| own.keys().any(|name| name.starts_with("jwks") || name.starts_with("tls_client_auth")));
+    by_own || ["client_authentication_methods", "signed_request_object"].iter().any(|name| patch.contains_key(*name))
+}
+
+/// Whoever sets the secret or the keys of a client can act as it: only where that gives nothing more at the management API.
 fn no_more_than_own(call: &Call) -> Result<(), Refusal> {
     let grant = call.gateway.client_grants.get(&(call.name("id").to_owned(), call.gateway.management_audience()));
     match grant.and_then(|grant| grant.scopes.iter().find(|scope| !call.may(scope))) {

@@ -12,7 +12,7 @@ const JWT: Shape = Shape {
     name: "JwtConfiguration",
     members: &[
         may("alg", Kind::Text(1, 20), "How ID tokens are signed: RS256, ES256 or EdDSA"),
-        may("lifetime_in_seconds", Kind::Integer(1, 2_592_000), "Kept, without effect"),
+        may("lifetime_in_seconds", Kind::Integer(1, 2_592_000), "Seconds that its ID tokens live"),
         may("scopes", Kind::Object, ""),
         may("secret_encoded", Kind::Boolean, ""),
     ],
@@ -21,7 +21,15 @@ const JWT: Shape = Shape {
 };
 
 const URLS: Kind = Kind::List(&Kind::Text(1, 2048), 100);
-const AUTH_METHOD: Kind = Kind::OneOf(&["none", "client_secret_post", "client_secret_basic"]);
+const AUTH_METHOD: Kind = Kind::OneOf(&[
+    "none",
+    "client_secret_post",
+    "client_secret_basic",
+    "client_secret_jwt",
+    "private_key_jwt",
+    "tls_client_auth",
+    "self_signed_tls_client_auth",
+]);
 
 /// What a caller may set after the first member; null is as if it were not there, and in a change takes it away.
 macro_rules! settings {
@@ -39,6 +47,10 @@ macro_rules! settings {
             may("grant_types", Kind::OrNull(&Kind::List(&Kind::Text(1, 100), 20)), "authorization_code, refresh_token, client_credentials"),
             may("token_endpoint_auth_method", Kind::OrNull(&AUTH_METHOD), ""),
             may("client_secret", Kind::OrNull(&Kind::Text(16, 512)), "One of the caller's; by default a random one"),
+            may("client_authentication_methods", Kind::OrNull(&Kind::Object), "{\"private_key_jwt\": {\"credentials\": [{\"pem\": ..}]}}"),
+            may("signed_request_object", Kind::OrNull(&Kind::Object), "{\"required\": true, \"credentials\": [{\"pem\": ..}]}"),
+            may("require_proof_of_possession", Kind::OrNull(&Kind::Boolean), "Access tokens only for a key that it proves"),
+            may("require_pushed_authorization_requests", Kind::OrNull(&Kind::Boolean), "No request that was not pushed"),
             may("jwt_configuration", Kind::OrNull(&Kind::Record(&JWT)), ""),
             may("oidc_conformant", Kind::OrNull(&Kind::Boolean), "Only true"),
             may("is_first_party", Kind::OrNull(&Kind::Boolean), ""),
