@@ -7,7 +7,7 @@ pub mod saml_sp;
 pub mod saml_sp_template;
 pub mod saml_words;
 
-pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
+pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME, TokenFormat};
 
 use crate::clock::Timestamp;
 use crate::oidc::ClientFacts;

@@ -11,6 +11,7 @@ mod context;
 mod keys;
 mod living;
 mod metadata;
+mod possession;
 mod read;
 mod registration;
 mod render;
@@ -36,6 +37,7 @@ pub use stored::StoredObjects;
 use crate::application::{Application, ClientGrant, management};
 use crate::broker::Lifetimes;
 use crate::broker::live::Made;
+use crate::broker::possession::PossessionSettings;
 use crate::broker::registration::Policy;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
@@ -71,6 +73,7 @@ pub struct Config {
     pub sessions_url: Secret<String>,
     pub keys_path: PathBuf,
     pub tls: Option<TlsFiles>,
+    pub possession: PossessionSettings,
     pub log_level: LevelFilter,
     pub log_format: LogFormat,
     pub lifetimes: Lifetimes,
@@ -112,6 +115,7 @@ impl Config {
             application_metadata: self.application_metadata,
             lifetimes: self.lifetimes,
             gigya: self.gigya,
+            possession: self.possession,
             registration: self.registration,
             http: self.http,
             keyring,

@@ -239,7 +239,7 @@ mod tests {
     /// Every page with the hostile value in each field that can come from outside.
     fn hostile_pages() -> Vec<String> {
         let pair = || vec![(HOSTILE.to_owned(), HOSTILE.to_owned())];
-        let restart = Restart { application: HOSTILE.to_owned(), path: HOSTILE.to_owned() };
+        let restart = Restart { application: HOSTILE.to_owned(), path: HOSTILE.to_owned(), query: HOSTILE.to_owned() };
         let error = ErrorPage {
             title: HOSTILE.to_owned(),
             detail: HOSTILE.to_owned(),

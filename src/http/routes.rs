@@ -12,8 +12,13 @@ pub fn public(config: &mut ServiceConfig) {
         // applications: OpenID Connect
         .route("/authorize", get().to(op::authorize::get))
         .route("/authorize", post().to(op::authorize::post))
+        .route("/oauth/par", post().to(op::par::post))
+        .route("/oauth/par", method(Method::OPTIONS).to(op::preflight))
         .route("/oauth/token", post().to(op::token::post))
         .route("/oauth/token", method(Method::OPTIONS).to(op::preflight))
+        .route("/oauth/revoke", post().to(op::revoke::post))
+        .route("/oauth/revoke", method(Method::OPTIONS).to(op::preflight))
+        .route("/oauth/introspect", post().to(op::introspect::post))
         .route("/userinfo", get().to(op::userinfo::get))
         .route("/userinfo", post().to(op::userinfo::post))
         .route("/userinfo", method(Method::OPTIONS).to(op::preflight))
@@ -114,7 +119,8 @@ fn get() -> Route {
 /// The methods that a path takes, for the `Allow` header (RFC 9110 15.5.6).
 pub fn allowed(path: &str) -> &'static str {
     match path {
-        "/oauth/token" => "POST, OPTIONS",
+        "/oauth/token" | "/oauth/par" | "/oauth/revoke" => "POST, OPTIONS",
+        "/oauth/introspect" => "POST",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
         "/authorize" | "/saml/sso" | "/saml/slo" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
         "/oidc/register" | "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",

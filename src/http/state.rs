@@ -19,8 +19,14 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// The header by which a trusted proxy names the country of the client, for rules and actions.
     pub country_header: Option<String>,
+    /// The header by which a trusted proxy passes on the certificate that a client has shown it.
+    pub client_certificate_header: Option<String>,
+    /// Clients are asked for certificates, here or by the proxy.
+    pub client_certificates: bool,
     /// Applications may ask a frame of ours whether the session is still the same (Session Management 1.0).
     pub session_management: bool,
+    /// The authorization endpoint takes requests only that were pushed before (RFC 9126 5).
+    pub require_pushed_authorization_requests: bool,
     /// Bytes of a body at most: forms with a SAML message, and all others.
     pub saml_body_limit: usize,
     pub body_limit: usize,
@@ -60,10 +66,7 @@ impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
-        let metadata = ProviderMetadata::new(&gateway.issuer)
-            .with_session_management(settings.session_management)
-            .with_registration(gateway.registration.is_on());
-        let discovery = Prepared::new(metadata.to_json());
+        let discovery = Prepared::new(metadata(&gateway, &settings).to_json());
         Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 
@@ -79,5 +82,18 @@ impl State {
 
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
+    }
+}
+
+/// What applications are told of the provider.
+fn metadata(gateway: &Gateway, settings: &HttpSettings) -> ProviderMetadata {
+    let metadata = ProviderMetadata::new(&gateway.issuer)
+        .with_session_management(settings.session_management)
+        .with_pushed_only(settings.require_pushed_authorization_requests)
+        .with_registration(gateway.registration.is_on())
+        .with_signing_algs(&gateway.keys.algorithms());
+    match settings.client_certificates {
+        true => metadata.with_client_certificates(gateway.possession.mtls_base.as_deref()),
+        false => metadata,
     }
 }

@@ -68,8 +68,20 @@ pub struct ClientFacts {
     pub about: ClientAbout,
     /// The rules of the FAPI 2.0 Security Profile hold.
     pub fapi2: bool,
+    /// Identifiers of the resource servers that it stands for: it may ask about their tokens.
+    pub introspects: Vec<String>,
+    pub token_exchange: Option<TokenExchange>,
     /// It registered itself; `None`: an operator made it.
     pub self_registered: Option<SelfRegistered>,
+}
+
+/// What a client may exchange tokens for (RFC 8693).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenExchange {
+    /// Identifiers of resource servers.
+    pub audiences: Vec<String>,
+    /// It may name who acts.
+    pub may_act: bool,
 }
 
 /// Of a client that registered itself.
@@ -170,6 +182,8 @@ impl ClientFacts {
             first_party: true,
             about: ClientAbout::default(),
             fapi2: false,
+            introspects: Vec::new(),
+            token_exchange: None,
             id_token_lifetime: None,
             self_registered: None,
         }

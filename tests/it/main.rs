@@ -7,17 +7,21 @@
 mod harness;
 
 mod api;
+mod authorization;
 mod bad_input;
 mod browser;
 mod check_command;
 mod chromium;
+mod chromium_logout;
 mod explain;
 mod federation;
 mod flows;
+mod jose_peers;
 mod keys;
 mod logout;
 mod logout_cascade;
 mod logout_frames;
+mod logout_idp_peer;
 mod logout_peers;
 mod logout_queue;
 mod logout_refused;

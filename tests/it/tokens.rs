@@ -185,7 +185,7 @@ async fn an_access_token_without_openid_tells_nothing() {
 
 #[tokio::test]
 async fn id_tokens_are_signed_as_the_application_wants() {
-    let apps: Vec<App> = ["RS256", "ES256", "EdDSA"]
+    let apps: Vec<App> = ["RS256", "PS256", "ES256", "ES384", "EdDSA"]
         .iter()
         .map(|alg| App { callback: format!("https://{}.example/cb", alg.to_lowercase()), ..App::new(alg) })
         .collect();

@@ -6,6 +6,8 @@
 //! published, every node can decrypt with it. `life` says when which key stands where.
 
 mod life;
+#[cfg(test)]
+mod load_tests;
 
 pub use life::{GRACE_DAYS, JWKS_KEPT, Rotation, SigningKey, SigningKeys, Standing, When};
 

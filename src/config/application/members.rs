@@ -91,7 +91,12 @@ pub fn keys(context: &Context<'_>, section: &Section<'_>) -> ClientKeys {
     });
     let Some((key, read)) = inline.or(file) else { return uri.map_or(ClientKeys::None, ClientKeys::Uri) };
     match read.and_then(|set| ClientJwks::parse(&set).map_err(|error| error.detail)) {
-        Ok(set) => ClientKeys::Jwks(Arc::new(set)),
+        Ok(set) => {
+            for (at, why) in set.unusable() {
+                section.warning(key, format!("the key at place {at} is never used: {why}"), "replace it, or remove it");
+            }
+            ClientKeys::Jwks(Arc::new(set))
+        }
         Err(why) => {
             section.problem(key, why, "write a JWK Set (RFC 7517 5) with the public keys of the application");
             ClientKeys::None

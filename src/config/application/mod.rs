@@ -98,7 +98,7 @@ fn protocols(context: &Context<'_>, section: &Section<'_>, client_id: &str) -> O
     let (saml, by_metadata, living) = match transposed(saml)? {
         None => (None, None, None),
         Some(Saml::Fixed(saml)) => (Some(saml), None, None),
-        Some(Saml::Living(by_metadata, living)) => (None, Some(Arc::new(by_metadata)), Some(living)),
+        Some(Saml::Living(by_metadata, living)) => (None, Some(Arc::new(by_metadata)), Some(*living)),
     };
     Some(Protocols { mapping: mapping?, oidc: transposed(oidc)?, saml, by_metadata, living })
 }

@@ -22,7 +22,7 @@ use url::Url;
 pub enum Saml {
     Fixed(SamlApplication),
     /// Its metadata are fetched while the process runs.
-    Living(ByMetadata, Living),
+    Living(ByMetadata, Box<Living>),
 }
 
 /// Reads the table; `outer` is the application's own mapping table, if that one is for attributes.
@@ -33,9 +33,6 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: &str, outer
         None => context.mapping(section, SAML_TABLE, Direction::FromProfile),
     };
     let mut template = template(context, section);
-    let problems = template.problems();
-    let wrong = !problems.is_empty();
-    tell(section, problems);
     for (setting, why) in template.settings.weaknesses() {
         section.warning(setting, format!("weakened: {why}"), "remove it as soon as the application can do better");
     }
@@ -44,13 +41,21 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: &str, outer
         template.believes_categories = section.has("metadata_certificates");
         let template = Arc::new(template);
         let living = living::of_application(context, section, client_id, Arc::clone(&template), &sp::FIXED);
-        let living = living.filter(|_| !wrong)?;
+        let problems = template.problems();
+        let living = living.filter(|_| problems.is_empty());
+        tell(section, problems);
+        let living = living?;
         let (source, entity_id) = (living.source.shown(), living.source.expects.clone());
-        return Some(Saml::Living(ByMetadata { template, mapping: mapping?, source, entity_id }, living));
+        return Some(Saml::Living(ByMetadata { template, mapping: mapping?, source, entity_id }, Box::new(living)));
     }
     living::refuse_alone(section);
-    let said = sp::read(context, section, template.settings.logout_binding).filter(|_| !wrong)?;
-    fixed(context, section, &template, &said, mapping).map(Saml::Fixed)
+    match sp::read(context, section, template.settings.logout_binding) {
+        Some(said) => fixed(context, section, &template, &said, mapping).map(Saml::Fixed),
+        None => {
+            tell(section, template.problems());
+            None
+        }
+    }
 }
 
 /// An application that is known now.

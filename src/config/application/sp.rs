@@ -147,6 +147,7 @@ fn requested_attributes(section: &Section<'_>) -> Option<AttributeConsumingServi
 fn consumer_services(section: &Section<'_>) -> Option<Vec<AssertionConsumerService>> {
     if section.has("acs") {
         if section.value("acs_urls").is_some() {
+            section.value("acs");
             section.problem("acs_urls", "`acs_urls` and `acs` contradict each other", "remove one of the two");
             return None;
         }

@@ -6,7 +6,7 @@ use super::published::PublicJwk;
 use super::{IdTokenSigner, PublicKeys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{CertifiedKey, KeySet, Keyring, Purpose};
-use crate::oidc::SigningAlg;
+use crate::oidc::{ClientFacts, SigningAlg};
 use serde_json::Value;
 use std::sync::Arc;
 
@@ -75,6 +75,19 @@ impl OidcKeys {
     pub fn untyped_signer(&self, alg: SigningAlg) -> Result<&IdTokenSigner> {
         let signers = self.sets.iter().filter_map(|set| set.untyped.as_ref());
         signers.into_iter().find(|signer| signer.algorithm() == alg).ok_or_else(|| no_key(alg))
+    }
+
+    /// Is there a key for whatever the client is registered for?
+    ///
+    /// # Errors
+    /// As of [`Self::signer`], naming the client.
+    pub fn check(&self, client: &ClientFacts) -> Result<()> {
+        let algs = [Some(client.id_token_signed_response_alg), client.userinfo_signed_response_alg];
+        let missing = algs.into_iter().flatten().find_map(|alg| self.signer(alg).err());
+        missing.map_or(Ok(()), |error| {
+            let detail = format!("the application {} cannot be served: {}", client.client_id, error.detail);
+            Err(Error::new(ErrorKind::Misconfigured, detail))
+        })
     }
 
     /// The algorithms for which there is a key.

@@ -14,6 +14,8 @@ mod shared;
 mod signer;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod wycheproof_tests;
 
 pub use keys::signing_alg;
 pub use keys::{AlgKeys, OidcKeys};

@@ -106,6 +106,11 @@ impl PublicKey {
         if !n.is_bit_set(0) || !e.is_bit_set(0) || e.num_bits() < 2 || e.num_bits() > RSA_EXPONENT_BITS_AT_MOST {
             return Err("these numbers are no RSA key".to_owned());
         }
+        if has_roca(&n) {
+            return Err(
+                "this RSA key was made by a defective generator (ROCA, CVE-2017-15361): its private half can be computed".to_owned()
+            );
+        }
         let key = Rsa::from_public_components(n, e).and_then(PKey::from_rsa).map_err(|_| "these numbers are no RSA key".to_owned())?;
         Ok(Self { kind: PublicKeyKind::Rsa, key, thumbprint: thumbprint(&members) })
     }
@@ -225,6 +230,20 @@ fn point(curve: Curve, x: &BigNumRef, y: &BigNumRef) -> Result<PKey<Public>, Err
     let key = EcKey::from_public_key_affine_coordinates(&group, x, y)?;
     key.check_key()?;
     PKey::from_ec_key(key)
+}
+
+/// Nemec et al., The Return of Coppersmith's Attack, 2.4: moduli of that generator are powers of 65537 modulo small primes.
+fn has_roca(n: &BigNumRef) -> bool {
+    const PRIMES: [u32; 17] = [11, 13, 17, 19, 37, 53, 61, 71, 73, 79, 97, 103, 107, 109, 127, 151, 157];
+    let is_power = |prime: u32| {
+        let Ok(rest) = n.mod_word(prime) else { return false };
+        let mut power = 1_u64;
+        (0..prime).any(|_| {
+            power = power * 65_537 % u64::from(prime);
+            power == rest
+        })
+    };
+    PRIMES.into_iter().all(is_power)
 }
 
 fn digest(alg: ClientSigningAlg) -> Option<MessageDigest> {

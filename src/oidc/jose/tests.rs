@@ -4,7 +4,7 @@ use super::published::thumbprint;
 use super::*;
 use crate::error::ErrorKind;
 use crate::keys::KeyKind;
-use crate::keys::{Digest, Keyring, PrivateKey, SignatureScheme};
+use crate::keys::{CertifiedKey, Digest, KeyEntry, KeySet, KeyState, Keyring, PrivateKey, Purpose, SignatureScheme};
 use crate::oidc::SigningAlg;
 use crate::oidc::testing::{self, ISSUER};
 use crate::secret::Secret;
@@ -17,6 +17,7 @@ use openssl::pkey::PKey;
 use openssl::rsa::Padding;
 use openssl::sign::{RsaPssSaltlen, Verifier};
 use serde_json::json;
+use std::sync::Arc;
 
 const ALGS: &[SigningAlg] = SigningAlg::ALL;
 
@@ -265,5 +266,53 @@ fn a_keyring_gives_a_signer_for_each_algorithm_and_publishes_all() {
         let signer = keys.signer(*alg).expect("a key");
         assert_eq!(signer.algorithm(), *alg);
         assert!(keys.public().verify_hint(&signer.sign(&claims()).expect("signed"), ISSUER).is_ok());
+    }
+}
+
+#[test]
+fn a_directory_of_an_earlier_version_lacks_algorithms_and_says_so() {
+    let directory = tempfile::tempdir().expect("a directory");
+    Keyring::open_or_create(directory.path()).expect("a keyring");
+    for name in ["oidc-ps256", "oidc-es384", "oidc-enc-rsa", "oidc-enc-ec"] {
+        for kind in ["key", "crt"] {
+            std::fs::remove_file(directory.path().join(format!("{name}.active.{kind}.pem"))).expect("removed");
+        }
+    }
+    // It cannot be written, and is good as it is.
+    let keys = OidcKeys::new(&Keyring::open(directory.path()).expect("a keyring")).expect("keys");
+    assert_eq!(keys.algorithms(), [SigningAlg::RS256, SigningAlg::ES256, SigningAlg::EdDSA]);
+    assert!(!keys.can_decrypt() && keys.public().jwks_json().find("enc").is_none());
+    let client = |id_token, userinfo| crate::oidc::ClientFacts {
+        id_token_signed_response_alg: id_token,
+        userinfo_signed_response_alg: userinfo,
+        ..crate::oidc::ClientFacts::public("notes")
+    };
+    assert!(keys.check(&client(SigningAlg::ES256, Some(SigningAlg::EdDSA))).is_ok());
+    for wrong in [client(SigningAlg::PS256, None), client(SigningAlg::RS256, Some(SigningAlg::ES384))] {
+        let error = keys.check(&wrong).expect_err("no key");
+        assert_eq!(error.kind, ErrorKind::Misconfigured);
+        assert!(error.detail.contains("notes") && error.detail.contains("isthmus keys generate"), "{}", error.detail);
+    }
+}
+
+#[test]
+fn encryption_keys_are_published_while_they_should_be_used_and_open_longer() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let keyring = Keyring::open_or_create(directory.path()).expect("a keyring");
+    let entry = |state| KeyEntry {
+        state,
+        key: CertifiedKey::self_signed(PrivateKey::generate(KeyKind::EcP256).expect("a key"), "x").expect("a certificate"),
+        published: crate::keys::is_published(Purpose::OidcEncEc, state),
+    };
+    let entries: Vec<KeyEntry> = KeyState::ALL.map(entry).into();
+    let set = KeySet::new(Purpose::OidcEncEc, entries.clone()).expect("a set");
+    let keys = OidcKeys::new(&keyring).expect("keys").with(Arc::new(AlgKeys::new(&set).expect("prepared")));
+    let how = crate::oidc::Encryption { alg: crate::oidc::KeyManagementAlg::EcdhEs, enc: crate::oidc::ContentEncryption::A128Gcm };
+    for entry in &entries {
+        let kid = key_id(&entry.key.key).expect("a kid");
+        assert_eq!(keys.public().jwks_json().contains(&kid), entry.state != KeyState::Previous, "{:?}", entry.state);
+        let public = PublicKey::from_jwk(&public_jwk(&entry.key.key).expect("a JWK")).expect("a key");
+        let token = jwe::encrypt(&public, Some(&kid), how, None, b"x").expect("encrypted");
+        assert_eq!(keys.decrypt(&token).expect("opened"), b"x", "{:?}", entry.state);
     }
 }

@@ -15,7 +15,7 @@ use crate::saml_apps::sp::Sp;
 use std::sync::Arc;
 
 /// Members of the federation beside those that answer.
-pub const OTHERS: usize = 120;
+const OTHERS: usize = 120;
 
 const PATH: &str = "/all.xml";
 

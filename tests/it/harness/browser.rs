@@ -297,9 +297,13 @@ impl Landed {
 }
 
 impl Departure {
-    /// The parameters that travel: of the form, or of the query.
+    /// The parameters that travel: of the form, of the fragment, or of the query.
     pub fn parameters(&self) -> Vec<(String, String)> {
-        self.form.clone().unwrap_or_else(|| self.url.query_pairs().into_owned().collect())
+        if let Some(form) = &self.form {
+            return form.clone();
+        }
+        let text = self.url.fragment().or(self.url.query()).unwrap_or_default();
+        url::form_urlencoded::parse(text.as_bytes()).into_owned().collect()
     }
 
     pub fn parameter(&self, name: &str) -> Option<String> {

@@ -88,6 +88,11 @@ pub fn authlib(gateway: &Gateway, registration: &Registration<'_>) -> Peer {
     ready(Peer::start(&mut command))
 }
 
+/// joserfc, for JOSE alone.
+pub fn jose() -> Peer {
+    ready(Peer::start(&mut python("jose.py")))
+}
+
 /// node-saml as an application, with its own options.
 pub fn node_saml(options: &Value) -> Peer {
     let place = installed("node/node_modules/@node-saml/node-saml");
