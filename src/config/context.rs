@@ -2,6 +2,7 @@
 
 use crate::clock::Timestamp;
 use crate::profile::{Direction, MappingLibrary, MappingTable};
+use crate::secret::Secret;
 use crate::toml_file::Section;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -39,6 +40,8 @@ pub struct Stored<'a> {
     pub attributes: Option<&'a Arc<MappingTable>>,
     /// Digests of the secrets that an application has at present.
     pub secret_digests: &'a [String],
+    /// The secret itself, where the application makes MACs with it.
+    pub shared_secret: Option<&'a Secret<String>>,
 }
 
 impl<'a> Context<'a> {

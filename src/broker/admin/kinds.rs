@@ -11,8 +11,9 @@ use serde_json::{Map, Value, json};
 
 pub const CONNECTION: ObjectKind = ObjectKind { name: "connection", secrets: &["/options/client_secret"], unique: Some("name") };
 
-/// The id is the client id. Secrets are kept as digests only, in [`SECRETS`].
-pub const CLIENT: ObjectKind = ObjectKind { name: "client", secrets: &[], unique: None };
+/// The id is the client id. Secrets are kept as digests only, in [`SECRETS`]; one that makes MACs is sealed besides, in
+/// [`SHARED_SECRET`].
+pub const CLIENT: ObjectKind = ObjectKind { name: "client", secrets: &["/shared_secret"], unique: None };
 
 /// One for a client and an audience: [`GRANT_KEY`] is made of both.
 pub const CLIENT_GRANT: ObjectKind = ObjectKind { name: "client_grant", secrets: &[], unique: Some(GRANT_KEY) };
@@ -33,6 +34,9 @@ pub const REGISTRATION: &str = "registration";
 
 /// The member of a client with digests of its secrets and when each ends: never given out.
 pub const SECRETS: &str = "secrets";
+
+/// The member of a client with the secret itself, sealed: only where a digest of it does not do.
+pub const SHARED_SECRET: &str = "shared_secret";
 
 /// A member of a client grant that is never given out.
 pub const GRANT_KEY: &str = "key";
@@ -57,6 +61,27 @@ pub fn add_secret(body: &mut Map<String, Value>, secret: &Secret<String>, grace:
         secrets.push(known);
     }
     body.insert(SECRETS.to_owned(), secrets.into());
+}
+
+/// Does this client make MACs with its secret, so that it must be known here?
+pub fn shares_secret(body: &Map<String, Value>) -> bool {
+    let own = body.get("isthmus").and_then(|own| own.get("request_object_signing_alg")).and_then(Value::as_str);
+    let method = body.get("token_endpoint_auth_method").and_then(Value::as_str);
+    method == Some("client_secret_jwt") || own.is_some_and(|alg| alg.starts_with("HS"))
+}
+
+/// A random secret for this client. MACs by HS512 need 64 octets (RFC 7518 3.2).
+pub fn new_secret(body: &Map<String, Value>) -> Secret<String> {
+    Secret::new(if shares_secret(body) { id::random_token() + &id::random_token() } else { id::random_token() })
+}
+
+/// Keeps the secret itself, to be sealed, where that is needed; call it after the settings of the client are as they will be.
+pub fn share_secret(body: &mut Map<String, Value>, secret: Option<&Secret<String>>) {
+    if !shares_secret(body) {
+        body.remove(SHARED_SECRET);
+    } else if let Some(secret) = secret {
+        body.insert(SHARED_SECRET.to_owned(), secret.expose().as_str().into());
+    }
 }
 
 /// Digests of the secrets that a client has now.

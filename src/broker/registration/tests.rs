@@ -422,3 +422,31 @@ async fn logins_begin_at_the_registered_address_and_lead_to_registered_ones() {
     assert_eq!(start(&[]), Err(ErrorKind::InvalidRequest));
     assert_eq!(start(&[("client_id", &client_id), ("login_hint", &"x".repeat(256))]), Err(ErrorKind::InvalidRequest));
 }
+
+#[tokio::test]
+async fn a_secret_that_makes_macs_is_sealed_and_no_other_is_kept() {
+    let world = World::new("mode = \"open\"").await;
+    let said = |method: &str| json!({"redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": method});
+    let told = world.register(said("client_secret_jwt"), START).await.expect("registered");
+    let (client_id, secret) = (text(&told, "client_id"), text(&told, "client_secret"));
+    let shared = |client_id: &str| {
+        let gateway = world.live().gateway();
+        gateway.application(client_id).and_then(|found| found.oidc.as_ref()?.shared_secret.clone()).map(|secret| secret.expose().clone())
+    };
+    assert_eq!(shared(&client_id), Some(secret.clone()));
+    // RFC 7518 3.2, for HS512.
+    assert!(secret.len() >= 64);
+    let stored = async || objects::read(&world.live().gateway(), &CLIENT, &client_id).await.expect("read").expect("there").body;
+    assert!(!Value::Object(stored().await).to_string().contains(&secret));
+    let change = async |method: &str, token: &str| {
+        let mut said = said(method).as_object().cloned().expect("one");
+        said.insert("client_id".to_owned(), client_id.clone().into());
+        replace(world.live(), &client_id, &said, asking(Some(token), START)).await.expect("changed")
+    };
+    let kept = change("client_secret_jwt", &text(&told, "registration_access_token")).await;
+    assert!(!kept.contains_key("client_secret") && shared(&client_id) == Some(secret.clone()));
+    let plain = change("client_secret_basic", &text(&kept, "registration_access_token")).await;
+    assert!(!plain.contains_key("client_secret") && shared(&client_id).is_none() && !stored().await.contains_key(kinds::SHARED_SECRET));
+    let again = change("client_secret_jwt", &text(&plain, "registration_access_token")).await;
+    assert_eq!(shared(&client_id), Some(text(&again, "client_secret")));
+}

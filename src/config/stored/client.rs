@@ -2,7 +2,8 @@
 
 use super::document::Document;
 use super::{StoredObjects, checked, credentials, fault, samlp, text, without_effect};
-use crate::broker::admin::kinds;
+use crate::broker::admin::kinds::{self, CLIENT};
+use crate::broker::admin::objects as stored_objects;
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::broker::living::LivingApplication;
 use crate::config::application;
@@ -89,7 +90,10 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
         (None, Vec::new())
     });
     let digests = kinds::secret_digests(body, known.now);
-    let stored = Stored { attributes: attributes.as_ref(), secret_digests: &digests, ..Stored::default() };
+    let shared = body.get(kinds::SHARED_SECRET).map(|value| stored_objects::open(CLIENT.name, id, value, known.gateway.admin.sealer()));
+    let shared = shared.transpose().map_err(|error| vec![fault("", error.detail, "")])?;
+    let (secret_digests, shared_secret) = (digests.as_slice(), shared.as_ref());
+    let stored = Stored { attributes: attributes.as_ref(), secret_digests, shared_secret, ..Stored::default() };
     let context = objects.context(stored, known.now);
     let mut names: Vec<String> = known.gateway.connections.names().map(str::to_owned).collect();
     if known.again {

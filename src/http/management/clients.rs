@@ -67,9 +67,11 @@ fn is_wanted(call: &Call, body: &Map<String, Value>) -> bool {
 
 async fn create(call: Call) -> Result<Reply, Refusal> {
     let mut body = stored::body_of(&call);
-    let secret = take_secret(&mut body);
+    let given = take_secret(&mut body);
     usual(&mut body);
+    let secret = given.unwrap_or_else(|| kinds::new_secret(&body));
     kinds::add_secret(&mut body, &secret, 0, call.now);
+    kinds::share_secret(&mut body, Some(&secret));
     let id = id::random_id();
     let (object, warnings) = objects::write(&call.state.live, &CLIENT, &id, body, Expect::Nothing, call.by(), call.now).await?;
     let mut body = view(&id, object.body);
@@ -98,11 +100,11 @@ fn usual(body: &mut Map<String, Value>) {
     body.entry("jwt_configuration").or_insert_with(|| json!({ "alg": "RS256" }));
 }
 
-/// The secret of the body, which is not to be kept, or a new one.
-fn take_secret(body: &mut Map<String, Value>) -> Secret<String> {
+/// The secret of the body, which is not to be kept there.
+fn take_secret(body: &mut Map<String, Value>) -> Option<Secret<String>> {
     match body.remove("client_secret") {
-        Some(Value::String(secret)) => Secret::new(secret),
-        _ => Secret::new(id::random_token()),
+        Some(Value::String(secret)) => Some(Secret::new(secret)),
+        _ => None,
     }
 }
 
@@ -141,9 +143,10 @@ async fn change(call: Call) -> Result<Reply, Refusal> {
     let secret = take_secret(&mut patch);
     let mut body = object.body;
     stored::merge(&mut body, &patch);
-    if given {
-        kinds::add_secret(&mut body, &secret, 0, call.now);
+    if let Some(secret) = &secret {
+        kinds::add_secret(&mut body, secret, 0, call.now);
     }
+    kinds::share_secret(&mut body, secret.as_ref());
     write(&call, body, expect, None).await
 }
 
@@ -152,9 +155,10 @@ async fn rotate(call: Call) -> Result<Reply, Refusal> {
     let expect = stored::expected(&call, &object)?;
     let grace = call.body.get("grace_seconds").and_then(Value::as_u64).unwrap_or(GRACE);
     no_more_than_own(&call)?;
-    let secret = Secret::new(id::random_token());
     let mut body = object.body;
+    let secret = kinds::new_secret(&body);
     kinds::add_secret(&mut body, &secret, grace, call.now);
+    kinds::share_secret(&mut body, Some(&secret));
     write(&call, body, expect, Some(&secret)).await
 }
 
