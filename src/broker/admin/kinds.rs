@@ -11,8 +11,8 @@ use serde_json::{Map, Value, json};
 
 pub const CONNECTION: ObjectKind = ObjectKind { name: "connection", secrets: &["/options/client_secret"], unique: Some("name") };
 
-/// The id is the client id. Secrets are kept as digests only, in [`SECRETS`]; one that makes MACs is sealed besides, in
-/// [`SHARED_SECRET`].
+/// The id is the client id. Secrets are kept as digests only, in [`SECRETS`]; but for clients that make MACs with theirs
+/// the present one is kept sealed, in [`SHARED_SECRET`].
 pub const CLIENT: ObjectKind = ObjectKind { name: "client", secrets: &["/shared_secret"], unique: None };
 
 /// One for a client and an audience: [`GRANT_KEY`] is made of both.
@@ -35,7 +35,7 @@ pub const REGISTRATION: &str = "registration";
 /// The member of a client with digests of its secrets and when each ends: never given out.
 pub const SECRETS: &str = "secrets";
 
-/// The member of a client with the secret itself, sealed: only where a digest of it does not do.
+/// The member of a client with its present secret, sealed: never given out.
 pub const SHARED_SECRET: &str = "shared_secret";
 
 /// A member of a client grant that is never given out.

@@ -66,16 +66,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
     let alg = named(section, "id_token_signed_response_alg", SigningAlg::ALL, SigningAlg::as_str).unwrap_or(SigningAlg::RS256);
     let scopes = section.strings("scopes").map(|scopes| scopes.into_iter().map(|at| at.value.to_owned()).collect());
     let members = members::read(context, section, method, &redirect_uris);
-    let makes_macs = method == TokenEndpointAuthMethod::ClientSecretJwt || members.has_mac();
-    let shared_secret = match context.stored() {
-        None => secret,
-        Some(stored) => stored.shared_secret.cloned(),
-    };
-    if makes_macs && shared_secret.is_none() && context.stored().is_some() {
-        let help = "send a `client_secret` along";
-        section.problem("token_endpoint_auth_method", "the secret is known by its digest only, and MACs need the secret itself", help);
-    }
-    let shared_secret = shared_secret.filter(|_| makes_macs);
+    let kept = context.stored().and_then(|stored| stored.shared_secret.cloned());
+    let shared_secret = secret.or(kept).filter(|_| method == TokenEndpointAuthMethod::ClientSecretJwt || members.has_mac());
     let Members { keys, token_endpoint_auth_signing_alg, tls_client_auth, request_objects, .. } = members;
     let token_exchange = token_exchange(section, &grant_types);
     let mut client = ClientFacts {

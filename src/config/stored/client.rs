@@ -2,12 +2,12 @@
 
 use super::document::Document;
 use super::{StoredObjects, checked, credentials, fault, samlp, text, without_effect};
-use crate::broker::admin::kinds::{self, CLIENT};
-use crate::broker::admin::objects as stored_objects;
+use crate::broker::admin::{kinds, objects};
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::broker::living::LivingApplication;
 use crate::config::application;
 use crate::config::context::Stored;
+use crate::secret::Secret;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -56,7 +56,7 @@ const KEPT: &[(&str, &str)] = &[
     ("encryption_key", "it is SAML's there: see addons.samlp; for ID tokens set id_token_encrypted_response_alg of isthmus"),
 ];
 
-pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
+pub fn make(made_by: &StoredObjects, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
     let mut document = Document::new("oidc", PLACES);
     document.set("client_id", id);
     for (path, member) in [
@@ -85,16 +85,15 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
     faults.extend(credentials::translate(body, &mut document));
     faults.extend(samlp::translate(body, &mut document));
     faults.extend(samlp::addon(body).map(samlp::unknown).unwrap_or_default());
-    let (attributes, lost) = samlp::table(objects, id, body).unwrap_or_else(|wrong| {
+    let (attributes, lost) = samlp::table(made_by, id, body).unwrap_or_else(|wrong| {
         faults.push(wrong);
         (None, Vec::new())
     });
     let digests = kinds::secret_digests(body, known.now);
-    let shared = body.get(kinds::SHARED_SECRET).map(|value| stored_objects::open(CLIENT.name, id, value, known.gateway.admin.sealer()));
-    let shared = shared.transpose().map_err(|error| vec![fault("", error.detail, "")])?;
-    let (secret_digests, shared_secret) = (digests.as_slice(), shared.as_ref());
-    let stored = Stored { attributes: attributes.as_ref(), secret_digests, shared_secret, ..Stored::default() };
-    let context = objects.context(stored, known.now);
+    let shared_secret = shared_secret(id, body, known, &mut faults);
+    let stored =
+        Stored { attributes: attributes.as_ref(), secret_digests: &digests, shared_secret: shared_secret.as_ref(), ..Stored::default() };
+    let context = made_by.context(stored, known.now);
     let mut names: Vec<String> = known.gateway.connections.names().map(str::to_owned).collect();
     if known.again {
         let named = body.get("isthmus").and_then(|own| own.get("connections")).and_then(Value::as_array);
@@ -124,6 +123,20 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
             Ok(checked(made, warnings))
         }
     }
+}
+
+/// The secret that the client makes MACs with.
+fn shared_secret(id: &str, body: &Map<String, Value>, known: Known<'_>, faults: &mut Vec<Fault>) -> Option<Secret<String>> {
+    let wanted = kinds::shares_secret(body);
+    let Some(kept) = body.get(kinds::SHARED_SECRET).filter(|_| wanted) else {
+        if wanted {
+            let message = "there is no secret of which more than a digest is kept";
+            faults.push(fault("/token_endpoint_auth_method", message, "give a `client_secret` along with this method"));
+        }
+        return None;
+    };
+    let opened = objects::open(kinds::CLIENT.name, id, kept, known.gateway.admin.sealer());
+    opened.map_err(|error| faults.push(fault("/client_secret", &error.detail, "rotate the secret"))).ok()
 }
 
 /// Auth0 has a list for the one address to which logout tokens go.
