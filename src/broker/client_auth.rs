@@ -24,7 +24,7 @@ impl Gateway {
         let credentials = ClientCredentials::extract(how.authorization, how.body)?;
         let application = self.application(credentials.client_id());
         let known = application.and_then(|application| application.oidc.as_ref());
-        let client = known.filter(|client| credentials.is_by(client.token_endpoint_auth_method));
+        let client = known.filter(|client| credentials.is_by(client.token_endpoint_auth_method) && is_strong_enough(client));
         let proven = match credentials.presented() {
             Presented::Basic(_) | Presented::Post(_) => credentials.has_secret_of(client),
             Presented::Assertion(token) => self.assertion_proves(client, token.expose(), how.endpoint, now).await?,
@@ -94,6 +94,12 @@ impl Gateway {
 /// An application in its part as a client; whoever was authenticated has one.
 pub(super) fn facts(application: &Application) -> Result<&ClientFacts> {
     application.oidc.as_ref().ok_or_else(invalid_client)
+}
+
+/// FAPI 2.0 Security Profile 5.3.2.1: by a key, not by a secret.
+fn is_strong_enough(client: &ClientFacts) -> bool {
+    use TokenEndpointAuthMethod::{PrivateKeyJwt, SelfSignedTlsClientAuth, TlsClientAuth};
+    !client.fapi2 || matches!(client.token_endpoint_auth_method, PrivateKeyJwt | TlsClientAuth | SelfSignedTlsClientAuth)
 }
 
 /// Keys of nobody (RFC 7515 A.2 and A.3), so that an unknown client's assertion costs a verification too.

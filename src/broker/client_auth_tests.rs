@@ -113,6 +113,22 @@ async fn an_assertion_by_the_shared_secret_is_good_for_its_method_only() {
 }
 
 #[tokio::test]
+async fn a_client_of_the_fapi_profile_proves_a_key() {
+    let (device, now) = (Device::new(), Timestamp::now());
+    let mut gateway = by_key(&device).await;
+    with_client(&mut gateway, |client| client.fapi2 = true);
+    tried(&gateway, &assertion(&device, now, json!({})), None, now).await.expect("by its key");
+    refused(&gateway, &assertion(&device, now, json!({ "aud": "https://login.example.org/oauth/token" })), now).await;
+    with_client(&mut gateway, |client| {
+        client.token_endpoint_auth_method = TokenEndpointAuthMethod::ClientSecretPost;
+        client.secret_digests = vec![id::digest(SECRET)];
+    });
+    refused(&gateway, &params(&[("client_id", "notes"), ("client_secret", SECRET)]), now).await;
+    with_client(&mut gateway, |client| client.fapi2 = false);
+    tried(&gateway, &params(&[("client_id", "notes"), ("client_secret", SECRET)]), None, now).await.expect("by its secret");
+}
+
+#[tokio::test]
 async fn a_certificate_that_an_authority_issued_proves_whom_it_names() {
     let (root, stranger, now) = (make("root", None, true), make("root", None, true), Timestamp::from_seconds(FROM + 1));
     let mut gateway = gateway().await;

@@ -1,6 +1,8 @@
 //! Pushed authorization requests (RFC 9126): a client leaves its request here, proves who it is, and sends people with a
 //! reference to it.
 
+use super::client_auth::facts;
+use super::possession::Shown;
 use super::requested::Requested;
 use super::{Gateway, encode};
 use crate::clock::Timestamp;
@@ -8,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::{LIFETIME_OF_PUSHED, PushedRequest};
 use crate::oidc::request_object::{Beside, PUSHED, Proven};
-use crate::oidc::{AuthorizationRequest, CheckedRedirect, ClientCredentials, Params};
+use crate::oidc::{AuthorizationRequest, CheckedRedirect, ClientFacts, ClientProof, Params};
 use crate::store::Op;
 use serde_json::json;
 
@@ -32,16 +34,14 @@ impl PushedAt {
 }
 
 impl Gateway {
-    /// The endpoint for pushed requests. `authorization` is the header's value.
+    /// The endpoint for pushed requests.
     ///
     /// # Errors
     /// For the client itself (RFC 9126 2.3).
-    pub async fn push_request(&self, authorization: Option<&str>, body: &Params, now: Timestamp) -> Result<PushedAt> {
-        let credentials = ClientCredentials::extract(authorization, body)?;
-        let application = self.application(credentials.client_id());
-        credentials.authenticate(application.and_then(|application| application.oidc.as_ref()))?;
-        let nobody = || Error::new(ErrorKind::InvalidClient, "client authentication failed");
-        let (application, client) = application.and_then(|known| known.oidc.as_ref().map(|client| (known, client))).ok_or_else(nobody)?;
+    pub async fn push_request(&self, proof: ClientProof<'_>, shown: &Shown, now: Timestamp) -> Result<PushedAt> {
+        let body = proof.body;
+        let application = self.authenticate_client(proof, now).await?;
+        let (application, client) = (&application, facts(&application)?);
         let invalid = |why: &str| Error::new(ErrorKind::InvalidRequest, why);
         // RFC 9126 2.1.
         if body.get("request_uri").is_some() {
@@ -58,6 +58,7 @@ impl Gateway {
             None => Requested { params: outer, proven: Proven::default(), once: Vec::new() },
         };
         let Requested { params, proven, once } = requested;
+        let params = self.bound_to_proof(params, client, shown, now).await?;
         Proven { pushed: true, ..proven }.check(client, true)?;
         self.refuse_spent(&once, ErrorKind::InvalidRequestObject).await?;
         // The same checks as when a person comes with it, so that the client learns at once what is wrong.
@@ -79,5 +80,20 @@ impl Gateway {
         let put = Op::Put { key: PushedRequest::key(&request_uri), value: encode(&pushed)?, ttl: u64::from(LIFETIME_OF_PUSHED) };
         self.sessions.commit(vec![put]).await?;
         Ok(PushedAt { request_uri })
+    }
+}
+
+impl Gateway {
+    /// RFC 9449 10.1: a proof that comes along says the same as `dpop_jkt`, and nothing else if both are there.
+    async fn bound_to_proof(&self, params: Params, client: &ClientFacts, shown: &Shown, now: Timestamp) -> Result<Params> {
+        let Some(jkt) = self.shown_key(client, shown, now).await? else { return Ok(params) };
+        match params.get("dpop_jkt") {
+            Some(named) if named == jkt => Ok(params),
+            Some(_) => Err(Error::new(ErrorKind::InvalidDpopProof, "dpop_jkt is not the key of the DPoP proof")),
+            None => {
+                let known = params.iter().map(|(name, value)| (name.to_owned(), value.to_owned()));
+                Params::from_pairs(known.chain([("dpop_jkt".to_owned(), jkt)]))
+            }
+        }
     }
 }

@@ -42,10 +42,7 @@ impl Gateway {
     /// # Errors
     /// Where the client is registered for bound tokens and shows none, or a proof is not good.
     pub async fn confirmation(&self, client: &ClientFacts, shown: &Shown, now: Timestamp) -> Result<KeyConfirmation> {
-        let jkt = match &shown.dpop {
-            Some(proof) => Some(self.proof(proof, shown, (None, client.fapi2), now).await?.jkt),
-            None => None,
-        };
+        let jkt = self.shown_key(client, shown, now).await?;
         // RFC 9449 5.2: without a proof such a client gets nothing.
         if client.dpop_bound_access_tokens && jkt.is_none() {
             return Err(Error::new(ErrorKind::InvalidDpopProof, "this client needs a DPoP proof"));
@@ -64,6 +61,12 @@ impl Gateway {
             return Err(Error::new(ErrorKind::InvalidRequest, "this client needs a DPoP proof or a client certificate"));
         }
         Ok(confirmation)
+    }
+
+    /// Thumbprint of the key of the DPoP proof, if there is one.
+    pub(super) async fn shown_key(&self, client: &ClientFacts, shown: &Shown, now: Timestamp) -> Result<Option<String>> {
+        let Some(proof) = &shown.dpop else { return Ok(None) };
+        self.proof(proof, shown, (None, client.fapi2), now).await.map(|proof| Some(proof.jkt))
     }
 
     /// Sees that a token at one of our own resources comes from whom it is bound to.

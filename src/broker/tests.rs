@@ -86,10 +86,11 @@ pub(super) fn with_client(gateway: &mut Gateway, change: impl FnOnce(&mut Client
 }
 
 pub(super) fn with_named_client(gateway: &mut Gateway, client_id: &str, change: impl FnOnce(&mut ClientFacts)) {
-    let application = gateway.applications.remove(client_id).expect("registered");
+    let applications = Arc::get_mut(&mut gateway.applications).expect("nobody else has them");
+    let application = applications.remove(client_id).expect("registered");
     let mut application = Arc::into_inner(application).expect("nobody else has it");
     change(application.oidc.as_mut().expect("a client"));
-    gateway.applications.insert(client_id.to_owned(), Arc::new(application));
+    applications.insert(client_id.to_owned(), Arc::new(application));
 }
 
 /// Another application, whose client authenticates by a secret in the form.
@@ -108,8 +109,10 @@ pub(super) fn second_client(gateway: &mut Gateway, client_id: &str, secret: &str
         profile: ProfileUse::default(),
         oidc: Some(client),
         saml: None,
+        by_metadata: None,
     };
-    gateway.applications.insert(client_id.to_owned(), Arc::new(application));
+    let applications = Arc::get_mut(&mut gateway.applications).expect("nobody else has them");
+    applications.insert(client_id.to_owned(), Arc::new(application));
 }
 
 /// A request to the token endpoint with a body alone.

@@ -182,6 +182,7 @@ struct Aliases {
     token_endpoint: String,
     revocation_endpoint: String,
     introspection_endpoint: String,
+    pushed_authorization_request_endpoint: String,
     userinfo_endpoint: String,
 }
 
@@ -214,6 +215,7 @@ impl ForClients {
                 token_endpoint: alias(base, path::TOKEN),
                 revocation_endpoint: alias(base, path::REVOCATION),
                 introspection_endpoint: alias(base, path::INTROSPECTION),
+                pushed_authorization_request_endpoint: alias(base, path::PUSHED_AUTHORIZATION_REQUEST),
                 userinfo_endpoint: alias(base, path::USERINFO),
             }),
             token_endpoint_auth_methods_supported: methods,
@@ -256,6 +258,7 @@ mod tests {
             "token_endpoint": "https://mtls.example.org/oauth/token",
             "revocation_endpoint": "https://mtls.example.org/oauth/revoke",
             "introspection_endpoint": "https://mtls.example.org/oauth/introspect",
+            "pushed_authorization_request_endpoint": "https://mtls.example.org/oauth/par",
             "userinfo_endpoint": "https://mtls.example.org/userinfo",
         });
         assert_eq!(there["mtls_endpoint_aliases"], expected);

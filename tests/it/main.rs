@@ -31,6 +31,7 @@ mod mapping_command;
 mod operations;
 mod outage;
 mod peers;
+mod possession;
 mod profile;
 mod registration;
 mod rules;

@@ -61,6 +61,11 @@ pub fn add_secret(body: &mut Map<String, Value>, secret: &Secret<String>, grace:
         secrets.push(known);
     }
     body.insert(SECRETS.to_owned(), secrets.into());
+    if body.get("token_endpoint_auth_method").and_then(Value::as_str) == Some("client_secret_jwt") {
+        body.insert(SHARED_SECRET.to_owned(), secret.expose().as_str().into());
+    } else {
+        body.remove(SHARED_SECRET);
+    }
 }
 
 /// Does this client make MACs with its secret, so that it must be known here?
@@ -130,5 +135,17 @@ mod tests {
         assert_eq!(secret_digests(&body, Timestamp::from_seconds(1061)), [id::digest("three"), id::digest("two")]);
         add_secret(&mut body, &first, 0, Timestamp::from_seconds(1062));
         assert_eq!(secret_digests(&body, Timestamp::from_seconds(1062)), [id::digest("one")]);
+    }
+
+    #[test]
+    fn a_secret_is_kept_for_clients_that_make_macs_with_it() {
+        let now = Timestamp::from_seconds(1000);
+        let mut body = Map::from_iter([("token_endpoint_auth_method".to_owned(), Value::from("client_secret_jwt"))]);
+        add_secret(&mut body, &Secret::new("one".to_owned()), 0, now);
+        assert_eq!(body.get(SHARED_SECRET), Some(&Value::from("one")));
+        body.insert("token_endpoint_auth_method".to_owned(), "client_secret_post".into());
+        add_secret(&mut body, &Secret::new("two".to_owned()), 0, now);
+        assert!(!body.contains_key(SHARED_SECRET) && !Value::Object(body).to_string().contains("two"));
+        assert_eq!(CLIENT.secrets, [format!("/{SHARED_SECRET}")], "it is sealed before it is stored");
     }
 }

@@ -324,9 +324,11 @@ async fn who_is_registered_for_bound_tokens_gets_no_others() {
     assert_eq!(kind(by_code(&gateway, &code, None).await), ErrorKind::InvalidDpopProof);
     with_client(&mut gateway, |client| (client.dpop_bound_access_tokens, client.tls_client_certificate_bound_access_tokens) = (false, true));
     assert_eq!(kind(by_code(&gateway, &code, proof(&device, json!({}))).await), ErrorKind::InvalidRequest);
-    with_client(&mut gateway, |client| (client.tls_client_certificate_bound_access_tokens, client.fapi2) = (false, true));
-    assert_eq!(kind(by_code(&gateway, &code, None).await), ErrorKind::InvalidRequest);
-    assert_eq!(by_code(&gateway, &code, proof(&device, json!({}))).await.expect("bound").response.token_type, "DPoP");
+    let fapi2 = ClientFacts { fapi2: true, ..ClientFacts::public("notes") };
+    let refused = gateway.confirmation(&fapi2, &shown(None), Timestamp::now()).await.expect_err("unbound");
+    assert_eq!(refused.kind, ErrorKind::InvalidRequest);
+    let bound = gateway.confirmation(&fapi2, &shown(proof(&device, json!({}))), Timestamp::now()).await.expect("bound");
+    assert_eq!(bound.token_type(), "DPoP");
 }
 
 #[tokio::test]
