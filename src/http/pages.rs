@@ -4,7 +4,7 @@ use super::headers::Correlation;
 use super::reply;
 use super::traces::TracePage;
 use super::traces::list::RecentPage;
-use crate::broker::{Chooser, LinkQuestion};
+use crate::broker::{Chooser, ConsentQuestion, LinkQuestion};
 use crate::error::{Actor, Error, ErrorKind};
 use crate::id;
 use crate::login::Restart;
@@ -12,6 +12,7 @@ use actix_web::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde_json::json;
+use url::Url;
 
 /// The style sheet of all pages.
 pub const STYLE: &str = include_str!("../../templates/page.css");
@@ -57,6 +58,15 @@ struct LinkPage {
     came_by: String,
     ways: Vec<(String, String)>,
     may_decline: bool,
+}
+
+#[derive(Template)]
+#[template(path = "consent.html")]
+struct ConsentPage {
+    question: ConsentQuestion,
+    logo: Option<Url>,
+    policy: Option<Url>,
+    terms: Option<Url>,
 }
 
 #[derive(Template)]
@@ -195,6 +205,27 @@ pub fn link(_request: &HttpRequest, question: &LinkQuestion) -> HttpResponse {
     html(reply::status(200), &page, "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
 }
 
+pub fn consent(_request: &HttpRequest, question: &ConsentQuestion) -> HttpResponse {
+    let page = ConsentPage::new(question.clone());
+    // As with the chooser, the form's answer leads on to another site. The logo stands where its owner has it.
+    let logo = page.logo.as_ref().map(|logo| format!("img-src {}; ", logo.origin().ascii_serialization())).unwrap_or_default();
+    let policy = format!("default-src 'none'; style-src 'self'; {logo}base-uri 'none'; frame-ancestors 'none'");
+    html(reply::status(200), &page, &policy)
+}
+
+impl ConsentPage {
+    /// What an application says of itself is shown where it is an address of the web, and no script for instance.
+    fn new(question: ConsentQuestion) -> Self {
+        let web = |text: &Option<String>, schemes: &[&str]| {
+            let url = Url::parse(text.as_deref()?).ok()?;
+            (schemes.contains(&url.scheme()) && url.has_host()).then_some(url)
+        };
+        let about = &question.about;
+        let (logo, policy) = (web(&about.logo_uri, &["https"]), web(&about.policy_uri, &["https", "http"]));
+        Self { logo, policy, terms: web(&about.tos_uri, &["https", "http"]), question }
+    }
+}
+
 pub fn confirm_logout(_request: &HttpRequest, parameters: &[(String, String)]) -> HttpResponse {
     let page = ConfirmLogoutPage { parameters: parameters.to_vec() };
     html(reply::status(200), &page, "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
@@ -232,7 +263,8 @@ fn html(mut builder: actix_web::HttpResponseBuilder, page: &impl Template, polic
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::Offer;
+    use crate::broker::{AskedScope, Offer};
+    use crate::oidc::ClientAbout;
 
     const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
 
@@ -262,6 +294,7 @@ mod tests {
                 may_decline: true,
             }
             .render(),
+            ConsentPage::new(hostile_question()).render(),
             ConfirmLogoutPage { parameters: pair() }.render(),
             AutoPost { title: "x", action: HOSTILE.to_owned(), fields: pair(), nonce: "n".to_owned() }.render(),
             TracePage::sample(HOSTILE).render(),
@@ -285,6 +318,41 @@ mod tests {
             more: true,
             searchable: true,
         }
+    }
+
+    fn hostile_question() -> ConsentQuestion {
+        let text = || Some(HOSTILE.to_owned());
+        let address = || Some(format!("https://x.example/{HOSTILE}?{HOSTILE}#{HOSTILE}"));
+        ConsentQuestion {
+            transaction_id: HOSTILE.to_owned(),
+            csrf: HOSTILE.to_owned(),
+            application: HOSTILE.to_owned(),
+            about: ClientAbout { client_uri: address(), logo_uri: address(), policy_uri: address(), tos_uri: address() },
+            person: HOSTILE.to_owned(),
+            server: text(),
+            scopes: vec![
+                AskedScope { name: HOSTILE.to_owned(), description: None },
+                AskedScope { name: HOSTILE.to_owned(), description: text() },
+            ],
+            claims: vec![HOSTILE.to_owned()],
+            whole_profile: true,
+        }
+    }
+
+    #[test]
+    fn consent_shows_addresses_of_the_web_only_and_a_logo_from_its_own_place() {
+        let request = actix_web::test::TestRequest::default().to_http_request();
+        let show = |logo: &str, policy: &str| {
+            let about = ClientAbout { logo_uri: Some(logo.into()), policy_uri: Some(policy.into()), ..ClientAbout::default() };
+            let question = ConsentQuestion { about, ..ConsentQuestion::default() };
+            let header = consent(&request, &question).headers().get(CONTENT_SECURITY_POLICY).expect("a policy").to_str().expect("text").to_owned();
+            (ConsentPage::new(question).render().expect("renders"), header)
+        };
+        let (page, policy) = show("https://cdn.example:8443/a;b/logo.png", "https://games.example/privacy");
+        assert!(page.contains("src=\"https://cdn.example:8443/a;b/logo.png\"") && page.contains("href=\"https://games.example/privacy\""));
+        assert!(policy.contains(" img-src https://cdn.example:8443; ") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        let (page, policy) = show("http://cdn.example/logo.png", "javascript:alert(1)");
+        assert!(!page.contains("<img") && !page.contains("<a ") && !policy.contains("img-src"), "{page}");
     }
 
     #[test]
