@@ -9,6 +9,7 @@ mod context;
 mod keys;
 mod living;
 mod metadata;
+mod pages;
 mod read;
 mod render;
 #[cfg(test)]

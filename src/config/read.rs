@@ -3,7 +3,7 @@
 use super::application::Registered;
 use super::context::{Context, Source};
 use super::stored::StoredObjects;
-use super::{Config, Findings, application, connection, keys, metadata, scripts, secrets, seed};
+use super::{Config, Findings, application, connection, keys, metadata, pages, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::http::state::{ApiSettings, HttpSettings};
@@ -17,6 +17,7 @@ use crate::toml_file::{Problem, Section, TomlFile};
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
@@ -122,8 +123,13 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let gigya = in_section(root, "gigya", |section| gigya(&context, section)).flatten();
     let (scripts, more) = scripts::read(&context, root);
     findings.extend(more);
-    let http =
-        HttpSettings { country_header: scripts.country_header.clone(), ..http_settings(root, issuer.as_deref().unwrap_or_default()) };
+    let (look, more) = pages::read(&context, root);
+    findings.extend(more);
+    let http = HttpSettings {
+        country_header: scripts.country_header.clone(),
+        look: Arc::new(look),
+        ..http_settings(root, issuer.as_deref().unwrap_or_default())
+    };
     let names: Vec<String> = names(root, "connection", "name");
     let connections: Vec<_> = each(root, "connection", |section| connection::read(&context, section, &names));
     let known = seed::Known { names: &names, connections: &connections, sealed: &sealed };
@@ -428,6 +434,7 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
         trusted_proxies,
         country_header: None,
         session_management,
+        look: Arc::default(),
         saml_body_limit: 1024 * 1024,
         body_limit: 64 * 1024,
         api,

@@ -101,6 +101,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         gigya: None,
         http: HttpSettings {
             session_management: false,
+            look: Arc::default(),
             secure: false,
             trusted_proxies: Vec::new(),
             country_header: None,
