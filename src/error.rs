@@ -112,11 +112,25 @@ pub enum ErrorKind {
     RequestNotSupported,
     RequestUriNotSupported,
     RegistrationNotSupported,
+    /// A client registers a redirect URI that it may not have.
+    InvalidRegisteredUri,
+    /// A client registers something else that it may not have.
+    InvalidClientMetadata,
+    /// A software statement that nobody whom we know has made.
+    UnapprovedSoftwareStatement,
+    /// A software statement that cannot be read, is not signed as it should be, or is not valid now.
+    InvalidSoftwareStatement,
     /// The bearer token is unknown, expired or revoked.
     InvalidToken,
     InsufficientScope,
     /// The application forbids to ask anybody else (ProxyCount).
     ProxyCountExceeded,
+    /// A request object is not readable, not signed as it must be, or says something that it may not.
+    InvalidRequestObject,
+    /// A request_uri is unknown, used, expired, not registered, or leads to nothing readable.
+    InvalidRequestUri,
+    /// The resource is not known here, or there are several (RFC 8707).
+    InvalidTarget,
     /// No such connection, or it is disabled, or the application may not use it.
     UnknownConnection,
     /// The login began too long ago, or is not known here.
@@ -186,9 +200,16 @@ impl ErrorKind {
         Self::RequestNotSupported,
         Self::RequestUriNotSupported,
         Self::RegistrationNotSupported,
+        Self::InvalidRegisteredUri,
+        Self::InvalidClientMetadata,
+        Self::UnapprovedSoftwareStatement,
+        Self::InvalidSoftwareStatement,
         Self::InvalidToken,
         Self::InsufficientScope,
         Self::ProxyCountExceeded,
+        Self::InvalidRequestObject,
+        Self::InvalidRequestUri,
+        Self::InvalidTarget,
         Self::UnknownConnection,
         Self::LoginExpired,
         Self::LoginAlreadyFinished,
@@ -243,9 +264,16 @@ impl ErrorKind {
             Self::RequestNotSupported => row(400, "request_not_supported", ("Requester", "RequestUnsupported"), "request-not-supported", "ISTH-1015", Application, "The request is not supported"),
             Self::RequestUriNotSupported => row(400, "request_uri_not_supported", ("Requester", "RequestUnsupported"), "request-uri-not-supported", "ISTH-1016", Application, "The request is not supported"),
             Self::RegistrationNotSupported => row(400, "registration_not_supported", ("Requester", "RequestUnsupported"), "registration-not-supported", "ISTH-1017", Application, "The request is not supported"),
+            Self::InvalidRegisteredUri => row(400, "invalid_redirect_uri", ("Requester", "RequestDenied"), "invalid-registered-uri", "ISTH-1041", Application, "The application cannot be registered"),
+            Self::InvalidClientMetadata => row(400, "invalid_client_metadata", ("Requester", "RequestDenied"), "invalid-client-metadata", "ISTH-1042", Application, "The application cannot be registered"),
+            Self::UnapprovedSoftwareStatement => row(400, "unapproved_software_statement", ("Requester", "RequestDenied"), "unapproved-software-statement", "ISTH-1043", Application, "The application cannot be registered"),
+            Self::InvalidSoftwareStatement => row(400, "invalid_software_statement", ("Requester", "RequestDenied"), "invalid-software-statement", "ISTH-1044", Application, "The application cannot be registered"),
             Self::InvalidToken => row(401, "invalid_token", ("Requester", "RequestDenied"), "invalid-token", "ISTH-1018", Application, "The access token is not valid"),
             Self::InsufficientScope => row(403, "insufficient_scope", ("Requester", "RequestDenied"), "insufficient-scope", "ISTH-1019", Application, "The access token does not allow this"),
             Self::ProxyCountExceeded => row(403, "access_denied", ("Responder", "ProxyCountExceeded"), "proxy-count-exceeded", "ISTH-1020", Application, "The application does not allow others to be asked"),
+            Self::InvalidRequestObject => row(400, "invalid_request_object", ("Requester", "RequestUnsupported"), "invalid-request-object", "ISTH-1021", Application, "The request cannot be accepted"),
+            Self::InvalidRequestUri => row(400, "invalid_request_uri", ("Requester", "RequestUnsupported"), "invalid-request-uri", "ISTH-1022", Application, "The request cannot be found"),
+            Self::InvalidTarget => row(400, "invalid_target", ("Requester", "RequestUnsupported"), "invalid-target", "ISTH-1023", Application, "The application asked for something it cannot have"),
             Self::UnknownConnection => row(404, "invalid_request", ("Requester", "NoAvailableIDP"), "unknown-connection", "ISTH-2001", Operator, "This way to sign in is not available"),
             Self::LoginExpired => row(400, "access_denied", ("Responder", "AuthnFailed"), "login-expired", "ISTH-2002", User, "This sign-in took too long"),
             Self::LoginAlreadyFinished => row(409, "access_denied", ("Responder", "AuthnFailed"), "login-already-finished", "ISTH-2003", User, "This sign-in is already finished"),

@@ -3,7 +3,7 @@
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openssl::hash::{MessageDigest, hash};
-use std::fmt::Write as _;
+use std::cell::RefCell;
 
 /// `N` random bytes from the operating system's generator.
 ///
@@ -14,6 +14,28 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     openssl::rand::rand_bytes(&mut bytes).expect("the system's random generator works");
     bytes
 }
+
+/// As [`random_bytes`], for names and never for secrets: they are drawn many at once, because each draw costs as much as a
+/// thousand of them, and lie in memory until they are used.
+///
+/// # Panics
+/// As [`random_bytes`].
+pub fn random_name<const N: usize>() -> [u8; N] {
+    thread_local! {
+        static DRAWN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    DRAWN.with_borrow_mut(|drawn| {
+        if drawn.len() < N {
+            *drawn = random_bytes::<DRAW>().to_vec();
+        }
+        let rest = drawn.len().saturating_sub(N);
+        let mut bytes = [0; N];
+        bytes.iter_mut().zip(drawn.drain(rest..)).for_each(|(byte, random)| *byte = random);
+        bytes
+    })
+}
+
+const DRAW: usize = 1024;
 
 /// Octets as base64url without padding (RFC 4648 5).
 pub fn base64url(octets: &[u8]) -> String {
@@ -38,7 +60,7 @@ pub fn random_id() -> String {
 /// 80 random bits in a lower-case alphabet without look-alikes, 16 characters: correlation ids that people read aloud.
 pub fn correlation_id() -> String {
     const ALPHABET: &[u8; 32] = b"abcdefghjkmnpqrstvwxyz0123456789";
-    random_bytes::<16>().iter().map(|b| char::from(ALPHABET[usize::from(b & 31)])).collect()
+    random_name::<16>().iter().map(|b| char::from(ALPHABET[usize::from(b & 31)])).collect()
 }
 
 /// SHA-256 in lower-case hex: what stores keep instead of a bearer secret.
@@ -61,10 +83,13 @@ pub fn eq_constant_time(a: &[u8], b: &[u8]) -> bool {
 }
 
 pub fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    const DIGITS: &[u8; 16] = b"0123456789abcdef";
+    let mut text = String::with_capacity(bytes.len() * 2);
+    for byte in bytes {
+        text.push(char::from(DIGITS[usize::from(byte >> 4)]));
+        text.push(char::from(DIGITS[usize::from(byte & 15)]));
+    }
+    text
 }
 
 #[cfg(test)]

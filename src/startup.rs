@@ -2,15 +2,18 @@
 
 use crate::application::Application;
 use crate::broker::admin::Admin;
+use crate::broker::client_keys::Documents;
 use crate::broker::events::{Writer, forget_old_events, log_of};
 use crate::broker::jobs::Jobs;
 use crate::broker::live::{Live, Made, Maker};
+use crate::broker::living::LivingApplication;
 use crate::broker::{Gateway, Lifetimes, logout, metadata};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::connection::config::ConnectionConfig;
-use crate::connection::metadata::{Feeds, Living};
+use crate::connection::metadata::{Feeds, Living, Owner};
 use crate::connection::outbound::GuardedFetch;
+use crate::connection::outbound::download::Reach;
 use crate::connection::{self, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::metrics::Metrics;
@@ -28,7 +31,7 @@ use actix_web::rt::{self, task::JoinHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
 use openssl::ssl::{SslAcceptor, SslAcceptorBuilder, SslFiletype, SslMethod, SslVersion};
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -49,6 +52,8 @@ pub struct Parts {
     pub issuer: String,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
+    /// Where the metadata of some of them come from, by client id.
+    pub application_metadata: BTreeMap<String, Living>,
     pub lifetimes: Lifetimes,
     pub gigya: Option<GigyaSigner>,
     pub http: HttpSettings,
@@ -62,6 +67,8 @@ pub struct Parts {
     pub maker: Arc<dyn Maker>,
     /// Threads that run rules and actions.
     pub script_threads: usize,
+    /// Where clients may have their documents.
+    pub reach: Reach,
 }
 
 /// Certificate and private key of the public listener, PEM.
@@ -80,11 +87,16 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
     let feeds = Arc::new(Feeds::default());
     let mut file: Vec<Made> = Vec::new();
     for config in parts.connections {
-        let open = |name: &str, living: &Living| feeds.open(name, living);
+        let open = |name: &str, living: &Living| feeds.open(Owner::connection(name), living);
         let connection = connection::connection(config, &parts.issuer, Arc::clone(&keyring), open)?;
         file.push(Made::Connection(connection));
     }
-    file.extend(parts.applications.into_iter().map(|application| Made::Application(Arc::new(application))));
+    for application in parts.applications {
+        file.push(match parts.application_metadata.get(&application.client_id) {
+            Some(living) => Made::LivingApplication(Arc::new(LivingApplication::new(application, living, &feeds)?)),
+            None => Made::Application(Arc::new(application)),
+        });
+    }
     file.extend(parts.more);
     let host = Arc::new(Host::new(parts.script_threads, Arc::new(GuardedFetch)).of_issuer(parts.issuer.as_str()));
     let gateway = Gateway {
@@ -94,7 +106,8 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         resource_servers: HashMap::new(),
         client_grants: HashMap::new(),
         connections: Registry::default(),
-        feeds,
+        feeds: Arc::clone(&feeds),
+        living: Arc::default(),
         approvals: Arc::default(),
         databases: BTreeSet::new(),
         scripts: Arc::default(),
@@ -103,6 +116,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         directory: parts.directory,
         keys: Arc::new(OidcKeys::new(&keyring)?),
         keyring,
+        documents: Arc::new(Documents::new(parts.reach)?),
         lifetimes: parts.lifetimes,
         gigya: parts.gigya,
         admin,
@@ -255,6 +269,7 @@ pub async fn serve(mut config: Config) -> Result<()> {
     }
     state.live.refresh(Timestamp::now()).await?;
     metadata::restore(&state.gateway(), Timestamp::now()).await;
+    state.live.renew(Timestamp::now()).await;
     // Taken back last: a start that fails must not forget them.
     sessions.import(directory.take_sessions().await?, Timestamp::now());
     let public = public_server(&state, listeners.0, tls.as_ref())?;

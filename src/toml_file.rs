@@ -37,6 +37,9 @@ pub struct Problem {
 pub struct Findings {
     pub problems: Vec<Problem>,
     pub warnings: Vec<Problem>,
+    /// What an operator may want to know.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<Problem>,
 }
 
 impl Findings {
@@ -47,11 +50,12 @@ impl Findings {
     pub fn extend(&mut self, other: Self) {
         self.problems.extend(other.problems);
         self.warnings.extend(other.warnings);
+        self.notes.extend(other.notes);
     }
 
     /// In the order of the lines, without repetitions.
     pub fn sort(&mut self) {
-        for list in [&mut self.problems, &mut self.warnings] {
+        for list in [&mut self.problems, &mut self.warnings, &mut self.notes] {
             list.sort_by(|a, b| (&a.file, a.line, a.column).cmp(&(&b.file, b.line, b.column)));
             list.dedup();
         }
@@ -115,6 +119,11 @@ impl<'a> TomlFile<'a> {
     pub fn warning(&self, span: Range<usize>, path: &str, message: impl Into<String>, help: impl Into<String>) {
         let warning = self.describe(span, path, message.into(), help.into());
         self.findings.borrow_mut().warnings.push(warning);
+    }
+
+    pub fn note(&self, span: Range<usize>, path: &str, message: impl Into<String>) {
+        let note = self.describe(span, path, message.into(), String::new());
+        self.findings.borrow_mut().notes.push(note);
     }
 
     pub fn has_problems(&self) -> bool {
@@ -183,6 +192,10 @@ impl<'t> Section<'t> {
 
     pub fn warning(&self, key: &str, message: impl Into<String>, help: impl Into<String>) {
         self.file.warning(self.span_of(key), &self.path_of(key), message, help);
+    }
+
+    pub fn note(&self, key: &str, message: impl Into<String>) {
+        self.file.note(self.span_of(key), &self.path_of(key), message);
     }
 
     /// The line where the table begins.

@@ -4,19 +4,22 @@ pub mod management;
 pub mod release;
 mod resource_server;
 pub mod saml_sp;
+pub mod saml_sp_template;
 pub mod saml_words;
 
 pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
 
+use crate::clock::Timestamp;
 use crate::oidc::ClientFacts;
 use crate::profile::MappingTable;
 use crate::profile::dialect::Dialect;
 use release::ReleasePolicy;
 use saml_sp::SamlSp;
+use saml_sp_template::ByMetadata;
 use std::sync::Arc;
 
 /// A registered application.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Application {
     pub client_id: String,
     /// For people.
@@ -29,8 +32,10 @@ pub struct Application {
     pub profile: ProfileUse,
     /// As an OpenID Connect client.
     pub oidc: Option<ClientFacts>,
-    /// As a SAML service provider.
+    /// As a SAML service provider. Not there either where its metadata live and there are none at present.
     pub saml: Option<SamlApplication>,
+    /// How it becomes one, where its metadata live.
+    pub by_metadata: Option<Arc<ByMetadata>>,
 }
 
 /// An application in its part as a SAML service provider.
@@ -40,6 +45,15 @@ pub struct SamlApplication {
     /// From the profile to its attributes.
     pub mapping: Arc<MappingTable>,
     pub release: ReleasePolicy,
+    /// When the metadata that all this is from are over.
+    pub valid_until: Option<Timestamp>,
+}
+
+impl SamlApplication {
+    /// Are the metadata over that it is made from?
+    pub fn is_over(&self, now: Timestamp) -> bool {
+        self.valid_until.is_some_and(|until| until <= now)
+    }
 }
 
 /// What an application gets to see of the profile, beside what its table releases, and how old it may be.

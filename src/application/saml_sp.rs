@@ -57,6 +57,38 @@ impl SamlSpSettings {
             mirror: false,
         }
     }
+
+    /// What is wrong with them, whoever they are for.
+    pub fn problems(&self) -> Vec<Problem> {
+        let mut problems = Problems(Vec::new());
+        problems.signatures(self);
+        problems.addresses(&self.response);
+        problems.bounds(self);
+        problems.names(self);
+        problems.0
+    }
+
+    /// What is weaker than it could be: the setting, and a sentence for the operator.
+    pub fn weaknesses(&self) -> Vec<(&'static str, &'static str)> {
+        let (response, policy) = (&self.response, &self.policy);
+        let (sha1_signature, sha1_digest) = (uses_sha1(response.signature, None), uses_sha1(None, response.digest));
+        let cbc = matches!(response.cipher, Some(ContentCipher::Aes128Cbc | ContentCipher::Aes192Cbc | ContentCipher::Aes256Cbc));
+        let all = [
+            (sha1_signature, "signature_algorithm", "answers are signed with SHA-1"),
+            (sha1_digest, "digest_algorithm", "answers are signed over a digest with SHA-1"),
+            (cbc, "encryption_algorithm", "answers are encrypted with AES-CBC, which does not notice changes"),
+            (!response.sign_assertion, "sign_assertion", "the assertion by itself is not signed, only the response around it"),
+            (policy.allow_sha1, "allow_sha1", "requests may be signed with SHA-1"),
+            (policy.allow_inclusive_c14n, "allow_inclusive_c14n", "requests may be signed with inclusive canonicalization"),
+            (policy.allow_cbc, "allow_cbc", "NameIDs in requests may be encrypted with AES-CBC"),
+            (
+                self.allow_unsolicited,
+                "allow_unsolicited",
+                "a sign-in may start without a request: anybody can sign somebody in as themselves",
+            ),
+        ];
+        all.into_iter().filter(|(weak, ..)| *weak).map(|(_, setting, why)| (setting, why)).collect()
+    }
 }
 
 /// One thing that is wrong.
@@ -83,12 +115,8 @@ impl SamlSp {
     /// # Errors
     /// Everything that is wrong.
     pub fn new(settings: SamlSpSettings) -> Result<Self, Vec<Problem>> {
-        let mut problems = Problems(Vec::new());
-        problems.signatures(&settings);
-        problems.encryption(&settings);
-        problems.addresses(&settings.response);
-        problems.bounds(&settings);
-        problems.names(&settings);
+        let mut problems = Problems(settings.problems());
+        problems.application(&settings);
         if !problems.0.is_empty() {
             return Err(problems.0);
         }
@@ -190,24 +218,7 @@ impl SamlSp {
 
     /// What is weaker than it could be: the setting, and a sentence for the operator.
     pub fn weaknesses(&self) -> Vec<(&'static str, &'static str)> {
-        let (response, policy) = (&self.settings.response, &self.settings.policy);
-        let (sha1_signature, sha1_digest) = (uses_sha1(response.signature, None), uses_sha1(None, response.digest));
-        let cbc = matches!(response.cipher, Some(ContentCipher::Aes128Cbc | ContentCipher::Aes192Cbc | ContentCipher::Aes256Cbc));
-        let all = [
-            (sha1_signature, "signature_algorithm", "answers are signed with SHA-1"),
-            (sha1_digest, "digest_algorithm", "answers are signed over a digest with SHA-1"),
-            (cbc, "encryption_algorithm", "answers are encrypted with AES-CBC, which does not notice changes"),
-            (!response.sign_assertion, "sign_assertion", "the assertion by itself is not signed, only the response around it"),
-            (policy.allow_sha1, "allow_sha1", "requests may be signed with SHA-1"),
-            (policy.allow_inclusive_c14n, "allow_inclusive_c14n", "requests may be signed with inclusive canonicalization"),
-            (policy.allow_cbc, "allow_cbc", "NameIDs in requests may be encrypted with AES-CBC"),
-            (
-                self.settings.allow_unsolicited,
-                "allow_unsolicited",
-                "a sign-in may start without a request: anybody can sign somebody in as themselves",
-            ),
-        ];
-        all.into_iter().filter(|(weak, ..)| *weak).map(|(_, setting, why)| (setting, why)).collect()
+        self.settings.weaknesses()
     }
 }
 
@@ -221,18 +232,23 @@ impl Problems {
     }
 
     fn signatures(&mut self, settings: &SamlSpSettings) {
-        let (response, trust) = (&settings.response, &settings.trust);
+        let response = &settings.response;
         let any = response.sign_assertion || response.sign_response;
         self.check(any, "sign_assertion", "neither assertion nor response would be signed, so nobody could believe them");
-        let wanted = response.sign_assertion || !trust.want_assertions_signed;
-        self.check(wanted, "sign_assertion", "the application's metadata say WantAssertionsSigned");
         let usable = response.signature.is_none_or(|scheme| signature_uri(scheme).is_some());
         self.check(usable, "signature_algorithm", "XML signatures do not have this algorithm");
-        let verifiable = !settings.require_signed_requests || trust.keys().is_some();
-        self.check(verifiable, "require_signed_requests", "there is no signing certificate of the application to verify requests with");
     }
 
-    fn encryption(&mut self, settings: &SamlSpSettings) {
+    /// What the application has to do with it.
+    fn application(&mut self, settings: &SamlSpSettings) {
+        let trust = &settings.trust;
+        let wanted = settings.response.sign_assertion || !trust.want_assertions_signed;
+        self.check(wanted, "sign_assertion", "the application's metadata say WantAssertionsSigned");
+        let verifiable = !settings.require_signed_requests || trust.keys().is_some();
+        self.check(verifiable, "require_signed_requests", "there is no signing certificate of the application to verify requests with");
+        let formats = settings.name_id_formats.as_ref();
+        let listed = formats.is_none_or(|formats| formats.contains(&settings.response.name_id_format));
+        self.check(listed, "name_id_formats", "the format that is given without being asked for is not in the list");
         if settings.response.encrypt == EncryptedParts::Nothing {
             return;
         }
@@ -271,9 +287,6 @@ impl Problems {
         self.check(!class.is_empty() && class.trim() == class, "authn_context_class_ref", "it is empty or has white space around it");
         let probes = response.name_id_probes.iter().all(|probe| !probe.trim().is_empty());
         self.check(probes, "name_id_probes", "an attribute without a name cannot be looked for");
-        let formats = settings.name_id_formats.as_ref();
-        let listed = formats.is_none_or(|formats| formats.contains(&response.name_id_format));
-        self.check(listed, "name_id_formats", "the format that is given without being asked for is not in the list");
     }
 }
 

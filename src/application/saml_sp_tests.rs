@@ -65,8 +65,6 @@ fn everything_that_is_wrong_is_told_at_once() {
     let all = [
         "sign_assertion",
         "signature_algorithm",
-        "require_signed_requests",
-        "encrypt",
         "issuer",
         "audience",
         "recipient",
@@ -77,7 +75,9 @@ fn everything_that_is_wrong_is_told_at_once() {
         "message_max_age",
         "authn_context_class_ref",
         "name_id_probes",
+        "require_signed_requests",
         "name_id_formats",
+        "encrypt",
     ];
     assert_eq!(problems(settings), all);
 }

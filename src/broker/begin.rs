@@ -1,7 +1,7 @@
 //! A login begins: the application's request, and the person's choice of an identity provider.
 
 use super::choose::{Choosing, Pick};
-use super::next::{Decision, Situation, Step, next_step};
+use super::next::{Consent, Decision, Situation, Step, next_step};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, Reply, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
@@ -10,6 +10,7 @@ use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, LoginTransaction, ReplyTo, Restart, Session, Stage, Stored};
 use crate::oidc::{self, AuthorizationRequest, CheckedRedirect, Params, Prompt};
+use crate::saml::Comparison;
 use crate::store::Op;
 use std::sync::Arc;
 
@@ -73,7 +74,7 @@ impl Gateway {
     }
 
     /// An identity provider that the application names without the connection behind which it is.
-    fn with_place(&self, mut asked: Asked, application: &Application, now: Timestamp) -> Asked {
+    pub(super) fn with_place(&self, mut asked: Asked, application: &Application, now: Timestamp) -> Asked {
         if asked.connection.is_none()
             && let Some(place) = asked.idp.as_deref().and_then(|idp| self.pick_of(idp, application, now))
         {
@@ -83,7 +84,7 @@ impl Gateway {
     }
 
     /// AARC-G061: an identity provider by its entity ID. One that is not known here is no reason to refuse.
-    fn with_idp_hint(&self, mut asked: Asked, hint: Option<&str>, application: &Application, now: Timestamp) -> Asked {
+    pub(super) fn with_idp_hint(&self, mut asked: Asked, hint: Option<&str>, application: &Application, now: Timestamp) -> Asked {
         // The guideline lets a hint carry hints for proxies behind it.
         let hint = hint.map(|hint| hint.split_once('?').map_or(hint, |(own, _)| own));
         if let Some(place) = hint.and_then(|hint| self.pick_of(hint, application, now))
@@ -116,13 +117,16 @@ impl Gateway {
         let subject = subject.map(std::borrow::Cow::into_owned);
         let decide = |session: Option<&Session>, profile_age: Option<i64>| {
             let subject = subject.as_deref().filter(|_| session.is_some());
+            // Nobody keeps consents yet, and nobody is asked for one.
+            let consent = Consent::Given;
+            let asked = &asked;
             let situation =
-                Situation { asked: &asked, application, session, subject, profile_age, usable: &usable, by_hint, probes: &probes };
+                Situation { asked, application, session, subject, consent, profile_age, usable: &usable, by_hint, probes: &probes };
             next_step(&situation, now)
         };
         let mut decision = decide(session.as_ref(), None);
         let mut profile = None;
-        if decision.step == Step::Issue {
+        if matches!(decision.step, Step::Issue | Step::Consent) {
             let standing = self.standing(session.as_ref().ok_or_else(no_session)?).await?;
             let age = standing.as_ref().map(|standing| now.seconds_since(standing.asked_at));
             session = session.filter(|_| standing.is_some());
@@ -134,6 +138,11 @@ impl Gateway {
             Step::Refuse(kind) => {
                 self.save_trace(begun.correlation_id, Part::Begin, &trace).await?;
                 Err(Error::new(kind, decision.why))
+            }
+            // Without a page to agree on there is no answer.
+            Step::Consent => {
+                self.save_trace(begun.correlation_id, Part::Begin, &trace).await?;
+                Err(Error::new(ErrorKind::ConsentRequired, decision.why))
             }
             Step::Issue => {
                 let (session, profile) = session.zip(profile).ok_or_else(no_session)?;
@@ -173,13 +182,7 @@ impl Gateway {
     /// A transaction of this browser, and what becomes of its cookie.
     pub(super) fn new_transaction(&self, begun: &Begun<'_>, asked: Asked) -> (LoginTransaction, CookieChange) {
         let now = begun.now;
-        let (binding, change) = match &begun.browser.binding {
-            Some(value) => (value.clone(), CookieChange::Keep),
-            None => {
-                let value = id::random_token();
-                (value.clone(), CookieChange::Set(value))
-            }
-        };
+        let (binding, change) = binding_of(begun.browser);
         let transaction = LoginTransaction {
             id: id::random_id(),
             correlation_id: begun.correlation_id.to_owned(),
@@ -221,16 +224,25 @@ impl Gateway {
         }
         let mut scopes = request.scopes;
         if let Some(audience) = &request.audience {
-            scopes.extend(&self.scopes_for_audience(audience, &request.asked_scopes)?);
+            let found = self.scopes_for_audience(&audience.identifier, &request.asked_scopes);
+            scopes.extend(&found.map_err(|_| audience.unknown())?);
         }
         Ok(Asked {
-            audience: request.audience,
+            audience: request.audience.map(|audience| audience.identifier),
+            response_type: request.response_type,
+            claims: request.claims,
+            acr_essential: request.acr_essential,
+            consent: request.prompts.contains(Prompt::Consent),
+            ui_locales: request.ui_locales,
+            display: request.display,
+            dpop_jkt: request.dpop_jkt,
             passive: request.prompts.is_none(),
             fresh_login: request.prompts.contains(Prompt::Login),
             choose: request.prompts.contains(Prompt::SelectAccount),
             max_age: request.max_age,
             acr_values: request.acr_values,
-            acr_comparison: None,
+            // Core 5.5.1.1: what is essential must be one of the values; nothing else will do.
+            acr_comparison: request.acr_essential.then_some(Comparison::Exact),
             login_hint: request.login_hint,
             connection: request.connection,
             idp: request.idp,
@@ -271,6 +283,17 @@ impl Gateway {
 
     pub(super) async fn save_trace(&self, correlation_id: &str, part: Part, trace: &Trace) -> Result<()> {
         self.sessions.commit(vec![trace_op(correlation_id, part, trace)?]).await.map(drop)
+    }
+}
+
+/// The value that binds logins to this browser, and what becomes of its cookie.
+pub(super) fn binding_of(browser: &Browser) -> (String, CookieChange) {
+    match &browser.binding {
+        Some(value) => (value.clone(), CookieChange::Keep),
+        None => {
+            let value = id::random_token();
+            (value.clone(), CookieChange::Set(value))
+        }
     }
 }
 
@@ -334,6 +357,7 @@ fn note_decision(trace: &mut Trace, decision: &Decision, now: Timestamp) {
         Step::SendToIdp { connection, force: true } => format!("to the identity provider of {connection}, for a fresh login"),
         Step::SendToIdp { connection, force: false } => format!("to the identity provider of {connection}"),
         Step::Issue => "answered from the session".to_owned(),
+        Step::Consent => "the person is asked for consent".to_owned(),
         Step::Refuse(kind) => format!("refused with {}", kind.wire().oauth),
     };
     trace.note(now, Note::Decision { what, why: decision.why.into() });

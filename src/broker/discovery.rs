@@ -70,7 +70,8 @@ impl Gateway {
         };
         let client_id = self.service_providers.get(entity_id).and_then(|client_ids| client_ids.first());
         let application = client_id.and_then(|client_id| self.application(client_id)).ok_or_else(|| refuse("no such application"))?;
-        let saml = application.saml.as_ref().ok_or_else(|| refuse("no such application"))?;
+        let awaited = || self.unavailable(application).unwrap_or_else(|| refuse("no such application"));
+        let saml = application.saml.as_ref().ok_or_else(awaited)?;
         let registered = saml.sp.discovery_urls();
         let back = match params.get("return") {
             None => registered.first().cloned(),

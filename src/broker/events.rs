@@ -13,10 +13,12 @@ use crate::id;
 use crate::store::{Directory, LogEvent};
 use crate::user::metadata;
 use serde_json::Value;
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, MissedTickBehavior, interval, sleep};
 
 /// Events that wait to be written.
@@ -74,41 +76,84 @@ impl Caller {
 
 /// Takes events. A clone records into the same log.
 #[derive(Clone, Debug)]
-pub struct Recorder {
-    sender: mpsc::Sender<LogEvent>,
-    dropped: Arc<AtomicU64>,
-}
+pub struct Recorder(Arc<Shared>);
 
 /// Writes what was recorded; see [`Self::run`].
 pub struct Writer {
-    receiver: mpsc::Receiver<LogEvent>,
-    dropped: Arc<AtomicU64>,
+    shared: Arc<Shared>,
     /// Of those dropped, told already.
     told: u64,
     told_at: Option<Instant>,
     directory: Arc<dyn Directory>,
 }
 
+/// Between those who record and the one who writes. Nobody is woken for a single event: that would cost a login more than
+/// the event itself.
+#[derive(Debug, Default)]
+struct Shared {
+    waiting: Mutex<Waiting>,
+    /// There is enough for a batch.
+    full: Notify,
+    dropped: AtomicU64,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    events: VecDeque<LogEvent>,
+    /// Nobody writes any more.
+    closed: bool,
+}
+
+impl Shared {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// False when there is no place for it, or nobody writes any more.
+    fn push(&self, event: LogEvent) -> bool {
+        let mut waiting = self.waiting();
+        if waiting.closed || waiting.events.len() >= WAITING {
+            return false;
+        }
+        waiting.events.push_back(event);
+        let full = waiting.events.len().is_multiple_of(BATCH);
+        drop(waiting);
+        if full {
+            self.full.notify_one();
+        }
+        true
+    }
+
+    fn count(&self) -> usize {
+        self.waiting().events.len()
+    }
+
+    /// The oldest, at most a batch.
+    fn batch(&self) -> Vec<LogEvent> {
+        let mut waiting = self.waiting();
+        let count = waiting.events.len().min(BATCH);
+        waiting.events.drain(..count).collect()
+    }
+}
+
 /// A log for a directory: what records, and what is to be run in the background.
 pub fn log_of(directory: Arc<dyn Directory>) -> (Recorder, Writer) {
-    let (sender, receiver) = mpsc::channel(WAITING);
-    let dropped = Arc::new(AtomicU64::new(0));
-    let recorder = Recorder { sender, dropped: Arc::clone(&dropped) };
-    (recorder, Writer { receiver, dropped, told: 0, told_at: None, directory })
+    let shared = Arc::new(Shared::default());
+    (Recorder(Arc::clone(&shared)), Writer { shared, told: 0, told_at: None, directory })
 }
 
 impl Recorder {
     /// Notes an event. It gets its id here; what looks secret in it is masked, what is long is cut.
     pub fn record(&self, mut event: LogEvent) {
         Caller::complete(&mut event);
-        if self.sender.try_send(cleaned(event)).is_err() {
-            self.dropped.fetch_add(1, Ordering::Relaxed);
+        if !self.0.push(cleaned(event)) {
+            self.0.dropped.fetch_add(1, Ordering::Relaxed);
         }
     }
 
     /// Events that were not written, since the start.
     pub fn dropped(&self) -> u64 {
-        self.dropped.load(Ordering::Relaxed)
+        self.0.dropped.load(Ordering::Relaxed)
     }
 }
 
@@ -116,64 +161,74 @@ impl Writer {
     /// Writes every half a second, or when there are enough for a batch, until `stop` turns true or its sender goes; then
     /// writes what is left, for at most five seconds.
     pub async fn run(mut self, mut stop: watch::Receiver<bool>) {
-        let mut batch = Vec::with_capacity(BATCH);
         let mut ticks = interval(EVERY);
         ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
         while !*stop.borrow() && stop.has_changed().is_ok() {
-            tokio::select! {
-                _ = ticks.tick() => self.write(&mut batch).await,
-                Some(event) = self.receiver.recv(), if batch.len() < BATCH => {
-                    batch.push(event);
-                    if batch.len() >= BATCH {
-                        self.write(&mut batch).await;
-                    }
+            if self.shared.count() < BATCH {
+                tokio::select! {
+                    _ = ticks.tick() => {}
+                    () = self.shared.full.notified() => continue,
+                    _ = stop.changed() => continue,
                 }
-                _ = stop.changed() => {}
             }
+            self.write().await;
             self.warn_of_dropped();
         }
+        self.shared.waiting().closed = true;
+        let flush = async {
+            while self.shared.count() > 0 {
+                self.write().await;
+            }
+        };
         tokio::select! {
-            () = self.flush(&mut batch) => {}
-            () = sleep(FLUSH) => self.lose(batch.len() + self.receiver.len()),
+            () = flush => {}
+            () = sleep(FLUSH) => self.lose(self.shared.count()),
         }
         self.told_at = None;
         self.warn_of_dropped();
     }
 
-    async fn flush(&mut self, batch: &mut Vec<LogEvent>) {
-        self.receiver.close();
-        self.write(batch).await;
-        while let Some(event) = self.receiver.recv().await {
-            batch.push(event);
-            if batch.len() >= BATCH || self.receiver.is_empty() {
-                self.write(batch).await;
-            }
-        }
-    }
-
     /// A batch that cannot be written is lost, so that a directory that is away for long takes no memory.
-    async fn write(&mut self, batch: &mut Vec<LogEvent>) {
-        if batch.is_empty() {
+    async fn write(&self) {
+        let batch = Losing { events: self.shared.batch(), shared: &self.shared };
+        if batch.events.is_empty() {
             return;
         }
-        if let Err(error) = self.directory.insert_log_events(batch).await {
-            tracing::debug!(%error, events = batch.len(), "log events cannot be written");
-            self.lose(batch.len());
+        match self.directory.insert_log_events(&batch.events).await {
+            Ok(()) => batch.written(),
+            Err(error) => tracing::debug!(%error, events = batch.events.len(), "log events cannot be written"),
         }
-        batch.clear();
     }
 
     fn lose(&self, events: usize) {
-        self.dropped.fetch_add(events as u64, Ordering::Relaxed);
+        self.shared.dropped.fetch_add(events as u64, Ordering::Relaxed);
     }
 
     fn warn_of_dropped(&mut self) {
-        let dropped = self.dropped.load(Ordering::Relaxed);
+        let dropped = self.shared.dropped.load(Ordering::Relaxed);
         if dropped == self.told || self.told_at.is_some_and(|at| at.elapsed() < WARN_EVERY) {
             return;
         }
         tracing::warn!(events = dropped - self.told, "log events were dropped: the directory does not keep up");
         (self.told, self.told_at) = (dropped, Some(Instant::now()));
+    }
+}
+
+/// Events that are lost unless they were written, also where their writing was given up.
+struct Losing<'a> {
+    events: Vec<LogEvent>,
+    shared: &'a Shared,
+}
+
+impl Losing<'_> {
+    fn written(mut self) {
+        self.events.clear();
+    }
+}
+
+impl Drop for Losing<'_> {
+    fn drop(&mut self) {
+        self.shared.dropped.fetch_add(self.events.len() as u64, Ordering::Relaxed);
     }
 }
 
@@ -198,7 +253,7 @@ const FORGET_STEP: i64 = 1000;
 fn log_id(at: Timestamp) -> String {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
     let count = COUNTER.fetch_add(1, Ordering::Relaxed);
-    format!("{:016x}{count:08x}{}", at.millis().max(0), id::hex(&id::random_bytes::<4>()))
+    format!("{:016x}{count:08x}{}", at.millis().max(0), id::hex(&id::random_name::<4>()))
 }
 
 fn cleaned(mut event: LogEvent) -> LogEvent {
@@ -219,11 +274,11 @@ fn cleaned(mut event: LogEvent) -> LogEvent {
     .into_iter()
     .flatten()
     {
-        *text = clean_text(text);
+        clean_text(text);
     }
     if let Some(details) = &mut event.details {
-        *details = clean_value(&metadata::masked(details), 0);
-        let length = details.to_string().len();
+        clean_value(details, 0);
+        let length = octets(details);
         if length > MAX_DETAILS {
             *details = Value::from(format!("(left out: {length} octets)"));
         }
@@ -231,28 +286,54 @@ fn cleaned(mut event: LogEvent) -> LogEvent {
     event
 }
 
-fn clean_text(text: &str) -> String {
+fn clean_text(text: &mut String) {
     if looks_like_a_token(text) {
-        return MASKED.to_owned();
+        MASKED.clone_into(text);
+    } else if text.len() > MAX_TEXT || text.bytes().any(may_begin_a_control) {
+        *text = text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect();
     }
-    text.chars().take(MAX_TEXT).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// In UTF-8: the controls of ASCII, and the first octet of the others, which are U+0080 to U+009F.
+const fn may_begin_a_control(octet: u8) -> bool {
+    octet.is_ascii_control() || octet == 0xC2
 }
 
 /// Below eight levels nothing is worth a line.
-fn clean_value(value: &Value, level: usize) -> Value {
+fn clean_value(value: &mut Value, level: usize) {
     match value {
-        Value::String(text) => Value::from(clean_text(text)),
-        Value::Array(_) | Value::Object(_) if level >= 8 => Value::from("(left out)"),
-        Value::Array(items) => items.iter().map(|item| clean_value(item, level + 1)).collect(),
+        Value::String(text) => clean_text(text),
+        Value::Array(_) | Value::Object(_) if level >= 8 => *value = Value::from("(left out)"),
+        Value::Array(items) => items.iter_mut().for_each(|item| clean_value(item, level + 1)),
         Value::Object(members) => {
-            let member = |(name, value): (&String, &Value)| {
+            for (name, value) in members {
                 let is_secret = SECRET.iter().any(|secret| secret.eq_ignore_ascii_case(name));
-                (name.clone(), if is_secret { Value::from(MASKED) } else { clean_value(value, level + 1) })
-            };
-            Value::Object(members.iter().map(member).collect())
+                if is_secret || (!value.is_null() && metadata::looks_secret(name)) {
+                    *value = Value::from(MASKED);
+                } else {
+                    clean_value(value, level + 1);
+                }
+            }
         }
-        other => other.clone(),
+        _ => {}
     }
+}
+
+/// Of a value as it is written.
+fn octets(value: &Value) -> usize {
+    struct Count(usize);
+    impl io::Write for Count {
+        fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+            self.0 += octets.len();
+            Ok(octets.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let mut count = Count(0);
+    // Neither a value nor a count can fail to be written.
+    serde_json::to_writer(&mut count, value).map_or(usize::MAX, |()| count.0)
 }
 
 /// A JWT, or what stands in an Authorization header.
@@ -260,6 +341,10 @@ fn looks_like_a_token(text: &str) -> bool {
     let scheme = |name: &str| text.get(..name.len()).is_some_and(|begin| begin.eq_ignore_ascii_case(name));
     if scheme("bearer ") || scheme("basic ") {
         return true;
+    }
+    // Most texts have no such word in them, which is seen faster than where words end.
+    if !text.contains("eyJ") {
+        return false;
     }
     text.split(|c: char| !(c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '_')))
         .any(|word| word.starts_with("eyJ") && word.matches('.').count() >= 2)

@@ -1,6 +1,7 @@
 //! The end of a login: an answer for the application, from a session that exists or has just been made.
 
 use super::begin::{Begun, trace_op};
+use super::give::{Beside, Granted};
 use super::happened::Ended;
 use super::rules::{Made, Pausing, Situation, Verdict};
 use super::sessions::grant_op;
@@ -12,8 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, CameBy, CodeGrant, LoginTransaction, ReplyTo, Scripted, Session, Stored};
-use crate::oidc::{AuthorizationCode, CheckedRedirect, CodeBinding, Scopes};
+use crate::oidc::{AccessToken, AuthorizationCode, CheckedRedirect, CodeBinding, ResponseType, Scopes, Success};
 use crate::profile::Written;
+use crate::secret::Secret;
 use crate::store::{LogType, Op};
 
 /// What an answer is made from.
@@ -78,7 +80,7 @@ impl Gateway {
             correlation_id: begun.correlation_id,
             now: begun.now,
         };
-        let issued = self.issue(&issue, &mut trace)?;
+        let issued = self.issue(&issue, &mut trace).await?;
         let recent = RecentLogin {
             correlation_id: begun.correlation_id.to_owned(),
             at: begun.now,
@@ -90,6 +92,9 @@ impl Gateway {
         let mut writes = issued.writes;
         writes.extend([trace_op(begun.correlation_id, Part::Begin, &trace)?, recent_op(&recent)?]);
         self.commit_once(issued.claims, Vec::new(), writes, &issued.secrets).await?;
+        if let Some(binding) = &begun.browser.binding {
+            self.forget_hint(&id::digest(binding), &session.identity.connection).await?;
+        }
         self.events.login(&session.identity.connection, SINGLE_SIGN_ON);
         let ended = Ended {
             client_id: &begun.application.client_id,
@@ -163,26 +168,56 @@ impl Gateway {
     }
 
     /// The answer to the application, in its protocol.
-    pub(super) fn issue(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<Issued> {
+    pub(super) async fn issue(&self, issue: &Issue<'_>, trace: &mut Trace) -> Result<Issued> {
         match issue.reply_to {
-            ReplyTo::Oidc(redirect) => self.issue_code(issue, redirect, trace),
+            ReplyTo::Oidc(redirect) => Box::pin(self.issue_by_oidc(issue, redirect, trace)).await,
             ReplyTo::Saml(reply) => self.issue_assertion(issue, reply, trace),
         }
     }
 
-    fn issue_code(&self, issue: &Issue<'_>, redirect: &CheckedRedirect, trace: &mut Trace) -> Result<Issued> {
+    /// What the response type names. All of it is one grant: whoever presents the code twice ends the access token too.
+    async fn issue_by_oidc(&self, issue: &Issue<'_>, redirect: &CheckedRedirect, trace: &mut Trace) -> Result<Issued> {
+        let kind = issue.asked.response_type;
         let grant_id = id::random_id();
-        let code = AuthorizationCode::issue(&grant_id, issue.asked.scopes.contains("offline_access"))?;
+        let mut issued = Writes::default();
+        let code = kind.gives_code().then(|| self.issue_code(issue, redirect, &grant_id, &mut issued)).transpose()?;
+        let front = if kind.is_implicit() {
+            self.issue_tokens(issue, redirect, (&grant_id, code.as_ref()), &mut issued, trace).await?
+        } else {
+            Front::default()
+        };
+        let lives = self.lifetimes.session + u64::from(self.lifetimes.access_token);
+        issued.writes.push(grant_op(&issue.session.sid, &grant_id, &issue.application.client_id, lives)?);
+        let what = if kind == ResponseType::Code { "a code" } else { kind.as_str() };
+        let reply = format!("{what} for {} at {}", issue.application.client_id, redirect.redirect_uri());
+        trace.note(issue.now, Note::Finished { reply });
+        let scopes = issue.asked.scopes.to_string();
+        let given = Success {
+            code: code.as_ref(),
+            access_token: front.access_token.as_ref().map(|(token, expires_in)| (token, *expires_in)),
+            scopes: &scopes,
+            id_token: front.id_token.as_ref(),
+        };
+        let response = redirect.success(&self.issuer, &given);
+        let answer = Answer::Reply(Reply::Oidc { client_id: redirect.client_id().to_owned(), response });
+        Ok(Issued { answer, claims: Vec::new(), writes: issued.writes, secrets: issued.secrets })
+    }
+
+    fn issue_code(&self, issue: &Issue<'_>, redirect: &CheckedRedirect, grant_id: &str, issued: &mut Writes) -> Result<AuthorizationCode> {
+        let asked = issue.asked;
+        let code = AuthorizationCode::issue(grant_id, asked.scopes.contains("offline_access"))?;
         let grant = CodeGrant {
             binding: CodeBinding {
                 client_id: issue.application.client_id.clone(),
                 redirect_uri: redirect.redirect_uri().to_owned(),
-                code_challenge: issue.asked.code_challenge.clone(),
+                code_challenge: asked.code_challenge.clone(),
+                dpop_jkt: asked.dpop_jkt.clone(),
             },
-            nonce: issue.asked.nonce.clone(),
-            scopes: issue.asked.scopes.clone(),
-            unscripted_scopes: (issue.asked.scopes != *issue.unscripted_scopes).then(|| issue.unscripted_scopes.clone()),
-            audience: issue.asked.audience.clone(),
+            nonce: asked.nonce.clone(),
+            claims: asked.claims.clone(),
+            scopes: asked.scopes.clone(),
+            unscripted_scopes: (asked.scopes != *issue.unscripted_scopes).then(|| issue.unscripted_scopes.clone()),
+            audience: asked.audience.clone(),
             user_id: issue.session.user_id.clone(),
             identity: issue.session.identity.clone(),
             sid: issue.session.sid.clone(),
@@ -194,16 +229,72 @@ impl Gateway {
             correlation_id: issue.correlation_id.to_owned(),
             expires_at: issue.now.plus_seconds(self.lifetimes.code.cast_signed()),
         };
-        let lives = self.lifetimes.session + u64::from(self.lifetimes.access_token);
-        let listed = grant_op(&issue.session.sid, &grant_id, &issue.application.client_id, lives)?;
-        let key = CodeGrant::key(&grant_id, &code.digest());
-        let put = Op::Put { key: key.clone(), value: encode(&grant)?, ttl: self.lifetimes.code };
-        trace.note(
-            issue.now,
-            Note::Finished { reply: format!("a code for {} at {}", issue.application.client_id, redirect.redirect_uri()) },
-        );
-        let response = redirect.success(&self.issuer, &code);
-        let answer = Answer::Reply(Reply::Oidc { client_id: redirect.client_id().to_owned(), response });
-        Ok(Issued { answer, claims: Vec::new(), writes: vec![put, listed], secrets: vec![key] })
+        let key = CodeGrant::key(grant_id, &code.digest());
+        issued.writes.push(Op::Put { key: key.clone(), value: encode(&grant)?, ttl: self.lifetimes.code });
+        issued.secrets.push(key);
+        Ok(code)
+    }
+
+    /// What the authorization response itself carries beside a code (Core 3.2.2.5, 3.3.2.5).
+    async fn issue_tokens(
+        &self,
+        issue: &Issue<'_>,
+        redirect: &CheckedRedirect,
+        (grant_id, code): (&str, Option<&AuthorizationCode>),
+        issued: &mut Writes,
+        trace: &mut Trace,
+    ) -> Result<Front> {
+        let kind = issue.asked.response_type;
+        let mut granted = granted(issue, grant_id);
+        let release = self.release(issue.application, &mut granted, "the authorization endpoint", trace, issue.now)?;
+        let access_token = if kind.gives_access_token() {
+            let given = self.access_token(issue.application, &granted, &release, issue.now).await?;
+            issued.writes.push(given.put);
+            issued.secrets.push(given.key);
+            Some((given.token, given.expires_in))
+        } else {
+            None
+        };
+        // Core 5.4: what the scopes give stands in the ID token only where there is no access token to ask UserInfo with.
+        let claims = if kind == ResponseType::IdToken { &release.id_token } else { &release.asked_of_id_token };
+        let beside = Beside { access_token: access_token.as_ref().map(|(token, _)| token), code, state: redirect.state() };
+        let id_token = kind.gives_id_token().then(|| self.id_token(issue.application, &granted, claims, beside, issue.now)).transpose()?;
+        Ok(Front { access_token, id_token })
+    }
+}
+
+/// What must be stored before the answer is sent, and the keys of what must not stay where it is not sent.
+#[derive(Default)]
+struct Writes {
+    writes: Vec<Op>,
+    secrets: Vec<String>,
+}
+
+/// Tokens in the authorization response.
+#[derive(Default)]
+struct Front {
+    /// With the seconds that it lives.
+    access_token: Option<(AccessToken, u32)>,
+    id_token: Option<Secret<String>>,
+}
+
+fn granted(issue: &Issue<'_>, grant_id: &str) -> Granted {
+    let (asked, session) = (issue.asked, issue.session);
+    Granted {
+        grant_id: grant_id.to_owned(),
+        user_id: session.user_id.clone(),
+        identity: session.identity.clone(),
+        sid: session.sid.clone(),
+        scopes: asked.scopes.clone(),
+        unscripted_scopes: None,
+        audience: asked.audience.clone(),
+        nonce: asked.nonce.clone(),
+        claims: asked.claims.clone(),
+        auth_time: session.auth_time,
+        acr: session.acr.clone(),
+        profile: issue.profile.value().as_object().cloned().unwrap_or_default(),
+        transient: issue.transient.to_vec(),
+        scripted: issue.scripted.clone(),
+        correlation_id: issue.correlation_id.to_owned(),
     }
 }

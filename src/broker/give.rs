@@ -12,7 +12,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{AccessToken, Scripted};
-use crate::oidc::{self, IdTokenClaims, Scopes, SigningAlg};
+use crate::oidc::{self, AskedClaim, AuthorizationCode, ClaimsRequest, IdTokenClaims, Scopes, SigningAlg, claims_request};
 use crate::profile::{Profile, Written};
 use crate::secret::Secret;
 use crate::store::Op;
@@ -31,6 +31,8 @@ pub(super) struct Granted {
     pub unscripted_scopes: Option<Scopes>,
     pub audience: Option<String>,
     pub nonce: Option<String>,
+    /// Claims that were asked by name.
+    pub claims: ClaimsRequest,
     pub auth_time: Timestamp,
     pub acr: Option<String>,
     pub profile: Map<String, Value>,
@@ -43,8 +45,12 @@ pub(super) struct Granted {
 
 /// What the application gets to see.
 pub(super) struct Release {
-    /// Of UserInfo, and of the token endpoint's ID token.
-    pub claims: Map<String, Value>,
+    /// In an ID token that comes alone, or from the token endpoint: what the scopes give, and what was asked for it by name.
+    pub id_token: Map<String, Value>,
+    /// In an ID token beside which there is an access token to ask with: only what was asked for it by name (Core 5.4), and
+    /// what scripts want to be there.
+    pub asked_of_id_token: Map<String, Value>,
+    userinfo: Map<String, Value>,
     profile: Profile,
     scripted: Scripted,
 }
@@ -63,6 +69,8 @@ pub(super) struct Given {
 #[derive(Clone, Copy, Default)]
 pub(super) struct Beside<'a> {
     pub access_token: Option<&'a oidc::AccessToken>,
+    pub code: Option<&'a AuthorizationCode>,
+    pub state: Option<&'a str>,
 }
 
 impl Gateway {
@@ -92,11 +100,23 @@ impl Gateway {
         // Entity categories are SAML's: a client has none.
         let released = released.into_iter().filter(|row| row.categories.is_empty());
         let released: Vec<_> = released.map(|row| oidc::Released { name: row.name, value: row.value, scope: row.scope }).collect();
-        let mut claims = oidc::claims::filter_by_scope(&released, &granted.scopes);
-        with_claims(&mut claims, &scripted.id_token);
-        let claims_shown = Written::object(&recorded(&claims, &unrecorded))?;
-        trace.note(now, Note::Released { application: application.client_id.clone(), to: to.into(), claims: claims_shown });
-        Ok(Release { claims, profile, scripted })
+        let by_scope = oidc::claims::filter_by_scope(&released, &granted.scopes);
+        let by_name = |asked: &[AskedClaim]| {
+            application.oidc.as_ref().map(|client| claims_request::select(asked, &released, client)).unwrap_or_default()
+        };
+        let mut asked_of_id_token = by_name(&granted.claims.id_token);
+        let mut id_token = by_scope.clone();
+        id_token.extend(asked_of_id_token.clone());
+        let mut userinfo = by_scope;
+        userinfo.extend(by_name(&granted.claims.userinfo));
+        for claims in [&mut asked_of_id_token, &mut id_token, &mut userinfo] {
+            with_claims(claims, &scripted.id_token);
+        }
+        let mut all = userinfo.clone();
+        all.extend(id_token.clone());
+        let claims = Written::object(&recorded(&all, &unrecorded))?;
+        trace.note(now, Note::Released { application: application.client_id.clone(), to: to.into(), claims });
+        Ok(Release { id_token, asked_of_id_token, userinfo, profile, scripted })
     }
 
     /// A new access token of the grant, with its record.
@@ -110,7 +130,7 @@ impl Gateway {
         let token = oidc::AccessToken::issue(&granted.grant_id)?;
         let expires_in = self.lifetimes.access_token;
         let subject = self.subject_for(application, &granted.user_id)?;
-        let userinfo = Value::Object(oidc::claims::userinfo(&subject, &release.claims));
+        let userinfo = Value::Object(oidc::claims::userinfo(&subject, &release.userinfo));
         // The whole profile has the free data as they are now: something may have been sealed since the login.
         let seal = application.profile.reads_sealed.then_some(granted.grant_id.as_str());
         let record = AccessToken {
@@ -145,7 +165,7 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<Secret<String>> {
         let alg = application.oidc.as_ref().map_or(SigningAlg::RS256, |client| client.id_token_signed_response_alg);
-        let signer = self.keys.signer(alg);
+        let signer = self.keys.signer(alg)?;
         let said = IdTokenClaims {
             issuer: &self.issuer,
             subject: &self.subject_for(application, &granted.user_id)?,
@@ -158,6 +178,8 @@ impl Gateway {
             amr: &[],
             azp: None,
             at_hash: beside.access_token.map(|token| signer.half_hash(token.expose())),
+            c_hash: beside.code.map(|code| signer.half_hash(code.expose())),
+            s_hash: beside.state.map(|state| signer.half_hash(state)),
             sid: Some(&granted.sid),
         };
         signer.sign(&said.to_map(claims)).map(Secret::new)

@@ -4,10 +4,11 @@
 //! it to its end. What one node stores, the others read within a second or two ([`Live::refresh`]). Where file and store
 //! have something of the same name, the file's counts.
 
+use super::living::LivingApplication;
 use super::{Gateway, Lifetimes};
 use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
-use crate::connection::metadata::Approval;
+use crate::connection::metadata::{Approval, Owner};
 use crate::connection::{Connection, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::KeySet;
@@ -24,6 +25,8 @@ use tokio::sync::Mutex;
 pub enum Made {
     Connection(Arc<dyn Connection>),
     Application(Arc<Application>),
+    /// One whose SAML metadata are fetched while the process runs.
+    LivingApplication(Arc<LivingApplication>),
     ResourceServer(Arc<ResourceServer>),
     ClientGrant(ClientGrant),
     Script(Arc<Script>),
@@ -118,6 +121,9 @@ struct Stored {
 /// Kinds whose last good state stays in force where the newest cannot be read.
 const GUARDS: &[&str] = &["rule", "action", "signing_keys"];
 
+/// Before there is a clock: nothing that has to be valid is there yet.
+const NEVER: Timestamp = Timestamp::from_millis(i64::MAX);
+
 /// Objects that are read in one round trip.
 const BATCH: usize = 500;
 
@@ -125,7 +131,7 @@ impl Live {
     /// `base` has everything but what comes from the catalogue.
     pub fn new(base: Gateway, file: Vec<Made>, maker: Arc<dyn Maker>) -> Self {
         let of_base = OfBase { lifetimes: base.lifetimes, keys: Arc::clone(&base.keys) };
-        let gateway = snapshot(&base, &of_base, &file, &BTreeMap::new());
+        let gateway = snapshot(&base, &of_base, &file, &BTreeMap::new(), NEVER);
         Self { current: RwLock::new(Arc::new(gateway)), file, of_base, stored: Mutex::default(), maker }
     }
 
@@ -146,6 +152,17 @@ impl Live {
     /// What the file made.
     pub fn of_file(&self) -> &[Made] {
         &self.file
+    }
+
+    /// Takes what has changed of applications whose metadata live; answers whether anything had.
+    pub async fn renew(&self, now: Timestamp) -> bool {
+        let mut stored = self.stored.lock().await;
+        stored.dirty |= self.is_stale(now);
+        self.show(&mut stored, now)
+    }
+
+    fn is_stale(&self, now: Timestamp) -> bool {
+        self.gateway().living.iter().any(|application| application.is_stale(now))
     }
 
     /// Reads what has changed in the directory; answers whether anything had.
@@ -173,13 +190,17 @@ impl Live {
             stored.dirty = true;
             self.take(&mut stored, key, Some(body), now);
         }
-        let changed = stored.dirty;
+        stored.dirty |= self.is_stale(now);
+        Ok(self.show(&mut stored, now))
+    }
+
+    fn show(&self, stored: &mut Stored, now: Timestamp) -> bool {
+        let changed = std::mem::take(&mut stored.dirty);
         if changed {
-            let next = snapshot(&self.gateway(), &self.of_base, &self.file, &stored.made);
+            let next = snapshot(&self.gateway(), &self.of_base, &self.file, &stored.made, now);
             *self.current.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(next);
-            stored.dirty = false;
         }
-        Ok(changed)
+        changed
     }
 
     fn take(&self, stored: &mut Stored, key: (String, String), body: Option<String>, now: Timestamp) {
@@ -218,11 +239,11 @@ impl Live {
     }
 }
 
-fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(String, String), Made>) -> Gateway {
+fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(String, String), Made>, now: Timestamp) -> Gateway {
     let mut parts = Parts::default();
     // What comes later replaces what came before.
     for made in stored.values().chain(file) {
-        parts.add(made.clone());
+        parts.add(made.clone(), now);
     }
     let mut actions: BTreeMap<_, Vec<Arc<Script>>> = BTreeMap::new();
     let mut rules = Vec::new();
@@ -248,7 +269,8 @@ fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(
     gateway.keys = parts.oidc_keys.into_iter().fold(Arc::clone(&of_base.keys), |keys, rotated| Arc::new(keys.with(rotated)));
     // Connections of the file outlive snapshots: they ask the keyring.
     gateway.keyring.use_saml(&parts.saml_keys);
-    gateway.service_providers = service_providers(&parts.applications);
+    gateway.service_providers = service_providers(&parts.applications, &gateway.approvals);
+    gateway.living = Arc::new(parts.living.into_values().collect());
     gateway.applications = parts.applications;
     gateway.resource_servers = parts.resource_servers;
     gateway.client_grants = parts.client_grants;
@@ -256,12 +278,18 @@ fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(
     gateway
 }
 
-/// In an order that does not change from one node or start to another.
-fn service_providers(applications: &HashMap<String, Arc<Application>>) -> HashMap<String, Vec<String>> {
+/// In an order that does not change from one node or start to another. An application whose metadata are not there is known
+/// by the entity ID that it is said to have, or had: so that it can be told what is missing.
+fn service_providers(applications: &HashMap<String, Arc<Application>>, approvals: &[Approval]) -> HashMap<String, Vec<String>> {
     let mut found: HashMap<String, Vec<String>> = HashMap::new();
+    let approved: HashMap<&Owner, &str> = approvals.iter().map(|approval| (&approval.owner, approval.entity_id.as_str())).collect();
     for application in applications.values().filter(|application| application.enabled) {
-        if let Some(saml) = &application.saml {
-            found.entry(saml.sp.trust().entity_id().to_owned()).or_default().push(application.client_id.clone());
+        let awaited = || {
+            let written = application.by_metadata.as_ref()?.entity_id.as_deref();
+            written.or_else(|| approved.get(&Owner::application(&application.client_id)).copied())
+        };
+        if let Some(entity_id) = application.saml.as_ref().map(|saml| saml.sp.trust().entity_id()).or_else(awaited) {
+            found.entry(entity_id.to_owned()).or_default().push(application.client_id.clone());
         }
     }
     found.values_mut().for_each(|client_ids| client_ids.sort_unstable());
@@ -272,6 +300,7 @@ fn service_providers(applications: &HashMap<String, Arc<Application>>) -> HashMa
 struct Parts {
     connections: BTreeMap<String, Arc<dyn Connection>>,
     applications: HashMap<String, Arc<Application>>,
+    living: BTreeMap<String, Arc<LivingApplication>>,
     resource_servers: HashMap<String, Arc<ResourceServer>>,
     client_grants: HashMap<(String, String), ClientGrant>,
     scripts: BTreeMap<(Kind, String), Arc<Script>>,
@@ -284,10 +313,18 @@ struct Parts {
 }
 
 impl Parts {
-    fn add(&mut self, made: Made) {
+    fn add(&mut self, made: Made, now: Timestamp) {
         match made {
             Made::Connection(connection) => drop(self.connections.insert(connection.config().name.clone(), connection)),
-            Made::Application(application) => drop(self.applications.insert(application.client_id.clone(), application)),
+            Made::Application(application) => {
+                self.living.remove(&application.client_id);
+                self.applications.insert(application.client_id.clone(), application);
+            }
+            Made::LivingApplication(living) => {
+                let application = living.at(now);
+                self.living.insert(application.client_id.clone(), living);
+                self.applications.insert(application.client_id.clone(), application);
+            }
             Made::ResourceServer(server) => drop(self.resource_servers.insert(server.identifier.clone(), server)),
             Made::ClientGrant(grant) => {
                 drop(self.client_grants.insert((grant.client_id.clone(), grant.audience.clone()), grant));

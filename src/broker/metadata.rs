@@ -3,17 +3,19 @@
 //! [`watch`] runs beside the listeners. Every second it sees which sources want something, and does that for a few at once.
 //! What comes of it goes to the log, to the counters, and, where anything changed, into the audit log with the difference in
 //! words. Which endpoints of a partner are approved is a stored object, so that every node knows it: nodes write down what
-//! they found first and changes that move nobody; operators write down the rest.
+//! they found first and changes that move nobody; operators write down the rest. Every node finds every change by itself; the
+//! one that is first to write down what it led to has it audited, the others do not.
 
 use super::Gateway;
 use super::live::{Fault, Live, Made};
 use crate::clock::Timestamp;
-use crate::connection::metadata::{Approval, Event, Pending, Tended};
+use crate::connection::metadata::{Approval, Event, Owner, Pending, Tended};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::store::{AuditEvent, Expect, ObjectWrite};
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::task::JoinSet;
@@ -26,7 +28,7 @@ pub async fn watch(live: Arc<Live>, clock: fn() -> Timestamp) {
         let (gateway, now) = (live.gateway(), clock());
         for tended in gateway.feeds.all() {
             if tasks.len() < AT_ONCE && tended.wants(&gateway.approvals, now) {
-                tasks.spawn(look_after(Arc::clone(&gateway), tended, now));
+                tasks.spawn(look_after(Arc::clone(&live), tended, now));
             }
         }
         tokio::time::sleep(EVERY).await;
@@ -41,27 +43,32 @@ pub async fn restore(gateway: &Gateway, now: Timestamp) {
     }
 }
 
-async fn look_after(gateway: Arc<Gateway>, tended: Arc<Tended>, now: Timestamp) {
+async fn look_after(live: Arc<Live>, tended: Arc<Tended>, now: Timestamp) {
+    let gateway = live.gateway();
     let tending = tended.tend(&gateway.approvals, now).await;
+    if matches!(tended.owner, Owner::Application(_)) {
+        // What is told to be in force is so.
+        live.renew(now).await;
+    }
     if let Some(outcome) = tending.outcome() {
-        gateway.events.metadata(&tended.connection, outcome);
+        gateway.events.metadata(&tended.owner, outcome);
     }
     tell(&gateway, &tended, tending.events, now).await;
     if let Some(found) = tended.in_force(now)
         && let Err(error) = note(&gateway, &found, now).await
     {
-        tracing::warn!(connection = tended.connection, %error, "the endpoints in force cannot be written down for other nodes");
+        tracing::warn!(of = %tended.owner, %error, "the endpoints in force cannot be written down for other nodes");
     }
 }
 
 /// Writes down what is in force, unless that would approve anything.
 async fn note(gateway: &Gateway, found: &Approval, now: Timestamp) -> Result<()> {
     let is_news = |known: &Approval| known != found && (known.source != found.source || known.covers(found));
-    if gateway.approvals.iter().find(|known| known.connection == found.connection).is_some_and(|known| !is_news(known)) {
+    if gateway.approvals.iter().find(|known| known.owner == found.owner).is_some_and(|known| !is_news(known)) {
         return Ok(());
     }
     // As it is at this moment: an operator may just have approved something else.
-    let stored = gateway.directory.object(KIND, &found.connection).await?;
+    let stored = gateway.directory.object(KIND, &found.object_id()).await?;
     let known = stored.as_ref().and_then(|stored| serde_json::from_str::<Approval>(&stored.body).ok());
     if known.as_ref().is_some_and(|known| !is_news(known)) {
         return Ok(());
@@ -81,7 +88,7 @@ async fn note(gateway: &Gateway, found: &Approval, now: Timestamp) -> Result<()>
 pub async fn approve(gateway: &Gateway, waiting: &Waiting, by: &str, now: Timestamp) -> Result<()> {
     write(gateway, &waiting.approval, Expect::Any, now).await?;
     let detail = json!({
-        "connection": waiting.approval.connection,
+        waiting.approval.owner.kind(): waiting.approval.owner.name(),
         "entity_id": waiting.approval.entity_id,
         "key": waiting.key,
         "changes": waiting.changes,
@@ -109,30 +116,82 @@ pub fn stored(body: &Map<String, Value>) -> Result<Made, Vec<Fault>> {
 }
 
 async fn tell(gateway: &Gateway, tended: &Tended, events: Vec<Event>, now: Timestamp) {
-    let (connection, source) = (tended.connection.as_str(), tended.shown());
+    let (of, source) = (&tended.owner, tended.shown());
     let mut changes: Vec<(&'static str, String)> = Vec::new();
+    let states: Vec<(&'static str, String)> = AUDITED.iter().map(|kind| (*kind, state(tended, kind, &events, now))).collect();
     for event in events {
         let text = event.to_string();
         match &event {
             Event::Failed { .. } | Event::Expired { .. } | Event::Gone => {
-                tracing::warn!(connection, source, "metadata: {text}");
+                tracing::warn!(%of, source, "metadata: {text}");
             }
-            Event::Held(_) => tracing::warn!(connection, source, "metadata: {text}; see isthmus metadata show"),
-            _ => tracing::info!(connection, source, "metadata: {text}"),
+            Event::Held(_) => tracing::warn!(%of, source, "metadata: {text}; see isthmus metadata show"),
+            _ => tracing::info!(%of, source, "metadata: {text}"),
         }
         if let Some(kind) = audited(&event) {
             changes.push((kind, text));
         }
     }
-    for kind in AUDITED {
+    for (kind, state) in states {
         let texts: Vec<&str> = changes.iter().filter(|(of, _)| *of == kind).map(|(_, text)| text.as_str()).collect();
-        if texts.is_empty() {
+        if texts.is_empty() || !is_first(gateway, of, &source, kind, &state, now).await {
             continue;
         }
         let shown: Vec<String> = texts.iter().take(SHOWN).map(|text| text.chars().take(CHARACTERS).collect()).collect();
-        let detail = json!({ "connection": connection, "source": source, "count": texts.len(), "changes": shown });
+        let detail = json!({ of.kind(): of.name(), "source": source, "count": texts.len(), "changes": shown });
         audit(gateway, kind, &detail, now).await;
     }
+}
+
+/// What these events of one kind have led to, the same on every node.
+fn state(tended: &Tended, kind: &str, events: &[Event], now: Timestamp) -> String {
+    let mut changed = BTreeSet::new();
+    let mut led_to = Vec::new();
+    for event in events.iter().filter(|event| audited(event) == Some(kind)) {
+        match event {
+            Event::Changed { entity_id, .. } => drop(changed.insert(entity_id.as_str())),
+            Event::Members { .. } => {
+                let snapshot = tended.snapshot(None, now);
+                let members: BTreeSet<&str> =
+                    snapshot.iter().flat_map(|snapshot| snapshot.aggregate().entities()).map(|entity| &*entity.entity_id).collect();
+                led_to.push(format!("{members:?}"));
+            }
+            Event::Held(pending) => led_to.push(format!("held {}", pending.key)),
+            Event::Approved(pending) => led_to.push(format!("approved {}", pending.key)),
+            other => led_to.push(other.to_string()),
+        }
+    }
+    led_to.push(tended.state(&changed.into_iter().collect::<Vec<_>>(), now));
+    id::hex(&id::sha256(led_to.join("\n").as_bytes()))
+}
+
+/// Is this the first node that says so? It is if nobody has written down that state, and this node does.
+async fn is_first(gateway: &Gateway, of: &Owner, source: &str, kind: &str, state: &str, now: Timestamp) -> bool {
+    let id = format!("{}!{kind}", of.key());
+    let told = Told { source: source.to_owned(), state: state.to_owned() };
+    let Ok(body) = serde_json::to_string(&told) else { return true };
+    for _ in 0..TRIES {
+        // Without the directory nothing is audited either, and that is said then.
+        let Ok(stored) = gateway.directory.object(TOLD, &id).await else { return true };
+        let known = stored.as_ref().and_then(|stored| serde_json::from_str::<Told>(&stored.body).ok());
+        if known.as_ref() == Some(&told) {
+            return false;
+        }
+        let expect = stored.map_or(Expect::Nothing, |stored| Expect::Version(stored.version));
+        let write = ObjectWrite { kind: TOLD, id: &id, name: None, body: Some(&body), expect };
+        match gateway.directory.write_objects(&[write], now).await {
+            Err(error) if error.kind == ErrorKind::Conflict => {}
+            _ => return true,
+        }
+    }
+    true
+}
+
+/// What was told last of one kind of events at one source.
+#[derive(PartialEq, Eq, Serialize, Deserialize)]
+struct Told {
+    source: String,
+    state: String,
 }
 
 const fn audited(event: &Event) -> Option<&'static str> {
@@ -156,7 +215,8 @@ async fn audit(gateway: &Gateway, kind: &str, detail: &Value, now: Timestamp) {
 /// How a source fares, for operators.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Report {
-    pub connection: String,
+    #[serde(flatten)]
+    pub owner: Owner,
     /// Without the query of an address.
     pub source: String,
     /// Those in force; `None`: there are none.
@@ -188,7 +248,7 @@ pub struct Waiting {
     pub approval: Approval,
 }
 
-/// All sources, by the names of their connections.
+/// All sources, by the names of who uses them.
 pub fn reports(gateway: &Gateway, now: Timestamp) -> Vec<Report> {
     gateway.feeds.all().iter().map(|tended| report(tended, now)).collect()
 }
@@ -198,9 +258,10 @@ fn report(tended: &Tended, now: Timestamp) -> Report {
     let statuses = tended.status();
     let waiting = statuses.iter().flat_map(|(_, status)| &status.pending).map(|pending| waiting(tended, pending));
     let failure = statuses.iter().filter_map(|(_, status)| status.failure.as_ref()).max_by_key(|(at, ..)| *at);
-    let valid_until = snapshot.as_ref().and_then(|snapshot| snapshot.valid_until(tended.sole(snapshot, now).as_deref(), now));
+    let valid_until =
+        snapshot.as_ref().and_then(|snapshot| snapshot.valid_until(tended.role(), tended.sole(snapshot, now).as_deref(), now));
     Report {
-        connection: tended.connection.clone(),
+        owner: tended.owner.clone(),
         source: tended.shown(),
         entities: snapshot.as_ref().map(|snapshot| snapshot.aggregate().len()),
         faults: snapshot.as_ref().map(|snapshot| snapshot.aggregate().fault_count()),
@@ -222,6 +283,10 @@ fn waiting(tended: &Tended, pending: &Pending) -> Waiting {
 
 /// Of the stored object.
 const KIND: &str = "metadata_approval";
+/// Of the objects that say what was told last.
+pub const TOLD: &str = "metadata_told";
+/// How often a node tries to be first.
+const TRIES: usize = 5;
 /// How long a source may want something before that is seen.
 const EVERY: Duration = Duration::from_secs(1);
 /// Sources that are looked after at the same time.

@@ -8,6 +8,7 @@ pub mod api_access;
 mod artifact;
 pub mod begin;
 pub mod choose;
+pub mod client_keys;
 pub mod discovery;
 pub mod events;
 pub mod explain;
@@ -19,6 +20,7 @@ pub mod idp;
 pub mod jobs;
 pub mod link;
 pub mod live;
+pub mod living;
 pub mod logout;
 pub mod metadata;
 pub mod next;
@@ -37,7 +39,7 @@ pub mod userinfo;
 
 use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
-use crate::connection::metadata::{Approval, Feeds};
+use crate::connection::metadata::{Approval, Feeds, Owner};
 use crate::connection::{BrowserStep, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -52,8 +54,11 @@ use crate::store::{Directory, Op, SessionStore};
 use crate::user::User;
 use admin::Admin;
 use choose::Pick;
+use client_keys::Documents;
 use events::Recorder;
+use living::LivingApplication;
 use rules::Caller;
+use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -95,6 +100,8 @@ pub struct Gateway {
     pub connections: Registry,
     /// Where connections know their identity providers from, if that lives.
     pub feeds: Arc<Feeds>,
+    /// Applications that are known by such metadata.
+    pub living: Arc<Vec<Arc<LivingApplication>>>,
     /// Endpoints in such metadata that are approved.
     pub approvals: Arc<Vec<Approval>>,
     /// Names of the connections whose users are kept here; nobody signs in by them yet.
@@ -103,6 +110,8 @@ pub struct Gateway {
     pub directory: Arc<dyn Directory>,
     pub keyring: Arc<Keyring>,
     pub keys: Arc<OidcKeys>,
+    /// What clients publish elsewhere.
+    pub documents: Arc<Documents>,
     pub lifetimes: Lifetimes,
     /// Signs identifiers in the dialect `gigya`, where the operator wants that.
     pub gigya: Option<GigyaSigner>,
@@ -116,8 +125,8 @@ pub trait Events: Send + Sync {
     /// A login ended: `outcome` is `success` or the diagnostic code.
     fn login(&self, connection: &str, outcome: &str);
 
-    /// The metadata of a connection were looked at: `outcome` is `success` or `failure`.
-    fn metadata(&self, connection: &str, outcome: &str);
+    /// The metadata of a connection or application were looked at: `outcome` is `success` or `failure`.
+    fn metadata(&self, of: &Owner, outcome: &str);
 
     /// A logout ended: `by` is `oidc`, `saml`, `idp` or `operator`; `outcome` is `success`, `partial` or `refused`.
     fn logout(&self, _by: &str, _outcome: &str) {}
@@ -339,9 +348,23 @@ fn is_browser(browser: &Browser, digest: &str) -> bool {
     browser.binding.as_deref().is_some_and(|value| id::eq_constant_time(id::digest(value).as_bytes(), digest.as_bytes()))
 }
 
+/// Written in a place that is kept, so that it does not grow anew for each record; the answer is as long as it has to be.
 fn encode<T: serde::Serialize>(value: &T) -> Result<Vec<u8>> {
-    serde_json::to_vec(value).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))
+    thread_local! {
+        static WRITTEN: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    let mut written = WRITTEN.take();
+    written.clear();
+    let outcome = serde_json::to_writer(&mut written, value);
+    let record = written.as_slice().to_vec();
+    if written.capacity() <= KEPT_TO_WRITE {
+        WRITTEN.set(written);
+    }
+    outcome.map(|()| record).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))
 }
+
+/// Octets that a thread keeps for its next record.
+const KEPT_TO_WRITE: usize = 64 << 10;
 
 fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
     serde_json::from_slice(bytes).map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be read").because(error))

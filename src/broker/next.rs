@@ -2,7 +2,7 @@
 
 use crate::application::Application;
 use crate::clock::Timestamp;
-use crate::error::ErrorKind;
+use crate::error::{Error, ErrorKind, Result};
 use crate::login::{Asked, Session};
 use crate::saml::Comparison;
 
@@ -25,7 +25,18 @@ pub enum Step {
     },
     /// The session answers the application.
     Issue,
+    /// The session answers the application as soon as the person has agreed to what it will see.
+    Consent,
     Refuse(ErrorKind),
+}
+
+/// Has the person agreed to what the application will see?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Consent {
+    /// They have, or need not be asked.
+    #[default]
+    Given,
+    Missing,
 }
 
 /// What is known when a login begins.
@@ -36,6 +47,8 @@ pub struct Situation<'a> {
     pub session: Option<&'a Session>,
     /// What the application calls the person of the session.
     pub subject: Option<&'a str>,
+    /// What is known of the person's consent. Whoever keeps consents sets it; it counts only where the session would answer.
+    pub consent: Consent,
     /// Seconds since the connection of the session was last asked, once that is known.
     pub profile_age: Option<i64>,
     /// Names of the enabled connections that the application may use, in the order of the chooser.
@@ -49,7 +62,8 @@ pub struct Situation<'a> {
 /// Decides the first step of a login.
 ///
 /// The order matters: a session that satisfies the request answers it; what must not interrupt is refused;
-/// what is left goes to an identity provider, chosen by parameter, by hint, or by the person.
+/// what is left goes to an identity provider, chosen by parameter, by hint, or by the person. Whoever has come from there
+/// passes [`check_arrived`] and [`consent`] before the application is answered.
 pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
     let asked = situation.asked;
     // SAML Core 3.4.1.5.1: a ProxyCount of zero permits nobody but us to authenticate, and we authenticate nobody ourselves.
@@ -61,7 +75,7 @@ pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
         Some(session) => usable_session(situation, session, now).map(|()| session),
     };
     let why = match session {
-        Ok(_) => return decide(Step::Issue, "the session satisfies the request"),
+        Ok(_) => return consent(asked, situation.consent),
         Err(why) => why,
     };
     // OpenID Connect Core 3.1.2.1: with prompt=none, no authentication or consent page may be shown.
@@ -79,6 +93,36 @@ pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
         (None, [only]) => decide(Step::SendToIdp { connection: only.clone(), force }, why),
         (None, several) => decide(Step::ChooseConnection(several.to_vec()), why),
     }
+}
+
+/// The last question before an application is answered, by a session or by a login that has just ended: may it be?
+pub const fn consent(asked: &Asked, consent: Consent) -> Decision {
+    match (consent, asked.passive) {
+        (Consent::Given, _) => decide(Step::Issue, "the session satisfies the request"),
+        // Core 3.1.2.6: with prompt=none nobody can be asked.
+        (Consent::Missing, true) => decide(Step::Refuse(ErrorKind::ConsentRequired), "the person has not agreed to what is asked"),
+        (Consent::Missing, false) => decide(Step::Consent, "the person has not agreed to what is asked"),
+    }
+}
+
+/// What must hold of whoever has signed in, beside what their connection has checked. `subject` is what the application
+/// calls them.
+///
+/// # Errors
+/// For the application.
+pub fn check_arrived(asked: &Asked, acr: Option<&str>, subject: &str) -> Result<()> {
+    // Core 3.1.2.1 (id_token_hint) and 5.5.1 (sub with a value): this person or nobody.
+    if asked.expected_user.as_deref().is_some_and(|expected| expected != subject) || !asked.claims.accepts_subject(subject) {
+        return Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."));
+    }
+    // Core 5.5.1.1: a login without what is essential has failed.
+    if asked.acr_essential && !acr.is_some_and(|acr| asked.acr_values.iter().any(|asked| asked == acr)) {
+        return Err(Error::new(
+            ErrorKind::UnmetAuthenticationRequirements,
+            "The sign-in was not of the kind that the application asked for.",
+        ));
+    }
+    Ok(())
 }
 
 /// The connection that the request names, by parameter or by hint, or by which the session came; `Err` where the one by
@@ -108,6 +152,13 @@ fn probe(situation: &Situation<'_>, why: &'static str) -> Decision {
     let named = match (named_connection(situation), situation.usable) {
         (Ok(Some(name)), _) => name,
         (Ok(None), [only]) => only,
+        // Core 3.1.2.6: they may be signed in at one of several, and cannot be asked at which.
+        (Ok(None), [_, _, ..]) if situation.probes.len() > 1 => {
+            return decide(
+                Step::Refuse(ErrorKind::AccountSelectionRequired),
+                "several connections may be asked, and it is not clear which",
+            );
+        }
         _ => return refused,
     };
     if !situation.probes.iter().any(|probed| probed == named) {
@@ -146,6 +197,9 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
     if asked.expected_user.as_deref().is_some_and(|subject| Some(subject) != situation.subject) {
         return Err("the session belongs to another user than id_token_hint names");
     }
+    if situation.subject.is_some_and(|subject| !asked.claims.accepts_subject(subject)) {
+        return Err("the session belongs to another user than the claims parameter names");
+    }
     if !asked.acr_values.is_empty() && !meets(asked, session) {
         return Err("the session's authentication context is not the one asked for");
     }
@@ -155,6 +209,10 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
 /// Is the session's authentication context what is asked for? `acr` is the application's word for it, and the class that of
 /// the identity provider. What is "better" than something only its identity provider knows: it is asked.
 fn meets(asked: &Asked, session: &Session) -> bool {
+    // Core 5.5.1.1: the acr claim itself must be one of the values.
+    if asked.acr_essential {
+        return session.acr.as_ref().is_some_and(|acr| asked.acr_values.contains(acr));
+    }
     let known = [session.acr.as_ref(), session.upstream.authn_context.as_ref()];
     asked.acr_comparison != Some(Comparison::Better) && known.into_iter().flatten().any(|acr| asked.acr_values.contains(acr))
 }
@@ -164,186 +222,5 @@ const fn decide(step: Step, why: &'static str) -> Decision {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::application::ProfileUse;
-    use crate::login::UpstreamSession;
-    use crate::oidc::ClientFacts;
-    use crate::profile::{Direction, MappingLibrary, Written};
-    use crate::user::Identity;
-
-    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
-
-    fn application() -> Application {
-        let mapping = MappingLibrary::built_in().table("oidc", Direction::FromProfile).expect("built in");
-        Application {
-            client_id: "app".into(),
-            name: "App".into(),
-            enabled: true,
-            connections: None,
-            mapping,
-            profile: ProfileUse::default(),
-            oidc: Some(ClientFacts::public("app")),
-            saml: None,
-        }
-    }
-
-    /// A session that is one minute old, by the connection `one`.
-    fn session() -> Session {
-        Session {
-            sid: "sid".into(),
-            user_id: "samlp|one|jane".into(),
-            identity: Identity { connection: "one".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false },
-            profile: Written::object(&serde_json::Map::new()).expect("JSON"),
-            auth_time: NOW.plus_seconds(-60),
-            acr: Some("pwd".into()),
-            created_at: NOW.plus_seconds(-60),
-            expires_at: NOW.plus_seconds(600),
-            upstream: UpstreamSession::default(),
-            correlation_id: "c".into(),
-            before: Vec::new(),
-        }
-    }
-
-    fn decide_for(asked: &Asked, session: Option<&Session>, usable: &[&str], by_hint: Option<&str>) -> Step {
-        let usable: Vec<String> = usable.iter().map(|name| (*name).to_owned()).collect();
-        let application = application();
-        let probes = ["two".to_owned()];
-        let subject = session.map(|session| session.user_id.as_str());
-        let (profile_age, application) = (None, &application);
-        let situation = Situation { asked, application, session, subject, profile_age, usable: &usable, by_hint, probes: &probes };
-        next_step(&situation, NOW).step
-    }
-
-    fn to(connection: &str, force: bool) -> Step {
-        Step::SendToIdp { connection: connection.into(), force }
-    }
-
-    #[test]
-    fn a_session_answers() {
-        assert_eq!(decide_for(&Asked::default(), Some(&session()), &["one", "two"], None), Step::Issue);
-        let passive = Asked { passive: true, ..Asked::default() };
-        assert_eq!(decide_for(&passive, Some(&session()), &["one"], None), Step::Issue);
-    }
-
-    #[test]
-    fn a_session_that_does_not_satisfy_the_request_does_not_answer() {
-        let base = Asked::default;
-        let cases = [
-            (Asked { fresh_login: true, ..base() }, to("one", true)),
-            (Asked { max_age: Some(30), ..base() }, to("one", true)),
-            (Asked { max_age: Some(0), ..base() }, to("one", true)),
-            (Asked { max_age: Some(3600), ..base() }, Step::Issue),
-            (Asked { acr_values: vec!["mfa".into()], ..base() }, to("one", false)),
-            (Asked { acr_values: vec!["mfa".into(), "pwd".into()], ..base() }, Step::Issue),
-            (Asked { choose: true, ..base() }, to("one", false)),
-            (Asked { expected_user: Some("other".into()), ..base() }, to("one", false)),
-            (Asked { expected_user: Some("samlp|one|jane".into()), ..base() }, Step::Issue),
-        ];
-        for (asked, expected) in cases {
-            assert_eq!(decide_for(&asked, Some(&session()), &["one"], None), expected, "{asked:?}");
-        }
-    }
-
-    #[test]
-    fn an_expired_session_does_not_answer() {
-        let expired = Session { expires_at: NOW, ..session() };
-        assert_eq!(decide_for(&Asked::default(), Some(&expired), &["one"], None), to("one", false));
-        let ended = Session { upstream: UpstreamSession { not_on_or_after: Some(NOW), ..UpstreamSession::default() }, ..session() };
-        assert_eq!(decide_for(&Asked::default(), Some(&ended), &["one"], None), to("one", false));
-    }
-
-    #[test]
-    fn a_session_by_a_connection_that_the_application_does_not_accept_does_not_answer() {
-        assert_eq!(decide_for(&Asked::default(), Some(&session()), &["two"], None), to("two", false));
-        let asked = Asked { connection: Some("two".into()), ..Asked::default() };
-        assert_eq!(decide_for(&asked, Some(&session()), &["one", "two"], None), to("two", false));
-    }
-
-    #[test]
-    fn s4_5_a_profile_that_is_too_old_sends_the_person_to_its_source() {
-        let stale_profile_max = Some(3600);
-        let application = Application { profile: ProfileUse { stale_profile_max, ..ProfileUse::default() }, ..application() };
-        let decide = |asked: &Asked, age| {
-            let (session, usable) = (session(), ["one".to_owned()]);
-            let situation = Situation {
-                asked,
-                application: &application,
-                session: Some(&session),
-                subject: None,
-                profile_age: age,
-                usable: &usable,
-                by_hint: None,
-                probes: &[],
-            };
-            next_step(&situation, NOW).step
-        };
-        assert_eq!(decide(&Asked::default(), Some(3600)), Step::Issue);
-        assert_eq!(decide(&Asked::default(), None), Step::Issue);
-        assert_eq!(decide(&Asked::default(), Some(3601)), to("one", false));
-        let passive = Asked { passive: true, ..Asked::default() };
-        assert_eq!(decide(&passive, Some(3601)), Step::Refuse(ErrorKind::LoginRequired));
-    }
-
-    #[test]
-    fn prompt_none_never_interrupts() {
-        let passive = Asked { passive: true, ..Asked::default() };
-        assert_eq!(decide_for(&passive, None, &["one", "two"], None), Step::Refuse(ErrorKind::LoginRequired));
-        let with_age = Asked { max_age: Some(1), ..passive };
-        assert_eq!(decide_for(&with_age, Some(&session()), &["one"], None), Step::Refuse(ErrorKind::LoginRequired));
-    }
-
-    #[test]
-    fn prompt_none_asks_a_connection_that_allows_it_and_only_if_it_is_clear_which() {
-        let passive = Asked { passive: true, ..Asked::default() };
-        let refused = Step::Refuse(ErrorKind::LoginRequired);
-        assert_eq!(decide_for(&passive, None, &["two"], None), to("two", false));
-        assert_eq!(decide_for(&passive, None, &["one"], None), refused);
-        assert_eq!(decide_for(&passive, None, &["one", "two"], None), refused);
-        assert_eq!(decide_for(&passive, None, &["one", "two"], Some("two")), to("two", false));
-        let named = |name: &str| Asked { connection: Some(name.into()), ..passive.clone() };
-        assert_eq!(decide_for(&named("two"), None, &["one", "two"], None), to("two", false));
-        assert_eq!(decide_for(&named("one"), None, &["one", "two"], None), refused);
-        assert_eq!(decide_for(&named("three"), None, &["one", "two"], None), refused);
-        // What only a fresh login could satisfy is asked of nobody; an age is held against the answer.
-        assert_eq!(decide_for(&Asked { max_age: Some(0), ..passive.clone() }, None, &["two"], None), refused);
-        assert_eq!(decide_for(&Asked { max_age: Some(60), ..passive }, None, &["two"], None), to("two", false));
-    }
-
-    #[test]
-    fn a_proxy_count_of_zero_asks_nobody_and_is_not_answered_from_the_session_either() {
-        let forbidden = Asked { proxy_count: Some(0), ..Asked::default() };
-        for session in [None, Some(&session())] {
-            assert_eq!(decide_for(&forbidden, session, &["one"], None), Step::Refuse(ErrorKind::ProxyCountExceeded));
-        }
-        let allowed = Asked { proxy_count: Some(1), ..Asked::default() };
-        assert_eq!(decide_for(&allowed, None, &["one"], None), to("one", false));
-    }
-
-    #[test]
-    fn the_connection_is_found_by_parameter_then_hint_then_person() {
-        let asked = Asked { connection: Some("two".into()), ..Asked::default() };
-        assert_eq!(decide_for(&asked, None, &["one", "two"], Some("one")), to("two", false));
-        assert_eq!(decide_for(&Asked::default(), None, &["one", "two"], Some("two")), to("two", false));
-        assert_eq!(
-            decide_for(&Asked::default(), None, &["one", "two"], Some("foreign")),
-            Step::ChooseConnection(vec!["one".into(), "two".into()])
-        );
-        assert_eq!(decide_for(&Asked::default(), None, &["one"], None), to("one", false));
-    }
-
-    #[test]
-    fn a_fresh_login_happens_where_the_person_came_from() {
-        let asked = Asked { fresh_login: true, ..Asked::default() };
-        assert_eq!(decide_for(&asked, Some(&session()), &["one", "two"], None), to("one", true));
-        let choose = Asked { choose: true, ..Asked::default() };
-        assert_eq!(decide_for(&choose, Some(&session()), &["one", "two"], None), Step::ChooseConnection(vec!["one".into(), "two".into()]));
-    }
-
-    #[test]
-    fn a_connection_that_is_not_usable_is_refused() {
-        let asked = Asked { connection: Some("three".into()), ..Asked::default() };
-        assert_eq!(decide_for(&asked, None, &["one", "two"], None), Step::Refuse(ErrorKind::UnknownConnection));
-        assert_eq!(decide_for(&Asked::default(), None, &[], None), Step::Refuse(ErrorKind::UnknownConnection));
-    }
-}
+#[path = "next_tests.rs"]
+mod tests;

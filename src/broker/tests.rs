@@ -3,6 +3,7 @@
 use super::begin::Arrival;
 use super::*;
 use crate::application::ProfileUse;
+use crate::connection::outbound::download::Reach;
 use crate::login::{AccessToken, Dialects, UpstreamSession};
 use crate::oidc;
 use crate::oidc::{ClientFacts, GrantType, RefreshToken, Scopes, SigningAlg, TokenEndpointAuthMethod};
@@ -20,11 +21,11 @@ struct Silent;
 impl Events for Silent {
     fn login(&self, _: &str, _: &str) {}
 
-    fn metadata(&self, _connection: &str, _outcome: &str) {}
+    fn metadata(&self, _of: &Owner, _outcome: &str) {}
 }
 
 /// A gateway with one public application and no connection.
-async fn gateway() -> Gateway {
+pub(super) async fn gateway() -> Gateway {
     gateway_with(ProfileUse::default()).await
 }
 
@@ -45,6 +46,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
             ..ClientFacts::public("notes")
         }),
         saml: None,
+        by_metadata: None,
     };
     let directory = open_directory("sqlite::memory:").await.expect("a directory");
     Gateway {
@@ -53,6 +55,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         service_providers: HashMap::new(),
         applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
         feeds: Arc::default(),
+        living: Arc::default(),
         approvals: Arc::default(),
         connections: Registry::default(),
         databases: BTreeSet::new(),
@@ -63,6 +66,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         scripts: Arc::default(),
         host: Arc::new(Host::new(1, Arc::new(crate::connection::outbound::NoFetch))),
         keyring,
+        documents: Arc::new(Documents::new(Reach::Everything).expect("a client")),
         lifetimes: Lifetimes::default(),
         gigya: None,
         events: Arc::new(Silent),
@@ -123,9 +127,11 @@ async fn s4_17_an_id_token_is_good_until_its_last_second() {
         amr: &[],
         azp: None,
         at_hash: None,
+        c_hash: None,
+        s_hash: None,
         sid: None,
     };
-    let id_token = gateway.keys.signer(SigningAlg::RS256).sign(&claims.to_map(&Map::new())).expect("signed");
+    let id_token = gateway.keys.signer(SigningAlg::RS256).expect("a key").sign(&claims.to_map(&Map::new())).expect("signed");
     let told = gateway.token_info(&id_token, None, Timestamp::from_seconds(now.seconds() + 599)).await.expect("told");
     assert!(told.contains("\"user_id\":\"samlp|acme|jane\""), "{told}");
     let refused = gateway.token_info(&id_token, None, Timestamp::from_seconds(now.seconds() + 600)).await.expect_err("expired");

@@ -13,7 +13,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{AccessToken, CodeGrant, CodeTombstone};
 use crate::oidc::token::{invalid_code, invalid_refresh_token};
-use crate::oidc::{self, AuthenticatedClient, AuthorizationCode, ClientCredentials, RefreshToken, Scopes, TokenRequest, TokenResponse};
+use crate::oidc::{
+    self, AuthenticatedClient, AuthorizationCode, ClaimsRequest, ClientCredentials, RefreshToken, Scopes, TokenRequest, TokenResponse,
+};
 use crate::secret::Secret;
 use crate::store::{Consumed, LogType, Op, RefreshFamily, Rotation};
 use crate::user::Identity;
@@ -53,6 +55,9 @@ struct FamilyData {
     identity: Identity,
     sid: String,
     scopes: Scopes,
+    /// Claims that were asked by name.
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    claims: ClaimsRequest,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     audience: Option<String>,
     auth_time: Timestamp,
@@ -133,6 +138,7 @@ impl Gateway {
             unscripted_scopes: grant.unscripted_scopes,
             audience: grant.audience,
             nonce: grant.nonce,
+            claims: grant.claims,
             auth_time: grant.auth_time,
             acr: grant.acr,
             profile: grant.profile,
@@ -207,6 +213,7 @@ impl Gateway {
             identity: granted.identity.clone(),
             sid: granted.sid.clone(),
             scopes: granted.unscripted_scopes.clone().unwrap_or_else(|| granted.scopes.clone()),
+            claims: granted.claims.clone(),
             audience: granted.audience.clone(),
             auth_time: granted.auth_time,
             acr: granted.acr.clone(),
@@ -293,6 +300,7 @@ impl Gateway {
             unscripted_scopes: None,
             audience: data.audience,
             nonce: None,
+            claims: data.claims,
             auth_time: data.auth_time,
             acr: data.acr,
             profile: profile.into_map(),
@@ -320,7 +328,7 @@ impl Gateway {
         let given = self.access_token(application, &granted, &release, now).await?;
         let id_token = if granted.scopes.contains("openid") {
             let beside = Beside { access_token: Some(&given.token), ..Beside::default() };
-            Some(self.id_token(application, &granted, &release.claims, beside, now)?)
+            Some(self.id_token(application, &granted, &release.id_token, beside, now)?)
         } else {
             None
         };

@@ -3,7 +3,7 @@
 //! Every one is verified completely and counts once. After that it is a hint, and a login begins; or, where the connection
 //! says so, it is the login.
 
-use super::begin::{Begun, trace_op};
+use super::begin::{Begun, binding_of, trace_op};
 use super::happened::Ended;
 use super::traces::{RecentLogin, recent_op};
 use super::upstream::{SamlAnswer, SamlPost, once};
@@ -17,10 +17,16 @@ use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, PendingAuthn, ReplyTo, SamlReply};
 use crate::oidc::{AuthorizationRequest, CheckedRedirect, ClientFacts, Params};
+use crate::saml;
+use crate::saml::Rejection;
 use crate::saml::idp::SamlReplyTo;
+use crate::store::Op;
 use std::sync::Arc;
 use url::Url;
 use url::form_urlencoded::Serializer;
+
+/// Seconds in which another hint in the same browser is taken for the answer to the question that the first one led to.
+const HINTED: u64 = 120;
 
 /// Characters of a RelayState that are shown.
 const SHOWN: usize = 100;
@@ -56,37 +62,76 @@ impl Gateway {
             let told = "An artifact belongs to no sign-in that was started here; only whole responses are taken unasked.";
             return Err(Error::new(ErrorKind::UnsolicitedResponse, told));
         };
-        match rules.mode {
-            UnsolicitedMode::Hint => {
-                let asked = UpstreamRequest { requester: application.client_id.clone(), ..UpstreamRequest::default() };
-                let arrived = Arriving { post, response, application, correlation_id, now };
-                let mut trace = Trace::default();
-                let callback = Callback::SamlResponse { response };
-                let authentication = match connection.unsolicited(callback, &asked, now, &mut trace) {
-                    Ok(authentication) => authentication,
-                    Err(refused) => return Err(self.refuse_unsolicited(&arrived, refused, trace).await?),
-                };
-                let what = format!("a sign-in to {} begins at the same identity provider", application.client_id);
-                trace.note(now, Note::Decision { what, why: "an answer to no question is a hint at this connection".into() });
-                // Nothing was asked that could be answered twice; only the answer itself is used up.
-                let claims = once(&authentication, now);
-                let count = claims.len();
-                let writes = std::iter::once(trace_op(correlation_id, Part::Login, &trace)?);
-                let ours = self.sessions.commit(claims.into_iter().chain(writes).collect()).await?;
-                if ours.len() < count || !ours.iter().take(count).all(|ours| *ours) {
-                    return Err(Error::new(ErrorKind::IdpResponseReplayed, "This answer was used before."));
-                }
-                way.begin(&self.issuer, post.connection).map(|url| Outcome::of(Answer::Upstream(BrowserStep::Redirect(url))))
-            }
-            UnsolicitedMode::AcceptDirectly => {
-                // The cookies of this browser, as for any other answer.
-                if browser.binding.is_none() && !post.bounced {
-                    return Ok(Outcome::of(Answer::Bounce));
-                }
-                let arriving = Arriving { post, response, application, correlation_id, now };
-                Box::pin(self.accept_directly(arriving, &way, browser)).await
-            }
+        // The cookies of this browser, as for any other answer.
+        if browser.binding.is_none() && !post.bounced {
+            return Ok(Outcome::of(Answer::Bounce));
         }
+        // Of many identity providers the one that it says it is of: its keys and no others decide whether that is so.
+        let idp = if connection.has_many() { Some(saml::peek_issuer(response).ok_or_else(unknown_issuer)?) } else { None };
+        connection.prepare(idp.as_deref(), now).await;
+        let way = Way { idp: idp.as_deref(), ..way };
+        let arriving = Arriving { post, response, application, correlation_id, now };
+        match rules.mode {
+            UnsolicitedMode::Hint => Box::pin(self.take_hint(arriving, &way, browser)).await,
+            UnsolicitedMode::AcceptDirectly => Box::pin(self.accept_directly(arriving, &way, browser)).await,
+        }
+    }
+
+    /// The answer is used up, and a login begins at the same identity provider.
+    async fn take_hint(&self, arriving: Arriving<'_>, way: &Way<'_>, browser: &Browser) -> Result<Outcome> {
+        let Arriving { post, response, application, correlation_id, now } = arriving;
+        let connection = self.connections.enabled(post.connection);
+        let connection = connection.ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
+        let requester = application.client_id.clone();
+        let asked = UpstreamRequest { requester, idp: way.idp.map(str::to_owned), ..UpstreamRequest::default() };
+        let mut trace = Trace::default();
+        let callback = Callback::SamlResponse { response };
+        let authentication = match connection.unsolicited(callback, &asked, now, &mut trace) {
+            Ok(authentication) => authentication,
+            Err(refused) => return Err(self.refuse_unsolicited(&arriving, refused, trace).await?),
+        };
+        let (binding, change) = binding_of(browser);
+        // Nothing was asked that could be answered twice; only the answer itself is used up.
+        let mut claims = once(&authentication, now);
+        let count = claims.len();
+        claims.push(Op::Claim { key: hint_key(&id::digest(&binding), post.connection), ttl: HINTED });
+        let what = format!("a sign-in to {} begins at the same identity provider", application.client_id);
+        let mut begun = trace.clone();
+        begun.note(now, Note::Decision { what, why: "an answer to no question is a hint at this connection".into() });
+        let writes = std::iter::once(trace_op(correlation_id, Part::Login, &begun)?);
+        let ours = self.sessions.commit(claims.into_iter().chain(writes).collect()).await?;
+        if ours.len() <= count || !ours.iter().take(count).all(|ours| *ours) {
+            return Err(Error::new(ErrorKind::IdpResponseReplayed, "This answer was used before."));
+        }
+        if ours.get(count) != Some(&true) {
+            return Err(self.stop_circling(&arriving, &binding, trace).await?);
+        }
+        let to = way.begin(&self.issuer, post.connection)?;
+        Ok(Outcome { binding: change, ..Outcome::of(Answer::Upstream(BrowserStep::Redirect(to))) })
+    }
+
+    /// A hint that has led to nothing but another one: the identity provider does not answer questions, and going on would
+    /// lead round in circles. Whoever tries again may.
+    async fn stop_circling(&self, arriving: &Arriving<'_>, binding: &str, trace: Trace) -> Result<Error> {
+        let forget = Op::Delete { key: hint_key(&id::digest(binding), arriving.post.connection) };
+        self.sessions.commit(vec![forget]).await?;
+        let rejection = Rejection::UnsolicitedAgain;
+        let error = Error::new(ErrorKind::UnsolicitedResponse, rejection.to_string());
+        let refused = Refused { error, reason: rejection.name().to_owned(), alarm: false, status: None };
+        let error = self.refuse_unsolicited(arriving, refused, trace).await?;
+        let told =
+            "Your organisation's sign-in service was asked to sign you in, and has sent you here again without an answer to that question.";
+        Ok(Error::new(error.kind, told))
+    }
+
+    /// The browser's login has come further than to another hint.
+    pub(super) async fn forget_hint(&self, browser: &str, connection: &str) -> Result<()> {
+        let known = self.connections.enabled(connection);
+        let takes_hints = known.and_then(|known| known.config().unsolicited()).is_some_and(|rules| rules.mode == UnsolicitedMode::Hint);
+        if takes_hints {
+            self.sessions.commit(vec![Op::Delete { key: hint_key(browser, connection) }]).await?;
+        }
+        Ok(())
     }
 
     /// The answer is the login, for what the application is taken to ask.
@@ -102,6 +147,7 @@ impl Gateway {
             max_age: asked.max_age,
             acr_values: asked.acr_values.clone(),
             acr_comparison: asked.acr_comparison,
+            idp: way.idp.map(str::to_owned),
             requester: application.client_id.clone(),
             ..UpstreamRequest::default()
         };
@@ -116,7 +162,7 @@ impl Gateway {
         let why = "the connection accepts answers to no question";
         trace.note(now, Note::Decision { what: format!("taken as a sign-in to {}", application.client_id), why: why.into() });
         let (transaction, change) = self.new_transaction(&begun, asked);
-        let transaction = transaction.sent_to(post.connection.to_owned(), nothing_asked(now));
+        let transaction = transaction.sent_to(post.connection.to_owned(), nothing_asked(way.idp, now));
         let outcome = self.accept_unsolicited(post, &transaction, authentication, browser, now, trace).await?;
         // Whatever the login does next belongs to this browser.
         let binding = if outcome.binding == CookieChange::Keep { change } else { outcome.binding };
@@ -125,20 +171,20 @@ impl Gateway {
 
     /// What stands in for the application's request: where the answer goes, what is asked, and how to begin again.
     fn taken_to_ask(&self, application: &Arc<Application>, way: &Way<'_>, connection: &str) -> Result<(ReplyTo, Asked, String)> {
-        match way {
-            Way::Oidc { client, .. } => {
+        match way.service {
+            Service::Oidc { client, .. } => {
                 let query = way.authorization_query(connection);
                 let params = Params::parse(query.as_bytes())?;
-                let redirect = CheckedRedirect::identify(&params, Some(*client))?;
+                let redirect = CheckedRedirect::identify(&params, Some(client))?;
                 let request = AuthorizationRequest::parse(&params, client, &redirect)?;
                 let asked = self.asked(request, application)?;
                 Ok((ReplyTo::Oidc(redirect), asked, format!("/authorize?{query}")))
             }
-            Way::Saml { relay_state, .. } => {
+            Service::Saml { .. } => {
                 let saml = application.saml.as_ref().ok_or_else(|| Error::new(ErrorKind::Internal, "another protocol"))?;
-                let to = SamlReplyTo::unsolicited(saml.sp.trust(), saml.sp.allow_unsolicited(), *relay_state)
+                let to = SamlReplyTo::unsolicited(saml.sp.trust(), saml.sp.allow_unsolicited(), way.relay_state)
                     .map_err(|rejection| Error::new(ErrorKind::UnsolicitedResponse, rejection.to_string()))?;
-                let asked = Asked { connection: Some(connection.to_owned()), ..Asked::default() };
+                let asked = Asked { connection: Some(connection.to_owned()), idp: way.idp.map(str::to_owned), ..Asked::default() };
                 Ok((ReplyTo::Saml(Box::new(SamlReply { to, mirror: None })), asked, way.saml_path(connection)))
             }
         }
@@ -188,74 +234,96 @@ struct Arriving<'a> {
     now: Timestamp,
 }
 
+/// How a login at the application begins.
+#[derive(Clone, Copy)]
+struct Way<'a> {
+    service: Service<'a>,
+    relay_state: Option<&'a str>,
+    /// entityID of who has answered, at a connection that has many.
+    idp: Option<&'a str>,
+}
+
 /// How the application is served.
-enum Way<'a> {
-    Oidc { client: &'a ClientFacts, query: &'a [(String, String)], relay_state: Option<&'a str> },
-    Saml { client_id: &'a str, relay_state: Option<&'a str> },
+#[derive(Clone, Copy)]
+enum Service<'a> {
+    Oidc { client: &'a ClientFacts, query: &'a [(String, String)] },
+    Saml { client_id: &'a str },
 }
 
 impl<'a> Way<'a> {
     fn of(rules: &'a Unsolicited, application: &'a Application, relay_state: Option<&'a str>) -> Result<Self> {
-        match (rules.protocol, &application.oidc, &application.saml) {
-            (Some(ApplicationProtocol::Oidc) | None, Some(client), _) => Ok(Self::Oidc { client, query: &rules.query, relay_state }),
+        let service = match (rules.protocol, &application.oidc, &application.saml) {
+            (Some(ApplicationProtocol::Oidc) | None, Some(client), _) => Service::Oidc { client, query: &rules.query },
             (Some(ApplicationProtocol::Saml) | None, _, Some(saml)) if saml.sp.allow_unsolicited() => {
-                Ok(Self::Saml { client_id: &application.client_id, relay_state })
+                Service::Saml { client_id: &application.client_id }
             }
-            (Some(ApplicationProtocol::Saml) | None, _, Some(_)) => Err(Error::new(
-                ErrorKind::UnsolicitedResponse,
-                "The application for which such sign-ins are meant wants them to begin with itself (allow_unsolicited of [application.saml]).",
-            )),
-            _ => Err(Error::new(ErrorKind::Misconfigured, "The application does not speak the protocol that the connection names for it.")),
-        }
+            (Some(ApplicationProtocol::Saml) | None, _, Some(_)) => {
+                let told = "The application for which such sign-ins are meant wants them to begin with itself (allow_unsolicited of [application.saml]).";
+                return Err(Error::new(ErrorKind::UnsolicitedResponse, told));
+            }
+            _ => {
+                let told = "The application does not speak the protocol that the connection names for it.";
+                return Err(Error::new(ErrorKind::Misconfigured, told));
+            }
+        };
+        Ok(Self { service, relay_state, idp: None })
     }
 
     /// Where a login begins that this identity provider will be asked about.
     fn begin(&self, issuer: &str, connection: &str) -> Result<Url> {
-        let address = match self {
-            Self::Oidc { client, relay_state, .. } => match &client.initiate_login_uri {
+        let address = match self.service {
+            Service::Oidc { client, .. } => match &client.initiate_login_uri {
                 // OpenID Connect Core 4: the application begins, with a state and a verifier of its own.
                 Some(uri) => {
                     let mut url = Url::parse(uri).map_err(|_| Error::new(ErrorKind::Misconfigured, format!("{uri} is no address")))?;
                     url.query_pairs_mut().append_pair("iss", issuer).append_pair("connection", connection);
-                    if let Some(target) = relay_state {
+                    url.query_pairs_mut().extend_pairs(self.idp.map(|idp| ("idp", idp)));
+                    if let Some(target) = self.relay_state {
                         url.query_pairs_mut().append_pair("target_link_uri", target);
                     }
                     return Ok(url);
                 }
                 None => format!("{issuer}/authorize?{}", self.authorization_query(connection)),
             },
-            Self::Saml { .. } => format!("{issuer}{}", self.saml_path(connection)),
+            Service::Saml { .. } => format!("{issuer}{}", self.saml_path(connection)),
         };
         address.parse().map_err(|_| Error::new(ErrorKind::Misconfigured, format!("{address} is no address")))
     }
 
     /// The application's own first address and the usual scopes, where the connection says nothing else.
     fn authorization_query(&self, connection: &str) -> String {
-        let Self::Oidc { client, query, .. } = self else { return String::new() };
+        let Service::Oidc { client, query } = self.service else { return String::new() };
         let redirect_uri = client.redirect_uris.first().map_or("", String::as_str);
         let usual = [("response_type", "code"), ("redirect_uri", redirect_uri), ("scope", "openid profile email")];
         let said = |name: &str| query.iter().any(|(known, _)| known == name);
         let mut written = Serializer::new(String::new());
         written.append_pair("client_id", &client.client_id).append_pair("connection", connection);
+        written.extend_pairs(self.idp.map(|idp| ("idp", idp)));
         written.extend_pairs(usual.into_iter().filter(|(name, _)| !said(name)));
         written.extend_pairs(query.iter());
         written.finish()
     }
 
     fn saml_path(&self, connection: &str) -> String {
-        let Self::Saml { client_id, relay_state } = self else { return String::new() };
+        let Service::Saml { client_id } = self.service else { return String::new() };
         let mut query = Serializer::new(String::new());
         query.append_pair("connection", connection);
-        query.extend_pairs(relay_state.map(|state| ("RelayState", state)));
+        query.extend_pairs(self.idp.map(|idp| ("idp", idp)));
+        query.extend_pairs(self.relay_state.map(|state| ("RelayState", state)));
         format!("/samlp/{client_id}?{}", query.finish())
     }
 }
 
+/// The mark that a hint has led this browser to the identity provider; `browser` is the digest of its binding cookie.
+fn hint_key(browser: &str, connection: &str) -> String {
+    format!("hinted:{browser}:{connection}")
+}
+
 /// What must be remembered of a question that nobody asked.
-fn nothing_asked(now: Timestamp) -> PendingAuthn {
+fn nothing_asked(idp: Option<&str>, now: Timestamp) -> PendingAuthn {
     PendingAuthn {
         request_id: "unsolicited".to_owned(),
-        idp: None,
+        idp: idp.map(str::to_owned),
         sent_at: now,
         force_authn: false,
         passive: false,
@@ -270,6 +338,10 @@ fn not_switched_on(connection: &str) -> Error {
         "The answer belongs to no sign-in that was started here. The connection {connection} does not take such answers; [connection.saml.unsolicited] switches them on."
     );
     Error::new(ErrorKind::UnsolicitedResponse, told)
+}
+
+fn unknown_issuer() -> Error {
+    Error::new(ErrorKind::UnsolicitedResponse, "The answer does not say which identity provider has given it.")
 }
 
 fn unknown_relay_state(connection: &str, found: &str) -> Error {

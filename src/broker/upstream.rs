@@ -5,6 +5,7 @@ use super::finish::Issue;
 use super::happened::Ended;
 use super::identify::{Identified, Of, Profiles, Whose, arrive};
 use super::logout::session_ops;
+use super::next;
 use super::rules::{Caller, Made, Pausing, Situation, Verdict, query_of};
 use super::sessions::session_op;
 use super::traces::{RecentLogin, SUCCESS, recent_op};
@@ -91,6 +92,7 @@ impl Gateway {
             let error = Error::new(ErrorKind::IdpResponseInvalid, "The answer came by another connection than the one that was asked.");
             return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
         };
+        self.forget_hint(&transaction.browser, post.connection).await?;
         let received = Received { post, transaction: &transaction, question: &question, key: &key, caller: browser.caller.as_deref(), now };
         let outcome = self.answer_of_idp(&received).await?;
         Ok(outcome.in_login(&correlation_id))
@@ -256,7 +258,7 @@ impl Gateway {
         if !self.accepts(application, &arrived.identity.connection) {
             return Err(Error::new(ErrorKind::UnknownConnection, "The application does not accept this way to sign in."));
         }
-        self.check_expected(application, transaction, &identified.user_id)?;
+        self.check_expected(application, transaction, &identified.user_id, arrived.acr.as_deref())?;
         let cookie = id::random_token();
         let Profiles { lasting, mut of_transaction, mut transient } = identified.profiles;
         let mut session = self.new_session(transaction, arrived, (&cookie, identified.user_id), lasting, now);
@@ -280,7 +282,7 @@ impl Gateway {
                 of_transaction = self.profile_of(&primary)?;
                 transient = Vec::new();
                 (session.profile, session.user_id) = (of_transaction.clone(), primary.user_id);
-                self.check_expected(application, transaction, &session.user_id)?;
+                self.check_expected(application, transaction, &session.user_id, arrived.acr.as_deref())?;
             }
         }
         let asked = made.asked(&transaction.asked);
@@ -297,7 +299,7 @@ impl Gateway {
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let issued = self.issue(&issue, trace)?;
+        let issued = self.issue(&issue, trace).await?;
         let ttl = u64::try_from(session.expires_at.seconds_since(now)).unwrap_or(0).max(1);
         let mut secrets = issued.secrets;
         secrets.push(Session::key(&cookie));
@@ -539,13 +541,8 @@ fn situation_of<'a>(
 }
 
 impl Gateway {
-    fn check_expected(&self, application: &Application, transaction: &LoginTransaction, user_id: &str) -> Result<()> {
-        match &transaction.asked.expected_user {
-            Some(expected) if *self.subject_for(application, user_id)? != **expected => {
-                Err(Error::new(ErrorKind::LoginRequired, "Another user signed in than the application asked for."))
-            }
-            _ => Ok(()),
-        }
+    fn check_expected(&self, application: &Application, transaction: &LoginTransaction, user_id: &str, acr: Option<&str>) -> Result<()> {
+        next::check_arrived(&transaction.asked, acr, &*self.subject_for(application, user_id)?)
     }
 }
 

@@ -6,7 +6,7 @@ use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::{AccessToken, Dialects};
-use crate::oidc;
+use crate::oidc::{self, ClientFacts, SigningAlg};
 use crate::oidc::bearer::invalid_token;
 use crate::profile::dialect::{Dialect, DialectOptions, render};
 use crate::user::PersonView;
@@ -15,8 +15,9 @@ use serde_json::{Map, Value};
 /// An answer, and the login it belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserInfo {
-    /// A JSON object.
     pub body: String,
+    /// The body is a JWT (OpenID Connect Core 5.3.2); else a JSON object.
+    pub is_jwt: bool,
     pub correlation_id: String,
 }
 
@@ -44,7 +45,31 @@ impl Gateway {
                 Dialect::Logto => logto,
             },
         };
-        Ok(UserInfo { body: self.told_body(application, &body, token.grant_id())?, correlation_id: record.correlation_id })
+        let body = self.told_body(application, &body, token.grant_id())?;
+        let (body, is_jwt) = self.as_registered(application, body, now).await?;
+        Ok(UserInfo { body, is_jwt, correlation_id: record.correlation_id })
+    }
+
+    /// Signed, encrypted, or both, where the client has registered for it; and whether it was. JSON is told as it is kept.
+    async fn as_registered(&self, application: &Application, body: String, now: Timestamp) -> Result<(String, bool)> {
+        let Some(client) = &application.oidc else { return Ok((body, false)) };
+        let (signed, content_type) = match client.userinfo_signed_response_alg {
+            None => (body, None),
+            Some(alg) => (self.signed_userinfo(client, alg, &body)?, Some("JWT")),
+        };
+        match client.userinfo_encryption {
+            None => Ok((signed, content_type.is_some())),
+            Some(how) => Ok((self.encrypt_for(client, how, content_type, signed.as_bytes(), now).await?, true)),
+        }
+    }
+
+    /// OpenID Connect Core 5.3.2: with `iss` and `aud`. It has no `typ`, so that nobody takes it for an ID token.
+    fn signed_userinfo(&self, client: &ClientFacts, alg: SigningAlg, body: &str) -> Result<String> {
+        let mut claims: Map<String, Value> =
+            serde_json::from_str(body).map_err(|error| Error::new(ErrorKind::Internal, "an answer cannot be read").because(error))?;
+        claims.insert("iss".to_owned(), self.issuer.as_str().into());
+        claims.insert("aud".to_owned(), client.client_id.as_str().into());
+        self.keys.untyped_signer(alg)?.sign(&claims)
     }
 
     /// The profile of the user whom an ID token names, as the directory has it (S4-17, S4-21): for applications with

@@ -1,14 +1,17 @@
 //! `[connection.saml]` whose identity provider, or thousands of them, come from metadata that are looked at again and again:
-//! `metadata_url`, `federation_url`, `federation_file`, `mdq_url`.
+//! `metadata_url`, `federation_url`, `federation_file`, `mdq_url`; and `[application.saml]` with `metadata_url`.
 
 use super::application::is_loopback;
-use super::connection::certificates;
+use super::connection::{certificates, is_name};
 use super::context::{Context, Source as Place};
-use crate::connection::metadata::{Cadence, Hold, Living, MdqForm, Members, Origin, Source};
+use crate::application::saml_sp_template::SamlTemplate;
+use crate::connection::metadata::{Cadence, Hold, Living, MdqForm, Members, Origin, Role, Source};
 use crate::connection::outbound::download::{Patience, Reach};
+use crate::id;
 use crate::saml::aggregate::{Terms, Trust, Validity};
 use crate::toml_file::Section;
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 use url::Url;
 
@@ -23,24 +26,69 @@ const FIXED: [&str; 8] =
 const ONLY_LIVING: [&str; 6] =
     ["metadata_refresh", "metadata_private_network", "metadata_valid_days", "mdq_form", "hold_entities", "discovery_url"];
 
+/// The same of an application.
+const ONLY_LIVING_APPLICATION: [&str; 3] = ["metadata_refresh", "metadata_private_network", "metadata_valid_days"];
+
 /// Reads them. `None`: there are none; `Some(None)`: they are wrong, which has been said. `name`: that of the connection.
 pub fn read(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Option<Option<Living>> {
     let given: Vec<&'static str> = KEYS.into_iter().filter(|key| section.has(key)).collect();
     let Some(key) = given.first().copied() else {
-        for key in ONLY_LIVING.into_iter().filter(|key| section.has(key)) {
-            section.value(key);
-            section.problem(key, format!("`{key}` means something only where metadata are fetched"), "add `metadata_url`, or remove it");
-        }
+        refuse_all(section, &ONLY_LIVING);
         return None;
     };
     let contradicting = given.iter().skip(1).chain(FIXED.iter().filter(|fixed| section.has(fixed)));
-    let contradicting: Vec<&'static str> = contradicting.copied().collect();
-    for other in &contradicting {
+    let agrees = refuse_contradicting(section, key, contradicting.copied());
+    let living = living(context, section, key, name);
+    Some(living.filter(|_| agrees))
+}
+
+/// Reads `metadata_url` of an application and what belongs to it. `fixed` is what says who it is without.
+pub fn of_application(
+    context: &Context<'_>,
+    section: &Section<'_>,
+    client_id: &str,
+    template: Arc<SamlTemplate>,
+    fixed: &[&'static str],
+) -> Option<Living> {
+    const KEY: &str = "metadata_url";
+    let agrees = refuse_contradicting(section, KEY, fixed.iter().copied().filter(|fixed| section.has(fixed)));
+    let mut source = source(context, section, KEY, Members::One)?;
+    source.role = Role::Application(template);
+    source.cache = (!client_id.is_empty()).then(|| context.state.join(APPLICATIONS).join(file_name(client_id)));
+    section.note(KEY, format!("the application {client_id} is known by metadata from {}, {}", source.shown(), signed_by(section)));
+    agrees.then_some(Living { members: Members::One, source, discovery: None })
+}
+
+/// What belongs to metadata that are fetched, at an application whose are not.
+pub fn refuse_alone(section: &Section<'_>) {
+    refuse_all(section, &ONLY_LIVING_APPLICATION);
+}
+
+fn refuse_all(section: &Section<'_>, keys: &[&'static str]) {
+    for key in keys.iter().filter(|key| section.has(key)) {
+        section.value(key);
+        section.problem(key, format!("`{key}` means something only where metadata are fetched"), "add `metadata_url`, or remove it");
+    }
+}
+
+/// Was there nothing to refuse?
+fn refuse_contradicting(section: &Section<'_>, key: &str, others: impl Iterator<Item = &'static str>) -> bool {
+    let mut agrees = true;
+    for other in others {
+        agrees = false;
         section.value(other);
         section.problem(other, format!("`{other}` and `{key}` contradict each other"), "remove one of the two");
     }
-    let living = living(context, section, key, name);
-    Some(living.filter(|_| contradicting.is_empty()))
+    agrees
+}
+
+/// A client id may have characters that file names have not.
+fn file_name(client_id: &str) -> String {
+    if is_name(client_id) { client_id.to_owned() } else { id::hex(&id::sha256(client_id.as_bytes())) }
+}
+
+fn signed_by(section: &Section<'_>) -> &'static str {
+    if section.has("metadata_certificates") { "signed by `metadata_certificates`" } else { "whoever signed them" }
 }
 
 fn living(context: &Context<'_>, section: &Section<'_>, key: &'static str, name: Option<&str>) -> Option<Living> {
@@ -50,6 +98,21 @@ fn living(context: &Context<'_>, section: &Section<'_>, key: &'static str, name:
         "mdq_url" => Members::Queried(form),
         _ => Members::All,
     };
+    let discovery = discovery(section, members);
+    let mut source = source(context, section, key, members)?;
+    if matches!(members, Members::Queried(_)) {
+        // Somebody waits for it.
+        source.patience = Patience { idle: Duration::from_secs(5), total: Duration::from_secs(10) };
+    }
+    source.cache = name.map(|name| context.state.join(name));
+    if let (Some(name), true) = (name, key != "federation_file") {
+        section.note(key, format!("the connection {name} is known by metadata from {}, {}", source.shown(), signed_by(section)));
+    }
+    Some(Living { members, source, discovery })
+}
+
+/// Everything about a source but for whom it is.
+fn source(context: &Context<'_>, section: &Section<'_>, key: &'static str, members: Members) -> Option<Source> {
     let origin = origin(context, section, key);
     let terms = terms(context, section, key, members);
     let expects = section.string("entity_id").map(|at| at.value.to_owned());
@@ -59,7 +122,6 @@ fn living(context: &Context<'_>, section: &Section<'_>, key: &'static str, name:
     let hold = hold(section, members, expects.as_ref());
     let cadence = section.integer("metadata_refresh", 1..=86_400).map_or_else(Cadence::default, |at| cadence(at.value.unsigned_abs()));
     let reach = reach(context, section);
-    let discovery = discovery(section, members);
     let mut source = match Source::new(origin?, terms?) {
         Ok(source) => source,
         Err(error) => {
@@ -67,13 +129,8 @@ fn living(context: &Context<'_>, section: &Section<'_>, key: &'static str, name:
             return None;
         }
     };
-    if matches!(members, Members::Queried(_)) {
-        // Somebody waits for it.
-        source.patience = Patience { idle: Duration::from_secs(5), total: Duration::from_secs(10) };
-    }
     (source.cadence, source.hold, source.reach, source.expects) = (cadence, hold, reach, expects);
-    source.cache = name.map(|name| context.state.join(name));
-    Some(Living { members, source, discovery })
+    Some(source)
 }
 
 fn origin(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Origin> {
@@ -124,6 +181,10 @@ fn terms(context: &Context<'_>, section: &Section<'_>, key: &'static str, member
         return None;
     }
     let of_federation = members != Members::One;
+    if !has_pinned && key == "metadata_url" {
+        let message = "weakened: the metadata are believed without a signature: whoever can write at that address decides whose keys count";
+        section.warning(key, message, "name the certificate that signs them in `metadata_certificates`, if somebody signs them");
+    }
     if !has_pinned && of_federation && key != "federation_file" {
         let help = "name the certificate with which the federation signs; it publishes it together with the address";
         section.problem("metadata_certificates", "thousands are trusted for this document: its signature must be verified", help);
@@ -170,7 +231,7 @@ fn reach(context: &Context<'_>, section: &Section<'_>) -> Reach {
     }
     if private {
         let message = "weakened: metadata are fetched from addresses of the own network";
-        section.warning("metadata_private_network", message, "keep it only if the identity provider has no public address");
+        section.warning("metadata_private_network", message, "keep it only if the partner has no public address");
     }
     match (context.loopback, private) {
         (true, _) => Reach::Everything,
@@ -178,3 +239,6 @@ fn reach(context: &Context<'_>, section: &Section<'_>) -> Reach {
         (false, false) => Reach::Public,
     }
 }
+
+/// Below `state`: no connection can have this name.
+const APPLICATIONS: &str = "applications.d";

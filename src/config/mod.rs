@@ -9,6 +9,8 @@ mod context;
 mod keys;
 mod living;
 mod metadata;
+#[cfg(test)]
+mod page_tests;
 mod pages;
 mod read;
 mod render;
@@ -36,6 +38,8 @@ use crate::broker::Lifetimes;
 use crate::broker::live::Made;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
+use crate::connection::metadata::Living;
+use crate::connection::outbound::download::Reach;
 use crate::http::state::HttpSettings;
 use crate::id;
 use crate::keys::Keyring;
@@ -73,11 +77,15 @@ pub struct Config {
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
+    /// Where the metadata of some of them come from, by client id.
+    pub application_metadata: BTreeMap<String, Living>,
     /// Client ids of applications, and their scopes of the management API.
     pub api_scopes: Vec<(String, Vec<String>)>,
     /// Places in the free data of users whose values are sealed.
     pub sealed: Vec<SealedPath>,
     pub seed: Seed,
+    /// Where clients may have their documents.
+    pub reach: Reach,
     pub scripts: ScriptsConfig,
     /// Reads what the management API stores.
     pub stored: StoredObjects,
@@ -99,6 +107,7 @@ impl Config {
             issuer: self.issuer,
             connections: self.connections,
             applications: self.applications,
+            application_metadata: self.application_metadata,
             lifetimes: self.lifetimes,
             gigya: self.gigya,
             http: self.http,
@@ -106,6 +115,7 @@ impl Config {
             sessions,
             directory,
             sealed: self.sealed,
+            reach: self.reach,
             script_threads: self.scripts.threads.unwrap_or(SCRIPT_THREADS),
         }
     }

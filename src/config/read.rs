@@ -6,6 +6,7 @@ use super::stored::StoredObjects;
 use super::{Config, Findings, application, connection, keys, metadata, pages, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
+use crate::connection::outbound::download::Reach;
 use crate::http::state::{ApiSettings, HttpSettings};
 use crate::profile::MappingLibrary;
 use crate::profile::dialect::GigyaSigner;
@@ -43,7 +44,7 @@ pub fn read(path: &Path, now: Timestamp) -> (Option<Config>, Findings) {
 fn unreadable(file: String, error: &std::io::Error) -> Findings {
     let help = "name it with --config; isthmus.example.toml is one to start from";
     let problem = whole_file(file, String::new(), format!("the configuration cannot be read: {error}"), help);
-    Findings { problems: vec![problem], warnings: Vec::new() }
+    Findings { problems: vec![problem], ..Findings::default() }
 }
 
 pub(super) fn whole_file(file: String, path: String, message: String, help: &str) -> Problem {
@@ -142,9 +143,12 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let good: Vec<_> = connections.iter().flatten().cloned().collect();
     connection::unsolicited::check(root, &good, &known);
     warn_shared_entity_ids(root, &registered);
+    let reach = reach(root, development);
     let config = (|| {
         let registered = registered.into_iter().collect::<Option<Vec<_>>>()?;
         let api_scopes = registered.iter().filter_map(|one| Some((one.application.client_id.clone(), one.api_scopes.clone()?))).collect();
+        let living = registered.iter().filter_map(|one| Some((one.application.client_id.clone(), one.living.clone()?)));
+        let application_metadata = living.collect();
         let applications = registered.into_iter().map(|one| one.application).collect();
         Some(Config {
             stored: StoredObjects::new(&context, mapping_files),
@@ -162,14 +166,30 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             http,
             connections: connections.into_iter().collect::<Option<_>>()?,
             applications,
+            application_metadata,
             api_scopes,
             sealed,
             seed,
+            reach,
             scripts,
             warnings: Vec::new(),
         })
     })();
     (config, findings)
+}
+
+/// Where applications may have the documents that they name, as their keys.
+fn reach(root: &Section<'_>, development: bool) -> Reach {
+    let private = root.bool("clients_private_network").unwrap_or(false);
+    if private {
+        let message = "weakened: keys and other documents of applications are fetched from addresses of the own network";
+        root.warning("clients_private_network", message, "keep it only if applications have no public address");
+    }
+    match (development, private) {
+        (true, _) => Reach::Everything,
+        (false, true) => Reach::Network,
+        (false, false) => Reach::Public,
+    }
 }
 
 /// Reads a sub-table and reports its unknown keys.
@@ -229,8 +249,10 @@ fn unique_domains(root: &Section<'_>) {
 fn warn_shared_entity_ids(root: &Section<'_>, registered: &[Option<Registered>]) {
     let mut seen = HashSet::new();
     for (section, registered) in root.sections("application").into_iter().zip(registered) {
-        let saml = registered.as_ref().and_then(|registered| registered.application.saml.as_ref());
-        let Some(entity_id) = saml.map(|saml| saml.sp.trust().entity_id()) else { continue };
+        let Some(application) = registered.as_ref().map(|registered| &registered.application) else { continue };
+        let awaited = || application.by_metadata.as_ref()?.entity_id.as_deref();
+        let said = application.saml.as_ref().map(|saml| saml.sp.trust().entity_id());
+        let Some(entity_id) = said.or_else(awaited) else { continue };
         if !seen.insert(entity_id) {
             let message = format!("another application has the entity ID {entity_id} too");
             section.warning("saml", message, "let both use their own address, /samlp/{client_id}: at /saml/sso neither is answered");

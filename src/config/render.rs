@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 /// One paragraph a finding, and a closing line.
 pub fn render_human(findings: &Findings) -> String {
     let mut text = String::new();
-    for (label, list) in [("error", &findings.problems), ("warning", &findings.warnings)] {
+    for (label, list) in [("error", &findings.problems), ("warning", &findings.warnings), ("note", &findings.notes)] {
         for problem in list {
             paragraph(&mut text, label, problem);
         }

@@ -24,6 +24,17 @@ fn rsa() -> PKey<Private> {
 }
 
 #[test]
+fn session_management_is_listed_as_the_weakening_that_it_is() {
+    for (line, expected) in [("", 0), ("session_management = false\n", 0), ("session_management = true\n", 1)] {
+        let found = findings(&format!("{line}{GOOD}"));
+        assert!(found.problems.is_empty(), "{}", render_human(&found));
+        let listed =
+            found.warnings.iter().filter(|warning| warning.path == "session_management" && warning.message.starts_with("weakened"));
+        assert_eq!(listed.count(), expected, "{line}");
+    }
+}
+
+#[test]
 fn every_weakening_of_a_connection_is_listed_by_itself() {
     let metadata = "metadata_file = \"idp.xml\"\n";
     for (key, line) in [

@@ -6,7 +6,7 @@
 //! ([`PendingAuthn::idp`]), so that an answer is judged by the keys of exactly the entity that was asked.
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
-use super::metadata::{Feeds, Living, Members, Snapshot, Tended};
+use super::metadata::{Feeds, Living, Members, Owner, Snapshot, Tended};
 use super::{
     Authentication, BrowserStep, Callback, Connection, IdpChoice, Preparing, Refused, Resolution, SamlConnection, Speaks, UpstreamRequest,
 };
@@ -239,7 +239,7 @@ pub fn connection(
 pub async fn as_kept_on_disk(config: &ConnectionConfig, idp: Option<&str>, now: Timestamp) -> Result<ConnectionConfig> {
     let ConnectionKind::Saml(settings) = &config.kind;
     let Some(living) = &settings.living else { return Ok(config.clone()) };
-    let tended = Feeds::default().open(&config.name, living)?;
+    let tended = Feeds::default().open(Owner::connection(&config.name), living)?;
     tended.restore(&[], now).await;
     let snapshot = tended.snapshot(None, now).ok_or_else(unavailable)?;
     let entity_id = if living.members == Members::One { tended.sole(&snapshot, now) } else { idp.map(str::to_owned) };

@@ -42,12 +42,21 @@ pub fn remember(headers: &mut HeaderMap, secure: bool, pick: &Pick, before: &[Pi
     if value.len() > CHOICE_LIMIT {
         return;
     }
+    write_choice(headers, secure, value, Duration::days(180));
+}
+
+/// The browser remembers no identity providers any more.
+pub fn forget(headers: &mut HeaderMap, secure: bool) {
+    write_choice(headers, secure, String::new(), Duration::ZERO);
+}
+
+fn write_choice(headers: &mut HeaderMap, secure: bool, value: String, max_age: Duration) {
     let mut cookie = Cookie::new(choice_name(secure), value);
     cookie.set_path("/");
     cookie.set_http_only(true);
     cookie.set_secure(secure);
     cookie.set_same_site(SameSite::Lax);
-    cookie.set_max_age(Duration::days(180));
+    cookie.set_max_age(max_age);
     if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
         headers.append(SET_COOKIE, value);
     }

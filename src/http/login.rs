@@ -10,6 +10,7 @@ use crate::broker::link::LinkChoice;
 use crate::broker::rules::Return;
 use crate::broker::{Answer, Browser};
 use crate::clock::Timestamp;
+use crate::error::Result;
 use crate::oidc::Params;
 use actix_web::http::Method;
 use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
@@ -60,7 +61,8 @@ async fn choose_inner(request: &HttpRequest, state: &State, params: &Params, pic
         Err(error) => return pages::error(request, &error, None),
     };
     let secure = state.settings.secure;
-    let browser = cookies::read(request, secure);
+    let forgets = forgets(params, pick);
+    let browser = browser_of(request, secure, forgets);
     let choosing = Choosing { pick, search: params.get("q"), language: browser.language(), remembered: &browser.remembered };
     let outcome = Box::pin(state.gateway().choose(transaction, choosing, &browser, Timestamp::now())).await;
     let picked = pick.filter(|_| matches!(outcome.answer, Answer::Upstream(_)));
@@ -68,31 +70,51 @@ async fn choose_inner(request: &HttpRequest, state: &State, params: &Params, pic
     if let Some(pick) = picked {
         cookies::remember(response.headers_mut(), secure, pick, &browser.remembered);
     }
+    if forgets {
+        cookies::forget(response.headers_mut(), secure);
+    }
     response
+}
+
+/// The person wants nothing to be remembered of what was picked before.
+fn forgets(params: &Params, pick: Option<&Pick>) -> bool {
+    pick.is_none() && params.get("forget").is_some()
+}
+
+fn browser_of(request: &HttpRequest, secure: bool, forgets: bool) -> Browser {
+    let mut browser = cookies::read(request, secure);
+    if forgets {
+        browser.remembered.clear();
+    }
+    browser
 }
 
 /// The discovery service for applications: asked, searched and answered by GET, as its protocol says.
 pub async fn discovery(request: HttpRequest, state: Data<State>) -> HttpResponse {
     let query = request.query_string().to_owned();
-    let secure = state.settings.secure;
-    let browser = cookies::read(&request, secure);
-    let answer = Params::parse(query.as_bytes()).and_then(|params| {
-        let pick = params.text("connection").map(|text| Pick::parse(&text));
-        let choosing =
-            Choosing { pick: pick.as_ref(), search: params.get("q"), language: browser.language(), remembered: &browser.remembered };
-        state.gateway().discover(&params, choosing, Timestamp::now()).map(|answer| (answer, pick))
-    });
-    match answer {
-        Ok((Discovered::Page(chooser), _)) => pages::chooser(&request, &chooser),
-        Ok((Discovered::Return(address), pick)) => {
-            let mut response = reply::see_other(&address);
-            if let Some(pick) = pick {
-                cookies::remember(response.headers_mut(), secure, &pick, &browser.remembered);
-            }
-            response
-        }
+    match Params::parse(query.as_bytes()).and_then(|params| discover(&request, &state, &params)) {
+        Ok(response) => response,
         Err(error) => pages::error(&request, &error, None),
     }
+}
+
+fn discover(request: &HttpRequest, state: &State, params: &Params) -> Result<HttpResponse> {
+    let secure = state.settings.secure;
+    let pick = params.text("connection").map(|text| Pick::parse(&text));
+    let forgets = forgets(params, pick.as_ref());
+    let browser = browser_of(request, secure, forgets);
+    let choosing = Choosing { pick: pick.as_ref(), search: params.get("q"), language: browser.language(), remembered: &browser.remembered };
+    let mut response = match state.gateway().discover(params, choosing, Timestamp::now())? {
+        Discovered::Page(chooser) => pages::chooser(request, &chooser),
+        Discovered::Return(address) => reply::see_other(&address),
+    };
+    if let Some(pick) = &pick {
+        cookies::remember(response.headers_mut(), secure, pick, &browser.remembered);
+    }
+    if forgets {
+        cookies::forget(response.headers_mut(), secure);
+    }
+    Ok(response)
 }
 
 /// The question whether a known account is the person's.

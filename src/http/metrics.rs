@@ -1,6 +1,7 @@
 //! Counters for `/metrics`, in a registry of their own.
 
 use crate::broker::Events;
+use crate::connection::metadata::Owner;
 use prometheus::{IntCounterVec, Opts, Registry, TextEncoder};
 
 /// All that is counted.
@@ -9,6 +10,7 @@ pub struct Metrics {
     pub requests: IntCounterVec,
     logins: IntCounterVec,
     metadata: IntCounterVec,
+    application_metadata: IntCounterVec,
     logouts: IntCounterVec,
 }
 
@@ -23,12 +25,16 @@ impl Metrics {
         let metadata = Opts::new("isthmus_metadata_refreshes_total", "Sources of metadata looked at, by connection and outcome");
         let metadata = IntCounterVec::new(metadata, &["connection", "outcome"])?;
         registry.register(Box::new(metadata.clone()))?;
+        let of_applications =
+            Opts::new("isthmus_application_metadata_refreshes_total", "Sources of metadata looked at, by application and outcome");
+        let application_metadata = IntCounterVec::new(of_applications, &["application", "outcome"])?;
+        registry.register(Box::new(application_metadata.clone()))?;
         registry.register(Box::new(requests.clone()))?;
         let logouts =
             IntCounterVec::new(Opts::new("isthmus_logouts_total", "Logouts ended, by who began them and outcome"), &["by", "outcome"])?;
         registry.register(Box::new(logins.clone()))?;
         registry.register(Box::new(logouts.clone()))?;
-        Ok(Self { registry, requests, logins, metadata, logouts })
+        Ok(Self { registry, requests, logins, metadata, application_metadata, logouts })
     }
 
     /// Prometheus' text format.
@@ -42,8 +48,12 @@ impl Events for Metrics {
         self.logins.with_label_values(&[connection, outcome]).inc();
     }
 
-    fn metadata(&self, connection: &str, outcome: &str) {
-        self.metadata.with_label_values(&[connection, outcome]).inc();
+    fn metadata(&self, of: &Owner, outcome: &str) {
+        let counter = match of {
+            Owner::Connection(_) => &self.metadata,
+            Owner::Application(_) => &self.application_metadata,
+        };
+        counter.with_label_values(&[of.name(), outcome]).inc();
     }
 
     fn logout(&self, by: &str, outcome: &str) {

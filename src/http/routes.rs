@@ -34,6 +34,9 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/saml/slo", get().to(idp::slo::shared_get))
         .route("/saml/slo", post().to(idp::slo::shared_post))
         .route("/saml/artifact", post().to(idp::artifact::shared))
+        // Every login comes by here. Paths are tried in this order, and those with a parameter take long: this is the first.
+        .route("/connections/{name}/acs", post().to(upstream::acs::by_path))
+        .route("/connections/{name}/acs", web::get().guard(fn_guard(carries_artifact)).to(upstream::acs::artifact_by_path))
         .route("/samlp/{client_id}/artifact", post().to(idp::artifact::of_application))
         .route("/saml/metadata", get().to(idp::metadata::shared))
         .route("/samlp/metadata", get().to(upstream::metadata::by_query))
@@ -55,8 +58,6 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/samlp/{client_id}/logout", get().to(idp::slo::of_application_get))
         .route("/samlp/{client_id}/logout", post().to(idp::slo::of_application_post))
         // identity providers: SAML
-        .route("/connections/{name}/acs", post().to(upstream::acs::by_path))
-        .route("/connections/{name}/acs", web::get().guard(fn_guard(carries_artifact)).to(upstream::acs::artifact_by_path))
         .route("/login/callback", post().to(upstream::acs::by_query))
         .route("/connections/{name}/slo", get().to(upstream::slo::get))
         .route("/connections/{name}/slo", post().to(upstream::slo::post))

@@ -6,7 +6,7 @@ use super::metrics::Metrics;
 use crate::broker::Gateway;
 use crate::broker::jobs::{DEFAULT_IMPORT_FILE, Jobs};
 use crate::broker::live::Live;
-use actix_web::web::Bytes;
+use crate::oidc::{Prepared, ProviderMetadata};
 use ipnet::IpNet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -55,7 +55,7 @@ pub struct State {
     pub rates: Rates,
     pub settings: HttpSettings,
     pub metrics: Arc<Metrics>,
-    pub discovery: Bytes,
+    pub discovery: Prepared,
     draining: AtomicBool,
 }
 
@@ -63,8 +63,8 @@ impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
-        let discovery =
-            Bytes::from(crate::oidc::ProviderMetadata::new(&gateway.issuer).with_session_management(settings.session_management).to_json());
+        let metadata = ProviderMetadata::new(&gateway.issuer).with_session_management(settings.session_management);
+        let discovery = Prepared::new(metadata.to_json());
         Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 

@@ -117,7 +117,7 @@ pub fn certificates_in(path: &Path) -> Vec<(PathBuf, Timestamp)> {
 
 /// What partners are told of: not of a key for decryption that is not to be used any more.
 pub const fn is_published(purpose: Purpose, state: KeyState) -> bool {
-    !matches!((purpose, state), (Purpose::SamlEncryption, KeyState::Previous))
+    !(purpose.is_encryption() && matches!(state, KeyState::Previous))
 }
 
 fn read_pair(path: &Path, purpose: Purpose, state: KeyState) -> Result<CertifiedKey> {

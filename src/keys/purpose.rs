@@ -9,6 +9,12 @@ pub enum Purpose {
     OidcRs256,
     OidcEs256,
     OidcEdDsa,
+    OidcPs256,
+    OidcEs384,
+    /// RSA, for what applications encrypt to us.
+    OidcEncRsa,
+    /// P-256, for the same.
+    OidcEncEc,
     /// RSA, PKCS #1 v1.5 or PSS.
     SamlSigning,
     SamlSigningEs256,
@@ -18,10 +24,14 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 12] = [
         Self::OidcRs256,
         Self::OidcEs256,
         Self::OidcEdDsa,
+        Self::OidcPs256,
+        Self::OidcEs384,
+        Self::OidcEncRsa,
+        Self::OidcEncEc,
         Self::SamlSigning,
         Self::SamlSigningEs256,
         Self::SamlSigningEs384,
@@ -35,6 +45,10 @@ impl Purpose {
             Self::OidcRs256 => "oidc-rs256",
             Self::OidcEs256 => "oidc-es256",
             Self::OidcEdDsa => "oidc-eddsa",
+            Self::OidcPs256 => "oidc-ps256",
+            Self::OidcEs384 => "oidc-es384",
+            Self::OidcEncRsa => "oidc-enc-rsa",
+            Self::OidcEncEc => "oidc-enc-ec",
             Self::SamlSigning => "saml-signing",
             Self::SamlSigningEs256 => "saml-signing-es256",
             Self::SamlSigningEs384 => "saml-signing-es384",
@@ -49,9 +63,9 @@ impl Purpose {
 
     pub const fn kind(self) -> KeyKind {
         match self {
-            Self::OidcRs256 | Self::SamlSigning | Self::SamlEncryption => KeyKind::Rsa,
-            Self::OidcEs256 | Self::SamlSigningEs256 => KeyKind::EcP256,
-            Self::SamlSigningEs384 => KeyKind::EcP384,
+            Self::OidcRs256 | Self::OidcPs256 | Self::OidcEncRsa | Self::SamlSigning | Self::SamlEncryption => KeyKind::Rsa,
+            Self::OidcEs256 | Self::OidcEncEc | Self::SamlSigningEs256 => KeyKind::EcP256,
+            Self::OidcEs384 | Self::SamlSigningEs384 => KeyKind::EcP384,
             Self::SamlSigningEs512 => KeyKind::EcP521,
             Self::OidcEdDsa => KeyKind::Ed25519,
         }
@@ -59,12 +73,17 @@ impl Purpose {
 
     /// Are its keys published by SAML metadata? Those of the other purposes are published by the JWKS.
     pub const fn is_saml(self) -> bool {
-        !matches!(self, Self::OidcRs256 | Self::OidcEs256 | Self::OidcEdDsa)
+        matches!(self, Self::SamlSigning | Self::SamlSigningEs256 | Self::SamlSigningEs384 | Self::SamlSigningEs512 | Self::SamlEncryption)
+    }
+
+    /// Do its keys decrypt what others have encrypted to us?
+    pub const fn is_encryption(self) -> bool {
+        matches!(self, Self::SamlEncryption | Self::OidcEncRsa | Self::OidcEncEc)
     }
 
     /// Without such a key there is no gateway. The others came later: a directory that cannot be written may lack them.
     pub(super) const fn is_required(self) -> bool {
-        !matches!(self, Self::SamlSigningEs256 | Self::SamlSigningEs384 | Self::SamlSigningEs512)
+        matches!(self, Self::OidcRs256 | Self::OidcEs256 | Self::OidcEdDsa | Self::SamlSigning | Self::SamlEncryption)
     }
 
     /// Whose keys sign SAML messages in this way; `None`: nobody's.

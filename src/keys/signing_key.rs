@@ -6,12 +6,13 @@ use crate::id;
 use crate::secret::Secret;
 use openssl::asn1::{Asn1Time, Asn1TimeRef};
 use openssl::bn::BigNum;
+use openssl::derive::Deriver;
 use openssl::ec::{EcGroup, EcKey};
 use openssl::ecdsa::EcdsaSig;
 use openssl::encrypt::Decrypter;
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
-use openssl::pkey::{Id, PKey, Private};
+use openssl::pkey::{Id, PKey, Private, Public};
 use openssl::rsa::{Padding, Rsa};
 use openssl::sign::{RsaPssSaltlen, Signer};
 use openssl::x509::{X509, X509Builder, X509NameBuilder};
@@ -141,6 +142,12 @@ impl PrivateKey {
         self.key.private_key_to_pem_pkcs8().map_err(|error| Error::new(ErrorKind::Internal, "a key cannot be written").because(error))
     }
 
+    /// For judges of what other parts do with it.
+    #[cfg(test)]
+    pub fn pem_for_tests(&self) -> Vec<u8> {
+        self.to_pem().expect("a key can be written")
+    }
+
     pub const fn kind(&self) -> KeyKind {
         self.kind
     }
@@ -197,6 +204,18 @@ impl PrivateKey {
         let length = decrypter.decrypt(wrapped, &mut plain).ok()?;
         plain.truncate(length);
         Some(plain)
+    }
+}
+
+impl PrivateKey {
+    /// Elliptic curve Diffie-Hellman with a point on the same curve. All failures look alike.
+    pub fn agree(&self, peer: &PKey<Public>) -> Option<Secret<Vec<u8>>> {
+        if self.kind.curve().is_none() || peer.ec_key().ok()?.group().curve_name() != self.kind.curve() {
+            return None;
+        }
+        let mut deriver = Deriver::new(&self.key).ok()?;
+        deriver.set_peer(peer).ok()?;
+        deriver.derive_to_vec().ok().map(Secret::new)
     }
 }
 

@@ -5,7 +5,7 @@
 
 use super::Scripted;
 use crate::clock::Timestamp;
-use crate::oidc::{CodeBinding, Scopes};
+use crate::oidc::{ClaimsRequest, CodeBinding, Scopes};
 use crate::user::Identity;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -18,6 +18,9 @@ pub struct CodeGrant<P> {
     /// What the token request must match.
     pub binding: CodeBinding,
     pub nonce: Option<String>,
+    /// Claims that were asked by name.
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
     pub scopes: Scopes,
     /// The scopes before scripts changed them, where they did: a refresh begins with these, and scripts decide anew.
     #[serde(default, skip_serializing_if = "Option::is_none")]

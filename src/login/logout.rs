@@ -244,7 +244,7 @@ impl Party {
 }
 
 impl Told {
-    /// In words for the page and the log.
+    /// In words for the trace and the log.
     pub fn text(&self) -> String {
         match self {
             Self::Waiting => "not told yet".to_owned(),
@@ -262,6 +262,7 @@ impl Told {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::saml::NameId;
 
     fn party(way: Way, told: Told) -> Party {
         Party::new("x".into(), way, told)
@@ -296,6 +297,79 @@ mod tests {
             let logout = logout(vec![party(back(), Told::Confirmed), party(upstream(), told.clone())]);
             assert_eq!((logout.outcome(), logout.missing().count()), (LogoutOutcome::Partial, missing), "{told:?}");
         }
+    }
+
+    fn partner() -> Way {
+        let name_id = NameId { value: "n".into(), format: None, name_qualifier: None, sp_name_qualifier: None, sp_provided_id: None };
+        let (client_id, entity_id) = ("wiki".into(), "https://wiki.example/saml".into());
+        Way::Saml(Box::new(Partner { client_id, entity_id, name_id, session_index: "i".into(), mirror: None }))
+    }
+
+    fn in_frames() -> Logout {
+        let mut number = 0;
+        let mut logout = logout(vec![party(partner(), Told::Waiting), party(partner(), Told::Waiting), party(upstream(), Told::Waiting)]);
+        logout.frame_partners(|| {
+            number += 1;
+            format!("r{number}")
+        });
+        logout
+    }
+
+    fn answer(request_id: &str, told: Told) -> FrameAnswer {
+        FrameAnswer { at: Timestamp::from_seconds(0), request_id: request_id.into(), told }
+    }
+
+    #[test]
+    fn applications_are_told_in_frames_and_identity_providers_are_not() {
+        let mut logout = in_frames();
+        assert_eq!(logout.partner_frames().map(|(place, _)| place).collect::<Vec<_>>(), [0, 1]);
+        assert!(logout.framed_by("r2").is_some() && logout.framed_by("r3").is_none());
+        let mut nobody_sees = Logout { framed: true, ..in_frames() };
+        nobody_sees.parties.iter_mut().for_each(|party| party.frame = None);
+        nobody_sees.frame_partners(|| "r".into());
+        assert_eq!(nobody_sees.partner_frames().count(), 0);
+        logout.frames_shown();
+        assert_eq!(logout.partner_frames().count(), 0, "once");
+    }
+
+    #[test]
+    fn who_says_nothing_in_its_frame_is_not_visited_and_who_does_is() {
+        let mut logout = in_frames();
+        let answers = [answer("r2", Told::Confirmed), answer("of another", Told::Confirmed)];
+        assert_eq!(logout.frames_answered(&answers).len(), 1);
+        assert!(logout.frames_answered(&answers).is_empty(), "taken in once");
+        logout.leave_silent_ones();
+        let told: Vec<_> = logout.parties.iter().map(|party| party.told.clone()).collect();
+        assert_eq!(told, [Told::Skipped, Told::Waiting, Told::Waiting]);
+        // One that answers late is believed all the same.
+        logout.frames_answered(&[answer("r1", Told::Confirmed)]);
+        assert_eq!(logout.parties[0].told, Told::Confirmed);
+    }
+
+    #[test]
+    fn a_confirmation_in_a_frame_stands_unless_the_window_says_otherwise() {
+        for (in_frame, in_window, expected) in [
+            (Some(Told::Confirmed), Told::Unknown, Told::Confirmed),
+            (Some(Told::Confirmed), Told::Skipped, Told::Confirmed),
+            (Some(Told::Confirmed), Told::Failed("x".into()), Told::Failed("x".into())),
+            (Some(Told::Failed("y".into())), Told::Confirmed, Told::Confirmed),
+            (Some(Told::Failed("y".into())), Told::Unknown, Told::Unknown),
+            (None, Told::Unknown, Told::Unknown),
+            (None, Told::Skipped, Told::Skipped),
+        ] {
+            let mut party = party(partner(), Told::Waiting);
+            party.frame = Some(PartnerFrame { request_id: "r".into(), answer: in_frame.clone() });
+            party.settle(in_window.clone());
+            assert_eq!(party.told, expected, "{in_frame:?} {in_window:?}");
+        }
+    }
+
+    #[test]
+    fn what_an_earlier_version_has_stored_is_read() {
+        let mut stored = serde_json::to_value(logout(vec![party(upstream(), Told::Waiting)])).expect("stored");
+        stored.as_object_mut().expect("an object").remove("frames_over");
+        let read: Logout = serde_json::from_value(stored).expect("read");
+        assert!(!read.frames_over && read.parties[0].frame.is_none());
     }
 
     #[test]

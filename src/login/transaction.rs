@@ -2,8 +2,8 @@
 
 use super::{PendingLink, PendingScript, ReplyTo};
 use crate::clock::Timestamp;
-use crate::oidc::Scopes;
 use crate::oidc::pkce::CodeChallenge;
+use crate::oidc::{ClaimsRequest, Display, ResponseType, Scopes};
 use crate::saml::Comparison;
 use serde::{Deserialize, Serialize};
 
@@ -36,6 +36,26 @@ pub struct Asked {
     pub audience: Option<String>,
     pub nonce: Option<String>,
     pub code_challenge: Option<CodeChallenge>,
+    /// What the answer gives to an OpenID client.
+    #[serde(default)]
+    pub response_type: ResponseType,
+    /// Claims that are asked by name.
+    #[serde(default, skip_serializing_if = "ClaimsRequest::is_empty")]
+    pub claims: ClaimsRequest,
+    /// A login that has none of `acr_values` has failed.
+    #[serde(default)]
+    pub acr_essential: bool,
+    /// `prompt=consent`: the person is asked again what they have agreed to before.
+    #[serde(default)]
+    pub consent: bool,
+    /// Languages of our pages, the best one first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ui_locales: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub display: Option<Display>,
+    /// Thumbprint of the key to which the code is bound.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<String>,
     /// Scoping/ProxyCount: how many more may stand between here and who authenticates; 0 forbids to ask anybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_count: Option<u32>,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::oidc::names::ApplicationType;
-use crate::oidc::opaque::AuthorizationCode;
+use crate::oidc::opaque::{AccessToken, AuthorizationCode};
 use crate::oidc::testing::{self, CALLBACK, ISSUER, client, params, request};
 use url::form_urlencoded;
 
@@ -18,6 +18,10 @@ fn parse(changes: &[(&str, &str)]) -> Result<AuthorizationRequest> {
 
 fn refused(changes: &[(&str, &str)]) -> ErrorKind {
     parse(changes).expect_err("refused").kind
+}
+
+fn a_code(code: &AuthorizationCode) -> Success<'_> {
+    Success { code: Some(code), ..Success::default() }
 }
 
 fn answer(location: &str, separator: char) -> Vec<(String, String)> {
@@ -45,7 +49,7 @@ fn reads_a_request_that_is_in_order() {
     assert_eq!(request.scopes.to_string(), "openid profile");
     assert_eq!((request.nonce.as_deref(), request.max_age, request.display), (Some("n"), Some(0), Some(Display::Popup)));
     assert_eq!((request.acr_values.len(), request.ui_locales.len()), (2, 2));
-    assert!(request.claims.userinfo.contains_key("email") && request.claims.id_token.is_empty());
+    assert!(request.claims.userinfo[0].name == "email" && request.claims.id_token.is_empty());
     assert_eq!(request.connection.as_deref(), Some("acme"));
     assert!(request.code_challenge.is_some());
     let stored = serde_json::to_string(&request).expect("stored");
@@ -159,13 +163,153 @@ fn what_is_not_supported_says_so() {
     assert_eq!(refused(&[("request", "e.e.")]), ErrorKind::RequestNotSupported);
     assert_eq!(refused(&[("request_uri", "https://notes.example/r")]), ErrorKind::RequestUriNotSupported);
     assert_eq!(refused(&[("registration", "{}")]), ErrorKind::RegistrationNotSupported);
-    for text in ["token", "id_token", "code id_token", "none", "Code", "code code"] {
+    for text in ["token", "none", "Code", "code code", "code id_token code"] {
         assert_eq!(refused(&[("response_type", text)]), ErrorKind::UnsupportedResponseType, "{text}");
     }
     assert_eq!(refused(&[("response_type", "")]), ErrorKind::InvalidRequest);
     for mode in ["jwt", "query.jwt", "web_message", "Query"] {
         assert_eq!(refused(&[("response_mode", mode)]), ErrorKind::InvalidRequest, "{mode}");
     }
+}
+
+/// A client of all response types, without PKCE.
+fn hybrid() -> ClientFacts {
+    ClientFacts {
+        response_types: ResponseType::ALL.to_vec(),
+        grant_types: vec![GrantType::AuthorizationCode, GrantType::Implicit, GrantType::RefreshToken],
+        ..client()
+    }
+}
+
+#[test]
+fn a_client_uses_the_response_types_and_grants_that_it_is_registered_for() {
+    for kind in ResponseType::ALL {
+        let asked = [("response_type", kind.as_str()), ("nonce", "n")];
+        assert_eq!(parse_for(&asked, &hybrid()).expect("registered").response_type, *kind);
+        let others = ResponseType::ALL.iter().copied().filter(|other| other != kind).collect();
+        let other = ClientFacts { response_types: others, ..hybrid() };
+        assert_eq!(parse_for(&asked, &other).expect_err("not registered").kind, ErrorKind::UnauthorizedClient, "{kind:?}");
+        let no_code = ClientFacts { grant_types: vec![GrantType::Implicit], ..hybrid() };
+        assert_eq!(parse_for(&asked, &no_code).is_ok(), !kind.gives_code(), "{kind:?}");
+        let no_implicit = ClientFacts { grant_types: vec![GrantType::AuthorizationCode], ..hybrid() };
+        assert_eq!(parse_for(&asked, &no_implicit).is_ok(), *kind == ResponseType::Code, "{kind:?}");
+        // FAPI 2.0 5.3.2.2: only codes.
+        let fapi2 = ClientFacts { fapi2: true, ..hybrid() };
+        assert_eq!(parse_for(&asked, &fapi2).is_ok(), *kind == ResponseType::Code, "{kind:?}");
+        // What the browser sees can be bound to nothing.
+        for bound in [
+            ClientFacts { dpop_bound_access_tokens: true, ..hybrid() },
+            ClientFacts { tls_client_certificate_bound_access_tokens: true, ..hybrid() },
+        ] {
+            assert_eq!(parse_for(&asked, &bound).is_ok(), !kind.gives_access_token(), "{kind:?}");
+        }
+    }
+}
+
+#[test]
+fn an_id_token_from_the_authorization_endpoint_needs_a_nonce_and_the_scope() {
+    for kind in ResponseType::ALL {
+        let without = parse_for(&[("response_type", kind.as_str())], &hybrid());
+        assert_eq!(without.is_ok(), !kind.gives_id_token(), "{kind:?}");
+        let plain = parse_for(&[("response_type", kind.as_str()), ("nonce", "n"), ("scope", "profile")], &hybrid());
+        assert_eq!(plain.is_ok(), !kind.gives_id_token(), "{kind:?}");
+    }
+}
+
+#[test]
+fn nothing_that_carries_a_token_goes_into_a_query() {
+    for kind in ResponseType::ALL {
+        for mode in ResponseMode::ALL {
+            let changes = [("response_type", kind.as_str()), ("response_mode", mode.as_str()), ("nonce", "n")];
+            let redirect = identify(&changes, &hybrid()).expect("identified");
+            let token_in_query = kind.is_implicit() && *mode == ResponseMode::Query;
+            assert_eq!(parse_for(&changes, &hybrid()).is_ok(), !token_in_query, "{kind:?} {mode:?}");
+            // The refusal itself travels where answers of this type do.
+            assert_eq!(redirect.mode(), if token_in_query { ResponseMode::Fragment } else { *mode }, "{kind:?} {mode:?}");
+        }
+    }
+}
+
+#[test]
+fn a_code_challenge_is_needed_where_there_is_a_code() {
+    for kind in ResponseType::ALL {
+        let changes = [("response_type", kind.as_str()), ("nonce", "n"), ("code_challenge", ""), ("code_challenge_method", "")];
+        assert_eq!(parse_for(&changes, &hybrid()).is_ok(), !kind.gives_code(), "{kind:?}");
+    }
+    let excused = ClientFacts { require_pkce: false, fapi2: true, ..client() };
+    let without = [("code_challenge", ""), ("code_challenge_method", "")];
+    assert_eq!(parse_for(&without, &excused).expect_err("FAPI 2.0").kind, ErrorKind::InvalidRequest);
+}
+
+#[test]
+fn offline_access_needs_a_code() {
+    for kind in ResponseType::ALL {
+        let asked = [("response_type", kind.as_str()), ("nonce", "n"), ("scope", "openid offline_access")];
+        let request = parse_for(&asked, &hybrid()).expect("in order");
+        assert_eq!(request.scopes.contains(OFFLINE_ACCESS), kind.gives_code(), "{kind:?}");
+    }
+}
+
+#[test]
+fn what_is_registered_holds_where_the_request_does_not_say() {
+    let client = ClientFacts { default_max_age: Some(60), default_acr_values: vec!["gold".into()], ..client() };
+    let plain = parse_for(&[], &client).expect("in order");
+    assert_eq!((plain.max_age, plain.acr_values.as_slice(), plain.acr_essential), (Some(60), &["gold".to_owned()][..], false));
+    let own = parse_for(&[("max_age", "600"), ("acr_values", "a b")], &client).expect("in order");
+    assert_eq!((own.max_age, own.acr_values.len()), (Some(600), 2));
+    let essential = r#"{"id_token":{"acr":{"essential":true,"values":["mfa"]}}}"#;
+    let claims = parse_for(&[("acr_values", "a b"), ("claims", essential)], &client).expect("in order");
+    assert_eq!((claims.acr_values.as_slice(), claims.acr_essential), (&["mfa".to_owned()][..], true));
+}
+
+#[test]
+fn an_access_token_is_for_one_resource() {
+    let read = |changes: &[(&str, &str)]| {
+        let octets = form_urlencoded::Serializer::new(String::new()).extend_pairs(changes).finish();
+        audience(&Params::parse_noting_repeats(octets.as_bytes()).expect("readable"))
+    };
+    let named = |changes: &[(&str, &str)]| read(changes).expect("in order").map(|found| (found.identifier, found.by_resource));
+    let api = "https://api.example/v1";
+    assert_eq!(named(&[]), None);
+    assert_eq!(named(&[("audience", "any text")]), Some(("any text".to_owned(), false)));
+    assert_eq!(named(&[("resource", api)]), Some((api.to_owned(), true)));
+    assert_eq!(named(&[("resource", api), ("resource", api), ("audience", api)]), Some((api.to_owned(), false)));
+    for refused in [
+        &[("resource", api), ("resource", "https://other.example/")][..],
+        &[("resource", api), ("audience", "any text")],
+        &[("resource", "v1")],
+        &[("resource", "https://api.example/#part")],
+    ] {
+        assert_eq!(read(refused).expect_err("refused").kind, ErrorKind::InvalidTarget, "{refused:?}");
+    }
+}
+
+#[test]
+fn a_thumbprint_of_a_key_is_kept_for_the_code() {
+    let thumbprint = URL_SAFE_NO_PAD.encode([7; 32]);
+    assert_eq!(parse(&[("dpop_jkt", &thumbprint)]).expect("in order").dpop_jkt, Some(thumbprint.clone()));
+    for text in ["x", &thumbprint[1..], &format!("{thumbprint}="), &URL_SAFE_NO_PAD.encode([7; 33])] {
+        assert_eq!(refused(&[("dpop_jkt", text)]), ErrorKind::InvalidRequest, "{text}");
+    }
+}
+
+#[test]
+fn a_successful_answer_carries_what_is_given_and_nothing_else() {
+    let grant = crate::id::random_id();
+    let code = AuthorizationCode::issue(&grant, false).expect("a code");
+    let token = AccessToken::issue(&grant).expect("a token");
+    let id_token = Secret::new("e.e.e".to_owned());
+    let changes = [("response_type", "code id_token token"), ("state", "s")];
+    let redirect = identify(&changes, &hybrid()).expect("identified");
+    let names = |given: &Success<'_>| {
+        let AuthorizationResponse::Redirect(location) = redirect.success(ISSUER, given) else { panic!("a redirect") };
+        answer(&location, '#').into_iter().map(|(name, _)| name).collect::<Vec<_>>().join(" ")
+    };
+    let all = Success { code: Some(&code), access_token: Some((&token, 60)), scopes: "openid", id_token: Some(&id_token) };
+    assert_eq!(names(&all), "code access_token token_type expires_in scope id_token state iss");
+    assert_eq!(names(&Success { code: None, scopes: "", ..all }), "access_token token_type expires_in id_token state iss");
+    assert_eq!(names(&Success { access_token: None, ..all }), "code id_token state iss");
+    assert!(!format!("{all:?}").contains(token.expose()), "tokens do not print");
 }
 
 #[test]
@@ -221,7 +365,7 @@ fn state_and_iss_are_in_success_and_in_error() {
     let code = AuthorizationCode::issue(&crate::id::random_id(), false).expect("a code");
     for (mode, separator) in [("", '?'), ("query", '?'), ("fragment", '#')] {
         let redirect = identify(&[("state", "a b&c=ä"), ("response_mode", mode)], &client()).expect("identified");
-        let AuthorizationResponse::Redirect(success) = redirect.success(ISSUER, &code) else { panic!("a redirect") };
+        let AuthorizationResponse::Redirect(success) = redirect.success(ISSUER, &a_code(&code)) else { panic!("a redirect") };
         assert!(success.starts_with(&format!("{CALLBACK}{separator}")), "{success}");
         let expected = [("code", code.expose()), ("state", "a b&c=ä"), ("iss", ISSUER)];
         assert_eq!(answer(&success, separator), expected.map(|(name, value)| (name.to_owned(), value.to_owned())));
@@ -237,7 +381,7 @@ fn state_and_iss_are_in_success_and_in_error() {
 fn form_post_gives_fields_and_no_state_is_invented() {
     let redirect = identify(&[("response_mode", "form_post"), ("state", "")], &client()).expect("identified");
     let code = AuthorizationCode::issue(&crate::id::random_id(), false).expect("a code");
-    let AuthorizationResponse::FormPost { action, fields } = redirect.success(ISSUER, &code) else { panic!("a form") };
+    let AuthorizationResponse::FormPost { action, fields } = redirect.success(ISSUER, &a_code(&code)) else { panic!("a form") };
     assert_eq!(action, CALLBACK);
     assert_eq!(fields, [("code", code.expose().to_owned()), ("iss", ISSUER.to_owned())]);
 }
@@ -274,7 +418,7 @@ fn error_descriptions_have_the_characters_of_the_grammar() {
 fn answers_do_not_print() {
     let redirect = identify(&[], &client()).expect("identified");
     let code = AuthorizationCode::issue(&crate::id::random_id(), false).expect("a code");
-    assert_eq!(format!("{:?}", redirect.success(ISSUER, &code)), "Redirect(..)");
+    assert_eq!(format!("{:?}", redirect.success(ISSUER, &a_code(&code))), "Redirect(..)");
 }
 
 #[test]

@@ -96,6 +96,9 @@ pub struct IdTokenClaims<'a> {
     pub azp: Option<&'a str>,
     /// By [`IdTokenSigner::half_hash`](super::jose::IdTokenSigner::half_hash) of the access token.
     pub at_hash: Option<String>,
+    /// The same of the code (Core 3.3.2.11), and of `state` (FAPI 1.0 part 2 5.2.2.1), where they travel beside the token.
+    pub c_hash: Option<String>,
+    pub s_hash: Option<String>,
     pub sid: Option<&'a str>,
 }
 
@@ -119,6 +122,8 @@ impl IdTokenClaims<'_> {
         put("amr", (!self.amr.is_empty()).then(|| self.amr.into()));
         put("azp", self.azp.map(Value::from));
         put("at_hash", self.at_hash.clone().map(Value::from));
+        put("c_hash", self.c_hash.clone().map(Value::from));
+        put("s_hash", self.s_hash.clone().map(Value::from));
         put("sid", self.sid.map(Value::from));
         add_released(&mut claims, released);
         claims
@@ -191,6 +196,8 @@ mod tests {
             amr: &[],
             azp: None,
             at_hash: Some("h".to_owned()),
+            c_hash: None,
+            s_hash: None,
             sid: Some("s"),
         }
     }

@@ -1,22 +1,58 @@
-//! The public keys that a client has registered (RFC 7517).
+//! The public keys that a client has registered (RFC 7517), and what it has signed with them.
 
+use super::jose::{PublicKey, Received, may_encrypt, may_verify, secret_octets};
+use super::{ClientSigningAlg, Encryption, KeyManagementAlg, jose};
 use crate::error::{Error, ErrorKind, Result};
+use crate::secret::Secret;
 use serde_json::{Map, Value};
 
 /// More keys than a client needs.
 const MAX_KEYS: usize = 50;
 
 /// A JWK Set without anything private.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug)]
 pub struct ClientJwks {
     keys: Vec<Map<String, Value>>,
+    read: Vec<Result<PublicKey, String>>,
+}
+
+/// Equal sets have equal members.
+impl PartialEq for ClientJwks {
+    fn eq(&self, other: &Self) -> bool {
+        self.keys == other.keys
+    }
+}
+
+/// A JWT whose signature is proven. What its claims mean, and whether it is of a good time, is not.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Verified {
+    pub header: Map<String, Value>,
+    pub claims: Map<String, Value>,
+}
+
+/// Why a JWT is not believed.
+#[derive(Debug)]
+pub enum VerifyError {
+    /// By none of these keys: the client may have newer ones.
+    UnknownKey,
+    Refused(Error),
+}
+
+impl From<VerifyError> for Error {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::UnknownKey => refuse("the JWT is not signed by a key of the client".to_owned()),
+            VerifyError::Refused(error) => error,
+        }
+    }
 }
 
 impl ClientJwks {
+    /// Keys that cannot be used are kept and never used (RFC 7517 5); see [`Self::unusable`].
+    ///
     /// # Errors
     /// When it is no JWK Set, has too many keys, or one that should not leave its owner.
     pub fn parse(set: &Value) -> Result<Self> {
-        let refuse = |why: String| Error::new(ErrorKind::InvalidRequest, why);
         let keys = set.get("keys").and_then(Value::as_array).ok_or_else(|| refuse("a JWK Set has a member `keys`, a list".to_owned()))?;
         if keys.len() > MAX_KEYS {
             return Err(refuse(format!("a JWK Set has at most {MAX_KEYS} keys")));
@@ -30,35 +66,94 @@ impl ClientJwks {
             }
             read.push(key.clone());
         }
-        Ok(Self { keys: read })
+        Ok(Self { read: read.iter().map(PublicKey::from_jwk).collect(), keys: read })
     }
 
     pub fn keys(&self) -> &[Map<String, Value>] {
         &self.keys
     }
+
+    /// The keys that cannot be used, by their place, and why.
+    pub fn unusable(&self) -> impl Iterator<Item = (usize, &str)> {
+        self.read.iter().enumerate().filter_map(|(at, key)| Some((at, key.as_ref().err()?.as_str())))
+    }
+
+    /// Every usable key with its members.
+    pub fn usable(&self) -> impl Iterator<Item = (&Map<String, Value>, &PublicKey)> {
+        self.keys.iter().zip(&self.read).filter_map(|(members, key)| Some((members, key.as_ref().ok()?)))
+    }
+
+    /// Is one of them this public key (SubjectPublicKeyInfo in DER)?
+    pub fn has_public_key(&self, der: &[u8]) -> bool {
+        self.usable().any(|(_, key)| key.to_der() == der)
+    }
+
+    /// Verifies a JWT of the client. `kid` only chooses among these keys; whatever else the header says of keys is not read.
+    ///
+    /// # Errors
+    /// [`VerifyError::UnknownKey`] when no key has its `kid`, or without one when no key has signed it; else why it is refused.
+    pub fn verify(&self, token: &str, allowed: &[ClientSigningAlg]) -> Result<Verified, VerifyError> {
+        let received = Received::parse(token).map_err(VerifyError::Refused)?;
+        let alg = received.alg(allowed).map_err(VerifyError::Refused)?;
+        if !alg.is_asymmetric() {
+            return Err(VerifyError::Refused(refuse("a JWT with a MAC is not signed by a key".to_owned())));
+        }
+        let kid = received.kid();
+        let named = |members: &Map<String, Value>| kid.is_none_or(|kid| members.get("kid").and_then(Value::as_str) == Some(kid));
+        if !self.keys.iter().any(named) {
+            return Err(VerifyError::UnknownKey);
+        }
+        let mut candidates = self.usable().filter(|(members, key)| named(members) && key.fits(alg) && may_verify(members, alg));
+        if candidates.any(|(_, key)| key.verifies(alg, received.message.as_bytes(), &received.signature)) {
+            return Ok(Verified { header: received.header, claims: received.claims });
+        }
+        match kid {
+            None => Err(VerifyError::UnknownKey),
+            Some(_) => Err(VerifyError::Refused(refuse("the signature of the JWT is not one by the key that it names".to_owned()))),
+        }
+    }
+
+    /// Encrypts to the client, by the first key that is for that; `content_type` is the `cty` of what is inside.
+    ///
+    /// # Errors
+    /// When there is no such key.
+    pub fn encrypt(&self, how: Encryption, content_type: Option<&str>, payload: &[u8]) -> Result<String> {
+        let fits =
+            |(members, key): &(&Map<String, Value>, &PublicKey)| jose::jwe::fits(key.kind(), how.alg) && may_encrypt(members, how.alg);
+        // One that says so itself is preferred to one that only does not say otherwise.
+        let says = |(members, _): &(&Map<String, Value>, &PublicKey)| members.contains_key("alg") || members.contains_key("use");
+        let chosen = self.usable().find(|key| fits(key) && says(key)).or_else(|| self.usable().find(fits));
+        let (members, key) = chosen.ok_or_else(|| no_key_for(how.alg))?;
+        jose::jwe::encrypt(key, members.get("kid").and_then(Value::as_str), how, content_type, payload)
+    }
+}
+
+/// Verifies a JWT with a MAC by the secret that the client shares with us.
+///
+/// # Errors
+/// When the secret is too short for the algorithm (RFC 7518 3.2), or the token is not by it.
+pub fn verify_mac(secret: &Secret<String>, token: &str, allowed: &[ClientSigningAlg]) -> Result<Verified> {
+    let received = Received::parse(token)?;
+    let alg = received.alg(allowed)?;
+    let needed = secret_octets(alg);
+    if needed > secret.expose().len() {
+        let detail = format!("the secret of the client is too short for {}, which needs {needed} octets", alg.as_str());
+        return Err(Error::new(ErrorKind::Misconfigured, detail));
+    }
+    if !received.has_mac(alg, secret.expose().as_bytes()) {
+        return Err(refuse("the MAC of the JWT is not one by the client's secret".to_owned()));
+    }
+    Ok(Verified { header: received.header, claims: received.claims })
+}
+
+fn no_key_for(alg: KeyManagementAlg) -> Error {
+    Error::new(ErrorKind::Misconfigured, format!("the client has no key to which {} can encrypt", alg.as_str()))
+}
+
+fn refuse(why: String) -> Error {
+    Error::new(ErrorKind::InvalidRequest, why)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use serde_json::json;
-
-    #[test]
-    fn private_keys_are_refused_by_name() {
-        assert_eq!(
-            ClientJwks::parse(&json!({"keys": [{"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}]})).expect("public").keys().len(),
-            1
-        );
-        for (set, word) in [
-            (json!({"keys": [{"kty": "EC", "d": "x"}]}), "`d`"),
-            (json!({"keys": [{"kty": "oct", "k": "x"}]}), "`k`"),
-            (json!({"keys": {}}), "`keys`"),
-            (json!([]), "`keys`"),
-            (json!({"keys": ["x"]}), "key 0"),
-            (json!({"keys": vec![json!({"kty": "EC"}); MAX_KEYS + 1]}), "at most"),
-        ] {
-            let error = ClientJwks::parse(&set).expect_err(word);
-            assert!(error.detail.contains(word), "{}", error.detail);
-        }
-    }
-}
+#[path = "jwks_tests.rs"]
+mod tests;

@@ -139,6 +139,7 @@ pub enum Confirmation {
 mod tests {
     use super::*;
     use crate::keys::{KeyKind, PrivateKey};
+    use crate::oidc::SigningAlg;
     use crate::oidc::jose::{IdTokenSigner, PublicKeys};
     use crate::oidc::testing::{ISSUER, client, params};
     use serde_json::json;
@@ -148,8 +149,8 @@ mod tests {
     fn hint(client_id: &str) -> IdTokenHint {
         let key = PrivateKey::generate(KeyKind::Ed25519).expect("a key");
         let claims = json!({ "iss": ISSUER, "sub": "jane", "aud": client_id }).as_object().cloned().unwrap_or_default();
-        let token = IdTokenSigner::new(&key).and_then(|signer| signer.sign(&claims)).expect("signed");
-        PublicKeys::new([&key]).and_then(|keys| keys.verify_hint(&token, ISSUER)).expect("ours")
+        let token = IdTokenSigner::new(&key, SigningAlg::EdDSA).and_then(|signer| signer.sign(&claims)).expect("signed");
+        PublicKeys::new([(&key, SigningAlg::EdDSA)]).and_then(|keys| keys.verify_hint(&token, ISSUER)).expect("ours")
     }
 
     fn request(pairs: &[(&str, &str)]) -> LogoutRequest {

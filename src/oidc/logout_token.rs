@@ -32,7 +32,7 @@ pub fn logout_token(keys: &OidcKeys, issuer: &str, client: &ClientFacts, subject
         "events": { EVENT: {} },
     });
     let claims: Map<String, Value> = claims.as_object().cloned().unwrap_or_default();
-    keys.signer(client.id_token_signed_response_alg).of_type(LOGOUT_JWT)?.sign(&claims)
+    keys.signer(client.id_token_signed_response_alg)?.of_type(LOGOUT_JWT)?.sign(&claims)
 }
 
 /// What an application has said to a logout token.

@@ -16,6 +16,7 @@
 pub mod authorization;
 pub mod bearer;
 pub mod claims;
+pub mod claims_request;
 pub mod client;
 pub mod discovery;
 pub mod jose;
@@ -26,6 +27,8 @@ pub mod names;
 pub mod opaque;
 pub mod params;
 pub mod pkce;
+pub mod prepared;
+pub mod registration;
 pub mod scope;
 pub mod session_state;
 pub mod subject;
@@ -34,12 +37,13 @@ pub mod token;
 #[cfg(test)]
 mod testing;
 
-pub use authorization::{AuthorizationRequest, AuthorizationResponse, CheckedRedirect};
+pub use authorization::{AuthorizationRequest, AuthorizationResponse, CheckedRedirect, Success};
 pub use claims::{IdTokenClaims, Released};
+pub use claims_request::{AskedClaim, ClaimsRequest};
 pub use client::{ClientAbout, ClientFacts, ClientKeys, Encryption, RequestObjects, TlsSubject};
 pub use discovery::ProviderMetadata;
 pub use jose::{AlgKeys, IdTokenHint, IdTokenSigner, OidcKeys, PublicKeys, key_id};
-pub use jwks::ClientJwks;
+pub use jwks::{ClientJwks, Verified, VerifyError, verify_mac};
 pub use logout::{AfterLogout, Confirmation, LogoutDecision, LogoutRequest};
 pub use names::{
     ApplicationType, ClientSigningAlg, ContentEncryption, Display, GrantType, KeyManagementAlg, Prompt, Prompts, ResponseMode,
@@ -47,6 +51,7 @@ pub use names::{
 };
 pub use opaque::{AccessToken, AuthorizationCode, DeviceCode, RefreshToken};
 pub use params::Params;
+pub use prepared::Prepared;
 pub use scope::Scopes;
 pub use subject::subject;
 pub use token::{AuthenticatedClient, ClientCredentials, CodeBinding, TokenRequest, TokenResponse};

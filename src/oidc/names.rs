@@ -28,7 +28,7 @@ macro_rules! wire_names {
 }
 
 wire_names! {
-    /// OAuth 2.0 Multiple Response Types 3 and 5. Only [`ResponseType::SERVED`] is answered.
+    /// OAuth 2.0 Multiple Response Types 3 and 5; each client uses those that it is registered for.
     ResponseType {
         Code = "code",
         IdToken = "id_token",
@@ -39,8 +39,15 @@ wire_names! {
     }
 }
 
+impl Default for ResponseType {
+    /// That of a client which names none (OpenID Connect Dynamic Client Registration 2).
+    fn default() -> Self {
+        Self::Code
+    }
+}
+
 impl ResponseType {
-    pub const SERVED: &'static [Self] = &[Self::Code];
+    pub const SERVED: &'static [Self] = Self::ALL;
 
     /// Is something given besides a code?
     pub const fn is_implicit(self) -> bool {
@@ -158,7 +165,7 @@ wire_names! {
 }
 
 impl GrantType {
-    pub const SERVED: &'static [Self] = &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials];
+    pub const SERVED: &'static [Self] = &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::Implicit];
 }
 
 wire_names! {
@@ -250,8 +257,22 @@ wire_names! {
     /// JWS algorithms that ID tokens are signed with (RFC 7518 3.1, RFC 8037).
     SigningAlg {
         RS256 = "RS256",
+        PS256 = "PS256",
         ES256 = "ES256",
+        ES384 = "ES384",
         EdDSA = "EdDSA",
+    }
+}
+
+impl From<SigningAlg> for ClientSigningAlg {
+    fn from(alg: SigningAlg) -> Self {
+        match alg {
+            SigningAlg::RS256 => Self::RS256,
+            SigningAlg::PS256 => Self::PS256,
+            SigningAlg::ES256 => Self::ES256,
+            SigningAlg::ES384 => Self::ES384,
+            SigningAlg::EdDSA => Self::EdDSA,
+        }
     }
 }
 

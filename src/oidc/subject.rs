@@ -21,7 +21,7 @@ pub fn subject<'u>(client: &ClientFacts, user_id: &'u str, sealer: &Sealer) -> R
     if client.subject_type == SubjectType::Public {
         return Ok(Cow::Borrowed(user_id));
     }
-    // Without a sector there is no configuration; a client that got here in another way is alone in its own.
+    // Who returns to no host of its own (a native application) is alone in its sector.
     let (kind, sector) = match &client.sector_identifier {
         Some(host) => ("sector", host.as_str()),
         None => ("client", client.client_id.as_str()),

@@ -181,6 +181,9 @@ pub struct CodeBinding {
     pub client_id: String,
     pub redirect_uri: String,
     pub code_challenge: Option<CodeChallenge>,
+    /// Thumbprint of the key that the token request must prove (RFC 9449 10).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dpop_jkt: Option<String>,
 }
 
 impl CodeBinding {
@@ -378,7 +381,8 @@ mod tests {
         let client = client();
         let client = by_header("notes:s3cret").authenticate(Some(&client)).expect("authenticated");
         let challenge = CodeChallenge::parse(Some(CHALLENGE), Some(pkce::METHOD)).expect("well formed");
-        let binding = CodeBinding { client_id: "notes".to_owned(), redirect_uri: CALLBACK.to_owned(), code_challenge: challenge };
+        let binding =
+            CodeBinding { client_id: "notes".to_owned(), redirect_uri: CALLBACK.to_owned(), code_challenge: challenge, dpop_jkt: None };
         let verifier = Secret::new(VERIFIER.to_owned());
         binding.check(client, CALLBACK, Some(&verifier)).expect("all as issued");
         let other_client = CodeBinding { client_id: "wiki".to_owned(), ..binding.clone() };

@@ -48,7 +48,7 @@ pub use rejection::{Check, Rejection};
 pub use signature::{Signer, TrustedKeys};
 pub use sp::{
     Comparison, Endpoint, Expected, IdpTrust, RequestOptions, ResponsePolicy, Scope, SpSettings, VerifiedAssertion, authn_request,
-    peek_in_response_to, receive_response,
+    peek_in_response_to, peek_issuer, receive_response,
 };
 
 #[cfg(test)]

@@ -13,6 +13,8 @@ pub const ALGSUPPORT: &str = "urn:oasis:names:tc:SAML:metadata:algsupport";
 pub const MDUI: &str = "urn:oasis:names:tc:SAML:metadata:ui";
 pub const MDRPI: &str = "urn:oasis:names:tc:SAML:metadata:rpi";
 pub const MDATTR: &str = "urn:oasis:names:tc:SAML:metadata:attribute";
+/// Identity Provider Discovery Service Protocol 1.0; also the name of its binding.
+pub const IDPDISC: &str = "urn:oasis:names:tc:SAML:profiles:SSO:idp-discovery-protocol";
 pub const DS: &str = "http://www.w3.org/2000/09/xmldsig#";
 pub const DSIG11: &str = "http://www.w3.org/2009/xmldsig11#";
 pub const XENC: &str = "http://www.w3.org/2001/04/xmlenc#";
@@ -39,11 +41,11 @@ pub const NAMEID_ENCRYPTED: &str = "urn:oasis:names:tc:SAML:2.0:nameid-format:en
 pub const ATTRNAME_URI: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:uri";
 pub const ATTRNAME_BASIC: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:basic";
 pub const ATTRNAME_UNSPECIFIED: &str = "urn:oasis:names:tc:SAML:2.0:attrname-format:unspecified";
-/// The attribute of an entity that carries its entity categories (RFC 8409).
 /// Identifiers of a user (SAML V2.0 Subject Identifier Attributes Profile 1.0; eduPerson).
 pub const PAIRWISE_ID: &str = "urn:oasis:names:tc:SAML:attribute:pairwise-id";
 pub const SUBJECT_ID: &str = "urn:oasis:names:tc:SAML:attribute:subject-id";
 pub const EDU_PERSON_TARGETED_ID: &str = "urn:oid:1.3.6.1.4.1.5923.1.1.1.10";
+/// The attribute of an entity that carries its entity categories (RFC 8409).
 pub const ENTITY_CATEGORY: &str = "http://macedir.org/entity-category";
 
 /// Which frameworks an entity keeps to (SAML Identity Assurance Profiles 3).

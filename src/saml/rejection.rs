@@ -182,6 +182,8 @@ pub enum Rejection {
     },
     /// An answer to no question.
     Unsolicited,
+    /// An answer to no question, where one had just been asked because of another such answer.
+    UnsolicitedAgain,
     WrongInResponseTo {
         on: Part,
         expected: String,
@@ -402,6 +404,7 @@ impl Rejection {
             Self::StatusMissing => "status-missing",
             Self::StatusNotSuccess { .. } => "status-not-success",
             Self::Unsolicited => "unsolicited",
+            Self::UnsolicitedAgain => "unsolicited-again",
             Self::WrongInResponseTo { .. } => "wrong-in-response-to",
             Self::AssertionMissing => "assertion-missing",
             Self::SeveralAssertions { .. } => "several-assertions",
@@ -519,6 +522,12 @@ impl fmt::Display for Rejection {
                 rest_of_status(f, second.as_deref(), message.as_deref())
             }
             Self::Unsolicited => write!(f, "The response answers no request of ours (no InResponseTo)."),
+            Self::UnsolicitedAgain => {
+                write!(
+                    f,
+                    "The response answers no request (no InResponseTo), though the identity provider had just been sent one in this browser."
+                )
+            }
             Self::WrongInResponseTo { on, expected, found } => {
                 write!(f, "The {on} answers the request {found}; the one sent was {expected}.")
             }

@@ -399,6 +399,18 @@ pub(super) fn verified(received: Received, idp: &IdpTrust) -> VerifiedAssertion 
     VerifiedAssertion { content, response_id, remember_until, issuer: idp.entity_id.clone(), subject }
 }
 
+/// Whose a response says it is, before anybody has verified it; only good for finding the keys that judge it.
+pub fn peek_issuer(saml_response: &str) -> Option<String> {
+    let xml = decode_post(saml_response).ok()?;
+    let document = parse(&xml, Limits::MESSAGE).ok()?;
+    let root = Some(document.root()).filter(|root| root.is(names::SAMLP, "Response"))?;
+    // SAML Profiles 4.1.4.2: that of an unsigned response may be left out.
+    let issuer = root.child(names::SAML, "Issuer").or_else(|| root.child(names::SAML, "Assertion")?.child(names::SAML, "Issuer"))?;
+    let found = issuer.deep_text();
+    let found = found.trim();
+    (!found.is_empty() && found.len() <= 1024).then(|| found.to_owned())
+}
+
 /// The InResponseTo of a response that nobody has verified yet; only good for finding the login it may belong to.
 pub fn peek_in_response_to(saml_response: &str) -> Option<String> {
     let xml = decode_post(saml_response).ok()?;

@@ -1,5 +1,6 @@
 //! RP-initiated logout.
 
+use crate::api::Api;
 use crate::harness::app::App;
 use crate::harness::idp::Person;
 use crate::harness::scene::Scene;
@@ -112,4 +113,68 @@ async fn tokens_of_an_earlier_session_of_another_person_prove_nothing() {
     let page = scene.browser.open(logout(&scene, &[("id_token_hint", jane.id_token())]).as_str()).await.here();
     assert!(page.contains("Do you want to sign out?"), "{}", page.body);
     assert!(signed_in(&scene).await);
+}
+
+#[tokio::test]
+async fn an_id_token_that_expired_or_whose_key_was_replaced_proves_still() {
+    let app = App::new("notes");
+    let scene = Scene::with(|mut setup| {
+        setup.applications = vec![app.toml("", &format!("post_logout_redirect_uris = [\"{BYE}\"]"))];
+        setup.lifetimes = "id_token = 1".to_owned();
+        setup
+    })
+    .await;
+    let tokens = scene.tokens(&Person::jane(), &[]).await;
+    let api = Api::of(&scene.gateway).await;
+    let rotated = api.post("/keys/signing/rotate", &serde_json::json!({"purpose": "oidc-rs256", "at_once": true})).await;
+    assert_eq!(rotated.status, 201, "{rotated:?}");
+    tokio::time::sleep(std::time::Duration::from_millis(2100)).await;
+    assert!(signed_in(&scene).await);
+    let url = logout(&scene, &[("id_token_hint", tokens.id_token()), ("post_logout_redirect_uri", BYE)]);
+    assert_eq!(scene.browser.open(url.as_str()).await.away().url.as_str(), BYE);
+    assert!(!signed_in(&scene).await);
+}
+
+#[tokio::test]
+async fn what_is_asked_and_what_is_refused_is_the_same_by_get_and_by_post() {
+    let scene = scene().await;
+    let page = Url::parse("https://notes.example/").unwrap();
+    for by_post in [false, true] {
+        let tokens = scene.tokens(&Person::jane(), &[("prompt", "login")]).await;
+        let hint = tokens.id_token().to_owned();
+        let encrypted = "eyJhbGciOiJSU0EtT0FFUCIsImVuYyI6IkEyNTZHQ00ifQ.a.b.c.d";
+        let ask = async |parameters: &[(&str, &str)]| {
+            let fields: Vec<_> = parameters.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+            match by_post {
+                true => scene.browser.post(&page, &scene.gateway.url("/oidc/logout"), &fields).await,
+                false => scene.browser.open(logout(&scene, parameters).as_str()).await,
+            }
+        };
+        let refused: [(&[(&str, &str)], &str); 4] = [
+            (&[("id_token_hint", &hint), ("client_id", "wiki")], "ISTH-"),
+            (&[("client_id", "nobody"), ("post_logout_redirect_uri", BYE)], "ISTH-1008"),
+            (&[("id_token_hint", encrypted), ("post_logout_redirect_uri", BYE)], "ISTH-1008"),
+            (&[("client_id", "notes"), ("client_id", "notes")], "ISTH-"),
+        ];
+        for (parameters, code) in refused {
+            let answer = ask(parameters).await.here();
+            assert!(answer.status == 400 && answer.contains(code), "{by_post} {parameters:?}: {} {}", answer.status, answer.body);
+        }
+        let asked: [&[(&str, &str)]; 5] = [
+            &[],
+            &[("client_id", "notes"), ("state", "s"), ("ui_locales", "de")],
+            &[("id_token_hint", encrypted), ("client_id", "notes"), ("post_logout_redirect_uri", BYE)],
+            &[("id_token_hint", &hint), ("logout_hint", "somebody else")],
+            &[("logout_hint", "jane")],
+        ];
+        for parameters in asked {
+            let answer = ask(parameters).await.here();
+            assert!(answer.contains("Do you want to sign out?"), "{by_post} {parameters:?}: {}", answer.body);
+            assert!(signed_in(&scene).await, "{by_post} {parameters:?}");
+        }
+        let fits =
+            [("id_token_hint", hint.as_str()), ("logout_hint", "samlp|acme|jane-1"), ("post_logout_redirect_uri", BYE), ("state", "s")];
+        assert_eq!(ask(&fits).await.away().url.as_str(), format!("{BYE}?state=s"));
+        assert!(!signed_in(&scene).await);
+    }
 }

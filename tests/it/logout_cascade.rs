@@ -33,7 +33,12 @@ async fn an_openid_application_ends_it_for_everybody_and_gets_the_browser_back()
     let mut frame = Url::parse(FRAME).unwrap();
     frame.query_pairs_mut().append_pair("iss", &scene.gateway.issuer()).append_pair("sid", &sid);
     assert!(crate::harness::html::unescape(&page.body).contains(&format!("<iframe src=\"{frame}\"")), "{}", page.body);
-    assert!(page.header("content-security-policy").contains("frame-src https://board.example; "), "{:?}", page.headers);
+    assert!(
+        page.header("content-security-policy")
+            .contains("frame-src 'self' https://board.example https://docs.example https://wiki.example; "),
+        "{:?}",
+        page.headers
+    );
     // Then the applications of SAML, one after the other, and the identity provider last.
     let to_docs = scene.hear(&scene.browser.press(&page, "Continue").await.away(), &apps);
     to_docs.assert_ends(&docs, &scene.docs);

@@ -1,18 +1,22 @@
 //! Logout with a SAML application that is not ours: pysaml2. And with nobody at a browser: the management API.
 
 use crate::api::Api;
+use crate::harness::browser::{Departure, client};
 use crate::harness::eventually;
 use crate::harness::gateway::Gateway;
 use crate::harness::html::attribute;
 use crate::harness::keys::Pair;
 use crate::harness::peers::installed;
 use crate::harness::process::text;
-use crate::logout_support::{Cascade, Known};
+use crate::logout_frames::{framed, frames, load};
+use crate::logout_queue::judged;
+use crate::logout_support::{BYE, Cascade, FRAME, Known};
 use serde_json::{Value, json};
 use std::io::Write as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use tempfile::TempDir;
+use url::Url;
 
 const ENTITY: &str = "https://py.example/saml";
 const ACS: &str = "https://py.example/acs";
@@ -116,6 +120,51 @@ async fn pysaml2_signs_out_and_is_signed_out() {
         }
     };
     scene.hear(&back.away(), &apps).assert_answers(&request, &scene.wiki, &["Success"]);
+}
+
+/// One session with two OpenID applications that are told, one by the back channel and one by a frame, and pysaml2.
+#[tokio::test]
+async fn pysaml2_and_openid_applications_of_one_session_are_told_of_its_end() {
+    let peer = Pysaml2::new();
+    let application = peer.application();
+    let scene = Cascade::with("", "", |setup| setup.application(&application)).await;
+    peer.reads_metadata_of(&scene.gateway).await;
+    scene.openid("mail").await;
+    scene.openid("board").await;
+    let known = scene.saml_at("py").await;
+    let hint = scene.openid("notes").await;
+    let page = scene.look(&scene.end_session(&[("id_token_hint", &hint), ("post_logout_redirect_uri", BYE)])).await;
+    let token = scene.mailbox.seen()[0].parameters()["logout_token"].clone();
+    assert_eq!(judged(&scene.gateway.issuer(), "mail", &token)["sub"], "samlp|acme|jane-1");
+    assert!(page.contains(FRAME), "{}", page.body);
+    let answer = |departure: &Departure| {
+        let answer = peer.does(json!({
+            "do": "logout_request", "signed_in": true, "query": departure.url.query(),
+            "name_id": known.name, "format": format_of(&known),
+            "name_qualifier": attribute(&known.attributes, "NameQualifier"),
+            "sp_name_qualifier": attribute(&known.attributes, "SPNameQualifier"),
+        }));
+        let form = answer["form"].as_str().map(|form| vec![("SAMLResponse".to_owned(), form.to_owned())]);
+        (answer["query"].as_str().map(str::to_owned), form)
+    };
+    let from: Url = SLO.parse().unwrap();
+    // In its frame, beside the others; then in the window, and back.
+    let in_frame = load(&frames(&page)[0]).await.expect("sent on");
+    assert!(in_frame.url.as_str().starts_with(SLO), "{}", in_frame.url);
+    match answer(&in_frame) {
+        (Some(query), _) => assert!(load(&Url::parse(&format!("{}?{query}", scene.slo())).unwrap()).await.is_none()),
+        (None, form) => {
+            let told = client().post(scene.slo()).form(&form.expect("a form")).send().await.unwrap();
+            assert!(told.text().await.unwrap().contains("id=\"told\""));
+        }
+    }
+    let in_window = framed(&scene.browser, &page).await.away();
+    let landed = match answer(&in_window) {
+        (Some(query), _) => scene.browser.open(&format!("{}?{query}", scene.slo())).await,
+        (None, form) => scene.browser.post(&from, &scene.slo(), &form.expect("a form")).await,
+    };
+    assert_eq!(landed.away().url.as_str(), BYE);
+    assert!(!scene.is_signed_in().await);
 }
 
 #[tokio::test]

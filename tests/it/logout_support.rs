@@ -176,7 +176,7 @@ impl Message {
         if self.response { "SAMLResponse" } else { "SAMLRequest" }
     }
 
-    fn xml(&self, signature: &str) -> String {
+    pub fn xml(&self, signature: &str) -> String {
         let Self { id, attributes, inside, .. } = self;
         let destination = self.destination.as_ref().map(|to| format!(" Destination=\"{}\"", escape(to))).unwrap_or_default();
         let (root, instant, issuer) = (self.root(), self.instant.format(&Rfc3339).unwrap(), escape(&self.issuer));
@@ -209,6 +209,26 @@ pub struct Heard {
 }
 
 impl Heard {
+    /// The XML of a message by redirect; nothing of it is judged.
+    pub fn inflated(parameter: &str) -> String {
+        let mut xml = String::new();
+        DeflateDecoder::new(STANDARD.decode(parameter).unwrap().as_slice()).read_to_string(&mut xml).unwrap();
+        xml
+    }
+
+    /// The same by a form.
+    pub fn posted(field: &str) -> String {
+        String::from_utf8(STANDARD.decode(field).unwrap()).unwrap()
+    }
+
+    /// A message of ours in an envelope, judged by `xmlsec1`.
+    #[track_caller]
+    pub fn in_envelope(envelope: &str, metadata: &str) -> Self {
+        let certificate = metadata.split("<ds:X509Certificate>").nth(1).expect("a certificate").split('<').next().unwrap();
+        let xml = judged_by_xmlsec(envelope.as_bytes(), certificate);
+        Self { xml, to: Url::parse("https://soap.example/").unwrap(), relay_state: None }
+    }
+
     /// Reads it off the browser, and holds it to what every message of ours promises. `metadata` are ours toward the partner.
     #[track_caller]
     pub fn read(departure: &Departure, metadata: &str) -> Self {

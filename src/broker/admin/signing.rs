@@ -7,7 +7,7 @@
 
 mod life;
 
-pub use life::{GRACE_DAYS, Rotation, SigningKey, SigningKeys, Standing, When};
+pub use life::{GRACE_DAYS, JWKS_KEPT, Rotation, SigningKey, SigningKeys, Standing, When};
 
 use super::By;
 use super::objects::{self, NotWritten, ObjectKind};
@@ -28,7 +28,7 @@ pub const fn id(purpose: Purpose) -> &'static str {
         Purpose::OidcRs256 => "rs256",
         Purpose::OidcEs256 => "es256",
         Purpose::OidcEdDsa => "eddsa",
-        saml => saml.name(),
+        other => other.name(),
     }
 }
 

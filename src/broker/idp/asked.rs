@@ -41,7 +41,7 @@ impl Gateway {
             _ => self.idp_of_list(&said.idp_list, application, came_by, now)?,
         };
         let (connection, idp) = place.map_or((None, None), |place| (Some(place.connection), place.idp));
-        Ok(Asked {
+        let asked = Asked {
             passive: said.is_passive,
             fresh_login: said.force_authn,
             acr_values: said.requested_authn_context.clone(),
@@ -52,7 +52,10 @@ impl Gateway {
             connection,
             idp,
             ..Asked::default()
-        })
+        };
+        // Whom the request itself names, or the entity that it asks, a hint does not change.
+        let open = !matches!(request.endpoint, IdpEndpoint::Mirror(_)) && said.idp_list.is_empty();
+        Ok(self.with_idp_hint(asked, request.idp_hint.filter(|_| open), application, now))
     }
 
     /// The identity provider that the application names (SAML Core 3.4.1.2, IDPList): of those in its list that it may use

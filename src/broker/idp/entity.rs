@@ -2,14 +2,14 @@
 //! identity provider of its own (mirror). Addresses, entity IDs and metadata.
 
 use super::{IdpEndpoint, mirror_of, not_registered};
-use crate::application::{Application, SamlApplication};
+use crate::application::Application;
 use crate::broker::Gateway;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::{CertifiedKey, KeySet, SamlKeys};
 use crate::login::Mirror;
-use crate::saml::idp::{self, Display, IdpDescription, Localized};
+use crate::saml::idp::{self, Display, IdpDescription, Localized, ResponseSettings};
 use crate::saml::logout::LogoutService;
 use crate::saml::{Binding, Endpoint, Incoming, Signer};
 use std::fmt::Write as _;
@@ -48,12 +48,12 @@ impl Gateway {
     }
 
     /// Those that sign toward this application; where none is named, toward any of them, the usual ones first.
-    fn signing_sets<'k>(&self, keys: &'k SamlKeys, of: Option<&SamlApplication>) -> Result<Vec<&'k KeySet>> {
-        if let Some(saml) = of {
-            return Ok(vec![keys.signing(saml.sp.response().signature)?]);
+    fn signing_sets<'k>(&self, keys: &'k SamlKeys, of: Option<&ResponseSettings>) -> Result<Vec<&'k KeySet>> {
+        if let Some(settings) = of {
+            return Ok(vec![keys.signing(settings.signature)?]);
         }
         let mut sets = vec![keys.signing(None)?];
-        let chosen = self.applications.values().filter_map(|application| application.saml.as_ref()?.sp.response().signature);
+        let chosen = self.applications.values().filter_map(|application| response_settings(application)?.signature);
         // An application whose key is missing is told so when it is answered.
         sets.extend(chosen.filter_map(|scheme| keys.signing(Some(scheme)).ok()));
         sets.sort_by_key(|set| set.purpose());
@@ -79,22 +79,27 @@ impl Gateway {
     /// [`ErrorKind::InvalidRedirectUri`] where there is no such application, or no application for which this connection
     /// has an entity; when the key cannot sign.
     pub fn idp_metadata(&self, endpoint: &IdpEndpoint, now: Timestamp) -> Result<String> {
-        let saml = match endpoint {
-            IdpEndpoint::Application(client_id) => Some(self.service_provider_of(client_id)?.1),
+        let settings = match endpoint {
+            // They can be had before those of the application are: somebody has to be first.
+            IdpEndpoint::Application(client_id) => match self.application(client_id).and_then(|application| response_settings(application))
+            {
+                Some(settings) => Some(settings),
+                None => Some(self.service_provider_of(client_id)?.1.sp.response()),
+            },
             IdpEndpoint::Shared | IdpEndpoint::Mirror(_) => None,
         };
         let own = self.idp_entity_id(mirror_of(endpoint).as_ref());
-        let entity_id = saml.and_then(|saml| saml.sp.response().issuer.as_deref()).unwrap_or(&own);
+        let entity_id = settings.and_then(|settings| settings.issuer.as_deref()).unwrap_or(&own);
         let sso = both(&self.sso_address(endpoint))?.map(|(binding, location)| Endpoint { binding, location });
         let slo =
             both(&self.slo_address(endpoint))?.map(|(binding, location)| LogoutService { binding, location, response_location: None });
         let keys = self.keyring.saml();
-        let sets = self.signing_sets(&keys, saml)?;
+        let sets = self.signing_sets(&keys, settings)?;
         let published: Vec<&CertifiedKey> = sets.iter().flat_map(|set| set.published()).collect();
-        let signer = match (saml, sets.first()) {
-            (Some(saml), _) => saml.sp.response().signer(saml.sp.signing_key(&keys)?)?,
+        let signer = match (settings, sets.first()) {
+            (Some(settings), Some(first)) => settings.signer(first.active())?,
             (None, Some(first)) => Signer::new(first.active()),
-            (None, None) => return Err(Error::new(ErrorKind::Internal, "there is no signing key")),
+            (_, None) => return Err(Error::new(ErrorKind::Internal, "there is no signing key")),
         };
         let mut description = IdpDescription::new(entity_id, sso.to_vec(), published);
         description.logout = slo.to_vec();
@@ -118,6 +123,12 @@ impl Gateway {
         let name = chosen.map_or_else(|| connection.config().display_name.clone(), |idp| idp.name);
         Ok(Display { names: vec![Localized { language: None, text: name }], ..Display::default() })
     }
+}
+
+/// What answers to an application look like, also while its metadata are not there.
+fn response_settings(application: &Application) -> Option<&ResponseSettings> {
+    let by_metadata = || Some(&application.by_metadata.as_ref()?.template.settings.response);
+    application.saml.as_ref().map(|saml| saml.sp.response()).or_else(by_metadata)
 }
 
 /// Path and query that make a request by redirect again; empty for one by POST, which only the application can make.

@@ -45,8 +45,22 @@ pub struct SsoRequest<'a> {
     pub message: Incoming<'a>,
     /// `connection` in the query: the connection to use.
     pub connection: Option<&'a str>,
+    /// `aarc_idp_hint` in the query (AARC-G061): an identity provider by its entity ID.
+    pub idp_hint: Option<&'a str>,
     /// Our own page has sent the form again already.
     pub bounced: bool,
+}
+
+/// A sign-in that begins here: where the application may want the person, and by whom they come.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Start<'a> {
+    pub relay_state: Option<&'a str>,
+    /// Name of a connection.
+    pub connection: Option<&'a str>,
+    /// entityID of an identity provider, of one of many at a connection, or behind whichever connection it is.
+    pub idp: Option<&'a str>,
+    /// As in [`SsoRequest`].
+    pub idp_hint: Option<&'a str>,
 }
 
 impl Gateway {
@@ -105,12 +119,12 @@ impl Gateway {
     pub async fn start_at_application(
         &self,
         client_id: &str,
-        relay_state: Option<&str>,
-        connection: Option<&str>,
+        start: Start<'_>,
         browser: &Browser,
         correlation_id: &str,
         now: Timestamp,
     ) -> Outcome {
+        let Start { relay_state, connection, idp, idp_hint } = start;
         let started = async {
             let (application, saml) = self.service_provider_of(client_id)?;
             if relay_state.is_some_and(|state| state.len() > RELAY_STATE_LIMIT) {
@@ -123,6 +137,7 @@ impl Gateway {
             let reply_to = ReplyTo::Saml(Box::new(SamlReply { to, mirror: None }));
             let mut query = url::form_urlencoded::Serializer::new(String::new());
             query.extend_pairs(connection.map(|name| ("connection", name)));
+            query.extend_pairs(idp.map(|idp| ("idp", idp)));
             query.extend_pairs(relay_state.map(|state| ("RelayState", state)));
             let query = query.finish();
             let path =
@@ -131,7 +146,10 @@ impl Gateway {
             let mut trace = Trace::default();
             let parameters = vec![("IdP-initiated".to_owned(), "true".to_owned())];
             trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters });
-            let asked = Asked { connection: connection.map(str::to_owned), ..Asked::default() };
+            let idp = idp.filter(|idp| !idp.is_empty() && idp.len() <= ENTITY_ID_LIMIT).map(str::to_owned);
+            let asked = Asked { connection: connection.map(str::to_owned), idp, ..Asked::default() };
+            let asked = self.with_place(asked, application, now);
+            let asked = if asked.idp.is_none() { self.with_idp_hint(asked, idp_hint, application, now) } else { asked };
             match self.begin_login(&begun, asked, trace).await {
                 Ok(outcome) => Ok(outcome),
                 Err(error) => self.refuse_beginning(&begun, error).await,
@@ -148,7 +166,7 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<(&Arc<Application>, &SamlApplication)> {
         let known = self.service_providers.get(issuer).map(Vec::as_slice).unwrap_or_default();
-        match endpoint {
+        let (application, saml) = match endpoint {
             IdpEndpoint::Application(client_id) => self.service_provider_of(client_id),
             IdpEndpoint::Shared => match known {
                 [only] => self.service_provider_of(only),
@@ -166,13 +184,21 @@ impl Gateway {
                     _ => Err(not_registered(format!("not one application {issuer} may see {} as its own", mirror.connection))),
                 }
             }
+        }?;
+        // The snapshot of the configuration follows within a second.
+        match self.unavailable(application).filter(|_| saml.is_over(now)) {
+            Some(unavailable) => Err(unavailable),
+            None => Ok((application, saml)),
         }
     }
 
     pub(super) fn service_provider_of(&self, client_id: &str) -> Result<(&Arc<Application>, &SamlApplication)> {
         let application = self.application(client_id);
         let found = application.and_then(|application| application.saml.as_ref().map(|saml| (application, saml)));
-        found.ok_or_else(|| not_registered(format!("there is no enabled SAML application {client_id}")))
+        found.ok_or_else(|| {
+            let awaited = application.and_then(|application| self.unavailable(application));
+            awaited.unwrap_or_else(|| not_registered(format!("there is no enabled SAML application {client_id}")))
+        })
     }
 
     async fn refuse_request(
@@ -219,6 +245,9 @@ impl Gateway {
         Ok(self.answer_by_saml(&application.client_id, reply, unserved.refusal(&message), now).await)
     }
 }
+
+/// Bytes of an entityID (SAML Core 8.3.6).
+const ENTITY_ID_LIMIT: usize = 1024;
 
 /// Bytes of a request that is kept for beginning the login again; longer ones only their application can repeat.
 const RESTART_LIMIT: usize = 8192;

@@ -14,7 +14,7 @@ fn application(change: impl FnOnce(&mut SamlSpSettings)) -> SamlApplication {
     let mut settings = SamlSpSettings::new(trust);
     change(&mut settings);
     let mapping = MappingLibrary::built_in().table("saml", Direction::FromProfile).expect("a table");
-    SamlApplication { sp: Arc::new(SamlSp::new(settings).expect("valid")), mapping, release: ReleasePolicy::default() }
+    SamlApplication { sp: Arc::new(SamlSp::new(settings).expect("valid")), mapping, release: ReleasePolicy::default(), valid_until: None }
 }
 
 fn certificate(kind: KeyKind) -> (String, String) {

@@ -8,7 +8,7 @@ use crate::broker::sessions::listed_partner;
 use crate::broker::{Browser, Gateway};
 use crate::error::Result;
 use crate::id;
-use crate::login::{Partner, Session};
+use crate::login::{Mirror, Partner, Session};
 use crate::saml::logout::ReceivedLogout;
 use crate::store::Op;
 
@@ -77,12 +77,19 @@ pub(super) struct Found {
 
 impl Gateway {
     /// The sessions that an application's request is about.
-    pub(super) async fn found_by_application(&self, client_id: &str, request: &ReceivedLogout, browser: &Browser) -> Result<Found> {
+    pub(super) async fn found_by_application(
+        &self,
+        (client_id, mirror): (&str, Option<&Mirror>),
+        request: &ReceivedLogout,
+        browser: &Browser,
+    ) -> Result<Found> {
         let mut found = Found::default();
         for sid in self.candidates(&application(client_id), request, browser).await? {
             let partners = self.partners_of(&sid).await?;
             let is_meant = |partner: &Partner| {
-                partner.client_id == client_id && request.concerns(&partner.name_id, Some(partner.session_index.as_str()))
+                // Each of our entities knows those sessions that it has spoken of.
+                let is_own = partner.client_id == client_id && partner.mirror.as_ref() == mirror;
+                is_own && request.concerns(&partner.name_id, Some(partner.session_index.as_str()))
             };
             if partners.iter().any(is_meant) {
                 found.known = true;

@@ -25,7 +25,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace};
-use crate::login::{LogoutStarter, Session};
+use crate::login::{LogoutStarter, Session, Told};
 use crate::oidc::logout::{Confirmation, Present, SignedIn};
 use crate::oidc::{AfterLogout, ClientFacts, IdTokenHint, LogoutRequest, Params};
 use crate::saml::Outgoing;
@@ -90,7 +90,7 @@ pub struct PartnerFrameOf {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogoutEntry {
     pub name: String,
-    pub text: String,
+    pub told: Told,
     /// It has confirmed, or it has not; `None`: not known, or not yet.
     pub good: Option<bool>,
 }
@@ -196,7 +196,6 @@ impl Gateway {
     }
 }
 
-/// By what the person may be called: the session's name, and what the profile says.
 /// Does this origin belong to a page of the client? Browsers do not let other pages claim it.
 fn is_of(client: &ClientFacts, origin: &str) -> bool {
     let registered = client.redirect_uris.iter().chain(&client.post_logout_redirect_uris);

@@ -111,7 +111,9 @@ impl Gateway {
         }
         let found = match (receiver, &client_id) {
             (LogoutReceiver::Connection(name), _) => self.found_by_connection(name, &request, browser).await?,
-            (LogoutReceiver::Application(_), Some(client_id)) => self.found_by_application(client_id, &request, browser).await?,
+            (LogoutReceiver::Application(endpoint), Some(client_id)) => {
+                self.found_by_application((client_id, mirror_of(endpoint).as_ref()), &request, browser).await?
+            }
             (LogoutReceiver::Application(_), None) => Found::default(),
         };
         let starter = match (receiver, client_id) {

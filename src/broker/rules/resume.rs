@@ -245,7 +245,7 @@ impl Gateway {
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let issued = self.issue(&issue, trace)?;
+        let issued = self.issue(&issue, trace).await?;
         let recent = RecentLogin {
             correlation_id: transaction.correlation_id.clone(),
             at: now,

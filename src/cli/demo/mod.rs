@@ -10,6 +10,7 @@ use crate::application::{Application, ProfileUse, SamlApplication};
 use crate::broker::Lifetimes;
 use crate::broker::live::NoMaker;
 use crate::clock::Timestamp;
+use crate::connection::outbound::download::Reach;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::practice::app::{self, App};
@@ -95,6 +96,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
     let saml_app = SamlApp::new(issuer.clone(), &app_url, operations_url.clone())?;
     let parts = Parts {
         connections: vec![connection(&idp)?],
+        application_metadata: std::collections::BTreeMap::new(),
         applications: vec![application(&app_url, &client_secret)?, saml_application(&saml_app)?],
         issuer: issuer.clone(),
         lifetimes: Lifetimes::default(),
@@ -115,6 +117,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         sealed: Vec::new(),
         more: Vec::new(),
         maker: Arc::new(NoMaker),
+        reach: Reach::Everything,
         script_threads: 1,
     };
     let (state, background) = startup::state(parts)?;
@@ -186,6 +189,7 @@ fn application(app_url: &str, client_secret: &str) -> Result<Application> {
         mapping: table("oidc", Direction::FromProfile)?,
         profile: ProfileUse::default(),
         saml: None,
+        by_metadata: None,
         oidc: Some(ClientFacts {
             redirect_uris: vec![format!("{app_url}/callback")],
             post_logout_redirect_uris: vec![format!("{app_url}/")],
@@ -210,7 +214,8 @@ fn saml_application(app: &SamlApp) -> Result<Application> {
         mapping: Arc::clone(&mapping),
         profile: ProfileUse::default(),
         oidc: None,
-        saml: Some(SamlApplication { sp: Arc::new(sp), mapping, release: ReleasePolicy::default() }),
+        saml: Some(SamlApplication { sp: Arc::new(sp), mapping, release: ReleasePolicy::default(), valid_until: None }),
+        by_metadata: None,
     })
 }
 

@@ -7,6 +7,7 @@ mod report;
 
 use super::{block_on, complain, dialect, print};
 use crate::application::Application;
+use crate::broker::living::as_kept_on_disk as application_as_kept_on_disk;
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
 use crate::connection::as_kept_on_disk;
@@ -81,6 +82,10 @@ fn explain(options: &Options, now: Timestamp) -> Result<Report, String> {
     };
     let kept = block_on(as_kept_on_disk(connection, issuer, now)).map_err(|error| error.to_string())?;
     let connection = &kept;
+    let living = application.and_then(|application| Some((application, config.application_metadata.get(&application.client_id)?)));
+    let by_metadata = living.map(|(application, living)| block_on(application_as_kept_on_disk(application.clone(), living, now)));
+    let by_metadata = by_metadata.transpose().map_err(|error| error.to_string())?;
+    let application = by_metadata.as_deref().or(application);
     let (keyring, without_keys) = keys(&config.keys_path);
     let examiner = Examiner::new(connection, &config.issuer, keyring.as_ref(), config.lifetimes.transaction);
     let examiner = examiner.map_err(|error| error.to_string())?;

@@ -7,11 +7,12 @@ mod show;
 
 use super::user::actor;
 use super::{block_on, complain, print};
+use crate::broker::Gateway;
 use crate::broker::metadata::{Report, Waiting, approve, reports, restore};
 use crate::clock::Timestamp;
 use crate::config::{self, Config};
 use crate::connection::config::ConnectionKind;
-use crate::connection::metadata::{Approval, Living, Members, Origin, Place, Source, trial};
+use crate::connection::metadata::{Approval, Living, Members, Origin, Owner, Place, Source, trial};
 use crate::connection::outbound::{self, download::Reach};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::state::State;
@@ -41,14 +42,13 @@ pub struct Options {
 enum Action {
     /// Show how the sources fare: what is in force, the last failure, and what waits for you.
     Show {
-        /// Only that of this connection.
-        #[arg(long, value_name = "NAME")]
-        connection: Option<String>,
+        #[command(flatten)]
+        of: Of,
     },
     /// Agree to the new endpoints or the new entityID of a partner. Every node follows within seconds.
     Approve {
-        #[arg(long, value_name = "NAME")]
-        connection: String,
+        #[command(flatten)]
+        of: Of,
         /// Exactly this change, as shown; needed where several wait.
         #[arg(long)]
         key: Option<String>,
@@ -57,25 +57,47 @@ enum Action {
     Fetch(Fetch),
 }
 
+/// Whose metadata.
+#[derive(Args)]
+struct Of {
+    /// Those of this connection.
+    #[arg(long, value_name = "NAME")]
+    connection: Option<String>,
+    /// Those of this application.
+    #[arg(long, value_name = "CLIENT_ID", conflicts_with = "connection")]
+    application: Option<String>,
+}
+
+impl Of {
+    fn owner(&self) -> Option<Owner> {
+        let connection = self.connection.as_deref().map(Owner::connection);
+        connection.or_else(|| self.application.as_deref().map(Owner::application))
+    }
+
+    /// Where one must be named.
+    fn required(&self) -> Result<Owner> {
+        self.owner().ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "name the partner with --connection or --application"))
+    }
+}
+
 #[derive(Args)]
 struct Fetch {
-    /// Address of a document that no connection has yet.
-    #[arg(required_unless_present = "connection")]
+    /// Address of a document that nobody has yet.
+    #[arg(required_unless_present_any = ["connection", "application"], conflicts_with_all = ["connection", "application"])]
     url: Option<String>,
-    /// What a connection of the configuration is configured with.
-    #[arg(long, value_name = "NAME", conflicts_with = "url")]
-    connection: Option<String>,
+    #[command(flatten)]
+    of: Of,
     /// Certificate that must have signed the document, PEM.
-    #[arg(long, value_name = "FILE", conflicts_with = "connection")]
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["connection", "application"])]
     certificate: Option<PathBuf>,
     /// The address is on this machine or in its network.
-    #[arg(long, conflicts_with = "connection")]
+    #[arg(long, conflicts_with_all = ["connection", "application"])]
     private: bool,
 }
 
 pub fn run(options: &Options) -> ExitCode {
     let done = match &options.action {
-        Action::Fetch(fetch) if fetch.connection.is_none() => block_on(fetch_address(fetch, options.json)),
+        Action::Fetch(fetch) if fetch.of.owner().is_none() => block_on(fetch_address(fetch, options.json)),
         action => match config::load(&options.config) {
             Ok(config) => block_on(with_config(action, options.json, config)),
             Err(findings) => {
@@ -104,15 +126,15 @@ async fn with_config(action: &Action, json: bool, config: Config) -> Result<Stri
     let now = Timestamp::now();
     state.live.refresh(now).await?;
     let done = match action {
-        Action::Show { connection } => shown(connection.as_deref(), json, &state, operations, now).await,
-        Action::Approve { connection, key } => approved(connection, key.as_deref(), json, &state, operations, now).await,
-        Action::Fetch(fetch) => fetch_connection(fetch.connection.as_deref().unwrap_or_default(), json, &state, now).await,
+        Action::Show { of } => shown(of.owner().as_ref(), json, &state, operations, now).await,
+        Action::Approve { of, key } => approved(&of.required()?, key.as_deref(), json, &state, operations, now).await,
+        Action::Fetch(fetch) => fetch_known(&fetch.of.required()?, json, &state, now).await,
     };
     directory.close().await?;
     done
 }
 
-async fn shown(connection: Option<&str>, json: bool, state: &Data<State>, operations: SocketAddr, now: Timestamp) -> Result<String> {
+async fn shown(of: Option<&Owner>, json: bool, state: &Data<State>, operations: SocketAddr, now: Timestamp) -> Result<String> {
     let (mut found, running) = match ask(operations).await {
         Ok(found) => (found, true),
         Err(_) => {
@@ -121,15 +143,15 @@ async fn shown(connection: Option<&str>, json: bool, state: &Data<State>, operat
             (reports(&gateway, now), false)
         }
     };
-    found.retain(|report| connection.is_none_or(|connection| report.connection == connection));
-    if let Some(connection) = connection.filter(|_| found.is_empty()) {
-        return Err(no_such(connection));
+    found.retain(|report| of.is_none_or(|of| report.owner == *of));
+    if let Some(of) = of.filter(|_| found.is_empty()) {
+        return Err(no_such(of));
     }
     Ok(if json { to_json(&found) } else { show::reports(&found, running) })
 }
 
 async fn approved(
-    connection: &str,
+    of: &Owner,
     key: Option<&str>,
     json: bool,
     state: &Data<State>,
@@ -140,7 +162,7 @@ async fn approved(
         Error::new(ErrorKind::StoreUnavailable, format!("no gateway answers at {operations}, and only one that runs knows what waits"))
             .because(error)
     })?;
-    let report = asked.into_iter().find(|report| report.connection == connection).ok_or_else(|| no_such(connection))?;
+    let report = asked.into_iter().find(|report| report.owner == *of).ok_or_else(|| no_such(of))?;
     let waiting: Vec<Waiting> = report.waiting.into_iter().filter(|waiting| key.is_none_or(|key| waiting.key == key)).collect();
     match waiting.as_slice() {
         [] => Err(Error::new(ErrorKind::NotFound, "no such change waits for approval; it may have changed since it was shown")),
@@ -155,16 +177,28 @@ async fn approved(
     }
 }
 
-async fn fetch_connection(connection: &str, json: bool, state: &Data<State>, now: Timestamp) -> Result<String> {
+async fn fetch_known(of: &Owner, json: bool, state: &Data<State>, now: Timestamp) -> Result<String> {
     let gateway = state.gateway();
-    let config = gateway.connections.config(connection).ok_or_else(|| no_such(connection))?;
-    let ConnectionKind::Saml(settings) = &config.kind;
-    let living = settings.living.as_ref().ok_or_else(|| no_such(connection))?;
-    let ours = |approval: &&Approval| approval.connection == connection && approval.source == living.source.shown();
+    let living = living_of(&gateway, of).ok_or_else(|| no_such(of))?;
+    let ours = |approval: &&Approval| approval.owner == *of && approval.source == living.source.shown();
     let allowed: BTreeMap<String, BTreeSet<Place>> =
         gateway.approvals.iter().filter(ours).map(|approval| (approval.entity_id.clone(), approval.places.clone())).collect();
-    let tried = trial(living, allowed, now).await?;
+    let tried = trial(&living, allowed, now).await?;
     Ok(show::trial(&tried, json, now))
+}
+
+/// With what somebody is configured.
+fn living_of(gateway: &Gateway, of: &Owner) -> Option<Living> {
+    match of {
+        Owner::Connection(name) => {
+            let ConnectionKind::Saml(settings) = &gateway.connections.config(name)?.kind;
+            settings.living.clone()
+        }
+        Owner::Application(client_id) => {
+            let known = gateway.living.iter().find(|known| known.registered().client_id == *client_id)?;
+            Some(known.living().clone())
+        }
+    }
 }
 
 async fn fetch_address(fetch: &Fetch, json: bool) -> Result<String> {
@@ -193,8 +227,8 @@ async fn ask(operations: SocketAddr) -> Result<Vec<Report>> {
     serde_json::from_str(&outbound::text(answer).await?).map_err(|error| unanswered("the gateway answers something else").because(error))
 }
 
-fn no_such(connection: &str) -> Error {
-    Error::new(ErrorKind::NotFound, format!("there is no connection {connection} whose metadata are fetched"))
+fn no_such(of: &Owner) -> Error {
+    Error::new(ErrorKind::NotFound, format!("there is no {of} whose metadata are fetched"))
 }
 
 fn to_json(value: &impl serde::Serialize) -> String {

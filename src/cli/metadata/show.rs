@@ -2,8 +2,7 @@
 
 use crate::broker::metadata::{Report, Waiting};
 use crate::clock::Timestamp;
-use crate::connection::metadata::{Trial, places};
-use crate::saml::IdpMetadata;
+use crate::connection::metadata::{Description, Owner, Role, Trial};
 use serde_json::json;
 use std::fmt::Write as _;
 
@@ -14,11 +13,11 @@ pub fn reports(found: &[Report], running: bool) -> String {
         text += "No gateway answers; this is what was kept on disk.\n";
     }
     if found.is_empty() {
-        text += "No connection has metadata that are fetched.";
+        text += "No connection and no application has metadata that are fetched.";
     }
     for report in found {
-        let Report { connection, source, entities, faults, valid_until, due, failure, waiting: changes } = report;
-        let _ = writeln!(text, "{connection}  {source}");
+        let Report { owner, source, entities, faults, valid_until, due, failure, waiting: changes } = report;
+        let _ = writeln!(text, "{}  {source}", titled(owner));
         match entities {
             Some(entities) => {
                 let left_out = faults.filter(|faults| *faults > 0).map(|faults| format!(", {faults} left out")).unwrap_or_default();
@@ -51,38 +50,40 @@ pub fn waiting(changes: &[Waiting]) -> String {
 }
 
 pub fn approved(change: &Waiting) -> String {
-    format!("approved for {}:\n{}", change.approval.connection, waiting(std::slice::from_ref(change))).trim_end().to_owned()
+    format!("approved for {}:\n{}", titled(&change.approval.owner), waiting(std::slice::from_ref(change))).trim_end().to_owned()
 }
 
 /// What a source has, and what that would mean.
 pub fn trial(tried: &Trial, as_json: bool, now: Timestamp) -> String {
     let aggregate = tried.snapshot.aggregate();
-    let idps: Vec<_> = aggregate.entities().filter(|entity| entity.is_idp).collect();
-    let only = match idps.as_slice() {
-        [only] => tried.snapshot.idp(&only.entity_id, now).ok(),
-        _ => None,
-    };
+    let idps = aggregate.entities().filter(|entity| entity.is_idp).count();
+    let applications = aggregate.entities().filter(|entity| entity.is_sp).count();
+    let only = tried.only(now);
     let meaning: Vec<String> = tried.events.iter().map(ToString::to_string).collect();
     if as_json {
         let value = json!({
             "entities": aggregate.len(),
-            "identity_providers": idps.len(),
+            "identity_providers": idps,
+            "applications": applications,
             "left_out": aggregate.fault_count(),
             "signed": aggregate.is_signed(),
             "valid_until": aggregate.valid_until().map(|until| until.to_string()),
             "cache_seconds": aggregate.cache_seconds(),
-            "identity_provider": only.as_ref().map(|idp| json!({
-                "entity_id": idp.entity_id,
-                "certificates": idp.keys.fingerprints().collect::<Vec<_>>(),
-                "endpoints": places(idp).iter().map(ToString::to_string).collect::<Vec<_>>(),
+            (what(tried)): only.as_ref().map(|only| json!({
+                "entity_id": only.entity_id(),
+                "certificates": only.fingerprints(),
+                "endpoints": only.places().iter().map(ToString::to_string).collect::<Vec<_>>(),
             })),
             "compared": tried.compared,
             "would_mean": meaning,
         });
         return serde_json::to_string_pretty(&value).unwrap_or_default();
     }
-    let mut text =
-        format!("{} entities, {} of them identity providers, {} left out\n", aggregate.len(), idps.len(), aggregate.fault_count());
+    let mut text = format!(
+        "{} entities, {idps} of them identity providers, {applications} applications, {} left out\n",
+        aggregate.len(),
+        aggregate.fault_count()
+    );
     text += if aggregate.is_signed() { "signed by a certificate that was named\n" } else { "no signature was verified\n" };
     if let Some(until) = aggregate.valid_until() {
         let _ = writeln!(text, "valid until {until}");
@@ -105,12 +106,27 @@ pub fn trial(tried: &Trial, as_json: bool, now: Timestamp) -> String {
     text.trim_end().to_owned()
 }
 
-fn one(idp: &IdpMetadata) -> String {
-    let mut text = format!("{}\n", idp.entity_id);
-    for fingerprint in idp.keys.fingerprints() {
+const fn what(tried: &Trial) -> &'static str {
+    match tried.role {
+        Role::IdentityProvider => "identity_provider",
+        Role::Application(_) => "application",
+    }
+}
+
+/// Connections by their names, as they were before there were others.
+fn titled(owner: &Owner) -> String {
+    match owner {
+        Owner::Connection(name) => name.clone(),
+        Owner::Application(_) => owner.to_string(),
+    }
+}
+
+fn one(described: &Description) -> String {
+    let mut text = format!("{}\n", described.entity_id());
+    for fingerprint in described.fingerprints() {
         let _ = writeln!(text, "  certificate {fingerprint}");
     }
-    for place in places(idp) {
+    for place in described.places() {
         let _ = writeln!(text, "  {place}");
     }
     text

@@ -1,6 +1,6 @@
 //! Members of `[application.oidc]` that a simple client does without, by their names in the registries of OAuth and OpenID Connect.
 
-use super::check_uri;
+use super::{check_uri, is_loopback};
 use crate::config::context::Context;
 use crate::oidc::{
     ClientAbout, ClientJwks, ClientKeys, ClientSigningAlg, ContentEncryption, Encryption, KeyManagementAlg, RequestObjects, SigningAlg,
@@ -200,7 +200,8 @@ fn encryption(section: &Section<'_>, alg_key: &'static str, enc_key: &'static st
 
 /// Core 8.1: the host of `sector_identifier_uri`, or the one host of all redirect URIs.
 fn sector_identifier(section: &Section<'_>, subject_type: SubjectType, redirect_uris: &[String]) -> Option<String> {
-    let host = |text: &str| Url::parse(text).ok().and_then(|url| url.host_str().map(str::to_owned));
+    // A loopback address is on every machine, and stands for nobody.
+    let host = |text: &str| Url::parse(text).ok().filter(|url| !is_loopback(url)).and_then(|url| url.host_str().map(str::to_owned));
     let key = "sector_identifier_uri";
     if let Some(at) = section.string(key) {
         if let Err((message, help)) = check_uri(at.value, false) {
@@ -216,10 +217,8 @@ fn sector_identifier(section: &Section<'_>, subject_type: SubjectType, redirect_
     hosts.dedup();
     match hosts.as_slice() {
         [one] => Some(one.clone()),
-        [] => {
-            section.problem("subject_type", "pairwise subjects need a host to stand for the application", format!("add `{key}`"));
-            None
-        }
+        // An application without a host of its own is a sector of its own.
+        [] => None,
         _ => {
             let message = format!("the redirect URIs have several hosts ({}), and pairwise subjects need one", hosts.join(", "));
             section.problem("subject_type", message, format!("add `{key}`: its host stands for all of them"));

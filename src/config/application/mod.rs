@@ -6,11 +6,14 @@ mod saml;
 mod sp;
 
 use super::context::Context;
+use crate::application::saml_sp_template::ByMetadata;
 use crate::application::{Application, ProfileUse, SamlApplication, management};
+use crate::connection::metadata::Living;
 use crate::oidc::{ClientFacts, GrantType, SubjectType};
 use crate::profile::dialect::Dialect;
 use crate::profile::{Direction, MappingTable};
 use crate::toml_file::{At, Section, nearest};
+use saml::Saml;
 use std::sync::Arc;
 use url::Url;
 
@@ -18,9 +21,10 @@ use url::Url;
 const SAML_TABLE: &str = "saml";
 
 /// An application, and what it may do at the management API by itself.
-#[derive(Debug)]
 pub struct Registered {
     pub application: Application,
+    /// Where its SAML metadata come from, if they live.
+    pub living: Option<Living>,
     /// Scopes of the management API.
     pub api_scopes: Option<Vec<String>>,
 }
@@ -53,8 +57,9 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]
         profile,
         oidc: protocols.oidc,
         saml: protocols.saml,
+        by_metadata: protocols.by_metadata,
     };
-    Some(Registered { application, api_scopes })
+    Some(Registered { application, living: protocols.living, api_scopes })
 }
 
 /// How an application is spoken to, and what it is told.
@@ -62,6 +67,8 @@ struct Protocols {
     mapping: Arc<MappingTable>,
     oidc: Option<ClientFacts>,
     saml: Option<SamlApplication>,
+    by_metadata: Option<Arc<ByMetadata>>,
+    living: Option<Living>,
 }
 
 /// `[application.oidc]`, `[application.saml]`, or both. `mapping` is for claims, where claims are given, else for attributes.
@@ -80,14 +87,19 @@ fn protocols(context: &Context<'_>, section: &Section<'_>, client_id: &str) -> O
     });
     let outer = mapping.as_ref().filter(|_| !has_oidc);
     let saml = section.section("saml").map(|section| {
-        let read = saml::read(context, &section, outer);
+        let read = saml::read(context, &section, client_id, outer);
         section.finish();
         read
     });
     if oidc.is_none() && saml.is_none() {
         return None;
     }
-    Some(Protocols { mapping: mapping?, oidc: transposed(oidc)?, saml: transposed(saml)? })
+    let (saml, by_metadata, living) = match transposed(saml)? {
+        None => (None, None, None),
+        Some(Saml::Fixed(saml)) => (Some(saml), None, None),
+        Some(Saml::Living(by_metadata, living)) => (None, Some(Arc::new(by_metadata)), Some(living)),
+    };
+    Some(Protocols { mapping: mapping?, oidc: transposed(oidc)?, saml, by_metadata, living })
 }
 
 /// What is not there is good; what is there and cannot be read is not.

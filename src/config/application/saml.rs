@@ -2,10 +2,12 @@
 
 use super::{SAML_TABLE, check_uri, sp};
 use crate::application::SamlApplication;
-use crate::application::release::ReleasePolicy;
-use crate::application::saml_sp::{SamlSp, SamlSpSettings};
+use crate::application::saml_sp::{Problem, SamlSp, SamlSpSettings};
+use crate::application::saml_sp_template::{ByMetadata, Said, SamlTemplate};
 use crate::application::saml_words::{ENCRYPTED, meaning, name_id_format, name_id_formats};
 use crate::config::context::Context;
+use crate::config::living;
+use crate::connection::metadata::Living;
 use crate::profile::{Direction, MappingTable};
 use crate::saml::algorithms::{CIPHERS, DIGESTS, SIGNATURES, TRANSPORTS};
 use crate::saml::idp::{
@@ -16,60 +18,105 @@ use crate::toml_file::{At, Section};
 use std::sync::Arc;
 use url::Url;
 
+/// What the table makes of an application.
+pub enum Saml {
+    Fixed(SamlApplication),
+    /// Its metadata are fetched while the process runs.
+    Living(ByMetadata, Living),
+}
+
 /// Reads the table; `outer` is the application's own mapping table, if that one is for attributes.
-pub fn read(context: &Context<'_>, section: &Section<'_>, outer: Option<&Arc<MappingTable>>) -> Option<SamlApplication> {
+pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: &str, outer: Option<&Arc<MappingTable>>) -> Option<Saml> {
     let made = context.stored().and_then(|stored| stored.attributes);
     let mapping = match made.or(outer).filter(|_| !section.has("mapping")) {
         Some(outer) => Some(Arc::clone(outer)),
         None => context.mapping(section, SAML_TABLE, Direction::FromProfile),
     };
-    let logout_binding = section.choice("logout_binding", &[("post", Binding::Post), ("redirect", Binding::Redirect)]);
-    let logout_binding = logout_binding.unwrap_or(Binding::Post);
-    let (registered, listed) = sp::read(context, section, logout_binding).unzip();
-    let release = release_policy(section, registered.as_ref(), listed.unwrap_or_default());
-    let response = response_settings(section, registered.as_ref());
-    let policy = policy(context, section);
-    let formats = section.strings("name_id_formats").map(|texts| texts.iter().filter_map(|at| format_of(section, at)).collect());
-    let require_signed_requests = section.bool("require_signed_requests");
-    let allow_unsolicited = section.bool("allow_unsolicited").unwrap_or(false);
-    let logout = section.bool("logout").unwrap_or(true);
-    let (discovery_urls, mirror) = (discovery_urls(section), section.bool("mirror").unwrap_or(false));
-    let settings = SamlSpSettings {
-        response,
-        require_signed_requests: require_signed_requests.unwrap_or(false),
-        name_id_formats: formats,
-        allow_unsolicited,
-        logout,
-        logout_binding,
-        policy,
-        discovery_urls,
-        mirror,
-        ..SamlSpSettings::new(registered?)
-    };
-    let sp = match SamlSp::new(settings) {
-        Ok(sp) => sp,
+    let mut template = template(context, section);
+    let problems = template.problems();
+    let wrong = !problems.is_empty();
+    tell(section, problems);
+    for (setting, why) in template.settings.weaknesses() {
+        section.warning(setting, format!("weakened: {why}"), "remove it as soon as the application can do better");
+    }
+    if section.has("metadata_url") {
+        // Whoever serves the address may say anything; what is signed, somebody has looked at.
+        template.believes_categories = section.has("metadata_certificates");
+        let template = Arc::new(template);
+        let living = living::of_application(context, section, client_id, Arc::clone(&template), &sp::FIXED);
+        let living = living.filter(|_| !wrong)?;
+        let (source, entity_id) = (living.source.shown(), living.source.expects.clone());
+        return Some(Saml::Living(ByMetadata { template, mapping: mapping?, source, entity_id }, living));
+    }
+    living::refuse_alone(section);
+    let said = sp::read(context, section, template.settings.logout_binding).filter(|_| !wrong)?;
+    fixed(context, section, &template, &said, mapping).map(Saml::Fixed)
+}
+
+/// An application that is known now.
+fn fixed(
+    context: &Context<'_>,
+    section: &Section<'_>,
+    template: &SamlTemplate,
+    said: &Said,
+    mapping: Option<Arc<MappingTable>>,
+) -> Option<SamlApplication> {
+    let (sp, release) = match template.with(said) {
+        Ok(made) => made,
         Err(problems) => {
-            problems.into_iter().for_each(|problem| section.problem(problem.setting, problem.why, "correct the setting"));
+            tell(section, problems);
             return None;
         }
     };
-    for (setting, why) in sp.weaknesses() {
-        section.warning(setting, format!("weakened: {why}"), "remove it as soon as the application can do better");
-    }
-    if require_signed_requests == Some(false) {
-        let help = "remove it if the application signs its requests";
-        section.warning(
-            "require_signed_requests",
-            "weakened: requests may come unsigned: whoever sends a person here chooses what is asked",
-            help,
-        );
-    }
     let place = ["metadata_file", "metadata"].into_iter().find(|key| section.has(key)).unwrap_or("certificates");
     for message in sp.ending_certificates(context.now) {
         section.warning(place, message, "ask the application for the next one; logins go on, since keys are pinned and not dates");
     }
+    if template.lacks_scope_for(said).is_some() {
+        let message = "the application's metadata say that it needs a subject identifier, which has a scope, and there is none";
+        section.warning(place, message, "add `scope`, a domain of yours, or say with `identifiers` what it gets");
+    }
     warn_unlisted(section, &sp);
-    Some(SamlApplication { sp: Arc::new(sp), mapping: mapping?, release })
+    Some(SamlApplication { sp: Arc::new(sp), mapping: mapping?, release, valid_until: said.valid_until })
+}
+
+fn tell(section: &Section<'_>, problems: Vec<Problem>) {
+    problems.into_iter().for_each(|problem| section.problem(problem.setting, problem.why, "correct the setting"));
+}
+
+/// The settings that hold whoever the application is.
+fn template(context: &Context<'_>, section: &Section<'_>) -> SamlTemplate {
+    let logout_binding = section.choice("logout_binding", &[("post", Binding::Post), ("redirect", Binding::Redirect)]);
+    let formats = section.strings("name_id_formats").map(|texts| texts.iter().filter_map(|at| format_of(section, at)).collect());
+    let require_signed_requests = section.bool("require_signed_requests");
+    if require_signed_requests == Some(false) {
+        section.warning(
+            "require_signed_requests",
+            "weakened: requests may come unsigned: whoever sends a person here chooses what is asked",
+            "remove it if the application signs its requests",
+        );
+    }
+    let settings = SamlSpSettings {
+        response: response_settings(section),
+        require_signed_requests: require_signed_requests.unwrap_or(false),
+        name_id_formats: formats,
+        allow_unsolicited: section.bool("allow_unsolicited").unwrap_or(false),
+        logout: section.bool("logout").unwrap_or(true),
+        logout_binding: logout_binding.unwrap_or(Binding::Post),
+        policy: policy(context, section),
+        discovery_urls: discovery_urls(section),
+        mirror: section.bool("mirror").unwrap_or(false),
+        ..SamlSpSettings::new(SpTrust::nobody())
+    };
+    let categories = section.strings("entity_categories").map(|texts| texts.into_iter().map(|at| at.value.to_owned()).collect());
+    SamlTemplate {
+        settings,
+        names_format: section.has("name_id_format"),
+        names_identifiers: section.has("identifiers"),
+        only_requested: section.choice("release", &[("all", false), ("requested", true)]).unwrap_or(false),
+        categories,
+        believes_categories: true,
+    }
 }
 
 /// Where people return from our discovery service.
@@ -82,17 +129,6 @@ fn discovery_urls(section: &Section<'_>) -> Vec<Url> {
         Url::parse(at.value).ok()
     });
     read.collect()
-}
-
-/// `listed` are the entity categories of the application's metadata.
-fn release_policy(section: &Section<'_>, registered: Option<&SpTrust>, listed: Vec<String>) -> ReleasePolicy {
-    let only_requested = section.choice("release", &[("all", false), ("requested", true)]).unwrap_or(false);
-    if only_requested && registered.is_some_and(|registered| registered.attribute_consuming_services.is_empty()) {
-        let help = "list `requested_attributes`, or get metadata with an AttributeConsumingService, or use \"all\"";
-        section.problem("release", "the application asks for no attributes, and would get none", help);
-    }
-    let written = section.strings("entity_categories").map(|texts| texts.into_iter().map(|at| at.value.to_owned()).collect());
-    ReleasePolicy { only_requested, categories: written.unwrap_or(listed) }
 }
 
 /// `identifiers`, and the `scope` of those that have one.
@@ -123,7 +159,7 @@ fn identifiers(section: &Section<'_>) -> Identifiers {
     Identifiers { kinds, scope: scope.map(str::to_owned) }
 }
 
-fn response_settings(section: &Section<'_>, registered: Option<&SpTrust>) -> ResponseSettings {
+fn response_settings(section: &Section<'_>) -> ResponseSettings {
     let usual = ResponseSettings::default();
     let text = |key: &'static str| section.string(key).map(|at| at.value.to_owned());
     let seconds = |key: &'static str, usual: u32| {
@@ -145,7 +181,7 @@ fn response_settings(section: &Section<'_>, registered: Option<&SpTrust>) -> Res
         destination: text("destination"),
         lifetime_seconds: seconds("lifetime", usual.lifetime_seconds),
         backdate_seconds: seconds("backdate", usual.backdate_seconds),
-        name_id_format: name_id.unwrap_or_else(|| quiet_format(registered)),
+        name_id_format: name_id.unwrap_or(usual.name_id_format),
         name_id_probes: probes.into_iter().map(|at| at.value.to_owned()).collect(),
         authn_context_class_ref: text("authn_context_class_ref").unwrap_or(usual.authn_context_class_ref),
         attributes: attribute_style(section),
@@ -157,13 +193,6 @@ fn attribute_style(section: &Section<'_>) -> AttributeStyle {
     let typed = section.bool("typed_attributes").unwrap_or(true);
     let name_formats = section.choice("attribute_name_format", &[("inferred", NameFormats::Inferred), ("none", NameFormats::Omitted)]);
     AttributeStyle { types: if typed { ValueTypes::Inferred } else { ValueTypes::AnyType }, name_formats: name_formats.unwrap_or_default() }
-}
-
-/// Where nobody says anything: what the application's metadata like best among the formats that tell nothing.
-fn quiet_format(registered: Option<&SpTrust>) -> NameIdFormat {
-    let quiet = [NameIdFormat::Persistent, NameIdFormat::Transient];
-    let listed = registered.into_iter().flat_map(|registered| &registered.name_id_formats);
-    listed.copied().find(|format| quiet.contains(format)).unwrap_or(NameIdFormat::Persistent)
 }
 
 fn format_of(section: &Section<'_>, at: &At<&str>) -> Option<NameIdFormat> {

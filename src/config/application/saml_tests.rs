@@ -2,9 +2,11 @@
 
 use crate::application::Application;
 use crate::config::{Findings, check, load, render_human};
+use crate::connection::metadata::Members;
 use crate::keys::{CertifiedKey, Digest, KeyKind, PrivateKey, SignatureScheme};
+use crate::saml::binding::ResponseBinding;
 use crate::saml::encryption::{ContentCipher, KeyTransport};
-use crate::saml::idp::{EncryptedParts, Identifier, NameFormats, NameIdFormat, ValueTypes};
+use crate::saml::idp::{AssertionConsumerService, EncryptedParts, Identifier, NameFormats, NameIdFormat, ValueTypes};
 use crate::saml::{Binding, names};
 use std::fs;
 use tempfile::TempDir;
@@ -186,7 +188,7 @@ fn faults_are_told_at_their_place() {
     broken("scope = \"wiki example\"", &["scope"]);
     broken("sing_response = true", &["sing_response"]);
     broken("discovery_urls = [\"http://wiki.example/picked\"]", &["discovery_urls[0]"]);
-    broken("metadata_url = \"https://wiki.example/metadata\"", &["metadata_url"]);
+    broken("metadata_refresh = 60", &["metadata_refresh"]);
     broken("metadata_certificates = [\"sp.pem\"]", &["metadata_certificates"]);
     assert_eq!(problems(""), ["entity_id", "acs_urls"]);
     let addresses = "entity_id = \"x\"\nacs_urls = [\"http://wiki.example/acs\", \"https://wiki.example/\", \"javascript:0\"]";
@@ -206,6 +208,92 @@ fn metadata_are_read_strictly() {
     broken("metadata_file = \"sp.xml\"\nmetadata_certificates = [\"sp.pem\"]", &["metadata_file"]);
     broken("metadata_file = \"sp.xml\"\nmetadata_certificates = [\"nowhere.pem\"]", &["metadata_certificates[0]"]);
     broken("metadata_file = \"sp.xml\"\nsign_assertion = false\nsign_response = true", &["sign_assertion"]);
+}
+
+#[test]
+fn metadata_by_url_are_a_source_and_contradict_what_is_written() {
+    let place = place();
+    let text = |lines: &str| format!("{HEAD}[application.saml]\nmetadata_url = \"https://wiki.example/metadata?token=x\"\n{lines}");
+    let read = |lines: &str| load(&written(&place, &text(lines))).unwrap_or_else(|findings| unreachable!("{}", render_human(&findings)));
+    let config =
+        read("metadata_refresh = 60\nentity_id = \"https://wiki.example/sp\"\nencrypt = \"assertion\"\nrequire_signed_requests = true\n");
+    let application = &config.applications[0];
+    let by_metadata = application.by_metadata.as_ref().expect("living");
+    assert!(application.saml.is_none() && !by_metadata.template.believes_categories, "nobody has signed what it says of itself");
+    assert_eq!(
+        (by_metadata.source.as_str(), by_metadata.entity_id.as_deref()),
+        ("https://wiki.example/metadata", Some("https://wiki.example/sp"))
+    );
+    let living = &config.application_metadata["wiki"];
+    assert_eq!((living.members, living.source.cadence.at_most_seconds), (Members::One, 60));
+    assert!(
+        living.source.cache.as_ref().is_some_and(|cache| cache.ends_with("data/state/applications.d/wiki")),
+        "{:?}",
+        living.source.cache
+    );
+    let signed = read("metadata_certificates = [\"sp.pem\"]\n");
+    assert!(signed.applications[0].by_metadata.as_ref().expect("living").template.believes_categories);
+
+    let broken = |lines: &str, places: &[&str]| {
+        let findings = check(&written(&place, &text(lines)));
+        let found: Vec<_> = findings.problems.iter().map(|problem| problem.path.trim_start_matches("application[0].saml.")).collect();
+        assert_eq!(found, places, "{lines}: {}", render_human(&findings));
+    };
+    broken("metadata_file = \"sp.xml\"", &["metadata_file"]);
+    broken("acs_urls = [\"https://wiki.example/acs\"]\ncertificates = [\"sp.pem\"]", &["acs_urls", "certificates"]);
+    broken("acs = [{ url = \"https://wiki.example/acs\" }]", &["acs"]);
+    broken("metadata_certificates = []", &["metadata_certificates"]);
+    broken("metadata_certificates = [\"nowhere.pem\"]", &["metadata_certificates[0]"]);
+    broken("metadata_refresh = 0", &["metadata_refresh"]);
+    broken("lifetime = 0\nsign_assertion = false", &["lifetime", "sign_assertion"]);
+    broken("federation_url = \"https://f.example\"", &["federation_url"]);
+    let findings = check(&written(&place, &text("").replace("https://wiki.example/metadata", "http://wiki.example/metadata")));
+    assert_eq!(findings.problems.len(), 1, "{}", render_human(&findings));
+}
+
+#[test]
+fn a_check_says_where_metadata_come_from_and_that_nobody_signs_them() {
+    let url = "metadata_url = \"https://wiki.example/metadata\"\n";
+    let findings = found(url);
+    let said = |list: &[crate::config::Problem]| list.iter().map(|one| (one.path.clone(), one.message.clone())).collect::<Vec<_>>();
+    let (warnings, notes) = (said(&findings.warnings), said(&findings.notes));
+    assert!(matches!(&warnings[..], [(path, text)] if path.ends_with("metadata_url") && text.starts_with("weakened: ")), "{warnings:?}");
+    assert!(
+        matches!(&notes[..], [(_, text)] if text.contains("the application wiki is known by metadata from https://wiki.example/metadata"))
+    );
+    assert!(render_human(&findings).contains("note: the application wiki"));
+    let signed = found(&format!("{url}metadata_certificates = [\"sp.pem\"]\n"));
+    assert!(signed.warnings.is_empty() && signed.notes[0].message.ends_with("signed by `metadata_certificates`"), "{signed:?}");
+}
+
+#[test]
+fn addresses_have_bindings_of_their_own() {
+    let signed = "entity_id = \"https://wiki.example\"\ncertificates = [\"sp.pem\"]\n";
+    let list = |tables: &str| format!("{signed}acs = [{tables}]");
+    let acs = |tables: &str| {
+        let saml = read(&list(tables)).saml.expect("a SAML application");
+        let shown = |acs: &AssertionConsumerService| (acs.location().to_owned(), acs.binding, acs.index);
+        let default = saml.sp.trust().default_acs().map(shown).expect("a default");
+        (saml.sp.trust().acs().iter().map(shown).collect::<Vec<_>>(), default)
+    };
+    let (posted, fetched) = ("https://wiki.example/acs".to_owned(), "https://wiki.example/artifact".to_owned());
+    let post = (posted, ResponseBinding::Post, Some(0));
+    let (all, default) = acs("{ url = \"https://wiki.example/acs\" }, { url = \"https://wiki.example/artifact\", binding = \"artifact\" }");
+    assert_eq!((all, default), (vec![post.clone(), (fetched.clone(), ResponseBinding::Artifact, Some(1))], post));
+    let (all, default) = acs(
+        "{ url = \"https://wiki.example/acs\" }, { url = \"https://wiki.example/artifact\", binding = \"artifact\", index = 7, default = true }",
+    );
+    assert_eq!((all.len(), default), (2, (fetched, ResponseBinding::Artifact, Some(7))));
+    let broken = |lines: &str, places: &[&str]| assert_eq!(problems(lines), places, "{lines}");
+    broken(&list(""), &["acs"]);
+    broken(&list("{ binding = \"artifact\" }, { url = \"http://wiki.example/acs\" }"), &["acs[0].url", "acs[1].url"]);
+    broken(&list("{ url = \"https://wiki.example/acs\", binding = \"soap\", sort = 1 }"), &["acs[0].binding", "acs[0].sort"]);
+    let same = "{ url = \"https://wiki.example/a\", default = true }, { url = \"https://wiki.example/b\", default = true }";
+    broken(&list(same), &["acs"]);
+    let twice = "{ url = \"https://wiki.example/a\", index = 1 }, { url = \"https://wiki.example/b\" }";
+    broken(&list(twice), &["entity_id"]);
+    broken(&format!("{LITERAL}acs = [{{ url = \"https://wiki.example/acs\" }}]"), &["acs_urls"]);
+    broken("entity_id = \"x\"\nacs = [{ url = \"https://wiki.example/acs\", binding = \"artifact\" }]", &["entity_id"]);
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Whom a SAML application's answers go to: out of its metadata, or out of what the operator writes.
 
 use super::check_uri;
+use crate::application::saml_sp_template::Said;
 use crate::config::connection::certificates;
 use crate::config::context::Context;
+use crate::saml::binding::ResponseBinding;
 use crate::saml::idp::{AssertionConsumerService, AttributeConsumingService, EncryptionKey, RequestedAttribute, SpParts, SpTrust, read_sp};
 use crate::saml::logout::LogoutService;
 use crate::saml::{Binding, MetadataOptions, TrustedKeys};
@@ -10,17 +12,34 @@ use crate::toml_file::{At, Section};
 use openssl::x509::X509;
 use url::Url;
 
-/// What says itself what metadata would say.
-const LITERALS: [&str; 7] =
-    ["acs_urls", "certificates", "encryption_certificates", "slo_url", "slo_response_url", "authn_requests_signed", "requested_attributes"];
+/// What says who the application is without metadata that are fetched.
+pub const FIXED: [&str; 10] = [
+    "metadata",
+    "metadata_file",
+    "acs_urls",
+    "acs",
+    "certificates",
+    "encryption_certificates",
+    "slo_url",
+    "slo_response_url",
+    "authn_requests_signed",
+    "requested_attributes",
+];
 
-/// Reads whom it is, and the entity categories that its metadata list; logout messages go out by `logout_binding` where only
-/// their address is written.
-pub fn read(context: &Context<'_>, section: &Section<'_>, logout_binding: Binding) -> Option<(SpTrust, Vec<String>)> {
-    if section.has("metadata_url") {
-        section.value("metadata_url");
-        section.problem("metadata_url", "metadata cannot be fetched in this version", "save the document and use `metadata_file`");
-    }
+/// What says itself what metadata would say.
+const LITERALS: [&str; 8] = [
+    "acs_urls",
+    "acs",
+    "certificates",
+    "encryption_certificates",
+    "slo_url",
+    "slo_response_url",
+    "authn_requests_signed",
+    "requested_attributes",
+];
+
+/// Reads who it is; logout messages go out by `logout_binding` where only their address is written.
+pub fn read(context: &Context<'_>, section: &Section<'_>, logout_binding: Binding) -> Option<Said> {
     let entity_id = section.string("entity_id").map(|at| at.value);
     let pinned = certificates(context, section, "metadata_certificates");
     let document = section.string("metadata").map(|at| ("metadata", Ok(at.value.to_owned())));
@@ -32,7 +51,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, logout_binding: Bindin
         if section.has("metadata_certificates") {
             section.problem("metadata_certificates", "there are no metadata that it could have signed", "add `metadata_file`");
         }
-        return literal(context, section, entity_id, logout_binding).map(|trust| (trust, Vec::new()));
+        return literal(context, section, entity_id, logout_binding).map(Said::by_operator);
     };
     for literal in LITERALS {
         if section.value(literal).is_some() {
@@ -55,7 +74,7 @@ fn from_metadata(
     (key, text): (&'static str, &str),
     entity_id: Option<&str>,
     pinned: Option<Vec<X509>>,
-) -> Option<(SpTrust, Vec<String>)> {
+) -> Option<Said> {
     let pinned = match pinned.map(|certificates| TrustedKeys::new(&certificates)).transpose() {
         // A list that could not be read must not become "any signature will do".
         Ok(None) if section.has("metadata_certificates") => return None,
@@ -66,10 +85,8 @@ fn from_metadata(
         }
     };
     match read_sp(text, MetadataOptions { entity_id, pinned: pinned.as_ref() }, context.now) {
-        Ok(metadata) => {
-            let categories = metadata.entity_categories().map(str::to_owned).collect();
-            Some((metadata.trust, categories))
-        }
+        // Of a document that is read once, nobody would notice that it is over: its date is for those who serve it.
+        Ok(metadata) => Some(Said { valid_until: None, ..Said::by_metadata(&metadata) }),
         Err(error) => {
             let place = section.string("metadata_file").map(|at| format!("{}: ", at.value)).unwrap_or_default();
             section.problem(key, format!("{place}{error}"), "ask the application's operator for its current metadata");
@@ -116,12 +133,61 @@ fn literal(context: &Context<'_>, section: &Section<'_>, entity_id: Option<&str>
 /// What the application would say itself, if it had metadata.
 fn requested_attributes(section: &Section<'_>) -> Option<AttributeConsumingService> {
     let texts = section.strings("requested_attributes")?;
-    let wish = |at: At<&str>| RequestedAttribute { name: at.value.to_owned(), name_format: None, friendly_name: None, required: false };
+    let wish = |at: At<&str>| RequestedAttribute {
+        name: at.value.to_owned(),
+        name_format: None,
+        friendly_name: None,
+        required: false,
+        values: Vec::new(),
+    };
     Some(AttributeConsumingService { index: None, is_default: Some(true), attributes: texts.into_iter().map(wish).collect() })
 }
 
-/// The first is the default; a request may name the others by address, or by their place in the list, from 0.
+/// `acs`: addresses one by one, each with its binding; `acs_urls`: addresses for HTTP-POST.
 fn consumer_services(section: &Section<'_>) -> Option<Vec<AssertionConsumerService>> {
+    if section.has("acs") {
+        if section.value("acs_urls").is_some() {
+            section.problem("acs_urls", "`acs_urls` and `acs` contradict each other", "remove one of the two");
+            return None;
+        }
+        return described_services(section);
+    }
+    posted_services(section)
+}
+
+/// Each is a table of its own: `url`, and, if it is not as usual, `binding`, `index` and `default`.
+fn described_services(section: &Section<'_>) -> Option<Vec<AssertionConsumerService>> {
+    let tables = section.sections("acs");
+    if tables.is_empty() {
+        section.problem("acs", "there is no address in it", "write at least one table with its `url`");
+        return None;
+    }
+    let says_default = tables.iter().any(|table| table.has("default"));
+    let bindings = [("post", ResponseBinding::Post), ("artifact", ResponseBinding::Artifact)];
+    let mut read = Vec::with_capacity(tables.len());
+    for (number, table) in (0..=u16::MAX).zip(&tables) {
+        let url = table.required("url");
+        let binding = table.choice("binding", &bindings).unwrap_or(ResponseBinding::Post);
+        let index = table.integer("index", 0..=i64::from(u16::MAX)).and_then(|at| u16::try_from(at.value).ok()).unwrap_or(number);
+        let is_default = table.bool("default").unwrap_or(number == 0 && !says_default);
+        table.finish();
+        let acs = url.and_then(|at| {
+            let acs = AssertionConsumerService::new(at.value, Some(index), Some(is_default));
+            let help = "write the address as the application's operator gives it";
+            acs.map_err(|why| table.file().problem(at.span.clone(), &at.path, why, help)).ok()
+        });
+        read.push(acs.map(|acs| acs.by(binding)));
+    }
+    let several = tables.iter().filter(|table| table.bool("default") == Some(true)).count() > 1;
+    if several {
+        section.problem("acs", "several addresses are said to be the default", "leave `default = true` at one of them");
+    }
+    // Collected first: every faulty address is reported.
+    read.into_iter().collect::<Option<_>>().filter(|_| !several)
+}
+
+/// The first is the default; a request may name the others by address, or by their place in the list, from 0.
+fn posted_services(section: &Section<'_>) -> Option<Vec<AssertionConsumerService>> {
     let texts = section.strings("acs_urls").unwrap_or_default();
     if texts.is_empty() {
         section.problem("acs_urls", "`acs_urls` is missing", "list the addresses where the application takes responses by HTTP-POST");

@@ -7,7 +7,7 @@ use crate::toml_file::Section;
 use url::{Url, form_urlencoded};
 
 /// Parameters that the connection itself decides, or that make no sense where nobody has asked.
-const NOT_IN_QUERY: &[&str] = &["client_id", "connection", "prompt", "request", "request_uri", "id_token_hint"];
+const NOT_IN_QUERY: &[&str] = &["client_id", "connection", "prompt", "request", "request_uri", "id_token_hint", "idp"];
 
 pub fn read(section: &Section<'_>, force_authn: bool) -> Option<Unsolicited> {
     let section = section.section("unsolicited")?;
@@ -78,7 +78,9 @@ pub fn check(root: &Section<'_>, connections: &[ConnectionConfig], applications:
             continue;
         };
         let by_oidc = rules.protocol != Some(ApplicationProtocol::Saml);
-        let (oidc, saml) = (application.oidc.as_ref().filter(|_| by_oidc), application.saml.as_ref());
+        let by_metadata = application.by_metadata.as_ref().map(|by_metadata| by_metadata.template.settings.allow_unsolicited);
+        let saml = application.saml.as_ref().map(|saml| saml.sp.allow_unsolicited()).or(by_metadata);
+        let oidc = application.oidc.as_ref().filter(|_| by_oidc);
         match (oidc, saml) {
             (Some(client), _)
                 if client.needs_pkce() && (client.initiate_login_uri.is_none() || rules.mode == UnsolicitedMode::AcceptDirectly) =>
@@ -88,8 +90,8 @@ pub fn check(root: &Section<'_>, connections: &[ConnectionConfig], applications:
                 place.problem("application", message, help);
             }
             (Some(_), _) => {}
-            (None, Some(saml)) if saml.sp.allow_unsolicited() => {}
-            (None, Some(_)) => {
+            (None, Some(true)) => {}
+            (None, Some(false)) => {
                 let message = format!("`{}` wants its sign-ins to begin with itself", application.client_id);
                 place.problem("application", message, "set allow_unsolicited in its [application.saml]");
             }

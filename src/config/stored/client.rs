@@ -4,6 +4,7 @@ use super::document::Document;
 use super::{StoredObjects, checked, fault, samlp, text, without_effect};
 use crate::broker::admin::kinds;
 use crate::broker::live::{Checked, Fault, Known, Made};
+use crate::broker::living::LivingApplication;
 use crate::config::application;
 use crate::config::context::Stored;
 use serde_json::{Map, Value};
@@ -94,7 +95,7 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
         Err(more) => Err(faults.into_iter().chain(more).collect()),
         Ok(_) if !faults.is_empty() => Err(faults),
         Ok((registered, mut warnings)) => {
-            if registered.application.saml.is_some() {
+            if registered.application.saml.is_some() || registered.living.is_some() {
                 // That is about codes; who has no callback may well sign in by SAML.
                 warnings.retain(|warning| warning.pointer != "/callbacks");
             }
@@ -105,7 +106,13 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
                 let message = "is kept, without effect: ID tokens live as the gateway's lifetimes say";
                 warnings.push(fault("/jwt_configuration/lifetime_in_seconds", message, ""));
             }
-            Ok(checked(Made::Application(Arc::new(registered.application)), warnings))
+            let made = match registered.living {
+                None => Made::Application(Arc::new(registered.application)),
+                Some(living) => LivingApplication::new(registered.application, &living, &known.gateway.feeds)
+                    .map(|application| Made::LivingApplication(Arc::new(application)))
+                    .map_err(|error| vec![fault("", error.detail, "")])?,
+            };
+            Ok(checked(made, warnings))
         }
     }
 }

@@ -6,6 +6,7 @@ use crate::broker::Gateway;
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::config::connection;
 use crate::config::context::Stored;
+use crate::connection::metadata::Owner;
 use crate::profile::import::{Notation, import};
 use crate::profile::{Direction, MappingLibrary, MappingTable};
 use base64::Engine as _;
@@ -130,8 +131,10 @@ fn saml(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) ->
                 return Err(taken);
             }
             let Gateway { issuer, keyring, feeds, .. } = known.gateway;
-            let made = crate::connection::connection(config, issuer, Arc::clone(keyring), |name, living| feeds.open(name, living))
-                .map_err(|error| vec![fault("", error.detail, "")])?;
+            let made = crate::connection::connection(config, issuer, Arc::clone(keyring), |name, living| {
+                feeds.open(Owner::connection(name), living)
+            })
+            .map_err(|error| vec![fault("", error.detail, "")])?;
             Ok(checked(Made::Connection(made), warnings))
         }
     }

@@ -66,6 +66,7 @@ impl Maker for StoredObjects {
             "attack_protection" => Ok(settings::attack_protection(body)),
             "signing_keys" => settings::signing_keys(id, body, known),
             "metadata_approval" => metadata::stored(body).map(|made| checked(made, Vec::new())),
+            metadata::TOLD => Ok(checked(Made::Nothing, Vec::new())),
             "rule" | "rule_config" | "action" => scripts::make(kind, id, body, known),
             _ => Err(vec![fault("", format!("objects of the kind {kind} are not read by this program"), "")]),
         }

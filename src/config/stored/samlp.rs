@@ -76,8 +76,8 @@ struct Writing<'w> {
 impl Writing<'_> {
     /// Whom answers go to: the client's callbacks, and who `audience` says it is, unless that is said in our words.
     fn trust(&mut self, body: &Map<String, Value>, addon: &Map<String, Value>) {
-        let metadata = self.own.contains_key("metadata");
-        if !metadata && !self.own.contains_key("acs_urls") {
+        let metadata = ["metadata", "metadata_url"].iter().any(|key| self.own.contains_key(*key));
+        if !metadata && !["acs_urls", "acs"].iter().any(|key| self.own.contains_key(*key)) {
             self.document.place("saml.acs_urls", "/callbacks");
             self.document.take("saml.acs_urls", body.get("callbacks"));
         }

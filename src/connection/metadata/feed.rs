@@ -73,7 +73,7 @@ impl Feed {
     pub(super) fn with(source: Source, downloader: Downloader, now: Timestamp) -> Self {
         let cache = source.cache.clone().map(Cache::new);
         let notes = cache.as_ref().and_then(Cache::notes).filter(|notes| notes.source == source.name()).unwrap_or_default();
-        let refresher = Refresher::new(source.cadence, source.hold.clone(), notes.approved, now);
+        let refresher = Refresher::of(&source, notes.approved, now);
         let current = RwLock::new(Current { snapshot: None, status: Arc::new(status(&refresher)) });
         let work = Work { refresher, validators: Validators::default(), digest: String::new() };
         Self { source: Arc::new(source), downloader, cache, work: Arc::new(Mutex::new(work)), current }
@@ -249,6 +249,7 @@ impl Feed {
             if let Some(expected) = source.expects.as_ref().filter(|expected| aggregate.entity(expected).is_none()) {
                 return Err(format!("the metadata do not describe {expected}"));
             }
+            source.role.check(&aggregate, source.expects.as_deref(), now)?;
             Ok(Some(Verified { aggregate: Arc::new(aggregate), digest }))
         };
         // Seconds of work for a large federation.

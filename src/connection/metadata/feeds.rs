@@ -1,16 +1,19 @@
-//! All sources of metadata in a process, by the connections that use them.
+//! All sources of metadata in a process, by the connections and applications that use them.
 //!
 //! A connection is made anew whenever its settings or those of others change; what it knows of its identity providers must
 //! not be lost by that. [`Feeds::open`] hands out the feed that is there already for the same settings. Nobody else keeps
-//! one alive: when the last connection that uses it goes, so does the feed, and nothing is fetched any more.
+//! one alive: when the last one who uses it goes, so does the feed, and nothing is fetched any more. One that is only tried
+//! takes nothing away from the one that is in use.
 
-use super::difference::{Place, places};
+use super::difference::Place;
 use super::feed::{Feed, Status};
 use super::mdq::{Mdq, MdqForm};
+use super::partner::{Description, Owner, Role};
 use super::snapshot::{Approval, Event, Snapshot};
 use super::source::Source;
 use crate::clock::Timestamp;
 use crate::error::Result;
+use crate::id;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
@@ -27,7 +30,7 @@ pub enum Members {
     Queried(MdqForm),
 }
 
-/// Where a connection knows its identity provider from, or many of them.
+/// Where a connection knows its identity provider from, or many of them; or where an application is known from.
 #[derive(Clone, Debug)]
 pub struct Living {
     pub members: Members,
@@ -38,12 +41,13 @@ pub struct Living {
 
 /// The sources that are in use.
 #[derive(Default)]
-pub struct Feeds(Mutex<HashMap<String, Weak<Tended>>>);
+pub struct Feeds(Mutex<HashMap<Owner, Vec<Weak<Tended>>>>);
 
-/// A source at work for one connection.
+/// A source at work for its owner.
 pub struct Tended {
-    pub connection: String,
+    pub owner: Owner,
     pub members: Members,
+    role: Role,
     access: Access,
     settings: String,
     /// Somebody tends it at the moment.
@@ -77,25 +81,30 @@ enum Access {
 }
 
 impl Feeds {
-    /// The source at work for a connection: the one that is there, if its settings are the same.
+    /// The source at work for somebody: the one that is there, if its settings are the same.
     ///
     /// # Errors
     /// When no HTTP client can be made.
-    pub fn open(&self, connection: &str, living: &Living) -> Result<Arc<Tended>> {
+    pub fn open(&self, owner: Owner, living: &Living) -> Result<Arc<Tended>> {
         // Every setting is in the text, keys by their fingerprints.
         let settings = format!("{living:?}");
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(known) = all.get(connection).and_then(Weak::upgrade).filter(|known| known.settings == settings) {
+        let mut of_owner = all.get(&owner).into_iter().flatten().filter_map(Weak::upgrade);
+        if let Some(known) = of_owner.find(|known| known.settings == settings) {
             return Ok(known);
         }
-        all.retain(|_, tended| tended.strong_count() > 0);
+        all.retain(|_, tended| {
+            tended.retain(|tended| tended.strong_count() > 0);
+            !tended.is_empty()
+        });
         let access = match living.members {
             Members::Queried(form) => Access::Mdq(Box::new(Mdq::new(living.source.clone(), form)?)),
             Members::One | Members::All => Access::Feed(Feed::new(living.source.clone(), LONG_AGO)?),
         };
         let tended = Arc::new(Tended {
-            connection: connection.to_owned(),
+            owner: owner.clone(),
             members: living.members,
+            role: living.source.role.clone(),
             access,
             settings,
             busy: AtomicBool::new(false),
@@ -103,19 +112,24 @@ impl Feeds {
             seen: Mutex::default(),
             untold: Mutex::default(),
         });
-        all.insert(connection.to_owned(), Arc::downgrade(&tended));
+        all.entry(owner).or_default().push(Arc::downgrade(&tended));
         Ok(tended)
     }
 
-    /// Those in use, by the names of their connections.
+    /// Those in use, by the names of who uses them; connections first.
     pub fn all(&self) -> Vec<Arc<Tended>> {
-        let mut all: Vec<_> = self.0.lock().unwrap_or_else(PoisonError::into_inner).values().filter_map(Weak::upgrade).collect();
-        all.sort_by(|a, b| a.connection.cmp(&b.connection));
+        let known = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut all: Vec<_> = known.values().flatten().filter_map(Weak::upgrade).collect();
+        all.sort_by(|a, b| a.owner.cmp(&b.owner));
         all
     }
 }
 
 impl Tended {
+    pub const fn role(&self) -> &Role {
+        &self.role
+    }
+
     /// For messages: without the query of an address, in which a token may be.
     pub fn shown(&self) -> String {
         match &self.access {
@@ -157,8 +171,8 @@ impl Tended {
         if let Some(expected) = self.expects() {
             return Some(expected.to_owned());
         }
-        let mut idps = snapshot.aggregate().entities().filter(|entity| entity.is_idp && entity.is_valid_at(now));
-        idps.next().filter(|_| idps.next().is_none()).map(|entity| entity.entity_id.to_string())
+        let mut meant = snapshot.aggregate().entities().filter(|entity| self.role.is_of(entity) && entity.is_valid_at(now));
+        meant.next().filter(|_| meant.next().is_none()).map(|entity| entity.entity_id.to_string())
     }
 
     /// What is in force of the only entity, if nothing waits.
@@ -168,13 +182,22 @@ impl Tended {
             return None;
         }
         let entity_id = self.sole(&snapshot, now)?;
-        let places = places(&snapshot.idp(&entity_id, now).ok()?);
-        Some(self.approval(&entity_id, places))
+        let described = snapshot.describe(&self.role, &entity_id, now).ok()?;
+        Some(self.approval(&entity_id, described.places()))
+    }
+
+    /// A digest of what is in force of these entities, for telling one state of them from another on every node alike.
+    pub fn state(&self, entity_ids: &[&str], now: Timestamp) -> String {
+        let of_one = |entity_id: &&str| {
+            let described = self.snapshot(Some(entity_id), now).and_then(|snapshot| snapshot.describe(&self.role, entity_id, now).ok());
+            format!("{entity_id} {}", described.as_ref().map(Description::state).unwrap_or_default())
+        };
+        id::hex(&id::sha256(entity_ids.iter().map(of_one).collect::<Vec<_>>().join("\n").as_bytes()))
     }
 
     pub fn approval(&self, entity_id: &str, places: BTreeSet<Place>) -> Approval {
-        let (connection, source, sole) = (self.connection.clone(), self.shown(), self.members == Members::One);
-        Approval { connection, source, sole, entity_id: entity_id.to_owned(), places }
+        let (owner, source, sole) = (self.owner.clone(), self.shown(), self.members == Members::One);
+        Approval { owner, source, sole, entity_id: entity_id.to_owned(), places }
     }
 
     /// Where entities are asked for one at a time, makes sure that this one was. Bounded: see [`Mdq::entity`].
@@ -254,7 +277,7 @@ impl Tended {
 
     fn of_ours(&self, approvals: &[Approval]) -> BTreeMap<String, BTreeSet<Place>> {
         let source = self.shown();
-        let ours = approvals.iter().filter(|approval| approval.connection == self.connection && approval.source == source);
+        let ours = approvals.iter().filter(|approval| approval.owner == self.owner && approval.source == source);
         ours.map(|approval| (approval.entity_id.clone(), approval.places.clone())).collect()
     }
 }

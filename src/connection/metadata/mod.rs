@@ -5,6 +5,7 @@
 //! - [`Feed`]: one source at work. It fetches, verifies, keeps the last good copy on disk, and swaps [`Snapshot`]s; readers
 //!   take the newest and are never kept waiting.
 //! - [`Mdq`]: a feed for each entity, made when it is asked for (Metadata Query Protocol).
+//! - [`Role`]: whether its entities are identity providers to us, or an application. [`Owner`]: whose source it is.
 //! - [`Change`]: differences in words. `cache` writes copies, `connection/outbound/download` fetches.
 //!
 //! Nothing here knows the configuration or the registry of connections: whoever wires it hands in sources and takes
@@ -15,6 +16,7 @@ mod difference;
 mod feed;
 mod feeds;
 mod mdq;
+mod partner;
 mod refresher;
 mod snapshot;
 mod source;
@@ -24,11 +26,14 @@ pub use difference::{Change, Place, difference, places};
 pub use feed::{Feed, Status};
 pub use feeds::{Feeds, Living, Members, Tended, Tending};
 pub use mdq::{Mdq, MdqForm, NotFound};
+pub use partner::{Description, Owner, Role};
 pub use refresher::{Cadence, Hold, Refresher};
 pub use snapshot::{Approval, Event, NotPending, Pending, Snapshot};
 pub use source::{Origin, Source};
 pub use trial::{Trial, trial};
 
+#[cfg(test)]
+mod application_tests;
 #[cfg(test)]
 mod testing;
 #[cfg(test)]

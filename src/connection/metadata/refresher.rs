@@ -4,11 +4,12 @@
 //! better one comes or its validUntil. Certificates, scopes and paths change at once; a new host waits for an operator, and until
 //! then the old endpoints stay in force beside whatever else is new.
 
-use super::difference::{Change, Place, difference, new_origins, places, with_places};
+use super::difference::{Change, Place, new_origins};
+use super::partner::{Description, Role};
 use super::snapshot::{Event, NotPending, Pending, Snapshot};
+use super::source::Source;
 use crate::clock::Timestamp;
 use crate::id;
-use crate::saml::IdpMetadata;
 use crate::saml::aggregate::{Aggregate, Entity};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -51,6 +52,9 @@ impl Hold {
 pub struct Refresher {
     cadence: Cadence,
     hold: Hold,
+    role: Role,
+    /// The only entity that is of interest.
+    wanted: Option<String>,
     current: Option<Arc<Snapshot>>,
     /// What was in force before there was nothing: the next copy is compared with it.
     former: Option<Arc<Snapshot>>,
@@ -73,6 +77,8 @@ impl Refresher {
         Self {
             cadence,
             hold,
+            role: Role::IdentityProvider,
+            wanted: None,
             current: None,
             former: None,
             approved,
@@ -84,6 +90,12 @@ impl Refresher {
             last_failure: None,
             due: now,
         }
+    }
+
+    /// The same for a source.
+    pub fn of(source: &Source, approved: BTreeMap<String, BTreeSet<Place>>, now: Timestamp) -> Self {
+        let new = Self::new(source.cadence, source.hold.clone(), approved, now);
+        Self { role: source.role.clone(), wanted: source.expects.clone(), ..new }
     }
 
     pub fn snapshot(&self) -> Option<&Arc<Snapshot>> {
@@ -133,8 +145,8 @@ impl Refresher {
             self.members(&old, &new, &mut events);
         }
         let mut held = BTreeMap::new();
-        for entity in new.entities().filter(|entity| entity.is_idp) {
-            self.entity(entity, &mut held, now, &mut events);
+        for entity in new.entities().filter(|entity| self.looks_at(entity)).cloned().collect::<Vec<_>>() {
+            self.entity(&entity, &mut held, now, &mut events);
         }
         self.pending.retain(|entity_id, _| held.contains_key(entity_id));
         self.current = Some(Arc::new(Snapshot { aggregate: new, held }));
@@ -255,17 +267,17 @@ impl Refresher {
 
     /// Whether an operator has agreed to that other entity.
     fn lets_in(&self, new: &Aggregate, entity_id: &str) -> bool {
-        new.idp(entity_id, WHENEVER).is_ok_and(|idp| self.allows(entity_id, &places(&idp)))
+        self.described(new, entity_id, WHENEVER).is_some_and(|described| self.allows(entity_id, &described.places()))
     }
 
     fn keep_aside(&mut self, new: Arc<Aggregate>, from: String, to: String, now: Timestamp) -> Vec<Event> {
         let mut changes = vec![Change::EntityId { from: from.clone(), to: to.clone() }];
-        let old = self.baseline().and_then(|old| old.idp(&from, WHENEVER).ok());
-        let offered = new.idp(&to, now).ok();
+        let old = self.baseline().and_then(|old| old.describe(&self.role, &from, WHENEVER).ok());
+        let offered = self.described(&new, &to, now);
         if let (Some(old), Some(offered)) = (&old, &offered) {
-            changes.extend(difference(old, offered));
+            changes.extend(old.difference(offered));
         }
-        let places = offered.as_ref().map(places).unwrap_or_default();
+        let places = offered.as_ref().map(Description::places).unwrap_or_default();
         let pending = Pending { key: key(&to, &changes), entity_id: to, changes, places, since: now };
         if let Some((aggregate, known)) = &mut self.other
             && known.key == pending.key
@@ -277,8 +289,20 @@ impl Refresher {
         vec![Event::Held(pending)]
     }
 
+    /// Is anything that happens to the entity of interest?
+    fn looks_at(&self, entity: &Entity) -> bool {
+        self.role.is_of(entity) && self.wanted.as_deref().is_none_or(|wanted| *wanted == *entity.entity_id)
+    }
+
+    fn described(&self, aggregate: &Aggregate, entity_id: &str, now: Timestamp) -> Option<Description> {
+        self.role.describe(aggregate.entity(entity_id)?, now).ok()
+    }
+
     /// Who came and who went.
     fn members(&mut self, old: &Arc<Snapshot>, new: &Aggregate, events: &mut Vec<Event>) {
+        if self.wanted.is_some() {
+            return;
+        }
         let added = new.entities().filter(|entity| old.entity(&entity.entity_id).is_none());
         let added: Vec<String> = added.map(|entity| format!("+ {}", entity.entity_id)).collect();
         let left = old.aggregate.entities().filter(|entity| new.entity(&entity.entity_id).is_none());
@@ -299,8 +323,8 @@ impl Refresher {
         if !self.hold.concerns(entity_id) || self.approved.len() >= REMEMBERED || self.approved.contains_key(entity_id) {
             return;
         }
-        if let Ok(idp) = old.idp(entity_id, WHENEVER) {
-            self.approved.insert(entity_id.to_owned(), places(&idp));
+        if let Ok(described) = old.describe(&self.role, entity_id, WHENEVER) {
+            self.approved.insert(entity_id.to_owned(), described.places());
         }
     }
 
@@ -309,7 +333,7 @@ impl Refresher {
         self.current.as_ref().or(self.former.as_ref())
     }
 
-    /// One identity provider of the new copy: what changed, and whether its endpoints may.
+    /// One partner of the new copy: what changed, and whether its endpoints may.
     fn entity(&mut self, new: &Entity, held: &mut BTreeMap<String, BTreeSet<Place>>, now: Timestamp, events: &mut Vec<Event>) {
         let entity_id = &*new.entity_id;
         let old = self.baseline().and_then(|old| old.entity(entity_id)).cloned();
@@ -318,17 +342,17 @@ impl Refresher {
         if known.is_none() && (unknown || old.as_ref().is_some_and(|old| old.same_as(new))) {
             return;
         }
-        let Ok(new_idp) = new.idp(now) else { return };
+        let Ok(described) = self.role.describe(new, now) else { return };
         // As it was before, even if that is valid no longer.
-        let old_idp = old.filter(|old| old.is_idp).and_then(|old| old.idp(WHENEVER).ok());
-        let offered = places(&new_idp);
-        let approved = known.or_else(|| old_idp.as_ref().map(places)).or_else(|| self.allowed.get(entity_id).cloned());
-        let mut in_force = new_idp.clone();
+        let before = old.filter(|old| self.role.is_of(old)).and_then(|old| self.role.describe(&old, WHENEVER).ok());
+        let offered = described.places();
+        let approved = known.or_else(|| before.as_ref().map(Description::places)).or_else(|| self.allowed.get(entity_id).cloned());
+        let mut in_force = described.clone();
         let waits = self.hold.concerns(entity_id) && !self.allows(entity_id, &offered);
         match approved.filter(|approved| waits && !new_origins(approved, &offered).is_empty()) {
             Some(approved) => {
-                in_force = with_places(in_force, &approved);
-                self.hold_back(&new_idp, &in_force, now, events);
+                in_force = in_force.with_places(&approved);
+                self.hold_back(&described, &in_force, now, events);
                 held.insert(entity_id.to_owned(), approved.clone());
                 self.approved.insert(entity_id.to_owned(), approved);
             }
@@ -339,25 +363,25 @@ impl Refresher {
                 }
             }
         }
-        let before = self.baseline().and_then(|old| old.held.get(entity_id));
-        let old_in_force = old_idp.map(|old| match before {
-            Some(places) => with_places(old, places),
-            None => old,
+        let held_before = self.baseline().and_then(|old| old.held.get(entity_id));
+        let old_in_force = before.map(|before| match held_before {
+            Some(places) => before.with_places(places),
+            None => before,
         });
-        let changes = old_in_force.map(|old| difference(&old, &in_force)).unwrap_or_default();
+        let changes = old_in_force.map(|old| old.difference(&in_force)).unwrap_or_default();
         if !changes.is_empty() && events.len() < EVENTS {
             events.push(Event::Changed { entity_id: entity_id.to_owned(), changes });
         }
     }
 
-    fn hold_back(&mut self, offered: &IdpMetadata, in_force: &IdpMetadata, now: Timestamp, events: &mut Vec<Event>) {
-        let changes = difference(in_force, offered);
-        let key = key(&offered.entity_id, &changes);
-        if self.pending.get(&offered.entity_id).is_some_and(|known| known.key == key) {
+    fn hold_back(&mut self, offered: &Description, in_force: &Description, now: Timestamp, events: &mut Vec<Event>) {
+        let (changes, entity_id) = (in_force.difference(offered), offered.entity_id().to_owned());
+        let key = key(&entity_id, &changes);
+        if self.pending.get(&entity_id).is_some_and(|known| known.key == key) {
             return;
         }
-        let pending = Pending { key, entity_id: offered.entity_id.clone(), changes, places: places(offered), since: now };
-        self.pending.insert(offered.entity_id.clone(), pending.clone());
+        let pending = Pending { key, entity_id: entity_id.clone(), changes, places: offered.places(), since: now };
+        self.pending.insert(entity_id, pending.clone());
         events.push(Event::Held(pending));
     }
 }

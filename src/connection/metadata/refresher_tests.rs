@@ -1,6 +1,7 @@
 //! What a copy lives through, with a clock that is moved by hand.
 
 use super::*;
+use crate::connection::metadata::places;
 use crate::connection::metadata::testing::{FEDERATION, Idp, ONE, TWO, alone, group, now, read};
 use crate::saml::signature::{Signer, sign};
 

@@ -1,9 +1,11 @@
 //! Metadata in force, and what is told of how they came to be.
 
-use super::difference::{Change, Place, new_origins, with_places};
+use super::difference::{Change, Place, new_origins};
+use super::partner::{Description, Owner, Role};
 use crate::clock::Timestamp;
 use crate::id;
 use crate::saml::aggregate::{Aggregate, Entity, Found};
+use crate::saml::idp::ApplicationMetadata;
 use crate::saml::{IdpMetadata, MetadataError};
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
@@ -22,10 +24,31 @@ impl Snapshot {
     /// # Errors
     /// When there is no such identity provider, or its metadata are valid no longer.
     pub fn idp(&self, entity_id: &str, now: Timestamp) -> Result<IdpMetadata, MetadataError> {
-        let idp = self.aggregate.idp(entity_id, now)?;
+        match self.describe(&Role::IdentityProvider, entity_id, now)? {
+            Description::Idp(idp) => Ok(*idp),
+            Description::Sp(_) => Err(unknown(entity_id)),
+        }
+    }
+
+    /// # Errors
+    /// When there is no such application, or its metadata are valid no longer.
+    pub fn sp(&self, role: &Role, entity_id: &str, now: Timestamp) -> Result<ApplicationMetadata, MetadataError> {
+        match self.describe(role, entity_id, now)? {
+            Description::Sp(sp) => Ok(*sp),
+            Description::Idp(_) => Err(unknown(entity_id)),
+        }
+    }
+
+    /// The description of a partner in that role.
+    ///
+    /// # Errors
+    /// When there is none, or its metadata are valid no longer.
+    pub fn describe(&self, role: &Role, entity_id: &str, now: Timestamp) -> Result<Description, MetadataError> {
+        let entity = self.aggregate.entity(entity_id).ok_or_else(|| unknown(entity_id))?;
+        let described = role.describe(entity, now)?;
         Ok(match self.held.get(entity_id) {
-            Some(places) => with_places(idp, places),
-            None => idp,
+            Some(places) => described.with_places(places),
+            None => described,
         })
     }
 
@@ -43,14 +66,18 @@ impl Snapshot {
     }
 
     /// How long the document may be used, and that entity of it.
-    pub fn valid_until(&self, entity_id: Option<&str>, now: Timestamp) -> Option<Timestamp> {
-        let of_entity = entity_id.and_then(|entity_id| self.idp(entity_id, now).ok()?.valid_until);
+    pub fn valid_until(&self, role: &Role, entity_id: Option<&str>, now: Timestamp) -> Option<Timestamp> {
+        let of_entity = entity_id.and_then(|entity_id| self.describe(role, entity_id, now).ok()?.valid_until());
         of_entity.into_iter().chain(self.aggregate.valid_until()).min()
     }
 
     pub fn is_valid_at(&self, now: Timestamp) -> bool {
         self.aggregate.valid_until().is_none_or(|until| until > now)
     }
+}
+
+fn unknown(entity_id: &str) -> MetadataError {
+    MetadataError { line: None, reason: format!("the metadata have no entity \"{entity_id}\"") }
 }
 
 /// A change that waits for an operator.
@@ -69,7 +96,8 @@ pub struct Pending {
 /// directory, so that every node knows them.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Approval {
-    pub connection: String,
+    #[serde(flatten)]
+    pub owner: Owner,
     /// Where the metadata come from, as it is shown: for another source it means nothing.
     pub source: String,
     /// Of the only entity, which may become another one by an approval.
@@ -85,12 +113,12 @@ impl Approval {
         self.entity_id == other.entity_id && new_origins(&self.places, &other.places).is_empty()
     }
 
-    /// The id of the stored object: there is one for a connection with one entity, and one for each entity of others.
+    /// The id of the stored object: there is one where the owner has one entity, and one for each entity of others.
     pub fn object_id(&self) -> String {
         if self.sole {
-            return self.connection.clone();
+            return self.owner.key();
         }
-        format!("{}!{}", self.connection, id::hex(&id::sha256(self.entity_id.as_bytes())))
+        format!("{}!{}", self.owner.key(), id::hex(&id::sha256(self.entity_id.as_bytes())))
     }
 }
 

@@ -1,5 +1,6 @@
 //! Settings of one source of metadata.
 
+use super::partner::Role;
 use super::refresher::{Cadence, Hold};
 use crate::connection::outbound::download::{Patience, Reach};
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +25,8 @@ pub struct Source {
     /// Where the last good copy is kept, without an ending. Without it a large document is in memory while it is verified, and
     /// a restart without network has no metadata.
     pub cache: Option<PathBuf>,
+    /// What its entities are to us.
+    pub role: Role,
     /// The entity that the document must have.
     pub expects: Option<String>,
     pub patience: Patience,
@@ -56,6 +59,7 @@ impl Source {
             cadence: Cadence::default(),
             hold: Hold::default(),
             cache: None,
+            role: Role::IdentityProvider,
             expects: None,
             patience: Patience::default(),
             reach: Reach::default(),

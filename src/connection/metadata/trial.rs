@@ -3,21 +3,36 @@
 use super::difference::Place;
 use super::feed::Feed;
 use super::feeds::{Living, Members};
+use super::partner::{Description, Role};
 use super::refresher::Refresher;
 use super::snapshot::{Event, Pending, Snapshot};
 use super::source::Source;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use crate::saml::aggregate::Entity;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 /// What a source has now.
 pub struct Trial {
+    pub role: Role,
+    wanted: Option<String>,
     pub snapshot: Arc<Snapshot>,
     /// There was a copy to compare it with.
     pub compared: bool,
     /// What taking it would mean.
     pub events: Vec<Event>,
+}
+
+impl Trial {
+    /// The only partner that is meant, if there is only one.
+    pub fn only(&self, now: Timestamp) -> Option<Description> {
+        let is_meant =
+            |entity: &&Arc<Entity>| self.role.is_of(entity) && self.wanted.as_deref().is_none_or(|wanted| *wanted == *entity.entity_id);
+        let mut meant = self.snapshot.aggregate().entities().filter(is_meant);
+        let only = meant.next().filter(|_| meant.next().is_none())?;
+        self.snapshot.describe(&self.role, &only.entity_id, now).ok()
+    }
 }
 
 /// Fetches and verifies once. `allowed`: the approved endpoints, by entityID.
@@ -43,7 +58,7 @@ pub async fn trial(living: &Living, allowed: BTreeMap<String, BTreeSet<Place>>, 
     let kept = Feed::new(living.source.clone(), now)?;
     kept.restore(now).await;
     let old = kept.snapshot(now);
-    let mut refresher = Refresher::new(living.source.cadence, living.source.hold.clone(), kept.approved().await, now);
+    let mut refresher = Refresher::of(&living.source, kept.approved().await, now);
     refresher.allow(allowed, now);
     let compared = old.is_some();
     if let Some(old) = old {
@@ -54,5 +69,6 @@ pub async fn trial(living: &Living, allowed: BTreeMap<String, BTreeSet<Place>>, 
     let told = |pending: &Pending| events.iter().any(|event| matches!(event, Event::Held(held) if held.key == pending.key));
     let waits: Vec<Pending> = refresher.pending().filter(|pending| !told(pending)).cloned().collect();
     events.extend(waits.into_iter().map(Event::Held));
-    Ok(Trial { snapshot, compared, events })
+    let Source { role, expects: wanted, .. } = living.source.clone();
+    Ok(Trial { role, wanted, snapshot, compared, events })
 }

@@ -114,6 +114,7 @@ impl std::error::Error for DownloadError {}
 pub struct Downloader {
     client: Client,
     reach: Reach,
+    accept: &'static str,
 }
 
 impl Downloader {
@@ -127,8 +128,15 @@ impl Downloader {
             .timeout(patience.total)
             .build();
         client
-            .map(|client| Self { client, reach })
+            .map(|client| Self { client, reach, accept: SAML_METADATA })
             .map_err(|error| Error::new(ErrorKind::Internal, "an HTTP client cannot be made").because(error))
+    }
+
+    /// The same for documents of other media types.
+    #[must_use]
+    pub const fn accepting(mut self, accept: &'static str) -> Self {
+        self.accept = accept;
+        self
     }
 
     /// Fetches a document into `sink`, at most `limit` bytes of it. What is in the sink means something only after success.
@@ -174,7 +182,7 @@ impl Downloader {
         if literal.is_some_and(|address| !self.reach.allows(address)) {
             return Err(DownloadError::Network(INSIDE.to_owned()));
         }
-        let mut request = self.client.get(url.clone()).header(ACCEPT, "application/samlmetadata+xml, application/xml;q=0.9, */*;q=0.1");
+        let mut request = self.client.get(url.clone()).header(ACCEPT, self.accept);
         if let Some(etag) = &validators.etag {
             request = request.header(IF_NONE_MATCH, etag);
         }
@@ -249,6 +257,8 @@ fn network(error: reqwest::Error) -> DownloadError {
 }
 
 const REDIRECTS: usize = 3;
+
+const SAML_METADATA: &str = "application/samlmetadata+xml, application/xml;q=0.9, */*;q=0.1";
 
 const INSIDE: &str = "the host is not on the public Internet";
 

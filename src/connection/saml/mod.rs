@@ -11,6 +11,7 @@ pub use artifact::service_unreachable;
 pub(super) use attributes::{raw_attributes, subject};
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
+use super::metadata::Members;
 use super::scope::ScopeFilter;
 use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, Speaks, UpstreamRequest};
 use crate::clock::Timestamp;
@@ -24,6 +25,7 @@ use crate::saml::metadata::about::{Requested, RequestedSet};
 use crate::saml::{self, Check, Comparison, Expected, Rejection, SpMetadata, SpSettings, VerifiedAssertion};
 use crate::user::Identity;
 use std::sync::Arc;
+use url::Url;
 
 /// One SAML identity provider, with everything prepared that does not change from login to login.
 pub struct SamlConnection {
@@ -198,6 +200,7 @@ impl Connection for SamlConnection {
         let description = SpMetadata {
             authn_requests_signed: self.signs_requests(),
             logout: self.own_logout_services()?,
+            discovery_response: self.discovery_response(),
             response_binding: self.settings().response_binding,
             name_id_formats: self.settings().name_id_format.iter().cloned().collect(),
             about: self.settings().about.clone(),
@@ -222,6 +225,14 @@ impl Connection for SamlConnection {
 
     fn idp_entity_id(&self) -> Option<String> {
         Some(self.settings().idp.entity_id.clone())
+    }
+}
+
+impl SamlConnection {
+    /// Where people come back to from a discovery service; of one identity provider, nobody has to be asked which it is.
+    fn discovery_response(&self) -> Option<Url> {
+        let has_many = self.settings().living.as_ref().is_some_and(|living| living.members != Members::One);
+        has_many.then(|| self.sp.acs_url.join("discovery").ok()).flatten()
     }
 }
 

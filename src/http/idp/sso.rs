@@ -3,7 +3,7 @@
 
 use super::MirrorPlace;
 use crate::broker::Browser;
-use crate::broker::idp::{IdpEndpoint, SsoRequest};
+use crate::broker::idp::{IdpEndpoint, SsoRequest, Start};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::headers::Correlation;
@@ -52,17 +52,17 @@ async fn by_redirect(request: &HttpRequest, state: &State, endpoint: &IdpEndpoin
     let raw_query = request.query_string();
     let (browser, correlation_id, now) = (browser(request, state), Correlation::of(request).get(), Timestamp::now());
     let gateway = state.gateway();
-    let connection = parameter(raw_query, "connection");
+    let (connection, hint) = (parameter(raw_query, "connection"), parameter(raw_query, "aarc_idp_hint"));
+    let (connection, idp_hint) = (connection.as_deref(), hint.as_deref());
     let outcome = match endpoint {
         IdpEndpoint::Application(client_id) if parameter(raw_query, "SAMLRequest").is_none() => {
-            let relay_state = parameter(raw_query, "RelayState");
-            let start =
-                gateway.start_at_application(client_id, relay_state.as_deref(), connection.as_deref(), &browser, &correlation_id, now);
-            Box::pin(start).await
+            let (relay_state, idp) = (parameter(raw_query, "RelayState"), parameter(raw_query, "idp"));
+            let start = Start { relay_state: relay_state.as_deref(), connection, idp: idp.as_deref(), idp_hint };
+            Box::pin(gateway.start_at_application(client_id, start, &browser, &correlation_id, now)).await
         }
         _ => {
             let message = Incoming::Redirect { raw_query };
-            let arrived = SsoRequest { endpoint, message, connection: connection.as_deref(), bounced: false };
+            let arrived = SsoRequest { endpoint, message, connection, idp_hint, bounced: false };
             Box::pin(gateway.single_sign_on(arrived, &browser, &correlation_id, now)).await
         }
     };
@@ -86,9 +86,10 @@ async fn posted(request: &HttpRequest, state: &State, endpoint: &IdpEndpoint, pa
     let raw = body::form(request, payload, state.settings.saml_body_limit).await?;
     let form = SamlForm::read(&raw, "SAMLRequest")?;
     let message = form.message.as_deref().ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "the parameter SAMLRequest is missing"))?;
-    let connection = parameter(request.query_string(), "connection");
+    let (connection, hint) = (parameter(request.query_string(), "connection"), parameter(request.query_string(), "aarc_idp_hint"));
     let incoming = Incoming::Post { message, relay_state: form.relay_state.as_deref() };
-    let arrived = SsoRequest { endpoint, message: incoming, connection: connection.as_deref(), bounced: form.bounced };
+    let (connection, idp_hint) = (connection.as_deref(), hint.as_deref());
+    let arrived = SsoRequest { endpoint, message: incoming, connection, idp_hint, bounced: form.bounced };
     let (browser, correlation_id) = (browser(request, state), Correlation::of(request).get());
     let outcome = Box::pin(state.gateway().single_sign_on(arrived, &browser, &correlation_id, Timestamp::now())).await;
     let mut fields = vec![("SAMLRequest", message), (BOUNCED, "1")];

@@ -44,7 +44,7 @@ pub const OPERATIONS: &[Operation] = &[
 
 async fn list(call: Call) -> Result<Reply, Refusal> {
     let mut clients: Vec<(String, Map<String, Value>)> =
-        of_file(&call).map(|application| (application.client_id.clone(), from_file(application))).collect();
+        of_file(&call).map(|application| (application.client_id.clone(), from_file(&call, application))).collect();
     for object in stored::all(&call.gateway, &CLIENT).await? {
         if !clients.iter().any(|(id, _)| *id == object.id) {
             let body = view(&object.id, object.body);
@@ -107,7 +107,7 @@ fn take_secret(body: &mut Map<String, Value>) -> Secret<String> {
 async fn get(call: Call) -> Result<Reply, Refusal> {
     let id = call.name("id");
     if let Some(application) = of_file(&call).find(|application| application.client_id == id) {
-        return Ok(Reply::ok(selected(&call, from_file(application).into())));
+        return Ok(Reply::ok(selected(&call, from_file(&call, application).into())));
     }
     let object = objects::read(&call.gateway, &CLIENT, id).await?.ok_or_else(missing)?;
     let known = Known { gateway: &call.gateway, now: call.now, again: true };
@@ -211,6 +211,7 @@ fn missing() -> Refusal {
 fn of_file(call: &Call) -> impl Iterator<Item = &Arc<Application>> {
     call.state.live.of_file().iter().filter_map(|made| match made {
         Made::Application(application) => Some(application),
+        Made::LivingApplication(living) => Some(living.registered()),
         _ => None,
     })
 }
@@ -224,7 +225,10 @@ fn view(id: &str, mut body: Map<String, Value>) -> Map<String, Value> {
 }
 
 /// What the file says, in Auth0's words.
-fn from_file(application: &Arc<Application>) -> Map<String, Value> {
+fn from_file(call: &Call, registered: &Arc<Application>) -> Map<String, Value> {
+    // What metadata say of it stands in the snapshot.
+    let living = call.gateway.applications.get(&registered.client_id).filter(|_| registered.by_metadata.is_some());
+    let application = living.unwrap_or(registered);
     let mut own = Map::new();
     own.insert("enabled".to_owned(), application.enabled.into());
     own.insert("mapping".to_owned(), application.mapping.name().into());
@@ -244,6 +248,9 @@ fn from_file(application: &Arc<Application>) -> Map<String, Value> {
     }
     if let (Some(saml), Some(members)) = (&application.saml, body.as_object_mut()) {
         addon::show(saml, members);
+    }
+    if let (Some(by_metadata), Some(members)) = (&application.by_metadata, body.as_object_mut()) {
+        addon::show_source(by_metadata, members);
     }
     stored::made_by("file", body.as_object().cloned().unwrap_or_default())
 }

@@ -1,7 +1,8 @@
 //! `/oidc/session`: the frame of Session Management 1.0 (section 3.2), where the operator wants it.
 
+use crate::error::{Error, ErrorKind};
 use crate::http::state::State;
-use crate::http::{cookies, headers, pages};
+use crate::http::{cookies, pages};
 use crate::id;
 use actix_web::http::header::{HeaderValue, X_FRAME_OPTIONS};
 use actix_web::web::Data;
@@ -17,7 +18,7 @@ struct CheckSessionPage {
 
 pub async fn get(request: HttpRequest, state: Data<State>) -> HttpResponse {
     if !state.settings.session_management {
-        return headers::nothing_here(request).await;
+        return pages::error(&request, &Error::new(ErrorKind::NotFound, "there is nothing at this address"), None);
     }
     let page = CheckSessionPage { cookie: cookies::browser_state_name(state.settings.secure), nonce: id::random_id() };
     // Applications frame it, whoever they are: it tells nothing to who has no session_state of ours, made for its own origin.

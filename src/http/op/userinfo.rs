@@ -40,7 +40,8 @@ async fn respond(request: &HttpRequest, state: &State, form: Option<&Params>) ->
         Ok(Some(token)) => match answer(request, state, form, &token).await {
             Ok(answer) => {
                 Correlation::of(request).join(Some(&answer.correlation_id));
-                HttpResponse::Ok().insert_header((CONTENT_TYPE, "application/json")).body(answer.body)
+                let content_type = if answer.is_jwt { "application/jwt" } else { "application/json" };
+                HttpResponse::Ok().insert_header((CONTENT_TYPE, content_type)).body(answer.body)
             }
             Err(error) => refuse(request, &error),
         },

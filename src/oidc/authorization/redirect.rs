@@ -5,8 +5,9 @@ use super::response::{AuthorizationResponse, authorization_response, description
 use crate::error::{Error, ErrorKind, Result};
 use crate::oidc::client::ClientFacts;
 use crate::oidc::names::{ApplicationType, ResponseMode, ResponseType};
-use crate::oidc::opaque::AuthorizationCode;
+use crate::oidc::opaque::{AccessToken, AuthorizationCode};
 use crate::oidc::params::Params;
+use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 
 /// The right to send the browser back to an application. Exists only for a registered redirect URI.
@@ -58,9 +59,23 @@ impl CheckedRedirect {
         self.state.as_deref()
     }
 
-    /// The successful answer of the code flow.
-    pub fn success(&self, issuer: &str, code: &AuthorizationCode) -> AuthorizationResponse {
-        self.answer(issuer, vec![("code", code.expose().to_owned())])
+    /// The successful answer (RFC 6749 4.1.2 and 4.2.2, Core 3.2.2.5 and 3.3.2.5).
+    pub fn success(&self, issuer: &str, given: &Success<'_>) -> AuthorizationResponse {
+        let mut params = Vec::new();
+        if let Some(code) = given.code {
+            params.push(("code", code.expose().to_owned()));
+        }
+        if let Some((token, expires_in)) = given.access_token {
+            params.push(("access_token", token.expose().to_owned()));
+            params.push(("token_type", "Bearer".to_owned()));
+            params.push(("expires_in", expires_in.to_string()));
+            params.push(("scope", given.scopes.to_owned()));
+        }
+        if let Some(id_token) = given.id_token {
+            params.push(("id_token", id_token.expose().clone()));
+        }
+        params.retain(|(_, value)| !value.is_empty());
+        self.answer(issuer, params)
     }
 
     /// The answer that reports `error`.
@@ -76,6 +91,17 @@ impl CheckedRedirect {
         params.push(("iss", issuer.to_owned()));
         authorization_response(&self.redirect_uri, self.mode, params)
     }
+}
+
+/// What a successful answer carries.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Success<'a> {
+    pub code: Option<&'a AuthorizationCode>,
+    /// With the seconds that it lives.
+    pub access_token: Option<(&'a AccessToken, u32)>,
+    /// What was granted; told with an access token.
+    pub scopes: &'a str,
+    pub id_token: Option<&'a Secret<String>>,
 }
 
 /// RFC 9700 2.1: exact string comparison; only the port of a native application's loopback address is free.
@@ -118,7 +144,7 @@ fn answer_mode(params: &Params) -> ResponseMode {
     let response_type = params.get("response_type").and_then(ResponseType::parse);
     let default = response_type.map_or(ResponseMode::Query, ResponseType::default_mode);
     match params.get("response_mode").and_then(ResponseMode::from_wire) {
-        // Multiple Response Types 3.0: no query for what carries tokens.
+        // Multiple Response Types 3.0: no query for what carries tokens, nor for its errors.
         Some(ResponseMode::Query) | None => default,
         Some(mode) => mode,
     }

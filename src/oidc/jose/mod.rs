@@ -4,17 +4,23 @@
 //! tokens (header, key id, JWKS, verifiers) is prepared once. The algorithm belongs to the key: a token's header
 //! can only agree with it. Header members that name or carry keys (`jku`, `jwk`, `x5u`, `x5c`) are never looked at.
 
+pub mod jwe;
 mod keys;
 mod public;
+mod public_key;
 mod published;
+mod received;
 mod shared;
 mod signer;
 #[cfg(test)]
 mod tests;
 
+pub use keys::signing_alg;
 pub use keys::{AlgKeys, OidcKeys};
 pub use public::{IdTokenHint, PublicKeys};
-pub use published::key_id;
+pub use public_key::{Curve, PublicKey, PublicKeyKind, may_encrypt, may_verify};
+pub use published::{key_id, members_of as public_jwk};
+pub use received::{MAX_RECEIVED, Received, secret_octets};
 pub use shared::{sign_shared, verify_shared};
 pub use signer::IdTokenSigner;
 

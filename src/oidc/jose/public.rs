@@ -1,21 +1,21 @@
 //! Our public keys: what the JWKS says, and the verifiers of tokens that we signed.
 
-use super::published::PublicJwk;
+use super::public_key::PublicKey;
+use super::published::{PublicJwk, members_of};
 use super::{JWT, MAX_TOKEN, json_object};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::PrivateKey;
-use crate::oidc::SigningAlg;
+use crate::oidc::{Prepared, SigningAlg};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use josekit::jws::{ES256, EdDSA, JwsVerifier, RS256};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
 /// Our public keys: the JWKS, and the verifiers of our own tokens.
 #[derive(Clone, Debug)]
 pub struct PublicKeys {
-    jwks: String,
+    jwks: Prepared,
     verifiers: Vec<Arc<KnownKey>>,
 }
 
@@ -23,31 +23,46 @@ pub struct PublicKeys {
 pub(super) struct KnownKey {
     kid: String,
     alg: SigningAlg,
-    /// As the JWKS has it.
-    jwk: Value,
-    verifier: Box<dyn JwsVerifier>,
+    key: PublicKey,
 }
 
 impl KnownKey {
-    pub(super) fn new(key: &PrivateKey) -> Result<Self> {
-        let jwk = PublicJwk::of(key)?;
-        Ok(Self { jwk: Value::Object(jwk.to_map()), verifier: verifier(jwk.alg, &key.public_der()?)?, kid: jwk.kid, alg: jwk.alg })
+    pub(super) fn new(key: &PrivateKey, alg: SigningAlg) -> Result<Self> {
+        let unusable = |why| Error::new(ErrorKind::Misconfigured, format!("a key for {} cannot be used: {why}", alg.as_str()));
+        let key = PublicKey::from_jwk(&members_of(key)?).map_err(unusable)?;
+        if !key.fits(alg.into()) {
+            return Err(unusable("it is of another kind".to_owned()));
+        }
+        Ok(Self { kid: key.thumbprint().to_owned(), alg, key })
     }
 }
 
 impl PublicKeys {
-    pub fn new<'a>(keys: impl IntoIterator<Item = &'a PrivateKey>) -> Result<Self> {
-        keys.into_iter().map(|key| KnownKey::new(key).map(Arc::new)).collect::<Result<_>>().map(Self::of)
+    /// Keys, each with the algorithm that it signs by.
+    ///
+    /// # Errors
+    /// When one is none for its algorithm.
+    pub fn new<'a>(keys: impl IntoIterator<Item = (&'a PrivateKey, SigningAlg)>) -> Result<Self> {
+        let (mut known, mut published) = (Vec::new(), Vec::new());
+        for (key, alg) in keys {
+            known.push(Arc::new(KnownKey::new(key, alg)?));
+            published.push(PublicJwk::of(key)?.published("sig", Some(alg.as_str())));
+        }
+        Ok(Self::of(known, published.iter()))
     }
 
-    pub(super) fn of(verifiers: Vec<Arc<KnownKey>>) -> Self {
-        let jwks: Vec<&Value> = verifiers.iter().map(|known| &known.jwk).collect();
-        Self { jwks: json!({ "keys": jwks }).to_string(), verifiers }
+    pub(super) fn of<'a>(verifiers: Vec<Arc<KnownKey>>, published: impl Iterator<Item = &'a Value>) -> Self {
+        let jwks = json!({ "keys": published.collect::<Vec<_>>() });
+        Self { jwks: Prepared::new(jwks.to_string()), verifiers }
     }
 
     /// RFC 7517 5, as `/.well-known/jwks.json` serves it.
-    pub fn jwks_json(&self) -> &str {
+    pub const fn jwks(&self) -> &Prepared {
         &self.jwks
+    }
+
+    pub fn jwks_json(&self) -> &str {
+        self.jwks.text()
     }
 
     /// Verifies a JWS that we signed with header type `typ`, and gives its claims. Says nothing about their meaning.
@@ -70,7 +85,9 @@ impl PublicKeys {
             return Err(refuse());
         }
         let signature = URL_SAFE_NO_PAD.decode(signature).map_err(|_| refuse())?;
-        known.verifier.verify(message.as_bytes(), &signature).map_err(|error| refuse().because(error))?;
+        if !known.key.verifies(known.alg.into(), message.as_bytes(), &signature) {
+            return Err(refuse());
+        }
         json_object(payload).ok_or_else(refuse)
     }
 
@@ -141,13 +158,4 @@ impl IdTokenHint {
     pub fn sid(&self) -> Option<&str> {
         self.sid.as_deref()
     }
-}
-
-fn verifier(alg: SigningAlg, public_der: &[u8]) -> Result<Box<dyn JwsVerifier>> {
-    let made: Result<Box<dyn JwsVerifier>, _> = match alg {
-        SigningAlg::RS256 => RS256.verifier_from_der(public_der).map(|verifier| Box::new(verifier) as _),
-        SigningAlg::ES256 => ES256.verifier_from_der(public_der).map(|verifier| Box::new(verifier) as _),
-        SigningAlg::EdDSA => EdDSA.verifier_from_der(public_der).map(|verifier| Box::new(verifier) as _),
-    };
-    made.map_err(|error| Error::new(ErrorKind::Internal, "a public key cannot be used").because(error))
 }

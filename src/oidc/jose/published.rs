@@ -3,7 +3,6 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::{KeyKind, PrivateKey};
-use crate::oidc::SigningAlg;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openssl::bn::{BigNum, BigNumContext};
@@ -16,9 +15,13 @@ pub fn key_id(key: &PrivateKey) -> Result<String> {
     PublicJwk::of(key).map(|jwk| jwk.kid)
 }
 
+/// The members that make the public half of a key.
+pub fn members_of(key: &PrivateKey) -> Result<Map<String, Value>> {
+    PublicJwk::of(key).map(|jwk| jwk.to_map())
+}
+
 /// A public key as RFC 7517 writes it.
 pub(super) struct PublicJwk {
-    pub(super) alg: SigningAlg,
     /// RFC 7638.
     pub(super) kid: String,
     /// The required members, in the order of RFC 7638 3.
@@ -27,27 +30,29 @@ pub(super) struct PublicJwk {
 
 impl PublicJwk {
     pub(super) fn of(key: &PrivateKey) -> Result<Self> {
-        let der = key.public_der()?;
-        let (alg, read): (_, fn(&PKey<Public>) -> Result<_, _>) = match key.kind() {
-            KeyKind::Rsa => (SigningAlg::RS256, rsa_members),
-            KeyKind::EcP256 => (SigningAlg::ES256, p256_members),
-            KeyKind::Ed25519 => (SigningAlg::EdDSA, ed25519_members),
-            KeyKind::EcP384 | KeyKind::EcP521 => {
-                return Err(Error::new(ErrorKind::Misconfigured, "ID tokens cannot be signed with a P-384 or P-521 key"));
-            }
-        };
-        let members = PKey::public_key_from_der(&der)
-            .and_then(|key| read(&key))
+        let members = PKey::public_key_from_der(&key.public_der()?)
+            .and_then(|public| match key.kind() {
+                KeyKind::Rsa => rsa_members(&public),
+                KeyKind::EcP256 => ec_members(&public, "P-256", 32),
+                KeyKind::EcP384 => ec_members(&public, "P-384", 48),
+                KeyKind::EcP521 => ec_members(&public, "P-521", 66),
+                KeyKind::Ed25519 => ed25519_members(&public),
+            })
             .map_err(|error| Error::new(ErrorKind::Internal, "a public key cannot be read").because(error))?;
-        Ok(Self { alg, kid: thumbprint(&members), members })
+        Ok(Self { kid: thumbprint(&members), members })
     }
 
-    pub(super) fn to_map(&self) -> Map<String, Value> {
-        let mut map: Map<String, Value> = self.members.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
-        map.insert("use".to_owned(), "sig".into());
-        map.insert("alg".to_owned(), self.alg.as_str().into());
+    /// As the JWKS has it; without `alg` it is for every algorithm of its kind.
+    pub(super) fn published(&self, usage: &str, alg: Option<&str>) -> Value {
+        let mut map = self.to_map();
+        map.insert("use".to_owned(), usage.into());
+        map.extend(alg.map(|alg| ("alg".to_owned(), alg.into())));
         map.insert("kid".to_owned(), self.kid.as_str().into());
-        map
+        Value::Object(map)
+    }
+
+    fn to_map(&self) -> Map<String, Value> {
+        self.members.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect()
     }
 }
 
@@ -57,13 +62,13 @@ fn rsa_members(key: &PKey<Public>) -> Result<Vec<(&'static str, String)>, ErrorS
     Ok(vec![("e", encode(rsa.e())), ("kty", "RSA".to_owned()), ("n", encode(rsa.n()))])
 }
 
-fn p256_members(key: &PKey<Public>) -> Result<Vec<(&'static str, String)>, ErrorStack> {
+fn ec_members(key: &PKey<Public>, curve: &str, octets: i32) -> Result<Vec<(&'static str, String)>, ErrorStack> {
     let key = key.ec_key()?;
     let (mut x, mut y, mut context) = (BigNum::new()?, BigNum::new()?, BigNumContext::new()?);
     key.public_key().affine_coordinates(key.group(), &mut x, &mut y, &mut context)?;
     // RFC 7518 6.2.1.2: full length, leading zeros included.
-    let encode = |number: &BigNum| number.to_vec_padded(32).map(|octets| URL_SAFE_NO_PAD.encode(octets));
-    Ok(vec![("crv", "P-256".to_owned()), ("kty", "EC".to_owned()), ("x", encode(&x)?), ("y", encode(&y)?)])
+    let encode = |number: &BigNum| number.to_vec_padded(octets).map(|octets| URL_SAFE_NO_PAD.encode(octets));
+    Ok(vec![("crv", curve.to_owned()), ("kty", "EC".to_owned()), ("x", encode(&x)?), ("y", encode(&y)?)])
 }
 
 fn ed25519_members(key: &PKey<Public>) -> Result<Vec<(&'static str, String)>, ErrorStack> {

@@ -3,32 +3,38 @@
 use super::published::thumbprint;
 use super::*;
 use crate::error::ErrorKind;
-use crate::id;
 use crate::keys::KeyKind;
 use crate::keys::{Digest, Keyring, PrivateKey, SignatureScheme};
 use crate::oidc::SigningAlg;
 use crate::oidc::testing::{self, ISSUER};
 use crate::secret::Secret;
 use josekit::jwk::Jwk;
-use josekit::jws::{ES256, EdDSA, HS256, JwsSigner as _, JwsVerifier, RS256};
+use josekit::jws::{ES256, ES384, EdDSA, HS256, JwsSigner as _, JwsVerifier, PS256, RS256};
 use openssl::bn::BigNum;
 use openssl::ecdsa::EcdsaSig;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
-use openssl::sign::Verifier;
+use openssl::rsa::Padding;
+use openssl::sign::{RsaPssSaltlen, Verifier};
 use serde_json::json;
 
-const KINDS: [KeyKind; 3] = [KeyKind::Rsa, KeyKind::EcP256, KeyKind::Ed25519];
+const ALGS: &[SigningAlg] = SigningAlg::ALL;
 
 fn claims() -> Map<String, Value> {
     let claims = json!({ "iss": ISSUER, "sub": "jane", "aud": "notes", "sid": "s1", "exp": 1 });
     claims.as_object().cloned().unwrap_or_default()
 }
 
-fn key(kind: KeyKind) -> (PrivateKey, IdTokenSigner, PublicKeys) {
+fn key(alg: SigningAlg) -> (PrivateKey, IdTokenSigner, PublicKeys) {
+    let kind = match alg {
+        SigningAlg::RS256 | SigningAlg::PS256 => KeyKind::Rsa,
+        SigningAlg::ES256 => KeyKind::EcP256,
+        SigningAlg::ES384 => KeyKind::EcP384,
+        SigningAlg::EdDSA => KeyKind::Ed25519,
+    };
     let key = PrivateKey::generate(kind).expect("a key");
-    let signer = IdTokenSigner::new(&key).expect("a signer");
-    let public = PublicKeys::new([&key]).expect("public keys");
+    let signer = IdTokenSigner::new(&key, alg).expect("a signer");
+    let public = PublicKeys::new([(&key, alg)]).expect("public keys");
     (key, signer, public)
 }
 
@@ -40,8 +46,8 @@ fn token(header: &Value, payload: &Map<String, Value>, sign: impl FnOnce(&[u8]) 
 
 #[test]
 fn josekit_verifies_by_the_published_keys() {
-    for kind in KINDS {
-        let (_, signer, public) = key(kind);
+    for alg in ALGS.iter().copied() {
+        let (_, signer, public) = key(alg);
         let jwks: Value = serde_json::from_str(public.jwks_json()).expect("json");
         let members = jwks["keys"][0].as_object().expect("a key").clone();
         assert!(!["d", "p", "q", "k"].iter().any(|private| members.contains_key(*private)), "{members:?}");
@@ -49,7 +55,9 @@ fn josekit_verifies_by_the_published_keys() {
         let jwk = Jwk::from_map(members).expect("a JWK");
         let verifier: Box<dyn JwsVerifier> = match signer.algorithm() {
             SigningAlg::RS256 => Box::new(RS256.verifier_from_jwk(&jwk).expect("verifier")),
+            SigningAlg::PS256 => Box::new(PS256.verifier_from_jwk(&jwk).expect("verifier")),
             SigningAlg::ES256 => Box::new(ES256.verifier_from_jwk(&jwk).expect("verifier")),
+            SigningAlg::ES384 => Box::new(ES384.verifier_from_jwk(&jwk).expect("verifier")),
             SigningAlg::EdDSA => Box::new(EdDSA.verifier_from_jwk(&jwk).expect("verifier")),
         };
         let token = signer.sign(&claims()).expect("signed");
@@ -61,32 +69,40 @@ fn josekit_verifies_by_the_published_keys() {
 
 #[test]
 fn openssl_verifies_too() {
-    for kind in KINDS {
-        let (key, signer, _) = key(kind);
+    for alg in ALGS.iter().copied() {
+        let (key, signer, _) = key(alg);
         let public = PKey::public_key_from_der(&key.public_der().expect("der")).expect("a key");
         let token = signer.sign(&claims()).expect("signed");
         let (message, signature) = token.rsplit_once('.').expect("three parts");
         let signature = URL_SAFE_NO_PAD.decode(signature).expect("base64url");
-        let good = match kind {
-            KeyKind::Ed25519 => Verifier::new_without_digest(&public).expect("verifier").verify_oneshot(&signature, message.as_bytes()),
-            KeyKind::Rsa => {
+        let good = match alg {
+            SigningAlg::EdDSA => Verifier::new_without_digest(&public).expect("verifier").verify_oneshot(&signature, message.as_bytes()),
+            SigningAlg::RS256 => {
                 Verifier::new(MessageDigest::sha256(), &public).expect("verifier").verify_oneshot(&signature, message.as_bytes())
             }
-            _ => {
-                let (r, s) = signature.split_at(32);
+            SigningAlg::PS256 => {
+                let mut verifier = Verifier::new(MessageDigest::sha256(), &public).expect("verifier");
+                verifier.set_rsa_padding(Padding::PKCS1_PSS).expect("PSS");
+                verifier.set_rsa_pss_saltlen(RsaPssSaltlen::custom(32)).expect("32 octets");
+                verifier.verify_oneshot(&signature, message.as_bytes())
+            }
+            SigningAlg::ES256 | SigningAlg::ES384 => {
+                let (r, s) = signature.split_at(signature.len() / 2);
                 let number = |octets| BigNum::from_slice(octets).expect("a number");
                 let signature = EcdsaSig::from_private_components(number(r), number(s)).expect("a signature");
-                signature.verify(&id::sha256(message.as_bytes()), &public.ec_key().expect("ec"))
+                let digest = if alg == SigningAlg::ES256 { MessageDigest::sha256() } else { MessageDigest::sha384() };
+                let digest = openssl::hash::hash(digest, message.as_bytes()).expect("hash");
+                signature.verify(&digest, &public.ec_key().expect("ec"))
             }
         };
-        assert!(good.expect("checked"), "{kind:?}");
+        assert!(good.expect("checked"), "{alg:?}");
     }
 }
 
 #[test]
 fn our_own_tokens_are_verified_even_if_expired() {
-    for kind in KINDS {
-        let (_, signer, public) = key(kind);
+    for alg in ALGS.iter().copied() {
+        let (_, signer, public) = key(alg);
         let hint = public.verify_hint(&signer.sign(&claims()).expect("signed"), ISSUER).expect("ours");
         assert_eq!((hint.client_id(), hint.subject(), hint.sid()), ("notes", "jane", Some("s1")));
     }
@@ -94,7 +110,7 @@ fn our_own_tokens_are_verified_even_if_expired() {
 
 #[test]
 fn alg_none_is_refused() {
-    let (_, signer, public) = key(KeyKind::Rsa);
+    let (_, signer, public) = key(SigningAlg::RS256);
     for alg in ["none", "None", "NONE", ""] {
         let header = json!({ "alg": alg, "typ": "JWT", "kid": signer.key_id() });
         assert!(public.verify(&token(&header, &claims(), |_| Vec::new()), JWT).is_err(), "{alg}");
@@ -103,7 +119,7 @@ fn alg_none_is_refused() {
 
 #[test]
 fn hmac_with_the_public_key_is_refused() {
-    let (key, signer, public) = key(KeyKind::Rsa);
+    let (key, signer, public) = key(SigningAlg::RS256);
     let der = key.public_der().expect("der");
     let pem = PKey::public_key_from_der(&der).and_then(|key| key.public_key_to_pem()).expect("pem");
     for secret in [der, pem] {
@@ -115,10 +131,10 @@ fn hmac_with_the_public_key_is_refused() {
 
 #[test]
 fn the_header_cannot_choose_another_algorithm_or_key() {
-    let (key, signer, _) = key(KeyKind::Rsa);
+    let (key, signer, _) = key(SigningAlg::RS256);
     let ec = PrivateKey::generate(KeyKind::EcP256).expect("a key");
-    let public = PublicKeys::new([&key, &ec]).expect("public keys");
-    let ec_kid = IdTokenSigner::new(&ec).expect("a signer").key_id().to_owned();
+    let public = PublicKeys::new([(&key, SigningAlg::RS256), (&ec, SigningAlg::ES256)]).expect("public keys");
+    let ec_kid = IdTokenSigner::new(&ec, SigningAlg::ES256).expect("a signer").key_id().to_owned();
     let rs512 = |message: &[u8]| key.sign(SignatureScheme::RsaPkcs1(Digest::Sha512), message).expect("signed");
     let ps256 = |message: &[u8]| key.sign(SignatureScheme::RsaPss(Digest::Sha256), message).expect("signed");
     let rs256 = |message: &[u8]| key.sign(SignatureScheme::RsaPkcs1(Digest::Sha256), message).expect("signed");
@@ -134,8 +150,8 @@ fn the_header_cannot_choose_another_algorithm_or_key() {
 
 #[test]
 fn a_key_in_the_header_is_not_looked_at() {
-    let (_, _, public) = key(KeyKind::EcP256);
-    let (attacker, signer, theirs) = key(KeyKind::EcP256);
+    let (_, _, public) = key(SigningAlg::ES256);
+    let (attacker, signer, theirs) = key(SigningAlg::ES256);
     let jwk: Value = serde_json::from_str::<Value>(theirs.jwks_json()).expect("json")["keys"][0].clone();
     let header = json!({ "alg": "ES256", "typ": "JWT", "kid": signer.key_id(), "jwk": jwk, "jku": "https://evil.example/", "x5u": "https://evil.example/" });
     let sign = |message: &[u8]| attacker.sign(SignatureScheme::Ecdsa(Digest::Sha256), message).expect("signed");
@@ -144,18 +160,18 @@ fn a_key_in_the_header_is_not_looked_at() {
 
 #[test]
 fn crit_and_other_types_are_refused() {
-    let (key, signer, public) = key(KeyKind::Ed25519);
+    let (key, signer, public) = key(SigningAlg::EdDSA);
     let sign = |message: &[u8]| key.sign(SignatureScheme::EdDsa, message).expect("signed");
     let header = json!({ "alg": "EdDSA", "typ": "JWT", "kid": signer.key_id(), "crit": ["b64"], "b64": true });
     assert!(public.verify(&token(&header, &claims(), sign), JWT).is_err());
-    let logout = IdTokenSigner::with_type(&key, "logout+jwt").expect("signer").sign(&claims()).expect("signed");
+    let logout = IdTokenSigner::with_type(&key, SigningAlg::EdDSA, Some("logout+jwt")).expect("signer").sign(&claims()).expect("signed");
     assert!(public.verify_hint(&logout, ISSUER).is_err());
     assert!(public.verify(&logout, "logout+jwt").is_ok());
 }
 
 #[test]
 fn a_hint_of_another_issuer_or_without_its_claims_is_refused() {
-    let (_, signer, public) = key(KeyKind::EcP256);
+    let (_, signer, public) = key(SigningAlg::ES256);
     let good = signer.sign(&claims()).expect("signed");
     assert_eq!(public.verify_hint(&good, "https://login.example.org/").expect_err("issuer").kind, ErrorKind::InvalidRequest);
     for missing in ["iss", "sub", "aud"] {
@@ -167,7 +183,7 @@ fn a_hint_of_another_issuer_or_without_its_claims_is_refused() {
 
 #[test]
 fn no_octet_of_a_token_can_be_changed() {
-    let (_, signer, public) = key(KeyKind::EcP256);
+    let (_, signer, public) = key(SigningAlg::ES256);
     let good = signer.sign(&claims()).expect("signed");
     for position in 0..good.len() {
         let mut changed = good.clone().into_bytes();
@@ -181,7 +197,7 @@ fn no_octet_of_a_token_can_be_changed() {
 
 #[test]
 fn hostile_octets_never_panic() {
-    let (_, signer, public) = key(KeyKind::EcP256);
+    let (_, signer, public) = key(SigningAlg::ES256);
     let good = signer.sign(&claims()).expect("signed");
     let header = good.split('.').next().expect("a header");
     for octets in testing::hostile(5_000) {
@@ -228,11 +244,11 @@ fn a_shared_secret_signs_and_only_it_verifies() {
 
 #[test]
 fn at_hash_is_that_of_the_specification_and_of_openssl() {
-    let (_, rsa, _) = key(KeyKind::Rsa);
+    let (_, rsa, _) = key(SigningAlg::RS256);
     // Core A.3 and A.4.
     assert_eq!(rsa.half_hash("jHkWEdUXMU1BwAsC4vtUsZwnNvTIxEl0z9K3vx5KF0Y"), "77QmUPtjPfzWtF2AnpK9RQ");
     assert_eq!(rsa.half_hash("Qcb0Orv1zh30vL1MPRsbm-diHiMwcLyZvn1arpZv-Jxf_11jnpEX3Tgfvk"), "LDktKdoQak3Pk0cnXxCltA");
-    let (_, ed, _) = key(KeyKind::Ed25519);
+    let (_, ed, _) = key(SigningAlg::EdDSA);
     let whole = openssl::hash::hash(MessageDigest::sha512(), b"token").expect("hash");
     assert_eq!(ed.half_hash("token"), URL_SAFE_NO_PAD.encode(&whole[..32]));
 }
@@ -242,9 +258,11 @@ fn a_keyring_gives_a_signer_for_each_algorithm_and_publishes_all() {
     let directory = tempfile::tempdir().expect("a directory");
     let keys = OidcKeys::new(&Keyring::open_or_create(directory.path()).expect("a keyring")).expect("keys");
     let jwks: Value = serde_json::from_str(keys.public().jwks_json()).expect("json");
-    assert_eq!(jwks["keys"].as_array().map(Vec::len), Some(3));
+    let keys_of = |usage: &str| jwks["keys"].as_array().into_iter().flatten().filter(|key| key["use"] == usage).count();
+    assert_eq!((keys_of("sig"), keys_of("enc")), (5, 2));
+    assert_eq!(keys.algorithms(), SigningAlg::ALL);
     for alg in SigningAlg::ALL {
-        let signer = keys.signer(*alg);
+        let signer = keys.signer(*alg).expect("a key");
         assert_eq!(signer.algorithm(), *alg);
         assert!(keys.public().verify_hint(&signer.sign(&claims()).expect("signed"), ISSUER).is_ok());
     }

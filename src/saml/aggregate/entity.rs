@@ -1,6 +1,7 @@
 //! One entity of an aggregate: what people search it by, and its octets, packed, for a full reading when it is needed.
 
 use crate::clock::Timestamp;
+use crate::saml::idp::{ApplicationMetadata, read_application};
 use crate::saml::metadata::{self, IdpMetadata, Inherited, MetadataError, text};
 use crate::saml::names;
 use crate::saml::sp::Scope;
@@ -63,6 +64,16 @@ impl Entity {
         let xml = self.xml()?;
         let document = self.packed.document(&xml).map_err(|reason| self.error(reason))?;
         metadata::read_entity(document.root(), self.inherited, now).map_err(|error| self.error(error.reason))
+    }
+
+    /// Reads the whole description of the application.
+    ///
+    /// # Errors
+    /// When it is none, or is valid no longer.
+    pub fn sp(&self, now: Timestamp) -> Result<ApplicationMetadata, MetadataError> {
+        let xml = self.xml()?;
+        let document = self.packed.document(&xml).map_err(|reason| self.error(reason))?;
+        read_application(document.root(), self.inherited, now).map_err(|error| self.error(error.reason))
     }
 
     /// The octets that were verified: canonical XML, which needs [`Entity::namespaces`] around it.

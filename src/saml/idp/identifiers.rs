@@ -43,6 +43,40 @@ impl Identifier {
     }
 }
 
+/// Which identifier an application needs, as its metadata say (entity attribute
+/// `urn:oasis:names:tc:SAML:profiles:subject-id:req`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum SubjectIdRequirement {
+    SubjectId,
+    PairwiseId,
+    /// It wants neither.
+    None,
+    /// It needs one of the two, whichever.
+    Any,
+}
+
+impl SubjectIdRequirement {
+    /// By the value of the entity attribute.
+    pub fn from_value(value: &str) -> Option<Self> {
+        Some(match value {
+            "subject-id" => Self::SubjectId,
+            "pairwise-id" => Self::PairwiseId,
+            "none" => Self::None,
+            "any" => Self::Any,
+            _ => return None,
+        })
+    }
+
+    /// What it is sent. Of the two the one by which applications cannot compare people, unless it needs the other.
+    pub const fn identifier(self) -> Option<Identifier> {
+        match self {
+            Self::SubjectId => Some(Identifier::SubjectId),
+            Self::PairwiseId | Self::Any => Some(Identifier::PairwiseId),
+            Self::None => None,
+        }
+    }
+}
+
 /// Those that an application gets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Identifiers {

@@ -25,7 +25,7 @@ mod sp_metadata;
 mod trust;
 
 pub use attributes::{AttributeStyle, NameFormats, ReleasedAttribute, ReleasedValue, ValueTypes};
-pub use identifiers::{Identifier, Identifiers, is_scope};
+pub use identifiers::{Identifier, Identifiers, SubjectIdRequirement, is_scope};
 pub use name_id::{NameIdFormat, Subject};
 pub use own_metadata::{Display, IdpDescription, write_idp};
 pub use receive::{ArrivedRequest, CheckedRequest, Refused, RequestTerms, receive_authn_request};
@@ -35,6 +35,6 @@ pub use response::{Answer, Encrypt, Refusal, Sign, post_response, refuse, respon
 pub(super) use response::{encrypted_name_id, write_name_id};
 pub(super) use settings::encryption_to;
 pub use settings::{EncryptedParts, ResponseSettings};
-pub(super) use sp_metadata::encryption_keys;
 pub use sp_metadata::{ApplicationMetadata, Localized, Logo, read_sp};
+pub(super) use sp_metadata::{encryption_keys, read_entity as read_application};
 pub use trust::{AssertionConsumerService, AttributeConsumingService, EncryptionKey, LiteralSp, RequestedAttribute, SpParts, SpTrust};

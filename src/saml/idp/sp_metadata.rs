@@ -1,5 +1,6 @@
 //! Reading the metadata of an application (SAML Metadata 2.4.4), as tolerant and as strict as those of identity providers.
 
+use super::identifiers::SubjectIdRequirement;
 use super::name_id::NameIdFormat;
 use super::trust::{AssertionConsumerService, AttributeConsumingService, EncryptionKey, RequestedAttribute, SpParts, SpTrust};
 use crate::clock::Timestamp;
@@ -54,6 +55,14 @@ impl ApplicationMetadata {
         let categories = self.entity_attributes.iter().filter(|attribute| attribute.name == names::ENTITY_CATEGORY);
         categories.flat_map(|attribute| &attribute.values).filter_map(|value| value.text()).map(str::trim)
     }
+
+    /// Which subject identifier it needs (Subject Identifier Attributes Profile 1.0). Of several values none counts.
+    pub fn subject_id_requirement(&self) -> Option<SubjectIdRequirement> {
+        let said = self.entity_attributes.iter().filter(|attribute| attribute.name == names::SUBJECT_ID_REQUIREMENT);
+        let mut values = said.flat_map(|attribute| &attribute.values).filter_map(|value| value.text());
+        let only = values.next().filter(|_| values.next().is_none())?;
+        SubjectIdRequirement::from_value(only.trim())
+    }
 }
 
 /// Reads the metadata of one application.
@@ -61,12 +70,17 @@ impl ApplicationMetadata {
 /// # Errors
 /// When the text is no metadata, is not signed as demanded, is expired, or does not describe a usable application.
 pub fn read_sp(xml: &str, options: MetadataOptions<'_>, now: Timestamp) -> Result<ApplicationMetadata, MetadataError> {
-    read_with(xml, options, APPLICATION, now, read_entity)
+    read_with(xml, options, APPLICATION, now, |entity, now| read_entity(entity, Inherited::default(), now))
 }
 
-fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<ApplicationMetadata, MetadataError> {
+/// Reads one EntityDescriptor.
+pub(in crate::saml) fn read_entity(
+    entity: Element<'_>,
+    inherited: Inherited,
+    now: Timestamp,
+) -> Result<ApplicationMetadata, MetadataError> {
     let role = role_of(entity, APPLICATION)?;
-    let (entity_id, valid_until) = identity(entity, role, Inherited::default(), now)?;
+    let (entity_id, valid_until) = identity(entity, role, inherited, now)?;
     let signing_certificates = signing_certificates(role)?;
     let truth = |name| matches!(role.attribute(name).map(str::trim), Some("true" | "1"));
     let formats = role.children_named(names::MD, "NameIDFormat").filter_map(|format| NameIdFormat::from_urn(&text(format)));
@@ -91,7 +105,7 @@ fn read_entity(entity: Element<'_>, now: Timestamp) -> Result<ApplicationMetadat
         logos: info.into_iter().flat_map(|info| info.children_named(names::MDUI, "Logo")).filter_map(logo).collect(),
         entity_attributes: entity_attributes(entity),
         valid_until,
-        cache_seconds: cache_seconds(role),
+        cache_seconds: cache_seconds(role).into_iter().chain(inherited.cache_seconds).min(),
     })
 }
 
@@ -154,6 +168,7 @@ fn wishes(service: Element<'_>) -> AttributeConsumingService {
             name_format: owned(wish, "NameFormat"),
             friendly_name: owned(wish, "FriendlyName"),
             required: matches!(wish.attribute("isRequired").map(str::trim), Some("true" | "1")),
+            values: wish.children_named(names::SAML, "AttributeValue").map(text).collect(),
         })
     });
     AttributeConsumingService { index: index(service).ok().flatten(), is_default: is_default(service), attributes: requested.collect() }

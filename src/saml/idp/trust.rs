@@ -2,6 +2,7 @@
 
 use super::name_id::NameIdFormat;
 use crate::clock::Timestamp;
+use crate::id;
 use crate::keys::{certificate_end, parse_certificate};
 use crate::saml::binding::{Binding, ResponseBinding};
 use crate::saml::encryption::{ContentCipher, KeyTransport};
@@ -91,6 +92,11 @@ impl EncryptionKey {
         &self.certificate
     }
 
+    /// SHA-256 of the certificate, hex.
+    pub fn fingerprint(&self) -> String {
+        id::hex(&id::sha256(&self.certificate.to_der().unwrap_or_default()))
+    }
+
     /// The best of ours that the owner lists. AES-CBC is never chosen, only named by an operator.
     pub(super) fn cipher(&self) -> Option<ContentCipher> {
         let known = [
@@ -126,6 +132,8 @@ pub struct RequestedAttribute {
     pub name_format: Option<String>,
     pub friendly_name: Option<String>,
     pub required: bool,
+    /// The only values that it is interested in (SAML Metadata 2.4.4.2); none: whichever there are.
+    pub values: Vec<String>,
 }
 
 /// One set of wishes; a request may name it by its index.
@@ -210,6 +218,30 @@ impl SpTrust {
             name_id_formats: parts.name_id_formats,
             attribute_consuming_services: parts.attribute_consuming_services,
         })
+    }
+
+    /// Stands where it is not known yet who the application is: it has no address, and no signature is its.
+    pub fn nobody() -> Self {
+        Self {
+            entity_id: String::new(),
+            acs: Vec::new(),
+            logout_services: Vec::new(),
+            soap_logout: None,
+            keys: None,
+            encryption_keys: Vec::new(),
+            authn_requests_signed: false,
+            want_assertions_signed: false,
+            name_id_formats: Vec::new(),
+            attribute_consuming_services: Vec::new(),
+        }
+    }
+
+    /// The same application at other addresses. Without a key of it, none of them is for artifacts.
+    #[must_use]
+    pub fn at(self, acs: Vec<AssertionConsumerService>, logout_services: Vec<LogoutService>, soap_logout: Option<Url>) -> Self {
+        let signs = self.keys.is_some();
+        let usable = acs.into_iter().filter(|acs| signs || acs.binding == ResponseBinding::Post);
+        Self { acs: usable.collect(), logout_services, soap_logout, ..self }
     }
 
     pub fn entity_id(&self) -> &str {

@@ -103,11 +103,24 @@ pub(super) fn write_entity_extensions(writer: &mut Writer, info: &EntityInfo) {
 }
 
 /// The Extensions of the role.
-pub(super) fn write_role_extensions(writer: &mut Writer, ui: &UiInfo) {
-    if ui.is_empty() {
+pub(super) fn write_role_extensions(writer: &mut Writer, ui: &UiInfo, discovery_response: Option<&Url>) {
+    if ui.is_empty() && discovery_response.is_none() {
         return;
     }
-    writer.start("md:Extensions").start("mdui:UIInfo").attribute("xmlns:mdui", names::MDUI);
+    writer.start("md:Extensions");
+    if !ui.is_empty() {
+        write_ui(writer, ui);
+    }
+    if let Some(location) = discovery_response {
+        // Identity Provider Discovery Service Protocol 2.5: the binding is named like the protocol.
+        writer.start("idpdisc:DiscoveryResponse").attribute("xmlns:idpdisc", names::IDPDISC).attribute("Binding", names::IDPDISC);
+        writer.attribute("Location", location.as_str()).attribute("index", "0").attribute("isDefault", "true").end();
+    }
+    writer.end();
+}
+
+fn write_ui(writer: &mut Writer, ui: &UiInfo) {
+    writer.start("mdui:UIInfo").attribute("xmlns:mdui", names::MDUI);
     write_localized(writer, "mdui:DisplayName", &ui.display_names);
     write_localized(writer, "mdui:Description", &ui.descriptions);
     for logo in &ui.logos {
@@ -117,7 +130,7 @@ pub(super) fn write_role_extensions(writer: &mut Writer, ui: &UiInfo) {
     }
     write_localized(writer, "mdui:InformationURL", &ui.information_urls);
     write_localized(writer, "mdui:PrivacyStatementURL", &ui.privacy_statement_urls);
-    writer.end().end();
+    writer.end();
 }
 
 /// What the role consumes: in the order of the sets, the first of them the usual one.

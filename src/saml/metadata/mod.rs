@@ -378,6 +378,8 @@ pub struct SpMetadata<'k> {
     pub authn_requests_signed: bool,
     /// Where we take logout messages.
     pub logout: Vec<LogoutService>,
+    /// Where a discovery service sends people back to (Identity Provider Discovery Service Protocol 2.5).
+    pub discovery_response: Option<Url>,
     /// Responses by HTTP-POST are always taken; with the other binding, artifacts too, and rather.
     pub response_binding: ResponseBinding,
     pub name_id_formats: Vec<String>,
@@ -396,6 +398,7 @@ impl<'k> SpMetadata<'k> {
             encryption_keys,
             authn_requests_signed: true,
             logout: Vec::new(),
+            discovery_response: None,
             response_binding: ResponseBinding::Post,
             name_id_formats: Vec::new(),
             about: EntityInfo::default(),
@@ -420,7 +423,7 @@ pub fn write_sp(metadata: &SpMetadata<'_>, signer: Signer<'_>, now: Timestamp) -
     writer.start("md:SPSSODescriptor").attribute("protocolSupportEnumeration", names::SAMLP);
     writer.attribute("AuthnRequestsSigned", if metadata.authn_requests_signed { "true" } else { "false" });
     writer.attribute("WantAssertionsSigned", "true");
-    about::write_role_extensions(&mut writer, &metadata.about.ui);
+    about::write_role_extensions(&mut writer, &metadata.about.ui, metadata.discovery_response.as_ref());
     for key in &metadata.signing_keys {
         write_key(&mut writer, "signing", key);
     }

@@ -116,3 +116,23 @@ fn nothing_is_said_where_nothing_is_set() {
     }
     is_built_as_the_schema_says(&xml);
 }
+
+#[test]
+fn a_discovery_service_learns_where_it_may_send_people_back_to() {
+    let sp = sp();
+    let back = "https://login.example.org/connections/edu/discovery";
+    for ui in [UiInfo::default(), about().ui] {
+        let about = EntityInfo { ui, ..EntityInfo::default() };
+        let discovery_response = Some(back.parse().expect("an address"));
+        let ours = SpMetadata { about, discovery_response, ..SpMetadata::new(&sp, vec![&RSA.certified], vec![&ENCRYPTION.certified]) };
+        let xml = write_sp(&ours, signer(), now()).expect("written");
+        is_built_as_the_schema_says(&xml);
+        let document = parse(&xml, Limits::METADATA).expect("XML");
+        let role = document.root().child(names::MD, "SPSSODescriptor").expect("a role");
+        let extensions = role.child(names::MD, "Extensions").expect("extensions");
+        let found: Vec<_> = extensions.children_named(names::IDPDISC, "DiscoveryResponse").collect();
+        let said = |name| found[0].attribute(name);
+        assert_eq!((found.len(), said("Location"), said("index")), (1, Some(back), Some("0")));
+        assert_eq!(said("Binding"), Some("urn:oasis:names:tc:SAML:profiles:SSO:idp-discovery-protocol"), "Discovery 2.5");
+    }
+}

@@ -67,6 +67,7 @@ fn everything_that_applications_say_is_read() {
     assert_eq!(trust.acs().iter().map(|acs| acs.binding).collect::<Vec<_>>(), bindings);
     assert_eq!(trust.default_acs().and_then(|acs| acs.index), Some(1));
     assert_eq!(trust.logout_services.len(), 1);
+    assert_eq!(trust.soap_logout.as_ref().map(Url::as_str), Some("https://app.example.org/slo/soap"));
     let done = Url::parse("https://app.example.org/slo/done").expect("a URL");
     assert_eq!(trust.logout_service(Binding::Post).map(LogoutService::for_responses), Some(&done));
     assert_eq!(trust.name_id_formats, [NameIdFormat::Transient]);

@@ -72,13 +72,21 @@ pub fn is_built_as_the_schema_says(xml: &str) {
         (names::XENC11, "xenc-schema-11.xsd"),
         (names::MDUI, "sstc-saml-metadata-ui-v1.0.xsd"),
         (names::MDATTR, "sstc-metadata-attr.xsd"),
+        (names::IDPDISC, "idpdisc.xsd"),
     ]
     .map(|(namespace, file)| format!("<xs:import namespace=\"{namespace}\" schemaLocation=\"{file}\"/>"));
+    // pysaml2 does not bring the schema of the discovery protocol: one element, of a type of the metadata.
+    judge.file("idpdisc.xsd", IDPDISC_SCHEMA);
     judge.file("all.xsd", format!("<xs:schema xmlns:xs=\"{}\">{}</xs:schema>", names::XS, imports.concat()));
     judge.file("x.xml", xml);
     let (good, _, error) = judge.run("xmllint", &["--nonet", "--noout", "--schema", "all.xsd", "x.xml"]);
     assert!(good, "{error}\n{xml}");
 }
+
+const IDPDISC_SCHEMA: &str = r#"<schema xmlns="http://www.w3.org/2001/XMLSchema" xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata"
+    targetNamespace="urn:oasis:names:tc:SAML:profiles:SSO:idp-discovery-protocol"><import
+    namespace="urn:oasis:names:tc:SAML:2.0:metadata" schemaLocation="saml-schema-metadata-2.0.xsd"/><element name="DiscoveryResponse"
+    type="md:IndexedEndpointType"/></schema>"#;
 
 fn schemas() -> Option<std::path::PathBuf> {
     let venv = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("target/peers/venv/lib");

@@ -133,4 +133,9 @@ fn the_login_can_be_found_before_anything_is_verified() {
     assert_eq!(peek_in_response_to(&form(&signed_assertion())).as_deref(), Some(REQUEST));
     assert_eq!(peek_in_response_to("not base64!"), None);
     assert_eq!(peek_in_response_to(&form("<Response InResponseTo=\"x\"/>")), None);
+    assert_eq!(peek_issuer(&form(&signed_assertion())).as_deref(), Some(IDP));
+    let bare = signed_assertion().replacen(&format!("<saml:Issuer>{IDP}</saml:Issuer>"), "", 1);
+    assert_eq!(peek_issuer(&form(&bare)).as_deref(), Some(IDP), "that of its assertion");
+    assert_eq!(peek_issuer("not base64!"), None);
+    assert_eq!(peek_issuer(&form("<Response><Issuer>x</Issuer></Response>")), None);
 }

@@ -22,7 +22,11 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         postgres: include_str!("migrations/0004_search.postgres.sql"),
         fills_search: true,
     },
-    Migration::of_both(include_str!("migrations/0005_jobs_and_log.sql")),
+    Migration {
+        sqlite: concat!(include_str!("migrations/0005_jobs.sql"), include_str!("migrations/0005_log.sqlite.sql")),
+        postgres: concat!(include_str!("migrations/0005_jobs.sql"), include_str!("migrations/0005_log.postgres.sql")),
+        fills_search: false,
+    },
     Migration::of_both(include_str!("migrations/0006_queue.sql")),
 ];
 

@@ -54,13 +54,20 @@ const PAGE: &str = "SELECT u.user_id FROM users u WHERE u.user_id > $1 ORDER BY 
 const PAGE_OF_CONNECTION: &str = "SELECT DISTINCT i.user_id FROM identities i WHERE i.user_id > $1 AND i.connection = $3 \
     ORDER BY i.user_id LIMIT $2";
 
-/// `prefix ($1, $2), ($3, $4) suffix` for so many rows and columns.
-pub(super) fn rows(prefix: &'static str, rows: usize, columns: usize, suffix: &'static str) -> String {
+/// `prefix ($1, $2), ($3, $4) suffix` for so many rows and columns. In SQLite places have no names: it would look for each
+/// name among all of them.
+pub(super) fn rows(connection: &AnyConnection, prefix: &'static str, rows: usize, columns: usize, suffix: &'static str) -> String {
+    let named = connection.backend_name() == "PostgreSQL";
     let mut sql = prefix.to_owned();
     for row in 0..rows {
         sql.push_str(if row == 0 { "(" } else { ", (" });
         for column in 1..=columns {
-            let _ = write!(sql, "{}${}", if column == 1 { "" } else { ", " }, row * columns + column);
+            sql.push_str(if column == 1 { "" } else { ", " });
+            if named {
+                let _ = write!(sql, "${}", row * columns + column);
+            } else {
+                sql.push('?');
+            }
         }
         sql.push(')');
     }
@@ -196,7 +203,8 @@ async fn insert_all(statements: &mut AnyConnection, inserts: &[(String, &ImportI
     let named: Vec<(&ImportInsert, &String)> =
         inserts.iter().filter_map(|(_, insert)| Some((*insert, insert.username.as_ref()?))).collect();
     if !named.is_empty() {
-        let sql = rows("INSERT INTO usernames (connection, username, subject) VALUES ", named.len(), 3, " ON CONFLICT DO NOTHING");
+        let prefix = "INSERT INTO usernames (connection, username, subject) VALUES ";
+        let sql = rows(statements, prefix, named.len(), 3, " ON CONFLICT DO NOTHING");
         let mut query = sqlx::query(AssertSqlSafe(sql));
         for (insert, username) in &named {
             query = query.bind(&insert.identity.connection).bind(*username).bind(&insert.identity.user_id);
@@ -207,7 +215,7 @@ async fn insert_all(statements: &mut AnyConnection, inserts: &[(String, &ImportI
         inserts.iter().flat_map(|(_, insert)| insert.credentials.iter().map(move |(kind, body)| (insert, kind, body))).collect();
     for secrets in secrets.chunks(MANY) {
         let prefix = "INSERT INTO credentials (connection, subject, kind, body, changed_at) VALUES ";
-        let mut query = sqlx::query(AssertSqlSafe(rows(prefix, secrets.len(), 5, "")));
+        let mut query = sqlx::query(AssertSqlSafe(rows(statements, prefix, secrets.len(), 5, "")));
         for (insert, kind, body) in secrets {
             query = query.bind(&insert.identity.connection).bind(&insert.identity.user_id);
             query = query.bind(kind.name()).bind(*body).bind(now.millis());
@@ -226,7 +234,7 @@ async fn insert_all(statements: &mut AnyConnection, inserts: &[(String, &ImportI
 
 async fn insert_users(statements: &mut AnyConnection, inserts: &[(String, &ImportInsert)], now: Timestamp) -> Result<(), Trouble> {
     let prefix = "INSERT INTO users (user_id, blocked, created_at, updated_at, groups, user_metadata, app_metadata, custom_fields) VALUES ";
-    let mut query = sqlx::query(AssertSqlSafe(rows(prefix, inserts.len(), 8, " ON CONFLICT (user_id) DO NOTHING")));
+    let mut query = sqlx::query(AssertSqlSafe(rows(statements, prefix, inserts.len(), 8, " ON CONFLICT (user_id) DO NOTHING")));
     for (user_id, insert) in inserts {
         query = query.bind(user_id).bind(i64::from(insert.blocked)).bind(now.millis()).bind(now.millis()).bind("[]");
         query = query.bind(&insert.user_metadata).bind(&insert.app_metadata).bind("{}");
@@ -242,7 +250,7 @@ async fn insert_users(statements: &mut AnyConnection, inserts: &[(String, &Impor
 async fn insert_identities(statements: &mut AnyConnection, inserts: &[(String, &ImportInsert)], now: Timestamp) -> Result<(), Trouble> {
     let prefix = "INSERT INTO identities (connection, subject, user_id, position, provider, is_social, created_at, last_login, \
         logins_count, profile, root, groups, email, email_verified, allows_login, keys, root_keys) VALUES ";
-    let mut query = sqlx::query(AssertSqlSafe(rows(prefix, inserts.len(), 17, " ON CONFLICT DO NOTHING")));
+    let mut query = sqlx::query(AssertSqlSafe(rows(statements, prefix, inserts.len(), 17, " ON CONFLICT DO NOTHING")));
     for (user_id, insert) in inserts {
         let identity = &insert.identity;
         query = query.bind(&identity.connection).bind(&identity.user_id).bind(user_id).bind(0_i64).bind(&identity.provider);

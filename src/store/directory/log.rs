@@ -27,6 +27,7 @@ const FORGET: &str =
 pub(super) async fn insert(connection: &mut AnyConnection, events: &[LogEvent]) -> Result<(), Trouble> {
     for events in events.chunks(ROWS) {
         let sql = super::import::rows(
+            connection,
             "INSERT INTO log_events (log_id, at, type, user_id, client_id, connection, body) VALUES ",
             events.len(),
             COLUMNS,

@@ -1,7 +1,13 @@
 //! Metadata that live: fetched by the running gateway, rotated, broken, expired, moved; and whole federations.
 
+mod chooser;
+mod discovery;
 mod many;
-mod place;
+mod mirrors;
+mod partners;
+pub mod place;
+mod unasked;
+pub mod world;
 
 use crate::api::{Api, good};
 use crate::harness::app::App;
@@ -58,7 +64,7 @@ async fn sources(gateway: &Gateway) -> serde_json::Value {
     gateway.ask_operations("/metadata", "application/json").await.json()
 }
 
-fn command(gateway: &Gateway, arguments: &[&str]) -> (bool, String) {
+pub fn command(gateway: &Gateway, arguments: &[&str]) -> (bool, String) {
     let mut command = Command::new(env!("CARGO_BIN_EXE_isthmus"));
     command.arg("metadata").args(arguments).current_dir(gateway.place()).env("TEST_SECRET", crate::harness::app::SECRET);
     let output = command.output().unwrap();
@@ -71,7 +77,7 @@ fn audited(gateway: &Gateway) -> String {
 }
 
 /// What the directory has: the first column of every row, one a line.
-fn rows(gateway: &Gateway, sql: &str) -> String {
+pub fn rows(gateway: &Gateway, sql: &str) -> String {
     let script = format!(
         "import sqlite3
 for row in sqlite3.connect('isthmus.db').execute(\"{sql}\"): print(row[0])"

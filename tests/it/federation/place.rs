@@ -103,17 +103,27 @@ pub struct Described<'a> {
     pub name: &'a str,
     pub scope: &'a str,
     pub hidden: bool,
+    /// More endpoints, before that for single sign-on.
+    pub services: String,
 }
 
 impl<'a> Described<'a> {
     pub fn of(idp: &'a Idp) -> Self {
         let certificates = vec![bare(&idp.certificate_pem())];
-        Self { entity_id: &idp.entity_id, sso_url: &idp.sso_url, certificates, name: &idp.name, scope: "acme.example", hidden: false }
+        Self {
+            entity_id: &idp.entity_id,
+            sso_url: &idp.sso_url,
+            certificates,
+            name: &idp.name,
+            scope: "acme.example",
+            hidden: false,
+            services: String::new(),
+        }
     }
 
     /// `attributes` of the EntityDescriptor.
     pub fn xml(&self, attributes: &str) -> String {
-        let Self { entity_id, sso_url, name, scope, .. } = self;
+        let Self { entity_id, sso_url, name, scope, services, .. } = self;
         let category = r#"<mdattr:EntityAttributes xmlns:mdattr="urn:oasis:names:tc:SAML:metadata:attribute"><saml:Attribute xmlns:saml="urn:oasis:names:tc:SAML:2.0:assertion" Name="http://macedir.org/entity-category" NameFormat="urn:oasis:names:tc:SAML:2.0:attrname-format:uri"><saml:AttributeValue>http://refeds.org/category/hide-from-discovery</saml:AttributeValue></saml:Attribute></mdattr:EntityAttributes>"#;
         let category = if self.hidden { category } else { "" };
         let keys: String = self
@@ -122,7 +132,7 @@ impl<'a> Described<'a> {
             .map(|certificate| format!("<md:KeyDescriptor><ds:KeyInfo><ds:X509Data><ds:X509Certificate>{certificate}</ds:X509Certificate></ds:X509Data></ds:KeyInfo></md:KeyDescriptor>"))
             .collect();
         format!(
-            r#"<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" {attributes} entityID="{entity_id}"><md:Extensions>{category}<shibmd:Scope xmlns:shibmd="urn:mace:shibboleth:metadata:1.0" regexp="false">{scope}</shibmd:Scope></md:Extensions><md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><md:Extensions><mdui:UIInfo xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui"><mdui:DisplayName xml:lang="en">{name}</mdui:DisplayName></mdui:UIInfo></md:Extensions>{keys}<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="{sso_url}"/></md:IDPSSODescriptor></md:EntityDescriptor>"#
+            r#"<md:EntityDescriptor xmlns:md="urn:oasis:names:tc:SAML:2.0:metadata" xmlns:ds="http://www.w3.org/2000/09/xmldsig#" {attributes} entityID="{entity_id}"><md:Extensions>{category}<shibmd:Scope xmlns:shibmd="urn:mace:shibboleth:metadata:1.0" regexp="false">{scope}</shibmd:Scope></md:Extensions><md:IDPSSODescriptor protocolSupportEnumeration="urn:oasis:names:tc:SAML:2.0:protocol"><md:Extensions><mdui:UIInfo xmlns:mdui="urn:oasis:names:tc:SAML:metadata:ui"><mdui:DisplayName xml:lang="en">{name}</mdui:DisplayName></mdui:UIInfo></md:Extensions>{keys}{services}<md:SingleSignOnService Binding="urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect" Location="{sso_url}"/></md:IDPSSODescriptor></md:EntityDescriptor>"#
         )
     }
 }

@@ -28,7 +28,30 @@ impl Asked {
     }
 }
 
-type Page = dyn Fn(&Asked) -> String + Send + Sync;
+/// What is answered.
+#[derive(Clone, Debug)]
+pub struct Reply {
+    pub status: u16,
+    pub content_type: &'static str,
+    pub location: Option<String>,
+    pub body: String,
+}
+
+impl Reply {
+    pub const fn page(body: String) -> Self {
+        Self { status: 200, content_type: "text/html; charset=utf-8", location: None, body }
+    }
+
+    pub fn status(status: u16) -> Self {
+        Self { status, ..Self::page(String::new()) }
+    }
+
+    pub fn redirect(location: &str) -> Self {
+        Self { location: Some(location.to_owned()), ..Self::status(303) }
+    }
+}
+
+type Page = dyn Fn(&Asked) -> Reply + Send + Sync;
 
 /// Listens on loopback until dropped.
 pub struct Site {
@@ -40,7 +63,12 @@ pub struct Site {
 impl Site {
     /// `page` makes the HTML of every answer.
     pub async fn start(page: impl Fn(&Asked) -> String + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::answering(0, move |asked| Reply::page(page(asked))).await
+    }
+
+    /// `page` makes whole answers, at this port of loopback; 0 for a free one.
+    pub async fn answering(port: u16, page: impl Fn(&Asked) -> Reply + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.unwrap();
         let port = listener.local_addr().unwrap().port();
         let seen = Arc::new(Mutex::new(Vec::new()));
         let (page, log): (Arc<Page>, _) = (Arc::new(page), Arc::clone(&seen));
@@ -68,9 +96,13 @@ impl Drop for Site {
 async fn answer(mut stream: TcpStream, page: Arc<Page>, seen: Arc<Mutex<Vec<Asked>>>) {
     let Some(asked) = read(&mut stream).await else { return };
     seen.lock().unwrap().push(asked.clone());
-    let body = tokio::task::spawn_blocking(move || page(&asked)).await.unwrap_or_else(|error| format!("the page panicked: {error}"));
-    let head =
-        format!("HTTP/1.1 200 OK\r\ncontent-type: text/html; charset=utf-8\r\ncontent-length: {}\r\nconnection: close\r\n\r\n", body.len());
+    let reply = tokio::task::spawn_blocking(move || page(&asked)).await;
+    let Reply { status, content_type, location, body } = reply.unwrap_or_else(|error| Reply::page(format!("the page panicked: {error}")));
+    let location = location.map(|location| format!("location: {location}\r\n")).unwrap_or_default();
+    let length = body.len();
+    let head = format!(
+        "HTTP/1.1 {status} As asked\r\n{location}content-type: {content_type}\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n"
+    );
     let _ = stream.write_all((head + &body).as_bytes()).await;
     let _ = stream.shutdown().await;
 }

@@ -4,10 +4,11 @@
 mod answers;
 mod attacks;
 mod demo;
-mod judge;
+pub mod judge;
+mod living;
 mod mirror;
 mod peers;
 mod requests;
 mod rules;
-mod sp;
+pub mod sp;
 mod traces;

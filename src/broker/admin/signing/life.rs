@@ -17,7 +17,8 @@ pub const JWKS_KEPT: i64 = 300;
 /// Seconds for which our SAML metadata are valid: after them every partner that reads metadata by itself has read them anew.
 pub const METADATA_KEPT: i64 = 7 * 86_400;
 
-/// Seconds after which every node knows of a new key. Partners encrypt only to keys that every node can open.
+/// Seconds after which every node knows of a new key: until then one may still hand out a JWKS without it, or not open what was
+/// encrypted to it.
 const FOLLOWED: i64 = 5;
 
 /// Days for which a SAML key stays good after another has taken its place, unless the rotation says otherwise.
@@ -310,7 +311,7 @@ impl SigningKey {
             return Err(Error::new(ErrorKind::InvalidRequest, detail));
         }
         let sealed = objects::sealed(SIGNING_KEYS.name, super::id(purpose), &entry.key_text()?, keyring.sealer())?;
-        let followed = if purpose == Purpose::SamlEncryption { FOLLOWED } else { 0 };
+        let followed = if purpose.is_encryption() { FOLLOWED } else { 0 };
         Ok(Self {
             kid: key_id(purpose, entry)?,
             certificate: entry.certificate_text(),
@@ -353,9 +354,9 @@ impl SigningKey {
 /// Seconds for which a key is published before it becomes the active one.
 const fn published_before(purpose: Purpose) -> i64 {
     match purpose {
-        Purpose::SamlEncryption => 0,
+        _ if purpose.is_encryption() => 0,
         _ if purpose.is_saml() => METADATA_KEPT,
-        _ => JWKS_KEPT,
+        _ => JWKS_KEPT + FOLLOWED,
     }
 }
 

@@ -32,13 +32,13 @@ fn a_key_is_published_before_it_signs_and_kept_afterwards() {
     let mut keys = SigningKeys { keys: vec![key("a", 0, Some(0))] };
     assert_eq!((kid(keys.current(at(1000))), kid(keys.next(at(1000)))), (Some("a"), None));
     let rotated = keys.rotate(OIDC, fresh(&["b", "c"], 1_000_000), how(When::Published), at(1000)).expect("rotated");
-    assert_eq!(rotated.since, Some(1_300_000));
+    assert_eq!(rotated.since, Some(1_305_000));
     // It is there, and does not sign yet; meanwhile nobody rotates again.
-    assert_eq!((kid(keys.current(at(1299))), kid(keys.next(at(1299)))), (Some("a"), Some("b")));
-    assert_eq!(keys.next_change(at(1299)), Some(at(1300)));
-    let refused = keys.rotate(OIDC, fresh(&[], 0), how(When::Published), at(1299)).expect_err("too soon");
+    assert_eq!((kid(keys.current(at(1304))), kid(keys.next(at(1304)))), (Some("a"), Some("b")));
+    assert_eq!(keys.next_change(at(1304)), Some(at(1305)));
+    let refused = keys.rotate(OIDC, fresh(&[], 0), how(When::Published), at(1304)).expect_err("too soon");
     assert_eq!(refused.kind, ErrorKind::Conflict);
-    assert_eq!((kid(keys.current(at(1300))), kid(keys.next(at(1300))), keys.next_change(at(1300))), (Some("b"), Some("c"), None));
+    assert_eq!((kid(keys.current(at(1305))), kid(keys.next(at(1305))), keys.next_change(at(1305))), (Some("b"), Some("c"), None));
     // The next was published long ago: it signs from now on.
     let rotated = keys.rotate(OIDC, fresh(&["d"], 5_000_000), how(When::Published), at(5000)).expect("rotated");
     assert_eq!(rotated.since, Some(5_000_000));

@@ -2,6 +2,7 @@
 
 use crate::application::SamlApplication;
 use crate::application::saml_sp::SamlSpSettings;
+use crate::application::saml_sp_template::ByMetadata;
 use crate::application::saml_words::{ENCRYPTED, FORMATS, word};
 use crate::http::management::stored;
 use crate::saml::algorithms::{CIPHERS, DIGESTS, SIGNATURES};
@@ -19,6 +20,13 @@ pub fn show(saml: &SamlApplication, client: &mut Map<String, Value>) {
     if let Some(own) = own {
         own.insert("saml".to_owned(), said(as_own(saml, settings)));
     }
+}
+
+/// Adds where its metadata come from, without the query of an address.
+pub fn show_source(by_metadata: &ByMetadata, client: &mut Map<String, Value>) {
+    let Some(own) = client.get_mut(stored::OWN).and_then(Value::as_object_mut) else { return };
+    let saml = own.entry("saml").or_insert_with(|| json!({}));
+    saml["metadata_url"] = json!(by_metadata.source);
 }
 
 fn as_addon(settings: &SamlSpSettings) -> Value {

@@ -1,4 +1,4 @@
--- Bulk imports and exports, secrets of identities, the log of what happened. One text for both databases, as in 0001.
+-- Bulk imports and exports, secrets of identities. One text for both databases, as in 0001; the log of what happened is beside it.
 
 CREATE TABLE jobs (
     id             TEXT NOT NULL PRIMARY KEY,
@@ -63,16 +63,3 @@ CREATE TABLE usernames (
 );
 
 CREATE INDEX usernames_by_identity ON usernames (connection, subject);
-
-CREATE TABLE log_events (
-    log_id     TEXT NOT NULL PRIMARY KEY, -- begins with the time, so that its order is theirs
-    at         BIGINT NOT NULL,
-    type       TEXT NOT NULL,
-    user_id    TEXT,
-    client_id  TEXT,
-    connection TEXT,
-    body       TEXT NOT NULL -- JSON: everything else
-);
-
-CREATE INDEX log_events_by_type ON log_events (type, log_id);
-CREATE INDEX log_events_by_user ON log_events (user_id, log_id) WHERE user_id IS NOT NULL;
