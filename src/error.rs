@@ -131,6 +131,16 @@ pub enum ErrorKind {
     InvalidRequestUri,
     /// The resource is not known here, or there are several (RFC 8707).
     InvalidTarget,
+    /// The person has not decided yet.
+    AuthorizationPending,
+    /// The device asks too often.
+    SlowDown,
+    /// The device's request has expired.
+    ExpiredToken,
+    /// A proof of possession is missing or not good.
+    InvalidDpopProof,
+    /// A proof of possession needs a nonce.
+    UseDpopNonce,
     /// No such connection, or it is disabled, or the application may not use it.
     UnknownConnection,
     /// The login began too long ago, or is not known here.
@@ -210,6 +220,11 @@ impl ErrorKind {
         Self::InvalidRequestObject,
         Self::InvalidRequestUri,
         Self::InvalidTarget,
+        Self::AuthorizationPending,
+        Self::SlowDown,
+        Self::ExpiredToken,
+        Self::InvalidDpopProof,
+        Self::UseDpopNonce,
         Self::UnknownConnection,
         Self::LoginExpired,
         Self::LoginAlreadyFinished,
@@ -274,6 +289,11 @@ impl ErrorKind {
             Self::InvalidRequestObject => row(400, "invalid_request_object", ("Requester", "RequestUnsupported"), "invalid-request-object", "ISTH-1021", Application, "The request cannot be accepted"),
             Self::InvalidRequestUri => row(400, "invalid_request_uri", ("Requester", "RequestUnsupported"), "invalid-request-uri", "ISTH-1022", Application, "The request cannot be found"),
             Self::InvalidTarget => row(400, "invalid_target", ("Requester", "RequestUnsupported"), "invalid-target", "ISTH-1023", Application, "The application asked for something it cannot have"),
+            Self::AuthorizationPending => row(400, "authorization_pending", ("Requester", "RequestDenied"), "authorization-pending", "ISTH-1031", User, "You have not decided yet"),
+            Self::SlowDown => row(400, "slow_down", ("Requester", "RequestDenied"), "slow-down", "ISTH-1032", Application, "The device asks too often"),
+            Self::ExpiredToken => row(400, "expired_token", ("Requester", "RequestDenied"), "expired-token", "ISTH-1033", User, "The device waited too long"),
+            Self::InvalidDpopProof => row(400, "invalid_dpop_proof", ("Requester", "RequestDenied"), "invalid-dpop-proof", "ISTH-1034", Application, "The application did not prove that it has its key"),
+            Self::UseDpopNonce => row(400, "use_dpop_nonce", ("Requester", "RequestDenied"), "use-dpop-nonce", "ISTH-1035", Application, "The application did not prove that it has its key"),
             Self::UnknownConnection => row(404, "invalid_request", ("Requester", "NoAvailableIDP"), "unknown-connection", "ISTH-2001", Operator, "This way to sign in is not available"),
             Self::LoginExpired => row(400, "access_denied", ("Responder", "AuthnFailed"), "login-expired", "ISTH-2002", User, "This sign-in took too long"),
             Self::LoginAlreadyFinished => row(409, "access_denied", ("Responder", "AuthnFailed"), "login-already-finished", "ISTH-2003", User, "This sign-in is already finished"),

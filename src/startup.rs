@@ -7,6 +7,8 @@ use crate::broker::events::{Writer, forget_old_events, log_of};
 use crate::broker::jobs::Jobs;
 use crate::broker::live::{Live, Made, Maker};
 use crate::broker::living::LivingApplication;
+use crate::broker::possession::PossessionSettings;
+use crate::broker::registration::{self, Policy, Registration};
 use crate::broker::{Gateway, Lifetimes, logout, metadata};
 use crate::clock::Timestamp;
 use crate::config::Config;
@@ -20,17 +22,21 @@ use crate::http::metrics::Metrics;
 use crate::http::state::{HttpSettings, State};
 use crate::http::{headers, routes};
 use crate::keys::{END_IS_NEAR, Keyring, SamlKeys};
-use crate::oidc::OidcKeys;
+use crate::oidc::{ClientCertificate, OidcKeys};
 use crate::profile::dialect::GigyaSigner;
 use crate::rules::Host;
 use crate::store::{self, Directory, SessionStore};
 use crate::user::sealing::SealedPath;
-use actix_web::dev::{Server, ServerHandle};
+use actix_tls::accept::openssl::TlsStream;
+use actix_web::dev::{Extensions, Server, ServerHandle};
 use actix_web::middleware::from_fn;
+use actix_web::rt::net::TcpStream;
 use actix_web::rt::{self, task::JoinHandle};
 use actix_web::web::Data;
 use actix_web::{App, HttpServer};
-use openssl::ssl::{SslAcceptor, SslAcceptorBuilder, SslFiletype, SslMethod, SslVersion};
+use openssl::ssl::{SslAcceptor, SslAcceptorBuilder, SslFiletype, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion};
+use openssl::x509::X509Name;
+use std::any::Any;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
@@ -56,6 +62,8 @@ pub struct Parts {
     pub application_metadata: BTreeMap<String, Living>,
     pub lifetimes: Lifetimes,
     pub gigya: Option<GigyaSigner>,
+    pub possession: PossessionSettings,
+    pub registration: Policy,
     pub http: HttpSettings,
     pub keyring: Keyring,
     pub sessions: Arc<dyn SessionStore>,
@@ -76,6 +84,15 @@ pub struct Parts {
 pub struct TlsFiles {
     pub certificate: PathBuf,
     pub key: PathBuf,
+    /// Clients are asked for certificates, and need not have one.
+    pub ask: Option<AskForCertificates>,
+}
+
+/// How clients are asked for certificates.
+#[derive(Clone, Debug)]
+pub struct AskForCertificates {
+    /// Whose certificates are named in the question, so that people's browsers keep theirs to themselves; PEM.
+    pub authorities: Option<PathBuf>,
 }
 
 /// Makes the gateway and what the HTTP side shares.
@@ -101,7 +118,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
     let host = Arc::new(Host::new(parts.script_threads, Arc::new(GuardedFetch)).of_issuer(parts.issuer.as_str()));
     let gateway = Gateway {
         issuer: parts.issuer,
-        applications: HashMap::new(),
+        applications: Arc::default(),
         service_providers: HashMap::new(),
         resource_servers: HashMap::new(),
         client_grants: HashMap::new(),
@@ -119,6 +136,8 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         documents: Arc::new(Documents::new(parts.reach)?),
         lifetimes: parts.lifetimes,
         gigya: parts.gigya,
+        possession: parts.possession,
+        registration: Arc::new(Registration::new(parts.registration)),
         admin,
         events: Arc::clone(&metrics) as _,
         log,
@@ -186,6 +205,9 @@ async fn forget(state: Data<State>) {
         if let Err(error) = forget_old_events(state.gateway().directory.as_ref(), days, Timestamp::now()).await {
             tracing::warn!(%error, "old log events cannot be deleted");
         }
+        if let Err(error) = registration::forget_unused(&state.live, Timestamp::now()).await {
+            tracing::warn!(%error, "clients that were never used cannot be deleted");
+        }
         rt::time::sleep(FORGET).await;
     }
 }
@@ -203,6 +225,7 @@ fn warn_of_ends(keys: &SamlKeys, now: Timestamp) {
 pub fn public_server(state: &Data<State>, listener: TcpListener, tls: Option<&TlsFiles>) -> Result<Server> {
     let shared = state.clone();
     let server = HttpServer::new(move || App::new().app_data(shared.clone()).wrap(from_fn(headers::wrap)).configure(routes::public))
+        .on_connect(keep_certificate)
         .disable_signals()
         .shutdown_timeout(DRAIN)
         .client_request_timeout(Duration::from_secs(15));
@@ -248,7 +271,34 @@ fn acceptor(files: &TlsFiles) -> Result<SslAcceptorBuilder> {
     builder.set_certificate_chain_file(&files.certificate).map_err(refuse(&files.certificate, "not a readable PEM certificate chain"))?;
     builder.set_private_key_file(&files.key, SslFiletype::PEM).map_err(refuse(&files.key, "not a readable PEM private key"))?;
     builder.check_private_key().map_err(refuse(&files.key, "does not belong to the certificate"))?;
+    if let Some(ask) = &files.ask {
+        ask_for_certificates(&mut builder, ask)?;
+    }
     Ok(builder)
+}
+
+/// Whoever has a certificate shows it, and proves that the key is theirs. Whether it is good for anything is for the
+/// endpoint to judge: a self-signed one may be.
+fn ask_for_certificates(builder: &mut SslAcceptorBuilder, ask: &AskForCertificates) -> Result<()> {
+    builder.set_verify_callback(SslVerifyMode::PEER, |_, _| true);
+    // A resumed session would not bring the rest of the chain along.
+    builder.set_session_cache_mode(SslSessionCacheMode::OFF);
+    builder.set_options(SslOptions::NO_TICKET);
+    if let Some(path) = &ask.authorities {
+        let refuse = |error| Error::new(ErrorKind::Misconfigured, format!("{}: not a readable PEM list", path.display())).because(error);
+        builder.set_client_ca_list(X509Name::load_client_ca_file(path).map_err(refuse)?);
+    }
+    Ok(())
+}
+
+/// The certificate of a connection, for all of its requests.
+fn keep_certificate(connection: &dyn Any, extensions: &mut Extensions) {
+    let Some(stream) = connection.downcast_ref::<TlsStream<TcpStream>>() else { return };
+    let Some(leaf) = stream.ssl().peer_certificate() else { return };
+    let chain = stream.ssl().peer_cert_chain().into_iter().flatten().map(ToOwned::to_owned).collect();
+    if let Ok(certificate) = ClientCertificate::new(leaf, chain) {
+        extensions.insert(Arc::new(certificate));
+    }
 }
 
 /// `isthmus serve`: everything from the configuration, until SIGTERM or SIGINT.

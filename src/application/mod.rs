@@ -7,7 +7,7 @@ pub mod saml_sp;
 pub mod saml_sp_template;
 pub mod saml_words;
 
-pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
+pub use resource_server::{ClientGrant, ResourceServer, TOKEN_LIFETIME, TokenFormat};
 
 use crate::clock::Timestamp;
 use crate::oidc::ClientFacts;
@@ -36,6 +36,13 @@ pub struct Application {
     pub saml: Option<SamlApplication>,
     /// How it becomes one, where its metadata live.
     pub by_metadata: Option<Arc<ByMetadata>>,
+}
+
+impl Application {
+    /// Did it register itself, instead of being made by an operator?
+    pub fn is_self_registered(&self) -> bool {
+        self.oidc.as_ref().is_some_and(|client| client.self_registered.is_some())
+    }
 }
 
 /// An application in its part as a SAML service provider.

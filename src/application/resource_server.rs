@@ -1,5 +1,7 @@
 //! Resource servers: what access tokens are for, and which applications may have them by themselves.
 
+use crate::oidc::{JwtDialect, SigningAlg};
+
 /// Seconds that an access token lives, where the resource server does not say.
 pub const TOKEN_LIFETIME: u32 = 86_400;
 
@@ -16,6 +18,17 @@ pub struct ResourceServer {
     pub token_lifetime: u32,
     /// Refresh tokens may be had for it.
     pub allow_offline_access: bool,
+    pub tokens: TokenFormat,
+}
+
+/// What access tokens for a resource server look like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum TokenFormat {
+    /// Nothing but a key to what is known here: the resource server asks.
+    #[default]
+    Opaque,
+    /// It reads them itself, signed with this algorithm.
+    Jwt { dialect: JwtDialect, alg: SigningAlg },
 }
 
 impl ResourceServer {

@@ -1,18 +1,18 @@
 //! Access tokens for resource servers: what an application gets by itself (RFC 6749 4.4), and who stands behind a token
 //! at the management API.
 
-use super::rules::Caller;
-use super::token::{TokenRefusal, Tokens};
-use super::{Gateway, decode, encode};
-use crate::application::{Application, management};
+use super::access_token::Minting;
+use super::possession::Shown;
+use super::token::{Asking, TokenRefusal, Tokens};
+use super::{Gateway, encode};
+use crate::application::management;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::AccessToken;
-use crate::oidc::bearer::invalid_token;
-use crate::oidc::{self, Scopes, TokenResponse};
+use crate::oidc::bearer::{PresentedToken, invalid_token};
+use crate::oidc::{Scopes, TokenResponse};
 use crate::store::Op;
-use serde_json::value::RawValue;
 
 /// Who calls the management API, and what for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,12 +48,12 @@ impl Gateway {
     /// The client credentials grant. What the application may have is registered; it never has more.
     pub(super) async fn client_credentials(
         &self,
-        application: &Application,
+        asking: Asking<'_>,
         audience: Option<&str>,
         asked: Option<&Scopes>,
-        (caller, correlation_id): (Option<&Caller>, &str),
         now: Timestamp,
     ) -> Result<Tokens, TokenRefusal> {
+        let Asking { application, caller, correlation_id, confirmation, .. } = asking;
         let audience = audience.ok_or_else(|| Error::new(ErrorKind::InvalidRequest, "the parameter audience is missing"))?;
         // Whether it is unknown or not granted is not for the application to find out.
         let refused = || Error::new(ErrorKind::UnauthorizedClient, "the application has no grant for this audience");
@@ -63,23 +63,27 @@ impl Gateway {
         let scopes = granted.narrow(asked)?;
         let (scopes, claims) = self.run_exchange(application, audience, (&granted, scopes), caller, correlation_id).await?;
         let grant_id = id::random_id();
-        let access_token = oidc::AccessToken::issue(&grant_id)?;
+        let mut minting = Minting::new(&grant_id, &application.client_id, &scopes, lifetime);
+        (minting.audience, minting.confirmation, minting.added) = (Some(audience), Some(confirmation), Some(&claims));
+        let access_token = self.mint(&minting, now)?;
+        let expires_at = now.plus_seconds(i64::from(lifetime));
         let record = AccessToken {
-            client_id: application.client_id.clone(),
-            scopes: scopes.clone(),
-            expires_at: now.plus_seconds(i64::from(lifetime)),
-            correlation_id: correlation_id.to_owned(),
-            userinfo: RawValue::from_string("{}".to_owned())
-                .map_err(|error| Error::new(ErrorKind::Internal, "a record cannot be written").because(error))?,
-            dialects: None,
             audience: Some(audience.to_owned()),
-            issued_at: now,
-            user_id: None,
             claims,
+            confirmation: confirmation.clone(),
+            ..AccessToken::of_program(&application.client_id, scopes.clone(), correlation_id, now, expires_at)
         };
         let key = AccessToken::key(&grant_id, &access_token.digest());
         self.sessions.commit(vec![Op::Put { key, value: encode(&record)?, ttl: u64::from(lifetime) }]).await?;
-        let response = TokenResponse { access_token, expires_in: lifetime, refresh_token: None, id_token: None, scopes };
+        let response = TokenResponse {
+            access_token,
+            token_type: confirmation.token_type(),
+            expires_in: lifetime,
+            issued_token_type: None,
+            refresh_token: None,
+            id_token: None,
+            scopes,
+        };
         Ok(Tokens { response, correlation_id: correlation_id.to_owned(), user_id: None, audience: Some(audience.to_owned()) })
     }
 
@@ -87,15 +91,13 @@ impl Gateway {
     ///
     /// # Errors
     /// [`ErrorKind::InvalidToken`] for one that is unknown, expired, revoked, for another audience, or of an application
-    /// that is not enabled any more.
-    pub async fn api_access(&self, token: &oidc::AccessToken, now: Timestamp) -> Result<ApiAccess> {
-        let keys = [AccessToken::key(token.grant_id(), &token.digest()), AccessToken::revocation_key(token.grant_id())];
-        let mut found = self.sessions.get_many(&keys).await?.into_iter();
-        let (record, revoked) = (found.next().flatten(), found.next().flatten());
-        let record: AccessToken = decode(&record.ok_or_else(invalid_token)?)?;
-        if revoked.is_some() || now >= record.expires_at || record.audience.as_deref() != Some(self.management_audience().as_str()) {
+    /// that is not enabled any more; and one that is bound to a key that the request does not show.
+    pub async fn api_access(&self, presented: &PresentedToken, shown: &Shown, now: Timestamp) -> Result<ApiAccess> {
+        let record = self.token_record(&presented.token, now).await?.ok_or_else(invalid_token)?;
+        if record.audience.as_deref() != Some(self.management_audience().as_str()) {
             return Err(invalid_token());
         }
+        self.check_possession(&record.confirmation, presented, shown, now).await?;
         let application = self.application(&record.client_id).ok_or_else(invalid_token)?;
         let scopes = match &record.user_id {
             // A person's token never does what a program's may, and ends with the person's account: somebody who was deleted

@@ -9,7 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, LoginTransaction, ReplyTo, Restart, Session, Stage, Stored};
-use crate::oidc::{self, AuthorizationRequest, CheckedRedirect, Params, Prompt};
+use crate::oidc::request_object::Proven;
+use crate::oidc::{self, AuthorizationRequest, CheckedRedirect, ClientFacts, Params, Prompt};
 use crate::saml::Comparison;
 use crate::store::Op;
 use std::sync::Arc;
@@ -21,56 +22,87 @@ pub enum Arrival {
     Post,
 }
 
+/// An authorization request as it came.
+#[derive(Clone, Copy, Debug)]
+pub struct Incoming<'a> {
+    /// Of the query or of the form.
+    pub raw: &'a [u8],
+    pub arrival: Arrival,
+    /// The operator takes requests only that clients have pushed before.
+    pub pushed_only: bool,
+}
+
 impl Gateway {
     /// The authorization endpoint (OpenID Connect Core 3.1.2).
-    pub async fn authorize(&self, raw: &[u8], arrival: Arrival, browser: &Browser, correlation_id: &str, now: Timestamp) -> Outcome {
-        let outcome = match self.authorize_inner(raw, arrival, browser, correlation_id, now).await {
+    pub async fn authorize(&self, incoming: Incoming<'_>, browser: &Browser, correlation_id: &str, now: Timestamp) -> Outcome {
+        let outcome = match self.authorize_inner(incoming, browser, correlation_id, now).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::refused(error, None),
         };
         outcome.in_login(correlation_id)
     }
 
-    async fn authorize_inner(
-        &self,
-        raw: &[u8],
-        arrival: Arrival,
-        browser: &Browser,
-        correlation_id: &str,
-        now: Timestamp,
-    ) -> Result<Outcome> {
+    async fn authorize_inner(&self, incoming: Incoming<'_>, browser: &Browser, correlation_id: &str, now: Timestamp) -> Result<Outcome> {
+        let Incoming { raw, arrival, pushed_only } = incoming;
         // What is asked is kept for as long as a login may take: nobody needs more than this.
         if raw.len() > REQUEST_LIMIT {
             return Err(Error::new(ErrorKind::PayloadTooLarge, format!("the request has more than {REQUEST_LIMIT} bytes")));
         }
-        let params = Params::parse_noting_repeats(raw)?;
-        let application = self.application(oidc::authorization::client_id(&params)?);
-        // Before the redirect URI is proven, errors stay on our page.
-        let identified = CheckedRedirect::identify(&params, application.and_then(|application| application.oidc.as_ref()));
+        let outer = Params::parse_noting_repeats(raw)?;
+        let application = self.application(oidc::authorization::client_id(&outer)?);
         let client = application.and_then(|application| application.oidc.as_ref().map(|client| (application, client)));
-        let (redirect, (application, client)) = match (identified, client) {
-            (Ok(redirect), Some(client)) => (redirect, client),
-            (Err(error), _) => return Err(not_registered(error)),
-            (Ok(_), None) => return Err(Error::new(ErrorKind::Internal, "a redirect of nobody")),
+        // Before the redirect URI is proven, errors stay on our page.
+        let Some((application, client)) = client else {
+            return Err(not_registered(Error::new(ErrorKind::InvalidClient, "this client is not registered")));
         };
         // A cross-site POST comes without the session cookie, which is SameSite=Lax; the same as GET has it.
-        if arrival == Arrival::Post && browser.session.is_none() {
+        let see_self = arrival == Arrival::Post && browser.session.is_none();
+        let carried = outer.get("request").is_some() || outer.get("request_uri").is_some();
+        if see_self && carried {
+            return Ok(Outcome::of(Answer::SeeSelf));
+        }
+        let requested = match self.requested(&outer, client, now).await {
+            Ok(requested) => requested,
+            Err(error) => return self.refuse_carried(&outer, (application, client), error, correlation_id, now).await,
+        };
+        let params = &requested.params;
+        let redirect = CheckedRedirect::identify(params, Some(client)).map_err(not_registered)?;
+        if see_self {
             return Ok(Outcome::of(Answer::SeeSelf));
         }
         let reply_to = ReplyTo::Oidc(redirect.clone());
-        let query = restart_query(&params);
-        let path = format!("/authorize?{query}");
+        let query = restart_query(params);
+        // What counts once cannot begin the same login again.
+        let path = if requested.once.is_empty() { format!("/authorize?{}", restart_query(&outer)) } else { String::new() };
         let begun = Begun { application, reply_to: &reply_to, path: &path, query: query.as_bytes(), browser, correlation_id, now };
         let mut trace = Trace::default();
-        trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters: recordable(&params) });
-        let asked = AuthorizationRequest::parse(&params, client, &redirect).and_then(|request| self.asked(request, application));
-        let asked = asked.map(|asked| self.with_place(asked, application, now));
-        let asked = asked.map(|asked| self.with_idp_hint(asked, params.get("aarc_idp_hint"), application, now));
-        let begin = async { self.begin_login(&begun, asked?, trace).await };
+        let parameters = recordable(params, requested.proven);
+        trace.note(now, Note::RequestIn { application: application.client_id.clone(), parameters });
+        let asked = requested.proven.check(client, pushed_only);
+        let asked = asked.and_then(|()| AuthorizationRequest::parse(params, client, &redirect));
+        let asked = asked.and_then(|request| self.asked(request, application));
+        let asked = asked.map(|asked| Asked { once: requested.once, ..self.with_place(asked, application, now) });
+        let asked = asked.map(|asked| self.with_idp_hint(asked, requested.params.get("aarc_idp_hint"), application, now));
+        let begin = async { Box::pin(self.begin_login(&begun, asked?, trace)).await };
         match begin.await {
             Ok(outcome) => Ok(outcome),
             Err(error) => self.refuse_beginning(&begun, error).await,
         }
+    }
+
+    /// A request object or a reference is refused: to the application, where the parameters beside it have a proven address.
+    async fn refuse_carried(
+        &self,
+        outer: &Params,
+        (application, client): (&Arc<Application>, &ClientFacts),
+        error: Error,
+        correlation_id: &str,
+        now: Timestamp,
+    ) -> Result<Outcome> {
+        let redirect = CheckedRedirect::identify(outer, Some(client));
+        let (Ok(redirect), false) = (redirect, error.kind == ErrorKind::StoreUnavailable) else { return Err(error) };
+        log_refusal(&error, application, correlation_id);
+        Ok(self.reply_error(&application.client_id, &ReplyTo::Oidc(redirect), &error, correlation_id, now).await)
     }
 
     /// An identity provider that the application names without the connection behind which it is.
@@ -192,7 +224,7 @@ impl Gateway {
             client_id: begun.application.client_id.clone(),
             asked,
             reply_to: begun.reply_to.clone(),
-            restart: Restart { application: begun.application.name.clone(), path: begun.path.to_owned() },
+            restart: Restart { application: begun.application.name.clone(), path: begun.path.to_owned(), query: restart_only(begun) },
             previous_session: begun.browser.session.as_deref().map(Session::key),
             stage: Stage::ChoosingConnection,
         };
@@ -224,6 +256,10 @@ impl Gateway {
         }
         let mut scopes = request.scopes;
         if let Some(audience) = &request.audience {
+            // What people may do with their account is not for programs that made themselves known.
+            if application.is_self_registered() && audience.identifier == self.management_audience() {
+                return Err(audience.unknown());
+            }
             let found = self.scopes_for_audience(&audience.identifier, &request.asked_scopes);
             scopes.extend(&found.map_err(|_| audience.unknown())?);
         }
@@ -250,6 +286,7 @@ impl Gateway {
             scopes,
             nonce: request.nonce,
             code_challenge: request.code_challenge,
+            once: Vec::new(),
             // OpenID Connect has neither.
             proxy_count: None,
             requester_ids: Vec::new(),
@@ -316,6 +353,11 @@ fn not_registered(error: Error) -> Error {
     }
 }
 
+/// The parameters for scripts, where the path has none.
+fn restart_only(begun: &Begun<'_>) -> String {
+    if begun.path.is_empty() { String::from_utf8_lossy(begun.query).into_owned() } else { String::new() }
+}
+
 /// The parameters that begin the same login again; not the hint, which is a token.
 pub(super) fn restart_query(params: &Params) -> String {
     let kept = params.iter().filter(|(name, _)| *name != "id_token_hint");
@@ -364,9 +406,12 @@ fn note_decision(trace: &mut Trace, decision: &Decision, now: Timestamp) {
 }
 
 /// The request's parameters without what could be misused: hints that are tokens are only named.
-fn recordable(params: &Params) -> Vec<(String, String)> {
+fn recordable(params: &Params, proven: Proven) -> Vec<(String, String)> {
+    let how = [("(signed by the application)", proven.signed), ("(pushed before)", proven.pushed)];
+    let how = how.into_iter().filter(|(_, is)| *is).map(|(name, _)| (name, "true"));
     params
         .iter()
+        .chain(how)
         .map(|(name, value)| {
             let shown = match name {
                 "id_token_hint" | "request" | "client_secret" | "client_assertion" | "code_challenge" | "nonce" | "state" => "(present)",

@@ -68,6 +68,14 @@ impl Gateway {
         }
     }
 
+    /// Do the client's keys pass this test, those that it publishes now if those that are kept do not?
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidRequest`] when it has none, or they cannot be had.
+    pub(super) async fn keys_pass(&self, client: &ClientFacts, now: Timestamp, test: impl Fn(&ClientJwks) -> bool) -> Result<bool> {
+        Ok(test(&*self.client_jwks(client, now, Want::Kept).await?) || test(&*self.client_jwks(client, now, Want::Newer).await?))
+    }
+
     async fn client_jwks(&self, client: &ClientFacts, now: Timestamp, want: Want) -> Result<Arc<ClientJwks>> {
         match &client.keys {
             ClientKeys::None => Err(Error::new(ErrorKind::InvalidRequest, "the client has registered no keys")),

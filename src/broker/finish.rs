@@ -6,14 +6,14 @@ use super::happened::Ended;
 use super::rules::{Made, Pausing, Situation, Verdict};
 use super::sessions::grant_op;
 use super::traces::{RecentLogin, SINGLE_SIGN_ON, recent_op};
-use super::{Answer, CookieChange, Gateway, Outcome, REMAINS, Reply, encode};
+use super::{Answer, CookieChange, Gateway, Outcome, REMAINS, Reply, encode, once_op};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, CameBy, CodeGrant, LoginTransaction, ReplyTo, Scripted, Session, Stored};
-use crate::oidc::{AccessToken, AuthorizationCode, CheckedRedirect, CodeBinding, ResponseType, Scopes, Success};
+use crate::oidc::{AccessToken, AuthorizationCode, CheckedRedirect, CodeBinding, KeyConfirmation, ResponseType, Scopes, Success};
 use crate::profile::Written;
 use crate::secret::Secret;
 use crate::store::{LogType, Op};
@@ -200,7 +200,13 @@ impl Gateway {
         };
         let response = redirect.success(&self.issuer, &given);
         let answer = Answer::Reply(Reply::Oidc { client_id: redirect.client_id().to_owned(), response });
-        Ok(Issued { answer, claims: Vec::new(), writes: issued.writes, secrets: issued.secrets })
+        Ok(Issued { answer, claims: self.spend(issue), writes: issued.writes, secrets: issued.secrets })
+    }
+
+    /// What this answer uses up (RFC 9126 4, RFC 9101 10.8). A login that began before the end of what it uses may end after it.
+    fn spend(&self, issue: &Issue<'_>) -> Vec<Op> {
+        let ttl = |until: Timestamp| u64::try_from(until.seconds_since(issue.now)).unwrap_or(0).max(self.lifetimes.transaction + REMAINS);
+        issue.asked.once.iter().map(|spent| once_op(&spent.name, ttl(spent.until))).collect()
     }
 
     fn issue_code(&self, issue: &Issue<'_>, redirect: &CheckedRedirect, grant_id: &str, issued: &mut Writes) -> Result<AuthorizationCode> {
@@ -295,6 +301,7 @@ fn granted(issue: &Issue<'_>, grant_id: &str) -> Granted {
         profile: issue.profile.value().as_object().cloned().unwrap_or_default(),
         transient: issue.transient.to_vec(),
         scripted: issue.scripted.clone(),
+        confirmation: KeyConfirmation::default(),
         correlation_id: issue.correlation_id.to_owned(),
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! Nothing is stored here: whoever answers commits the access token together with what belongs to the same step.
 
+use super::access_token::Minting;
 use super::recording::note_rows;
 use super::release::{recorded, unrecorded};
 use super::rules::{changed_names, changed_profile, with_claims};
@@ -12,7 +13,9 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{AccessToken, Scripted};
-use crate::oidc::{self, AskedClaim, AuthorizationCode, ClaimsRequest, IdTokenClaims, Scopes, SigningAlg, claims_request};
+use crate::oidc::{
+    self, AskedClaim, AuthorizationCode, ClaimsRequest, ClientFacts, IdTokenClaims, KeyConfirmation, Scopes, SigningAlg, claims_request,
+};
 use crate::profile::{Profile, Written};
 use crate::secret::Secret;
 use crate::store::Op;
@@ -40,6 +43,8 @@ pub(super) struct Granted {
     pub transient: Vec<String>,
     /// What scripts made of it.
     pub scripted: Option<Box<Scripted>>,
+    /// The keys to which its tokens are bound.
+    pub confirmation: KeyConfirmation,
     pub correlation_id: String,
 }
 
@@ -127,9 +132,21 @@ impl Gateway {
         release: &Release,
         now: Timestamp,
     ) -> Result<Given> {
-        let token = oidc::AccessToken::issue(&granted.grant_id)?;
+        // The authorization endpoint sees no key to which a token could be bound.
+        let needs_key = |client: &ClientFacts| client.dpop_bound_access_tokens || client.tls_client_certificate_bound_access_tokens;
+        if granted.confirmation.is_none() && application.oidc.as_ref().is_some_and(|client| needs_key(client) || client.fapi2) {
+            return Err(Error::new(ErrorKind::UnauthorizedClient, "access tokens of this client are bound to a key, and none was shown"));
+        }
         let expires_in = self.lifetimes.access_token;
         let subject = self.subject_for(application, &granted.user_id)?;
+        let mut minting = Minting::new(&granted.grant_id, &application.client_id, &granted.scopes, expires_in);
+        minting.subject = Some(&subject);
+        minting.audience = granted.audience.as_deref();
+        minting.auth_time = Some(granted.auth_time);
+        minting.acr = granted.acr.as_deref();
+        minting.confirmation = Some(&granted.confirmation);
+        minting.added = Some(&release.scripted.access_token);
+        let token = self.mint(&minting, now)?;
         let userinfo = Value::Object(oidc::claims::userinfo(&subject, &release.userinfo));
         // The whole profile has the free data as they are now: something may have been sealed since the login.
         let seal = application.profile.reads_sealed.then_some(granted.grant_id.as_str());
@@ -145,10 +162,15 @@ impl Gateway {
             } else {
                 None
             },
-            user_id: granted.audience.as_ref().map(|_| granted.user_id.clone()),
+            user_id: Some(granted.user_id.clone()),
+            program: None,
             audience: granted.audience.clone(),
             issued_at: now,
             claims: release.scripted.access_token.clone(),
+            confirmation: granted.confirmation.clone(),
+            act: None,
+            auth_time: Some(granted.auth_time),
+            acr: granted.acr.clone(),
         };
         let key = AccessToken::key(&granted.grant_id, &token.digest());
         let put = Op::Put { key: key.clone(), value: encode(&record)?, ttl: u64::from(expires_in) };
@@ -171,7 +193,7 @@ impl Gateway {
             subject: &self.subject_for(application, &granted.user_id)?,
             audience: &application.client_id,
             issued_at: now,
-            expires_at: now.plus_seconds(self.lifetimes.id_token.cast_signed()),
+            expires_at: now.plus_seconds(self.id_token_lifetime(application)),
             auth_time: Some(granted.auth_time),
             nonce: granted.nonce.as_deref(),
             acr: granted.acr.as_deref(),
@@ -183,5 +205,11 @@ impl Gateway {
             sid: Some(&granted.sid),
         };
         signer.sign(&said.to_map(claims)).map(Secret::new)
+    }
+
+    /// Seconds that an ID token for this application lives.
+    fn id_token_lifetime(&self, application: &Application) -> i64 {
+        let own = application.oidc.as_ref().and_then(|client| client.id_token_lifetime);
+        own.map_or(self.lifetimes.id_token.cast_signed(), i64::from)
     }
 }

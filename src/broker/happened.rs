@@ -20,6 +20,7 @@ pub(super) struct Ended<'a> {
 impl Gateway {
     pub(super) fn note_login(&self, kind: LogType, of: Ended<'_>, user_id: &str) {
         let event = self.login_event(kind, of);
+        self.note_use(of.client_id, of.now);
         self.log.record(LogEvent {
             user_id: Some(user_id.to_owned()),
             details: Some(json!({ "correlation_id": of.correlation_id })),
@@ -53,6 +54,9 @@ impl Gateway {
             details: correlation_id.map(|id| json!({ "correlation_id": id })),
             ..LogEvent::new(kind, now)
         };
+        if answer.is_ok() {
+            self.note_use(client_id, now);
+        }
         self.log.record(match answer {
             Ok(tokens) => LogEvent {
                 user_id: tokens.user_id.clone(),

@@ -271,7 +271,7 @@ fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(
     gateway.keyring.use_saml(&parts.saml_keys);
     gateway.service_providers = service_providers(&parts.applications, &gateway.approvals);
     gateway.living = Arc::new(parts.living.into_values().collect());
-    gateway.applications = parts.applications;
+    gateway.applications = Arc::new(parts.applications);
     gateway.resource_servers = parts.resource_servers;
     gateway.client_grants = parts.client_grants;
     gateway.scripts = Arc::new(Scripts { rules, actions, configuration: Arc::new(parts.configuration) });

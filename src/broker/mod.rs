@@ -3,11 +3,13 @@
 //! Handlers translate HTTP into calls of this module and its [`Outcome`]s into HTTP; this module does the
 //! I/O with the stores. What happens next in a login is decided in one place, [`next::next_step`].
 
+mod access_token;
 pub mod admin;
 pub mod api_access;
 mod artifact;
 pub mod begin;
 pub mod choose;
+mod client_auth;
 pub mod client_keys;
 pub mod discovery;
 pub mod events;
@@ -17,6 +19,7 @@ mod give;
 mod happened;
 mod identify;
 pub mod idp;
+pub mod introspect;
 pub mod jobs;
 pub mod link;
 pub mod live;
@@ -24,10 +27,16 @@ pub mod living;
 pub mod logout;
 pub mod metadata;
 pub mod next;
+pub mod par;
+pub mod possession;
 mod recording;
+pub mod registration;
 mod release;
+mod requested;
+mod revoke;
 pub mod rules;
 pub mod sessions;
+mod start;
 mod subject;
 #[cfg(test)]
 mod tests;
@@ -57,6 +66,7 @@ use choose::Pick;
 use client_keys::Documents;
 use events::Recorder;
 use living::LivingApplication;
+use possession::PossessionSettings;
 use rules::Caller;
 use std::cell::RefCell;
 use std::collections::{BTreeSet, HashMap};
@@ -72,11 +82,21 @@ pub struct Lifetimes {
     pub id_token: u64,
     pub access_token: u32,
     pub refresh_token: u64,
+    /// That a refresh token may lie unused; 0: as long as it lives.
+    pub refresh_token_idle: u64,
 }
 
 impl Default for Lifetimes {
     fn default() -> Self {
-        Self { transaction: 900, session: 8 * 3600, code: 60, id_token: 3600, access_token: 3600, refresh_token: 30 * 24 * 3600 }
+        Self {
+            transaction: 900,
+            session: 8 * 3600,
+            code: 60,
+            id_token: 3600,
+            access_token: 3600,
+            refresh_token: 30 * 24 * 3600,
+            refresh_token_idle: 0,
+        }
     }
 }
 
@@ -88,7 +108,7 @@ const REMAINS: u64 = 24 * 3600;
 pub struct Gateway {
     /// Without a trailing slash.
     pub issuer: String,
-    pub applications: HashMap<String, Arc<Application>>,
+    pub applications: Arc<HashMap<String, Arc<Application>>>,
     /// Client ids of SAML applications by entity ID: several may share one.
     pub service_providers: HashMap<String, Vec<String>>,
     /// By identifier.
@@ -115,9 +135,12 @@ pub struct Gateway {
     pub lifetimes: Lifetimes,
     /// Signs identifiers in the dialect `gigya`, where the operator wants that.
     pub gigya: Option<GigyaSigner>,
+    /// Who may register applications by themselves.
+    pub registration: Arc<registration::Registration>,
     pub admin: Admin,
     pub events: Arc<dyn Events>,
     pub log: Recorder,
+    pub possession: PossessionSettings,
 }
 
 /// Where use cases report what an operator counts.
@@ -372,7 +395,11 @@ fn decode<T: serde::de::DeserializeOwned>(bytes: &[u8]) -> Result<T> {
 
 /// The mark that something may be used once, by a name that nobody can make.
 fn once_op(name: &str, ttl: u64) -> Op {
-    Op::Claim { key: format!("once:{}", id::digest(name)), ttl }
+    Op::Claim { key: once_key(name), ttl }
+}
+
+fn once_key(name: &str) -> String {
+    format!("once:{}", id::digest(name))
 }
 
 fn remains(browser: &str, correlation_id: &str, restart: &Restart) -> Result<Vec<u8>> {

@@ -1,11 +1,14 @@
 //! Use cases over embedded stores: what single functions cannot show.
 
-use super::begin::Arrival;
+use super::begin::{Arrival, Incoming};
+use super::possession::Shown;
+use super::token::TokenCall;
 use super::*;
 use crate::application::ProfileUse;
 use crate::connection::outbound::download::Reach;
 use crate::login::{AccessToken, Dialects, UpstreamSession};
 use crate::oidc;
+use crate::oidc::bearer::{PresentedToken, Scheme};
 use crate::oidc::{ClientFacts, GrantType, RefreshToken, Scopes, SigningAlg, TokenEndpointAuthMethod};
 use crate::profile::dialect::Dialect;
 use crate::profile::{Direction, MappingLibrary, Written};
@@ -14,7 +17,7 @@ use crate::user::Identity;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 
-const CALLBACK: &str = "https://notes.example/callback";
+pub(super) const CALLBACK: &str = "https://notes.example/callback";
 
 struct Silent;
 
@@ -53,7 +56,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         admin: Admin::new(Arc::clone(&directory), Arc::clone(&keyring), [], Vec::new()),
         issuer: "https://login.example.org".to_owned(),
         service_providers: HashMap::new(),
-        applications: HashMap::from([("notes".to_owned(), Arc::new(application))]),
+        applications: Arc::new(HashMap::from([("notes".to_owned(), Arc::new(application))])),
         feeds: Arc::default(),
         living: Arc::default(),
         approvals: Arc::default(),
@@ -69,13 +72,20 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         documents: Arc::new(Documents::new(Reach::Everything).expect("a client")),
         lifetimes: Lifetimes::default(),
         gigya: None,
+        possession: PossessionSettings::default(),
+        registration: Arc::default(),
         events: Arc::new(Silent),
         log: events::log_of(Arc::clone(&directory)).0,
         directory,
     }
 }
 
-async fn jane(gateway: &Gateway) -> (String, Identity) {
+/// A request to the token endpoint with a body alone.
+pub(super) fn call<'a>(body: &'a [u8], shown: &'a Shown) -> TokenCall<'a> {
+    TokenCall { authorization: None, body, shown, caller: None, correlation_id: "c" }
+}
+
+pub(super) async fn jane(gateway: &Gateway) -> (String, Identity) {
     let identity = Identity { connection: "acme".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false };
     let profile = Written::object(&Map::new()).expect("JSON");
     let login = IdentityLogin::plain(&identity, profile.as_raw(), Timestamp::now());
@@ -92,22 +102,16 @@ async fn s4_16_an_access_token_is_good_until_its_last_second() {
     let token = oidc::AccessToken::issue(&id::random_id()).expect("issued");
     let body = |text: &str| RawValue::from_string(text.to_owned()).expect("JSON");
     let record = AccessToken {
-        client_id: "notes".into(),
-        scopes: Scopes::parse("openid").expect("scopes"),
-        expires_at: now.plus_seconds(600),
-        correlation_id: "c".into(),
         userinfo: body("{}"),
         dialects: Some(Dialects { auth0: body(r#"{"sub":"jane"}"#), gigya: body("{}"), logto: body("{}") }),
-        audience: None,
-        issued_at: now,
-        user_id: None,
-        claims: Map::new(),
+        ..AccessToken::of_program("notes", Scopes::parse("openid").expect("scopes"), "c", now, now.plus_seconds(600))
     };
     let key = AccessToken::key(token.grant_id(), &token.digest());
+    let presented = PresentedToken { token, scheme: Scheme::Bearer };
     // The store keeps it longer than it is good for, as a store may.
     gateway.sessions.commit(vec![Op::Put { key, value: encode(&record).expect("JSON"), ttl: 6000 }]).await.expect("written");
-    assert_eq!(gateway.userinfo(&token, None, now.plus_seconds(599)).await.expect("told").body, r#"{"sub":"jane"}"#);
-    let refused = gateway.userinfo(&token, None, now.plus_seconds(600)).await.expect_err("expired");
+    assert_eq!(gateway.userinfo(&presented, &Shown::default(), None, now.plus_seconds(599)).await.expect("told").body, r#"{"sub":"jane"}"#);
+    let refused = gateway.userinfo(&presented, &Shown::default(), None, now.plus_seconds(600)).await.expect_err("expired");
     assert_eq!((refused.kind, refused.kind.wire().status), (ErrorKind::InvalidToken, 401));
 }
 
@@ -156,9 +160,9 @@ async fn a_refresh_token_of_a_revoked_grant_is_refused_and_not_rotated() {
         data: r#"{"connection":"acme","sid":"s","scopes":["openid"],"auth_time":0,"acr":null,"correlation_id":"c"}"#.into(),
     };
     gateway.directory.put_family(&family).await.expect("made");
-    let token = RefreshToken::issue(&grant_id, 0, gateway.keyring.sealer()).expect("issued");
+    let token = RefreshToken::issue(&grant_id, 0, None, gateway.keyring.sealer()).expect("issued");
     let body = format!("client_id=notes&grant_type=refresh_token&refresh_token={}", token.expose());
-    let refusal = gateway.token(None, body.as_bytes(), None, "c", now).await.expect_err("refused");
+    let refusal = gateway.token(call(body.as_bytes(), &Shown::default()), now).await.expect_err("refused");
     assert_eq!((refusal.error.kind, refusal.error.detail.as_str()), (ErrorKind::InvalidGrant, "the refresh token is not valid"));
     // Revoked in the directory too now, where nothing is ever evicted.
     let mark = AccessToken::revocation_key(&grant_id);
@@ -205,8 +209,9 @@ async fn a_post_without_the_session_cookie_is_sent_again_as_get() {
     let raw = format!("client_id=notes&redirect_uri={CALLBACK}&response_type=code&scope=openid");
     // Over https the binding cookie comes with a POST of another site, the session cookie does not.
     let browser = Browser { binding: Some(id::random_token()), session: None, ..Browser::default() };
-    let outcome = gateway.authorize(raw.as_bytes(), Arrival::Post, &browser, "c", now).await;
+    let incoming = |arrival| Incoming { raw: raw.as_bytes(), arrival, pushed_only: false };
+    let outcome = gateway.authorize(incoming(Arrival::Post), &browser, "c", now).await;
     assert!(matches!(outcome.answer, Answer::SeeSelf), "{:?}", outcome.answer);
-    let outcome = gateway.authorize(raw.as_bytes(), Arrival::Get, &browser, "c", now).await;
+    let outcome = gateway.authorize(incoming(Arrival::Get), &browser, "c", now).await;
     assert!(matches!(outcome.answer, Answer::Reply(_)), "{:?}", outcome.answer);
 }

@@ -163,7 +163,7 @@ impl Gateway {
         trace.note(now, Note::Decision { what: format!("taken as a sign-in to {}", application.client_id), why: why.into() });
         let (transaction, change) = self.new_transaction(&begun, asked);
         let transaction = transaction.sent_to(post.connection.to_owned(), nothing_asked(way.idp, now));
-        let outcome = self.accept_unsolicited(post, &transaction, authentication, browser, now, trace).await?;
+        let outcome = Box::pin(self.accept_unsolicited(post, &transaction, authentication, browser, now, trace)).await?;
         // Whatever the login does next belongs to this browser.
         let binding = if outcome.binding == CookieChange::Keep { change } else { outcome.binding };
         Ok(Outcome { binding, ..outcome })

@@ -515,7 +515,7 @@ fn situation_of<'a>(
     transient: &'a [String],
 ) -> Situation<'a> {
     let transaction = ending.transaction;
-    let query = transaction.restart.path.split_once('?').map(|(_, query)| query).unwrap_or_default();
+    let query = transaction.restart.query();
     Situation {
         application,
         user_id: &session.user_id,

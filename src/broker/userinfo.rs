@@ -1,13 +1,14 @@
 //! UserInfo (OpenID Connect Core 5.3): the claims behind an access token, in one round trip; and the whole profile for
 //! applications that were written for it.
 
-use super::{Gateway, decode};
+use super::Gateway;
+use super::possession::Shown;
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::login::{AccessToken, Dialects};
-use crate::oidc::{self, ClientFacts, SigningAlg};
-use crate::oidc::bearer::invalid_token;
+use crate::login::Dialects;
+use crate::oidc::bearer::{PresentedToken, invalid_token};
+use crate::oidc::{ClientFacts, SigningAlg};
 use crate::profile::dialect::{Dialect, DialectOptions, render};
 use crate::user::PersonView;
 use serde_json::{Map, Value};
@@ -23,14 +24,10 @@ pub struct UserInfo {
 
 impl Gateway {
     /// `dialect`: the form that the request names, for an application with `legacy_profile`.
-    pub async fn userinfo(&self, token: &oidc::AccessToken, dialect: Option<&str>, now: Timestamp) -> Result<UserInfo> {
-        let keys = [AccessToken::key(token.grant_id(), &token.digest()), AccessToken::revocation_key(token.grant_id())];
-        let mut found = self.sessions.get_many(&keys).await?.into_iter();
-        let (record, revoked) = (found.next().flatten(), found.next().flatten());
-        let record: AccessToken = decode(&record.ok_or_else(invalid_token)?)?;
-        if revoked.is_some() || now >= record.expires_at {
-            return Err(invalid_token());
-        }
+    pub async fn userinfo(&self, presented: &PresentedToken, shown: &Shown, dialect: Option<&str>, now: Timestamp) -> Result<UserInfo> {
+        let token = &presented.token;
+        let record = self.token_record(token, now).await?.ok_or_else(invalid_token)?;
+        self.check_possession(&record.confirmation, presented, shown, now).await?;
         // A disabled application gets nothing more, whatever it was given before.
         let application = self.application(&record.client_id).ok_or_else(invalid_token)?;
         if !record.scopes.contains("openid") {

@@ -7,6 +7,7 @@ mod healthcheck;
 mod keys;
 mod mapping;
 mod metadata;
+mod registration;
 mod rules;
 mod serve;
 mod user;
@@ -43,6 +44,8 @@ enum Command {
     Keys(keys::Options),
     /// See how fetched metadata fare, approve moves of partners, look at a source.
     Metadata(metadata::Options),
+    /// Give out, list and revoke tokens that allow an application to register itself.
+    Registration(registration::Options),
     /// Look users up, update, block, link and delete them.
     User(user::Options),
     /// Ask a running gateway whether it is ready; for containers.
@@ -67,6 +70,7 @@ pub fn run() -> ExitCode {
         Command::Explain(options) => explain::run(&options),
         Command::Keys(options) => keys::run(&options),
         Command::Metadata(options) => metadata::run(&options),
+        Command::Registration(options) => registration::run(&options),
         Command::User(options) => user::run(&options),
         Command::Healthcheck(options) => healthcheck::run(&options),
     }

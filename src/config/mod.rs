@@ -12,7 +12,9 @@ mod metadata;
 #[cfg(test)]
 mod page_tests;
 mod pages;
+mod possession;
 mod read;
+mod registration;
 mod render;
 #[cfg(test)]
 mod rule_tests;
@@ -36,6 +38,8 @@ pub use stored::StoredObjects;
 use crate::application::{Application, ClientGrant, management};
 use crate::broker::Lifetimes;
 use crate::broker::live::Made;
+use crate::broker::possession::PossessionSettings;
+use crate::broker::registration::Policy;
 use crate::clock::Timestamp;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::metadata::Living;
@@ -70,10 +74,12 @@ pub struct Config {
     pub sessions_url: Secret<String>,
     pub keys_path: PathBuf,
     pub tls: Option<TlsFiles>,
+    pub possession: PossessionSettings,
     pub log_level: LevelFilter,
     pub log_format: LogFormat,
     pub lifetimes: Lifetimes,
     pub gigya: Option<GigyaSigner>,
+    pub registration: Policy,
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
@@ -110,6 +116,8 @@ impl Config {
             application_metadata: self.application_metadata,
             lifetimes: self.lifetimes,
             gigya: self.gigya,
+            possession: self.possession,
+            registration: self.registration,
             http: self.http,
             keyring,
             sessions,

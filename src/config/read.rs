@@ -3,7 +3,7 @@
 use super::application::Registered;
 use super::context::{Context, Source};
 use super::stored::StoredObjects;
-use super::{Config, Findings, application, connection, keys, metadata, pages, scripts, secrets, seed};
+use super::{Config, Findings, application, connection, keys, metadata, pages, possession, registration, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::connection::outbound::download::Reach;
@@ -11,7 +11,7 @@ use crate::http::state::{ApiSettings, HttpSettings};
 use crate::profile::MappingLibrary;
 use crate::profile::dialect::GigyaSigner;
 use crate::secret::Secret;
-use crate::startup::TlsFiles;
+use crate::startup::{AskForCertificates, TlsFiles};
 use crate::store;
 use crate::telemetry::LogFormat;
 use crate::toml_file::{Problem, Section, TomlFile};
@@ -118,10 +118,12 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let directory_url = url_of(&context, root, "directory", "sqlite:data/isthmus.db", store::directory::check_url);
     let sessions_url = url_of(&context, root, "sessions", "memory:", store::session::check_url);
     let keys_path = keys::read(&context, root);
-    let tls = tls(&context, root);
+    let possession = possession::read(&context, root);
+    let tls = tls(&context, root, possession.ask.clone());
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
     let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
     let gigya = in_section(root, "gigya", |section| gigya(&context, section)).flatten();
+    let registration = registration::read(&context, root);
     let (scripts, more) = scripts::read(&context, root);
     findings.extend(more);
     let (look, more) = pages::read(&context, root);
@@ -129,6 +131,8 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let http = HttpSettings {
         country_header: scripts.country_header.clone(),
         look: Arc::new(look),
+        client_certificates: possession.ask.is_some() || possession.header.is_some(),
+        client_certificate_header: possession.header,
         ..http_settings(root, issuer.as_deref().unwrap_or_default())
     };
     let names: Vec<String> = names(root, "connection", "name");
@@ -159,10 +163,12 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             sessions_url: sessions_url?,
             keys_path,
             tls,
+            possession: possession.settings,
             log_level,
             log_format,
             lifetimes,
             gigya,
+            registration,
             http,
             connections: connections.into_iter().collect::<Option<_>>()?,
             applications,
@@ -358,7 +364,7 @@ fn relative(context: &Context<'_>, url: &str) -> String {
     }
 }
 
-fn tls(context: &Context<'_>, root: &Section<'_>) -> Option<TlsFiles> {
+fn tls(context: &Context<'_>, root: &Section<'_>, ask: Option<AskForCertificates>) -> Option<TlsFiles> {
     let section = root.section("tls")?;
     let file = |key: &'static str| {
         let path = context.resolve(section.required(key)?.value);
@@ -372,7 +378,7 @@ fn tls(context: &Context<'_>, root: &Section<'_>) -> Option<TlsFiles> {
         Some(path)
     };
     let (certificate, key) = (file("certificate"), file("key"));
-    let files = certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key });
+    let files = certificate.zip(key).map(|(certificate, key)| TlsFiles { certificate, key, ask });
     if let Some(files) = files.as_ref().filter(|files| files.certificate.exists() && files.key.exists())
         && let Err(error) = crate::startup::check_tls(files)
     {
@@ -399,6 +405,7 @@ fn lifetimes(section: &Section<'_>) -> Lifetimes {
         id_token: seconds("id_token", 60..=86_400, usual.id_token),
         access_token: u32::try_from(seconds("access_token", 60..=86_400, u64::from(usual.access_token))).unwrap_or(usual.access_token),
         refresh_token: seconds("refresh_token", 60..=365 * 86_400, usual.refresh_token),
+        refresh_token_idle: seconds("refresh_token_idle", 0..=365 * 86_400, usual.refresh_token_idle),
     }
 }
 
@@ -455,8 +462,11 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
         secure: issuer.starts_with("https://"),
         trusted_proxies,
         country_header: None,
+        client_certificate_header: None,
+        client_certificates: false,
         session_management,
         look: Arc::default(),
+        require_pushed_authorization_requests: root.bool("require_pushed_authorization_requests").unwrap_or(false),
         saml_body_limit: 1024 * 1024,
         body_limit: 64 * 1024,
         api,

@@ -14,6 +14,7 @@ pub mod metrics;
 mod multipart;
 pub mod op;
 pub mod pages;
+pub mod possession;
 pub mod practice;
 pub mod reply;
 pub mod routes;

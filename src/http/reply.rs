@@ -106,7 +106,7 @@ pub fn oauth_error(request: &HttpRequest, error: &Error) -> HttpResponse {
     log_error(request, error);
     let mut builder = status(wire.status);
     if error.kind == ErrorKind::InvalidClient && request.headers().contains_key("authorization") {
-        builder.insert_header(("www-authenticate", crate::oidc::token::CHALLENGE));
+        builder.insert_header(("www-authenticate", crate::oidc::client_auth::CHALLENGE));
     }
     retry_after(&mut builder, wire.status);
     // What a rule says is said as it is.

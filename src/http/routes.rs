@@ -4,7 +4,7 @@ use super::{headers, health, idp, login, logout, management, op, sources, traces
 use actix_web::Route;
 use actix_web::guard::{Any, Get, GuardContext, Head, fn_guard};
 use actix_web::http::Method;
-use actix_web::web::{self, ServiceConfig, method, post};
+use actix_web::web::{self, ServiceConfig, delete, method, post, put};
 
 /// The public listener.
 pub fn public(config: &mut ServiceConfig) {
@@ -12,8 +12,13 @@ pub fn public(config: &mut ServiceConfig) {
         // applications: OpenID Connect
         .route("/authorize", get().to(op::authorize::get))
         .route("/authorize", post().to(op::authorize::post))
+        .route("/oauth/par", post().to(op::par::post))
+        .route("/oauth/par", method(Method::OPTIONS).to(op::preflight))
         .route("/oauth/token", post().to(op::token::post))
         .route("/oauth/token", method(Method::OPTIONS).to(op::preflight))
+        .route("/oauth/revoke", post().to(op::revoke::post))
+        .route("/oauth/revoke", method(Method::OPTIONS).to(op::preflight))
+        .route("/oauth/introspect", post().to(op::introspect::post))
         .route("/userinfo", get().to(op::userinfo::get))
         .route("/userinfo", post().to(op::userinfo::post))
         .route("/userinfo", method(Method::OPTIONS).to(op::preflight))
@@ -23,6 +28,11 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/.well-known/openid-configuration", get().to(op::metadata::discovery))
         .route("/.well-known/oauth-authorization-server", get().to(op::metadata::discovery))
         .route("/.well-known/jwks.json", get().to(op::metadata::jwks))
+        .route("/start", get().to(op::start::get))
+        .route("/oidc/register", post().to(op::register::post))
+        .route("/oidc/register/{client_id}", get().to(op::register::get))
+        .route("/oidc/register/{client_id}", put().to(op::register::put))
+        .route("/oidc/register/{client_id}", delete().to(op::register::delete))
         .route("/oidc/logout", get().to(op::logout::get))
         .route("/oidc/logout", post().to(op::logout::post))
         .route("/oidc/logout/confirm", post().to(op::logout::confirm))
@@ -110,10 +120,11 @@ fn get() -> Route {
 /// The methods that a path takes, for the `Allow` header (RFC 9110 15.5.6).
 pub fn allowed(path: &str) -> &'static str {
     match path {
-        "/oauth/token" => "POST, OPTIONS",
+        "/oauth/token" | "/oauth/par" | "/oauth/revoke" => "POST, OPTIONS",
+        "/oauth/introspect" => "POST",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
         "/authorize" | "/saml/sso" | "/saml/slo" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
-        "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
+        "/oidc/register" | "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",
         path if path.starts_with("/saml/mirror/") && (path.ends_with("/sso") || path.ends_with("/slo")) => "GET, HEAD, POST",
@@ -122,6 +133,7 @@ pub fn allowed(path: &str) -> &'static str {
         {
             "GET, HEAD, POST"
         }
+        path if path.starts_with("/oidc/register/") => "GET, HEAD, PUT, DELETE",
         path if path.starts_with("/samlp/") && path.ends_with("/logout") => "GET, HEAD, POST",
         path if path.strip_prefix("/samlp/").is_some_and(|rest| rest != "metadata" && !rest.contains('/')) => "GET, HEAD, POST",
         _ => "GET, HEAD",

@@ -20,10 +20,16 @@ pub struct HttpSettings {
     pub trusted_proxies: Vec<IpNet>,
     /// The header by which a trusted proxy names the country of the client, for rules and actions.
     pub country_header: Option<String>,
+    /// The header by which a trusted proxy passes on the certificate that a client has shown it.
+    pub client_certificate_header: Option<String>,
+    /// Clients are asked for certificates, here or by the proxy.
+    pub client_certificates: bool,
     /// Applications may ask a frame of ours whether the session is still the same (Session Management 1.0).
     pub session_management: bool,
     /// How pages look, and what they say.
     pub look: Arc<Look>,
+    /// The authorization endpoint takes requests only that were pushed before (RFC 9126 5).
+    pub require_pushed_authorization_requests: bool,
     /// Bytes of a body at most: forms with a SAML message, and all others.
     pub saml_body_limit: usize,
     pub body_limit: usize,
@@ -63,8 +69,7 @@ impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
-        let metadata = ProviderMetadata::new(&gateway.issuer).with_session_management(settings.session_management);
-        let discovery = Prepared::new(metadata.to_json());
+        let discovery = Prepared::new(metadata(&gateway, &settings).to_json());
         Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 
@@ -80,5 +85,17 @@ impl State {
 
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
+    }
+}
+
+/// What applications are told of the provider.
+fn metadata(gateway: &Gateway, settings: &HttpSettings) -> ProviderMetadata {
+    let metadata = ProviderMetadata::new(&gateway.issuer)
+        .with_session_management(settings.session_management)
+        .with_pushed_only(settings.require_pushed_authorization_requests)
+        .with_registration(gateway.registration.is_on());
+    match settings.client_certificates {
+        true => metadata.with_client_certificates(gateway.possession.mtls_base.as_deref()),
+        false => metadata,
     }
 }

@@ -5,7 +5,7 @@
 
 use super::Scripted;
 use crate::clock::Timestamp;
-use crate::oidc::{ClaimsRequest, CodeBinding, Scopes};
+use crate::oidc::{ClaimsRequest, CodeBinding, KeyConfirmation, Scopes};
 use crate::user::Identity;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -76,12 +76,48 @@ pub struct AccessToken {
     /// When it was issued; 0 for one of an earlier version.
     #[serde(default = "never")]
     pub issued_at: Timestamp,
-    /// Whose it is, where it has an audience; `None`: the application's own.
+    /// Whose it is; `None`: a program's own, or one without an audience of an earlier version.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub user_id: Option<String>,
+    /// The program that it speaks for, where that is not the application.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub program: Option<String>,
     /// Claims that actions have added.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
     pub claims: Map<String, Value>,
+    /// The keys without which it is worth nothing.
+    #[serde(default, skip_serializing_if = "KeyConfirmation::is_none")]
+    pub confirmation: KeyConfirmation,
+    /// Who acts for whom it speaks for (RFC 8693 4.1).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub act: Option<Value>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub auth_time: Option<Timestamp>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub acr: Option<String>,
+}
+
+impl AccessToken {
+    /// Of a program, with nothing to tell at UserInfo.
+    pub fn of_program(client_id: &str, scopes: Scopes, correlation_id: &str, issued_at: Timestamp, expires_at: Timestamp) -> Self {
+        Self {
+            client_id: client_id.to_owned(),
+            scopes,
+            expires_at,
+            correlation_id: correlation_id.to_owned(),
+            userinfo: RawValue::NULL.to_owned(),
+            dialects: None,
+            audience: None,
+            issued_at,
+            user_id: None,
+            program: None,
+            claims: Map::new(),
+            confirmation: KeyConfirmation::default(),
+            act: None,
+            auth_time: None,
+            acr: None,
+        }
+    }
 }
 
 const fn never() -> Timestamp {

@@ -56,12 +56,23 @@ pub struct Asked {
     /// Thumbprint of the key to which the code is bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop_jkt: Option<String>,
+    /// What the answer uses up: a pushed request, a request object.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub once: Vec<Spent>,
     /// Scoping/ProxyCount: how many more may stand between here and who authenticates; 0 forbids to ask anybody.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub proxy_count: Option<u32>,
     /// Scoping/RequesterID: for whom the application itself asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requester_ids: Vec<String>,
+}
+
+/// Something that counts for one answer.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Spent {
+    pub name: String,
+    /// How long at least it must be remembered as used.
+    pub until: Timestamp,
 }
 
 /// What must be remembered until the identity provider answers.
@@ -101,8 +112,18 @@ pub enum Stage {
 pub struct Restart {
     /// Name of the application, for the page.
     pub application: String,
-    /// Path and query here that begins it.
+    /// Path and query here that begins it; empty where only the application can.
     pub path: String,
+    /// The request's parameters, without secrets, where `path` does not have them.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub query: String,
+}
+
+impl Restart {
+    /// The request's parameters, encoded, for scripts.
+    pub fn query(&self) -> &str {
+        self.path.split_once('?').map(|(_, query)| query).filter(|_| self.query.is_empty()).unwrap_or(&self.query)
+    }
 }
 
 /// The login itself.

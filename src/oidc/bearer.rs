@@ -1,25 +1,47 @@
-//! Bearer access tokens at a protected resource (RFC 6750): reading them, and the challenge when they fail.
+//! Access tokens at a protected resource (RFC 6750, RFC 9449 7): reading them, and the challenge when they fail.
 
+use super::dpop;
 use super::opaque::AccessToken;
 use super::params::Params;
 use crate::error::{Error, ErrorKind, Result};
 
+/// How a token was presented. `Dpop` promises a proof of possession beside it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Scheme {
+    Bearer,
+    Dpop,
+}
+
+impl Scheme {
+    /// The scheme of an `Authorization` header; where that is none of ours, the usual one.
+    pub fn of(authorization: Option<&str>) -> Self {
+        authorization.and_then(credentials).map_or(Self::Bearer, |(scheme, _)| scheme)
+    }
+}
+
+/// A token as it was presented: whether it may be used so is not known yet.
+#[derive(Clone, Debug)]
+pub struct PresentedToken {
+    pub token: AccessToken,
+    pub scheme: Scheme,
+}
+
 /// Finds the access token of a request: in the `Authorization` header or in a form body. `None` when the request
 /// carries none at all, which is answered by a challenge without an error code (RFC 6750 3.1).
-pub fn access_token(authorization: Option<&str>, query: &Params, body: Option<&Params>) -> Result<Option<AccessToken>> {
+pub fn access_token(authorization: Option<&str>, query: &Params, body: Option<&Params>) -> Result<Option<PresentedToken>> {
     // RFC 9700 4.3.2: access tokens do not travel in URLs, where logs and histories keep them.
     if query.get("access_token").is_some() || query.is_repeated("access_token") {
         return Err(Error::new(ErrorKind::InvalidRequest, "an access token in the URL is not accepted"));
     }
-    let header = authorization.and_then(bearer_credentials);
-    let form = body.and_then(|body| body.get("access_token"));
-    let text = match (header, form) {
+    let header = authorization.and_then(credentials);
+    let form = body.and_then(|body| body.get("access_token")).map(|text| (Scheme::Bearer, text));
+    let (scheme, text) = match (header, form) {
         (None, None) => return Ok(None),
         // RFC 6750 2: not more than one method in one request.
         (Some(_), Some(_)) => return Err(Error::new(ErrorKind::InvalidRequest, "the access token came by two ways")),
-        (Some(text), None) | (None, Some(text)) => text,
+        (Some(found), None) | (None, Some(found)) => found,
     };
-    AccessToken::parse(text).map(Some).ok_or_else(invalid_token)
+    AccessToken::parse(text).map(|token| Some(PresentedToken { token, scheme })).ok_or_else(invalid_token)
 }
 
 /// The error for a token that is malformed, unknown, expired or revoked: all look alike.
@@ -27,23 +49,41 @@ pub fn invalid_token() -> Error {
     Error::new(ErrorKind::InvalidToken, "the access token is not valid")
 }
 
-/// The `WWW-Authenticate` header (RFC 6750 3). `None`: the request carried no token.
-pub fn challenge(error: Option<&Error>) -> String {
-    let Some(error) = error else {
-        return CHALLENGE.to_owned();
-    };
-    let scope = if error.kind == ErrorKind::InsufficientScope { ", scope=\"openid\"" } else { "" };
-    let description = super::authorization::description(&error.detail);
-    format!("{CHALLENGE}, error=\"{}\", error_description=\"{description}\"{scope}", error.kind.wire().oauth)
+/// The `WWW-Authenticate` header (RFC 6750 3, RFC 9449 7.1). `None`: the request carried no token.
+pub fn challenge(scheme: Scheme, error: Option<&Error>) -> String {
+    let about_proof = error.is_some_and(|error| matches!(error.kind, ErrorKind::InvalidDpopProof | ErrorKind::UseDpopNonce));
+    let dpop = scheme == Scheme::Dpop || about_proof;
+    let mut challenge = if dpop { format!("DPoP {REALM}, algs=\"{}\"", algs()) } else { format!("Bearer {REALM}") };
+    if let Some(error) = error {
+        let description = super::authorization::description(&error.detail);
+        challenge.push_str(&format!(", error=\"{}\", error_description=\"{description}\"", error.kind.wire().oauth));
+        if error.kind == ErrorKind::InsufficientScope {
+            challenge.push_str(", scope=\"openid\"");
+        }
+    }
+    challenge
+}
+
+/// The status at a resource: what is a bad request at the token endpoint is a bad token here.
+pub const fn status(error: &Error) -> u16 {
+    match error.kind {
+        ErrorKind::InvalidDpopProof | ErrorKind::UseDpopNonce => 401,
+        _ => error.kind.wire().status,
+    }
 }
 
 /// RFC 9110 11.1: the scheme's case does not matter.
-fn bearer_credentials(authorization: &str) -> Option<&str> {
+fn credentials(authorization: &str) -> Option<(Scheme, &str)> {
     let (scheme, credentials) = authorization.split_once(' ')?;
-    scheme.eq_ignore_ascii_case("Bearer").then_some(credentials.trim_matches(' '))
+    let known = [("Bearer", Scheme::Bearer), ("DPoP", Scheme::Dpop)].into_iter().find(|(name, _)| scheme.eq_ignore_ascii_case(name));
+    known.map(|(_, scheme)| (scheme, credentials.trim_matches(' ')))
 }
 
-const CHALLENGE: &str = "Bearer realm=\"userinfo\"";
+fn algs() -> String {
+    dpop::ALGS.iter().map(|alg| alg.as_str()).collect::<Vec<_>>().join(" ")
+}
+
+const REALM: &str = "realm=\"userinfo\"";
 
 #[cfg(test)]
 mod tests {
@@ -60,10 +100,12 @@ mod tests {
         let none = params(&[]);
         for header in [format!("Bearer {}", token.expose()), format!("bearer  {}", token.expose())] {
             let found = access_token(Some(&header), &none, None).expect("read").expect("present");
-            assert_eq!(found.digest(), token.digest());
+            assert_eq!((found.token.digest(), found.scheme), (token.digest(), Scheme::Bearer));
         }
+        let found = access_token(Some(&format!("dpop {}", token.expose())), &none, None).expect("read").expect("present");
+        assert_eq!((found.token.digest(), found.scheme), (token.digest(), Scheme::Dpop));
         let form = params(&[("access_token", token.expose())]);
-        assert_eq!(access_token(None, &none, Some(&form)).expect("read").expect("present").digest(), token.digest());
+        assert_eq!(access_token(None, &none, Some(&form)).expect("read").expect("present").token.digest(), token.digest());
         assert!(access_token(None, &none, None).expect("read").is_none());
         assert!(access_token(Some("Basic YTpi"), &none, None).expect("read").is_none());
     }
@@ -92,12 +134,17 @@ mod tests {
 
     #[test]
     fn challenges_tell_the_error_only_when_there_was_a_token() {
-        assert_eq!(challenge(None), "Bearer realm=\"userinfo\"");
+        let bearer = |error: Option<&Error>| challenge(Scheme::Bearer, error);
+        assert_eq!(bearer(None), "Bearer realm=\"userinfo\"");
         assert_eq!(
-            challenge(Some(&invalid_token())),
+            bearer(Some(&invalid_token())),
             "Bearer realm=\"userinfo\", error=\"invalid_token\", error_description=\"the access token is not valid\""
         );
-        let hostile = challenge(Some(&Error::new(ErrorKind::InsufficientScope, "a\"\r\nSet-Cookie: b")));
+        let told = challenge(Scheme::Dpop, Some(&invalid_token()));
+        assert!(told.starts_with("DPoP realm=\"userinfo\", algs=\"ES256 ") && told.contains("error=\"invalid_token\""), "{told}");
+        let told = bearer(Some(&Error::new(ErrorKind::UseDpopNonce, "x")));
+        assert!(told.starts_with("DPoP ") && told.contains("error=\"use_dpop_nonce\""), "{told}");
+        let hostile = bearer(Some(&Error::new(ErrorKind::InsufficientScope, "a\"\r\nSet-Cookie: b")));
         assert!(hostile.contains("scope=\"openid\"") && !hostile.contains(['\r', '\n']), "{hostile}");
     }
 

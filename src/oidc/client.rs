@@ -6,6 +6,7 @@ use super::names::{
     TokenEndpointAuthMethod,
 };
 use super::scope::STANDARD_SCOPES;
+use crate::clock::Timestamp;
 use crate::secret::Secret;
 use std::sync::Arc;
 use url::Url;
@@ -31,6 +32,8 @@ pub struct ClientFacts {
     /// The scopes that this client may have; `None` means the standard ones.
     pub scopes: Option<Vec<String>>,
     pub id_token_signed_response_alg: SigningAlg,
+    /// Seconds; `None`: those of all.
+    pub id_token_lifetime: Option<u32>,
     /// Where it takes logout tokens.
     pub backchannel_logout_uri: Option<String>,
     /// It wants a `sid` in every logout token; ours always have one.
@@ -65,6 +68,28 @@ pub struct ClientFacts {
     pub about: ClientAbout,
     /// The rules of the FAPI 2.0 Security Profile hold.
     pub fapi2: bool,
+    /// Identifiers of the resource servers that it stands for: it may ask about their tokens.
+    pub introspects: Vec<String>,
+    pub token_exchange: Option<TokenExchange>,
+    /// It registered itself; `None`: an operator made it.
+    pub self_registered: Option<SelfRegistered>,
+}
+
+/// What a client may exchange tokens for (RFC 8693).
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TokenExchange {
+    /// Identifiers of resource servers.
+    pub audiences: Vec<String>,
+    /// It may name who acts.
+    pub may_act: bool,
+}
+
+/// Of a client that registered itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SelfRegistered {
+    pub at: Timestamp,
+    /// Somebody has signed in to it, or it got tokens.
+    pub used: bool,
 }
 
 /// Where the public keys of a client come from.
@@ -157,6 +182,10 @@ impl ClientFacts {
             first_party: true,
             about: ClientAbout::default(),
             fapi2: false,
+            introspects: Vec::new(),
+            token_exchange: None,
+            id_token_lifetime: None,
+            self_registered: None,
         }
     }
 

@@ -146,9 +146,10 @@ mod tests {
 
     const BYE: &str = "https://notes.example/bye";
 
+    /// Of a token that expired long ago, as all of them may have.
     fn hint(client_id: &str) -> IdTokenHint {
         let key = PrivateKey::generate(KeyKind::Ed25519).expect("a key");
-        let claims = json!({ "iss": ISSUER, "sub": "jane", "aud": client_id }).as_object().cloned().unwrap_or_default();
+        let claims = json!({ "iss": ISSUER, "sub": "jane", "aud": client_id, "exp": 1 }).as_object().cloned().unwrap_or_default();
         let token = IdTokenSigner::new(&key, SigningAlg::EdDSA).and_then(|signer| signer.sign(&claims)).expect("signed");
         PublicKeys::new([(&key, SigningAlg::EdDSA)]).and_then(|keys| keys.verify_hint(&token, ISSUER)).expect("ours")
     }

@@ -13,38 +13,48 @@
 //! Not here yet, and answered with the error the specifications name: response types other than `code`,
 //! request objects and PAR, dynamic registration, DPoP, the device grant.
 
+pub mod access_token;
+pub mod assertion;
 pub mod authorization;
 pub mod bearer;
 pub mod claims;
 pub mod claims_request;
 pub mod client;
+pub mod client_auth;
 pub mod discovery;
+pub mod dpop;
+pub mod exchange;
 pub mod jose;
 pub mod jwks;
 pub mod logout;
 pub mod logout_token;
+pub mod mtls;
 pub mod names;
 pub mod opaque;
 pub mod params;
 pub mod pkce;
 pub mod prepared;
 pub mod registration;
+pub mod request_object;
 pub mod scope;
 pub mod session_state;
 pub mod subject;
 pub mod token;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
+pub use access_token::{AccessTokenClaims, JwtDialect, KeyConfirmation};
 pub use authorization::{AuthorizationRequest, AuthorizationResponse, CheckedRedirect, Success};
 pub use claims::{IdTokenClaims, Released};
 pub use claims_request::{AskedClaim, ClaimsRequest};
-pub use client::{ClientAbout, ClientFacts, ClientKeys, Encryption, RequestObjects, TlsSubject};
+pub use client::{ClientAbout, ClientFacts, ClientKeys, Encryption, RequestObjects, SelfRegistered, TlsSubject, TokenExchange};
+pub use client_auth::{ClientCredentials, ClientProof};
 pub use discovery::ProviderMetadata;
 pub use jose::{AlgKeys, IdTokenHint, IdTokenSigner, OidcKeys, PublicKeys, key_id};
 pub use jwks::{ClientJwks, Verified, VerifyError, verify_mac};
 pub use logout::{AfterLogout, Confirmation, LogoutDecision, LogoutRequest};
+pub use mtls::{Authorities, ClientCertificate};
 pub use names::{
     ApplicationType, ClientSigningAlg, ContentEncryption, Display, GrantType, KeyManagementAlg, Prompt, Prompts, ResponseMode,
     ResponseType, SigningAlg, SubjectType, TokenEndpointAuthMethod,
@@ -54,4 +64,4 @@ pub use params::Params;
 pub use prepared::Prepared;
 pub use scope::Scopes;
 pub use subject::subject;
-pub use token::{AuthenticatedClient, ClientCredentials, CodeBinding, TokenRequest, TokenResponse};
+pub use token::{CodeBinding, TokenRequest, TokenResponse};

@@ -165,12 +165,12 @@ wire_names! {
 }
 
 impl GrantType {
-    pub const SERVED: &'static [Self] = &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::Implicit];
+    pub const SERVED: &'static [Self] =
+        &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::Implicit, Self::TokenExchange];
 }
 
 wire_names! {
-    /// How a client proves who it is at the token endpoint; fixed by its registration. Only those of
-    /// [`TokenEndpointAuthMethod::SERVED`] are answered.
+    /// How a client proves who it is at the token endpoint; fixed by its registration.
     TokenEndpointAuthMethod {
         ClientSecretBasic = "client_secret_basic",
         ClientSecretPost = "client_secret_post",
@@ -188,7 +188,7 @@ wire_names! {
 }
 
 impl TokenEndpointAuthMethod {
-    pub const SERVED: &'static [Self] = &[Self::ClientSecretBasic, Self::ClientSecretPost, Self::None];
+    pub const SERVED: &'static [Self] = Self::ALL;
 
     /// Does the client have a secret that both sides know?
     pub const fn has_secret(self) -> bool {

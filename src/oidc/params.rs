@@ -55,6 +55,29 @@ impl Params {
         Ok(params)
     }
 
+    /// Parameters that came another way than encoded, under the same rules: none twice, no control characters, bounded.
+    pub fn from_pairs(pairs: impl IntoIterator<Item = (String, String)>) -> Result<Self> {
+        let mut params = Self::default();
+        let mut octets = 0_usize;
+        for (name, value) in pairs {
+            octets = octets.saturating_add(name.len()).saturating_add(value.len());
+            if octets > MAX_BYTES || params.values.len() == MAX_PARAMETERS {
+                return Err(Error::new(ErrorKind::PayloadTooLarge, "the request has too many parameters"));
+            }
+            if name.chars().chain(value.chars()).any(char::is_control) {
+                return Err(Error::new(ErrorKind::InvalidRequest, "a parameter has a control character"));
+            }
+            let known = params.values.iter().any(|(known, _)| *known == name) || params.is_repeated(&name);
+            if known && !REPEATABLE.contains(&name.as_str()) {
+                params.repeated.push(name);
+            } else if !value.is_empty() {
+                params.values.push((name, value));
+            }
+        }
+        params.refuse_repeats()?;
+        Ok(params)
+    }
+
     /// Fails when a parameter came more than once, and says which.
     pub fn refuse_repeats(&self) -> Result<()> {
         match self.repeated.first() {
@@ -186,6 +209,20 @@ mod tests {
     fn a_resource_may_be_repeated() {
         let params = Params::parse(b"resource=a&resource=b").expect("allowed");
         assert_eq!(params.get_all("resource").collect::<Vec<_>>(), ["a", "b"]);
+    }
+
+    #[test]
+    fn pairs_follow_the_same_rules() {
+        let pairs =
+            |pairs: &[(&str, &str)]| Params::from_pairs(pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())));
+        let read = pairs(&[("a", "1"), ("b", ""), ("resource", "x"), ("resource", "y")]).expect("in order");
+        assert_eq!((read.get("a"), read.get("b"), read.get_all("resource").count()), (Some("1"), None, 2));
+        assert!(pairs(&[("a", "1"), ("a", "2")]).is_err());
+        assert!(pairs(&[("a", "1\n")]).is_err() && pairs(&[("a\u{7f}", "1")]).is_err());
+        let long = "x".repeat(MAX_BYTES);
+        assert!(pairs(&[("a", &long)]).is_err());
+        let names: Vec<String> = (0..=MAX_PARAMETERS).map(|number| format!("p{number}")).collect();
+        assert!(pairs(&names.iter().map(|name| (name.as_str(), "1")).collect::<Vec<_>>()).is_err());
     }
 
     #[test]

@@ -6,6 +6,11 @@ use super::params::Params;
 use crate::id;
 use crate::keys::Sealer;
 use crate::secret::Secret;
+use openssl::ec::{EcGroup, EcKey};
+use openssl::ecdsa::EcdsaSig;
+use openssl::nid::Nid;
+use openssl::pkey::Private;
+use serde_json::{Value, json};
 
 pub const ISSUER: &str = "https://login.example.org";
 pub const CALLBACK: &str = "https://notes.example/callback";
@@ -47,6 +52,50 @@ pub fn request(changes: &[(&str, &str)]) -> Params {
 
 pub fn sealer() -> Sealer {
     Sealer::new(&Secret::new(vec![7; 32])).expect("a sealer")
+}
+
+/// Somebody with a P-256 key who signs JWTs.
+pub struct Device(EcKey<Private>);
+
+impl Device {
+    pub fn new() -> Self {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("a curve");
+        Self(EcKey::generate(&group).expect("a key"))
+    }
+
+    pub fn jwk(&self) -> Value {
+        let number = || openssl::bn::BigNum::new().expect("a number");
+        let (mut x, mut y, mut context) = (number(), number(), openssl::bn::BigNumContext::new().expect("a context"));
+        self.0.public_key().affine_coordinates(self.0.group(), &mut x, &mut y, &mut context).expect("a point");
+        let text = |number: openssl::bn::BigNum| id::base64url(&number.to_vec_padded(32).expect("32 octets"));
+        json!({ "kty": "EC", "crv": "P-256", "x": text(x), "y": text(y) })
+    }
+
+    pub fn sign(&self, header: &Value, claims: &Value) -> String {
+        let message = format!("{}.{}", id::base64url(header.to_string().as_bytes()), id::base64url(claims.to_string().as_bytes()));
+        let signature = EcdsaSig::sign(&id::sha256(message.as_bytes()), &self.0).expect("signed");
+        let half = |number: &openssl::bn::BigNumRef| number.to_vec_padded(32).expect("32 octets");
+        format!("{message}.{}", id::base64url(&[half(signature.r()), half(signature.s())].concat()))
+    }
+
+    /// A DPoP proof for a POST with changes in its header and its claims; null takes a member away.
+    pub fn proof(&self, url: &str, iat: i64, header: Value, claims: Value) -> String {
+        let usual = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": self.jwk() });
+        let said = json!({ "htm": "POST", "htu": url, "iat": iat, "jti": "j1" });
+        self.sign(&changed(usual, header), &changed(said, claims))
+    }
+}
+
+/// An object with members replaced, added or (null) taken away.
+pub fn changed(mut usual: Value, changes: Value) -> Value {
+    let members = usual.as_object_mut().expect("an object");
+    for (name, value) in changes.as_object().expect("an object") {
+        match value {
+            Value::Null => drop(members.remove(name)),
+            value => drop(members.insert(name.clone(), value.clone())),
+        }
+    }
+    usual
 }
 
 /// Octets that hate parsers: structure characters and extremes, in pseudo-random order, the same in every run.

@@ -1,125 +1,18 @@
-//! The token endpoint's request and response: who the client is, what it asks, what it gets.
-//!
-//! [`ClientCredentials::extract`] and [`ClientCredentials::authenticate`] come first for every grant;
-//! [`TokenRequest::parse`] takes the proof. Consuming the code and rotating the refresh token are the store's.
+//! The token endpoint's request and response: what a client asks that has proven who it is ([`super::client_auth`]), and
+//! what it gets. Consuming the code and rotating the refresh token are the store's.
 
 use super::client::ClientFacts;
-use super::names::{GrantType, TokenEndpointAuthMethod};
-use super::opaque::{AccessToken, AuthorizationCode, RefreshToken};
-use super::params::{self, Params};
+use super::exchange::ExchangeRequest;
+use super::names::GrantType;
+use super::opaque::{AccessToken, AuthorizationCode, DeviceCode, RefreshToken};
+use super::params::Params;
 use super::pkce::{self, CodeChallenge};
 use super::scope::Scopes;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id;
 use crate::keys::Sealer;
 use crate::secret::Secret;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
-
-/// RFC 6749 5.2: `invalid_client` carries a challenge when the client tried the `Authorization` header.
-pub const CHALLENGE: &str = "Basic realm=\"token\", charset=\"UTF-8\"";
-
-/// What a client presented, still unproven.
-#[derive(Debug)]
-pub struct ClientCredentials {
-    client_id: String,
-    method: TokenEndpointAuthMethod,
-    secret: Option<Secret<String>>,
-}
-
-impl ClientCredentials {
-    /// Finds the credentials in the `Authorization` header or the body.
-    pub fn extract(authorization: Option<&str>, body: &Params) -> Result<Self> {
-        if body.get("client_assertion").is_some() || body.get("client_assertion_type").is_some() {
-            return Err(Error::new(ErrorKind::InvalidClient, "client assertions are not supported"));
-        }
-        let Some(authorization) = authorization else {
-            return Self::from_body(body);
-        };
-        // RFC 6749 2.3: not more than one method in one request.
-        if body.get("client_secret").is_some() {
-            return Err(Error::new(ErrorKind::InvalidRequest, "the client authenticated in two ways"));
-        }
-        let credentials = Self::from_basic(authorization)?;
-        if body.get("client_id").is_some_and(|client_id| client_id != credentials.client_id) {
-            return Err(Error::new(ErrorKind::InvalidRequest, "the client_id differs from the one in the Authorization header"));
-        }
-        Ok(credentials)
-    }
-
-    /// RFC 6749 2.3.1: Basic, with identifier and secret form-encoded first.
-    fn from_basic(authorization: &str) -> Result<Self> {
-        let malformed = || Error::new(ErrorKind::InvalidClient, "the Authorization header is not readable");
-        let (scheme, encoded) = authorization.split_once(' ').ok_or_else(malformed)?;
-        if !scheme.eq_ignore_ascii_case("Basic") {
-            return Err(malformed());
-        }
-        let decoded = Secret::new(STANDARD.decode(encoded.trim_matches(' ')).map_err(|_| malformed())?);
-        let mut parts = decoded.expose().splitn(2, |byte| *byte == b':');
-        let (Some(client_id), Some(secret)) = (parts.next(), parts.next()) else {
-            return Err(malformed());
-        };
-        let client_id = params::decode(client_id).map_err(|_| malformed())?;
-        let secret = Secret::new(params::decode(secret).map_err(|_| malformed())?);
-        if client_id.is_empty() {
-            return Err(malformed());
-        }
-        Ok(Self { client_id, method: TokenEndpointAuthMethod::ClientSecretBasic, secret: Some(secret) })
-    }
-
-    fn from_body(body: &Params) -> Result<Self> {
-        let client_id = body.text("client_id").ok_or_else(|| Error::new(ErrorKind::InvalidClient, "the client did not say who it is"))?;
-        let secret = body.text("client_secret").map(Secret::new);
-        let method = match secret {
-            Some(_) => TokenEndpointAuthMethod::ClientSecretPost,
-            None => TokenEndpointAuthMethod::None,
-        };
-        Ok(Self { client_id, method, secret })
-    }
-
-    /// For looking up the client's facts.
-    pub fn client_id(&self) -> &str {
-        &self.client_id
-    }
-
-    /// Proves the client by the one method that it is registered for. An unknown client takes the same time and
-    /// gets the same answer as a wrong secret.
-    pub fn authenticate<'a>(&self, client: Option<&'a ClientFacts>) -> Result<AuthenticatedClient<'a>> {
-        let unknown = [id::digest("")];
-        let digests = match client {
-            Some(client) if !client.secret_digests.is_empty() => client.secret_digests.as_slice(),
-            _ => &unknown,
-        };
-        let secret = self.secret.as_ref().map_or("", |secret| secret.expose().as_str());
-        let presented = id::digest(secret);
-        let matches = digests.iter().fold(false, |found, digest| found | id::eq_constant_time(digest.as_bytes(), presented.as_bytes()));
-        let proven = |client: &&ClientFacts| {
-            client.client_id == self.client_id
-                && client.token_endpoint_auth_method == self.method
-                && match self.method {
-                    TokenEndpointAuthMethod::None => true,
-                    TokenEndpointAuthMethod::ClientSecretBasic | TokenEndpointAuthMethod::ClientSecretPost => matches && !secret.is_empty(),
-                    TokenEndpointAuthMethod::ClientSecretJwt
-                    | TokenEndpointAuthMethod::PrivateKeyJwt
-                    | TokenEndpointAuthMethod::TlsClientAuth
-                    | TokenEndpointAuthMethod::SelfSignedTlsClientAuth => false,
-                }
-        };
-        client.filter(proven).map(AuthenticatedClient).ok_or_else(|| Error::new(ErrorKind::InvalidClient, "client authentication failed"))
-    }
-}
-
-/// A client that proved who it is (or is public and cannot).
-#[derive(Clone, Copy, Debug)]
-pub struct AuthenticatedClient<'a>(&'a ClientFacts);
-
-impl<'a> AuthenticatedClient<'a> {
-    pub const fn facts(&self) -> &'a ClientFacts {
-        self.0
-    }
-}
 
 /// What a client asks at the token endpoint.
 #[derive(Debug)]
@@ -138,14 +31,19 @@ pub enum TokenRequest {
         audience: Option<String>,
         scopes: Option<Scopes>,
     },
+    DeviceCode {
+        device_code: DeviceCode,
+    },
+    TokenExchange(Box<ExchangeRequest>),
 }
 
 impl TokenRequest {
-    pub fn parse(body: &Params, client: AuthenticatedClient<'_>, sealer: &Sealer) -> Result<Self> {
+    /// `bound`: the key that the request has shown, for refresh tokens of clients that cannot prove who they are.
+    pub fn parse(body: &Params, client: &ClientFacts, bound: Option<&str>, sealer: &Sealer) -> Result<Self> {
         let grant = GrantType::from_wire(body.require("grant_type")?)
             .filter(|grant| GrantType::SERVED.contains(grant))
             .ok_or_else(|| Error::new(ErrorKind::UnsupportedGrantType, "this grant type is not supported"))?;
-        if !client.facts().may_use(grant) {
+        if !client.may_use(grant) {
             return Err(Error::new(ErrorKind::UnauthorizedClient, "this client may not use this grant type"));
         }
         match grant {
@@ -157,22 +55,45 @@ impl TokenRequest {
             }),
             // RFC 6749 6.
             GrantType::RefreshToken => Ok(Self::RefreshToken {
-                refresh_token: RefreshToken::parse(body.require("refresh_token")?, sealer).ok_or_else(invalid_refresh_token)?,
+                refresh_token: refresh_token(body.require("refresh_token")?, bound, sealer).ok_or_else(invalid_refresh_token)?,
                 scopes: body.get("scope").map(Scopes::parse).transpose()?,
             }),
-            // RFC 6749 4.4: for confidential clients only.
-            GrantType::ClientCredentials if client.facts().is_public() => {
+            // RFC 6749 4.4, RFC 8693 2: for confidential clients only.
+            GrantType::ClientCredentials | GrantType::TokenExchange if client.is_public() => {
                 Err(Error::new(ErrorKind::UnauthorizedClient, "a public client has no credentials"))
             }
-            GrantType::ClientCredentials => Ok(Self::ClientCredentials {
-                audience: body.text("audience").or_else(|| body.text("resource")),
-                scopes: body.get("scope").filter(|text| !text.is_empty()).map(Scopes::parse).transpose()?,
-            }),
-            GrantType::Implicit | GrantType::DeviceCode | GrantType::TokenExchange => {
-                Err(Error::new(ErrorKind::UnsupportedGrantType, "this grant type is not supported"))
+            GrantType::ClientCredentials => Ok(Self::ClientCredentials { audience: audience(body)?, scopes: scopes(body)? }),
+            // RFC 8628 3.4.
+            GrantType::DeviceCode => {
+                Ok(Self::DeviceCode { device_code: DeviceCode::parse(body.require("device_code")?).ok_or_else(invalid_device_code)? })
             }
+            GrantType::TokenExchange => ExchangeRequest::parse(body).map(|request| Self::TokenExchange(Box::new(request))),
+            GrantType::Implicit => Err(Error::new(ErrorKind::UnsupportedGrantType, "this grant type is not supported")),
         }
     }
+}
+
+/// One bound to the key that was shown; or one of a client that showed no key when it got it.
+fn refresh_token(text: &str, bound: Option<&str>, sealer: &Sealer) -> Option<RefreshToken> {
+    bound.and_then(|key| RefreshToken::parse(text, Some(key), sealer)).or_else(|| RefreshToken::parse(text, None, sealer))
+}
+
+/// The one resource server that is asked for.
+///
+/// # Errors
+/// [`ErrorKind::InvalidTarget`] for several (RFC 8707 2): a token here is for one.
+pub fn audience(body: &Params) -> Result<Option<String>> {
+    let mut asked = body.get_all("audience").chain(body.get_all("resource"));
+    let first = asked.next();
+    if asked.any(|other| Some(other) != first) {
+        return Err(Error::new(ErrorKind::InvalidTarget, "a token is for one resource server"));
+    }
+    Ok(first.map(str::to_owned))
+}
+
+/// `scope`, where it says anything.
+pub fn scopes(body: &Params) -> Result<Option<Scopes>> {
+    body.get("scope").filter(|text| !text.is_empty()).map(Scopes::parse).transpose()
 }
 
 /// What a code was issued for, and must come back with.
@@ -181,16 +102,20 @@ pub struct CodeBinding {
     pub client_id: String,
     pub redirect_uri: String,
     pub code_challenge: Option<CodeChallenge>,
-    /// Thumbprint of the key that the token request must prove (RFC 9449 10).
+    /// The key whose proof must come along (RFC 9449 10).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub dpop_jkt: Option<String>,
 }
 
 impl CodeBinding {
-    /// RFC 6749 4.1.3: the code was issued to this client, with this redirect URI; RFC 7636 4.6: and this verifier.
-    pub fn check(&self, client: AuthenticatedClient<'_>, redirect_uri: &str, code_verifier: Option<&Secret<String>>) -> Result<()> {
-        if self.client_id != client.facts().client_id {
+    /// RFC 6749 4.1.3: the code was issued to this client, with this redirect URI; RFC 7636 4.6: and this verifier; RFC
+    /// 9449 10: and this key, whose proof came along.
+    pub fn check(&self, client: &ClientFacts, redirect_uri: &str, code_verifier: Option<&Secret<String>>, jkt: Option<&str>) -> Result<()> {
+        if self.client_id != client.client_id {
             return Err(invalid_code());
+        }
+        if self.dpop_jkt.is_some() && self.dpop_jkt.as_deref() != jkt {
+            return Err(Error::new(ErrorKind::InvalidGrant, "the code is bound to another key than the DPoP proof's"));
         }
         if self.redirect_uri != redirect_uri {
             return Err(Error::new(ErrorKind::InvalidGrant, "the redirect_uri differs from the one in the authorization request"));
@@ -209,12 +134,21 @@ pub fn invalid_refresh_token() -> Error {
     Error::new(ErrorKind::InvalidGrant, "the refresh token is not valid")
 }
 
+/// The error for a device code that is malformed, unknown, used or another client's: all look alike.
+pub fn invalid_device_code() -> Error {
+    Error::new(ErrorKind::InvalidGrant, "the device code is not valid")
+}
+
 /// What the client gets (RFC 6749 5.1, Core 3.1.3.3). To be sent with `Cache-Control: no-store`.
 #[derive(Debug)]
 pub struct TokenResponse {
     pub access_token: AccessToken,
+    /// `Bearer`, or `DPoP` where it is bound to a key.
+    pub token_type: &'static str,
     /// Seconds.
     pub expires_in: u32,
+    /// What kind of token was exchanged for another (RFC 8693 2.2.1).
+    pub issued_token_type: Option<&'static str>,
     pub refresh_token: Option<RefreshToken>,
     pub id_token: Option<Secret<String>>,
     /// What was granted, which may be less than what was asked.
@@ -226,8 +160,11 @@ impl TokenResponse {
         let mut members = Map::new();
         let mut put = |name: &str, value: Value| members.insert(name.to_owned(), value);
         put("access_token", self.access_token.expose().into());
-        put("token_type", "Bearer".into());
+        put("token_type", self.token_type.into());
         put("expires_in", self.expires_in.into());
+        if let Some(issued_token_type) = self.issued_token_type {
+            put("issued_token_type", issued_token_type.into());
+        }
         if let Some(refresh_token) = &self.refresh_token {
             put("refresh_token", refresh_token.expose().into());
         }
@@ -252,101 +189,11 @@ pub fn error_json(error: &Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::id;
     use crate::oidc::testing::{self, CALLBACK, CHALLENGE, VERIFIER, client, params, sealer};
 
-    fn basic(text: &str) -> String {
-        format!("Basic {}", STANDARD.encode(text))
-    }
-
-    fn by_header(text: &str) -> ClientCredentials {
-        ClientCredentials::extract(Some(&basic(text)), &params(&[])).expect("read")
-    }
-
-    fn by_body(body: &[(&str, &str)]) -> ClientCredentials {
-        ClientCredentials::extract(None, &params(body)).expect("read")
-    }
-
-    fn by_method(method: TokenEndpointAuthMethod) -> ClientFacts {
-        ClientFacts { token_endpoint_auth_method: method, ..client() }
-    }
-
-    const POST: [(&str, &str); 2] = [("client_id", "notes"), ("client_secret", "s3cret")];
-
-    #[test]
-    fn the_method_is_fixed_by_the_registration() {
-        use TokenEndpointAuthMethod::{ClientSecretBasic, ClientSecretPost, None as Public};
-        for registered in [ClientSecretBasic, ClientSecretPost, Public] {
-            let client = by_method(registered);
-            let tried = [
-                (ClientSecretBasic, by_header("notes:s3cret")),
-                (ClientSecretPost, by_body(&POST)),
-                (Public, by_body(&[("client_id", "notes")])),
-            ];
-            for (method, credentials) in tried {
-                let result = credentials.authenticate(Some(&client));
-                assert_eq!(result.is_ok(), method == registered, "{registered:?} by {method:?}");
-            }
-        }
-    }
-
-    #[test]
-    fn a_wrong_secret_and_an_unknown_client_look_alike() {
-        let client = client();
-        let wrong = by_header("notes:guess").authenticate(Some(&client)).expect_err("wrong");
-        let unknown = by_header("nobody:guess").authenticate(None).expect_err("unknown");
-        let other = by_header("other:s3cret").authenticate(Some(&client)).expect_err("not this client");
-        for error in [&wrong, &unknown, &other] {
-            assert_eq!((error.kind, error.detail.as_str()), (ErrorKind::InvalidClient, "client authentication failed"));
-        }
-    }
-
-    #[test]
-    fn every_current_secret_is_good_and_an_empty_one_never() {
-        let mut client = client();
-        client.secret_digests.push(id::digest("next"));
-        assert!(by_header("notes:next").authenticate(Some(&client)).is_ok());
-        assert!(by_header("notes:s3cret").authenticate(Some(&client)).is_ok());
-        client.secret_digests = vec![id::digest("")];
-        assert!(by_header("notes:").authenticate(Some(&client)).is_err());
-        client.secret_digests.clear();
-        assert!(by_header("notes:").authenticate(Some(&client)).is_err());
-    }
-
-    #[test]
-    fn two_methods_at_once_are_refused() {
-        let error = ClientCredentials::extract(Some(&basic("notes:s3cret")), &params(&POST)).expect_err("two");
-        assert_eq!(error.kind, ErrorKind::InvalidRequest);
-        let error = ClientCredentials::extract(Some(&basic("notes:s3cret")), &params(&[("client_id", "wiki")])).expect_err("two clients");
-        assert_eq!(error.kind, ErrorKind::InvalidRequest);
-        assert!(ClientCredentials::extract(Some(&basic("notes:s3cret")), &params(&[("client_id", "notes")])).is_ok());
-        let error =
-            ClientCredentials::extract(None, &params(&[("client_id", "notes"), ("client_assertion", "e.e.e")])).expect_err("assertion");
-        assert_eq!(error.kind, ErrorKind::InvalidClient);
-    }
-
-    #[test]
-    fn basic_credentials_are_form_decoded() {
-        let mut client = client();
-        client.client_id = "a b:c".to_owned();
-        client.secret_digests = vec![id::digest("p%:+ä")];
-        assert!(by_header("a+b%3Ac:p%25%3A%2B%C3%A4").authenticate(Some(&client)).is_ok());
-        assert!(by_header("a+b%3Ac:p%25:%2B%C3%A4").authenticate(Some(&client)).is_ok(), "the first colon separates");
-    }
-
-    #[test]
-    fn an_unreadable_header_is_an_invalid_client() {
-        for header in
-            ["Basic", "Basic !", "Bearer x", "Digest a", &basic("nocolon"), &basic(":x"), &basic("a%:b"), &basic("a:%ff"), &basic("a:b%00")]
-        {
-            let error = ClientCredentials::extract(Some(header), &params(&[])).expect_err(header);
-            assert_eq!(error.kind, ErrorKind::InvalidClient, "{header}");
-        }
-        assert_eq!(ClientCredentials::extract(None, &params(&[])).expect_err("nobody").kind, ErrorKind::InvalidClient);
-    }
-
     fn parse(body: &[(&str, &str)], client: &ClientFacts) -> Result<TokenRequest> {
-        let client = by_header("notes:s3cret").authenticate(Some(client)).expect("authenticated");
-        TokenRequest::parse(&params(body), client, &sealer())
+        TokenRequest::parse(&params(body), client, None, &sealer())
     }
 
     #[test]
@@ -356,7 +203,7 @@ mod tests {
         let body = [("grant_type", "authorization_code"), ("code", code.expose()), ("redirect_uri", CALLBACK), ("code_verifier", VERIFIER)];
         let Ok(TokenRequest::AuthorizationCode { code: read, .. }) = parse(&body, &client()) else { panic!("a code") };
         assert_eq!(read.grant_id(), grant);
-        let refresh = RefreshToken::issue(&grant, 3, &sealer()).expect("a token");
+        let refresh = RefreshToken::issue(&grant, 3, None, &sealer()).expect("a token");
         let body = [("grant_type", "refresh_token"), ("refresh_token", refresh.expose()), ("scope", "openid")];
         let Ok(TokenRequest::RefreshToken { refresh_token, scopes }) = parse(&body, &client()) else { panic!("a token") };
         assert_eq!((refresh_token.generation(), scopes.map(|scopes| scopes.to_string())), (3, Some("openid".to_owned())));
@@ -379,20 +226,23 @@ mod tests {
     #[test]
     fn a_code_is_bound_to_client_redirect_uri_and_verifier() {
         let client = client();
-        let client = by_header("notes:s3cret").authenticate(Some(&client)).expect("authenticated");
         let challenge = CodeChallenge::parse(Some(CHALLENGE), Some(pkce::METHOD)).expect("well formed");
-        let binding =
-            CodeBinding { client_id: "notes".to_owned(), redirect_uri: CALLBACK.to_owned(), code_challenge: challenge, dpop_jkt: None };
+        let (client_id, redirect_uri) = ("notes".to_owned(), CALLBACK.to_owned());
+        let binding = CodeBinding { client_id, redirect_uri, code_challenge: challenge, dpop_jkt: None };
         let verifier = Secret::new(VERIFIER.to_owned());
-        binding.check(client, CALLBACK, Some(&verifier)).expect("all as issued");
+        binding.check(&client, CALLBACK, Some(&verifier), None).expect("all as issued");
+        let to_key = CodeBinding { dpop_jkt: Some("k1".to_owned()), ..binding.clone() };
+        to_key.check(&client, CALLBACK, Some(&verifier), Some("k1")).expect("by its key");
         let other_client = CodeBinding { client_id: "wiki".to_owned(), ..binding.clone() };
         let downgraded = CodeBinding { code_challenge: None, ..binding.clone() };
         for result in [
-            binding.check(client, "https://notes.example/callback/", Some(&verifier)),
-            binding.check(client, CALLBACK, None),
-            binding.check(client, CALLBACK, Some(&Secret::new("x".repeat(43)))),
-            other_client.check(client, CALLBACK, Some(&verifier)),
-            downgraded.check(client, CALLBACK, Some(&verifier)),
+            binding.check(&client, "https://notes.example/callback/", Some(&verifier), None),
+            binding.check(&client, CALLBACK, None, None),
+            binding.check(&client, CALLBACK, Some(&Secret::new("x".repeat(43))), None),
+            other_client.check(&client, CALLBACK, Some(&verifier), None),
+            downgraded.check(&client, CALLBACK, Some(&verifier), None),
+            to_key.check(&client, CALLBACK, Some(&verifier), None),
+            to_key.check(&client, CALLBACK, Some(&verifier), Some("k2")),
         ] {
             assert_eq!(result.expect_err("refused").kind, ErrorKind::InvalidGrant);
         }
@@ -403,8 +253,10 @@ mod tests {
         let grant = id::random_id();
         let mut response = TokenResponse {
             access_token: AccessToken::issue(&grant).expect("a token"),
+            token_type: "Bearer",
+            issued_token_type: None,
             expires_in: 300,
-            refresh_token: Some(RefreshToken::issue(&grant, 0, &sealer()).expect("a token")),
+            refresh_token: Some(RefreshToken::issue(&grant, 0, None, &sealer()).expect("a token")),
             id_token: Some(Secret::new("e.e.e".to_owned())),
             scopes: ["openid", "email"].into_iter().collect(),
         };
@@ -423,18 +275,20 @@ mod tests {
     }
 
     #[test]
-    fn credentials_do_not_print() {
-        assert!(!format!("{:?} {:?}", by_header("notes:hunter2"), by_body(&POST)).contains("hunter2"));
+    fn a_token_is_for_one_resource_server() {
+        assert_eq!(audience(&params(&[("resource", "a"), ("resource", "a"), ("audience", "a")])).expect("one").as_deref(), Some("a"));
+        assert_eq!(audience(&params(&[("scope", "x")])).expect("none"), None);
+        for body in [vec![("resource", "a"), ("resource", "b")], vec![("resource", "a"), ("audience", "b")]] {
+            assert_eq!(audience(&params(&body)).expect_err("two").kind, ErrorKind::InvalidTarget);
+        }
     }
 
     #[test]
     fn hostile_octets_never_panic() {
         for octets in testing::hostile(5_000) {
             let text = String::from_utf8_lossy(&octets).into_owned();
-            let _ = ClientCredentials::extract(Some(&text), &params(&[]));
-            let _ = ClientCredentials::extract(Some(&basic(&text)), &params(&[]));
             let _ = AuthorizationCode::parse(&text);
-            let _ = RefreshToken::parse(&text, &sealer());
+            let _ = RefreshToken::parse(&text, None, &sealer());
             let _ = Scopes::parse(&text);
         }
     }

@@ -43,6 +43,10 @@ log_types! {
     FailedCodeExchange = "feacft", "Failed Exchange (code for tokens)";
     Refresh = "sertft", "Success Exchange (refresh token)";
     FailedRefresh = "fertft", "Failed Exchange (refresh token)";
+    DeviceExchange = "sede", "Success Exchange (device code)";
+    FailedDeviceExchange = "fede", "Failed Exchange (device code)";
+    TokenExchange = "secte", "Success Exchange (token for token)";
+    FailedTokenExchange = "fecte", "Failed Exchange (token for token)";
     ClientCredentials = "seccft", "Success Exchange (client credentials)";
     FailedClientCredentials = "feccft", "Failed Exchange (client credentials)";
     Logout = "slo", "Success Logout";

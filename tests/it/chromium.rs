@@ -24,7 +24,7 @@ struct Stage {
 }
 
 /// An identity provider that knows who is there: it answers at once.
-async fn identity_provider(name: &'static str) -> (Site, Arc<OnceLock<Idp>>) {
+pub async fn identity_provider(name: &'static str) -> (Site, Arc<OnceLock<Idp>>) {
     let place: Arc<OnceLock<Idp>> = Arc::default();
     let idp = Arc::clone(&place);
     let site = Site::start(move |asked: &Asked| {

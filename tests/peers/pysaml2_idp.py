@@ -17,6 +17,8 @@ Prints one line of JSON when it listens: {"port", "entity_id", "metadata_file"}.
   GET  /seen      what the last request said, after pysaml2 has checked it
   GET|POST /sso   the single sign-on service: a form that posts itself
   POST /artifact  the artifact resolution service, for signed questions only
+  POST /logout    {"binding": "redirect" | "post"}: {"to", "query"} or {"to", "form"} of a LogoutRequest for the last session
+  GET|POST /slo   the single logout service: a signed answer by redirect, or, of an answer to its own request, what it makes of it
 """
 
 import base64
@@ -33,8 +35,9 @@ import urllib.request
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 from cryptography import x509
+from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import rsa
+from cryptography.hazmat.primitives.asymmetric import padding, rsa
 from cryptography.x509.oid import NameOID
 from saml2 import BINDING_HTTP_POST, BINDING_HTTP_REDIRECT, BINDING_SOAP, entity, samlp, sigver
 from saml2.authn_context import PASSWORDPROTECTEDTRANSPORT
@@ -97,6 +100,7 @@ class IdentityProvider:
             "person": {"name_id": "jane", "attributes": {"mail": ["jane@acme.example"]}},
         }
         self.sp_metadata = None
+        self.session = None
         self.seen = {}
         self.metadata_file = workdir / "idp-metadata.xml"
         self.metadata_file.write_text(str(entity_descriptor(self.config())))
@@ -114,6 +118,10 @@ class IdentityProvider:
                 "idp": {
                     "endpoints": {
                         "single_sign_on_service": [(sso, BINDING_HTTP_REDIRECT), (sso, BINDING_HTTP_POST)],
+                        "single_logout_service": [
+                            (f"{self.base}/slo", BINDING_HTTP_REDIRECT),
+                            (f"{self.base}/slo", BINDING_HTTP_POST),
+                        ],
                         "artifact_resolution_service": [(f"{self.base}/artifact", BINDING_SOAP)],
                     },
                     "name_id_format": [NAMEID_FORMAT_PERSISTENT],
@@ -176,9 +184,80 @@ class IdentityProvider:
             sign_alg=SIG_RSA_SHA256,
             digest_alg=DIGEST_SHA256,
         )
+        index = re.search(r'SessionIndex="([^"]*)"', str(response))
+        self.session = (sp, person["name_id"], index and index.group(1))
         if self.settings["by_artifact"]:
             return where["destination"], Artifact(self.server.use_artifact(response)), fields.get("RelayState")
         return where["destination"], response, fields.get("RelayState")
+
+    def begin_logout(self, binding):
+        sp, name, index = self.session
+        destination = self.server.metadata.single_logout_service(sp, binding, "spsso")[0]["location"]
+        redirect = binding == BINDING_HTTP_REDIRECT
+        _, request = self.server.create_logout_request(
+            destination,
+            sp,
+            name_id=NameID(format=NAMEID_FORMAT_PERSISTENT, text=name, sp_name_qualifier=sp),
+            session_indexes=[index],
+            sign=not redirect,
+            sign_alg=SIG_RSA_SHA256,
+            digest_alg=DIGEST_SHA256,
+        )
+        if not redirect:
+            return {"to": destination, "form": base64.b64encode(str(request).encode()).decode()}
+        info = self.server.apply_binding(binding, str(request), destination, "", sign=True, sigalg=SIG_RSA_SHA256)
+        return {"to": destination, "query": urllib.parse.urlsplit(dict(info["headers"])["Location"]).query}
+
+    def log_out(self, fields, binding, raw_query):
+        """The address that brings the answer back; None for an answer to a request of its own."""
+        if "SAMLRequest" not in fields:
+            self.signed_by(self.session[0], fields, raw_query)
+            response = self.server.parse_logout_request_response(fields["SAMLResponse"], binding)
+            self.seen = {"success": response.status_ok(), "issuer": response.response.issuer.text}
+            return None
+        request = self.server.parse_logout_request(
+            fields["SAMLRequest"],
+            binding,
+            relay_state=fields.get("RelayState"),
+            sigalg=fields.get("SigAlg"),
+            signature=fields.get("Signature"),
+        )
+        message = request.message
+        if binding == BINDING_HTTP_REDIRECT:
+            self.signed_by(message.issuer.text, fields, raw_query)
+        assert binding == BINDING_HTTP_REDIRECT or message.signature is not None, "not signed"
+        self.seen = {
+            "binding": binding.rsplit(":", 1)[-1],
+            "issuer": message.issuer.text,
+            "name_id": message.name_id.text,
+            "session_indexes": [index.text for index in message.session_index],
+            "is_of_the_session": self.session[1:] == (message.name_id.text, message.session_index[0].text),
+        }
+        where = self.server.response_args(message, [BINDING_HTTP_REDIRECT])
+        response = self.server.create_logout_response(message, [BINDING_HTTP_REDIRECT], sign=False)
+        info = self.server.apply_binding(
+            BINDING_HTTP_REDIRECT,
+            str(response),
+            where["destination"],
+            fields.get("RelayState", ""),
+            response=True,
+            sign=True,
+            sigalg=SIG_RSA_SHA256,
+        )
+        return dict(info["headers"])["Location"]
+
+    def signed_by(self, sp, fields, raw_query):
+        """SAML Bindings 3.4.4.1, by the key of our metadata; pysaml2 itself does not look at the query of an answer."""
+        assert fields["SigAlg"] == SIG_RSA_SHA256, fields["SigAlg"]
+        signed = raw_query.split("&Signature=")[0].encode()
+        for _, certificate in self.server.metadata.certs(sp, "spsso", "signing"):
+            key = x509.load_der_x509_certificate(base64.b64decode("".join(certificate.split()))).public_key()
+            try:
+                key.verify(base64.b64decode(fields["Signature"]), signed, padding.PKCS1v15(), hashes.SHA256())
+                return
+            except InvalidSignature:
+                continue
+        raise InvalidSignature("no key of the metadata")
 
     def resolve(self, envelope):
         text = re.search("<samlp:ArtifactResolve.*</samlp:ArtifactResolve>", envelope, re.DOTALL).group(0)
@@ -226,6 +305,8 @@ def handler(idp):
             path, _, query = self.path.partition("?")
             if path == "/sso":
                 self.form(dict(urllib.parse.parse_qsl(query)), BINDING_HTTP_REDIRECT)
+            elif path == "/slo":
+                self.logout(dict(urllib.parse.parse_qsl(query)), BINDING_HTTP_REDIRECT, query)
             elif path == "/seen":
                 self.answer(200, "application/json", json.dumps(idp.seen))
             else:
@@ -241,6 +322,11 @@ def handler(idp):
                     self.answer(500, "application/json", json.dumps({"error": repr(error)}))
             elif self.path == "/sso":
                 self.form(dict(urllib.parse.parse_qsl(body)), BINDING_HTTP_POST)
+            elif self.path == "/slo":
+                self.logout(dict(urllib.parse.parse_qsl(body)), BINDING_HTTP_POST, "")
+            elif self.path == "/logout":
+                bindings = {"redirect": BINDING_HTTP_REDIRECT, "post": BINDING_HTTP_POST}
+                self.answer(200, "application/json", json.dumps(idp.begin_logout(bindings[json.loads(body)["binding"]])))
             elif self.path == "/artifact":
                 try:
                     self.answer(200, "text/xml", idp.resolve(body))
@@ -272,9 +358,19 @@ def handler(idp):
                 '<button>Continue</button></form><script>document.getElementById("go").submit()</script>',
             )
 
-        def answer(self, status, content_type, text):
+        def logout(self, fields, binding, raw_query):
+            try:
+                location = idp.log_out(fields, binding, raw_query)
+            except Exception as error:
+                traceback.print_exc()
+                return self.answer(400, "text/plain", f"refused: {error!r}")
+            self.answer(303 if location else 200, "text/plain", "signed out", location)
+
+        def answer(self, status, content_type, text, location=None):
             body = text.encode()
             self.send_response(status)
+            if location:
+                self.send_header("Location", location)
             self.send_header("Content-Type", content_type)
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -5,6 +5,7 @@
 use super::objects::ObjectKind;
 use crate::clock::Timestamp;
 use crate::id;
+use crate::oidc::SelfRegistered;
 use crate::secret::Secret;
 use serde_json::{Map, Value, json};
 
@@ -23,6 +24,12 @@ pub const TENANT: ObjectKind = ObjectKind { name: "tenant", secrets: &[], unique
 
 /// One object for each protection, by its name.
 pub const ATTACK_PROTECTION: ObjectKind = ObjectKind { name: "attack_protection", secrets: &[], unique: None };
+
+/// What allows clients to register; the id is the digest of the token.
+pub const REGISTRATION_TOKEN: ObjectKind = ObjectKind { name: "registration_token", secrets: &[], unique: None };
+
+/// The member of a client that registered itself with what is ours to know of that: never given out.
+pub const REGISTRATION: &str = "registration";
 
 /// The member of a client with digests of its secrets and when each ends: never given out.
 pub const SECRETS: &str = "secrets";
@@ -56,6 +63,13 @@ pub fn add_secret(body: &mut Map<String, Value>, secret: &Secret<String>, grace:
 pub fn secret_digests(body: &Map<String, Value>, now: Timestamp) -> Vec<String> {
     let living = secrets_of(body).filter(|known| ends(known).is_none_or(|at| at > now));
     living.filter_map(|known| known.get("digest").and_then(Value::as_str).map(str::to_owned)).collect()
+}
+
+/// When a client registered itself, and whether it was ever used; `None`: an operator made it.
+pub fn self_registered(body: &Map<String, Value>) -> Option<SelfRegistered> {
+    let own = body.get(REGISTRATION)?.as_object()?;
+    let at = own.get("at").and_then(Value::as_i64).map(Timestamp::from_seconds)?;
+    Some(SelfRegistered { at, used: own.get("used") == Some(&Value::Bool(true)) })
 }
 
 /// When the next secret of a client ends.

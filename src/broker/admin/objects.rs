@@ -75,8 +75,19 @@ pub async fn write(
     live: &Live,
     kind: &ObjectKind,
     id: &str,
-    mut body: Map<String, Value>,
+    body: Map<String, Value>,
     expect: Expect,
+    by: By<'_>,
+    now: Timestamp,
+) -> Result<(Object, Vec<Fault>), NotWritten> {
+    write_with(live, (kind, id, body, expect), &[], by, now).await
+}
+
+/// Writes an object together with other changes, all or none of them.
+pub async fn write_with(
+    live: &Live,
+    (kind, id, mut body, expect): (&ObjectKind, &str, Map<String, Value>, Expect),
+    others: &[ObjectWrite<'_>],
     by: By<'_>,
     now: Timestamp,
 ) -> Result<(Object, Vec<Fault>), NotWritten> {
@@ -88,7 +99,8 @@ pub async fn write(
     let body: Map<String, Value> = parsed(&text)?;
     let name = kind.unique.and_then(|member| body.get(member)).and_then(Value::as_str);
     let write = ObjectWrite { kind: kind.name, id, name, body: Some(&text), expect };
-    gateway.directory.write_objects(&[write], now).await?;
+    let writes: Vec<_> = others.iter().copied().chain([write]).collect();
+    gateway.directory.write_objects(&writes, now).await?;
     audit(&gateway, kind, id, (before.as_ref().map(|object| &object.body), Some(&body)), by, now).await;
     live.refresh(now).await?;
     let object = read(&gateway, kind, id).await?.ok_or_else(|| Error::new(ErrorKind::Conflict, "It was deleted meanwhile."))?;

@@ -150,7 +150,7 @@ impl Gateway {
             let asked = Asked { connection: connection.map(str::to_owned), idp, ..Asked::default() };
             let asked = self.with_place(asked, application, now);
             let asked = if asked.idp.is_none() { self.with_idp_hint(asked, idp_hint, application, now) } else { asked };
-            match self.begin_login(&begun, asked, trace).await {
+            match Box::pin(self.begin_login(&begun, asked, trace)).await {
                 Ok(outcome) => Ok(outcome),
                 Err(error) => self.refuse_beginning(&begun, error).await,
             }

@@ -203,7 +203,7 @@ impl Gateway {
         if !self.accepts(application, &session.identity.connection) {
             return Err(Error::new(ErrorKind::UnknownConnection, "The application does not accept this way to sign in."));
         }
-        let query = transaction.restart.path.split_once('?').map(|(_, query)| query).unwrap_or_default();
+        let query = transaction.restart.query();
         let situation = Situation {
             resume: ending.resume.clone(),
             caller: ending.caller,

@@ -9,9 +9,11 @@ use crate::application::saml_sp::{SamlSp, SamlSpSettings};
 use crate::application::{Application, ProfileUse, SamlApplication};
 use crate::broker::Lifetimes;
 use crate::broker::live::NoMaker;
+use crate::broker::possession::PossessionSettings;
+use crate::broker::registration::Policy;
 use crate::clock::Timestamp;
-use crate::connection::outbound::download::Reach;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
+use crate::connection::outbound::download::Reach;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::practice::app::{self, App};
 use crate::http::practice::idp::{self, Idp};
@@ -101,12 +103,17 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         issuer: issuer.clone(),
         lifetimes: Lifetimes::default(),
         gigya: None,
+        possession: PossessionSettings::default(),
+        registration: Policy::default(),
         http: HttpSettings {
             session_management: false,
             look: Arc::default(),
+            require_pushed_authorization_requests: false,
             secure: false,
             trusted_proxies: Vec::new(),
             country_header: None,
+            client_certificate_header: None,
+            client_certificates: false,
             saml_body_limit: 1024 * 1024,
             body_limit: 64 * 1024,
             api: ApiSettings::default(),

@@ -76,7 +76,7 @@ pub fn named<T: Copy>(section: &Section<'_>, key: &'static str, all: &[T], name:
     section.choice(key, &choices)
 }
 
-fn keys(context: &Context<'_>, section: &Section<'_>) -> ClientKeys {
+pub fn keys(context: &Context<'_>, section: &Section<'_>) -> ClientKeys {
     let given: Vec<_> = ["jwks", "jwks_file", "jwks_uri"].into_iter().filter(|key| section.has(key)).collect();
     if let [_, second, ..] = given.as_slice() {
         section.problem(second, format!("{} contradict each other", given.join(", ")), "keep one of them");

@@ -1,5 +1,6 @@
 //! `[[application]]`: what holds for every protocol, and the two protocols below it.
 
+mod fapi;
 mod members;
 mod oidc;
 mod saml;
@@ -9,7 +10,7 @@ use super::context::Context;
 use crate::application::saml_sp_template::ByMetadata;
 use crate::application::{Application, ProfileUse, SamlApplication, management};
 use crate::connection::metadata::Living;
-use crate::oidc::{ClientFacts, GrantType, SubjectType};
+use crate::oidc::{ClientFacts, ClientKeys, GrantType, SubjectType};
 use crate::profile::dialect::Dialect;
 use crate::profile::{Direction, MappingTable};
 use crate::toml_file::{At, Section, nearest};
@@ -97,7 +98,7 @@ fn protocols(context: &Context<'_>, section: &Section<'_>, client_id: &str) -> O
     let (saml, by_metadata, living) = match transposed(saml)? {
         None => (None, None, None),
         Some(Saml::Fixed(saml)) => (Some(saml), None, None),
-        Some(Saml::Living(by_metadata, living)) => (None, Some(Arc::new(by_metadata)), Some(living)),
+        Some(Saml::Living(by_metadata, living)) => (None, Some(Arc::new(by_metadata)), Some(*living)),
     };
     Some(Protocols { mapping: mapping?, oidc: transposed(oidc)?, saml, by_metadata, living })
 }
@@ -148,6 +149,11 @@ fn profile_use(section: &Section<'_>) -> ProfileUse {
         stale_profile_max: section.integer("stale_profile_max", 0..=365 * 86_400).and_then(|at| u64::try_from(at.value).ok()),
         reads_sealed,
     }
+}
+
+/// The public keys of somebody: `jwks`, `jwks_file` or `jwks_uri`.
+pub fn public_keys(context: &Context<'_>, section: &Section<'_>) -> ClientKeys {
+    members::keys(context, section)
 }
 
 /// A name of a connection that exists.

@@ -1,11 +1,11 @@
 //! `[application.oidc]`.
 
-use super::check_uri;
+use super::{check_uri, fapi};
 use super::members::{self, Members, named};
 use crate::config::context::Context;
 use crate::config::secrets;
 use crate::id;
-use crate::oidc::{ApplicationType, ClientFacts, GrantType, ResponseType, SigningAlg, TokenEndpointAuthMethod};
+use crate::oidc::{ApplicationType, ClientFacts, GrantType, ResponseType, SigningAlg, TokenEndpointAuthMethod, TokenExchange};
 use crate::toml_file::Section;
 
 /// Bytes that a client secret needs at least.
@@ -68,7 +68,10 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
     let members = members::read(context, section, method, &redirect_uris);
     let shared_secret = secret.filter(|_| method == TokenEndpointAuthMethod::ClientSecretJwt || members.has_mac());
     let Members { keys, token_endpoint_auth_signing_alg, tls_client_auth, request_objects, .. } = members;
-    Some(ClientFacts {
+    let token_exchange = token_exchange(section, &grant_types);
+    let mut client = ClientFacts {
+        introspects: texts(section, "introspects"),
+        token_exchange,
         redirect_uris,
         initiate_login_uri,
         post_logout_redirect_uris,
@@ -102,8 +105,13 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
         backchannel_logout_session_required: section.bool("backchannel_logout_session_required").unwrap_or(false),
         frontchannel_logout_uri: logout_uri(section, "frontchannel_logout_uri"),
         frontchannel_logout_session_required: section.bool("frontchannel_logout_session_required").unwrap_or(false),
+        id_token_lifetime: section.integer("id_token_lifetime", 1..=30 * 86_400).and_then(|at| u32::try_from(at.value).ok()),
         ..ClientFacts::public(client_id)
-    })
+    };
+    if client.fapi2 {
+        fapi::apply(context, section, &mut client);
+    }
+    Some(client)
 }
 
 /// Where the application is told of logouts.
@@ -113,6 +121,31 @@ fn logout_uri(section: &Section<'_>, key: &'static str) -> Option<String> {
         section.problem(key, format!("`{}` {message}", at.value), help);
     }
     Some(at.value.to_owned())
+}
+
+/// `token_exchange`: what the application may exchange tokens for; it goes with the grant, and the grant with it.
+fn token_exchange(section: &Section<'_>, grant_types: &[GrantType]) -> Option<TokenExchange> {
+    let has_grant = grant_types.contains(&GrantType::TokenExchange);
+    let Some(policy) = section.section("token_exchange") else {
+        if has_grant {
+            let help = "add `token_exchange = { audiences = [\"https://api.example/\"] }`, or remove the grant type";
+            section.problem("grant_types", "the application may exchange tokens for nothing", help);
+        }
+        return None;
+    };
+    if !has_grant {
+        section.problem(
+            "token_exchange",
+            "the application does not have the grant",
+            format!("add `{}` to `grant_types`", GrantType::TokenExchange.as_str()),
+        );
+    }
+    let read = TokenExchange { audiences: texts(&policy, "audiences"), may_act: policy.bool("may_act").unwrap_or(false) };
+    if read.audiences.is_empty() {
+        policy.problem("audiences", "there is no resource server for which tokens may be had", "list the identifiers of resource servers");
+    }
+    policy.finish();
+    Some(read)
 }
 
 fn texts(section: &Section<'_>, key: &'static str) -> Vec<String> {

@@ -22,7 +22,7 @@ use url::Url;
 pub enum Saml {
     Fixed(SamlApplication),
     /// Its metadata are fetched while the process runs.
-    Living(ByMetadata, Living),
+    Living(ByMetadata, Box<Living>),
 }
 
 /// Reads the table; `outer` is the application's own mapping table, if that one is for attributes.
@@ -46,7 +46,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: &str, outer
         let living = living::of_application(context, section, client_id, Arc::clone(&template), &sp::FIXED);
         let living = living.filter(|_| !wrong)?;
         let (source, entity_id) = (living.source.shown(), living.source.expects.clone());
-        return Some(Saml::Living(ByMetadata { template, mapping: mapping?, source, entity_id }, living));
+        return Some(Saml::Living(ByMetadata { template, mapping: mapping?, source, entity_id }, Box::new(living)));
     }
     living::refuse_alone(section);
     let said = sp::read(context, section, template.settings.logout_binding).filter(|_| !wrong)?;

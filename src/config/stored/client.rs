@@ -106,9 +106,13 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
                 let message = "is kept, without effect: ID tokens live as the gateway's lifetimes say";
                 warnings.push(fault("/jwt_configuration/lifetime_in_seconds", message, ""));
             }
+            let mut application = registered.application;
+            if let Some(client) = &mut application.oidc {
+                client.self_registered = kinds::self_registered(body);
+            }
             let made = match registered.living {
-                None => Made::Application(Arc::new(registered.application)),
-                Some(living) => LivingApplication::new(registered.application, &living, &known.gateway.feeds)
+                None => Made::Application(Arc::new(application)),
+                Some(living) => LivingApplication::new(application, &living, &known.gateway.feeds)
                     .map(|application| Made::LivingApplication(Arc::new(application)))
                     .map_err(|error| vec![fault("", error.detail, "")])?,
             };

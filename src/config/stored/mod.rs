@@ -62,6 +62,7 @@ impl Maker for StoredObjects {
             "client" => client::make(self, id, body, known),
             "client_grant" => server::grant(id, body),
             "resource_server" => server::make(id, body),
+            "registration_token" => Ok(checked(Made::Nothing, Vec::new())),
             "tenant" => Ok(settings::tenant(body)),
             "attack_protection" => Ok(settings::attack_protection(body)),
             "signing_keys" => settings::signing_keys(id, body, known),

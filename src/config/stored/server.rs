@@ -1,8 +1,9 @@
 //! Resource servers, and what applications may have of them.
 
 use super::{checked, fault, text};
-use crate::application::{ClientGrant, ResourceServer, TOKEN_LIFETIME};
+use crate::application::{ClientGrant, ResourceServer, TOKEN_LIFETIME, TokenFormat};
 use crate::broker::live::{Checked, Fault, Made};
+use crate::oidc::{JwtDialect, SigningAlg};
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -32,10 +33,7 @@ pub fn make(id: &str, body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> 
         }
         scopes.push((value.to_owned(), scope.get("description").and_then(Value::as_str).unwrap_or_default().to_owned()));
     }
-    if let Some(alg) = text(body, "signing_alg").filter(|alg| *alg != "RS256") {
-        let message = format!("access tokens signed with {alg} are not available");
-        faults.push(fault("/signing_alg", message, "access tokens are looked up here, at the issuer; leave it out"));
-    }
+    let tokens = token_format(body, &mut faults);
     if !faults.is_empty() {
         return Err(faults);
     }
@@ -46,23 +44,46 @@ pub fn make(id: &str, body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> 
         name: text(body, "name").unwrap_or(identifier).to_owned(),
         scopes,
         token_lifetime: lifetime.unwrap_or(TOKEN_LIFETIME),
+        tokens,
         allow_offline_access: body.get("allow_offline_access").and_then(Value::as_bool).unwrap_or(false),
     };
     let kept = super::without_effect(body, "", KEPT);
     Ok(checked(Made::ResourceServer(Arc::new(server)), kept))
 }
 
+/// JWTs where `token_dialect` says so, signed with `signing_alg`; opaque ones where it says nothing.
+fn token_format(body: &Map<String, Value>, faults: &mut Vec<Fault>) -> TokenFormat {
+    let alg = text(body, "signing_alg").unwrap_or("RS256");
+    let known = SigningAlg::from_wire(alg);
+    if known.is_none() {
+        let names: Vec<&str> = SigningAlg::ALL.iter().map(|alg| alg.as_str()).collect();
+        let message = format!("access tokens signed with {alg} are not available");
+        faults.push(fault("/signing_alg", message, &format!("use one of {}", names.join(", "))));
+    }
+    let dialect = match text(body, "token_dialect") {
+        // There are no roles: what the forms with permissions would add is nothing.
+        Some("rfc9068_profile" | "rfc9068_profile_authz") => JwtDialect::Rfc9068,
+        Some("access_token" | "access_token_authz") => JwtDialect::Auth0,
+        Some(other) => {
+            let message = format!("there is no form of access tokens called {other}");
+            faults.push(fault("/token_dialect", message, "use rfc9068_profile or access_token, or leave it out for opaque tokens"));
+            return TokenFormat::Opaque;
+        }
+        None => return TokenFormat::Opaque,
+    };
+    known.map_or(TokenFormat::Opaque, |alg| TokenFormat::Jwt { dialect, alg })
+}
+
 /// Members that are kept, and mean nothing here.
 const KEPT: &[(&str, &str)] = &[
     ("token_lifetime_for_web", "token_lifetime counts for all"),
-    ("token_dialect", "access tokens are opaque"),
     ("enforce_policies", "there are no roles in this version"),
     ("skip_consent_for_verifiable_first_party_clients", "nobody is asked for consent in this version"),
-    ("signing_secret", "access tokens are opaque"),
-    ("token_encryption", "access tokens are opaque"),
+    ("signing_secret", "access tokens are not signed with secrets"),
+    ("token_encryption", "access tokens are not encrypted"),
     ("consent_policy", "nobody is asked for consent in this version"),
     ("authorization_details", "they are not understood in this version"),
-    ("proof_of_possession", "access tokens are bearer tokens"),
+    ("proof_of_possession", "whether tokens are bound to keys is said of each client"),
 ];
 
 pub fn grant(id: &str, body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> {

@@ -218,7 +218,8 @@ fn of_file(call: &Call) -> impl Iterator<Item = &Arc<Application>> {
 
 fn view(id: &str, mut body: Map<String, Value>) -> Map<String, Value> {
     body.remove(kinds::SECRETS);
-    let mut body = stored::shown("client_id", id, body);
+    let source = if body.remove(kinds::REGISTRATION).is_some() { "registration" } else { "api" };
+    let mut body = stored::made_by(source, stored::shown("client_id", id, body));
     body.entry("name").or_insert_with(|| id.into());
     body.insert("global".to_owned(), Value::Bool(false));
     body

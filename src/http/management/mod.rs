@@ -46,6 +46,7 @@ pub mod tenants;
 pub mod users;
 
 use super::headers::Correlation;
+use super::possession;
 use super::state::State;
 use super::{body, reply};
 use crate::broker::api_access::ApiAccess;
@@ -208,7 +209,7 @@ async fn not_allowed(request: HttpRequest, allow: String) -> HttpResponse {
 async fn preflight(methods: String) -> HttpResponse {
     let mut response = HttpResponse::NoContent()
         .insert_header((ACCESS_CONTROL_ALLOW_METHODS, methods))
-        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, if-match, auth0-client"))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, if-match, auth0-client, dpop"))
         .insert_header((ACCESS_CONTROL_MAX_AGE, "600"))
         .finish();
     readable_by_scripts(&mut response);
@@ -219,7 +220,8 @@ async fn preflight(methods: String) -> HttpResponse {
 fn readable_by_scripts(response: &mut HttpResponse) {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    let exposed = "x-correlation-id, etag, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after";
+    let exposed =
+        "x-correlation-id, etag, x-ratelimit-limit, x-ratelimit-remaining, x-ratelimit-reset, retry-after, dpop-nonce, www-authenticate";
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static(exposed));
 }
 
@@ -243,7 +245,8 @@ async fn answer(operation: &'static Operation, request: HttpRequest, payload: Pa
         verdict.write(response.headers_mut(), Timestamp::now().seconds());
     }
     readable_by_scripts(&mut response);
-    response
+    // Whoever sends proofs gets the nonce for the next one.
+    if request.headers().contains_key("dpop") { possession::with_nonce(response, &state, Timestamp::now()) } else { response }
 }
 
 /// What became known of a call on its way in.
@@ -287,7 +290,7 @@ async fn run(
 ) -> Result<Reply, Refusal> {
     let now = Timestamp::now();
     let gateway = state.gateway();
-    let access = authenticate(&request, &gateway, now).await?;
+    let access = authenticate(&request, &state, &gateway, now).await?;
     // A person who calls too often is in nobody else's way.
     let who = access.user_id.as_ref().map_or_else(|| access.client_id.clone(), |user_id| format!("{} {user_id}", access.client_id));
     let verdict = state.rates.take(&who, Instant::now());
@@ -312,7 +315,12 @@ async fn run(
     (operation.work)(Call { request, state, gateway, access, path, query, body, payload, correlation_id, now }).await
 }
 
-async fn authenticate(request: &HttpRequest, gateway: &crate::broker::Gateway, now: Timestamp) -> Result<ApiAccess, Refusal> {
+async fn authenticate(
+    request: &HttpRequest,
+    state: &State,
+    gateway: &crate::broker::Gateway,
+    now: Timestamp,
+) -> Result<ApiAccess, Refusal> {
     let query = Params::parse_noting_repeats(request.query_string().as_bytes()).map_err(Refusal::from)?;
     let authorization = match request.headers().get(AUTHORIZATION) {
         None => None,
@@ -321,7 +329,12 @@ async fn authenticate(request: &HttpRequest, gateway: &crate::broker::Gateway, n
     let token = bearer::access_token(authorization, &query, None).map_err(|error| Refusal::from(error).with_code("invalid_token"))?;
     let missing = || Refusal::new(ErrorKind::InvalidToken, "Missing authentication: a bearer token is needed").with_code("missing_token");
     let token = token.ok_or_else(missing)?;
-    gateway.api_access(&token, now).await.map_err(|error| Refusal::from(error).with_code("invalid_token"))
+    let shown = possession::shown(request, state)?;
+    let refuse = |error: Error| {
+        let status = bearer::status(&error);
+        Refusal::from(error).with_code("invalid_token").with_status(status)
+    };
+    gateway.api_access(&token, &shown, now).await.map_err(refuse)
 }
 
 /// Query parameters by the operation's list, typed; unknown and repeated ones are refused.

@@ -121,8 +121,10 @@ pub fn render(request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
     let mut builder = reply::status(status);
     reply::retry_after(&mut builder, status);
     let mut response = builder.insert_header((CONTENT_TYPE, "application/problem+json")).body(Value::Object(body).to_string());
-    if matches!(refusal.error.kind, ErrorKind::InvalidToken | ErrorKind::InsufficientScope) {
-        let challenge = format!("Bearer realm=\"management\", error=\"{}\"", wire.oauth);
+    use ErrorKind::{InsufficientScope, InvalidDpopProof, InvalidToken, UseDpopNonce};
+    if matches!(refusal.error.kind, InvalidToken | InsufficientScope | InvalidDpopProof | UseDpopNonce) {
+        let dpop = matches!(refusal.error.kind, InvalidDpopProof | UseDpopNonce);
+        let challenge = format!("{} realm=\"management\", error=\"{}\"", if dpop { "DPoP" } else { "Bearer" }, wire.oauth);
         if let Ok(value) = HeaderValue::from_str(&challenge) {
             response.headers_mut().insert(WWW_AUTHENTICATE, value);
         }

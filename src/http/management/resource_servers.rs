@@ -31,17 +31,17 @@ macro_rules! settings {
             $($first,)*
             may("name", Kind::OrNull(&Kind::Text(1, 200)), "For people"),
             may("scopes", Kind::OrNull(&SCOPES), ""),
-            may("signing_alg", Kind::OrNull(&Kind::Text(1, 20)), "RS256; access tokens are opaque"),
+            may("signing_alg", Kind::OrNull(&Kind::Text(1, 20)), "Signs access tokens that are JWTs: RS256, PS256, ES256, ES384 or EdDSA"),
             may("token_lifetime", Kind::OrNull(&Kind::Integer(1, 2_592_000)), "Seconds; 86400 if it is not said"),
             may("token_lifetime_for_web", Kind::OrNull(&Kind::Integer(1, 2_592_000)), "Kept, without effect"),
             may("allow_offline_access", Kind::OrNull(&Kind::Boolean), "Refresh tokens may be had for it"),
-            may("token_dialect", Kind::OrNull(&Kind::Text(1, 50)), "Kept, without effect"),
+            may("token_dialect", Kind::OrNull(&Kind::Text(1, 50)), "rfc9068_profile or access_token: access tokens are JWTs; without it they are opaque"),
             may("enforce_policies", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
             may("skip_consent_for_verifiable_first_party_clients", Kind::OrNull(&Kind::Boolean), "Kept, without effect"),
             may("consent_policy", Kind::OrNull(&Kind::Text(0, 100)), "Kept, without effect"),
             may("authorization_details", Kind::OrNull(&Kind::List(&Kind::Object, 100)), "Kept, without effect"),
             may("token_encryption", Kind::OrNull(&Kind::Object), "Kept, without effect"),
-            may("proof_of_possession", Kind::OrNull(&Kind::Object), "Kept, without effect"),
+            may("proof_of_possession", Kind::OrNull(&Kind::Object), "Kept, without effect: it is said of each client"),
             OWN_MEMBER,
         ]
     };

@@ -1,7 +1,7 @@
 //! `/authorize`.
 
 use crate::broker::Browser;
-use crate::broker::begin::Arrival;
+use crate::broker::begin::{Arrival, Incoming};
 use crate::clock::Timestamp;
 use crate::http::headers::Correlation;
 use crate::http::reply::{self, Again};
@@ -29,7 +29,8 @@ async fn answer(request: &HttpRequest, state: &State, raw: &[u8], arrival: Arriv
     if let Some(language) = language {
         request.extensions_mut().insert(language);
     }
-    let outcome = Box::pin(state.gateway().authorize(raw, arrival, &browser, &correlation_id, Timestamp::now())).await;
+    let incoming = Incoming { raw, arrival, pushed_only: state.settings.require_pushed_authorization_requests };
+    let outcome = Box::pin(state.gateway().authorize(incoming, &browser, &correlation_id, Timestamp::now())).await;
     let see = format!("/authorize?{}", params::as_query(raw));
     let mut response = reply::outcome(request, state, outcome, Some(Again { see: Some(see), fields: Vec::new() }));
     if let Some(language) = language {

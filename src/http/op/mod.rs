@@ -1,9 +1,15 @@
 //! The OpenID provider's endpoints.
 
 pub mod authorize;
+pub mod for_clients;
+pub mod introspect;
 pub mod logout;
 pub mod metadata;
+pub mod par;
+pub mod revoke;
+pub mod register;
 pub mod session;
+pub mod start;
 pub mod token;
 pub mod tokeninfo;
 pub mod userinfo;
@@ -19,7 +25,7 @@ use actix_web::http::header::{
 fn readable_by_scripts(mut response: HttpResponse) -> HttpResponse {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
-    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-correlation-id, www-authenticate"));
+    headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-correlation-id, www-authenticate, dpop-nonce"));
     response
 }
 
@@ -27,7 +33,7 @@ fn readable_by_scripts(mut response: HttpResponse) -> HttpResponse {
 pub async fn preflight() -> HttpResponse {
     let response = HttpResponse::NoContent()
         .insert_header((ACCESS_CONTROL_ALLOW_METHODS, "GET, POST"))
-        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type"))
+        .insert_header((ACCESS_CONTROL_ALLOW_HEADERS, "authorization, content-type, dpop"))
         .insert_header((ACCESS_CONTROL_MAX_AGE, "600"))
         .finish();
     readable_by_scripts(response)

@@ -1,11 +1,13 @@
 //! `/oauth/token`.
 
+use super::for_clients;
+use crate::broker::token::TokenCall;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::headers::Correlation;
 use crate::http::state::State;
-use crate::http::{body, caller, reply};
-use actix_web::http::header::{AUTHORIZATION, CONTENT_TYPE, PRAGMA};
+use crate::http::{body, caller, possession, reply};
+use actix_web::http::header::{CONTENT_TYPE, PRAGMA};
 use actix_web::web::{Bytes, Data, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use serde_json::Value;
@@ -19,11 +21,17 @@ async fn answer(request: HttpRequest, mut payload: Payload, state: Data<State>) 
         Ok(form) => form,
         Err(error) => return reply::oauth_error(&request, &error),
     };
-    // A header that is no text is no credential, but must not be taken for none.
-    let authorization = request.headers().get(AUTHORIZATION).map(|value| value.to_str().unwrap_or("(not text)"));
+    let shown = match possession::shown(&request, &state) {
+        Ok(shown) => shown,
+        Err(error) => return reply::oauth_error(&request, &error),
+    };
+    let authorization = for_clients::authorization(&request);
     let caller = caller::read(&request, &state);
     let correlation_id = Correlation::of(&request).get();
-    match Box::pin(state.gateway().token(authorization, &form, caller.as_deref(), &correlation_id, Timestamp::now())).await {
+    let now = Timestamp::now();
+    let (authorization, caller) = (authorization.as_deref(), caller.as_deref());
+    let call = TokenCall { authorization, body: &form, shown: &shown, caller, correlation_id: &correlation_id };
+    let response = match Box::pin(state.gateway().token(call, now)).await {
         Ok(tokens) => {
             Correlation::of(&request).join(Some(&tokens.correlation_id));
             HttpResponse::Ok()
@@ -35,7 +43,9 @@ async fn answer(request: HttpRequest, mut payload: Payload, state: Data<State>) 
             Correlation::of(&request).join(refusal.correlation_id.as_deref());
             reply::oauth_error(&request, &refusal.error)
         }
-    }
+    };
+    // Who sends no proof needs no nonce; who did gets one with every answer.
+    if shown.dpop.is_some() { possession::with_nonce(response, &state, now) } else { response }
 }
 
 /// A form, as the standard has it; or a JSON object of texts, as some SDKs send it.

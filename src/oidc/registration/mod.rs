@@ -229,11 +229,14 @@ impl Rules {
 
 /// Registration 2, RFC 7591 2: what a client has where it does not say.
 fn usual(members: &mut Map<String, Value>) {
-    let mut put = |name: &str, value: Value| drop(members.entry(name).or_insert(value));
-    put("application_type", "web".into());
-    put("subject_type", "public".into());
-    put("id_token_signed_response_alg", "RS256".into());
-    put("token_endpoint_auth_method", "client_secret_basic".into());
+    for (name, value) in [
+        ("application_type", "web"),
+        ("subject_type", "public"),
+        ("id_token_signed_response_alg", "RS256"),
+        ("token_endpoint_auth_method", "client_secret_basic"),
+    ] {
+        members.entry(name).or_insert_with(|| value.into());
+    }
     if !members.contains_key("response_types") {
         // Who asks for grants without a person has nobody to send to us.
         let by_person = members.get("grant_types").is_none_or(|grants| {

@@ -215,7 +215,10 @@ async fn an_application_names_the_identity_provider_and_a_hint_that_nobody_knows
         .sp
         .request(&world.gateway)
         .and(&format!("<samlp:Scoping><samlp:IDPList><samlp:IDPEntry ProviderID=\"{alpha}\"/></samlp:IDPList></samlp:Scoping>"));
-    world.alpha.idp.read(&Browser::new().open(world.sp.redirect(&listed).as_str()).await.away());
+    // Whom the request itself lists, no hint changes.
+    let mut url = world.sp.redirect(&listed);
+    url.query_pairs_mut().append_pair("aarc_idp_hint", &world.beta.idp.entity_id);
+    world.alpha.idp.read(&Browser::new().open(url.as_str()).await.away());
 }
 
 /// Everything on the page works by the keys of a form alone: the texts are those that a screen reader says.

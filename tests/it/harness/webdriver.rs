@@ -139,6 +139,34 @@ impl Chromium {
         }
     }
 
+    /// What a script answers in the page.
+    pub async fn run(&self, script: &str) -> Value {
+        self.post("execute/sync", json!({"script": script, "args": []})).await
+    }
+
+    /// A command of the DevTools protocol.
+    pub async fn devtools(&self, command: &str, parameters: Value) -> Value {
+        self.post("goog/cdp/execute", json!({"cmd": command, "params": parameters})).await
+    }
+
+    /// How wide the window is, in CSS pixels, and which colours the person likes: `light` or `dark`.
+    pub async fn looks_like(&self, width: u32, colours: &str) {
+        let screen = json!({"width": width, "height": 800, "deviceScaleFactor": 1, "mobile": false});
+        self.devtools("Emulation.setDeviceMetricsOverride", screen).await;
+        let features = json!({"features": [{"name": "prefers-color-scheme", "value": colours}]});
+        self.devtools("Emulation.setEmulatedMedia", features).await;
+    }
+
+    /// Whether pages may run scripts.
+    pub async fn scripts(&self, allowed: bool) {
+        self.devtools("Emulation.setScriptExecutionDisabled", json!({"value": !allowed})).await;
+    }
+
+    /// A picture of the page, as PNG in base64.
+    pub async fn picture(&self) -> String {
+        self.get("screenshot").await.as_str().expect("a picture").to_owned()
+    }
+
     /// Cookies of the current page's host.
     pub async fn cookies(&self) -> Vec<Value> {
         self.get("cookie").await.as_array().expect("cookies").clone()

@@ -9,6 +9,8 @@ use crate::harness::html;
 use crate::harness::idp::{Idp, MAIL, Person, Sign, ZOE};
 use crate::harness::keys::Pair;
 use crate::harness::peers::{Peer, node_saml, pysaml2_sp};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use std::fs;
 use tempfile::TempDir;
@@ -294,4 +296,34 @@ async fn the_metadata_of_node_saml_are_a_registration() {
     scene.gateway.start_again(|setup| setup.applications = vec![application]).await;
     let told = with_its_request(&scene, &mut peer, false, &Person::jane()).await;
     assert_eq!(told["profile"][MAIL.0], "Jane.Doe@acme.example", "{told}");
+}
+
+/// Signatures of elliptic curves, of our metadata and of answers: pysaml2 and xmlsec1 verify them, and nothing changed.
+#[tokio::test]
+async fn what_an_elliptic_curve_signs_pysaml2_and_xmlsec1_verify() {
+    for algorithm in ["ecdsa-sha256", "ecdsa-sha384"] {
+        let scene = Scene::with_pysaml2(&format!("sign_response = true\nsignature_algorithm = \"{algorithm}\"")).await;
+        let metadata = scene.fetch_metadata("/samlp/metadata/wiki").await;
+        judge::is_built_as_the_schema_says(&metadata);
+        let encoded = metadata.split("<ds:X509Certificate>").nth(1).expect("a certificate").split('<').next().unwrap();
+        let certificate = scene.place.path().join("ec.pem");
+        fs::write(&certificate, format!("-----BEGIN CERTIFICATE-----\n{encoded}\n-----END CERTIFICATE-----\n")).unwrap();
+        let verifies = |xml: &str, xpath: &str| judge::xmlsec1(xml, certificate.to_str().unwrap(), xpath);
+        assert!(verifies(&metadata, "/*/*[local-name()='Signature']"), "{metadata}");
+
+        let (browser, made) = (Browser::new(), scene.ask("request", &json!({"binding": "redirect"})));
+        let asked = scene.idp.read(&scene.begin(&browser, &made).await.away());
+        let answer = scene.idp.respond(&asked, &Person::zoe());
+        let departure = browser.post(&answer.from, &answer.to, &answer.fields()).await.away();
+        let response = departure.parameter("SAMLResponse").expect("a response");
+        let xml = String::from_utf8(STANDARD.decode(&response).unwrap()).unwrap();
+        assert_eq!(xml.matches(&format!("xmldsig-more#{algorithm}\"")).count(), 2, "{xml}");
+        let parts = ["Response", "Assertion"].map(|part| format!("//*[local-name()='{part}']/*[local-name()='Signature']"));
+        for part in &parts {
+            assert!(verifies(&xml, part), "{part}: {xml}");
+            assert!(!verifies(&xml.replace("zoe@acme.example", "eve@acme.example"), part), "{part} also verifies what was changed");
+        }
+        let told = scene.judged(&made, &response, &json!({"want_response_signed": true}));
+        assert_eq!(told["attributes"]["mail"], json!(["zoe@acme.example"]), "{told}");
+    }
 }

@@ -1,0 +1,74 @@
+//! `security_profile = "fapi2"`: what contradicts the FAPI 2.0 Security Profile is refused, all of it at once, and what it
+//! demands is set.
+
+use crate::config::context::Context;
+use crate::oidc::{ApplicationType, ClientFacts, ClientSigningAlg, GrantType, ResponseType, SigningAlg, TokenEndpointAuthMethod};
+use crate::toml_file::Section;
+
+/// FAPI 2.0 Security Profile 5.4.1.
+const ALGORITHMS: [&str; 3] = ["PS256", "ES256", "EdDSA"];
+
+/// Checks a client that is read, and sets what the section does not say.
+pub fn apply(context: &Context<'_>, section: &Section<'_>, client: &mut ClientFacts) {
+    check_authentication(section, client);
+    check_flow(section, client);
+    check_algorithms(section, client);
+    // 5.3.2.2: https only; what returns to the person's own machine never leaves it.
+    let plain = client.redirect_uris.iter().find(|uri| uri.starts_with("http:"));
+    if let Some(uri) = plain.filter(|_| client.application_type == ApplicationType::Web && !context.development) {
+        refuse(section, "redirect_uris", format!("{uri} is not https"), "use https");
+    }
+    client.require_pkce = true;
+    client.request_objects.pushed_required = true;
+    if !section.has("id_token_signed_response_alg") {
+        client.id_token_signed_response_alg = SigningAlg::ES256;
+    }
+}
+
+/// 5.3.2.1: confidential clients only, by a key of theirs, and tokens that are worth nothing without it.
+fn check_authentication(section: &Section<'_>, client: &ClientFacts) {
+    use TokenEndpointAuthMethod::{PrivateKeyJwt, SelfSignedTlsClientAuth, TlsClientAuth};
+    let method = client.token_endpoint_auth_method;
+    if !matches!(method, PrivateKeyJwt | TlsClientAuth | SelfSignedTlsClientAuth) {
+        let why = format!("a client that proves itself by {} does not", method.as_str());
+        refuse(section, "token_endpoint_auth_method", why, "use private_key_jwt, tls_client_auth or self_signed_tls_client_auth");
+    }
+    if !client.dpop_bound_access_tokens && !client.tls_client_certificate_bound_access_tokens {
+        let help = "set dpop_bound_access_tokens or tls_client_certificate_bound_access_tokens";
+        refuse(section, "security_profile", "access tokens that anybody can use do not".to_owned(), help);
+    }
+}
+
+/// 5.3.2.2: codes only, with PKCE, and only for requests that were pushed.
+fn check_flow(section: &Section<'_>, client: &ClientFacts) {
+    if let Some(other) = client.response_types.iter().find(|known| **known != ResponseType::Code) {
+        refuse(section, "response_types", format!("the response type {} does not", other.as_str()), "keep code alone");
+    }
+    if client.grant_types.contains(&GrantType::Implicit) {
+        refuse(section, "grant_types", "implicit does not".to_owned(), "remove it");
+    }
+    for key in ["require_pkce", "require_pushed_authorization_requests"] {
+        if section.bool(key) == Some(false) {
+            refuse(section, key, format!("`{key} = false` does not"), "remove it");
+        }
+    }
+}
+
+fn check_algorithms(section: &Section<'_>, client: &ClientFacts) {
+    let of_client = |alg: Option<ClientSigningAlg>| alg.map(ClientSigningAlg::as_str);
+    let said = section.has("id_token_signed_response_alg").then(|| client.id_token_signed_response_alg.as_str());
+    for (key, alg) in [
+        ("id_token_signed_response_alg", said),
+        ("userinfo_signed_response_alg", client.userinfo_signed_response_alg.map(SigningAlg::as_str)),
+        ("token_endpoint_auth_signing_alg", of_client(client.token_endpoint_auth_signing_alg)),
+        ("request_object_signing_alg", of_client(client.request_objects.signing_alg)),
+    ] {
+        if let Some(alg) = alg.filter(|alg| !ALGORITHMS.contains(alg)) {
+            refuse(section, key, format!("{alg} does not"), "use PS256, ES256 or EdDSA");
+        }
+    }
+}
+
+fn refuse(section: &Section<'_>, key: &str, why: String, help: &str) {
+    section.problem(key, format!("this has to keep to FAPI 2.0 (security_profile), and {why}"), help);
+}
