@@ -71,13 +71,7 @@ impl Gateway {
     }
 
     /// The question, where single sign-on would answer: it begins a login of its own.
-    pub(super) async fn ask_from_session(
-        &self,
-        begun: &Begun<'_>,
-        asked: &Asked,
-        issue: &Issue<'_>,
-        trace: &mut Trace,
-    ) -> Result<Outcome> {
+    pub(super) async fn ask_from_session(&self, begun: &Begun<'_>, asked: &Asked, issue: &Issue<'_>, trace: &mut Trace) -> Result<Outcome> {
         let (transaction, binding) = self.new_transaction(begun, asked.clone());
         let session = begun.browser.session.as_deref().map(Session::key).unwrap_or_default();
         let (answer, put) = self.asking(&transaction, issue, (session, true))?;
@@ -313,6 +307,7 @@ impl Gateway {
             scopes,
             claims,
             whole_profile,
+            device: None,
         })
     }
 

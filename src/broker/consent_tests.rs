@@ -8,8 +8,8 @@ use crate::broker::tests::{CALLBACK, call, gateway, jane, with_client};
 use crate::broker::upstream::Ending;
 use crate::broker::{CookieChange, Reply};
 use crate::connection::Registry;
-use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection as Settings};
 use crate::connection::SamlConnection;
+use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection as Settings};
 use crate::login::{Arrived, UpstreamSession};
 use crate::oidc::bearer::{PresentedToken, Scheme};
 use crate::oidc::testing::VERIFIER;
@@ -21,7 +21,8 @@ use crate::user::linking::Linking;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
-const REQUEST: &str = "client_id=notes&response_type=code&state=s&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+const REQUEST: &str =
+    "client_id=notes&response_type=code&state=s&code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
 
 /// A third party's application, somebody who is signed in, and their browser.
 pub(in crate::broker) struct Scene {
@@ -229,10 +230,12 @@ async fn a_fresh_login_comes_to_the_question_with_its_session() {
     scene.browser.session = None;
     let now = Timestamp::now();
     // A login that waits at the identity provider; this one has no address, so it is made by hand.
-    let redirect_to = crate::oidc::Params::parse(format!("redirect_uri={CALLBACK}&client_id=notes&state=s").as_bytes()).expect("parameters");
+    let redirect_to =
+        crate::oidc::Params::parse(format!("redirect_uri={CALLBACK}&client_id=notes&state=s").as_bytes()).expect("parameters");
     let application = Arc::clone(scene.gateway.application("notes").expect("registered"));
     let reply_to = ReplyTo::Oidc(crate::oidc::CheckedRedirect::identify(&redirect_to, application.oidc.as_ref()).expect("registered"));
-    let begun = Begun { application: &application, reply_to: &reply_to, path: "", query: b"", browser: &scene.browser, correlation_id: "c", now };
+    let begun =
+        Begun { application: &application, reply_to: &reply_to, path: "", query: b"", browser: &scene.browser, correlation_id: "c", now };
     let asked = Asked { scopes: ["openid", "email"].into_iter().collect(), ..Asked::default() };
     let (transaction, _) = scene.gateway.new_transaction(&begun, asked);
     let arrived = Arrived {
@@ -253,7 +256,8 @@ async fn a_fresh_login_comes_to_the_question_with_its_session() {
     let mut trace = Trace::default();
     let (outcome, passive) = {
         let outcome = scene.gateway.end_login(&ending(&transaction, &key), &arrived, identified(&scene), Vec::new(), &mut trace).await;
-        let passive = LoginTransaction { id: id::random_id(), asked: Asked { passive: true, ..transaction.asked.clone() }, ..transaction.clone() };
+        let passive =
+            LoginTransaction { id: id::random_id(), asked: Asked { passive: true, ..transaction.asked.clone() }, ..transaction.clone() };
         let key = LoginTransaction::key(&passive.id);
         let refused = scene.gateway.end_login(&ending(&passive, &key), &arrived, identified(&scene), Vec::new(), &mut trace).await;
         (outcome.expect("an answer"), refused)

@@ -305,6 +305,8 @@ pub struct ConsentQuestion {
     pub claims: Vec<String>,
     /// The application sees everything that is known of the person.
     pub whole_profile: bool,
+    /// It is for a device that shows this code.
+    pub device: Option<String>,
 }
 
 /// A scope on the consent page.

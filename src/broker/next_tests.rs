@@ -267,8 +267,7 @@ fn whoever_may_be_signed_in_at_one_of_several_cannot_say_at_which() {
     let (application, usable) = (application(), ["one".to_owned(), "two".to_owned()]);
     let decide = |asked: &Asked, probes: &[String]| {
         let (session, subject, profile_age, by_hint) = (None, None, None, None);
-        let situation =
-            Situation { asked, application: &application, session, subject, profile_age, usable: &usable, by_hint, probes };
+        let situation = Situation { asked, application: &application, session, subject, profile_age, usable: &usable, by_hint, probes };
         next_step(&situation, NOW).step
     };
     let passive = Asked { passive: true, ..Asked::default() };
