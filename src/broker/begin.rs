@@ -308,6 +308,7 @@ impl Gateway {
                 Outcome::of(Answer::Reply(Reply::Oidc { client_id: redirect.client_id().to_owned(), response }))
             }
             ReplyTo::Saml(reply) => self.refuse_by_saml(client_id, reply, &told, now).await,
+            ReplyTo::Device(reply) => self.refuse_device(reply, error, now).await,
         }
     }
 

@@ -18,8 +18,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, LoginTransaction, PendingConsent, ReplyTo, Session, Stage, Stored};
+use crate::oidc::ClientFacts;
 use crate::oidc::claims::{is_reserved, scope_of};
-use crate::oidc::{ClientFacts, STANDARD_SCOPES};
+use crate::oidc::scope::STANDARD_SCOPES;
 use crate::profile::Written;
 use crate::store::{ConsentFilter, ConsentRecord, FamilyFilter, LogType, Op};
 
@@ -296,7 +297,8 @@ impl Gateway {
         let mut claims = application.oidc.as_ref().map(|client| Wanted::of(application, client, &asked).claims).unwrap_or_default();
         let whole_profile = claims.iter().any(|name| name == WHOLE_PROFILE);
         claims.retain(|name| name != WHOLE_PROFILE);
-        let named = |name: &str| profile.value().get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+        let profile = profile.value();
+        let named = |name: &str| profile.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
         Ok(ConsentQuestion {
             transaction_id: transaction.id.clone(),
             csrf: self.consent_csrf(transaction)?,
@@ -307,7 +309,10 @@ impl Gateway {
             scopes,
             claims,
             whole_profile,
-            device: None,
+            device: match &transaction.reply_to {
+                ReplyTo::Device(reply) => Some(reply.user_code.clone()),
+                ReplyTo::Oidc(_) | ReplyTo::Saml(_) => None,
+            },
         })
     }
 
@@ -383,8 +388,8 @@ fn third_party(application: &Application) -> Option<&ClientFacts> {
 }
 
 /// Is the person asked every time, whatever they agreed to before?
-const fn asks_always(_reply_to: &ReplyTo) -> bool {
-    false
+const fn asks_always(reply_to: &ReplyTo) -> bool {
+    matches!(reply_to, ReplyTo::Device(_))
 }
 
 fn recent(transaction: &LoginTransaction, session: &Session, now: Timestamp) -> RecentLogin {
@@ -400,4 +405,4 @@ fn recent(transaction: &LoginTransaction, session: &Session, now: Timestamp) -> 
 
 #[cfg(test)]
 #[path = "consent_tests.rs"]
-mod tests;
+pub(super) mod tests;

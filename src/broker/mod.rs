@@ -12,6 +12,7 @@ pub mod choose;
 mod client_auth;
 pub mod client_keys;
 pub mod consent;
+pub mod device;
 pub mod discovery;
 pub mod events;
 pub mod explain;
@@ -224,6 +225,8 @@ pub enum Answer {
     Choose(Chooser),
     /// The person may prove that a known account is theirs.
     AskLink(LinkQuestion),
+    /// The person types the code that a device shows.
+    EnterCode(DevicePage),
     /// The person agrees to what the application gets, or does not.
     AskConsent(Box<ConsentQuestion>),
     /// To a page that a script has named.
@@ -241,6 +244,8 @@ pub enum Answer {
 pub enum Reply {
     Oidc { client_id: String, response: AuthorizationResponse },
     Saml(Outgoing),
+    /// A device waits for it elsewhere; here the person is told.
+    Device { connected: bool },
 }
 
 /// The chooser page's content.
@@ -307,6 +312,17 @@ pub struct ConsentQuestion {
     pub whole_profile: bool,
     /// It is for a device that shows this code.
     pub device: Option<String>,
+}
+
+/// The content of the page on which people type the code that a device shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DevicePage {
+    /// Proves that the code came from this page.
+    pub csrf: String,
+    /// As it was typed, or as the address has it.
+    pub user_code: String,
+    /// No device shows this code.
+    pub unknown: bool,
 }
 
 /// A scope on the consent page.

@@ -535,7 +535,7 @@ fn situation_of<'a>(
         scopes: &transaction.asked.scopes,
         audience: transaction.asked.audience.as_deref(),
         asked: Some(&transaction.asked),
-        redirect_uri: Some(transaction.reply_to.address()),
+        redirect_uri: transaction.reply_to.address(),
         query: query_of(query.as_bytes()),
         body: Map::new(),
         caller: ending.caller,

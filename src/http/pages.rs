@@ -6,7 +6,7 @@ use super::reply;
 use super::traces::TracePage;
 use super::traces::list::RecentPage;
 use super::words::{Language, Words, fill};
-use crate::broker::{AskedScope, Chooser, ConsentQuestion, LinkQuestion};
+use crate::broker::{AskedScope, Chooser, ConsentQuestion, DevicePage, LinkQuestion};
 use crate::error::{Error, ErrorKind};
 use crate::id;
 use crate::login::Restart;
@@ -107,6 +107,14 @@ struct ConsentLine {
     text: String,
     /// Not a sentence for people: nobody has said what it means.
     is_name: bool,
+}
+
+#[derive(Template)]
+#[template(path = "device.html")]
+struct DeviceCodePage {
+    w: Arc<Words>,
+    look: Arc<Look>,
+    page: DevicePage,
 }
 
 #[derive(Template)]
@@ -314,7 +322,10 @@ impl ConsentLine {
             "groups" => &w.consent_groups,
             "offline_access" => &w.consent_offline,
             _ => {
-                return Self { text: scope.description.clone().unwrap_or_else(|| scope.name.clone()), is_name: scope.description.is_none() };
+                return Self {
+                    text: scope.description.clone().unwrap_or_else(|| scope.name.clone()),
+                    is_name: scope.description.is_none(),
+                };
             }
         };
         Self::text(standard.to_string())
@@ -328,6 +339,20 @@ impl ConsentLine {
 /// What an application says of itself is shown where it is an address of the web, and no script for instance.
 fn web(text: &str, schemes: &[&str]) -> Option<Url> {
     Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host())
+}
+
+pub fn device(request: &HttpRequest, page: DevicePage) -> HttpResponse {
+    let Setting { words, look } = Setting::of(request);
+    let policy = policy(&look, "", "");
+    html(reply::status(200), &DeviceCodePage { w: words, look, page }, &policy)
+}
+
+/// The end, for a person: the device learns it by itself.
+pub fn device_told(request: &HttpRequest, connected: bool) -> HttpResponse {
+    notice(request, |words| match connected {
+        true => (words.device_done.to_string(), words.device_done_text.to_string()),
+        false => (words.device_refused.to_string(), words.device_refused_text.to_string()),
+    })
 }
 
 pub fn confirm_logout(request: &HttpRequest, parameters: &[(String, String)]) -> HttpResponse {
@@ -417,6 +442,7 @@ mod tests {
             .render(),
             ConsentPage::new(both().0, both().1, &hostile_question(None)).render(),
             ConsentPage::new(both().0, both().1, &hostile_question(Some(HOSTILE.to_owned()))).render(),
+            DeviceCodePage { w: both().0, look: both().1, page: hostile_device() }.render(),
             ConfirmLogoutPage { w: both().0, look: both().1, parameters: pair() }.render(),
             auto.render(),
         ]
@@ -438,6 +464,10 @@ mod tests {
             more: true,
             searchable: true,
         }
+    }
+
+    fn hostile_device() -> DevicePage {
+        DevicePage { csrf: HOSTILE.to_owned(), user_code: HOSTILE.to_owned(), unknown: true }
     }
 
     fn hostile_question(device: Option<String>) -> ConsentQuestion {

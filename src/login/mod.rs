@@ -22,7 +22,7 @@ pub use grant::{AccessToken, CodeGrant, CodeTombstone, Dialects};
 pub use logout::{FrameAnswer, Logout, LogoutStarter, PartnerFrame, Party, Told, Way};
 pub use partner::Partner;
 pub use pushed::{LIFETIME as LIFETIME_OF_PUSHED, PushedRequest};
-pub use reply_to::{Mirror, ReplyTo, SamlReply};
+pub use reply_to::{DeviceReply, Mirror, ReplyTo, SamlReply};
 pub use scripted::{CameBy, PendingScript, Scripted};
 pub use session::{Session, UpstreamSession};
 pub use trace::{Step as TraceStep, Trace};

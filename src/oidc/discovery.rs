@@ -15,6 +15,9 @@ pub mod path {
     pub const AUTHORIZATION: &str = "/authorize";
     pub const PUSHED_AUTHORIZATION_REQUEST: &str = "/oauth/par";
     pub const TOKEN: &str = "/oauth/token";
+    pub const DEVICE_AUTHORIZATION: &str = "/oauth/device/code";
+    /// Where people type the code of a device.
+    pub const ACTIVATION: &str = "/activate";
     pub const REVOCATION: &str = "/oauth/revoke";
     pub const INTROSPECTION: &str = "/oauth/introspect";
     pub const USERINFO: &str = "/userinfo";
@@ -33,6 +36,7 @@ pub struct ProviderMetadata {
     authorization_endpoint: String,
     token_endpoint: String,
     userinfo_endpoint: String,
+    device_authorization_endpoint: String,
     jwks_uri: String,
     end_session_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +88,7 @@ impl ProviderMetadata {
             authorization_endpoint: endpoint(path::AUTHORIZATION),
             token_endpoint: endpoint(path::TOKEN),
             userinfo_endpoint: endpoint(path::USERINFO),
+            device_authorization_endpoint: endpoint(path::DEVICE_AUTHORIZATION),
             jwks_uri: endpoint(path::JWKS),
             end_session_endpoint: endpoint(path::END_SESSION),
             check_session_iframe: None,
@@ -330,6 +335,7 @@ mod tests {
                 "authorization_endpoint": format!("{base}/authorize"),
                 "token_endpoint": format!("{base}/oauth/token"),
                 "userinfo_endpoint": format!("{base}/userinfo"),
+                "device_authorization_endpoint": format!("{base}/oauth/device/code"),
                 "jwks_uri": format!("{base}/.well-known/jwks.json"),
                 "end_session_endpoint": format!("{base}/oidc/logout"),
                 "scopes_supported": ["openid", "profile", "email", "address", "phone", "groups", "offline_access"],
@@ -337,7 +343,7 @@ mod tests {
                 "response_modes_supported": ["query", "fragment", "form_post"],
                 "grant_types_supported": [
                     "authorization_code", "refresh_token", "client_credentials", "implicit",
-                    "urn:ietf:params:oauth:grant-type:token-exchange"
+                    "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange"
                 ],
                 "subject_types_supported": ["public", "pairwise"],
                 "id_token_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
@@ -359,7 +365,7 @@ mod tests {
                     "ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
                 ],
                 "tls_client_certificate_bound_access_tokens": false,
-                "prompt_values_supported": ["none", "login", "select_account"],
+                "prompt_values_supported": ["none", "login", "consent", "select_account"],
                 "claim_types_supported": ["normal"],
                 "claims_supported": [
                     "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "sid", "name", "family_name", "given_name",

@@ -14,6 +14,8 @@ mod statement;
 mod tests;
 mod unused;
 
+pub(super) use arrivals::network;
+
 pub use initial::{InitialToken, issue as issue_initial_token, list as initial_tokens, revoke as revoke_initial_token};
 pub use unused::forget as forget_unused;
 
