@@ -279,7 +279,7 @@ mod tests {
             [("https://login.example.org", "https://login.example.org"), ("https://login.example.org/", "https://login.example.org")]
         {
             let metadata: Value = serde_json::from_str(&ProviderMetadata::new(issuer).to_json()).expect("json");
-            let expected = json!({
+            let mut expected = json!({
                 "issuer": issuer,
                 "authorization_endpoint": format!("{base}/authorize"),
                 "token_endpoint": format!("{base}/oauth/token"),
@@ -300,19 +300,6 @@ mod tests {
                 "userinfo_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
                 "userinfo_encryption_alg_values_supported": ["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"],
                 "userinfo_encryption_enc_values_supported": ["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"],
-                "token_endpoint_auth_methods_supported": METHODS,
-                "token_endpoint_auth_signing_alg_values_supported": ALGS,
-                "revocation_endpoint": format!("{base}/oauth/revoke"),
-                "revocation_endpoint_auth_methods_supported": METHODS,
-                "revocation_endpoint_auth_signing_alg_values_supported": ALGS,
-                "introspection_endpoint": format!("{base}/oauth/introspect"),
-                "introspection_endpoint_auth_methods_supported": METHODS[..4],
-                "introspection_endpoint_auth_signing_alg_values_supported": ALGS,
-                "introspection_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
-                "dpop_signing_alg_values_supported": [
-                    "ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
-                ],
-                "tls_client_certificate_bound_access_tokens": false,
                 "prompt_values_supported": ["none", "login", "select_account"],
                 "claim_types_supported": ["normal"],
                 "claims_supported": [
@@ -336,6 +323,22 @@ mod tests {
                 "frontchannel_logout_supported": true,
                 "frontchannel_logout_session_supported": true,
             });
+            let for_clients = json!({
+                "token_endpoint_auth_methods_supported": METHODS,
+                "token_endpoint_auth_signing_alg_values_supported": ALGS,
+                "revocation_endpoint": format!("{base}/oauth/revoke"),
+                "revocation_endpoint_auth_methods_supported": METHODS,
+                "revocation_endpoint_auth_signing_alg_values_supported": ALGS,
+                "introspection_endpoint": format!("{base}/oauth/introspect"),
+                "introspection_endpoint_auth_methods_supported": METHODS[..4],
+                "introspection_endpoint_auth_signing_alg_values_supported": ALGS,
+                "introspection_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
+                "dpop_signing_alg_values_supported": [
+                    "ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
+                ],
+                "tls_client_certificate_bound_access_tokens": false,
+            });
+            expected.as_object_mut().expect("an object").extend(for_clients.as_object().expect("an object").clone());
             assert_eq!(metadata, expected);
         }
     }
