@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::Dialects;
 use crate::oidc::bearer::{PresentedToken, invalid_token};
-use crate::oidc::{self, ClientFacts, SigningAlg};
+use crate::oidc::{ClientFacts, SigningAlg};
 use crate::profile::dialect::{Dialect, DialectOptions, render};
 use crate::user::PersonView;
 use serde_json::{Map, Value};
