@@ -114,7 +114,7 @@ fn cases(servers: Option<&(Server, Server)>) -> Vec<Case> {
     let encrypted =
         Variant { name: "SAML to SAML, strict, encrypted assertion", application: Protocol::Saml { encrypt: true }, ..saml.clone() };
     let many = Variant { name: "SAML to SAML, strict, 1,000 groups", groups: 1000, ..saml.clone() };
-    cases.push(Case { variant: saml, concurrencies: ALL, aim: None });
+    cases.push(Case { variant: saml, concurrencies: ALL, aim: Some(0.80) });
     cases.extend([saml_both, encrypted, many].map(|variant| Case { variant, concurrencies: &[8], aim: None }));
     if let Some((redis, postgres)) = servers {
         let (sessions, directory) = (redis.redis_url(), Some(postgres.postgres_url()));

@@ -29,6 +29,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("askama", &["http/"]),
     ("redis", &["store/session/redis.rs", "store/session/mod.rs"]),
     ("sqlx", &["store/directory/"]),
+    ("moka", &["store/session/embedded.rs"]),
     ("samael", &["saml/"]),
     ("quick_xml", &["saml/"]),
     ("josekit", &["oidc/jose/"]),

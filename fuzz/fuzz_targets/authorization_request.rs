@@ -5,7 +5,7 @@ use isthmus::error::{Error, ErrorKind};
 use isthmus::oidc::params::{MAX_BYTES, MAX_PARAMETERS};
 use isthmus::oidc::{
     ApplicationType, AuthorizationCode, AuthorizationRequest, AuthorizationResponse, CheckedRedirect, ClientFacts, GrantType, Params,
-    Prompt, ResponseMode, ResponseType, TokenEndpointAuthMethod,
+    Prompt, ResponseMode, ResponseType, Success, TokenEndpointAuthMethod,
 };
 use libfuzzer_sys::fuzz_target;
 use std::sync::LazyLock;
@@ -30,7 +30,8 @@ static CLIENTS: LazyLock<Vec<ClientFacts>> = LazyLock::new(|| {
         redirect_uris: vec!["https://notes.example/callback?".to_owned(), "https://notes.example/#/callback".to_owned()],
         token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
         require_pkce: false,
-        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken],
+        response_types: ResponseType::ALL.to_vec(),
+        grant_types: vec![GrantType::AuthorizationCode, GrantType::RefreshToken, GrantType::Implicit],
         scopes: Some(vec!["openid".to_owned(), "api:\u{21}".to_owned()]),
         ..ClientFacts::public("notes")
     };
@@ -96,7 +97,11 @@ fn judge_answer(answer: &AuthorizationResponse, redirect: &CheckedRedirect, erro
 
 fn judge_request(request: &AuthorizationRequest, params: &Params, client: &ClientFacts) {
     assert!(ResponseType::SERVED.contains(&request.response_type));
-    assert!(request.code_challenge.is_some() || !client.needs_pkce(), "no code challenge");
+    assert!(client.response_types.contains(&request.response_type));
+    let kind = request.response_type;
+    assert!(request.code_challenge.is_some() || !client.needs_pkce() || !kind.gives_code(), "no code challenge");
+    assert!(!kind.is_implicit() || request.redirect.mode() != ResponseMode::Query, "a token in a query");
+    assert!(!kind.gives_id_token() || (request.nonce.is_some() && request.wants_id_token()));
     assert!(request.scopes.iter().all(|scope| client.may_have_scope(scope)));
     assert!(!request.prompts.is_none() || !request.prompts.contains(Prompt::Login));
     for name in ["request", "request_uri", "registration"] {
@@ -136,7 +141,7 @@ fuzz_target!(|data: &[u8]| {
         match AuthorizationRequest::parse(&params, client, &redirect) {
             Ok(request) => {
                 judge_request(&request, &params, client);
-                judge_answer(&redirect.success(ISSUER, &CODE), &redirect, None);
+                judge_answer(&redirect.success(ISSUER, &Success { code: Some(&CODE), ..Success::default() }), &redirect, None);
             }
             Err(error) => judge_answer(&redirect.error(ISSUER, &error), &redirect, Some(&error)),
         }

@@ -216,6 +216,7 @@ impl Gateway {
     fn issue_code(&self, issue: &Issue<'_>, redirect: &CheckedRedirect, grant_id: &str, issued: &mut Writes) -> Result<AuthorizationCode> {
         let asked = issue.asked;
         let code = AuthorizationCode::issue(grant_id, asked.scopes.contains("offline_access"))?;
+        let lives = code_lifetime(issue.application, self.lifetimes.code);
         let grant = CodeGrant {
             binding: CodeBinding {
                 client_id: issue.application.client_id.clone(),
@@ -237,10 +238,10 @@ impl Gateway {
             transient: issue.transient.to_vec(),
             scripted: issue.scripted.clone(),
             correlation_id: issue.correlation_id.to_owned(),
-            expires_at: issue.now.plus_seconds(self.lifetimes.code.cast_signed()),
+            expires_at: issue.now.plus_seconds(lives.cast_signed()),
         };
         let key = CodeGrant::key(grant_id, &code.digest());
-        issued.writes.push(Op::Put { key: key.clone(), value: encode(&grant)?, ttl: self.lifetimes.code });
+        issued.writes.push(Op::Put { key: key.clone(), value: encode(&grant)?, ttl: lives });
         issued.secrets.push(key);
         Ok(code)
     }
@@ -274,6 +275,12 @@ impl Gateway {
         };
         Ok(Front { access_token, id_token })
     }
+}
+
+/// Seconds. FAPI 2.0 5.3.2.1: a minute at most, whatever is configured.
+fn code_lifetime(application: &Application, configured: u64) -> u64 {
+    let most = if application.oidc.as_ref().is_some_and(|client| client.fapi2) { 60 } else { u64::MAX };
+    configured.min(most)
 }
 
 /// What must be stored before the answer is sent, and the keys of what must not stay where it is not sent.
@@ -310,5 +317,31 @@ fn granted(issue: &Issue<'_>, grant_id: &str) -> Granted {
         scripted: issue.scripted.clone(),
         confirmation: KeyConfirmation::default(),
         correlation_id: issue.correlation_id.to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::application::ProfileUse;
+    use crate::oidc::ClientFacts;
+    use crate::profile::{Direction, MappingLibrary};
+    use std::sync::Arc;
+
+    #[test]
+    fn fapi_2_codes_live_for_a_minute_at_most() {
+        let mapping = MappingLibrary::built_in().table("oidc", Direction::FromProfile).expect("built in");
+        let of = |fapi2| Application {
+            client_id: "bank".into(),
+            name: "Bank".into(),
+            enabled: true,
+            connections: None,
+            mapping: Arc::clone(&mapping),
+            profile: ProfileUse::default(),
+            oidc: Some(ClientFacts { fapi2, ..ClientFacts::public("bank") }),
+            saml: None,
+        };
+        assert_eq!((code_lifetime(&of(true), 600), code_lifetime(&of(true), 30)), (60, 30));
+        assert_eq!(code_lifetime(&of(false), 600), 600);
     }
 }

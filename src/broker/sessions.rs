@@ -178,7 +178,7 @@ impl Gateway {
     pub(super) async fn tell_of_end(&self, session: &Session, now: Timestamp) -> Result<()> {
         for sid in session.sids() {
             let (clients, partners) = (self.clients_of(sid).await?, self.partners_of(sid).await?);
-            self.tell_in_background(&clients, partners, &session.user_id, sid, now).await;
+            Box::pin(self.tell_in_background(&clients, partners, &session.user_id, sid, now)).await;
         }
         Ok(())
     }

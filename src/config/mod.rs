@@ -4,6 +4,8 @@
 //! [`Config`], holds valid values only. `isthmus check` and `isthmus serve` run the same code.
 
 mod application;
+#[cfg(test)]
+mod client_tests;
 mod connection;
 mod context;
 mod keys;

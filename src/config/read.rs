@@ -122,7 +122,6 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let (log_level, log_format) = in_section(root, "log", log).unwrap_or((LevelFilter::INFO, LogFormat::Human));
     let lifetimes = in_section(root, "lifetimes", lifetimes).unwrap_or_default();
     let gigya = in_section(root, "gigya", |section| gigya(&context, section)).flatten();
-    let registration = registration::read(&context, root);
     let (scripts, more) = scripts::read(&context, root);
     findings.extend(more);
     let http = HttpSettings {
@@ -132,6 +131,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
         ..http_settings(root, issuer.as_deref().unwrap_or_default())
     };
     let names: Vec<String> = names(root, "connection", "name");
+    let registration = registration::read(&context, root, &names);
     let connections: Vec<_> = each(root, "connection", |section| connection::read(&context, section, &names));
     let known = seed::Known { names: &names, connections: &connections, sealed: &sealed };
     let (seed, more) = root.section("directory").map(|section| seed::read(&context, &section, &known)).unwrap_or_default();

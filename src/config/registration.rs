@@ -7,8 +7,8 @@ use crate::toml_file::Section;
 
 const DAY: i64 = 86_400;
 
-/// Reads the table; without one nobody registers.
-pub fn read(context: &Context<'_>, root: &Section<'_>) -> Policy {
+/// Reads the table; without one nobody registers. `known` are the names of connections.
+pub fn read(context: &Context<'_>, root: &Section<'_>, known: &[String]) -> Policy {
     let usual = Policy { development: context.development, ..Policy::default() };
     let Some(section) = root.section("registration") else { return usual };
     let modes = [("off", Mode::Off), ("initial_access_token", Mode::InitialAccessToken), ("open", Mode::Open)];
@@ -22,7 +22,8 @@ pub fn read(context: &Context<'_>, root: &Section<'_>) -> Policy {
         let message = "weakened: codes of applications that register with a secret work without PKCE";
         section.warning("require_pkce", message, "remove it as soon as their libraries can do PKCE");
     }
-    let connections = section.strings("connections").map(|names| names.into_iter().map(|at| at.value.to_owned()).collect());
+    let connections =
+        section.strings("connections").map(|names| names.iter().map(|at| application::known_connection(&section, at, known)).collect());
     let number = |key: &'static str, range| section.integer(key, range).and_then(|at| u64::try_from(at.value).ok());
     let per_hour = number("per_hour", 1..=1_000_000).and_then(|number| u32::try_from(number).ok()).unwrap_or(usual.per_hour);
     let max_clients = number("max_clients", 1..=1_000_000).and_then(|number| usize::try_from(number).ok()).unwrap_or(usual.max_clients);

@@ -65,6 +65,10 @@ pub struct ProviderMetadata {
     /// Core 6.2: nothing is fetched from where no client has registered it.
     require_request_uri_registration: bool,
     request_object_signing_alg_values_supported: &'static [ClientSigningAlg],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_object_encryption_alg_values_supported: Option<&'static [KeyManagementAlg]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_object_encryption_enc_values_supported: Option<&'static [ContentEncryption]>,
     backchannel_logout_supported: bool,
     backchannel_logout_session_supported: bool,
     frontchannel_logout_supported: bool,
@@ -112,6 +116,8 @@ impl ProviderMetadata {
             request_uri_parameter_supported: true,
             require_request_uri_registration: true,
             request_object_signing_alg_values_supported: ClientSigningAlg::ALL,
+            request_object_encryption_alg_values_supported: None,
+            request_object_encryption_enc_values_supported: None,
             backchannel_logout_supported: true,
             backchannel_logout_session_supported: true,
             frontchannel_logout_supported: true,
@@ -123,6 +129,16 @@ impl ProviderMetadata {
     #[must_use]
     pub fn with_pushed_only(self, on: bool) -> Self {
         Self { require_pushed_authorization_requests: on, ..self }
+    }
+
+    /// How request objects may be encrypted, where there is a key to open them with.
+    #[must_use]
+    pub fn with_request_encryption(self, on: bool) -> Self {
+        Self {
+            request_object_encryption_alg_values_supported: on.then_some(KeyManagementAlg::ALL),
+            request_object_encryption_enc_values_supported: on.then_some(ContentEncryption::ALL),
+            ..self
+        }
     }
 
     /// Those for which there is a key.
@@ -274,12 +290,39 @@ mod tests {
     }
 
     #[test]
+    fn names_encryption_of_request_objects_only_where_there_is_a_key() {
+        let read = |on: bool| -> Value {
+            serde_json::from_str(&ProviderMetadata::new("https://login.example.org").with_request_encryption(on).to_json()).expect("json")
+        };
+        assert_eq!(read(true)["request_object_encryption_alg_values_supported"], json!(KeyManagementAlg::ALL));
+        assert_eq!(read(true)["request_object_encryption_enc_values_supported"], json!(ContentEncryption::ALL));
+        assert!(read(false).get("request_object_encryption_alg_values_supported").is_none());
+    }
+
+    /// About authorization requests; one literal has no room for everything.
+    fn of_requests(base: &str) -> Value {
+        json!({
+            "code_challenge_methods_supported": ["S256"],
+            "authorization_response_iss_parameter_supported": true,
+            "claims_parameter_supported": true,
+            "pushed_authorization_request_endpoint": format!("{base}/oauth/par"),
+            "require_pushed_authorization_requests": false,
+            "request_parameter_supported": true,
+            "request_uri_parameter_supported": true,
+            "require_request_uri_registration": true,
+            "request_object_signing_alg_values_supported": [
+                "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512", "none"
+            ],
+        })
+    }
+
+    #[test]
     fn lists_what_works_and_nothing_else() {
         for (issuer, base) in
             [("https://login.example.org", "https://login.example.org"), ("https://login.example.org/", "https://login.example.org")]
         {
             let metadata: Value = serde_json::from_str(&ProviderMetadata::new(issuer).to_json()).expect("json");
-            let expected = json!({
+            let mut expected = json!({
                 "issuer": issuer,
                 "authorization_endpoint": format!("{base}/authorize"),
                 "token_endpoint": format!("{base}/oauth/token"),
@@ -320,22 +363,14 @@ mod tests {
                     "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender", "birthdate", "zoneinfo",
                     "locale", "updated_at", "email", "email_verified", "address", "phone_number", "phone_number_verified", "groups"
                 ],
-                "code_challenge_methods_supported": ["S256"],
-                "authorization_response_iss_parameter_supported": true,
-                "claims_parameter_supported": true,
-                "pushed_authorization_request_endpoint": format!("{base}/oauth/par"),
-                "require_pushed_authorization_requests": false,
-                "request_parameter_supported": true,
-                "request_uri_parameter_supported": true,
-                "require_request_uri_registration": true,
-                "request_object_signing_alg_values_supported": [
-                    "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512", "none"
-                ],
                 "backchannel_logout_supported": true,
                 "backchannel_logout_session_supported": true,
                 "frontchannel_logout_supported": true,
                 "frontchannel_logout_session_supported": true,
             });
+            for (name, value) in of_requests(base).as_object().expect("an object") {
+                expected[name] = value.clone();
+            }
             assert_eq!(metadata, expected);
         }
     }

@@ -174,6 +174,15 @@ mod tests {
     const URI: (&str, &str) = ("post_logout_redirect_uri", BYE);
     const CLIENT: (&str, &str) = ("client_id", "notes");
 
+    /// What it is, parameters, hint, who sends it, and what follows.
+    type Case<'a> = (
+        &'a str,
+        &'a [(&'a str, &'a str)],
+        Option<&'a IdTokenHint>,
+        &'a Present<'a>,
+        std::result::Result<(AfterLogout, Confirmation), ErrorKind>,
+    );
+
     #[test]
     fn what_ends_at_once_what_is_asked_first_and_where_it_goes() {
         use Confirmation::{AskUser, NotNeeded};
@@ -183,7 +192,7 @@ mod tests {
         let back = || AfterLogout::Redirect(BYE.to_owned());
         let here = || AfterLogout::OwnPage;
         let refused = |kind| Err::<(AfterLogout, Confirmation), _>(kind);
-        let table: [(&str, &[(&str, &str)], Option<&IdTokenHint>, &Present<'_>, _); 26] = [
+        let table: [Case<'_>; 26] = [
             ("nothing at all", &[], None, &jane, Ok((here(), AskUser))),
             ("nothing, nobody signed in", &[], None, &nobody, Ok((here(), NotNeeded))),
             ("a client by name", &[CLIENT], None, &jane, Ok((here(), AskUser))),

@@ -9,9 +9,6 @@
 //! authenticates the client and reads its request, [`pkce`] checks the verifier, [`claims`] chooses what is
 //! said, [`jose`] signs it, [`bearer`] reads the access token at userinfo, [`logout`] ends it, [`logout_token`] says so.
 //! [`discovery`] tells applications all of this; a feature is advertised there when it works, not before.
-//!
-//! Not here yet, and answered with the error the specifications name: response types other than `code`,
-//! request objects and PAR, dynamic registration, DPoP, the device grant.
 
 pub mod access_token;
 pub mod assertion;

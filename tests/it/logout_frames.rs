@@ -98,8 +98,22 @@ async fn an_answer_in_a_frame_counts_once_and_from_the_one_who_was_asked() {
     ] {
         client().get(forged).send().await.unwrap();
     }
-    let looked = scene.look(&page.url).await;
-    assert!(!looked.contains("signed out</span>"), "{}", looked.body);
+    // It has answered, if badly, so it is visited; and no word of its frame makes good what it says there.
+    let to_docs = scene.hear(&framed(&scene.browser, &page).await.away(), &apps);
+    let result = scene.answers(&scene.docs, scene.slo(), &to_docs, &["Responder", "UnknownPrincipal"]).await.here();
+    assert!(result.contains("The docs: <span class=\"bad\">not signed out: it knows of no such session"), "{}", result.body);
+    assert!(result.contains("The wiki: <span class=\"bad\">no answer"), "{}", result.body);
+}
+
+#[tokio::test]
+async fn without_scripts_one_is_visited_after_the_other_whatever_frames_say() {
+    let scene = Cascade::with("", "", |setup| setup).await;
+    let hint = scene.openid("notes").await;
+    scene.saml(&scene.wiki).await;
+    scene.saml(&scene.docs).await;
+    let apps = scene.metadata(APPS).await;
+    let page = scene.look(&scene.end_session(&[("id_token_hint", &hint), ("post_logout_redirect_uri", BYE)])).await;
+    let addresses = frames(&page);
     for place in ["7", "-1", "x"] {
         let none = client().get(page.url.join(&format!("{}/frame/{place}", page.url.path())).unwrap()).send().await.unwrap();
         assert_eq!(none.status(), 404, "{place}");

@@ -33,6 +33,7 @@ mod outage;
 mod peers;
 mod possession;
 mod profile;
+mod registration;
 mod rules;
 mod saml_apps;
 mod saml_release;

@@ -68,6 +68,27 @@ pub fn add_secret(body: &mut Map<String, Value>, secret: &Secret<String>, grace:
     }
 }
 
+/// Does this client make MACs with its secret, so that it must be known here?
+pub fn shares_secret(body: &Map<String, Value>) -> bool {
+    let own = body.get("isthmus").and_then(|own| own.get("request_object_signing_alg")).and_then(Value::as_str);
+    let method = body.get("token_endpoint_auth_method").and_then(Value::as_str);
+    method == Some("client_secret_jwt") || own.is_some_and(|alg| alg.starts_with("HS"))
+}
+
+/// A random secret for this client. MACs by HS512 need 64 octets (RFC 7518 3.2).
+pub fn new_secret(body: &Map<String, Value>) -> Secret<String> {
+    Secret::new(if shares_secret(body) { id::random_token() + &id::random_token() } else { id::random_token() })
+}
+
+/// Keeps the secret itself, to be sealed, where that is needed; call it after the settings of the client are as they will be.
+pub fn share_secret(body: &mut Map<String, Value>, secret: Option<&Secret<String>>) {
+    if !shares_secret(body) {
+        body.remove(SHARED_SECRET);
+    } else if let Some(secret) = secret {
+        body.insert(SHARED_SECRET.to_owned(), secret.expose().as_str().into());
+    }
+}
+
 /// Digests of the secrets that a client has now.
 pub fn secret_digests(body: &Map<String, Value>, now: Timestamp) -> Vec<String> {
     let living = secrets_of(body).filter(|known| ends(known).is_none_or(|at| at > now));

@@ -292,16 +292,23 @@ fn method(metadata: &ClientMetadata) -> Option<TokenEndpointAuthMethod> {
 /// A secret, if the client proves itself by one.
 fn give_secret(body: &mut Body, metadata: &ClientMetadata, now: Timestamp) -> Option<Secret<String>> {
     body.remove(kinds::SECRETS);
+    body.remove(kinds::SHARED_SECRET);
     method(metadata).filter(|method| method.has_secret())?;
-    let secret = Secret::new(id::random_token());
+    let secret = kinds::new_secret(body);
     kinds::add_secret(body, &secret, 0, now);
+    kinds::share_secret(body, Some(&secret));
     Some(secret)
 }
 
 /// The same for one that may have a secret already.
 fn keep_or_give_secret(body: &mut Body, metadata: &ClientMetadata, now: Timestamp) -> Option<Secret<String>> {
-    let keeps = method(metadata).is_some_and(|method| method.has_secret()) && !kinds::secret_digests(body, now).is_empty();
-    if keeps { None } else { give_secret(body, metadata, now) }
+    let known = !kinds::shares_secret(body) || body.contains_key(kinds::SHARED_SECRET);
+    let keeps = known && method(metadata).is_some_and(|method| method.has_secret()) && !kinds::secret_digests(body, now).is_empty();
+    if !keeps {
+        return give_secret(body, metadata, now);
+    }
+    kinds::share_secret(body, None);
+    None
 }
 
 /// RFC 7591 3.2.1: everything that is registered, and how it can be changed.

@@ -3,7 +3,8 @@
 use super::*;
 use crate::config;
 use crate::http::state::State;
-use crate::keys::Keyring;
+use crate::keys::{KeyKind, Keyring, PrivateKey};
+use crate::oidc::{IdTokenSigner, PublicKeys, SigningAlg};
 use crate::startup;
 use crate::store::{open_directory, open_sessions};
 use actix_web::web::Data;
@@ -318,4 +319,134 @@ async fn what_operators_set_at_a_registered_client_stays() {
     let gateway = world.live().gateway();
     let application = &gateway.applications[&client_id];
     assert!(!application.enabled && application.oidc.as_ref().expect("a client").needs_pkce());
+}
+
+/// A world in which one maker's statements count, and that maker's signer.
+async fn with_maker(lines: &str) -> (World, IdTokenSigner) {
+    let key = PrivateKey::generate(KeyKind::EcP256).expect("a key");
+    let set = PublicKeys::new([(&key, SigningAlg::ES256)]).expect("public").jwks_json().to_owned();
+    let text =
+        format!("mode = \"open\"\n{lines}\n[[registration.software_statement]]\nissuer = \"https://maker.example\"\njwks = '''{set}'''");
+    (World::new(&text).await, IdTokenSigner::new(&key, SigningAlg::ES256).expect("a signer"))
+}
+
+fn signed(signer: &IdTokenSigner, claims: Value) -> String {
+    signer.sign(claims.as_object().expect("an object")).expect("signed")
+}
+
+#[tokio::test]
+async fn what_a_software_statement_says_counts_more() {
+    let (world, signer) = with_maker("").await;
+    let statement = signed(
+        &signer,
+        json!({"iss": "https://maker.example", "iat": START.seconds(), "client_name": "Theirs", "redirect_uris": ["https://maker.example/cb"]}),
+    );
+    let mut said = app().as_object().cloned().expect("one");
+    said.insert("software_statement".to_owned(), statement.clone().into());
+    let told = world.register(said.into(), START).await.expect("registered");
+    assert_eq!((text(&told, "client_name"), text(&told, "software_statement")), ("Theirs".to_owned(), statement));
+    assert_eq!(told["redirect_uris"], json!(["https://maker.example/cb"]));
+    assert_eq!(told["contacts"], json!(["ops@app.example"]));
+}
+
+#[tokio::test]
+async fn only_statements_of_those_who_are_trusted_count() {
+    let (world, signer) = with_maker("software_statement_required = true").await;
+    let other = IdTokenSigner::new(&PrivateKey::generate(KeyKind::EcP256).expect("a key"), SigningAlg::ES256).expect("a signer");
+    let now = START.seconds();
+    let of = |claims: Value| signed(&signer, claims);
+    let good = of(json!({"iss": "https://maker.example"}));
+    let (message, _) = good.rsplit_once('.').expect("a JWS");
+    let unsigned = format!("{}.{}.", "eyJhbGciOiJub25lIn0", message.split_once('.').expect("two").1);
+    for (statement, kind) in [
+        (Value::Null, ErrorKind::UnapprovedSoftwareStatement),
+        (of(json!({"iss": "https://other.example"})).into(), ErrorKind::UnapprovedSoftwareStatement),
+        (of(json!({"client_name": "x"})).into(), ErrorKind::InvalidSoftwareStatement),
+        (signed(&other, json!({"iss": "https://maker.example"})).into(), ErrorKind::InvalidSoftwareStatement),
+        (unsigned.into(), ErrorKind::InvalidSoftwareStatement),
+        (json!({"iss": "https://maker.example"}), ErrorKind::InvalidSoftwareStatement),
+        ("a.b".into(), ErrorKind::InvalidSoftwareStatement),
+        (of(json!({"iss": "https://maker.example", "exp": now - 61})).into(), ErrorKind::InvalidSoftwareStatement),
+        (of(json!({"iss": "https://maker.example", "exp": "never"})).into(), ErrorKind::InvalidSoftwareStatement),
+        (of(json!({"iss": "https://maker.example", "nbf": now + 61})).into(), ErrorKind::InvalidSoftwareStatement),
+        (of(json!({"iss": "https://maker.example", "iat": now + 61})).into(), ErrorKind::InvalidSoftwareStatement),
+        (of(json!({"iss": "https://maker.example", "redirect_uris": ["http://maker.example"]})).into(), ErrorKind::InvalidRegisteredUri),
+    ] {
+        let mut said = app().as_object().cloned().expect("one");
+        said.insert("software_statement".to_owned(), statement.clone());
+        let error = world.register(said.into(), START).await.expect_err("refused");
+        assert_eq!(error.kind, kind, "{statement}: {}", error.detail);
+    }
+    let mut said = app().as_object().cloned().expect("one");
+    said.insert("software_statement".to_owned(), good.into());
+    assert!(world.register(said.into(), START).await.is_ok());
+}
+
+#[tokio::test]
+async fn where_nobody_is_trusted_statements_are_ignored() {
+    let world = World::new("mode = \"open\"").await;
+    let mut said = app().as_object().cloned().expect("one");
+    said.insert("software_statement".to_owned(), "a.b.c".into());
+    let told = world.register(said.into(), START).await.expect("registered");
+    assert!(!told.contains_key("software_statement"));
+}
+
+#[tokio::test]
+async fn logins_begin_at_the_registered_address_and_lead_to_registered_ones() {
+    let world = World::new("mode = \"open\"").await;
+    let said = json!({
+        "redirect_uris": ["https://app.example/cb"], "initiate_login_uri": "https://app.example/start?a=b", "client_uri": "https://app.example/home",
+    });
+    let told = world.register(said, START).await.expect("registered");
+    let plain = world.register(app(), START).await.expect("registered");
+    let (client_id, plain) = (text(&told, "client_id"), text(&plain, "client_id"));
+    let gateway = world.live().gateway();
+    let start = |pairs: &[(&str, &str)]| {
+        let query = url::form_urlencoded::Serializer::new(String::new()).extend_pairs(pairs).finish();
+        gateway.start(query.as_bytes()).map(|url| url.to_string()).map_err(|error| error.kind)
+    };
+    let iss = "iss=https%3A%2F%2Flogin.example.org";
+    assert_eq!(start(&[("client_id", &client_id)]), Ok(format!("https://app.example/start?a=b&{iss}")));
+    assert_eq!(
+        start(&[("client_id", &client_id), ("login_hint", "jane@a"), ("target_link_uri", "https://app.example/home")]),
+        Ok(format!("https://app.example/start?a=b&{iss}&login_hint=jane%40a&target_link_uri=https%3A%2F%2Fapp.example%2Fhome"))
+    );
+    for target in
+        ["https://evil.example/", "https://app.example/home/", "https://app.example/", "//app.example/home", "javascript:alert(1)"]
+    {
+        assert_eq!(start(&[("client_id", &client_id), ("target_link_uri", target)]), Err(ErrorKind::InvalidRedirectUri), "{target}");
+    }
+    for wrong in [plain.as_str(), "unknown"] {
+        assert_eq!(start(&[("client_id", wrong)]), Err(ErrorKind::InvalidRedirectUri), "{wrong}");
+    }
+    assert_eq!(start(&[]), Err(ErrorKind::InvalidRequest));
+    assert_eq!(start(&[("client_id", &client_id), ("login_hint", &"x".repeat(256))]), Err(ErrorKind::InvalidRequest));
+}
+
+#[tokio::test]
+async fn a_secret_that_makes_macs_is_sealed_and_no_other_is_kept() {
+    let world = World::new("mode = \"open\"").await;
+    let said = |method: &str| json!({"redirect_uris": ["https://app.example/cb"], "token_endpoint_auth_method": method});
+    let told = world.register(said("client_secret_jwt"), START).await.expect("registered");
+    let (client_id, secret) = (text(&told, "client_id"), text(&told, "client_secret"));
+    let shared = |client_id: &str| {
+        let gateway = world.live().gateway();
+        gateway.application(client_id).and_then(|found| found.oidc.as_ref()?.shared_secret.clone()).map(|secret| secret.expose().clone())
+    };
+    assert_eq!(shared(&client_id), Some(secret.clone()));
+    // RFC 7518 3.2, for HS512.
+    assert!(secret.len() >= 64);
+    let stored = async || objects::read(&world.live().gateway(), &CLIENT, &client_id).await.expect("read").expect("there").body;
+    assert!(!Value::Object(stored().await).to_string().contains(&secret));
+    let change = async |method: &str, token: &str| {
+        let mut said = said(method).as_object().cloned().expect("one");
+        said.insert("client_id".to_owned(), client_id.clone().into());
+        replace(world.live(), &client_id, &said, asking(Some(token), START)).await.expect("changed")
+    };
+    let kept = change("client_secret_jwt", &text(&told, "registration_access_token")).await;
+    assert!(!kept.contains_key("client_secret") && shared(&client_id) == Some(secret.clone()));
+    let plain = change("client_secret_basic", &text(&kept, "registration_access_token")).await;
+    assert!(!plain.contains_key("client_secret") && shared(&client_id).is_none() && !stored().await.contains_key(kinds::SHARED_SECRET));
+    let again = change("client_secret_jwt", &text(&plain, "registration_access_token")).await;
+    assert_eq!(shared(&client_id), Some(text(&again, "client_secret")));
 }

@@ -24,8 +24,7 @@ const SECRET: &str = "s3cret";
 async fn a_grant(gateway: &Gateway, scopes: &str) -> CodeGrant<Map<String, Value>> {
     let (user_id, identity) = jane(gateway).await;
     let now = Timestamp::now();
-    let binding =
-        CodeBinding { client_id: "notes".to_owned(), redirect_uri: CALLBACK.to_owned(), code_challenge: None, dpop_jkt: None };
+    let binding = CodeBinding { client_id: "notes".to_owned(), redirect_uri: CALLBACK.to_owned(), code_challenge: None, dpop_jkt: None };
     CodeGrant {
         binding,
         nonce: None,
@@ -139,7 +138,10 @@ async fn a_client_may_ask_about_its_own_tokens_and_end_them() {
     second_client(&mut gateway, "wiki", SECRET);
     let told = introspected(&gateway, "notes", &access).await;
     assert_eq!((&told["active"], &told["client_id"], &told["token_type"]), (&json!(true), &json!("notes"), &json!("Bearer")));
-    assert_eq!((&told["sub"], &told["aud"], &told["scope"]), (&json!("samlp|acme|jane"), &json!(USERINFO_URL), &json!("openid offline_access")));
+    assert_eq!(
+        (&told["sub"], &told["aud"], &told["scope"]),
+        (&json!("samlp|acme|jane"), &json!(USERINFO_URL), &json!("openid offline_access"))
+    );
     assert_eq!(introspected(&gateway, "notes", refresh.expose()).await["active"], true);
     // Of others' tokens nothing is told, and nothing is done to them.
     for token in [access.as_str(), refresh.expose(), "x", "e30.e30.x"] {
@@ -232,7 +234,8 @@ async fn a_programs_own_token_is_a_jwt_too() {
     server(&mut gateway, JWT);
     confidential(&mut gateway, |client| client.grant_types = vec![GrantType::ClientCredentials]);
     let (client_id, audience) = ("notes".to_owned(), API.to_owned());
-    let grant = ClientGrant { id: "cgr_1".to_owned(), client_id: client_id.clone(), audience: audience.clone(), scopes: vec!["read".to_owned()] };
+    let grant =
+        ClientGrant { id: "cgr_1".to_owned(), client_id: client_id.clone(), audience: audience.clone(), scopes: vec!["read".to_owned()] };
     gateway.client_grants.insert((client_id, audience), grant);
     let body = [("grant_type", "client_credentials"), ("client_id", "notes"), ("client_secret", SECRET), ("resource", API)];
     let response = post(&gateway, &body, &shown(None)).await.expect("a token").response;
@@ -317,12 +320,32 @@ async fn a_public_clients_refresh_token_is_bound_to_its_key() {
 }
 
 #[tokio::test]
+async fn a_refresh_token_that_lay_idle_ends_its_family() {
+    let mut gateway = gateway().await;
+    gateway.lifetimes.refresh_token_idle = 60;
+    let refresh = tokens(&gateway, "openid offline_access").await.refresh_token.expect("a refresh token");
+    let form = format!("grant_type=refresh_token&client_id=notes&refresh_token={}", refresh.expose());
+    let at = async |seconds: i64| {
+        let now = Timestamp::now().plus_seconds(seconds);
+        gateway.token(call(form.as_bytes(), &shown(None)), now).await.expect_err("refused").error.detail
+    };
+    // In time it gets as far as anybody whose connection is gone, and it is not rotated for that.
+    for _ in 0..2 {
+        assert!(at(50).await.contains("connection"));
+    }
+    assert_eq!(at(70).await, "the refresh token is not valid");
+    assert_eq!(at(0).await, "the refresh token is not valid", "the family has ended");
+}
+
+#[tokio::test]
 async fn who_is_registered_for_bound_tokens_gets_no_others() {
     let (mut gateway, device) = (gateway().await, Device::new());
     let code = code_of(&gateway, &a_grant(&gateway, "openid").await).await;
     with_client(&mut gateway, |client| client.dpop_bound_access_tokens = true);
     assert_eq!(kind(by_code(&gateway, &code, None).await), ErrorKind::InvalidDpopProof);
-    with_client(&mut gateway, |client| (client.dpop_bound_access_tokens, client.tls_client_certificate_bound_access_tokens) = (false, true));
+    with_client(&mut gateway, |client| {
+        (client.dpop_bound_access_tokens, client.tls_client_certificate_bound_access_tokens) = (false, true)
+    });
     assert_eq!(kind(by_code(&gateway, &code, proof(&device, json!({}))).await), ErrorKind::InvalidRequest);
     let fapi2 = ClientFacts { fapi2: true, ..ClientFacts::public("notes") };
     let refused = gateway.confirmation(&fapi2, &shown(None), Timestamp::now()).await.expect_err("unbound");

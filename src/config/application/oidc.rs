@@ -110,7 +110,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: String) -> 
         ..ClientFacts::public(client_id)
     };
     if client.fapi2 {
-        fapi::apply(context, section, &mut client);
+        fapi::apply(context.development, section, &mut client);
     }
     Some(client)
 }

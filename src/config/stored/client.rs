@@ -1,7 +1,7 @@
 //! Clients: applications, in Auth0's words.
 
 use super::document::Document;
-use super::{StoredObjects, checked, fault, samlp, text, without_effect};
+use super::{StoredObjects, checked, credentials, fault, samlp, text, without_effect};
 use crate::broker::admin::{kinds, objects};
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::broker::living::LivingApplication;
@@ -22,6 +22,9 @@ const PLACES: &[(&str, &str)] = &[
     ("oidc.grant_types", "/grant_types"),
     ("oidc.token_endpoint_auth_method", "/token_endpoint_auth_method"),
     ("oidc.id_token_signed_response_alg", "/jwt_configuration/alg"),
+    ("oidc.id_token_lifetime", "/jwt_configuration/lifetime_in_seconds"),
+    ("oidc.dpop_bound_access_tokens", "/require_proof_of_possession"),
+    ("oidc.require_signed_request_object", "/signed_request_object/required"),
     ("oidc.client_secret", "/client_secret"),
     ("oidc.initiate_login_uri", "/initiate_login_uri"),
     ("oidc.first_party", "/is_first_party"),
@@ -50,7 +53,7 @@ const KEPT: &[(&str, &str)] = &[
     ("organization_require_behavior", "there are no organizations in this version"),
     ("mobile", "it concerns native login only"),
     ("native_social_login", "it concerns native login only"),
-    ("encryption_key", "ID tokens are not encrypted in this version"),
+    ("encryption_key", "it is SAML's there: see addons.samlp; for ID tokens set id_token_encrypted_response_alg of isthmus"),
 ];
 
 pub fn make(made_by: &StoredObjects, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
@@ -73,11 +76,13 @@ pub fn make(made_by: &StoredObjects, id: &str, body: &Map<String, Value>, known:
     document.set("oidc.application_type", if native { "native" } else { "web" });
     let jwt = body.get("jwt_configuration");
     document.take("oidc.id_token_signed_response_alg", jwt.and_then(|jwt| jwt.get("alg")));
+    document.take("oidc.id_token_lifetime", jwt.and_then(|jwt| jwt.get("lifetime_in_seconds")));
     let (told_at, logout_faults) = backchannel(body);
     document.take("oidc.backchannel_logout_uri", told_at);
     let mut faults = document.own(body, OUTER);
     faults.extend(logout_faults);
     faults.extend(refused(body));
+    faults.extend(credentials::translate(body, &mut document));
     faults.extend(samlp::translate(body, &mut document));
     faults.extend(samlp::addon(body).map(samlp::unknown).unwrap_or_default());
     let (attributes, lost) = samlp::table(made_by, id, body).unwrap_or_else(|wrong| {
@@ -105,10 +110,6 @@ pub fn make(made_by: &StoredObjects, id: &str, body: &Map<String, Value>, known:
             warnings.extend(lost);
             warnings.extend(without_effect(body, "", KEPT));
             warnings.extend(other_addons(body));
-            if jwt.and_then(|jwt| jwt.get("lifetime_in_seconds")).is_some() {
-                let message = "is kept, without effect: ID tokens live as the gateway's lifetimes say";
-                warnings.push(fault("/jwt_configuration/lifetime_in_seconds", message, ""));
-            }
             let mut application = registered.application;
             if let Some(client) = &mut application.oidc {
                 client.self_registered = kinds::self_registered(body);
@@ -126,7 +127,7 @@ pub fn make(made_by: &StoredObjects, id: &str, body: &Map<String, Value>, known:
 
 /// The secret that the client makes MACs with.
 fn shared_secret(id: &str, body: &Map<String, Value>, known: Known<'_>, faults: &mut Vec<Fault>) -> Option<Secret<String>> {
-    let wanted = text(body, "token_endpoint_auth_method") == Some("client_secret_jwt");
+    let wanted = kinds::shares_secret(body);
     let Some(kept) = body.get(kinds::SHARED_SECRET).filter(|_| wanted) else {
         if wanted {
             let message = "there is no secret of which more than a digest is kept";

@@ -6,6 +6,7 @@
 
 mod client;
 mod connection;
+mod credentials;
 mod document;
 mod samlp;
 mod scripts;

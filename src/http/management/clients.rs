@@ -67,9 +67,11 @@ fn is_wanted(call: &Call, body: &Map<String, Value>) -> bool {
 
 async fn create(call: Call) -> Result<Reply, Refusal> {
     let mut body = stored::body_of(&call);
-    let secret = take_secret(&mut body);
+    let given = take_secret(&mut body);
     usual(&mut body);
+    let secret = given.unwrap_or_else(|| kinds::new_secret(&body));
     kinds::add_secret(&mut body, &secret, 0, call.now);
+    kinds::share_secret(&mut body, Some(&secret));
     let id = id::random_id();
     let (object, warnings) = objects::write(&call.state.live, &CLIENT, &id, body, Expect::Nothing, call.by(), call.now).await?;
     let mut body = view(&id, object.body);
@@ -83,7 +85,9 @@ fn usual(body: &mut Map<String, Value>) {
     let app_type = body.get("app_type").and_then(Value::as_str).unwrap_or_default().to_owned();
     let public = matches!(app_type.as_str(), "native" | "spa");
     let method = if public { "none" } else { "client_secret_post" };
-    body.entry("token_endpoint_auth_method").or_insert_with(|| method.into());
+    if !body.contains_key("client_authentication_methods") {
+        body.entry("token_endpoint_auth_method").or_insert_with(|| method.into());
+    }
     let public = body.get("token_endpoint_auth_method").and_then(Value::as_str) == Some("none");
     let grants = match app_type.as_str() {
         "non_interactive" => json!(["client_credentials"]),
@@ -96,11 +100,11 @@ fn usual(body: &mut Map<String, Value>) {
     body.entry("jwt_configuration").or_insert_with(|| json!({ "alg": "RS256" }));
 }
 
-/// The secret of the body, which is not to be kept, or a new one.
-fn take_secret(body: &mut Map<String, Value>) -> Secret<String> {
+/// The secret of the body, which is not to be kept there.
+fn take_secret(body: &mut Map<String, Value>) -> Option<Secret<String>> {
     match body.remove("client_secret") {
-        Some(Value::String(secret)) => Secret::new(secret),
-        _ => Secret::new(id::random_token()),
+        Some(Value::String(secret)) => Some(Secret::new(secret)),
+        _ => None,
     }
 }
 
@@ -127,20 +131,22 @@ async fn change(call: Call) -> Result<Reply, Refusal> {
     // profiles are not for whoever changes a client's name.
     let own = patch.get("isthmus").and_then(Value::as_object);
     let telling = ["reads_sealed", "legacy_profile"].iter().any(|name| own.is_some_and(|own| own.contains_key(*name)));
-    if (given || telling || patch.contains_key("token_endpoint_auth_method")) && !call.may("update:client_keys") {
+    let proving = proves(&patch);
+    if (given || telling || proving || patch.contains_key("token_endpoint_auth_method")) && !call.may("update:client_keys") {
         let message = "Insufficient scope: update:client_keys is needed to change how a client proves itself, and for \
                        reads_sealed and legacy_profile";
         return Err(Refusal::new(ErrorKind::InsufficientScope, message).with_status(403).with_code("insufficient_scope"));
     }
-    if given {
+    if given || proving {
         no_more_than_own(&call)?;
     }
     let secret = take_secret(&mut patch);
     let mut body = object.body;
     stored::merge(&mut body, &patch);
-    if given {
-        kinds::add_secret(&mut body, &secret, 0, call.now);
+    if let Some(secret) = &secret {
+        kinds::add_secret(&mut body, secret, 0, call.now);
     }
+    kinds::share_secret(&mut body, secret.as_ref());
     write(&call, body, expect, None).await
 }
 
@@ -149,13 +155,21 @@ async fn rotate(call: Call) -> Result<Reply, Refusal> {
     let expect = stored::expected(&call, &object)?;
     let grace = call.body.get("grace_seconds").and_then(Value::as_u64).unwrap_or(GRACE);
     no_more_than_own(&call)?;
-    let secret = Secret::new(id::random_token());
     let mut body = object.body;
+    let secret = kinds::new_secret(&body);
     kinds::add_secret(&mut body, &secret, grace, call.now);
+    kinds::share_secret(&mut body, Some(&secret));
     write(&call, body, expect, Some(&secret)).await
 }
 
-/// Whoever sets the secret of a client can act as it: only where that gives nothing more at the management API.
+/// Does the change say by which keys or certificates the client proves who it is?
+fn proves(patch: &Map<String, Value>) -> bool {
+    let own = patch.get("isthmus").and_then(Value::as_object);
+    let by_own = own.is_some_and(|own| own.keys().any(|name| name.starts_with("jwks") || name.starts_with("tls_client_auth")));
+    by_own || ["client_authentication_methods", "signed_request_object"].iter().any(|name| patch.contains_key(*name))
+}
+
+/// Whoever sets the secret or the keys of a client can act as it: only where that gives nothing more at the management API.
 fn no_more_than_own(call: &Call) -> Result<(), Refusal> {
     let grant = call.gateway.client_grants.get(&(call.name("id").to_owned(), call.gateway.management_audience()));
     match grant.and_then(|grant| grant.scopes.iter().find(|scope| !call.may(scope))) {

@@ -21,7 +21,7 @@ pub use keys::signing_alg;
 pub use keys::{AlgKeys, OidcKeys};
 pub use public::{IdTokenHint, PublicKeys};
 pub use public_key::{Curve, PublicKey, PublicKeyKind, may_encrypt, may_verify};
-pub use published::{key_id, members_of as public_jwk};
+pub use published::{jwk_of_pem, key_id, members_of as public_jwk};
 pub use received::{MAX_RECEIVED, Received, secret_octets};
 pub use shared::{sign_shared, verify_shared};
 pub use signer::IdTokenSigner;

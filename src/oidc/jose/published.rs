@@ -7,7 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use openssl::bn::{BigNum, BigNumContext};
 use openssl::error::ErrorStack;
-use openssl::pkey::{PKey, Public};
+use openssl::nid::Nid;
+use openssl::pkey::{Id, PKey, Public};
+use openssl::x509::X509;
 use serde_json::{Map, Value};
 
 /// The `kid` of a key: its thumbprint (RFC 7638).
@@ -18,6 +20,29 @@ pub fn key_id(key: &PrivateKey) -> Result<String> {
 /// The members that make the public half of a key.
 pub fn members_of(key: &PrivateKey) -> Result<Map<String, Value>> {
     PublicJwk::of(key).map(|jwk| jwk.to_map())
+}
+
+/// A public key of somebody, in PEM or in a certificate, with its thumbprint as `kid`.
+///
+/// # Errors
+/// When it is none, or of a kind that is not used here.
+pub fn jwk_of_pem(pem: &str) -> Result<Map<String, Value>> {
+    let refuse = |why: &str| Error::new(ErrorKind::InvalidRequest, why);
+    let public = PKey::public_key_from_pem(pem.as_bytes()).or_else(|_| X509::from_pem(pem.as_bytes()).and_then(|found| found.public_key()));
+    let public = public.map_err(|error| refuse("this is no public key and no certificate").because(error))?;
+    let curve = || public.ec_key().ok().and_then(|key| key.group().curve_name());
+    let members = match (public.id(), curve()) {
+        (Id::RSA, _) => rsa_members(&public),
+        (Id::EC, Some(Nid::X9_62_PRIME256V1)) => ec_members(&public, "P-256", 32),
+        (Id::EC, Some(Nid::SECP384R1)) => ec_members(&public, "P-384", 48),
+        (Id::EC, Some(Nid::SECP521R1)) => ec_members(&public, "P-521", 66),
+        (Id::ED25519, _) => ed25519_members(&public),
+        _ => return Err(refuse("keys of this kind are not used here")),
+    };
+    let members = members.map_err(|error| refuse("the public key cannot be read").because(error))?;
+    let mut jwk: Map<String, Value> = members.iter().map(|(name, value)| ((*name).to_owned(), value.as_str().into())).collect();
+    jwk.insert("kid".to_owned(), thumbprint(&members).into());
+    Ok(jwk)
 }
 
 /// A public key as RFC 7517 writes it.

@@ -1,48 +1,74 @@
 //! The session store of a single node: in this process, gone with it unless written down ([`SessionStore::export`]).
 //!
-//! Values live in a table bounded in bytes ([`Values`]); when it is full, those unused for longest go first, and somebody has to
+//! Values live in a cache bounded in bytes; when it is full, those unused for longest go first, and somebody has to
 //! sign in again. Marks (claims and tombstones) are what makes replays fail, so they are never evicted: they
 //! live in a table of their own, bounded too, and when that is full new ones are refused.
 
 use super::list::List;
-use super::values::{Values, weight};
 use super::{MARK, is_mark, life, mark};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::{Consumed, Later, Op, SavedEntry, SessionStore};
+use moka::Expiry;
+use moka::policy::EvictionPolicy;
+use moka::sync::Cache;
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 /// 256 MiB: three quarters for values, one quarter for marks.
 pub const DEFAULT_SIZE: u64 = 256 << 20;
+
+/// What an entry costs beside its key and value, about.
+const OVERHEAD: usize = 192;
 
 /// How many expired marks one call clears away at most, so that no call pays for all.
 const SWEEP: usize = 32;
 
 pub struct EmbeddedSessions {
-    /// Locked for no longer than one operation takes; whoever holds both locks took that of the marks first.
-    values: Mutex<Values<Stored>>,
+    values: Cache<String, Entry>,
     marks: Mutex<Marks>,
 }
 
-enum Stored {
-    Value(Box<[u8]>),
-    List(List),
+#[derive(Clone)]
+struct Entry {
+    stored: Stored,
+    expires_at: Timestamp,
+    life: Duration,
 }
 
-impl Stored {
-    fn value(&self) -> Option<&[u8]> {
-        match self {
-            Self::Value(value) => Some(value),
-            Self::List(_) => None,
+#[derive(Clone)]
+enum Stored {
+    Value(Arc<[u8]>),
+    /// A list, and its size in bytes when this entry was made.
+    List(List, usize),
+}
+
+impl Entry {
+    fn new(stored: Stored, expires_at: Timestamp, now: Timestamp) -> Self {
+        let millis = u64::try_from(expires_at.millis().saturating_sub(now.millis())).unwrap_or(0);
+        Self { stored, expires_at, life: Duration::from_millis(millis) }
+    }
+
+    fn value(self, now: Timestamp) -> Option<Vec<u8>> {
+        match self.stored {
+            Stored::Value(value) if self.expires_at > now => Some(value.to_vec()),
+            Stored::Value(_) | Stored::List(..) => None,
         }
     }
 
-    fn list(&self) -> Option<&List> {
-        match self {
-            Self::Value(_) => None,
-            Self::List(list) => Some(list),
+    fn list(self, now: Timestamp) -> Option<List> {
+        match self.stored {
+            Stored::List(list, _) if self.expires_at > now => Some(list),
+            Stored::Value(_) | Stored::List(..) => None,
+        }
+    }
+
+    fn size(&self) -> usize {
+        match &self.stored {
+            Stored::Value(value) => value.len(),
+            Stored::List(_, size) => *size,
         }
     }
 }
@@ -50,13 +76,15 @@ impl Stored {
 impl EmbeddedSessions {
     /// A store of at most `bytes`, keys and values and an estimate of their overhead together.
     pub fn new(bytes: u64) -> Self {
-        let limit = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
-        let values = Mutex::new(Values::new(limit(bytes - bytes / 4)));
-        Self { values, marks: Mutex::new(Marks { limit: limit(bytes / 4), ..Marks::default() }) }
-    }
-
-    fn values(&self) -> MutexGuard<'_, Values<Stored>> {
-        self.values.lock().unwrap_or_else(PoisonError::into_inner)
+        let marks_limit = usize::try_from(bytes / 4).unwrap_or(usize::MAX);
+        let values = Cache::builder()
+            .max_capacity(bytes - bytes / 4)
+            .weigher(|key: &String, entry: &Entry| u32::try_from(weight(key, entry.size())).unwrap_or(u32::MAX))
+            // The default policy may refuse a new entry in favour of an old one: a login that just began would be lost.
+            .eviction_policy(EvictionPolicy::lru())
+            .expire_after(OwnLife)
+            .build();
+        Self { values, marks: Mutex::new(Marks { limit: marks_limit, ..Marks::default() }) }
     }
 
     fn marks(&self) -> MutexGuard<'_, Marks> {
@@ -64,27 +92,24 @@ impl EmbeddedSessions {
     }
 
     fn get(&self, key: &str, now: Timestamp) -> Option<Vec<u8>> {
-        self.values().get(key, now)?.value().map(<[u8]>::to_vec)
+        self.values.get(key)?.value(now)
     }
 
-    fn put(&self, key: &str, value: Vec<u8>, expires_at: Timestamp, now: Timestamp) {
-        let (size, value) = (value.len(), Stored::Value(value.into()));
-        self.values().put(key, value, size, expires_at, now);
+    fn put(&self, key: String, value: Vec<u8>, expires_at: Timestamp, now: Timestamp) {
+        self.values.insert(key, Entry::new(Stored::Value(value.into()), expires_at, now));
     }
 
-    fn append(&self, key: &str, value: Vec<u8>, keep: usize, expires_at: Timestamp, now: Timestamp) {
-        let mut values = self.values();
-        let list = values.get(key, now).and_then(|stored| stored.list().cloned()).unwrap_or_default();
-        let size = list.push(value, keep);
-        // Put again, so that its weight and its end are known.
-        values.put(key, Stored::List(list), size, expires_at, now);
+    /// The entry is made anew at every append, so that the cache knows its weight and its life.
+    fn append(&self, key: String, value: Vec<u8>, keep: usize, expires_at: Timestamp, now: Timestamp) {
+        self.values.entry(key).and_upsert_with(|existing| {
+            let list = existing.and_then(|entry| entry.into_value().list(now)).unwrap_or_default();
+            let size = list.push(value, keep);
+            Entry::new(Stored::List(list, size), expires_at, now)
+        });
     }
 
     fn remove(&self, key: &str, now: Timestamp) -> Option<Vec<u8>> {
-        match self.values().remove(key, now)? {
-            Stored::Value(value) => Some(value.into()),
-            Stored::List(_) => None,
-        }
+        self.values.remove(key)?.value(now)
     }
 
     fn consume_now(&self, key: &str, tombstone: &[u8], ttl: u64, now: Timestamp) -> Result<Consumed> {
@@ -122,10 +147,10 @@ impl EmbeddedSessions {
     fn write(&self, op: Op, claimed: &mut impl Iterator<Item = bool>, now: Timestamp) -> bool {
         match op {
             Op::Claim { .. } => return claimed.next().unwrap_or(false),
-            Op::Put { key, value, ttl } => self.put(&key, value, expiry(now, ttl), now),
-            Op::Append { key, value, keep, ttl } => self.append(&key, value, keep, expiry(now, ttl), now),
+            Op::Put { key, value, ttl } => self.put(key, value, expiry(now, ttl), now),
+            Op::Append { key, value, keep, ttl } => self.append(key, value, keep, expiry(now, ttl), now),
             Op::Delete { key } => {
-                self.values().remove(&key, now);
+                self.values.invalidate(&key);
                 self.marks().delete(&key);
             }
         }
@@ -148,7 +173,7 @@ impl SessionStore for EmbeddedSessions {
     }
 
     fn list<'a>(&'a self, key: &'a str, limit: usize) -> Later<'a, Vec<Vec<u8>>> {
-        let list = self.values().get(key, Timestamp::now()).and_then(|stored| stored.list().cloned());
+        let list = self.values.get(key).and_then(|entry| entry.list(Timestamp::now()));
         ready(Ok(list.map(|list| list.newest(limit)).unwrap_or_default()))
     }
 
@@ -158,21 +183,21 @@ impl SessionStore for EmbeddedSessions {
 
     /// Also clears away what has expired: whoever watches this node's health keeps its idle memory small.
     fn ping(&self) -> Later<'_, ()> {
-        self.values().sweep(Timestamp::now(), usize::MAX);
+        self.values.run_pending_tasks();
         self.marks().sweep(Timestamp::now(), usize::MAX);
         ready(Ok(()))
     }
 
     fn export(&self) -> Vec<SavedEntry> {
         let now = Timestamp::now();
-        let saved = |(key, stored, expires_at): (&str, &Stored, Timestamp)| {
-            let (key, value) = match stored {
-                Stored::Value(value) => (key.to_owned(), value.to_vec()),
-                Stored::List(list) => list.to_saved(key),
+        let values = self.values.iter().map(|(key, entry)| {
+            let (key, value) = match &entry.stored {
+                Stored::Value(value) => (key.to_string(), value.to_vec()),
+                Stored::List(list, _) => list.to_saved(&key),
             };
-            SavedEntry { key, value, expires_at }
-        };
-        let mut entries: Vec<SavedEntry> = self.values().iter(now).map(saved).collect();
+            SavedEntry { key, value, expires_at: entry.expires_at }
+        });
+        let mut entries: Vec<SavedEntry> = values.collect();
         let marks = self.marks();
         entries.extend(marks.by_key.iter().map(|(key, kept)| SavedEntry {
             key: key.to_string(),
@@ -188,13 +213,26 @@ impl SessionStore for EmbeddedSessions {
         for SavedEntry { key, value, expires_at } in entries {
             if expires_at <= now {
             } else if let Some((key, list, size)) = List::from_saved(&key, &value) {
-                self.values().put(key, Stored::List(list), size, expires_at, now);
+                self.values.insert(key.to_owned(), Entry::new(Stored::List(list, size), expires_at, now));
             } else if is_mark(&value) {
                 marks.set(&key, value.into(), expires_at);
             } else {
-                self.put(&key, value, expires_at, now);
+                self.put(key, value, expires_at, now);
             }
         }
+    }
+}
+
+/// Each entry says itself how long it lives.
+struct OwnLife;
+
+impl Expiry<String, Entry> for OwnLife {
+    fn expire_after_create(&self, _: &String, entry: &Entry, _: Instant) -> Option<Duration> {
+        Some(entry.life)
+    }
+
+    fn expire_after_update(&self, _: &String, entry: &Entry, _: Instant, _: Option<Duration>) -> Option<Duration> {
+        Some(entry.life)
     }
 }
 
@@ -269,6 +307,10 @@ fn expiry(now: Timestamp, ttl: u64) -> Timestamp {
     now.plus_seconds(i64::try_from(life(ttl)).unwrap_or(i64::MAX))
 }
 
+fn weight(key: &str, size: usize) -> usize {
+    key.len() + size + OVERHEAD
+}
+
 fn ready<'a, T: Send + 'a>(answer: Result<T>) -> Later<'a, T> {
     Box::pin(std::future::ready(answer))
 }
@@ -315,7 +357,7 @@ mod tests {
             let newest = [format!("k{n}")];
             assert!(store.get_many(&newest).await.expect("read")[0].is_some(), "{n} was lost at once");
         }
-        assert!(store.values().bytes() <= 3 << 20);
+        assert!(store.values.weighted_size() <= 3 << 20);
     }
 
     #[tokio::test]
@@ -329,8 +371,7 @@ mod tests {
             store.ping().await.expect("alive");
             assert_eq!(store.list(&format!("l{list}"), 99).await.expect("read").len(), 20, "{list} was lost at once");
         }
-        let bytes = store.values().bytes();
-        assert!((2 << 20..=3 << 20).contains(&bytes), "{bytes}");
+        assert!((2 << 20..=3 << 20).contains(&store.values.weighted_size()), "{}", store.values.weighted_size());
         assert!(store.list("l0", 99).await.expect("read").is_empty());
     }
 

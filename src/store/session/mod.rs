@@ -9,7 +9,6 @@
 pub mod embedded;
 mod list;
 pub mod redis;
-mod values;
 
 use super::SessionStore;
 use crate::error::{Error, ErrorKind, Result};

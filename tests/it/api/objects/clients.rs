@@ -51,7 +51,7 @@ async fn what_is_wrong_with_a_client_is_said_with_its_place() {
         (json!({"name": "N", "app_type": "robot"}), vec!["/app_type"]),
         (json!({"name": "N", "callbacks": ["https://a.example/cb", "http://a.example/cb"]}), vec!["/callbacks/1"]),
         (json!({"name": "N", "allowed_logout_urls": ["javascript:alert(1)"]}), vec!["/allowed_logout_urls/0"]),
-        (json!({"name": "N", "grant_types": ["authorization_code", "implicit"]}), vec!["/grant_types/1"]),
+        (json!({"name": "N", "grant_types": ["authorization_code", "password"]}), vec!["/grant_types/1"]),
         (json!({"name": "N", "jwt_configuration": {"alg": "HS256"}}), vec!["/jwt_configuration/alg", "/jwt_configuration/alg"]),
         (json!({"name": "N", "oidc_conformant": false}), vec!["/oidc_conformant"]),
         (json!({"name": "N", "client_metadata": {"a/b": 1}}), vec!["/client_metadata/a~1b"]),
