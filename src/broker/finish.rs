@@ -340,6 +340,7 @@ mod tests {
             profile: ProfileUse::default(),
             oidc: Some(ClientFacts { fapi2, ..ClientFacts::public("bank") }),
             saml: None,
+            by_metadata: None,
         };
         assert_eq!((code_lifetime(&of(true), 600), code_lifetime(&of(true), 30)), (60, 30));
         assert_eq!(code_lifetime(&of(false), 600), 600);

@@ -11,6 +11,9 @@ mod context;
 mod keys;
 mod living;
 mod metadata;
+#[cfg(test)]
+mod page_tests;
+mod pages;
 mod possession;
 mod read;
 mod registration;

@@ -3,7 +3,7 @@
 use super::application::Registered;
 use super::context::{Context, Source};
 use super::stored::StoredObjects;
-use super::{Config, Findings, application, connection, keys, metadata, possession, registration, scripts, secrets, seed};
+use super::{Config, Findings, application, connection, keys, metadata, pages, possession, registration, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::connection::outbound::download::Reach;
@@ -18,6 +18,7 @@ use crate::toml_file::{Problem, Section, TomlFile};
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use tracing::level_filters::LevelFilter;
 use url::Url;
 
@@ -124,8 +125,11 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let gigya = in_section(root, "gigya", |section| gigya(&context, section)).flatten();
     let (scripts, more) = scripts::read(&context, root);
     findings.extend(more);
+    let (look, more) = pages::read(&context, root);
+    findings.extend(more);
     let http = HttpSettings {
         country_header: scripts.country_header.clone(),
+        look: Arc::new(look),
         client_certificates: possession.ask.is_some() || possession.header.is_some(),
         client_certificate_header: possession.header,
         ..http_settings(root, issuer.as_deref().unwrap_or_default())
@@ -461,6 +465,7 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
         client_certificate_header: None,
         client_certificates: false,
         session_management,
+        look: Arc::default(),
         require_pushed_authorization_requests: root.bool("require_pushed_authorization_requests").unwrap_or(false),
         saml_body_limit: 1024 * 1024,
         body_limit: 64 * 1024,

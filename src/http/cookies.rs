@@ -6,6 +6,7 @@
 //! address, for development) browsers refuse SameSite=None, so both are Lax, and the assertion consumer
 //! service has the browser post the answer once more from our own page.
 
+use super::words::Language;
 use crate::broker::choose::{Pick, REMEMBERED};
 use crate::broker::{Browser, CookieChange};
 use crate::id;
@@ -22,7 +23,7 @@ pub fn read(request: &HttpRequest, secure: bool) -> Browser {
         session: value(session_name(secure)),
         caller: None,
         remembered: all(request.headers(), choice_name(secure)).find_map(picks).unwrap_or_default(),
-        language: language(request),
+        language: preferred_language(request),
     }
 }
 
@@ -62,7 +63,7 @@ fn write_choice(headers: &mut HeaderMap, secure: bool, value: String, max_age: D
 }
 
 /// The first language of Accept-Language (RFC 9110 12.5.4), without its region.
-fn language(request: &HttpRequest) -> Option<String> {
+fn preferred_language(request: &HttpRequest) -> Option<String> {
     let header = request.headers().get(ACCEPT_LANGUAGE)?.to_str().ok()?;
     let first = header.split([',', ';']).next()?.trim().split('-').next()?.to_ascii_lowercase();
     ((2..=3).contains(&first.len()) && first.bytes().all(|byte| byte.is_ascii_lowercase())).then_some(first)
@@ -126,6 +127,28 @@ pub fn write_browser_state(headers: &mut HeaderMap, secure: bool, value: &str, s
 pub fn browser_state(request: &HttpRequest, secure: bool) -> Option<String> {
     let is_ours = |value: &&str| value.len() <= 128 && value.bytes().all(|byte| byte.is_ascii_hexdigit());
     all(request.headers(), browser_state_name(secure)).find(is_ours).map(str::to_owned)
+}
+
+/// The language that an application asked for at the beginning of this login.
+pub fn language(headers: &HeaderMap) -> Option<Language> {
+    [true, false].into_iter().find_map(|secure| Language::of_tags(all(headers, language_name(secure))))
+}
+
+/// Remembers it for the pages to come.
+pub fn write_language(headers: &mut HeaderMap, secure: bool, language: Language) {
+    let mut cookie = Cookie::new(language_name(secure), language.tag());
+    cookie.set_path("/");
+    cookie.set_http_only(true);
+    cookie.set_secure(secure);
+    cookie.set_same_site(if secure { SameSite::None } else { SameSite::Lax });
+    cookie.set_max_age(Duration::minutes(15));
+    if let Ok(value) = HeaderValue::from_str(&cookie.to_string()) {
+        headers.append(SET_COOKIE, value);
+    }
+}
+
+const fn language_name(secure: bool) -> &'static str {
+    if secure { "__Host-isthmus-language" } else { "isthmus-language" }
 }
 
 pub const fn browser_state_name(secure: bool) -> &'static str {

@@ -3,7 +3,7 @@
 use super::pages::{self, BOUNCED, STYLE};
 use super::reply::Again;
 use super::state::State;
-use super::{body, caller, cookies, reply};
+use super::{body, caller, cookies, headers, reply};
 use crate::broker::choose::{Choosing, Pick};
 use crate::broker::discovery::Discovered;
 use crate::broker::link::LinkChoice;
@@ -13,13 +13,13 @@ use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::oidc::Params;
 use actix_web::http::Method;
-use actix_web::http::header::CACHE_CONTROL;
+use actix_web::http::header::{CACHE_CONTROL, CONTENT_SECURITY_POLICY};
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
 /// Somebody typed our address.
 pub async fn home(request: HttpRequest) -> HttpResponse {
-    pages::notice(&request, "Sign-in service", "This is a sign-in service. Start from the application that you want to use.")
+    pages::notice(&request, |words| (words.home_title.to_string(), words.home_text.to_string()))
 }
 
 /// The chooser again: another search, or back from another page.
@@ -174,16 +174,25 @@ async fn resume_inner(request: &HttpRequest, state: &State, form: Option<&[u8]>)
 }
 
 pub async fn logged_out(request: HttpRequest) -> HttpResponse {
-    pages::notice(
-        &request,
-        "You are signed out",
-        "Your session at this sign-in service has ended. Applications may keep their own sessions; sign out there too.",
-    )
+    pages::notice(&request, |words| (words.logout_done.to_string(), format!("{} {}", words.logout_ended, words.logout_applications)))
 }
 
 /// Browsers ask for an icon; there is none.
 pub async fn no_icon() -> HttpResponse {
     HttpResponse::NoContent().insert_header((CACHE_CONTROL, "public, max-age=86400")).finish()
+}
+
+/// What an operator has for the pages. It never changes under its address. An SVG image must not run scripts where somebody
+/// opens it by itself.
+pub async fn asset(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    match state.settings.look.asset(request.path()) {
+        Some(asset) => HttpResponse::Ok()
+            .content_type(asset.media_type)
+            .insert_header((CACHE_CONTROL, "public, max-age=31536000, immutable"))
+            .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; style-src 'unsafe-inline'; sandbox"))
+            .body(asset.bytes.clone()),
+        None => headers::nothing_here(request).await,
+    }
 }
 
 pub async fn style() -> HttpResponse {

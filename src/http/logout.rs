@@ -1,9 +1,11 @@
 //! The pages of a logout under way, and the translation of its answers; what begins one is in `op`, `idp` and `upstream`.
 
 use super::headers::Correlation;
+use super::look::{Look, Setting};
 use super::pages::{self, AutoPost};
 use super::saml_form::SamlForm;
 use super::state::State;
+use super::words::Words;
 use super::{body, cookies, reply, soap_reply};
 use crate::broker::logout::{
     LoggedOut, LogoutEntry, LogoutPage, LogoutReceiver, LogoutReply, LogoutStep, PartnerFrameOf, SloMessage, SoapLogout,
@@ -12,6 +14,7 @@ use crate::broker::{Browser, CookieChange};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
+use crate::login::Told;
 use crate::oidc::Params;
 use crate::saml::binding::MessageKind;
 use crate::saml::soap::SOAP_LIMIT;
@@ -21,6 +24,7 @@ use actix_web::http::header::{CONTENT_SECURITY_POLICY, HeaderValue, X_FRAME_OPTI
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
+use std::sync::Arc;
 use url::Url;
 
 /// Milliseconds that frames may take, all of them at once, before the browser goes on.
@@ -31,8 +35,10 @@ const VISIT: u32 = 15_000;
 #[derive(Template)]
 #[template(path = "logging_out.html")]
 struct LoggingOutPage {
-    title: &'static str,
-    text: &'static str,
+    w: Arc<Words>,
+    look: Arc<Look>,
+    title: String,
+    text: String,
     id: String,
     entries: Vec<LogoutEntry>,
     frames: Vec<String>,
@@ -57,6 +63,19 @@ impl LogoutEntry {
             Some(true) => "good",
             Some(false) => "bad",
             None => "soft",
+        }
+    }
+
+    fn text(&self, w: &Words) -> String {
+        match &self.told {
+            Told::Waiting => w.told_waiting.to_string(),
+            Told::Asked { .. } => w.told_asked.to_string(),
+            Told::Confirmed => w.told_confirmed.to_string(),
+            Told::Shown => w.told_shown.to_string(),
+            Told::Unknown => w.told_unknown.to_string(),
+            Told::Failed(reason) => w.put(&w.told_failed, "reason", reason),
+            Told::Skipped => w.told_skipped.to_string(),
+            Told::Impossible => w.told_impossible.to_string(),
         }
     }
 }
@@ -116,7 +135,7 @@ pub fn answer(request: &HttpRequest, state: &State, browser: &Browser, result: R
         LoggedOut::Redirect(to) => reply::see_other(&to),
         LoggedOut::Saml(Outgoing::Redirect(url)) => reply::see_other(url.as_str()),
         LoggedOut::Saml(Outgoing::PostForm { action, fields }) => pages::auto_post(request, &AutoPost::logout(action.into(), fields)),
-        LoggedOut::Page(page) => under_way(page),
+        LoggedOut::Page(page) => under_way(request, page),
         LoggedOut::Confirm { parameters } => pages::confirm_logout(request, &parameters),
         LoggedOut::Framed => {
             let mut told = pages::with_policy(&ToldPage, "default-src 'none'; base-uri 'none'; frame-ancestors 'none'");
@@ -194,25 +213,24 @@ const fn kind_of(is_response: bool) -> MessageKind {
     if is_response { MessageKind::Response } else { MessageKind::Request }
 }
 
-fn under_way(page: LogoutPage) -> HttpResponse {
-    let page = LoggingOutPage::of(page);
+fn under_way(request: &HttpRequest, page: LogoutPage) -> HttpResponse {
+    let page = LoggingOutPage::of(page, Setting::of(request));
     let policy = page.policy();
     pages::with_policy(&page, &policy)
 }
 
 impl LoggingOutPage {
-    fn of(page: LogoutPage) -> Self {
+    fn of(page: LogoutPage, Setting { words: w, look }: Setting) -> Self {
         let all = page.entries.iter().all(|entry| entry.good != Some(false));
         let (title, text) = match (page.answered, &page.stuck, all) {
-            (true, _, true) => ("You are signed out", "Your session at this sign-in service has ended."),
-            (true, _, false) => (
-                "You are signed out here, but not everywhere",
-                "Your session at this sign-in service has ended. Somebody may still be signed in as you where that is not confirmed: sign out there too, or close the browser.",
-            ),
-            (false, None, _) => ("You are being signed out", "Your session here has ended. Now the others are told; this takes a moment."),
-            (false, Some(_), _) => ("You are being signed out", "Your session here has ended. One of the others has not answered."),
+            (true, _, true) => (w.logout_done.to_string(), w.logout_ended.to_string()),
+            (true, _, false) => (w.logout_partly.to_string(), format!("{} {}", w.logout_ended, w.logout_somebody)),
+            (false, None, _) => (w.signing_out.to_string(), w.logout_telling.to_string()),
+            (false, Some(_), _) => (w.signing_out.to_string(), w.logout_stuck.to_string()),
         };
         Self {
+            w,
+            look,
             title,
             text,
             id: page.id,
@@ -243,20 +261,21 @@ impl LoggingOutPage {
         let frames = if origins.is_empty() { String::new() } else { format!("frame-src {}; ", origins.join(" ")) };
         let script = if self.answered { String::new() } else { format!("script-src 'nonce-{}'; ", self.nonce) };
         // The form's answer leads on to partners, which form-action would forbid in some browsers.
-        format!("default-src 'none'; style-src 'self'; {script}{frames}base-uri 'none'; frame-ancestors 'none'")
+        pages::policy(&self.look, "", &format!("{script}{frames}"))
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::http::words::Language;
 
     const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
 
     fn page(frames: &[&str]) -> LogoutPage {
         LogoutPage {
             id: HOSTILE.to_owned(),
-            entries: vec![LogoutEntry { name: HOSTILE.to_owned(), text: HOSTILE.to_owned(), good: Some(false) }],
+            entries: vec![LogoutEntry { name: HOSTILE.to_owned(), told: Told::Failed(HOSTILE.to_owned()), good: Some(false) }],
             frames: frames.iter().map(|frame| (*frame).to_owned()).collect(),
             partner_frames: Vec::new(),
             next: Some(HOSTILE.to_owned()),
@@ -266,11 +285,15 @@ mod tests {
         }
     }
 
+    fn made(page: LogoutPage) -> LoggingOutPage {
+        LoggingOutPage::of(page, Setting { words: Arc::new(Words::of(Language::English)), look: Arc::default() })
+    }
+
     #[test]
     fn hostile_values_come_out_escaped() {
         let stuck = LogoutPage { stuck: Some(HOSTILE.to_owned()), ..page(&[HOSTILE]) };
         for page in [page(&[HOSTILE]), stuck, LogoutPage { answered: true, ..page(&[]) }] {
-            let page = LoggingOutPage::of(page).render().expect("renders");
+            let page = made(page).render().expect("renders");
             assert!(!page.contains("<script>alert") && !page.contains(HOSTILE), "{page}");
         }
     }
@@ -278,20 +301,20 @@ mod tests {
     #[test]
     fn frames_may_be_those_of_the_applications_only() {
         let frames = ["https://b.example/out?iss=x&sid=y", "https://a.example:8443/out", "https://b.example/other"];
-        let policy = LoggingOutPage::of(page(&frames)).policy();
+        let policy = made(page(&frames)).policy();
         assert!(policy.contains("; frame-src https://a.example:8443 https://b.example; "), "{policy}");
         let partner = |origin: &str| PartnerFrameOf { address: "/logout/x/frame/0".to_owned(), origin: origin.to_owned() };
         let partners = vec![partner("https://wiki.example"), partner("https://a.example:8443")];
-        let policy = LoggingOutPage::of(LogoutPage { partner_frames: partners, ..page(&frames) }).policy();
+        let policy = made(LogoutPage { partner_frames: partners, ..page(&frames) }).policy();
         assert!(policy.contains("; frame-src 'self' https://a.example:8443 https://b.example https://wiki.example; "), "{policy}");
-        let policy = LoggingOutPage::of(LogoutPage { answered: true, ..page(&[]) }).policy();
+        let policy = made(LogoutPage { answered: true, ..page(&[]) }).policy();
         assert!(!policy.contains("frame-src") && !policy.contains("script-src"), "{policy}");
     }
 
     #[test]
     fn a_page_does_not_go_on_by_itself_where_somebody_has_not_answered() {
-        let stuck = LoggingOutPage::of(LogoutPage { stuck: Some("Wiki".to_owned()), ..page(&[]) }).render().expect("renders");
+        let stuck = made(LogoutPage { stuck: Some("Wiki".to_owned()), ..page(&[]) }).render().expect("renders");
         assert!(!stuck.contains(".submit()") && stuck.contains("Go on without Wiki"), "{stuck}");
-        assert!(LoggingOutPage::of(page(&[])).render().expect("renders").contains(".submit()"));
+        assert!(made(page(&[])).render().expect("renders").contains(".submit()"));
     }
 }

@@ -1,17 +1,20 @@
 //! Pages for people. Every page is a struct with a `sample()`, rendered in a test with a hostile value in each field.
 
 use super::headers::Correlation;
+use super::look::{Look, Setting};
 use super::reply;
 use super::traces::TracePage;
 use super::traces::list::RecentPage;
+use super::words::{Language, Words, fill};
 use crate::broker::{Chooser, LinkQuestion};
-use crate::error::{Actor, Error, ErrorKind};
+use crate::error::{Error, ErrorKind};
 use crate::id;
 use crate::login::Restart;
 use actix_web::http::header::{ACCEPT, CONTENT_SECURITY_POLICY, CONTENT_TYPE};
 use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde_json::json;
+use std::sync::Arc;
 
 /// The style sheet of all pages.
 pub const STYLE: &str = include_str!("../../templates/page.css");
@@ -19,23 +22,36 @@ pub const STYLE: &str = include_str!("../../templates/page.css");
 /// Marks a form that our own page has sent again.
 pub const BOUNCED: &str = "isthmus_again";
 
+/// Of operators' pages.
 const CONTENT_POLICY: &str = "default-src 'none'; style-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'";
+
+/// Of people's pages: `more` are further directives. What leads on to other sites must do without form-action, which some
+/// browsers apply to the answer too.
+pub fn policy(look: &Look, images: &str, more: &str) -> String {
+    format!("default-src 'none'; style-src 'self'; {}{more}base-uri 'none'; frame-ancestors 'none'", look.images(images))
+}
 
 #[derive(Template)]
 #[template(path = "error.html")]
 struct ErrorPage {
+    w: Arc<Words>,
+    look: Arc<Look>,
     title: String,
     detail: String,
+    /// Details are written for protocol messages: one that a script chose may be in any language.
+    detail_is_english: bool,
     advice: String,
     code: String,
     correlation_id: String,
-    restart: Option<Restart>,
-    restart_label: &'static str,
+    /// Label and address.
+    restart: Option<(String, String)>,
 }
 
 #[derive(Template)]
 #[template(path = "notice.html")]
 struct NoticePage {
+    w: Arc<Words>,
+    look: Arc<Look>,
     title: String,
     text: String,
 }
@@ -43,6 +59,11 @@ struct NoticePage {
 #[derive(Template)]
 #[template(path = "chooser.html")]
 struct ChooserPage {
+    w: Arc<Words>,
+    look: Arc<Look>,
+    title: String,
+    /// How many were found.
+    found: String,
     chooser: Chooser,
     /// `get` or `post`.
     method: &'static str,
@@ -51,10 +72,11 @@ struct ChooserPage {
 #[derive(Template)]
 #[template(path = "link.html")]
 struct LinkPage {
+    w: Arc<Words>,
+    look: Arc<Look>,
     transaction_id: String,
     csrf: String,
-    application: String,
-    came_by: String,
+    first: String,
     ways: Vec<(String, String)>,
     may_decline: bool,
 }
@@ -62,45 +84,53 @@ struct LinkPage {
 #[derive(Template)]
 #[template(path = "confirm_logout.html")]
 struct ConfirmLogoutPage {
+    w: Arc<Words>,
+    look: Arc<Look>,
     parameters: Vec<(String, String)>,
 }
 
 /// A page whose form sends itself, with a button for where scripts do not run.
 #[derive(Template)]
 #[template(path = "auto_post.html")]
-pub struct AutoPost {
-    title: &'static str,
+struct AutoPostPage {
+    w: Arc<Words>,
+    look: Arc<Look>,
+    title: String,
     action: String,
     fields: Vec<(String, String)>,
     nonce: String,
 }
 
+/// A form that sends itself, and why.
+pub struct AutoPost {
+    title: fn(&Words) -> &str,
+    action: String,
+    fields: Vec<(String, String)>,
+}
+
 impl AutoPost {
     pub fn to_idp(action: String, fields: Vec<(String, String)>) -> Self {
-        Self::new("You are going on to sign in", action, fields)
+        Self { title: |words| &words.to_identity_provider, action, fields }
     }
 
     pub fn to_application(action: String, fields: Vec<(String, String)>) -> Self {
-        Self::new("You are going back to the application", action, fields)
+        Self { title: |words| &words.to_application, action, fields }
     }
 
     /// The same form again, from our own page and to ourselves.
     pub fn bounce(action: String, fields: Vec<(&str, &str)>) -> Self {
-        Self::new("You are being signed in", action, fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+        let fields = fields.into_iter().map(|(name, value)| (name.to_owned(), value.to_owned())).collect();
+        Self { title: |words| &words.signing_in, action, fields }
     }
 
     /// The same for a logout.
     pub fn bounce_logout(action: String, fields: Vec<(&str, &str)>) -> Self {
-        Self { title: "You are being signed out", ..Self::bounce(action, fields) }
+        Self { title: |words| &words.signing_out, ..Self::bounce(action, fields) }
     }
 
     /// A message of a logout, to whom it is for.
     pub fn logout(action: String, fields: Vec<(String, String)>) -> Self {
-        Self::new("You are being signed out", action, fields)
-    }
-
-    fn new(title: &'static str, action: String, fields: Vec<(String, String)>) -> Self {
-        Self { title, action, fields, nonce: id::random_id() }
+        Self { title: |words| &words.signing_out, action, fields }
     }
 }
 
@@ -124,16 +154,20 @@ pub fn error(request: &HttpRequest, error: &Error, restart: Option<&Restart>) ->
         });
         return builder.insert_header((CONTENT_TYPE, "application/problem+json")).body(problem.to_string());
     }
+    let Setting { words, look } = Setting::of(request);
+    let label = if error.kind == ErrorKind::LoginAlreadyFinished { &words.continue_to } else { &words.start_again_at };
     let page = ErrorPage {
-        title: wire.title.to_owned(),
+        title: words.title_of(error.kind).to_owned(),
         detail: sentence(&error.detail),
-        advice: advice(error.kind, restart.is_some()),
+        detail_is_english: words.language != Language::English && error.kind != ErrorKind::RuleDenied,
+        advice: words.advice(error.kind, restart.is_some()).to_owned(),
         code: wire.code.to_owned(),
         correlation_id,
-        restart: restart.cloned(),
-        restart_label: if error.kind == ErrorKind::LoginAlreadyFinished { "Continue to" } else { "Start again at" },
+        restart: restart.map(|restart| (words.put(label, "name", &restart.application), restart.path.clone())),
+        look: Arc::clone(&look),
+        w: words,
     };
-    html(builder, &page, CONTENT_POLICY)
+    html(builder, &page, &policy(&look, "", "form-action 'self'; "))
 }
 
 /// A detail as a sentence: details are written for protocol messages, without capital and full stop.
@@ -144,66 +178,75 @@ fn sentence(detail: &str) -> String {
     format!("{}{}{stop}", first.to_uppercase(), letters.as_str())
 }
 
-/// What the person can do.
-fn advice(kind: ErrorKind, can_restart: bool) -> String {
-    let text = match (kind, can_restart) {
-        (ErrorKind::LoginExpired | ErrorKind::LoginAlreadyFinished, true) => "Use the button to go on.",
-        (ErrorKind::LoginExpired | ErrorKind::LoginAlreadyFinished, false) => "Go back to the application and start again there.",
-        (ErrorKind::AccountConflict | ErrorKind::LinkOnlyIdentity, _) => {
-            "If that does not help, the operators of this sign-in service can settle it. Give them the code below."
-        }
-        (ErrorKind::OtherBrowser, _) => "Go back to the application in this browser and start again there.",
-        (ErrorKind::CookiesBlocked, _) => "Allow cookies for this site, go back to the application and start again there.",
-        (ErrorKind::StoreUnavailable | ErrorKind::Overloaded, _) => {
-            "Wait a moment and try again. If it does not go away, give the operators of this service the code below."
-        }
-        (kind, _) if kind.wire().actor == Actor::User && !can_restart => "Go back to the application and try again.",
-        (kind, _) => kind.wire().actor.advice(),
-    };
-    text.to_owned()
-}
-
 fn wants_json(request: &HttpRequest) -> bool {
     let accept = request.headers().get(ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     accept.contains("json") && !accept.contains("text/html")
 }
 
-pub fn notice(_request: &HttpRequest, title: &str, text: &str) -> HttpResponse {
-    html(reply::status(200), &NoticePage { title: title.to_owned(), text: text.to_owned() }, CONTENT_POLICY)
+/// A heading and a sentence.
+pub fn notice(request: &HttpRequest, says: impl FnOnce(&Words) -> (String, String)) -> HttpResponse {
+    let Setting { words, look } = Setting::of(request);
+    let (title, text) = says(&words);
+    let policy = policy(&look, "", "form-action 'self'; ");
+    html(reply::status(200), &NoticePage { w: words, look, title, text }, &policy)
 }
 
-pub fn chooser(_request: &HttpRequest, chooser: &Chooser) -> HttpResponse {
-    // What a login goes on with changes something here; what a discovery service answers does not.
-    let method = if chooser.action == "/login" { "post" } else { "get" };
-    let page = ChooserPage { chooser: chooser.clone(), method };
-    // The form's answer leads on to an identity provider, which form-action would forbid in some browsers. Logos stand
-    // where their owners have them.
-    let policy = "default-src 'none'; style-src 'self'; img-src https:; base-uri 'none'; frame-ancestors 'none'";
-    html(reply::status(200), &page, policy)
+pub fn chooser(request: &HttpRequest, chooser: &Chooser) -> HttpResponse {
+    let Setting { words, look } = Setting::of(request);
+    // Logos stand where their owners have them.
+    let policy = policy(&look, "https:", "");
+    html(reply::status(200), &ChooserPage::new(words, look, chooser.clone()), &policy)
 }
 
-pub fn link(_request: &HttpRequest, question: &LinkQuestion) -> HttpResponse {
+impl ChooserPage {
+    fn new(w: Arc<Words>, look: Arc<Look>, chooser: Chooser) -> Self {
+        let found = match (chooser.offers.len(), chooser.more) {
+            (0, _) => &w.found_nothing,
+            (1, false) => &w.found_one,
+            (_, false) => &w.found_some,
+            (_, true) => &w.found_more,
+        };
+        let (looked_for, count) = (chooser.search.as_deref().unwrap_or_default(), chooser.offers.len().to_string());
+        Self {
+            title: w.put(&w.choose_title, "application", &chooser.application),
+            found: fill(found, &[("words", looked_for), ("count", &count)]),
+            // What a login goes on with changes something here; what a discovery service answers does not.
+            method: if chooser.action == "/login" { "post" } else { "get" },
+            chooser,
+            w,
+            look,
+        }
+    }
+}
+
+pub fn link(request: &HttpRequest, question: &LinkQuestion) -> HttpResponse {
+    let Setting { words, look } = Setting::of(request);
+    let policy = policy(&look, "", "");
     let page = LinkPage {
         transaction_id: question.transaction_id.clone(),
         csrf: question.csrf.clone(),
-        application: question.application.clone(),
-        came_by: question.came_by.clone(),
+        first: fill(&words.link_first, &[("application", &question.application), ("connection", &question.came_by)]),
         ways: question.ways.clone(),
         may_decline: question.may_decline,
+        w: words,
+        look,
     };
-    // As with the chooser, the form's answer leads on to another site.
-    html(reply::status(200), &page, "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+    html(reply::status(200), &page, &policy)
 }
 
-pub fn confirm_logout(_request: &HttpRequest, parameters: &[(String, String)]) -> HttpResponse {
-    let page = ConfirmLogoutPage { parameters: parameters.to_vec() };
-    html(reply::status(200), &page, "default-src 'none'; style-src 'self'; base-uri 'none'; frame-ancestors 'none'")
+pub fn confirm_logout(request: &HttpRequest, parameters: &[(String, String)]) -> HttpResponse {
+    let Setting { words, look } = Setting::of(request);
+    let policy = policy(&look, "", "");
+    html(reply::status(200), &ConfirmLogoutPage { w: words, look, parameters: parameters.to_vec() }, &policy)
 }
 
-pub fn auto_post(_request: &HttpRequest, page: &AutoPost) -> HttpResponse {
-    let policy =
-        format!("default-src 'none'; style-src 'self'; script-src 'nonce-{}'; base-uri 'none'; frame-ancestors 'none'", page.nonce);
-    html(reply::status(200), page, &policy)
+pub fn auto_post(request: &HttpRequest, page: &AutoPost) -> HttpResponse {
+    let Setting { words, look } = Setting::of(request);
+    let nonce = id::random_id();
+    let policy = policy(&look, "", &format!("script-src 'nonce-{nonce}'; "));
+    let title = (page.title)(&words).to_owned();
+    let page = AutoPostPage { title, action: page.action.clone(), fields: page.fields.clone(), nonce, w: words, look };
+    html(reply::status(200), &page, &policy)
 }
 
 pub fn trace(_request: &HttpRequest, page: &TracePage) -> HttpResponse {
@@ -237,35 +280,46 @@ mod tests {
     const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
 
     /// Every page with the hostile value in each field that can come from outside.
-    fn hostile_pages() -> Vec<String> {
+    fn hostile_pages(language: Language) -> Vec<String> {
         let pair = || vec![(HOSTILE.to_owned(), HOSTILE.to_owned())];
-        let restart = Restart { application: HOSTILE.to_owned(), path: HOSTILE.to_owned(), query: HOSTILE.to_owned() };
+        let w = Arc::new(Words::of(language));
+        let look = Arc::new(Look { name: HOSTILE.to_owned(), links: pair(), ..Look::default() });
+        let both = || (Arc::clone(&w), Arc::clone(&look));
         let error = ErrorPage {
+            w: both().0,
+            look: both().1,
             title: HOSTILE.to_owned(),
             detail: HOSTILE.to_owned(),
+            detail_is_english: true,
             advice: HOSTILE.to_owned(),
             code: HOSTILE.to_owned(),
             correlation_id: HOSTILE.to_owned(),
-            restart: Some(restart),
-            restart_label: "Start again at",
+            restart: Some((w.put(&w.start_again_at, "name", HOSTILE), HOSTILE.to_owned())),
+        };
+        let auto = AutoPostPage {
+            w: both().0,
+            look: both().1,
+            title: "x".to_owned(),
+            action: HOSTILE.to_owned(),
+            fields: pair(),
+            nonce: "n".to_owned(),
         };
         [
             error.render(),
-            NoticePage { title: HOSTILE.to_owned(), text: HOSTILE.to_owned() }.render(),
-            ChooserPage { chooser: hostile_chooser(), method: "post" }.render(),
+            NoticePage { w: both().0, look: both().1, title: HOSTILE.to_owned(), text: HOSTILE.to_owned() }.render(),
+            ChooserPage::new(both().0, both().1, hostile_chooser()).render(),
             LinkPage {
+                w: both().0,
+                look: both().1,
                 transaction_id: HOSTILE.to_owned(),
                 csrf: HOSTILE.to_owned(),
-                application: HOSTILE.to_owned(),
-                came_by: HOSTILE.to_owned(),
+                first: fill(&w.link_first, &[("application", HOSTILE), ("connection", HOSTILE)]),
                 ways: pair(),
                 may_decline: true,
             }
             .render(),
-            ConfirmLogoutPage { parameters: pair() }.render(),
-            AutoPost { title: "x", action: HOSTILE.to_owned(), fields: pair(), nonce: "n".to_owned() }.render(),
-            TracePage::sample(HOSTILE).render(),
-            RecentPage::sample(HOSTILE).render(),
+            ConfirmLogoutPage { w: both().0, look: both().1, parameters: pair() }.render(),
+            auto.render(),
         ]
         .into_iter()
         .map(|page| page.expect("renders"))
@@ -289,7 +343,9 @@ mod tests {
 
     #[test]
     fn hostile_values_come_out_escaped() {
-        for page in hostile_pages() {
+        let operators = [TracePage::sample(HOSTILE).render(), RecentPage::sample(HOSTILE).render()];
+        let operators = operators.into_iter().map(|page| page.expect("renders"));
+        for page in Language::ALL.into_iter().flat_map(hostile_pages).chain(operators) {
             assert!(!page.contains("<script>alert"), "{page}");
             assert!(!page.contains(HOSTILE), "{page}");
             assert!(page.contains("&#60;script&#62;") || page.contains("&lt;script&gt;"), "{page}");
@@ -297,10 +353,24 @@ mod tests {
     }
 
     #[test]
-    fn every_error_kind_has_advice() {
-        for kind in ErrorKind::ALL {
-            assert!(!advice(*kind, true).is_empty());
-            assert!(!advice(*kind, false).is_empty());
+    fn pages_say_in_which_language_they_are_and_nothing_in_another() {
+        for language in Language::ALL {
+            for page in hostile_pages(language) {
+                assert!(page.contains(&format!("<html lang=\"{}\" dir=\"{}\">", language.tag(), language.direction())), "{page}");
+                assert!(!page.contains("{application}") && !page.contains("{name}") && !page.contains("{words}"), "{page}");
+                let ours: Vec<String> =
+                    Words::KEYS.iter().filter_map(|key| Words::of(Language::English).text(key).map(str::to_owned)).collect();
+                let theirs = Words::of(language);
+                let left = texts(&page)
+                    .into_iter()
+                    .find(|text| ours.contains(text) && !Words::KEYS.iter().any(|key| theirs.text(key) == Some(text)));
+                assert!(left.is_none(), "{language:?}: {left:?}");
+            }
         }
+    }
+
+    /// What stands between tags.
+    fn texts(page: &str) -> Vec<String> {
+        page.split('<').filter_map(|part| Some(part.split_once('>')?.1.trim().to_owned())).filter(|text| !text.is_empty()).collect()
     }
 }

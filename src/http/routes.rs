@@ -87,6 +87,7 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/logout/{id}", post().to(logout::step))
         .route("/logout/{id}/frame/{place}", get().to(logout::frame))
         .route("/assets/page.css", get().to(login::style))
+        .route("/assets/{file}", get().to(login::asset))
         .route("/favicon.ico", get().to(login::no_icon))
         .configure(management::routes)
         .default_service(web::to(headers::nothing_here));

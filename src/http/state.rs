@@ -1,5 +1,6 @@
 //! What every handler gets: the gateway, the settings of the HTTP side, and documents prepared once.
 
+use super::look::Look;
 use super::management::rate::Rates;
 use super::metrics::Metrics;
 use crate::broker::Gateway;
@@ -25,6 +26,8 @@ pub struct HttpSettings {
     pub client_certificates: bool,
     /// Applications may ask a frame of ours whether the session is still the same (Session Management 1.0).
     pub session_management: bool,
+    /// How pages look, and what they say.
+    pub look: Arc<Look>,
     /// The authorization endpoint takes requests only that were pushed before (RFC 9126 5).
     pub require_pushed_authorization_requests: bool,
     /// Bytes of a body at most: forms with a SAML message, and all others.

@@ -244,7 +244,7 @@ impl Party {
 }
 
 impl Told {
-    /// In words for the page and the log.
+    /// In words for the trace and the log.
     pub fn text(&self) -> String {
         match self {
             Self::Waiting => "not told yet".to_owned(),

@@ -297,7 +297,7 @@ impl Gateway {
     fn page_of(&self, logout: &Logout) -> LogoutPage {
         let entry = |party: &crate::login::Party| LogoutEntry {
             name: party.name.clone(),
-            text: party.told.text(),
+            told: party.told.clone(),
             good: match party.told {
                 Told::Confirmed => Some(true),
                 Told::Waiting | Told::Asked { .. } | Told::Shown => None,

@@ -25,7 +25,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace};
-use crate::login::{LogoutStarter, Session};
+use crate::login::{LogoutStarter, Session, Told};
 use crate::oidc::logout::{Confirmation, Present, SignedIn};
 use crate::oidc::{AfterLogout, ClientFacts, IdTokenHint, LogoutRequest, Params};
 use crate::saml::Outgoing;
@@ -90,7 +90,7 @@ pub struct PartnerFrameOf {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogoutEntry {
     pub name: String,
-    pub text: String,
+    pub told: Told,
     /// It has confirmed, or it has not; `None`: not known, or not yet.
     pub good: Option<bool>,
 }

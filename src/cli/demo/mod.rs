@@ -107,6 +107,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         registration: Policy::default(),
         http: HttpSettings {
             session_management: false,
+            look: Arc::default(),
             require_pushed_authorization_requests: false,
             secure: false,
             trusted_proxies: Vec::new(),
