@@ -80,6 +80,11 @@ impl Gateway {
             correlation_id: begun.correlation_id,
             now: begun.now,
         };
+        match self.may_issue(&issue, &mut trace).await {
+            Ok(true) => {}
+            Ok(false) => return self.ask_from_session(begun, before, &issue, &mut trace).await,
+            Err(error) => return Err(self.refuse_session(begun, session, error, &mut trace).await?),
+        }
         let issued = self.issue(&issue, &mut trace).await?;
         let recent = RecentLogin {
             correlation_id: begun.correlation_id.to_owned(),
@@ -140,7 +145,7 @@ impl Gateway {
         Ok(Err(Box::new(Outcome { answer, binding: change, session: CookieChange::Keep, correlation_id: None })))
     }
 
-    /// Scripts have refused what the session would have answered; the session stays.
+    /// Scripts, or the lack of a consent, have refused what the session would have answered; the session stays.
     async fn refuse_session(&self, begun: &Begun<'_>, session: &Session, error: Error, trace: &mut Trace) -> Result<Error> {
         let wire = error.kind.wire();
         self.events.login(&session.identity.connection, wire.code);

@@ -40,6 +40,7 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
         },
         Answer::Choose(chooser) => pages::chooser(request, &chooser),
         Answer::AskLink(question) => pages::link(request, &question),
+        Answer::AskConsent(question) => pages::consent(request, &question),
         Answer::Elsewhere(url) => see_other(&url),
         Answer::SeeSelf => match again.and_then(|again| again.see) {
             Some(location) => see_other(&location),

@@ -80,6 +80,8 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/login", post().to(login::choose))
         .route("/login/link", get().to(login::link_question))
         .route("/login/link", post().to(login::link))
+        .route("/login/consent", get().to(login::consent_question))
+        .route("/login/consent", post().to(login::consent))
         .route("/continue", get().to(login::resume))
         .route("/continue", post().to(login::resume_by_form))
         .route("/logged-out", get().to(login::logged_out))
@@ -123,7 +125,7 @@ pub fn allowed(path: &str) -> &'static str {
         "/oauth/token" | "/oauth/par" | "/oauth/revoke" => "POST, OPTIONS",
         "/oauth/introspect" => "POST",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
-        "/authorize" | "/saml/sso" | "/saml/slo" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
+        "/authorize" | "/saml/sso" | "/saml/slo" | "/oidc/logout" | "/login" | "/login/link" | "/login/consent" | "/continue" => "GET, HEAD, POST",
         "/oidc/register" | "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",

@@ -2,6 +2,7 @@
 //! the trace that tells an operator why it went as it did. Plain data and transitions, no I/O.
 
 mod arrived;
+mod consent;
 pub mod device;
 mod grant;
 mod logout;
@@ -15,6 +16,7 @@ pub mod trace;
 mod transaction;
 
 pub use arrived::{Arrived, PendingLink, Proof, remove_paths};
+pub use consent::PendingConsent;
 pub use device::{DeviceDecision, DeviceGrant, DevicePointer, DevicePolls};
 pub use grant::{AccessToken, CodeGrant, CodeTombstone, Dialects};
 pub use logout::{FrameAnswer, Logout, LogoutStarter, PartnerFrame, Party, Told, Way};

@@ -100,8 +100,7 @@ impl ProviderMetadata {
             userinfo_encryption_alg_values_supported: KeyManagementAlg::ALL,
             userinfo_encryption_enc_values_supported: ContentEncryption::ALL,
             clients: ForClients::new(issuer, None, false),
-            // consent is understood, and asks nothing of anybody yet: all applications are first-party.
-            prompt_values_supported: &[Prompt::None, Prompt::Login, Prompt::SelectAccount],
+            prompt_values_supported: &[Prompt::None, Prompt::Login, Prompt::Consent, Prompt::SelectAccount],
             claim_types_supported: &["normal"],
             claims_supported: ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "sid"]
                 .into_iter()
