@@ -18,8 +18,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, LoginTransaction, PendingConsent, ReplyTo, Session, Stage, Stored};
+use crate::oidc::ClientFacts;
 use crate::oidc::claims::{is_reserved, scope_of};
-use crate::oidc::{ClientFacts, STANDARD_SCOPES};
+use crate::oidc::scope::STANDARD_SCOPES;
 use crate::profile::Written;
 use crate::store::{ConsentFilter, ConsentRecord, FamilyFilter, LogType, Op};
 
@@ -296,7 +297,8 @@ impl Gateway {
         let mut claims = application.oidc.as_ref().map(|client| Wanted::of(application, client, &asked).claims).unwrap_or_default();
         let whole_profile = claims.iter().any(|name| name == WHOLE_PROFILE);
         claims.retain(|name| name != WHOLE_PROFILE);
-        let named = |name: &str| profile.value().get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
+        let profile = profile.value();
+        let named = |name: &str| profile.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
         Ok(ConsentQuestion {
             transaction_id: transaction.id.clone(),
             csrf: self.consent_csrf(transaction)?,

@@ -281,7 +281,7 @@ async fn what_is_withdrawn_ends_what_was_given() {
     let callback: String = url::form_urlencoded::byte_serialize(CALLBACK.as_bytes()).collect();
     let body = format!("grant_type=authorization_code&client_id=notes&code={code}&redirect_uri={callback}&code_verifier={VERIFIER}");
     let tokens = scene.gateway.token(call(body.as_bytes(), &shown), now).await.expect("tokens").response;
-    let tokens = serde_json::from_str::<Value>(&tokens.to_json().expect("JSON")).expect("JSON");
+    let tokens = serde_json::from_str::<Value>(&tokens.to_json()).expect("JSON");
     let text = |name: &str| tokens[name].as_str().expect("a token").to_owned();
     let userinfo = async || {
         let token = AccessToken::parse(&text("access_token")).expect("a token");

@@ -314,7 +314,10 @@ impl ConsentLine {
             "groups" => &w.consent_groups,
             "offline_access" => &w.consent_offline,
             _ => {
-                return Self { text: scope.description.clone().unwrap_or_else(|| scope.name.clone()), is_name: scope.description.is_none() };
+                return Self {
+                    text: scope.description.clone().unwrap_or_else(|| scope.name.clone()),
+                    is_name: scope.description.is_none(),
+                };
             }
         };
         Self::text(standard.to_string())

@@ -224,15 +224,15 @@ async fn grants(call: Call) -> Result<Reply, Refusal> {
     let (offset, limit) = bounds(&call);
     let text = |name: &str| call.text(name).map(str::to_owned);
     let filter = FamilyFilter { grant_id: None, user_id: text("user_id"), client_id: text("client_id"), offset, limit };
-    let consents = call.gateway.directory.consents(&ConsentFilter {
+    let agreed = ConsentFilter {
         consent_id: None,
         user_id: text("user_id"),
         client_id: text("client_id"),
         audience: text("audience"),
         offset,
         limit,
-    });
-    let consents = consents.await?;
+    };
+    let consents = call.gateway.directory.consents(&agreed).await?;
     // What people have agreed to comes first, and refresh tokens behind it.
     let (offset, limit) = (offset.saturating_sub(consents.total), limit.saturating_sub(consents.consents.len()));
     let filter = FamilyFilter { offset, limit, ..filter };
