@@ -548,7 +548,7 @@ fn situation_of<'a>(
 
 impl Gateway {
     fn check_expected(&self, application: &Application, transaction: &LoginTransaction, user_id: &str, acr: Option<&str>) -> Result<()> {
-        next::check_arrived(&transaction.asked, acr, &*self.subject_for(application, user_id)?)
+        next::check_arrived(&transaction.asked, acr, &self.subject_for(application, user_id)?)
     }
 }
 

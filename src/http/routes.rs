@@ -129,7 +129,8 @@ pub fn allowed(path: &str) -> &'static str {
         "/oauth/token" | "/oauth/par" | "/oauth/device/code" | "/oauth/revoke" => "POST, OPTIONS",
         "/oauth/introspect" => "POST",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
-        "/authorize" | "/saml/sso" | "/saml/slo" | "/oidc/logout" | "/login" | "/login/link" | "/login/consent" | "/activate" | "/continue" => "GET, HEAD, POST",
+        "/authorize" | "/saml/sso" | "/saml/slo" | "/oidc/logout" | "/login" | "/login/link" | "/login/consent" | "/activate"
+        | "/continue" => "GET, HEAD, POST",
         "/oidc/register" | "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",

@@ -303,6 +303,25 @@ mod tests {
         assert!(read(false).get("request_object_encryption_alg_values_supported").is_none());
     }
 
+    /// What clients need that prove who they are.
+    fn of_clients(base: &str) -> Value {
+        json!({
+            "token_endpoint_auth_methods_supported": METHODS,
+            "token_endpoint_auth_signing_alg_values_supported": ALGS,
+            "revocation_endpoint": format!("{base}/oauth/revoke"),
+            "revocation_endpoint_auth_methods_supported": METHODS,
+            "revocation_endpoint_auth_signing_alg_values_supported": ALGS,
+            "introspection_endpoint": format!("{base}/oauth/introspect"),
+            "introspection_endpoint_auth_methods_supported": METHODS[..4],
+            "introspection_endpoint_auth_signing_alg_values_supported": ALGS,
+            "introspection_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
+            "dpop_signing_alg_values_supported": [
+                "ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
+            ],
+            "tls_client_certificate_bound_access_tokens": false,
+        })
+    }
+
     /// About authorization requests and logout; one literal has no room for everything.
     fn of_requests(base: &str) -> Value {
         json!({
@@ -352,19 +371,6 @@ mod tests {
                 "userinfo_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
                 "userinfo_encryption_alg_values_supported": ["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"],
                 "userinfo_encryption_enc_values_supported": ["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"],
-                "token_endpoint_auth_methods_supported": METHODS,
-                "token_endpoint_auth_signing_alg_values_supported": ALGS,
-                "revocation_endpoint": format!("{base}/oauth/revoke"),
-                "revocation_endpoint_auth_methods_supported": METHODS,
-                "revocation_endpoint_auth_signing_alg_values_supported": ALGS,
-                "introspection_endpoint": format!("{base}/oauth/introspect"),
-                "introspection_endpoint_auth_methods_supported": METHODS[..4],
-                "introspection_endpoint_auth_signing_alg_values_supported": ALGS,
-                "introspection_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
-                "dpop_signing_alg_values_supported": [
-                    "ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
-                ],
-                "tls_client_certificate_bound_access_tokens": false,
                 "prompt_values_supported": ["none", "login", "consent", "select_account"],
                 "claim_types_supported": ["normal"],
                 "claims_supported": [
@@ -373,7 +379,8 @@ mod tests {
                     "locale", "updated_at", "email", "email_verified", "address", "phone_number", "phone_number_verified", "groups"
                 ],
             });
-            for (name, value) in of_requests(base).as_object().expect("an object") {
+            let (requests, clients) = (of_requests(base), of_clients(base));
+            for (name, value) in [&requests, &clients].into_iter().flat_map(|part| part.as_object().expect("an object")) {
                 expected[name] = value.clone();
             }
             assert_eq!(metadata, expected);

@@ -231,6 +231,7 @@ fn a_mac_is_by_a_secret_that_is_long_enough() {
         assert!(verify_mac(&secret(needed), &made[..made.len() - 4], &[alg]).is_err(), "cut short");
         let weak = mac(alg.as_str(), digest, &"s".repeat(needed - 1));
         assert_eq!(verify_mac(&secret(needed - 1), &weak, &[alg]).expect_err("weak").kind, ErrorKind::Misconfigured);
+        assert!(!Received::parse(&weak).expect("a JWT").has_mac(alg, "s".repeat(needed - 1).as_bytes()), "whoever asks");
     }
     let unsigned = token(&json!({"alg": "none"}), |_| Vec::new());
     assert!(verify_mac(&secret(64), &unsigned, ClientSigningAlg::ALL).is_err());

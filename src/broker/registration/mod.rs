@@ -298,7 +298,6 @@ fn give_secret(body: &mut Body, metadata: &ClientMetadata, now: Timestamp) -> Op
     method(metadata).filter(|method| method.has_secret())?;
     let secret = kinds::new_secret(body);
     kinds::add_secret(body, &secret, 0, now);
-    kinds::share_secret(body, Some(&secret));
     Some(secret)
 }
 

@@ -28,9 +28,10 @@ mod users;
 pub use connect::check_url;
 
 use super::{
-    AuditEvent, ConflictRecord, ConsentFilter, ConsentRecord, CredentialKind, Directory, ExportStep, FamilyFilter, FoundConsents, FoundFamilies, IdentityLogin, ImportKnown,
-    ImportNames, ImportStep, Job, JobAges, JobStatus, Later, LinkEntry, LinkedBy, LogDay, LogEvent, LogFilter, LogPage, NewJob, NewUser,
-    ObjectChange, ObjectWrite, QueuedMessage, Recorded, RefreshFamily, Rotation, SavedEntry, StoredObject, UserChange, UserLogin,
+    AuditEvent, ConflictRecord, ConsentFilter, ConsentRecord, CredentialKind, Directory, ExportStep, FamilyFilter, FoundConsents,
+    FoundFamilies, IdentityLogin, ImportKnown, ImportNames, ImportStep, Job, JobAges, JobStatus, Later, LinkEntry, LinkedBy, LogDay,
+    LogEvent, LogFilter, LogPage, NewJob, NewUser, ObjectChange, ObjectWrite, QueuedMessage, Recorded, RefreshFamily, Rotation, SavedEntry,
+    StoredObject, UserChange, UserLogin,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
