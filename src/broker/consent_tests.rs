@@ -274,26 +274,31 @@ async fn a_fresh_login_comes_to_the_question_with_its_session() {
 
 #[tokio::test]
 async fn what_is_withdrawn_ends_what_was_given() {
-    let scene = scene().await;
-    let answered = redirect(scene.choose(&question(scene.authorize("scope=openid+offline_access").await), ConsentChoice::Allow).await);
-    let code = answered.split(['?', '&']).find_map(|pair| pair.strip_prefix("code=")).expect("a code");
-    let (shown, now) = (Shown::default(), Timestamp::now());
-    let callback: String = url::form_urlencoded::byte_serialize(CALLBACK.as_bytes()).collect();
-    let body = format!("grant_type=authorization_code&client_id=notes&code={code}&redirect_uri={callback}&code_verifier={VERIFIER}");
-    let tokens = scene.gateway.token(call(body.as_bytes(), &shown), now).await.expect("tokens").response;
-    let tokens = serde_json::from_str::<Value>(&tokens.to_json()).expect("JSON");
-    let text = |name: &str| tokens[name].as_str().expect("a token").to_owned();
-    let userinfo = async || {
-        let token = AccessToken::parse(&text("access_token")).expect("a token");
-        let presented = PresentedToken { token, scheme: Scheme::Bearer };
-        scene.gateway.userinfo(&presented, &shown, None, now).await.map(drop).map_err(|error| error.kind)
-    };
-    assert_eq!(userinfo().await, Ok(()));
-    scene.gateway.withdraw_consents_of(&scene.user_id, now).await.expect("withdrawn");
-    assert_eq!(userinfo().await, Err(ErrorKind::InvalidToken));
-    let body = format!("grant_type=refresh_token&client_id=notes&refresh_token={}", text("refresh_token"));
-    let refused = scene.gateway.token(call(body.as_bytes(), &shown), now).await.expect_err("refused");
-    assert_eq!(refused.error.kind, ErrorKind::InvalidGrant);
-    assert!(scene.consents().await.is_empty());
-    question(scene.authorize("scope=openid").await);
+    // With a refresh token, and with an access token alone.
+    for scopes in ["openid+offline_access", "openid"] {
+        let (scene, shown, now) = (scene().await, Shown::default(), Timestamp::now());
+        let asked = question(scene.authorize(&format!("scope={scopes}")).await);
+        let answered = redirect(scene.choose(&asked, ConsentChoice::Allow).await);
+        let code = answered.split(['?', '&']).find_map(|pair| pair.strip_prefix("code=")).expect("a code");
+        let callback: String = url::form_urlencoded::byte_serialize(CALLBACK.as_bytes()).collect();
+        let body = format!("grant_type=authorization_code&client_id=notes&code={code}&redirect_uri={callback}&code_verifier={VERIFIER}");
+        let tokens = scene.gateway.token(call(body.as_bytes(), &shown), now).await.expect("tokens").response;
+        let userinfo = async || {
+            let token = AccessToken::parse(tokens.access_token.expose()).expect("a token");
+            let presented = PresentedToken { token, scheme: Scheme::Bearer };
+            scene.gateway.userinfo(&presented, &shown, None, now).await.map(drop).map_err(|error| error.kind)
+        };
+        assert_eq!(userinfo().await, Ok(()));
+        scene.gateway.withdraw_consents_of("somebody else", now).await.expect("nothing");
+        assert_eq!((userinfo().await, scene.consents().await.len()), (Ok(()), 1));
+        scene.gateway.withdraw_consents_of(&scene.user_id, now).await.expect("withdrawn");
+        assert_eq!(userinfo().await, Err(ErrorKind::InvalidToken), "{scopes}");
+        if let Some(token) = &tokens.refresh_token {
+            let body = format!("grant_type=refresh_token&client_id=notes&refresh_token={}", token.expose());
+            let refused = scene.gateway.token(call(body.as_bytes(), &shown), now).await.expect_err("refused");
+            assert_eq!(refused.error.kind, ErrorKind::InvalidGrant);
+        }
+        assert!(scene.consents().await.is_empty());
+        question(scene.authorize("scope=openid").await);
+    }
 }
