@@ -1,6 +1,7 @@
 //! What calls of the management API cost the release binary with 100,000 users: `cargo bench --bench api`.
 //!
-//! CPU is the time of the gateway's process. `--users N`: so many. `--only WORD`: SQLite or PostgreSQL.
+//! CPU is the time of the gateway's process. `--users N`: so many. `--clients N`: so many registered applications beside
+//! the one that calls; they should change nothing. `--only WORD`: SQLite or PostgreSQL.
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program's result is what it prints")]
 #![expect(clippy::cast_precision_loss, reason = "counts are far below the precision of a float")]
 
@@ -14,7 +15,7 @@ mod test_servers;
 use http::Connection;
 use isthmus::clock::Timestamp;
 use isthmus::profile::Written;
-use isthmus::store::{Directory, IdentityLogin, open_directory};
+use isthmus::store::{Directory, Expect, IdentityLogin, ObjectWrite, open_directory};
 use isthmus::user::Identity;
 use serde_json::{Value, json};
 use std::fs;
@@ -32,19 +33,20 @@ const SECRET: &str = "only-for-this-bench-0123456789";
 const LONG_ENOUGH: f64 = 2.0;
 
 fn main() -> ExitCode {
-    let (mut users, mut only) = (100_000, String::new());
+    let (mut users, mut clients, mut only) = (100_000, 0, String::new());
     let mut arguments = std::env::args().skip(1).filter(|argument| argument != "--bench");
     while let Some(name) = arguments.next() {
         match (name.as_str(), arguments.next()) {
             ("--users", Some(number)) => users = number.parse().unwrap_or(users),
+            ("--clients", Some(number)) => clients = number.parse().unwrap_or(clients),
             ("--only", Some(word)) => only = word,
             _ => {
-                eprintln!("bench: known are --users N and --only WORD");
+                eprintln!("bench: known are --users N, --clients N and --only WORD");
                 return ExitCode::FAILURE;
             }
         }
     }
-    match both(users, &only) {
+    match both((users, clients), &only) {
         Ok(()) => ExitCode::SUCCESS,
         Err(why) => {
             eprintln!("bench: {why}");
@@ -53,12 +55,12 @@ fn main() -> ExitCode {
     }
 }
 
-fn both(users: usize, only: &str) -> Result<(), String> {
-    println!("  {users} users                                       CPU us of the gateway   us until the answer");
+fn both((users, clients): (usize, usize), only: &str) -> Result<(), String> {
+    println!("  {users} users, {clients} clients                            CPU us of the gateway   us until the answer");
     if "SQLite".contains(only) {
         let place = tempfile::tempdir().map_err(|error| error.to_string())?;
         let url = format!("sqlite:{}", place.path().join("bench.db").display());
-        measure("SQLite", &url, place.path(), users)?;
+        measure("SQLite", &url, place.path(), (users, clients))?;
     }
     if "PostgreSQL".contains(only) {
         let Ok(server) = std::panic::catch_unwind(Server::postgres) else {
@@ -66,16 +68,17 @@ fn both(users: usize, only: &str) -> Result<(), String> {
             return Ok(());
         };
         let place = tempfile::tempdir().map_err(|error| error.to_string())?;
-        measure("PostgreSQL", &server.postgres_url(), place.path(), users)?;
+        measure("PostgreSQL", &server.postgres_url(), place.path(), (users, clients))?;
     }
     Ok(())
 }
 
-fn measure(name: &str, url: &str, place: &Path, users: usize) -> Result<(), String> {
+fn measure(name: &str, url: &str, place: &Path, (users, clients): (usize, usize)) -> Result<(), String> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().map_err(|error| error.to_string())?;
     runtime.block_on(async {
         let directory = open_directory(url).await.map_err(|error| error.to_string())?;
         fill(&directory, users).await?;
+        fill_clients(&directory, clients).await?;
         directory.close().await.map_err(|error| error.to_string())
     })?;
     let gateway = Gateway::start(url, place)?;
@@ -90,8 +93,12 @@ fn measure(name: &str, url: &str, place: &Path, users: usize) -> Result<(), Stri
         ("search by the beginning of a name", "/users?q=name%3Ajane%5C%20777*&per_page=10".to_owned()),
         ("search in app_metadata", "/users?q=app_metadata.plan%3A%22gold%2077%22&per_page=10".to_owned()),
     ] {
-        gateway.row(name, what, &format!("/api/v2{path}"), &token)?;
+        gateway.row(name, what, (&format!("/api/v2{path}"), 200), &token)?;
     }
+    // Nobody is signed in: the application is found, its address proven, and the browser sent back.
+    let silently = "client_id=notes&redirect_uri=https%3A%2F%2Fnotes.example%2Fcb&response_type=code&scope=openid&prompt=none&\
+                    code_challenge=E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM&code_challenge_method=S256";
+    gateway.row(name, "authorize, silently", (&format!("/authorize?{silently}"), 303), &token)?;
     Ok(())
 }
 
@@ -122,6 +129,27 @@ async fn fill(directory: &Arc<dyn Directory>, users: usize) -> Result<(), String
     Ok(())
 }
 
+/// Applications as the management API keeps them.
+async fn fill_clients(directory: &Arc<dyn Directory>, clients: usize) -> Result<(), String> {
+    let ids: Vec<String> = (0..clients).map(|number| format!("client-{number}")).collect();
+    for some in ids.chunks(500) {
+        let bodies: Vec<String> = some
+            .iter()
+            .map(|id| {
+                let callback = format!("https://{id}.example/cb");
+                json!({ "name": id, "app_type": "spa", "callbacks": [callback], "token_endpoint_auth_method": "none" }).to_string()
+            })
+            .collect();
+        let writes: Vec<ObjectWrite<'_>> = some
+            .iter()
+            .zip(&bodies)
+            .map(|(id, body)| ObjectWrite { kind: "client", id, name: None, body: Some(body), expect: Expect::Nothing })
+            .collect();
+        directory.write_objects(&writes, Timestamp::now()).await.map_err(|error| error.to_string())?;
+    }
+    Ok(())
+}
+
 /// The release binary.
 struct Gateway {
     child: Child,
@@ -137,7 +165,8 @@ impl Gateway {
              [directory]\nurl = \"{url}\"\n[log]\nlevel = \"warn\"\n[api]\nrequests_per_second = 100000\nburst = 1000000\n\
              [[application]]\nclient_id = \"bench\"\n[application.oidc]\ngrant_types = [\"client_credentials\"]\n\
              token_endpoint_auth_method = \"client_secret_post\"\nclient_secret = \"{SECRET}\"\n\
-             [application.api]\nscopes = [\"read:users\"]\n"
+             [application.api]\nscopes = [\"read:users\"]\n\
+             [[application]]\nclient_id = \"notes\"\n[application.oidc]\nredirect_uris = [\"https://notes.example/cb\"]\n"
         );
         fs::write(&config, text).map_err(|error| error.to_string())?;
         let child = Command::new(env!("CARGO_BIN_EXE_isthmus"))
@@ -170,10 +199,10 @@ impl Gateway {
         Connection::open(self.address).map_err(|error| error.to_string())
     }
 
-    fn row(&self, name: &str, what: &str, path: &str, token: &str) -> Result<(), String> {
+    fn row(&self, name: &str, what: &str, (path, status): (&str, u16), token: &str) -> Result<(), String> {
         let mut connection = self.connection()?;
         let bearer = format!("Bearer {token}");
-        let mut call = || connection.get(path, &[("authorization", bearer.as_str())])?.expect(200).map(drop);
+        let mut call = || connection.get(path, &[("authorization", bearer.as_str())])?.expect(status).map(drop);
         for _ in 0..20 {
             call()?;
         }

@@ -9,9 +9,6 @@
 //! forms of a user: `profile/dialect/` · what operators do with users: `broker/admin/` · what would happen with this
 //! message: `connection/explain.rs`, `cli/explain/` · how a configuration becomes a program: `config/` and `startup.rs`.
 
-// A long literal of JSON in a test.
-#![cfg_attr(test, recursion_limit = "256")]
-
 pub mod application;
 pub mod broker;
 pub mod cli;

@@ -1,7 +1,7 @@
 //! A login begins: the application's request, and the person's choice of an identity provider.
 
 use super::choose::{Choosing, Pick};
-use super::next::{Consent, Decision, Situation, Step, next_step};
+use super::next::{Decision, Situation, Step, next_step};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, Reply, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
@@ -149,16 +149,13 @@ impl Gateway {
         let subject = subject.map(std::borrow::Cow::into_owned);
         let decide = |session: Option<&Session>, profile_age: Option<i64>| {
             let subject = subject.as_deref().filter(|_| session.is_some());
-            // Nobody keeps consents yet, and nobody is asked for one.
-            let consent = Consent::Given;
             let asked = &asked;
-            let situation =
-                Situation { asked, application, session, subject, consent, profile_age, usable: &usable, by_hint, probes: &probes };
+            let situation = Situation { asked, application, session, subject, profile_age, usable: &usable, by_hint, probes: &probes };
             next_step(&situation, now)
         };
         let mut decision = decide(session.as_ref(), None);
         let mut profile = None;
-        if matches!(decision.step, Step::Issue | Step::Consent) {
+        if matches!(decision.step, Step::Issue) {
             let standing = self.standing(session.as_ref().ok_or_else(no_session)?).await?;
             let age = standing.as_ref().map(|standing| now.seconds_since(standing.asked_at));
             session = session.filter(|_| standing.is_some());
@@ -171,12 +168,8 @@ impl Gateway {
                 self.save_trace(begun.correlation_id, Part::Begin, &trace).await?;
                 Err(Error::new(kind, decision.why))
             }
-            // Without a page to agree on there is no answer.
-            Step::Consent => {
-                self.save_trace(begun.correlation_id, Part::Begin, &trace).await?;
-                Err(Error::new(ErrorKind::ConsentRequired, decision.why))
-            }
-            Step::Issue => {
+            // Whether the person has agreed is asked there.
+            Step::Issue | Step::Consent => {
                 let (session, profile) = session.zip(profile).ok_or_else(no_session)?;
                 self.finish_from_session(begun, &asked, &session, &profile, trace).await
             }
@@ -315,6 +308,7 @@ impl Gateway {
                 Outcome::of(Answer::Reply(Reply::Oidc { client_id: redirect.client_id().to_owned(), response }))
             }
             ReplyTo::Saml(reply) => self.refuse_by_saml(client_id, reply, &told, now).await,
+            ReplyTo::Device(reply) => self.refuse_device(reply, error, now).await,
         }
     }
 

@@ -75,7 +75,7 @@ const ES256: &[ClientSigningAlg] = &[ClientSigningAlg::ES256];
 #[tokio::test]
 async fn published_keys_are_fetched_once_and_again_for_an_unknown_one() {
     let ((one, one_jwk), (two, two_jwk), now) = (key("one"), key("two"), Timestamp::now());
-    let publisher = Publisher::new(published(&[one_jwk.clone()])).await;
+    let publisher = Publisher::new(published(std::slice::from_ref(&one_jwk))).await;
     let (gateway, client) = gateway_and_client(&publisher).await;
     for seconds in [0, 30, 599] {
         let verified = gateway.verify_client_jwt(&client, &jwt(&one, "one"), ES256, now.plus_seconds(seconds)).await.expect("theirs");
@@ -97,7 +97,7 @@ async fn published_keys_are_fetched_once_and_again_for_an_unknown_one() {
 #[tokio::test]
 async fn a_server_that_fails_is_not_waited_for_and_old_keys_serve_a_day() {
     let ((one, jwk), now) = (key("one"), Timestamp::now());
-    let publisher = Publisher::new(published(&[jwk.clone()])).await;
+    let publisher = Publisher::new(published(std::slice::from_ref(&jwk))).await;
     let (gateway, client) = gateway_and_client(&publisher).await;
     let token = jwt(&one, "one");
     assert!(gateway.verify_client_jwt(&client, &token, ES256, now).await.is_ok());

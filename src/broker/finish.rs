@@ -80,6 +80,11 @@ impl Gateway {
             correlation_id: begun.correlation_id,
             now: begun.now,
         };
+        match self.may_issue(&issue, &mut trace).await {
+            Ok(true) => {}
+            Ok(false) => return self.ask_from_session(begun, before, &issue, &mut trace).await,
+            Err(error) => return Err(self.refuse_session(begun, session, error, &mut trace).await?),
+        }
         let issued = self.issue(&issue, &mut trace).await?;
         let recent = RecentLogin {
             correlation_id: begun.correlation_id.to_owned(),
@@ -117,7 +122,7 @@ impl Gateway {
     ) -> Result<Result<Box<Made>, Box<Outcome>>> {
         let of_session =
             self.situation_of_session(session, profile, begun.application, asked, begun.query, begun.correlation_id, begun.now);
-        let (redirect_uri, protocol) = (Some(begun.reply_to.address()), begun.reply_to.protocol());
+        let (redirect_uri, protocol) = (begun.reply_to.address(), begun.reply_to.protocol());
         let situation = Situation { caller: begun.browser.caller.as_deref(), redirect_uri, protocol, ..of_session };
         let result = self.run_scripts(situation, trace).await;
         let paused = match result {
@@ -140,7 +145,7 @@ impl Gateway {
         Ok(Err(Box::new(Outcome { answer, binding: change, session: CookieChange::Keep, correlation_id: None })))
     }
 
-    /// Scripts have refused what the session would have answered; the session stays.
+    /// Scripts, or the lack of a consent, have refused what the session would have answered; the session stays.
     async fn refuse_session(&self, begun: &Begun<'_>, session: &Session, error: Error, trace: &mut Trace) -> Result<Error> {
         let wire = error.kind.wire();
         self.events.login(&session.identity.connection, wire.code);
@@ -172,6 +177,7 @@ impl Gateway {
         match issue.reply_to {
             ReplyTo::Oidc(redirect) => Box::pin(self.issue_by_oidc(issue, redirect, trace)).await,
             ReplyTo::Saml(reply) => self.issue_assertion(issue, reply, trace),
+            ReplyTo::Device(reply) => self.issue_to_device(issue, reply, trace).await,
         }
     }
 
@@ -217,29 +223,13 @@ impl Gateway {
         let asked = issue.asked;
         let code = AuthorizationCode::issue(grant_id, asked.scopes.contains("offline_access"))?;
         let lives = code_lifetime(issue.application, self.lifetimes.code);
-        let grant = CodeGrant {
-            binding: CodeBinding {
-                client_id: issue.application.client_id.clone(),
-                redirect_uri: redirect.redirect_uri().to_owned(),
-                code_challenge: asked.code_challenge.clone(),
-                dpop_jkt: asked.dpop_jkt.clone(),
-            },
-            nonce: asked.nonce.clone(),
-            claims: asked.claims.clone(),
-            scopes: asked.scopes.clone(),
-            unscripted_scopes: (asked.scopes != *issue.unscripted_scopes).then(|| issue.unscripted_scopes.clone()),
-            audience: asked.audience.clone(),
-            user_id: issue.session.user_id.clone(),
-            identity: issue.session.identity.clone(),
-            sid: issue.session.sid.clone(),
-            auth_time: issue.session.auth_time,
-            acr: issue.session.acr.clone(),
-            profile: issue.profile.clone(),
-            transient: issue.transient.to_vec(),
-            scripted: issue.scripted.clone(),
-            correlation_id: issue.correlation_id.to_owned(),
-            expires_at: issue.now.plus_seconds(lives.cast_signed()),
+        let binding = CodeBinding {
+            client_id: issue.application.client_id.clone(),
+            redirect_uri: redirect.redirect_uri().to_owned(),
+            code_challenge: asked.code_challenge.clone(),
+            dpop_jkt: asked.dpop_jkt.clone(),
         };
+        let grant = code_grant(issue, binding, issue.now.plus_seconds(lives.cast_signed()));
         let key = CodeGrant::key(grant_id, &code.digest());
         issued.writes.push(Op::Put { key: key.clone(), value: encode(&grant)?, ttl: lives });
         issued.secrets.push(key);
@@ -274,6 +264,29 @@ impl Gateway {
             false => None,
         };
         Ok(Front { access_token, id_token })
+    }
+}
+
+/// The record behind a code, or behind a device that asks again.
+pub(super) fn code_grant(issue: &Issue<'_>, binding: CodeBinding, expires_at: Timestamp) -> CodeGrant<Written> {
+    let asked = issue.asked;
+    CodeGrant {
+        binding,
+        nonce: asked.nonce.clone(),
+        claims: asked.claims.clone(),
+        scopes: asked.scopes.clone(),
+        unscripted_scopes: (asked.scopes != *issue.unscripted_scopes).then(|| issue.unscripted_scopes.clone()),
+        audience: asked.audience.clone(),
+        user_id: issue.session.user_id.clone(),
+        identity: issue.session.identity.clone(),
+        sid: issue.session.sid.clone(),
+        auth_time: issue.session.auth_time,
+        acr: issue.session.acr.clone(),
+        profile: issue.profile.clone(),
+        transient: issue.transient.to_vec(),
+        scripted: issue.scripted.clone(),
+        correlation_id: issue.correlation_id.to_owned(),
+        expires_at,
     }
 }
 

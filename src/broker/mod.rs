@@ -11,6 +11,8 @@ pub mod begin;
 pub mod choose;
 mod client_auth;
 pub mod client_keys;
+pub mod consent;
+pub mod device;
 pub mod discovery;
 pub mod events;
 pub mod explain;
@@ -54,7 +56,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::Keyring;
 use crate::login::{LoginTransaction, Restart, Session, Stored};
-use crate::oidc::{AuthorizationResponse, OidcKeys};
+use crate::oidc::{AuthorizationResponse, ClientAbout, OidcKeys};
 use crate::profile::Written;
 use crate::profile::dialect::GigyaSigner;
 use crate::rules::{Host, Scripts};
@@ -223,6 +225,10 @@ pub enum Answer {
     Choose(Chooser),
     /// The person may prove that a known account is theirs.
     AskLink(LinkQuestion),
+    /// The person types the code that a device shows.
+    EnterCode(DevicePage),
+    /// The person agrees to what the application gets, or does not.
+    AskConsent(Box<ConsentQuestion>),
     /// To a page that a script has named.
     Elsewhere(String),
     /// The same request again as a GET, so that the browser sends its SameSite=Lax cookies.
@@ -238,6 +244,8 @@ pub enum Answer {
 pub enum Reply {
     Oidc { client_id: String, response: AuthorizationResponse },
     Saml(Outgoing),
+    /// A device waits for it elsewhere; here the person is told.
+    Device { connected: bool },
 }
 
 /// The chooser page's content.
@@ -283,6 +291,46 @@ pub struct LinkQuestion {
     pub ways: Vec<(String, String)>,
     /// The person may go on with an account of its own.
     pub may_decline: bool,
+}
+
+/// The content of the page that asks whether an application may have what it asks.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ConsentQuestion {
+    pub transaction_id: String,
+    /// Proves that an answer came from this page.
+    pub csrf: String,
+    pub application: String,
+    pub about: ClientAbout,
+    /// As whom they are signed in: e-mail address or name.
+    pub person: String,
+    /// Name of the resource server that the application will use.
+    pub server: Option<String>,
+    pub scopes: Vec<AskedScope>,
+    /// Names of claims that are asked one by one, and not given by the scopes.
+    pub claims: Vec<String>,
+    /// The application sees everything that is known of the person.
+    pub whole_profile: bool,
+    /// It is for a device that shows this code.
+    pub device: Option<String>,
+}
+
+/// The content of the page on which people type the code that a device shows.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DevicePage {
+    /// Proves that the code came from this page.
+    pub csrf: String,
+    /// As it was typed, or as the address has it.
+    pub user_code: String,
+    /// No device shows this code.
+    pub unknown: bool,
+}
+
+/// A scope on the consent page.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct AskedScope {
+    pub name: String,
+    /// Of the resource server; the standard ones have none.
+    pub description: Option<String>,
 }
 
 /// Something was refused, and the application could not or should not be told.

@@ -25,7 +25,7 @@ pub enum Step {
     },
     /// The session answers the application.
     Issue,
-    /// The session answers the application as soon as the person has agreed to what it will see.
+    /// The application is answered as soon as the person has agreed to what it will see.
     Consent,
     Refuse(ErrorKind),
 }
@@ -47,8 +47,6 @@ pub struct Situation<'a> {
     pub session: Option<&'a Session>,
     /// What the application calls the person of the session.
     pub subject: Option<&'a str>,
-    /// What is known of the person's consent. Whoever keeps consents sets it; it counts only where the session would answer.
-    pub consent: Consent,
     /// Seconds since the connection of the session was last asked, once that is known.
     pub profile_age: Option<i64>,
     /// Names of the enabled connections that the application may use, in the order of the chooser.
@@ -75,7 +73,8 @@ pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
         Some(session) => usable_session(situation, session, now).map(|()| session),
     };
     let why = match session {
-        Ok(_) => return consent(asked, situation.consent),
+        // What it will see is known when scripts have run: then comes [`consent`].
+        Ok(_) => return decide(Step::Issue, ANSWERS),
         Err(why) => why,
     };
     // OpenID Connect Core 3.1.2.1: with prompt=none, no authentication or consent page may be shown.
@@ -95,10 +94,12 @@ pub fn next_step(situation: &Situation<'_>, now: Timestamp) -> Decision {
     }
 }
 
+const ANSWERS: &str = "the session satisfies the request";
+
 /// The last question before an application is answered, by a session or by a login that has just ended: may it be?
 pub const fn consent(asked: &Asked, consent: Consent) -> Decision {
     match (consent, asked.passive) {
-        (Consent::Given, _) => decide(Step::Issue, "the session satisfies the request"),
+        (Consent::Given, _) => decide(Step::Issue, ANSWERS),
         // Core 3.1.2.6: with prompt=none nobody can be asked.
         (Consent::Missing, true) => decide(Step::Refuse(ErrorKind::ConsentRequired), "the person has not agreed to what is asked"),
         (Consent::Missing, false) => decide(Step::Consent, "the person has not agreed to what is asked"),

@@ -44,8 +44,8 @@ fn decide_for(asked: &Asked, session: Option<&Session>, usable: &[&str], by_hint
     let application = application();
     let probes = ["two".to_owned()];
     let subject = session.map(|session| session.user_id.as_str());
-    let (profile_age, application, consent) = (None, &application, Consent::Given);
-    let situation = Situation { asked, application, session, subject, consent, profile_age, usable: &usable, by_hint, probes: &probes };
+    let (profile_age, application) = (None, &application);
+    let situation = Situation { asked, application, session, subject, profile_age, usable: &usable, by_hint, probes: &probes };
     next_step(&situation, NOW).step
 }
 
@@ -105,7 +105,6 @@ fn s4_5_a_profile_that_is_too_old_sends_the_person_to_its_source() {
             application: &application,
             session: Some(&session),
             subject: None,
-            consent: Consent::Given,
             profile_age: age,
             usable: &usable,
             by_hint: None,
@@ -256,29 +255,19 @@ fn prompts_and_what_is_asked_in_all_combinations() {
 
 #[test]
 fn consent_is_the_last_question() {
-    let (session, usable, application) = (session(), ["one".to_owned()], application());
-    let decide = |asked: &Asked, session: Option<&Session>| {
-        let (subject, consent) = (None, Consent::Missing);
-        let (profile_age, by_hint, probes) = (None, None, &[][..]);
-        let situation =
-            Situation { asked, application: &application, session, subject, consent, profile_age, usable: &usable, by_hint, probes };
-        next_step(&situation, NOW).step
-    };
     let passive = Asked { passive: true, ..Asked::default() };
-    assert_eq!(decide(&Asked::default(), Some(&session)), Step::Consent);
-    assert_eq!(decide(&passive, Some(&session)), Step::Refuse(ErrorKind::ConsentRequired));
-    // Who is not signed in signs in first.
-    assert_eq!(decide(&Asked::default(), None), to("one", false));
-    assert_eq!(decide(&passive, None), Step::Refuse(ErrorKind::LoginRequired));
+    assert_eq!(consent(&Asked::default(), Consent::Given).step, Step::Issue);
+    assert_eq!(consent(&passive, Consent::Given).step, Step::Issue);
+    assert_eq!(consent(&Asked::default(), Consent::Missing).step, Step::Consent);
+    assert_eq!(consent(&passive, Consent::Missing).step, Step::Refuse(ErrorKind::ConsentRequired));
 }
 
 #[test]
 fn whoever_may_be_signed_in_at_one_of_several_cannot_say_at_which() {
     let (application, usable) = (application(), ["one".to_owned(), "two".to_owned()]);
     let decide = |asked: &Asked, probes: &[String]| {
-        let (session, subject, consent, profile_age, by_hint) = (None, None, Consent::Given, None, None);
-        let situation =
-            Situation { asked, application: &application, session, subject, consent, profile_age, usable: &usable, by_hint, probes };
+        let (session, subject, profile_age, by_hint) = (None, None, None, None);
+        let situation = Situation { asked, application: &application, session, subject, profile_age, usable: &usable, by_hint, probes };
         next_step(&situation, NOW).step
     };
     let passive = Asked { passive: true, ..Asked::default() };

@@ -8,9 +8,8 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::{PushedRequest, Spent};
 use crate::oidc::request_object::{self, Beside, Carried, Content, MAX_OBJECT, PUSHED, Proven};
-use crate::oidc::{ClientFacts, Params};
+use crate::oidc::{ClientFacts, Params, Verified};
 use crate::store::Op;
-use serde_json::{Map, Value};
 use url::Url;
 
 /// Seconds for which a referenced object is kept whose reference has its digest.
@@ -66,21 +65,21 @@ impl Gateway {
         } else {
             object
         };
-        let (header, claims, signed) = self.believed(object, client, now).await?;
-        let content = Content { header: &header, claims: &claims, signed };
+        let (said, signed) = self.believed(object, client, now).await?;
+        let content = Content { header: &said.header, claims: &said.claims, signed };
         let read = request_object::read(content, beside, outer, client, &self.issuer, now)?;
         let once = read.once.map(|(name, until)| Spent { name, until }).into_iter().collect();
         Ok(Requested { params: read.params, proven: Proven { signed, pushed: false }, once })
     }
 
     /// Header and claims, and whether the client has signed them.
-    async fn believed(&self, object: &str, client: &ClientFacts, now: Timestamp) -> Result<(Map<String, Value>, Map<String, Value>, bool)> {
-        if let Some((header, claims)) = request_object::unsigned(object, client)? {
-            return Ok((header, claims, false));
+    async fn believed(&self, object: &str, client: &ClientFacts, now: Timestamp) -> Result<(Verified, bool)> {
+        if let Some(unsigned) = request_object::unsigned(object, client)? {
+            return Ok((unsigned, false));
         }
         let allowed = request_object::allowed_algs(client);
         match self.verify_client_jwt(client, object, &allowed, now).await {
-            Ok(verified) => Ok((verified.header, verified.claims, true)),
+            Ok(verified) => Ok((verified, true)),
             Err(error) if error.kind.wire().status >= 500 => Err(error),
             Err(error) => Err(refuse("the request object is not signed as the client has registered").because(error)),
         }

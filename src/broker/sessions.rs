@@ -220,6 +220,20 @@ impl Gateway {
         Ok(clients)
     }
 
+    /// Ids of what an application was given in the sessions of a user that are listed, those that are over included.
+    pub(super) async fn grants_in_sessions(&self, user_id: &str, client_id: &str) -> Result<Vec<String>> {
+        let mut found: Vec<String> = Vec::new();
+        for sid in self.sessions.list(&sessions_key(user_id), SESSIONS).await? {
+            let Ok(sid) = String::from_utf8(sid) else { continue };
+            for listed in self.grants_of(&sid).await? {
+                if listed.client_id == client_id && !found.contains(&listed.grant_id) {
+                    found.push(listed.grant_id);
+                }
+            }
+        }
+        Ok(found)
+    }
+
     async fn grants_of(&self, sid: &str) -> Result<Vec<Listed>> {
         self.sessions.list(&grants_key(sid), GRANTS).await?.iter().map(|bytes| decode(bytes)).collect()
     }

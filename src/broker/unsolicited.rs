@@ -100,10 +100,15 @@ impl Gateway {
         begun.note(now, Note::Decision { what, why: "an answer to no question is a hint at this connection".into() });
         let writes = std::iter::once(trace_op(correlation_id, Part::Login, &begun)?);
         let ours = self.sessions.commit(claims.into_iter().chain(writes).collect()).await?;
+        let is_first = ours.get(count) == Some(&true);
         if ours.len() <= count || !ours.iter().take(count).all(|ours| *ours) {
+            // A copy leads nobody anywhere, and must not stop the next one.
+            if is_first {
+                self.forget_hint(&id::digest(&binding), post.connection).await?;
+            }
             return Err(Error::new(ErrorKind::IdpResponseReplayed, "This answer was used before."));
         }
-        if ours.get(count) != Some(&true) {
+        if !is_first {
             return Err(self.stop_circling(&arriving, &binding, trace).await?);
         }
         let to = way.begin(&self.issuer, post.connection)?;

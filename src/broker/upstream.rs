@@ -1,7 +1,7 @@
 //! The identity provider's answer: whose login it is, whether it may be believed, and what becomes of it.
 
 use super::begin::trace_op;
-use super::finish::Issue;
+use super::finish::{Issue, Issued};
 use super::happened::Ended;
 use super::identify::{Identified, Of, Profiles, Whose, arrive};
 use super::logout::session_ops;
@@ -299,15 +299,21 @@ impl Gateway {
             correlation_id: &transaction.correlation_id,
             now,
         };
-        let issued = self.issue(&issue, trace).await?;
+        // Whoever has to be asked what the application may see has signed in all the same.
+        let (issued, end) = if self.may_issue(&issue, trace).await? {
+            let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
+            (self.issue(&issue, trace).await?, Op::Put { key: key.to_owned(), value: used, ttl: REMAINS })
+        } else {
+            let (answer, waits) = self.asking(transaction, &issue, (Session::key(&cookie), false))?;
+            (Issued { answer, claims: Vec::new(), writes: Vec::new(), secrets: Vec::new() }, waits)
+        };
         let ttl = u64::try_from(session.expires_at.seconds_since(now)).unwrap_or(0).max(1);
         let mut secrets = issued.secrets;
         secrets.push(Session::key(&cookie));
-        let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
         let mut writes = vec![
             Op::Put { key: Session::key(&cookie), value: encode(&session)?, ttl },
             session_op(&session, self.lifetimes.session),
-            Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
+            end,
             trace_op(&transaction.correlation_id, part, trace)?,
             recent_op(&recent(transaction, &session.identity.connection, Some(&session.user_id), SUCCESS, now))?,
         ];
@@ -529,7 +535,7 @@ fn situation_of<'a>(
         scopes: &transaction.asked.scopes,
         audience: transaction.asked.audience.as_deref(),
         asked: Some(&transaction.asked),
-        redirect_uri: Some(transaction.reply_to.address()),
+        redirect_uri: transaction.reply_to.address(),
         query: query_of(query.as_bytes()),
         body: Map::new(),
         caller: ending.caller,
@@ -542,7 +548,7 @@ fn situation_of<'a>(
 
 impl Gateway {
     fn check_expected(&self, application: &Application, transaction: &LoginTransaction, user_id: &str, acr: Option<&str>) -> Result<()> {
-        next::check_arrived(&transaction.asked, acr, &*self.subject_for(application, user_id)?)
+        next::check_arrived(&transaction.asked, acr, &self.subject_for(application, user_id)?)
     }
 }
 

@@ -5,6 +5,7 @@ use super::reply::Again;
 use super::state::State;
 use super::{body, caller, cookies, headers, reply};
 use crate::broker::choose::{Choosing, Pick};
+use crate::broker::consent::ConsentChoice;
 use crate::broker::discovery::Discovered;
 use crate::broker::link::LinkChoice;
 use crate::broker::rules::Return;
@@ -147,6 +148,39 @@ async fn answer_link(request: &HttpRequest, state: &State, raw: &[u8]) -> HttpRe
     };
     let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
     let outcome = Box::pin(state.gateway().link_choice(transaction, choice, params.get("csrf"), &browser, Timestamp::now())).await;
+    reply::outcome(request, state, outcome, None)
+}
+
+/// The question whether an application may have what it asks.
+pub async fn consent_question(request: HttpRequest, state: Data<State>) -> HttpResponse {
+    let query = request.query_string().to_owned();
+    answer_consent(&request, &state, query.as_bytes()).await
+}
+
+pub async fn consent(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    match body::form(&request, &mut payload, state.settings.body_limit).await {
+        Ok(form) => answer_consent(&request, &state, &form).await,
+        Err(error) => pages::error(&request, &error, None),
+    }
+}
+
+async fn answer_consent(request: &HttpRequest, state: &State, raw: &[u8]) -> HttpResponse {
+    let params = match Params::parse(raw) {
+        Ok(params) => params,
+        Err(error) => return pages::error(request, &error, None),
+    };
+    let transaction = match params.require("login") {
+        Ok(transaction) => transaction,
+        Err(error) => return pages::error(request, &error, None),
+    };
+    // A link that somebody follows answers nothing.
+    let choice = match (request.method() == Method::POST, params.get("answer")) {
+        (true, Some("allow")) => ConsentChoice::Allow,
+        (true, Some("deny")) => ConsentChoice::Deny,
+        _ => ConsentChoice::Look,
+    };
+    let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
+    let outcome = Box::pin(state.gateway().consent_choice(transaction, choice, params.get("csrf"), &browser, Timestamp::now())).await;
     reply::outcome(request, state, outcome, None)
 }
 

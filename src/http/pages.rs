@@ -6,7 +6,7 @@ use super::reply;
 use super::traces::TracePage;
 use super::traces::list::RecentPage;
 use super::words::{Language, Words, fill};
-use crate::broker::{Chooser, LinkQuestion};
+use crate::broker::{AskedScope, Chooser, ConsentQuestion, DevicePage, LinkQuestion};
 use crate::error::{Error, ErrorKind};
 use crate::id;
 use crate::login::Restart;
@@ -15,6 +15,7 @@ use actix_web::{HttpRequest, HttpResponse};
 use askama::Template;
 use serde_json::json;
 use std::sync::Arc;
+use url::Url;
 
 /// The style sheet of all pages.
 pub const STYLE: &str = include_str!("../../templates/page.css");
@@ -79,6 +80,41 @@ struct LinkPage {
     first: String,
     ways: Vec<(String, String)>,
     may_decline: bool,
+}
+
+#[derive(Template)]
+#[template(path = "consent.html")]
+struct ConsentPage {
+    w: Arc<Words>,
+    look: Arc<Look>,
+    title: String,
+    /// Before somebody gives access to a device that is not theirs.
+    warning: Option<String>,
+    first: String,
+    lines: Vec<ConsentLine>,
+    server: Option<String>,
+    logo: Option<Url>,
+    /// Label and address.
+    links: Vec<(String, Url)>,
+    transaction_id: String,
+    csrf: String,
+    allow: String,
+    deny: String,
+}
+
+/// Something that an application gets.
+struct ConsentLine {
+    text: String,
+    /// Not a sentence for people: nobody has said what it means.
+    is_name: bool,
+}
+
+#[derive(Template)]
+#[template(path = "device.html")]
+struct DeviceCodePage {
+    w: Arc<Words>,
+    look: Arc<Look>,
+    page: DevicePage,
 }
 
 #[derive(Template)]
@@ -234,6 +270,91 @@ pub fn link(request: &HttpRequest, question: &LinkQuestion) -> HttpResponse {
     html(reply::status(200), &page, &policy)
 }
 
+pub fn consent(request: &HttpRequest, question: &ConsentQuestion) -> HttpResponse {
+    let Setting { words, look } = Setting::of(request);
+    let page = ConsentPage::new(words, Arc::clone(&look), question);
+    // The logo stands where its owner has it.
+    let logo = page.logo.as_ref().map(|logo| logo.origin().ascii_serialization()).unwrap_or_default();
+    html(reply::status(200), &page, &policy(&look, &logo, ""))
+}
+
+impl ConsentPage {
+    fn new(w: Arc<Words>, look: Arc<Look>, question: &ConsentQuestion) -> Self {
+        let about = &question.about;
+        let named = |text: &str| w.put(text, "application", &question.application);
+        let links = [(&about.policy_uri, &w.consent_policy), (&about.tos_uri, &w.consent_terms)];
+        let links = links.into_iter().filter_map(|(address, label)| Some((named(label), web(address.as_deref()?, &["https", "http"])?)));
+        let code = question.device.as_deref();
+        let (title, first, allow, deny) = match code {
+            None => (&w.consent_title, &w.consent_first, &w.consent_allow, &w.consent_deny),
+            Some(_) => (&w.device_confirm, &w.device_first, &w.device_allow, &w.device_deny),
+        };
+        let values = [("application", question.application.as_str()), ("person", &question.person), ("code", code.unwrap_or_default())];
+        let mut lines: Vec<ConsentLine> = question.scopes.iter().map(|scope| ConsentLine::of(&w, scope)).collect();
+        lines.extend(question.claims.iter().map(|claim| ConsentLine::text(w.put(&w.consent_claim, "name", claim))));
+        lines.extend(question.whole_profile.then(|| ConsentLine::text(w.consent_everything.to_string())));
+        Self {
+            title: named(title),
+            warning: code.map(|_| w.device_warning.to_string()),
+            first: fill(first, &values),
+            lines,
+            server: question.server.as_ref().map(|server| w.put(&w.consent_server, "name", server)),
+            logo: about.logo_uri.as_deref().and_then(|logo| web(logo, &["https"])),
+            links: links.collect(),
+            transaction_id: question.transaction_id.clone(),
+            csrf: question.csrf.clone(),
+            allow: allow.to_string(),
+            deny: deny.to_string(),
+            w,
+            look,
+        }
+    }
+}
+
+impl ConsentLine {
+    fn of(w: &Words, scope: &AskedScope) -> Self {
+        let standard = match scope.name.as_str() {
+            "openid" => &w.consent_openid,
+            "profile" => &w.consent_profile,
+            "email" => &w.consent_email,
+            "address" => &w.consent_address,
+            "phone" => &w.consent_phone,
+            "groups" => &w.consent_groups,
+            "offline_access" => &w.consent_offline,
+            _ => {
+                return Self {
+                    text: scope.description.clone().unwrap_or_else(|| scope.name.clone()),
+                    is_name: scope.description.is_none(),
+                };
+            }
+        };
+        Self::text(standard.to_string())
+    }
+
+    const fn text(text: String) -> Self {
+        Self { text, is_name: false }
+    }
+}
+
+/// What an application says of itself is shown where it is an address of the web, and no script for instance.
+fn web(text: &str, schemes: &[&str]) -> Option<Url> {
+    Url::parse(text).ok().filter(|url| schemes.contains(&url.scheme()) && url.has_host())
+}
+
+pub fn device(request: &HttpRequest, page: DevicePage) -> HttpResponse {
+    let Setting { words, look } = Setting::of(request);
+    let policy = policy(&look, "", "");
+    html(reply::status(200), &DeviceCodePage { w: words, look, page }, &policy)
+}
+
+/// The end, for a person: the device learns it by itself.
+pub fn device_told(request: &HttpRequest, connected: bool) -> HttpResponse {
+    notice(request, |words| match connected {
+        true => (words.device_done.to_string(), words.device_done_text.to_string()),
+        false => (words.device_refused.to_string(), words.device_refused_text.to_string()),
+    })
+}
+
 pub fn confirm_logout(request: &HttpRequest, parameters: &[(String, String)]) -> HttpResponse {
     let Setting { words, look } = Setting::of(request);
     let policy = policy(&look, "", "");
@@ -276,6 +397,7 @@ fn html(mut builder: actix_web::HttpResponseBuilder, page: &impl Template, polic
 mod tests {
     use super::*;
     use crate::broker::Offer;
+    use crate::oidc::ClientAbout;
 
     const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
 
@@ -318,6 +440,9 @@ mod tests {
                 may_decline: true,
             }
             .render(),
+            ConsentPage::new(both().0, both().1, &hostile_question(None)).render(),
+            ConsentPage::new(both().0, both().1, &hostile_question(Some(HOSTILE.to_owned()))).render(),
+            DeviceCodePage { w: both().0, look: both().1, page: hostile_device() }.render(),
             ConfirmLogoutPage { w: both().0, look: both().1, parameters: pair() }.render(),
             auto.render(),
         ]
@@ -339,6 +464,48 @@ mod tests {
             more: true,
             searchable: true,
         }
+    }
+
+    fn hostile_device() -> DevicePage {
+        DevicePage { csrf: HOSTILE.to_owned(), user_code: HOSTILE.to_owned(), unknown: true }
+    }
+
+    fn hostile_question(device: Option<String>) -> ConsentQuestion {
+        let text = || Some(HOSTILE.to_owned());
+        let address = || Some(format!("https://x.example/{HOSTILE}?{HOSTILE}#{HOSTILE}"));
+        ConsentQuestion {
+            transaction_id: HOSTILE.to_owned(),
+            csrf: HOSTILE.to_owned(),
+            application: HOSTILE.to_owned(),
+            about: ClientAbout { client_uri: address(), logo_uri: address(), policy_uri: address(), tos_uri: address() },
+            person: HOSTILE.to_owned(),
+            server: text(),
+            scopes: vec![
+                AskedScope { name: HOSTILE.to_owned(), description: None },
+                AskedScope { name: HOSTILE.to_owned(), description: text() },
+            ],
+            claims: vec![HOSTILE.to_owned()],
+            whole_profile: true,
+            device,
+        }
+    }
+
+    #[test]
+    fn consent_shows_addresses_of_the_web_only_and_a_logo_from_its_own_place() {
+        let request = actix_web::test::TestRequest::default().to_http_request();
+        let show = |logo: &str, policy: &str| {
+            let about = ClientAbout { logo_uri: Some(logo.into()), policy_uri: Some(policy.into()), ..ClientAbout::default() };
+            let question = ConsentQuestion { about, ..ConsentQuestion::default() };
+            let response = consent(&request, &question);
+            let header = response.headers().get(CONTENT_SECURITY_POLICY).expect("a policy").to_str().expect("text").to_owned();
+            let words = Arc::new(Words::of(Language::English));
+            (ConsentPage::new(words, Arc::default(), &question).render().expect("renders"), header)
+        };
+        let (page, policy) = show("https://cdn.example:8443/a;b/logo.png", "https://games.example/privacy");
+        assert!(page.contains("src=\"https://cdn.example:8443/a;b/logo.png\"") && page.contains("href=\"https://games.example/privacy\""));
+        assert!(policy.contains(" img-src https://cdn.example:8443; ") && policy.contains("frame-ancestors 'none'"), "{policy}");
+        let (page, policy) = show("http://cdn.example/logo.png", "javascript:alert(1)");
+        assert!(!page.contains("<img") && !page.contains("<a ") && !policy.contains("img-src"), "{page}");
     }
 
     #[test]

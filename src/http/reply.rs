@@ -38,8 +38,11 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
                 with_browser_state(pages::auto_post(request, &AutoPost::to_application(action, fields)), state, cookie)
             }
         },
+        Answer::Reply(Reply::Device { connected }) => pages::device_told(request, connected),
+        Answer::EnterCode(page) => pages::device(request, page),
         Answer::Choose(chooser) => pages::chooser(request, &chooser),
         Answer::AskLink(question) => pages::link(request, &question),
+        Answer::AskConsent(question) => pages::consent(request, &question),
         Answer::Elsewhere(url) => see_other(&url),
         Answer::SeeSelf => match again.and_then(|again| again.see) {
             Some(location) => see_other(&location),

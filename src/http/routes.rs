@@ -16,6 +16,8 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/oauth/par", method(Method::OPTIONS).to(op::preflight))
         .route("/oauth/token", post().to(op::token::post))
         .route("/oauth/token", method(Method::OPTIONS).to(op::preflight))
+        .route("/oauth/device/code", post().to(op::device::post))
+        .route("/oauth/device/code", method(Method::OPTIONS).to(op::preflight))
         .route("/oauth/revoke", post().to(op::revoke::post))
         .route("/oauth/revoke", method(Method::OPTIONS).to(op::preflight))
         .route("/oauth/introspect", post().to(op::introspect::post))
@@ -80,6 +82,10 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/login", post().to(login::choose))
         .route("/login/link", get().to(login::link_question))
         .route("/login/link", post().to(login::link))
+        .route("/login/consent", get().to(login::consent_question))
+        .route("/login/consent", post().to(login::consent))
+        .route("/activate", get().to(op::device::activation))
+        .route("/activate", post().to(op::device::activate_by_form))
         .route("/continue", get().to(login::resume))
         .route("/continue", post().to(login::resume_by_form))
         .route("/logged-out", get().to(login::logged_out))
@@ -120,10 +126,11 @@ fn get() -> Route {
 /// The methods that a path takes, for the `Allow` header (RFC 9110 15.5.6).
 pub fn allowed(path: &str) -> &'static str {
     match path {
-        "/oauth/token" | "/oauth/par" | "/oauth/revoke" => "POST, OPTIONS",
+        "/oauth/token" | "/oauth/par" | "/oauth/device/code" | "/oauth/revoke" => "POST, OPTIONS",
         "/oauth/introspect" => "POST",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
-        "/authorize" | "/saml/sso" | "/saml/slo" | "/oidc/logout" | "/login" | "/login/link" | "/continue" => "GET, HEAD, POST",
+        "/authorize" | "/saml/sso" | "/saml/slo" | "/oidc/logout" | "/login" | "/login/link" | "/login/consent" | "/activate"
+        | "/continue" => "GET, HEAD, POST",
         "/oidc/register" | "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
         path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",

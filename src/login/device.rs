@@ -56,8 +56,8 @@ impl DevicePointer {
     }
 }
 
-/// What the person decided. Put once under [`DeviceDecision::key`], in one commit with a claim of
-/// [`DeviceDecision::claim_key`]: the first decision counts. The token endpoint takes it.
+/// What the person decided. Put once under [`DeviceDecision::key`], by whoever has claimed [`DeviceDecision::claim_key`]
+/// before: the first decision counts. The token endpoint takes it.
 ///
 /// The grant of an approval has the grant id of the device code; its binding has the client alone, an empty redirect URI
 /// and no challenge, and its `expires_at` is the request's.

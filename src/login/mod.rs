@@ -2,6 +2,7 @@
 //! the trace that tells an operator why it went as it did. Plain data and transitions, no I/O.
 
 mod arrived;
+mod consent;
 pub mod device;
 mod grant;
 mod logout;
@@ -15,12 +16,13 @@ pub mod trace;
 mod transaction;
 
 pub use arrived::{Arrived, PendingLink, Proof, remove_paths};
+pub use consent::PendingConsent;
 pub use device::{DeviceDecision, DeviceGrant, DevicePointer, DevicePolls};
 pub use grant::{AccessToken, CodeGrant, CodeTombstone, Dialects};
 pub use logout::{FrameAnswer, Logout, LogoutStarter, PartnerFrame, Party, Told, Way};
 pub use partner::Partner;
 pub use pushed::{LIFETIME as LIFETIME_OF_PUSHED, PushedRequest};
-pub use reply_to::{Mirror, ReplyTo, SamlReply};
+pub use reply_to::{DeviceReply, Mirror, ReplyTo, SamlReply};
 pub use scripted::{CameBy, PendingScript, Scripted};
 pub use session::{Session, UpstreamSession};
 pub use trace::{Step as TraceStep, Trace};

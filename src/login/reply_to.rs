@@ -1,5 +1,6 @@
 //! The right to send somebody's browser to an application, as a value.
 
+use crate::clock::Timestamp;
 use crate::oidc::CheckedRedirect;
 use crate::saml::idp::SamlReplyTo;
 use serde::{Deserialize, Serialize};
@@ -10,6 +11,16 @@ use serde::{Deserialize, Serialize};
 pub enum ReplyTo {
     Oidc(CheckedRedirect),
     Saml(Box<SamlReply>),
+    Device(Box<DeviceReply>),
+}
+
+/// A device that waits (RFC 8628). No browser is sent to it: it learns the outcome when it asks again.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeviceReply {
+    pub grant_id: String,
+    /// The code that it shows.
+    pub user_code: String,
+    pub expires_at: Timestamp,
 }
 
 /// An answer to a SAML application.
@@ -31,11 +42,12 @@ pub struct Mirror {
 }
 
 impl ReplyTo {
-    /// The registered address itself: redirect URI or assertion consumer service.
-    pub fn address(&self) -> &str {
+    /// The registered address itself: redirect URI or assertion consumer service; a device has none.
+    pub fn address(&self) -> Option<&str> {
         match self {
-            Self::Oidc(redirect) => redirect.redirect_uri(),
-            Self::Saml(reply) => reply.to.acs_url(),
+            Self::Oidc(redirect) => Some(redirect.redirect_uri()),
+            Self::Saml(reply) => Some(reply.to.acs_url()),
+            Self::Device(_) => None,
         }
     }
 
@@ -44,6 +56,7 @@ impl ReplyTo {
         match self {
             Self::Oidc(_) => "oidc-basic-profile",
             Self::Saml(_) => "samlp",
+            Self::Device(_) => "oauth2-device-code",
         }
     }
 }

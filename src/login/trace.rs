@@ -144,13 +144,24 @@ pub enum Part {
     LinkProof,
     /// The return from a page to which a script had sent the person.
     Continue,
+    /// Whether the person agreed to what the application gets.
+    Consent,
     /// What the token endpoint released.
     Token,
 }
 
 impl Part {
-    pub const ALL: [Self; 8] =
-        [Self::Begin, Self::Choice, Self::Login, Self::LinkChoice, Self::LinkAgain, Self::LinkProof, Self::Continue, Self::Token];
+    pub const ALL: [Self; 9] = [
+        Self::Begin,
+        Self::Choice,
+        Self::Login,
+        Self::LinkChoice,
+        Self::LinkAgain,
+        Self::LinkProof,
+        Self::Continue,
+        Self::Consent,
+        Self::Token,
+    ];
 
     const fn name(self) -> &'static str {
         match self {
@@ -161,6 +172,7 @@ impl Part {
             Self::LinkAgain => "link-again",
             Self::LinkProof => "link-proof",
             Self::Continue => "continue",
+            Self::Consent => "consent",
             Self::Token => "token",
         }
     }

@@ -1,6 +1,6 @@
 //! One login under way: who asked, what was asked, where the answer goes, and how far it has come.
 
-use super::{PendingLink, PendingScript, ReplyTo};
+use super::{PendingConsent, PendingLink, PendingScript, ReplyTo};
 use crate::clock::Timestamp;
 use crate::id;
 use crate::oidc::pkce::CodeChallenge;
@@ -113,6 +113,8 @@ pub enum Stage {
     AwaitingLink(Box<PendingLink>),
     /// A rule or an action has sent the person to another page, and waits for their return.
     AwaitingScript(Box<PendingScript>),
+    /// Everything is settled but whether the person agrees to what the application gets.
+    AwaitingConsent(Box<PendingConsent>),
 }
 
 /// How to begin the same login again.
@@ -176,6 +178,13 @@ impl LoginTransaction {
     #[must_use]
     pub fn waiting_for(mut self, pending: PendingScript) -> Self {
         self.stage = Stage::AwaitingScript(Box::new(pending));
+        self
+    }
+
+    /// The transition to the question whether the application may have what it asks; consumes the transaction.
+    #[must_use]
+    pub fn asking_consent(mut self, pending: PendingConsent) -> Self {
+        self.stage = Stage::AwaitingConsent(Box::new(pending));
         self
     }
 }

@@ -15,6 +15,9 @@ pub mod path {
     pub const AUTHORIZATION: &str = "/authorize";
     pub const PUSHED_AUTHORIZATION_REQUEST: &str = "/oauth/par";
     pub const TOKEN: &str = "/oauth/token";
+    pub const DEVICE_AUTHORIZATION: &str = "/oauth/device/code";
+    /// Where people type the code of a device.
+    pub const ACTIVATION: &str = "/activate";
     pub const REVOCATION: &str = "/oauth/revoke";
     pub const INTROSPECTION: &str = "/oauth/introspect";
     pub const USERINFO: &str = "/userinfo";
@@ -33,6 +36,7 @@ pub struct ProviderMetadata {
     authorization_endpoint: String,
     token_endpoint: String,
     userinfo_endpoint: String,
+    device_authorization_endpoint: String,
     jwks_uri: String,
     end_session_endpoint: String,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -84,6 +88,7 @@ impl ProviderMetadata {
             authorization_endpoint: endpoint(path::AUTHORIZATION),
             token_endpoint: endpoint(path::TOKEN),
             userinfo_endpoint: endpoint(path::USERINFO),
+            device_authorization_endpoint: endpoint(path::DEVICE_AUTHORIZATION),
             jwks_uri: endpoint(path::JWKS),
             end_session_endpoint: endpoint(path::END_SESSION),
             check_session_iframe: None,
@@ -100,8 +105,7 @@ impl ProviderMetadata {
             userinfo_encryption_alg_values_supported: KeyManagementAlg::ALL,
             userinfo_encryption_enc_values_supported: ContentEncryption::ALL,
             clients: ForClients::new(issuer, None, false),
-            // consent is understood, and asks nothing of anybody yet: all applications are first-party.
-            prompt_values_supported: &[Prompt::None, Prompt::Login, Prompt::SelectAccount],
+            prompt_values_supported: &[Prompt::None, Prompt::Login, Prompt::Consent, Prompt::SelectAccount],
             claim_types_supported: &["normal"],
             claims_supported: ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "sid"]
                 .into_iter()
@@ -299,6 +303,25 @@ mod tests {
         assert!(read(false).get("request_object_encryption_alg_values_supported").is_none());
     }
 
+    /// What clients need that prove who they are.
+    fn of_clients(base: &str) -> Value {
+        json!({
+            "token_endpoint_auth_methods_supported": METHODS,
+            "token_endpoint_auth_signing_alg_values_supported": ALGS,
+            "revocation_endpoint": format!("{base}/oauth/revoke"),
+            "revocation_endpoint_auth_methods_supported": METHODS,
+            "revocation_endpoint_auth_signing_alg_values_supported": ALGS,
+            "introspection_endpoint": format!("{base}/oauth/introspect"),
+            "introspection_endpoint_auth_methods_supported": METHODS[..4],
+            "introspection_endpoint_auth_signing_alg_values_supported": ALGS,
+            "introspection_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
+            "dpop_signing_alg_values_supported": [
+                "ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
+            ],
+            "tls_client_certificate_bound_access_tokens": false,
+        })
+    }
+
     /// About authorization requests and logout; one literal has no room for everything.
     fn of_requests(base: &str) -> Value {
         json!({
@@ -331,6 +354,7 @@ mod tests {
                 "authorization_endpoint": format!("{base}/authorize"),
                 "token_endpoint": format!("{base}/oauth/token"),
                 "userinfo_endpoint": format!("{base}/userinfo"),
+                "device_authorization_endpoint": format!("{base}/oauth/device/code"),
                 "jwks_uri": format!("{base}/.well-known/jwks.json"),
                 "end_session_endpoint": format!("{base}/oidc/logout"),
                 "scopes_supported": ["openid", "profile", "email", "address", "phone", "groups", "offline_access"],
@@ -338,7 +362,7 @@ mod tests {
                 "response_modes_supported": ["query", "fragment", "form_post"],
                 "grant_types_supported": [
                     "authorization_code", "refresh_token", "client_credentials", "implicit",
-                    "urn:ietf:params:oauth:grant-type:token-exchange"
+                    "urn:ietf:params:oauth:grant-type:device_code", "urn:ietf:params:oauth:grant-type:token-exchange"
                 ],
                 "subject_types_supported": ["public", "pairwise"],
                 "id_token_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
@@ -347,20 +371,7 @@ mod tests {
                 "userinfo_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
                 "userinfo_encryption_alg_values_supported": ["RSA-OAEP-256", "RSA-OAEP", "ECDH-ES", "ECDH-ES+A128KW", "ECDH-ES+A256KW"],
                 "userinfo_encryption_enc_values_supported": ["A128CBC-HS256", "A256CBC-HS512", "A128GCM", "A256GCM"],
-                "token_endpoint_auth_methods_supported": METHODS,
-                "token_endpoint_auth_signing_alg_values_supported": ALGS,
-                "revocation_endpoint": format!("{base}/oauth/revoke"),
-                "revocation_endpoint_auth_methods_supported": METHODS,
-                "revocation_endpoint_auth_signing_alg_values_supported": ALGS,
-                "introspection_endpoint": format!("{base}/oauth/introspect"),
-                "introspection_endpoint_auth_methods_supported": METHODS[..4],
-                "introspection_endpoint_auth_signing_alg_values_supported": ALGS,
-                "introspection_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
-                "dpop_signing_alg_values_supported": [
-                    "ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
-                ],
-                "tls_client_certificate_bound_access_tokens": false,
-                "prompt_values_supported": ["none", "login", "select_account"],
+                "prompt_values_supported": ["none", "login", "consent", "select_account"],
                 "claim_types_supported": ["normal"],
                 "claims_supported": [
                     "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "sid", "name", "family_name", "given_name",
@@ -368,7 +379,8 @@ mod tests {
                     "locale", "updated_at", "email", "email_verified", "address", "phone_number", "phone_number_verified", "groups"
                 ],
             });
-            for (name, value) in of_requests(base).as_object().expect("an object") {
+            let (requests, clients) = (of_requests(base), of_clients(base));
+            for (name, value) in [&requests, &clients].into_iter().flat_map(|part| part.as_object().expect("an object")) {
                 expected[name] = value.clone();
             }
             assert_eq!(metadata, expected);

@@ -81,7 +81,7 @@ pub fn check(proof: &str, expected: Expected<'_>, now: Timestamp) -> Result<Dpop
     }
     #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest of the integers that there are")]
     let issued = verified.claims.get("iat").and_then(|iat| iat.as_i64().or_else(|| iat.as_f64().map(|seconds| seconds as i64)));
-    if !issued.is_some_and(|issued| now.seconds().saturating_sub(issued).saturating_abs() <= WINDOW) {
+    if issued.is_none_or(|issued| now.seconds().saturating_sub(issued).saturating_abs() > WINDOW) {
         return Err(refuse("iat is not now"));
     }
     if let Some(token) = expected.access_token {

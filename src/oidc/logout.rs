@@ -46,7 +46,7 @@ impl LogoutRequest {
 
     /// What to do. `client` are the facts of [`Self::client_id`], if there is such a client. `hint` is what was verified of the
     /// ID token, which may have expired; one that could not be verified, such as an encrypted one, or one whose key is gone,
-    /// is none. `ui_locales` changes nothing: the pages have one language.
+    /// is none. `ui_locales` decides nothing here.
     ///
     /// # Errors
     /// For our own page: the request contradicts itself, or names a place that is not registered.

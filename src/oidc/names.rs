@@ -165,8 +165,7 @@ wire_names! {
 }
 
 impl GrantType {
-    pub const SERVED: &'static [Self] =
-        &[Self::AuthorizationCode, Self::RefreshToken, Self::ClientCredentials, Self::Implicit, Self::TokenExchange];
+    pub const SERVED: &'static [Self] = Self::ALL;
 }
 
 wire_names! {

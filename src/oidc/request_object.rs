@@ -5,6 +5,7 @@
 //! fetched elsewhere.
 
 use super::client::ClientFacts;
+use super::jwks::Verified;
 use super::names::{ClientSigningAlg, ResponseType};
 use super::params::Params;
 use crate::clock::Timestamp;
@@ -126,11 +127,12 @@ pub fn allowed_algs(client: &ClientFacts) -> Vec<ClientSigningAlg> {
     ClientSigningAlg::ALL.iter().copied().filter(may).filter(|alg| !client.fapi2 || FAPI2.contains(alg)).collect()
 }
 
-/// Header and claims of an object without signature (RFC 7519 6); `None` where it claims to have one.
+/// Header and claims of an object without signature (RFC 7519 6), which proves nothing but that the client may do without;
+/// `None` where it claims to have one.
 ///
 /// # Errors
 /// Where the client is not registered for that.
-pub fn unsigned(object: &str, client: &ClientFacts) -> Result<Option<(Map<String, Value>, Map<String, Value>)>> {
+pub fn unsigned(object: &str, client: &ClientFacts) -> Result<Option<Verified>> {
     let header = part(object, 0)?;
     if header.get("alg").and_then(Value::as_str) != Some(ClientSigningAlg::None.as_str()) {
         return Ok(None);
@@ -140,7 +142,7 @@ pub fn unsigned(object: &str, client: &ClientFacts) -> Result<Option<(Map<String
     if !registered || !in_order || client.fapi2 {
         return Err(refuse("the request object is not signed"));
     }
-    Ok(Some((header, part(object, 1)?)))
+    Ok(Some(Verified { header, claims: part(object, 1)? }))
 }
 
 /// Reads what the object says. `outer` are the parameters beside it.

@@ -168,7 +168,7 @@ fn an_unsigned_object_is_for_clients_that_are_registered_so() {
     let registered = with(RequestObjects { signing_alg: Some(ClientSigningAlg::None), ..RequestObjects::default() });
     let (header, claims) = (json!({"alg": "none"}), json!({"client_id": "notes"}));
     let plain = compact(&header, &claims, "");
-    assert_eq!(unsigned(&plain, &registered).expect("registered").expect("unsigned").1, object(&claims));
+    assert_eq!(unsigned(&plain, &registered).expect("registered").expect("unsigned").claims, object(&claims));
     assert!(unsigned(&compact(&json!({"alg": "RS256"}), &claims, "c2ln"), &registered).expect("signed").is_none());
     for other in [
         client(),

@@ -1,5 +1,6 @@
 //! What every implementation of the two traits must do. A store is finished when it passes.
 
+mod consents;
 mod jobs;
 mod links;
 mod log;
@@ -218,6 +219,7 @@ pub async fn directory(directory: Arc<dyn Directory>) {
     jobs::all(&directory).await;
     log::all(&*directory).await;
     queue::all(&directory).await;
+    consents::all(&directory).await;
     concurrent_logins(&directory).await;
     rotations(&*directory).await;
     concurrent_rotations(&directory).await;

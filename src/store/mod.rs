@@ -8,6 +8,7 @@
 //! `Internal` when the store holds what this program did not write. No call takes longer than two seconds, except
 //! writing sessions down and reading them back.
 
+pub mod consents;
 pub mod directory;
 pub mod jobs;
 pub mod log;
@@ -21,6 +22,7 @@ mod conformance;
 #[cfg(test)]
 mod test_servers;
 
+pub use consents::{ConsentFilter, ConsentRecord, FoundConsents};
 pub use directory::open_directory;
 pub use jobs::{
     CredentialKind, ExportStep, ImportInsert, ImportKnown, ImportNames, ImportStep, ImportUpdate, Job, JobAges, JobKind, JobStatus,
@@ -395,7 +397,7 @@ pub trait Directory: Send + Sync {
     /// where there is no such user, [`crate::error::ErrorKind::Conflict`] where somebody was faster,
     /// [`crate::error::ErrorKind::AccountConflict`] where somebody else has the new address or username.
     fn update_user<'a>(&'a self, user_id: &'a str, seen: Timestamp, change: &'a UserChange, now: Timestamp) -> Later<'a, Option<()>>;
-    /// Deletes a user with its identities, their conflicts, refresh-token families and link journal; false when there
+    /// Deletes a user with its identities, their conflicts, refresh-token families, consents and link journal; false when there
     /// was none.
     fn delete_user<'a>(&'a self, user_id: &'a str) -> Later<'a, bool>;
     /// Forgets what the connections said of a user, root attributes included, and that there was a login: the next one
@@ -531,6 +533,15 @@ pub trait Directory: Send + Sync {
     fn put_off_message<'a>(&'a self, id: &'a str, attempts: i64, due_at: Timestamp) -> Later<'a, bool>;
     /// Deletes a message; false when it is gone already.
     fn end_message<'a>(&'a self, id: &'a str) -> Later<'a, bool>;
+    /// Keeps what somebody has agreed to, in the place of what they agreed to before for the same application and resource
+    /// server: that one's id and `created_at` stay. [`crate::error::ErrorKind::NotFound`] when the user was deleted meanwhile.
+    fn put_consent<'a>(&'a self, consent: &'a ConsentRecord) -> Later<'a, ()>;
+    /// `audience` is empty where there is no resource server.
+    fn consent<'a>(&'a self, user_id: &'a str, client_id: &'a str, audience: &'a str) -> Later<'a, Option<ConsentRecord>>;
+    /// By user, application and resource server.
+    fn consents<'a>(&'a self, filter: &'a ConsentFilter) -> Later<'a, FoundConsents>;
+    /// False where there is none of this id.
+    fn end_consent<'a>(&'a self, consent_id: &'a str) -> Later<'a, bool>;
     /// The users that a search finds. [`crate::error::ErrorKind::InvalidRequest`] where the page is too large or too far
     /// ([`search::MOST_FOUND`], [`search::MOST_REACHED`]). A search that takes too long is
     /// [`crate::error::ErrorKind::StoreUnavailable`] with a detail that says so, and nobody else is the slower for it.

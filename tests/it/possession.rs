@@ -93,7 +93,7 @@ fn proof(pair: &Pair, method: &str, url: &str, more: Value) -> String {
     let encode = |octets: &[u8]| URL_SAFE_NO_PAD.encode(octets);
     let jwk = json!({ "kty": "EC", "crv": "P-256", "x": encode(&half(&x)), "y": encode(&half(&y)) });
     let header = json!({ "typ": "dpop+jwt", "alg": "ES256", "jwk": jwk });
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970").as_secs();
+    let now = crate::harness::idp::now().unix_timestamp();
     let mut claims = json!({ "htm": method, "htu": url, "iat": now, "jti": format!("{:?}", std::time::Instant::now()) });
     claims.as_object_mut().expect("an object").extend(more.as_object().expect("an object").clone());
     let message = format!("{}.{}", encode(header.to_string().as_bytes()), encode(claims.to_string().as_bytes()));

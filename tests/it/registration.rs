@@ -55,7 +55,11 @@ async fn an_application_registers_itself_and_people_sign_in() {
     let wiki = App { callback: "https://wiki.example/cb".to_owned(), ..App::new(&client_id) }.by(Auth::None);
     let browser = Browser::new();
     let here = Scene { gateway: scene.gateway, idp: scene.idp, app: wiki, browser };
-    let tokens = here.tokens(&Person::jane(), &[]).await;
+    // Nobody here answers for it, so people are asked.
+    let request = here.ask(&[]).await;
+    let page = here.answer(&here.idp.respond(&request, &Person::jane())).await.here();
+    let answer = here.browser.press(&page, "Allow").await.away();
+    let tokens = Tokens::of(&here.app.redeem(&here.gateway, &here.app.code(&here.gateway, &answer), &[]).await);
     assert_eq!(tokens.claims()["aud"], json!(client_id));
 
     // RFC 7592: read, change, delete; each with the token, and with that alone.

@@ -61,11 +61,7 @@ pub fn add_secret(body: &mut Map<String, Value>, secret: &Secret<String>, grace:
         secrets.push(known);
     }
     body.insert(SECRETS.to_owned(), secrets.into());
-    if body.get("token_endpoint_auth_method").and_then(Value::as_str) == Some("client_secret_jwt") {
-        body.insert(SHARED_SECRET.to_owned(), secret.expose().as_str().into());
-    } else {
-        body.remove(SHARED_SECRET);
-    }
+    share_secret(body, Some(secret));
 }
 
 /// Does this client make MACs with its secret, so that it must be known here?

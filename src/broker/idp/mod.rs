@@ -109,7 +109,7 @@ impl Gateway {
         let path = Some(restart_path(request.endpoint, request.message)).filter(|path| path.len() <= RESTART_LIMIT).unwrap_or_default();
         let query = path.split_once('?').map(|(_, query)| query).unwrap_or_default();
         let begun = Begun { application, reply_to: &reply_to, path: &path, query: query.as_bytes(), browser, correlation_id, now };
-        match self.begin_login(&begun, asked, trace).await {
+        match Box::pin(self.begin_login(&begun, asked, trace)).await {
             Ok(outcome) => Ok(outcome),
             Err(error) => self.refuse_beginning(&begun, error).await,
         }

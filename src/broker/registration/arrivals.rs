@@ -42,7 +42,7 @@ impl Arrivals {
 }
 
 /// Whoever has one address of IPv6 has a /64 of them.
-fn network(address: IpAddr) -> IpAddr {
+pub(in crate::broker) fn network(address: IpAddr) -> IpAddr {
     match address {
         IpAddr::V6(address) => match address.to_ipv4_mapped() {
             Some(address) => address.into(),

@@ -14,6 +14,8 @@ mod statement;
 mod tests;
 mod unused;
 
+pub(super) use arrivals::network;
+
 pub use initial::{InitialToken, issue as issue_initial_token, list as initial_tokens, revoke as revoke_initial_token};
 pub use unused::forget as forget_unused;
 
@@ -296,7 +298,6 @@ fn give_secret(body: &mut Body, metadata: &ClientMetadata, now: Timestamp) -> Op
     method(metadata).filter(|method| method.has_secret())?;
     let secret = kinds::new_secret(body);
     kinds::add_secret(body, &secret, 0, now);
-    kinds::share_secret(body, Some(&secret));
     Some(secret)
 }
 

@@ -245,6 +245,19 @@ impl Gateway {
             correlation_id: &transaction.correlation_id,
             now,
         };
+        if !self.may_issue(&issue, trace).await? {
+            let session_key = match &transaction.stage {
+                Stage::AwaitingScript(pending) => match &pending.by {
+                    CameBy::Session(key) => Some(key.clone()),
+                    CameBy::Idp(_) => None,
+                },
+                _ => None,
+            };
+            let session_key = session_key.ok_or_else(|| Error::new(ErrorKind::Internal, "a login that waits for nobody"))?;
+            let (answer, put) = self.asking(transaction, &issue, (session_key, true))?;
+            self.sessions.commit(vec![put, trace_op(&transaction.correlation_id, part, trace)?]).await?;
+            return Ok(Outcome::of(answer));
+        }
         let issued = self.issue(&issue, trace).await?;
         let recent = RecentLogin {
             correlation_id: transaction.correlation_id.clone(),

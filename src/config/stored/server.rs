@@ -58,7 +58,7 @@ fn token_format(body: &Map<String, Value>, faults: &mut Vec<Fault>) -> TokenForm
     if known.is_none() {
         let names: Vec<&str> = SigningAlg::ALL.iter().map(|alg| alg.as_str()).collect();
         let message = format!("access tokens signed with {alg} are not available");
-        faults.push(fault("/signing_alg", message, &format!("use one of {}", names.join(", "))));
+        faults.push(fault("/signing_alg", message, format!("use one of {}", names.join(", "))));
     }
     let dialect = match text(body, "token_dialect") {
         // There are no roles: what the forms with permissions would add is nothing.

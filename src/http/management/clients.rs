@@ -71,7 +71,6 @@ async fn create(call: Call) -> Result<Reply, Refusal> {
     usual(&mut body);
     let secret = given.unwrap_or_else(|| kinds::new_secret(&body));
     kinds::add_secret(&mut body, &secret, 0, call.now);
-    kinds::share_secret(&mut body, Some(&secret));
     let id = id::random_id();
     let (object, warnings) = objects::write(&call.state.live, &CLIENT, &id, body, Expect::Nothing, call.by(), call.now).await?;
     let mut body = view(&id, object.body);
@@ -158,7 +157,6 @@ async fn rotate(call: Call) -> Result<Reply, Refusal> {
     let mut body = object.body;
     let secret = kinds::new_secret(&body);
     kinds::add_secret(&mut body, &secret, grace, call.now);
-    kinds::share_secret(&mut body, Some(&secret));
     write(&call, body, expect, Some(&secret)).await
 }
 

@@ -8,7 +8,7 @@ use super::users::existing;
 use super::{Answer, Body, Operation, PAGES};
 use crate::broker::sessions::{FoundFamily, FoundSession};
 use crate::error::ErrorKind;
-use crate::store::FamilyFilter;
+use crate::store::{ConsentFilter, ConsentRecord, FamilyFilter};
 use serde_json::{Value, json};
 
 pub const SESSION: Shape = Shape {
@@ -48,7 +48,7 @@ pub const REFRESH_TOKEN: Shape = Shape {
 pub const GRANT: Shape = Shape {
     name: "Grant",
     members: &[
-        must("id", Kind::Text(1, 64), "That of its refresh token"),
+        must("id", Kind::Text(1, 64), "Of what the person agreed to, or of a refresh token"),
         must("clientID", Kind::Text(1, 255), ""),
         must("user_id", Kind::Text(1, 6000), ""),
         may("audience", Kind::Text(1, 2000), ""),
@@ -132,7 +132,7 @@ pub const OPERATIONS: &[Operation] = &[
         &["delete:refresh_tokens"], &[], Body::Nothing, (202, Answer::Nothing), &[404], revoke),
     operation!("Users", POST "/users/{id}/revoke-access" "user_revoke_access" "End sessions of a user and what was granted in them, or one session; or sessions only",
         &["delete:sessions"], &[], Body::OptionalJson(&REVOKE), (202, Answer::Nothing), &[404], revoke_access),
-    operation!("Grants", GET "/grants" "get_grants" "What users have granted to applications: access while they are away",
+    operation!("Grants", GET "/grants" "get_grants" "What users have granted to applications: what they agreed to, and access while they are away",
         &["read:grants"], &[PAGES, OF_GRANTS], Body::Nothing, (200, Answer::Page(&GRANT, "grants")), &[], grants),
     operation!("Grants", DELETE "/grants" "delete_grants_by_user_id" "Revoke everything that a user has granted",
         &["delete:grants"], &[OF_USER], Body::Nothing, (204, Answer::Nothing), &[], revoke_grants),
@@ -224,6 +224,18 @@ async fn grants(call: Call) -> Result<Reply, Refusal> {
     let (offset, limit) = bounds(&call);
     let text = |name: &str| call.text(name).map(str::to_owned);
     let filter = FamilyFilter { grant_id: None, user_id: text("user_id"), client_id: text("client_id"), offset, limit };
+    let agreed = ConsentFilter {
+        consent_id: None,
+        user_id: text("user_id"),
+        client_id: text("client_id"),
+        audience: text("audience"),
+        offset,
+        limit,
+    };
+    let consents = call.gateway.directory.consents(&agreed).await?;
+    // What people have agreed to comes first, and refresh tokens behind it.
+    let (offset, limit) = (offset.saturating_sub(consents.total), limit.saturating_sub(consents.consents.len()));
+    let filter = FamilyFilter { offset, limit, ..filter };
     let (found, total) = match call.text("audience") {
         None => call.gateway.families(&filter, call.now).await?,
         // The store does not know audiences: those of the first thousand are looked through.
@@ -235,16 +247,23 @@ async fn grants(call: Call) -> Result<Reply, Refusal> {
             (found.into_iter().skip(offset).take(limit).collect(), total)
         }
     };
-    Ok(Reply::ok(paged(&call, "grants", found.iter().map(grant_shown).collect(), total)))
+    let shown = consents.consents.iter().map(consent_shown).chain(found.iter().map(grant_shown)).collect();
+    Ok(Reply::ok(paged(&call, "grants", shown, total + consents.total)))
 }
 
 async fn revoke_grants(call: Call) -> Result<Reply, Refusal> {
     let user_id = call.text("user_id").unwrap_or_default().to_owned();
+    call.gateway.withdraw_consents_of(&user_id, call.now).await?;
     end_families(&call, &user_id).await?;
     Ok(Reply::Empty(204))
 }
 
 async fn revoke_grant(call: Call) -> Result<Reply, Refusal> {
+    let filter = ConsentFilter { consent_id: Some(call.name("id").to_owned()), limit: 1, ..ConsentFilter::default() };
+    if let Some(consent) = call.gateway.directory.consents(&filter).await?.consents.first() {
+        call.gateway.withdraw_consent(consent, call.now).await?;
+        return Ok(Reply::Empty(204));
+    }
     match family(&call).await {
         Ok(found) => call.gateway.end_family(&found.family.grant_id).await?,
         Err(refusal) if refusal.error.kind == ErrorKind::NotFound => {}
@@ -322,6 +341,16 @@ fn token_shown(found: &FoundFamily) -> Value {
         "created_at": family.created_at.to_string(), "last_exchanged_at": family.rotated_at.to_string(),
         "expires_at": family.expires_at.to_string(), "rotating": true, "resource_servers": [server],
     })
+}
+
+fn consent_shown(consent: &ConsentRecord) -> Value {
+    let mut shown = json!({
+        "id": consent.consent_id, "clientID": consent.client_id, "user_id": consent.user_id, "scope": consent.scopes,
+    });
+    if let (Some(members), false) = (shown.as_object_mut(), consent.audience.is_empty()) {
+        members.insert("audience".to_owned(), consent.audience.as_str().into());
+    }
+    shown
 }
 
 fn grant_shown(found: &FoundFamily) -> Value {

@@ -1,6 +1,7 @@
 //! The OpenID provider's endpoints.
 
 pub mod authorize;
+pub mod device;
 pub mod for_clients;
 pub mod introspect;
 pub mod logout;

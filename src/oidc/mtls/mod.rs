@@ -210,7 +210,7 @@ fn thumbprint(certificate: &X509Ref) -> Result<String> {
 fn is_current(certificate: &X509Ref, now: Timestamp) -> bool {
     let current = || -> std::result::Result<bool, openssl::error::ErrorStack> {
         let now = openssl::asn1::Asn1Time::from_unix(now.seconds())?;
-        Ok(certificate.not_before() <= &now && certificate.not_after() >= &now)
+        Ok(*certificate.not_before() <= now && *certificate.not_after() >= now)
     };
     current().unwrap_or(false)
 }

@@ -28,6 +28,7 @@ pub(super) const MIGRATIONS: &[Migration] = &[
         fills_search: false,
     },
     Migration::of_both(include_str!("migrations/0006_queue.sql")),
+    Migration::of_both(include_str!("migrations/0007_consents.sql")),
 ];
 
 /// One step of the tables: one text for both databases, or one for each.

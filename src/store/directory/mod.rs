@@ -8,6 +8,7 @@
 
 mod conflicts;
 mod connect;
+mod consents;
 mod families;
 mod import;
 mod jobs;
@@ -27,9 +28,10 @@ mod users;
 pub use connect::check_url;
 
 use super::{
-    AuditEvent, ConflictRecord, CredentialKind, Directory, ExportStep, FamilyFilter, FoundFamilies, IdentityLogin, ImportKnown,
-    ImportNames, ImportStep, Job, JobAges, JobStatus, Later, LinkEntry, LinkedBy, LogDay, LogEvent, LogFilter, LogPage, NewJob, NewUser,
-    ObjectChange, ObjectWrite, QueuedMessage, Recorded, RefreshFamily, Rotation, SavedEntry, StoredObject, UserChange, UserLogin,
+    AuditEvent, ConflictRecord, ConsentFilter, ConsentRecord, CredentialKind, Directory, ExportStep, FamilyFilter, FoundConsents,
+    FoundFamilies, IdentityLogin, ImportKnown, ImportNames, ImportStep, Job, JobAges, JobStatus, Later, LinkEntry, LinkedBy, LogDay,
+    LogEvent, LogFilter, LogPage, NewJob, NewUser, ObjectChange, ObjectWrite, QueuedMessage, Recorded, RefreshFamily, Rotation, SavedEntry,
+    StoredObject, UserChange, UserLogin,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -472,6 +474,22 @@ impl Directory for SqlDirectory {
 
     fn end_message<'a>(&'a self, id: &'a str) -> Later<'a, bool> {
         on!(self, LIMIT, |held| queue::end(&mut held, id))
+    }
+
+    fn put_consent<'a>(&'a self, consent: &'a ConsentRecord) -> Later<'a, ()> {
+        on!(self, LIMIT, |held| consents::put(&mut held, consent))
+    }
+
+    fn consent<'a>(&'a self, user_id: &'a str, client_id: &'a str, audience: &'a str) -> Later<'a, Option<ConsentRecord>> {
+        on!(self, LIMIT, |held| consents::one(&mut held, user_id, client_id, audience))
+    }
+
+    fn consents<'a>(&'a self, filter: &'a ConsentFilter) -> Later<'a, FoundConsents> {
+        on!(self, LIMIT, |held| consents::found(&mut held, filter))
+    }
+
+    fn end_consent<'a>(&'a self, consent_id: &'a str) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| consents::end(&mut held, consent_id))
     }
 
     fn find_users<'a>(&'a self, query: &'a UserQuery) -> Later<'a, FoundUsers> {

@@ -2,6 +2,7 @@
 //! pushed before.
 
 mod claims;
+mod consent;
 mod objects;
 mod pushed;
 mod response_types;

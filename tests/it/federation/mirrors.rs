@@ -63,7 +63,7 @@ async fn each_has_metadata_that_name_its_own_endpoints() {
         assert!(page.contains(&format!("entityID=\"{}\"", place(&world, idp, "metadata"))), "{}", page.body);
         // By the name that the federation gives it.
         assert!(page.contains(&format!(">{}</mdui:DisplayName>", idp.name)), "{}", page.body);
-        for (end, times) in [("sso", 2), ("slo", 2), ("artifact", 1)] {
+        for (end, times) in [("sso", 2), ("slo", 3), ("artifact", 1)] {
             assert_eq!(page.body.matches(&format!("Location=\"{}\"", place(&world, idp, end))).count(), times, "{end}: {}", page.body);
         }
     }

@@ -110,7 +110,7 @@ fn no_octet_can_be_changed_and_nobody_learns_why_it_failed() {
         }
         assert_eq!(said.len(), 1, "{how:?}: {said:?}");
         // The header is bound to the content.
-        let header = good.split('.').next().and_then(|text| json_object(text)).expect("a header");
+        let header = good.split('.').next().and_then(json_object).expect("a header");
         let mut header = Value::Object(header);
         header["x"] = json!(1);
         let token = format!("{}.{}", URL_SAFE_NO_PAD.encode(header.to_string()), parts[1..].join("."));
