@@ -172,6 +172,12 @@ async fn a_device_waits_for_a_quarter_of_an_hour() {
     let answer = scene.gateway.consent_choice(id, ConsentChoice::Allow, csrf, &scene.browser, late).await.answer;
     assert!([ErrorKind::ExpiredToken, ErrorKind::LoginExpired, ErrorKind::LoginRequired].contains(&refused(answer)));
     assert_eq!(polled(&scene.gateway, &device).await, Err(ErrorKind::AuthorizationPending), "nothing was decided");
+    // Whatever else lives longer.
+    let reply = DeviceReply { grant_id: id::random_id(), user_code: "WDJB-MJHT".to_owned(), expires_at: late };
+    let decide = async |now: Timestamp| scene.gateway.decide(&reply, now).await.map_err(|error| error.kind);
+    assert_eq!(decide(late).await, Err(ErrorKind::ExpiredToken));
+    assert_eq!(decide(late.plus_seconds(-1)).await, Ok(()));
+    assert_eq!(decide(late.plus_seconds(-1)).await, Err(ErrorKind::LoginAlreadyFinished));
 }
 
 #[tokio::test]

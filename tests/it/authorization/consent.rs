@@ -42,7 +42,8 @@ async fn a_third_party_gets_what_the_person_agrees_to_until_it_is_withdrawn() {
     let more = scene.again(&[("scope", "openid phone"), ("prompt", "none")]).await;
     assert_eq!(scene.app.error(&scene.gateway, &more).0, "consent_required");
 
-    let grants = api.read("/grants?user_id=samlp%7Cacme%7Cjane&include_totals=true").await;
+    let user_id: String = url::form_urlencoded::byte_serialize(tokens.claims()["sub"].as_str().unwrap().as_bytes()).collect();
+    let grants = api.read(&format!("/grants?user_id={user_id}&include_totals=true")).await;
     let grant = &grants["grants"][0];
     assert_eq!((&grants["total"], &grant["clientID"]), (&json!(2), &json!("notes")), "what was agreed to, and a refresh token: {grants}");
     assert_eq!(grant["scope"], json!(["openid", "email", "offline_access"]));
@@ -64,7 +65,7 @@ async fn who_refuses_sends_the_application_away_and_stays_signed_in() {
     assert_eq!(scene.app.error(&scene.gateway, &answer).0, "access_denied");
     // The session is there, so only the question is asked again.
     let page = scene.browser.open(scene.app.authorize(&scene.gateway, &[]).as_str()).await.here();
-    assert!(page.contains("jane"), "{}", page.body);
+    assert!(page.contains("Jane.Doe@acme.example"), "{}", page.body);
     // The page of another site has no form of ours.
     let forged: Vec<(String, String)> =
         page.form().fields.into_iter().map(|(name, value)| if name == "csrf" { (name, "0".repeat(64)) } else { (name, value) }).collect();
