@@ -141,6 +141,9 @@ async fn outside_development_our_own_network_is_not_asked() {
         assert!(documents.key_set(url, Timestamp::now(), Want::Kept).await.is_err());
     }
     assert_eq!(publisher.asked(), 0);
+    let plain = Documents::new(Reach::Public).expect("a client");
+    let refused = plain.ask(&publisher.url, &Validators::default(), 100, &mut Vec::new()).await;
+    assert!(matches!(&refused, Err(DownloadError::Network(why)) if why.contains("only https")), "{refused:?}");
     assert!(Documents::new(Reach::Everything).expect("a client").fetch(&publisher.url, 100).await.is_ok());
 }
 

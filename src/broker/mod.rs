@@ -242,10 +242,15 @@ pub enum Answer {
 /// An answer to an application, in its protocol.
 #[derive(Debug)]
 pub enum Reply {
-    Oidc { client_id: String, response: AuthorizationResponse },
+    Oidc {
+        client_id: String,
+        response: AuthorizationResponse,
+    },
     Saml(Outgoing),
     /// A device waits for it elsewhere; here the person is told.
-    Device { connected: bool },
+    Device {
+        connected: bool,
+    },
 }
 
 /// The chooser page's content.

@@ -83,6 +83,16 @@ fn every_algorithm_is_verified_by_a_key_of_its_kind_and_by_no_other() {
 }
 
 #[test]
+fn a_key_verifies_by_its_own_algorithms_whoever_asks() {
+    let (key, jwk) = pair(KeyKind::EcP256);
+    let public = PublicKey::from_jwk(&jwk).expect("a key");
+    for (alg, digest, good) in [(ClientSigningAlg::ES256, Digest::Sha256, true), (ClientSigningAlg::ES384, Digest::Sha384, false)] {
+        let signature = key.sign(SignatureScheme::Ecdsa(digest), b"message").expect("signed");
+        assert_eq!(public.verifies(alg, b"message", &signature), good, "{alg:?}");
+    }
+}
+
+#[test]
 fn what_is_not_signed_by_a_registered_algorithm_is_refused() {
     let (key, jwk) = pair(KeyKind::Rsa);
     let keys = set(&[&jwk]);
@@ -202,6 +212,10 @@ fn no_octet_of_a_signed_jwt_can_be_changed() {
     for bad in [format!("{good}A"), format!("{good}="), format!("{good}.x"), good.replacen('.', "..", 1), "A".repeat(70_000)] {
         assert!(keys.verify(&bad, &[ClientSigningAlg::ES256]).is_err(), "{}", bad.len());
     }
+    let message =
+        format!("{}.{}", id::base64url(br#"{"alg":"ES256"}"#), id::base64url(json!({"x": "x".repeat(60_000)}).to_string().as_bytes()));
+    let signature = key.sign(SignatureScheme::Ecdsa(Digest::Sha256), message.as_bytes()).expect("signed");
+    assert!(refused(keys.verify(&format!("{message}.{}", id::base64url(&signature)), &[ClientSigningAlg::ES256])), "long");
     for octets in testing::hostile(2_000) {
         let text = String::from_utf8_lossy(&octets).into_owned();
         assert!(keys.verify(&text, &[ClientSigningAlg::ES256]).is_err());

@@ -266,6 +266,8 @@ fn a_keyring_gives_a_signer_for_each_algorithm_and_publishes_all() {
         let signer = keys.signer(*alg).expect("a key");
         assert_eq!(signer.algorithm(), *alg);
         assert!(keys.public().verify_hint(&signer.sign(&claims()).expect("signed"), ISSUER).is_ok());
+        let untyped = keys.untyped_signer(*alg).and_then(|signer| signer.sign(&claims())).expect("signed");
+        assert!(keys.public().verify_hint(&untyped, ISSUER).is_err(), "UserInfo is no ID token");
     }
 }
 

@@ -265,6 +265,7 @@ fn json_web_signature_ecdsa_numbers() {
             ("r is the order", [&order[..], s].concat()),
             ("swapped", [s, r].concat()),
             ("DER", der),
+            ("a longer s", [r, &[0], s].concat()),
             ("longer halves", [&[0][..], r, &[0], s].concat()),
             ("shorter", good[1..].to_vec()),
             ("one octet more", [&good[..], &[0]].concat()),

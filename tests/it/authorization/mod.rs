@@ -14,12 +14,12 @@ use crate::harness::idp::Idp;
 use crate::harness::scene::Scene;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use isthmus::clock::Timestamp;
 use openssl::bn::BigNumRef;
 use openssl::hash::MessageDigest;
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use serde_json::{Value, json};
-use std::time::{SystemTime, UNIX_EPOCH};
 
 const EMAIL: &str = "Jane.Doe@acme.example";
 const ALL: [&str; 6] = ["code", "id_token", "id_token token", "code id_token", "code token", "code id_token token"];
@@ -66,7 +66,7 @@ impl Signer {
 
 /// The claims of a request object in good order, with changes; null takes one away.
 fn object_of(scene: &Scene, changes: &Value) -> Value {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs();
+    let now = Timestamp::now().seconds();
     let mut claims = json!({
         "iss": "notes", "aud": scene.gateway.issuer(), "client_id": "notes", "exp": now + 60, "iat": now,
     });

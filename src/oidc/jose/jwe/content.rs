@@ -98,3 +98,19 @@ fn mac(digest: MessageDigest, key: &[u8], aad: &[u8], iv: &[u8], ciphertext: &[u
     }
     signer.sign_to_vec().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_vector_has_its_length_though_the_cipher_would_take_another() {
+        let (key, aad) = ([7; 16], b"aad");
+        for (octets, good) in [(12, true), (8, false), (16, false)] {
+            let (iv, mut tag) = (random(octets), [0; 16]);
+            let ciphertext = symm::encrypt_aead(Cipher::aes_128_gcm(), &key, Some(&iv), aad, b"text", &mut tag).expect("encrypted");
+            let opened = open(ContentEncryption::A128Gcm, &key, aad, Sealed { iv: &iv, ciphertext: &ciphertext, tag: &tag });
+            assert_eq!(opened.is_some(), good, "{octets} octets");
+        }
+    }
+}

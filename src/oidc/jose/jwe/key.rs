@@ -15,9 +15,6 @@ use openssl::encrypt::Encrypter;
 use openssl::rsa::Padding;
 use serde_json::{Map, Value};
 
-/// Octets of `apu` and `apv` at most.
-const MAX_PARTY: usize = 1024;
-
 /// A key for content, and how the other side comes by it.
 pub struct Sent {
     pub content_key: Secret<Vec<u8>>,
@@ -149,7 +146,7 @@ fn derive(agreed: &Secret<Vec<u8>>, how: Encryption, apu: &[u8], apv: &[u8]) -> 
 fn party(header: &Map<String, Value>, name: &str) -> Option<Vec<u8>> {
     match header.get(name) {
         None => Some(Vec::new()),
-        Some(value) => URL_SAFE_NO_PAD.decode(value.as_str()?).ok().filter(|octets| octets.len() <= MAX_PARTY),
+        Some(value) => URL_SAFE_NO_PAD.decode(value.as_str()?).ok(),
     }
 }
 
