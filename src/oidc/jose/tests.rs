@@ -283,7 +283,7 @@ fn a_directory_of_an_earlier_version_lacks_algorithms_and_says_so() {
     // It cannot be written, and is good as it is.
     let keys = OidcKeys::new(&Keyring::open(directory.path()).expect("a keyring")).expect("keys");
     assert_eq!(keys.algorithms(), [SigningAlg::RS256, SigningAlg::ES256, SigningAlg::EdDSA]);
-    assert!(!keys.can_decrypt() && keys.public().jwks_json().find("enc").is_none());
+    assert!(!keys.can_decrypt() && !keys.public().jwks_json().contains("\"use\":\"enc\""));
     let client = |id_token, userinfo| crate::oidc::ClientFacts {
         id_token_signed_response_alg: id_token,
         userinfo_signed_response_alg: userinfo,
