@@ -15,7 +15,7 @@ use std::time::Duration;
 use url::Url;
 
 /// Octets of a key set at most.
-const SET_LIMIT: u64 = 256 * 1024;
+const SET_LIMIT: u64 = 64 * 1024;
 /// Seconds for which a set is kept at least and at most, and if its server does not say.
 const KEPT: (u64, u64) = (60, 3600);
 /// Seconds for which the last good set serves while its server fails.
@@ -23,7 +23,7 @@ const KEPT_IN_NEED: i64 = 86_400;
 /// Seconds between two looks at the same address; the shorter while nothing good was ever had from it.
 const PAUSE: (i64, i64) = (5, 60);
 /// Addresses that are remembered.
-const MOST_SETS: usize = 10_000;
+const MOST_SETS: usize = 4_000;
 
 impl Gateway {
     /// Verifies a JWT of the client by its keys, or by the secret where `allowed` has MACs. Its claims are not looked at.

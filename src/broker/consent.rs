@@ -38,6 +38,8 @@ const WHOLE_PROFILE: &str = "*";
 
 /// Consents of one person that are ended at once; the rest at the next turn.
 const AT_ONCE: usize = 500;
+/// Times that so many are read.
+const AT_MOST: usize = 1000;
 
 impl Gateway {
     /// May the application be answered at once? `false`: when the person has agreed.
@@ -326,6 +328,8 @@ impl Gateway {
 impl Gateway {
     /// Ends a consent, and what the application was given of the person: refresh tokens and access tokens. Idempotent.
     pub async fn withdraw_consent(&self, consent: &ConsentRecord, now: Timestamp) -> Result<()> {
+        // The record goes last, so that whatever fails can be tried again; and what was given meanwhile goes too.
+        self.end_access_of(&consent.user_id, &consent.client_id, now).await?;
         self.directory.end_consent(&consent.consent_id).await?;
         self.end_access_of(&consent.user_id, &consent.client_id, now).await
     }
@@ -348,8 +352,15 @@ impl Gateway {
         }
         let (user_id, client_id) = (Some(user_id.to_owned()), Some(client_id.to_owned()));
         let filter = FamilyFilter { user_id, client_id, limit: AT_ONCE, ..FamilyFilter::default() };
-        for family in self.directory.families(&filter, now).await?.families {
-            self.revoke_grant(&family.grant_id).await?;
+        // Again until there are none: more than are read at once may be there.
+        for _ in 0..AT_MOST {
+            let found = self.directory.families(&filter, now).await?.families;
+            if found.is_empty() {
+                break;
+            }
+            for family in found {
+                self.revoke_grant(&family.grant_id).await?;
+            }
         }
         Ok(())
     }

@@ -9,6 +9,13 @@ use serde_json::{Map, Value};
 /// More keys than a client needs.
 const MAX_KEYS: usize = 50;
 
+/// The members of a key that mean something here. Others are not kept: whoever registers must not fill our memory.
+const USED: [&str; 11] = ["kty", "crv", "n", "e", "x", "y", "kid", "use", "alg", "key_ops", "x5c"];
+/// Characters of a member at most: a modulus of 16,384 bits and a certificate around it are shorter.
+const LONGEST: usize = 8 * 1024;
+/// Operations that a key may list (RFC 7517 4.3 has eight).
+const LISTED: usize = 16;
+
 /// A JWK Set without anything private.
 #[derive(Clone, Debug)]
 pub struct ClientJwks {
@@ -47,6 +54,19 @@ impl From<VerifyError> for Error {
     }
 }
 
+/// What is kept of a key; of a chain of certificates the key's own.
+fn used(key: &Map<String, Value>) -> Map<String, Value> {
+    let short = |value: &&Value| value.as_str().is_some_and(|text| text.len() <= LONGEST);
+    let kept = key.iter().filter(|(name, _)| USED.contains(&name.as_str())).filter_map(|(name, value)| match value {
+        Value::Array(list) => {
+            let most = if name == "x5c" { 1 } else { LISTED };
+            Some((name.clone(), list.iter().filter(short).take(most).cloned().collect()))
+        }
+        value => short(&value).then(|| (name.clone(), value.clone())),
+    });
+    kept.collect()
+}
+
 impl ClientJwks {
     /// Keys that cannot be used are kept and never used (RFC 7517 5); see [`Self::unusable`].
     ///
@@ -64,7 +84,7 @@ impl ClientJwks {
             if let Some(member) = ["d", "p", "q", "dp", "dq", "qi", "oth", "k"].into_iter().find(|member| key.contains_key(*member)) {
                 return Err(refuse(format!("key {at} has the private member `{member}`: register public keys only, and replace this one")));
             }
-            read.push(key.clone());
+            read.push(used(key));
         }
         Ok(Self { read: read.iter().map(PublicKey::from_jwk).collect(), keys: read })
     }

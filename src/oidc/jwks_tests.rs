@@ -5,6 +5,18 @@ use crate::oidc::{ContentEncryption, testing};
 use serde_json::json;
 
 #[test]
+fn what_means_nothing_is_not_kept() {
+    let long = "a".repeat(LONGEST + 1);
+    let set = json!({"keys": [{
+        "kty": "EC", "crv": "P-256", "x": "x", "y": "y", "filler": vec![0; 1000], "kid": long, "key_ops": vec!["verify"; 1000],
+        "x5c": ["a", "b"], "use": {"a": 1}
+    }]});
+    let kept = ClientJwks::parse(&set).expect("public").keys()[0].clone();
+    let expected = json!({"kty": "EC", "crv": "P-256", "x": "x", "y": "y", "key_ops": vec!["verify"; LISTED], "x5c": ["a"]});
+    assert_eq!(Value::Object(kept), expected);
+}
+
+#[test]
 fn private_keys_are_refused_by_name() {
     assert_eq!(ClientJwks::parse(&json!({"keys": [{"kty": "EC", "crv": "P-256", "x": "x", "y": "y"}]})).expect("public").keys().len(), 1);
     for (set, word) in [

@@ -132,12 +132,12 @@ async fn the_question_whether_to_sign_out_is_answered_by_keyboard() {
     let stage = Stage::new(true).await;
     stage.sign_in(&stage.notes).await;
     stage.chromium.open(stage.gateway.url("/oidc/logout").as_str()).await;
-    assert_eq!(stage.chromium.title().await, "Sign out?");
+    assert_eq!(stage.chromium.title().await, "Do you want to sign out?");
     is_a_good_page(&stage.chromium, "the question").await;
     stage.chromium.press(&[TAB]).await;
     assert_eq!(stage.chromium.focused().await, "Sign out");
     stage.chromium.press(&[ENTER]).await;
-    crate::harness::eventually("the end", async || (stage.chromium.title().await != "Sign out?").then_some(())).await;
+    crate::harness::eventually("the end", async || (stage.chromium.title().await != "Do you want to sign out?").then_some(())).await;
     is_a_good_page(&stage.chromium, "the end").await;
     let asked = stage.notes.authorize(&stage.gateway, &[("prompt", "none")]);
     stage.chromium.open(asked.as_str()).await;

@@ -4,9 +4,9 @@ use super::{Asking, TokenRefusal, Tokens};
 use crate::broker::give::Granted;
 use crate::broker::{Gateway, decode, encode};
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::Trace;
-use crate::login::{CodeGrant, CodeTombstone};
+use crate::login::{AccessToken, CodeGrant, CodeTombstone};
 use crate::oidc::token::invalid_code;
 use crate::oidc::{AuthorizationCode, KeyConfirmation};
 use crate::secret::Secret;
@@ -47,9 +47,23 @@ impl Gateway {
 
     /// What a grant gives when it is used for the first time: with a refresh token, if the person has agreed to that.
     pub(super) async fn give_at_first(&self, asking: Asking<'_>, granted: Granted, now: Timestamp) -> Result<Tokens> {
+        // A consent may have been taken back meanwhile.
+        if !asking.client.first_party {
+            self.check_standing(&granted).await?;
+        }
         let wants_refresh = granted.scopes.contains("offline_access");
         let refresh_token = if wants_refresh { Some(self.new_family(asking, &granted, now).await?) } else { None };
         self.give(asking.application, granted, refresh_token, Trace::default(), now).await
+    }
+
+    /// What was granted is still granted: nobody has revoked it, and the person may still sign in.
+    pub(super) async fn check_standing(&self, granted: &Granted) -> Result<()> {
+        let refuse = || Error::new(ErrorKind::InvalidGrant, "what was granted has been taken back");
+        let mark = AccessToken::revocation_key(&granted.grant_id);
+        if self.sessions.get_many(&[mark]).await?.into_iter().flatten().next().is_some() {
+            return Err(refuse());
+        }
+        self.directory.user(&granted.user_id).await?.filter(|user| !user.blocked).map(drop).ok_or_else(refuse)
     }
 }
 

@@ -29,12 +29,6 @@ struct Party {
     correlation_id: Option<String>,
 }
 
-impl Party {
-    fn subject(&self) -> &str {
-        self.user_id.as_deref().unwrap_or(&self.client_id)
-    }
-}
-
 impl Gateway {
     pub(super) async fn token_exchange(
         &self,
@@ -113,7 +107,12 @@ impl Gateway {
             return Err(Error::new(ErrorKind::UnauthorizedClient, "this client may not name an actor"));
         }
         let actor = self.party(asking, actor, now).await?;
-        acting(actor.subject(), subject.act.as_ref()).map(Some)
+        // Core 8: a person is called what this application calls them.
+        let name = match &actor.user_id {
+            Some(user_id) => self.subject_for(asking.application, user_id)?,
+            None => actor.client_id.as_str().into(),
+        };
+        acting(&name, subject.act.as_ref()).map(Some)
     }
 
     /// The scopes of the subject token that the resource server has, or the part that is asked.
@@ -176,7 +175,7 @@ impl Gateway {
             user_id: Some(user.user_id),
             client_id: asking.client.client_id.clone(),
             scopes: Scopes::default(),
-            expires_at: issued.plus_seconds(self.lifetimes.id_token.cast_signed()),
+            expires_at: claims.expires_at().ok_or_else(not_good)?,
             auth_time: claims.auth_time(),
             acr: None,
             act: None,

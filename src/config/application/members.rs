@@ -205,8 +205,9 @@ fn encryption(section: &Section<'_>, alg_key: &'static str, enc_key: &'static st
 
 /// Core 8.1: the host of `sector_identifier_uri`, or the one host of all redirect URIs.
 fn sector_identifier(section: &Section<'_>, subject_type: SubjectType, redirect_uris: &[String]) -> Option<String> {
-    // A loopback address is on every machine, and stands for nobody.
-    let host = |text: &str| Url::parse(text).ok().filter(|url| !is_loopback(url)).and_then(|url| url.host_str().map(str::to_owned));
+    // Whoever answers by https at a host speaks for it. A scheme of one's own may name any, and loopback is on every machine.
+    let speaks = |url: &Url| url.scheme() == "https" && !is_loopback(url);
+    let host = |text: &str| Url::parse(text).ok().filter(speaks).and_then(|url| url.host_str().map(str::to_owned));
     let key = "sector_identifier_uri";
     if let Some(at) = section.string(key) {
         if let Err((message, help)) = check_uri(at.value, false) {

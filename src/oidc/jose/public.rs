@@ -120,9 +120,22 @@ impl PublicKeys {
             _ => Vec::new(),
         };
         let client_id = text("azp").map(str::to_owned).or_else(|| audience.first().cloned())?;
+        // Access tokens in Auth0's words are signed with the same keys and `typ`: they are for a resource server, and an ID
+        // token is for its client (Core 2).
+        if !audience.contains(&client_id) {
+            return None;
+        }
         let issued_at = claims.get("iat").and_then(Value::as_i64).map(Timestamp::from_seconds);
         let auth_time = claims.get("auth_time").and_then(Value::as_i64).map(Timestamp::from_seconds);
-        Some(IdTokenHint { auth_time, client_id, subject: text("sub")?.to_owned(), sid: text("sid").map(str::to_owned), issued_at })
+        let expires_at = claims.get("exp").and_then(Value::as_i64).map(Timestamp::from_seconds);
+        Some(IdTokenHint {
+            expires_at,
+            auth_time,
+            client_id,
+            subject: text("sub")?.to_owned(),
+            sid: text("sid").map(str::to_owned),
+            issued_at,
+        })
     }
 }
 
@@ -133,6 +146,7 @@ pub struct IdTokenHint {
     subject: String,
     sid: Option<String>,
     issued_at: Option<Timestamp>,
+    expires_at: Option<Timestamp>,
     auth_time: Option<Timestamp>,
 }
 
@@ -140,6 +154,10 @@ impl IdTokenHint {
     /// When the person proved who they are: a refresh or single sign-on makes a new token of an old login.
     pub const fn auth_time(&self) -> Option<Timestamp> {
         self.auth_time
+    }
+
+    pub const fn expires_at(&self) -> Option<Timestamp> {
+        self.expires_at
     }
 
     pub const fn issued_at(&self) -> Option<Timestamp> {

@@ -183,6 +183,19 @@ fn a_hint_of_another_issuer_or_without_its_claims_is_refused() {
 }
 
 #[test]
+fn an_access_token_for_a_resource_server_is_no_id_token() {
+    let (_, signer, public) = key(SigningAlg::ES256);
+    let of = |changes: Value| {
+        let mut claims = claims();
+        claims.extend(changes.as_object().cloned().expect("an object"));
+        public.verify_hint(&signer.sign(&claims).expect("signed"), ISSUER)
+    };
+    assert!(of(json!({"aud": "https://api.example", "azp": "notes"})).is_err());
+    assert!(of(json!({"aud": ["https://api.example", "https://login.example.org/userinfo"], "azp": "notes"})).is_err());
+    assert_eq!(of(json!({"aud": ["notes", "other"], "azp": "notes"})).expect("for its client").client_id(), "notes");
+}
+
+#[test]
 fn no_octet_of_a_token_can_be_changed() {
     let (_, signer, public) = key(SigningAlg::ES256);
     let good = signer.sign(&claims()).expect("signed");

@@ -227,7 +227,7 @@ async fn the_search_says_what_it_is_for() {
     let browser = Browser::new();
     let page = search(&browser, &chooser(&world, &browser).await, "beta").await;
     let text = unescape(&page.body);
-    for part in ["<html lang=\"en\">", "<main", "role=\"status\"", "Name of your organisation, or your e-mail address"] {
+    for part in ["<html lang=\"en\" dir=\"ltr\">", "<main", "role=\"status\"", "Name of your organisation, or your e-mail address"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let departure: Departure = press(&browser, &page, "connection", &value_of(&world.beta.idp.entity_id)).await.away();
