@@ -57,12 +57,14 @@ impl From<VerifyError> for Error {
 /// What is kept of a key; of a chain of certificates the key's own.
 fn used(key: &Map<String, Value>) -> Map<String, Value> {
     let short = |value: &&Value| value.as_str().is_some_and(|text| text.len() <= LONGEST);
-    let kept = key.iter().filter(|(name, _)| USED.contains(&name.as_str())).filter_map(|(name, value)| match value {
+    let kept = key.iter().filter(|(name, _)| USED.contains(&name.as_str())).map(|(name, value)| match value {
         Value::Array(list) => {
             let most = if name == "x5c" { 1 } else { LISTED };
-            Some((name.clone(), list.iter().filter(short).take(most).cloned().collect()))
+            (name.clone(), list.iter().filter(short).take(most).cloned().collect())
         }
-        value => short(&value).then(|| (name.clone(), value.clone())),
+        value if short(&value) => (name.clone(), value.clone()),
+        // It says something that cannot be understood, and that is not the same as saying nothing.
+        _ => (name.clone(), Value::Null),
     });
     kept.collect()
 }

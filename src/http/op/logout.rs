@@ -7,11 +7,11 @@ use crate::http::headers::Correlation;
 use crate::http::logout::{answer, is_framed};
 use crate::http::pages::{AutoPost, BOUNCED};
 use crate::http::state::State;
-use crate::http::{body, cookies, pages};
+use crate::http::{body, cookies, look, pages};
 use crate::oidc::Params;
 use actix_web::http::header::REFERER;
 use actix_web::web::{Data, Payload};
-use actix_web::{HttpRequest, HttpResponse};
+use actix_web::{HttpMessage, HttpRequest, HttpResponse};
 use url::Url;
 
 pub async fn get(request: HttpRequest, state: Data<State>) -> HttpResponse {
@@ -79,6 +79,10 @@ fn in_our_words(request: &HttpRequest, state: &State) -> Result<String> {
 }
 
 async fn log_out(request: &HttpRequest, state: &State, raw: &[u8], confirmed: bool) -> HttpResponse {
+    // RP-Initiated Logout 2: ui_locales, which may come in a form.
+    if let Some(language) = look::asked_in(raw) {
+        request.extensions_mut().insert(language);
+    }
     end(request, state, RpLogout { raw, confirmed, origin: None, framed: is_framed(request) }).await
 }
 
