@@ -176,7 +176,7 @@ async fn a_request_is_answered_with_an_assertion_once() {
     let failed = scene.idp.respond_with(&asked, &Person::jane(), |response| {
         (response.status, response.sign) = (vec!["Responder", "AuthnFailed"], Sign::Response);
     });
-    scene.answer(&failed).await.assert_refused("Responder", "RequestDenied", &request.id);
+    scene.answer(&failed).await.assert_refused("Responder", "AuthnFailed", &request.id);
     scene.at_once(&request).await.assert_good();
 }
 
