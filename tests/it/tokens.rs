@@ -255,8 +255,8 @@ async fn a_return_address_must_be_registered_to_the_letter() {
         (&[("code_challenge_method", "plain")], "invalid_request"),
         (&[("prompt", "none login")], "invalid_request"),
         (&[("max_age", "x")], "invalid_request"),
-        (&[("request", "eyJ")], "request_not_supported"),
-        (&[("request_uri", "https://evil.example/r")], "request_uri_not_supported"),
+        (&[("request", "eyJ")], "invalid_request_object"),
+        (&[("request_uri", "https://evil.example/r")], "invalid_request_uri"),
     ] {
         let answer = scene.browser.open(scene.app.authorize(&scene.gateway, changes).as_str()).await.away();
         assert_eq!(answer.parameter("iss"), Some(scene.gateway.issuer()), "{changes:?}");
