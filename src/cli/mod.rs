@@ -1,5 +1,6 @@
 //! The command line. Exit status: 0 good, 1 findings, 2 usage or unreadable input.
 
+mod at_rest;
 mod check;
 mod demo;
 mod explain;
@@ -90,6 +91,12 @@ fn print(text: &str) {
 #[expect(clippy::print_stderr, reason = "a command's failure belongs on standard error")]
 fn complain(text: &str) {
     eprintln!("isthmus: {text}");
+}
+
+/// Reports what makes a command impossible; its exit status.
+fn unusable(why: &str) -> ExitCode {
+    complain(why);
+    ExitCode::from(2)
 }
 
 /// A runtime for commands that talk to stores.

@@ -1,30 +1,22 @@
 //! `isthmus registration token|list|revoke`: initial access tokens for applications that register themselves.
 
-use super::user::actor;
-use super::{block_on, complain, print};
-use crate::broker::admin::By;
+use super::at_rest::{AtRest, Common, ended, load};
+use super::{block_on, print};
 use crate::broker::admin::objects::NotWritten;
 use crate::broker::registration::{self, Mode};
-use crate::clock::Timestamp;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id;
 use crate::keys::Keyring;
-use crate::startup;
-use crate::store;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Options {
     #[command(subcommand)]
     action: Action,
-    #[arg(long, value_name = "FILE", default_value = "isthmus.toml", env = "ISTHMUS_CONFIG", global = true)]
-    config: PathBuf,
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Subcommand)]
@@ -48,37 +40,20 @@ enum Action {
 }
 
 pub fn run(options: &Options) -> ExitCode {
-    let config = match config::load(&options.config) {
+    let config = match load(&options.common.config) {
         Ok(config) => config,
-        Err(findings) => {
-            complain(&config::render_human(&findings));
-            return ExitCode::from(2);
-        }
+        Err(status) => return status,
     };
-    match block_on(perform(&options.action, config)) {
-        Ok((human, json)) => {
-            print(&if options.json { json.to_string() } else { human });
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::from(if error.kind.wire().status < 500 { 1 } else { 2 })
-        }
-    }
+    let result = block_on(perform(&options.action, config));
+    ended(result, |(human, json)| print(&if options.common.json { json.to_string() } else { human }))
 }
 
 /// The answer, for people and for programs.
 async fn perform(action: &Action, config: Config) -> Result<(String, Value)> {
     let mode = config.registration.mode;
     let keyring = Keyring::open_or_create(&config.keys_path)?;
-    let directory = store::open_directory(config.directory_url.expose()).await?;
-    // Nobody signs in here.
-    let sessions = store::open_sessions("memory:")?;
-    let (state, _) = startup::state(config.into_parts(keyring, sessions, directory.clone()))?;
-    let now = Timestamp::now();
-    state.live.refresh(now).await?;
-    let (actor, correlation_id) = (actor(), id::correlation_id());
-    let by = By { actor: &actor, correlation_id: &correlation_id };
+    let at_rest = AtRest::open(config, keyring).await?;
+    let (state, by, now) = (&at_rest.state, at_rest.by(), at_rest.now);
     let told = match action {
         Action::Token { uses, days, note } => {
             let ends = now.plus_seconds(days * 86_400);
@@ -98,7 +73,7 @@ async fn perform(action: &Action, config: Config) -> Result<(String, Value)> {
             false => Err(Error::new(ErrorKind::NotFound, "there is no such token; `isthmus registration list` shows them")),
         },
     };
-    directory.close().await?;
+    at_rest.close().await?;
     told
 }
 

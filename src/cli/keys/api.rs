@@ -4,35 +4,31 @@ use crate::application::management;
 use crate::broker::admin::objects::{self, NotWritten, Object};
 use crate::broker::admin::{By, kinds};
 use crate::broker::live::{Live, Made};
-use crate::cli::user::actor;
-use crate::cli::{block_on, complain, print};
+use crate::cli::at_rest::{AtRest, Common, ended, load};
+use crate::cli::{block_on, print};
 use crate::clock::Timestamp;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::Keyring;
 use crate::secret::Secret;
-use crate::startup;
-use crate::store::{self, Expect};
+use crate::store::Expect;
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
-use std::path::PathBuf;
 use std::process::ExitCode;
 
 #[derive(Args)]
 pub struct Options {
     #[command(subcommand)]
     action: Option<Action>,
-    #[arg(long, value_name = "FILE", default_value = "isthmus.toml", env = "ISTHMUS_CONFIG", global = true)]
-    config: PathBuf,
+    #[command(flatten)]
+    common: Common,
     /// What people call the program.
     #[arg(long, default_value = "Management API")]
     name: String,
     /// A scope that it may have; all, if none is named.
     #[arg(long = "scope", value_name = "SCOPE")]
     scopes: Vec<String>,
-    #[arg(long, global = true)]
-    json: bool,
 }
 
 #[derive(Subcommand)]
@@ -50,41 +46,24 @@ struct Shown {
 }
 
 pub fn run(options: &Options) -> ExitCode {
-    let config = match config::load(&options.config) {
+    let config = match load(&options.common.config) {
         Ok(config) => config,
-        Err(findings) => {
-            complain(&config::render_human(&findings));
-            return ExitCode::from(2);
-        }
+        Err(status) => return status,
     };
-    match block_on(perform(options, config)) {
-        Ok(shown) => {
-            print(&if options.json { shown.json.to_string() } else { shown.human });
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::from(if error.kind.wire().status < 500 { 1 } else { 2 })
-        }
-    }
+    let result = block_on(perform(options, config));
+    ended(result, |shown| print(&if options.common.json { shown.json.to_string() } else { shown.human }))
 }
 
 async fn perform(options: &Options, config: Config) -> Result<Shown> {
     let keyring = Keyring::open_or_create(&config.keys_path)?;
-    let directory = store::open_directory(config.directory_url.expose()).await?;
-    // Nobody signs in here.
-    let sessions = store::open_sessions("memory:")?;
-    let (state, _) = startup::state(config.into_parts(keyring, sessions, directory.clone()))?;
-    let now = Timestamp::now();
-    state.live.refresh(now).await?;
-    let (actor, correlation_id) = (actor(), id::correlation_id());
-    let by = By { actor: &actor, correlation_id: &correlation_id };
+    let at_rest = AtRest::open(config, keyring).await?;
+    let (live, by, now) = (&at_rest.state.live, at_rest.by(), at_rest.now);
     let shown = match &options.action {
-        None => create(&state.live, &options.name, &options.scopes, by, now).await,
-        Some(Action::List) => Ok(list(&state.live)),
-        Some(Action::Revoke { client_id }) => revoke(&state.live, client_id, by, now).await,
+        None => create(live, &options.name, &options.scopes, by, now).await,
+        Some(Action::List) => Ok(list(live)),
+        Some(Action::Revoke { client_id }) => revoke(live, client_id, by, now).await,
     };
-    directory.close().await?;
+    at_rest.close().await?;
     shown
 }
 

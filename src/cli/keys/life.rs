@@ -5,16 +5,14 @@ use crate::broker::admin::By;
 use crate::broker::admin::objects::NotWritten;
 use crate::broker::admin::signing::{self, GRACE_DAYS, Rotation, SigningKey, SigningKeys, When};
 use crate::broker::live::Live;
-use crate::cli::user::actor;
+use crate::cli::at_rest::{AtRest, ended, load};
 use crate::cli::{block_on, complain, print};
 use crate::clock::Timestamp;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::{CertifiedKey, Keyring, Purpose, parse_certificate};
 use crate::secret::Secret;
-use crate::startup;
-use crate::store;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
@@ -123,40 +121,23 @@ fn pair(key: &Path, certificate: &Path) -> Result<CertifiedKey, String> {
 }
 
 fn run(config: &Path, task: &Task<'_>, as_json: bool) -> ExitCode {
-    let config = match config::load(config) {
+    let config = match load(config) {
         Ok(config) => config,
-        Err(findings) => {
-            complain(&config::render_human(&findings));
-            return ExitCode::from(2);
-        }
+        Err(status) => return status,
     };
-    match block_on(perform(config, task)) {
-        Ok(lines) => {
-            super::show(&lines, as_json, Timestamp::now());
-            if !as_json && !matches!(task, Task::List) {
-                print("A running gateway knows it within two seconds.");
-            }
-            ExitCode::SUCCESS
+    ended(block_on(perform(config, task)), |lines| {
+        super::show(&lines, as_json, Timestamp::now());
+        if !as_json && !matches!(task, Task::List) {
+            print("A running gateway knows it within two seconds.");
         }
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::from(if error.kind.wire().status < 500 { 1 } else { 2 })
-        }
-    }
+    })
 }
 
 async fn perform(config: Config, task: &Task<'_>) -> Result<Vec<Line>> {
     let keyring = Keyring::open_or_create(&config.keys_path)?;
-    let directory = store::open_directory(config.directory_url.expose()).await?;
-    // Nobody signs in here.
-    let sessions = store::open_sessions("memory:")?;
-    let (state, _) = startup::state(config.into_parts(keyring, sessions, directory.clone()))?;
-    let now = Timestamp::now();
-    state.live.refresh(now).await?;
-    let (actor, correlation_id) = (actor(), id::correlation_id());
-    let by = By { actor: &actor, correlation_id: &correlation_id };
-    let lines = work(&state.live, task, by, now).await;
-    directory.close().await?;
+    let at_rest = AtRest::open(config, keyring).await?;
+    let lines = work(&at_rest.state.live, task, at_rest.by(), at_rest.now).await;
+    at_rest.close().await?;
     lines
 }
 

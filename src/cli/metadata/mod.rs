@@ -5,12 +5,12 @@
 
 mod show;
 
-use super::user::actor;
-use super::{block_on, complain, print};
+use super::at_rest::{AtRest, Common, ended, load};
+use super::{block_on, print};
 use crate::broker::Gateway;
 use crate::broker::metadata::{Report, Waiting, approve, reports, restore};
 use crate::clock::Timestamp;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::connection::config::ConnectionKind;
 use crate::connection::metadata::{Approval, Living, Members, Origin, Owner, Place, Source, trial};
 use crate::connection::outbound::{self, download::Reach};
@@ -18,24 +18,19 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::http::state::State;
 use crate::keys::{Keyring, parse_certificate};
 use crate::saml::aggregate::{Terms, Trust, Validity};
-use crate::{startup, store};
 use actix_web::web::Data;
 use clap::{Args, Subcommand};
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
-use std::sync::Arc;
 
 #[derive(Args)]
 pub struct Options {
     #[command(subcommand)]
     action: Action,
-    #[arg(long, value_name = "FILE", default_value = "isthmus.toml", env = "ISTHMUS_CONFIG", global = true)]
-    config: PathBuf,
-    /// For programs.
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Subcommand)]
@@ -96,41 +91,28 @@ struct Fetch {
 }
 
 pub fn run(options: &Options) -> ExitCode {
+    let json = options.common.json;
     let done = match &options.action {
-        Action::Fetch(fetch) if fetch.of.owner().is_none() => block_on(fetch_address(fetch, options.json)),
-        action => match config::load(&options.config) {
-            Ok(config) => block_on(with_config(action, options.json, config)),
-            Err(findings) => {
-                complain(&config::render_human(&findings));
-                return ExitCode::from(2);
-            }
+        Action::Fetch(fetch) if fetch.of.owner().is_none() => block_on(fetch_address(fetch, json)),
+        action => match load(&options.common.config) {
+            Ok(config) => block_on(with_config(action, json, config)),
+            Err(status) => return status,
         },
     };
-    match done {
-        Ok(text) => {
-            print(&text);
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::from(if error.kind.wire().status < 500 { 1 } else { 2 })
-        }
-    }
+    ended(done, |text| print(&text))
 }
 
 async fn with_config(action: &Action, json: bool, config: Config) -> Result<String> {
     let operations = config.operations_listen;
     let keyring = Keyring::open(&config.keys_path)?;
-    let directory = store::open_directory(config.directory_url.expose()).await?;
-    let (state, _) = startup::state(config.into_parts(keyring, store::open_sessions("memory:")?, Arc::clone(&directory)))?;
-    let now = Timestamp::now();
-    state.live.refresh(now).await?;
+    let at_rest = AtRest::open(config, keyring).await?;
+    let (state, now) = (&at_rest.state, at_rest.now);
     let done = match action {
-        Action::Show { of } => shown(of.owner().as_ref(), json, &state, operations, now).await,
-        Action::Approve { of, key } => approved(&of.required()?, key.as_deref(), json, &state, operations, now).await,
-        Action::Fetch(fetch) => fetch_known(&fetch.of.required()?, json, &state, now).await,
+        Action::Show { of } => shown(of.owner().as_ref(), json, state, operations, now).await,
+        Action::Approve { of, key } => approved((&of.required()?, key.as_deref()), json, &at_rest, operations).await,
+        Action::Fetch(fetch) => fetch_known(&fetch.of.required()?, json, state, now).await,
     };
-    directory.close().await?;
+    at_rest.close().await?;
     done
 }
 
@@ -150,14 +132,7 @@ async fn shown(of: Option<&Owner>, json: bool, state: &Data<State>, operations: 
     Ok(if json { to_json(&found) } else { show::reports(&found, running) })
 }
 
-async fn approved(
-    of: &Owner,
-    key: Option<&str>,
-    json: bool,
-    state: &Data<State>,
-    operations: SocketAddr,
-    now: Timestamp,
-) -> Result<String> {
+async fn approved((of, key): (&Owner, Option<&str>), json: bool, at_rest: &AtRest, operations: SocketAddr) -> Result<String> {
     let asked = ask(operations).await.map_err(|error| {
         Error::new(ErrorKind::StoreUnavailable, format!("no gateway answers at {operations}, and only one that runs knows what waits"))
             .because(error)
@@ -167,7 +142,7 @@ async fn approved(
     match waiting.as_slice() {
         [] => Err(Error::new(ErrorKind::NotFound, "no such change waits for approval; it may have changed since it was shown")),
         [only] => {
-            approve(&state.gateway(), only, &actor(), now).await?;
+            approve(&at_rest.state.gateway(), only, &at_rest.actor, at_rest.now).await?;
             Ok(if json { to_json(only) } else { show::approved(only) })
         }
         several => Err(Error::new(

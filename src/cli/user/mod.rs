@@ -5,34 +5,29 @@
 
 mod show;
 
-use super::{block_on, complain, dialect, print};
+use super::at_rest::{AtRest, Common, ended, load};
+use super::{block_on, complain, dialect, print, unusable};
 use crate::broker::admin::{Admin, By, OtherMetadata, SealedValues};
 use crate::clock::Timestamp;
-use crate::config::{self, Config};
+use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::Keyring;
 use crate::profile::dialect::Dialect;
 use crate::user::metadata::Update;
 use crate::user::patch::{Editor, UserPatch};
-use crate::{id, startup, store};
 use clap::{Args, Subcommand};
 use serde_json::{Map, Value, json};
 use show::Shown;
 use std::io::Read as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 
 #[derive(Args)]
 pub struct Options {
     #[command(subcommand)]
     action: Action,
-    #[arg(long, value_name = "FILE", default_value = "isthmus.toml", env = "ISTHMUS_CONFIG", global = true)]
-    config: PathBuf,
-    /// For programs.
-    #[arg(long, global = true)]
-    json: bool,
+    #[command(flatten)]
+    common: Common,
 }
 
 #[derive(Subcommand)]
@@ -106,9 +101,9 @@ struct Request {
 }
 
 pub fn run(options: &Options) -> ExitCode {
-    let config = match config::load(&options.config) {
+    let config = match load(&options.common.config) {
         Ok(config) => config,
-        Err(findings) => return unusable(&config::render_human(&findings)),
+        Err(status) => return status,
     };
     let patch = match &options.action {
         Action::Update(update) => match update.request.read() {
@@ -117,36 +112,16 @@ pub fn run(options: &Options) -> ExitCode {
         },
         _ => Map::new(),
     };
-    match block_on(perform(&options.action, &patch, config)) {
-        Ok(shown) => {
-            print(&if options.json { shown.json() } else { shown.human() });
-            ExitCode::SUCCESS
-        }
-        Err(error) => {
-            complain(&error.to_string());
-            ExitCode::from(if error.kind.wire().status < 500 { 1 } else { 2 })
-        }
-    }
-}
-
-fn unusable(why: &str) -> ExitCode {
-    complain(why);
-    ExitCode::from(2)
+    let result = block_on(perform(&options.action, &patch, config));
+    ended(result, |shown| print(&if options.common.json { shown.json() } else { shown.human() }))
 }
 
 async fn perform(action: &Action, patch: &Map<String, Value>, config: Config) -> Result<Shown> {
     let keyring = Keyring::open(&config.keys_path)?;
-    let directory = store::open_directory(config.directory_url.expose()).await?;
-    // Nobody signs in here; but what the management API has stored of connections counts as what stands in the file.
-    let sessions = store::open_sessions("memory:")?;
-    let (state, _) = startup::state(config.into_parts(keyring, sessions, Arc::clone(&directory)))?;
-    let now = Timestamp::now();
-    state.live.refresh(now).await?;
-    let gateway = state.gateway();
-    let (actor, correlation_id) = (actor(), id::correlation_id());
-    let operator = Operator { admin: &gateway.admin, by: By { actor: &actor, correlation_id: &correlation_id }, now };
-    let shown = operator.perform(action, patch).await;
-    directory.close().await?;
+    let at_rest = AtRest::open(config, keyring).await?;
+    let gateway = at_rest.state.gateway();
+    let shown = Operator { admin: &gateway.admin, by: at_rest.by(), now: at_rest.now }.perform(action, patch).await;
+    at_rest.close().await?;
     shown
 }
 
@@ -266,20 +241,6 @@ fn bounded(path: &Path) -> std::io::Result<String> {
         if path == Path::new("-") { Box::new(std::io::stdin()) } else { Box::new(std::fs::File::open(path)?) };
     input.take(MAX_REQUEST).read_to_string(&mut text)?;
     Ok(text)
-}
-
-/// `cli:` and the name of the user who runs this program, or the number where it has no name.
-pub(in crate::cli) fn actor() -> String {
-    let Ok(process) = std::fs::metadata("/proc/self") else { return "cli".to_owned() };
-    let number = process.uid().to_string();
-    let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
-    // name:password:uid:..
-    let name = accounts.lines().find_map(|line| {
-        let mut fields = line.split(':');
-        let name = fields.next()?;
-        (fields.nth(1)? == number).then(|| name.to_owned())
-    });
-    format!("cli:{}", name.unwrap_or(number))
 }
 
 /// Rows of a list.
