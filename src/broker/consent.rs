@@ -22,7 +22,7 @@ use crate::oidc::ClientFacts;
 use crate::oidc::claims::{is_reserved, scope_of};
 use crate::oidc::scope::STANDARD_SCOPES;
 use crate::profile::Written;
-use crate::store::{ConsentFilter, ConsentRecord, FamilyFilter, LogType, Op};
+use crate::store::{ConsentFilter, ConsentRecord, LogType, Op};
 
 /// What the person answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,8 +38,6 @@ const WHOLE_PROFILE: &str = "*";
 
 /// Consents of one person that are ended at once; the rest at the next turn.
 const AT_ONCE: usize = 500;
-/// Times that so many are read.
-const AT_MOST: usize = 1000;
 
 impl Gateway {
     /// May the application be answered at once? `false`: when the person has agreed.
@@ -350,19 +348,7 @@ impl Gateway {
         for grant_id in self.grants_in_sessions(user_id, client_id).await? {
             self.revoke_grant(&grant_id).await?;
         }
-        let (user_id, client_id) = (Some(user_id.to_owned()), Some(client_id.to_owned()));
-        let filter = FamilyFilter { user_id, client_id, limit: AT_ONCE, ..FamilyFilter::default() };
-        // Again until there are none: more than are read at once may be there.
-        for _ in 0..AT_MOST {
-            let found = self.directory.families(&filter, now).await?.families;
-            if found.is_empty() {
-                break;
-            }
-            for family in found {
-                self.revoke_grant(&family.grant_id).await?;
-            }
-        }
-        Ok(())
+        self.end_families(user_id, Some(client_id), now).await
     }
 }
 

@@ -118,8 +118,7 @@ impl Gateway {
         if family.generation != i64::from(token.generation()) {
             return Ok(None);
         }
-        let mark = AccessToken::revocation_key(&family.grant_id);
-        if self.sessions.get_many(&[mark]).await?.into_iter().flatten().next().is_some() {
+        if self.is_revoked(&family.grant_id).await? {
             return Ok(None);
         }
         let data: FamilyData = decode(family.data.as_bytes())?;

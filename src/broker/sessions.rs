@@ -147,8 +147,22 @@ impl Gateway {
         for session in self.kept_sessions_of(user_id).await? {
             self.end_session(&session, now).await?;
         }
-        for found in self.families_of(user_id, now).await? {
-            self.revoke_grant(&found.family.grant_id).await?;
+        self.end_families(user_id, None, now).await
+    }
+
+    /// Ends every family of refresh tokens of a user, or those of one application. Idempotent.
+    pub async fn end_families(&self, user_id: &str, client_id: Option<&str>, now: Timestamp) -> Result<()> {
+        let (user_id, client_id) = (Some(user_id.to_owned()), client_id.map(str::to_owned));
+        let filter = FamilyFilter { user_id, client_id, limit: FAMILIES, ..FamilyFilter::default() };
+        // Again until there are none: more than are read at once may be there.
+        for _ in 0..TIMES {
+            let found = self.directory.families(&filter, now).await?.families;
+            if found.is_empty() {
+                break;
+            }
+            for family in found {
+                self.revoke_grant(&family.grant_id).await?;
+            }
         }
         Ok(())
     }
@@ -241,3 +255,5 @@ impl Gateway {
 
 /// Families of one user that are looked through.
 const FAMILIES: usize = 1000;
+/// Times that so many are looked for.
+const TIMES: usize = 1000;

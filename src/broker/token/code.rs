@@ -6,7 +6,7 @@ use crate::broker::{Gateway, decode, encode};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::Trace;
-use crate::login::{AccessToken, CodeGrant, CodeTombstone};
+use crate::login::{CodeGrant, CodeTombstone};
 use crate::oidc::token::invalid_code;
 use crate::oidc::{AuthorizationCode, KeyConfirmation};
 use crate::secret::Secret;
@@ -59,8 +59,7 @@ impl Gateway {
     /// What was granted is still granted: nobody has revoked it, and the person may still sign in.
     pub(super) async fn check_standing(&self, granted: &Granted) -> Result<()> {
         let refuse = || Error::new(ErrorKind::InvalidGrant, "what was granted has been taken back");
-        let mark = AccessToken::revocation_key(&granted.grant_id);
-        if self.sessions.get_many(&[mark]).await?.into_iter().flatten().next().is_some() {
+        if self.is_revoked(&granted.grant_id).await? {
             return Err(refuse());
         }
         self.directory.user(&granted.user_id).await?.filter(|user| !user.blocked).map(drop).ok_or_else(refuse)

@@ -158,6 +158,12 @@ impl Gateway {
         Ok(Tokens { response, correlation_id: granted.correlation_id, user_id: Some(granted.user_id), audience: granted.audience })
     }
 
+    /// Was everything that this grant gave ended?
+    pub(super) async fn is_revoked(&self, grant_id: &str) -> Result<bool> {
+        let mark = AccessToken::revocation_key(grant_id);
+        Ok(self.sessions.get_many(&[mark]).await?.into_iter().flatten().next().is_some())
+    }
+
     /// Ends everything that one grant gave: access tokens by a mark, refresh tokens in the directory.
     pub(super) async fn revoke_grant(&self, grant_id: &str) -> Result<()> {
         let mark = Op::Put { key: AccessToken::revocation_key(grant_id), value: b"1".to_vec(), ttl: self.tokens_live() };

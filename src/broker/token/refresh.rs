@@ -6,7 +6,6 @@ use crate::broker::rules::{REFRESH, Situation, Verdict, other_user};
 use crate::broker::{Gateway, decode, encode};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::login::AccessToken;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::oidc::token::invalid_refresh_token;
 use crate::oidc::{ClaimsRequest, RefreshToken, Scopes};
@@ -76,8 +75,7 @@ impl Gateway {
     ) -> Result<Tokens, TokenRefusal> {
         // Before anything is rotated: a store that does not answer must not cost the client its token, and what was
         // revoked while the family was being made, or while the directory was away, stays revoked.
-        let mark = AccessToken::revocation_key(token.grant_id());
-        if self.sessions.get_many(&[mark]).await?.into_iter().flatten().next().is_some() {
+        if self.is_revoked(token.grant_id()).await? {
             self.directory.revoke_family(token.grant_id()).await?;
             return Err(invalid_refresh_token().into());
         }

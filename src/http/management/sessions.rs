@@ -192,7 +192,7 @@ async fn revoke_access(call: Call) -> Result<Reply, Refusal> {
         }
     }
     if only.is_none() && !keeps {
-        end_families(&call, &user.user_id).await?;
+        call.gateway.end_families(&user.user_id, None, call.now).await?;
     }
     Ok(Reply::Empty(202))
 }
@@ -206,7 +206,7 @@ async fn tokens_of_user(call: Call) -> Result<Reply, Refusal> {
 
 async fn revoke_all(call: Call) -> Result<Reply, Refusal> {
     let user = existing(&call, call.name("id")).await?;
-    end_families(&call, &user.user_id).await?;
+    call.gateway.end_families(&user.user_id, None, call.now).await?;
     Ok(Reply::Empty(202))
 }
 
@@ -254,7 +254,7 @@ async fn grants(call: Call) -> Result<Reply, Refusal> {
 async fn revoke_grants(call: Call) -> Result<Reply, Refusal> {
     let user_id = call.text("user_id").unwrap_or_default().to_owned();
     call.gateway.withdraw_consents_of(&user_id, call.now).await?;
-    end_families(&call, &user_id).await?;
+    call.gateway.end_families(&user_id, None, call.now).await?;
     Ok(Reply::Empty(204))
 }
 
@@ -273,20 +273,6 @@ async fn revoke_grant(call: Call) -> Result<Reply, Refusal> {
 }
 
 const LOOKED_THROUGH: usize = 1000;
-
-/// Again until there are none: more than are read at once may be there.
-async fn end_families(call: &Call, user_id: &str) -> Result<(), Refusal> {
-    for _ in 0..LOOKED_THROUGH {
-        let found = call.gateway.families_of(user_id, call.now).await?;
-        if found.is_empty() {
-            break;
-        }
-        for found in found {
-            call.gateway.end_family(&found.family.grant_id).await?;
-        }
-    }
-    Ok(())
-}
 
 async fn session(call: &Call) -> Result<FoundSession, Refusal> {
     let missing = || Refusal::new(ErrorKind::NotFound, "The session does not exist.").with_code("inexistent_session");
