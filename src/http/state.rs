@@ -94,7 +94,8 @@ fn metadata(gateway: &Gateway, settings: &HttpSettings) -> ProviderMetadata {
         .with_session_management(settings.session_management)
         .with_pushed_only(settings.require_pushed_authorization_requests)
         .with_registration(gateway.registration.is_on())
-        .with_signing_algs(&gateway.keys.algorithms());
+        .with_signing_algs(&gateway.keys.algorithms())
+        .with_request_encryption(gateway.keys.can_decrypt());
     match settings.client_certificates {
         true => metadata.with_client_certificates(gateway.possession.mtls_base.as_deref()),
         false => metadata,
