@@ -131,13 +131,16 @@ pub async fn link(request: HttpRequest, mut payload: Payload, state: Data<State>
     }
 }
 
+/// The fields of a page on the way, and the login that it belongs to.
+fn of_login(raw: &[u8]) -> Result<(Params, String)> {
+    let params = Params::parse(raw)?;
+    let transaction = params.require("login")?.to_owned();
+    Ok((params, transaction))
+}
+
 async fn answer_link(request: &HttpRequest, state: &State, raw: &[u8]) -> HttpResponse {
-    let params = match Params::parse(raw) {
-        Ok(params) => params,
-        Err(error) => return pages::error(request, &error, None),
-    };
-    let transaction = match params.require("login") {
-        Ok(transaction) => transaction,
+    let (params, transaction) = match of_login(raw) {
+        Ok(asked) => asked,
         Err(error) => return pages::error(request, &error, None),
     };
     // A link that somebody follows answers nothing.
@@ -147,7 +150,7 @@ async fn answer_link(request: &HttpRequest, state: &State, raw: &[u8]) -> HttpRe
         _ => LinkChoice::Look,
     };
     let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
-    let outcome = Box::pin(state.gateway().link_choice(transaction, choice, params.get("csrf"), &browser, Timestamp::now())).await;
+    let outcome = Box::pin(state.gateway().link_choice(&transaction, choice, params.get("csrf"), &browser, Timestamp::now())).await;
     reply::outcome(request, state, outcome, None)
 }
 
@@ -165,12 +168,8 @@ pub async fn consent(request: HttpRequest, mut payload: Payload, state: Data<Sta
 }
 
 async fn answer_consent(request: &HttpRequest, state: &State, raw: &[u8]) -> HttpResponse {
-    let params = match Params::parse(raw) {
-        Ok(params) => params,
-        Err(error) => return pages::error(request, &error, None),
-    };
-    let transaction = match params.require("login") {
-        Ok(transaction) => transaction,
+    let (params, transaction) = match of_login(raw) {
+        Ok(asked) => asked,
         Err(error) => return pages::error(request, &error, None),
     };
     // A link that somebody follows answers nothing.
@@ -180,7 +179,7 @@ async fn answer_consent(request: &HttpRequest, state: &State, raw: &[u8]) -> Htt
         _ => ConsentChoice::Look,
     };
     let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
-    let outcome = Box::pin(state.gateway().consent_choice(transaction, choice, params.get("csrf"), &browser, Timestamp::now())).await;
+    let outcome = Box::pin(state.gateway().consent_choice(&transaction, choice, params.get("csrf"), &browser, Timestamp::now())).await;
     reply::outcome(request, state, outcome, None)
 }
 
