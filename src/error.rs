@@ -51,22 +51,6 @@ pub enum Actor {
     User,
 }
 
-impl Actor {
-    /// Plain words for the page.
-    pub const fn advice(self) -> &'static str {
-        match self {
-            Self::Operator => "The operators of this sign-in service can repair this. Give them the code below.",
-            Self::IdentityProvider => {
-                "Your organisation's sign-in service sent something that cannot be accepted. Its administrators can repair this. Give them the code below."
-            }
-            Self::Application => {
-                "The application sent something that cannot be accepted. Its makers can repair this. Give them the code below."
-            }
-            Self::User => "You can try again.",
-        }
-    }
-}
-
 /// One row of the table: how an error kind looks on every wire.
 #[derive(Clone, Copy, Debug)]
 pub struct Wire {

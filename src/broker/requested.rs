@@ -7,6 +7,7 @@ use super::{Gateway, decode, encode};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::{PushedRequest, Spent};
+use crate::oidc::jose::jwe::is_jwe;
 use crate::oidc::request_object::{self, Beside, Carried, Content, MAX_OBJECT, PUSHED, Proven};
 use crate::oidc::{ClientFacts, Params, Verified};
 use crate::store::Op;
@@ -57,7 +58,7 @@ impl Gateway {
             return Err(refuse("the request object is too large"));
         }
         let opened;
-        let object = if request_object::is_encrypted(object) {
+        let object = if is_jwe(object) {
             request_object::check_encryption(object, client)?;
             let inner = self.keys.decrypt(object).map_err(|error| refuse("the request object cannot be decrypted").because(error))?;
             opened = String::from_utf8(inner).map_err(|_| refuse("the request object holds no JWT"))?;

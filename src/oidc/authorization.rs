@@ -13,14 +13,13 @@ pub use response::{AuthorizationResponse, authorization_response, description};
 
 use super::claims_request::ClaimsRequest;
 use super::client::ClientFacts;
+use super::dpop;
 use super::names::{Display, GrantType, Prompts, ResponseMode, ResponseType};
 use super::params::Params;
 use super::pkce::CodeChallenge;
 use super::scope::{OFFLINE_ACCESS, OPENID, Scopes};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 use url::Url;
 
@@ -238,9 +237,9 @@ fn audience(params: &Params) -> Result<Option<Audience>> {
 
 /// RFC 9449 10: the base64url text of a SHA-256 thumbprint (RFC 7638).
 fn dpop_jkt(text: &str) -> Result<String> {
-    match URL_SAFE_NO_PAD.decode(text) {
-        Ok(octets) if octets.len() == 32 => Ok(text.to_owned()),
-        _ => Err(Error::new(ErrorKind::InvalidRequest, "dpop_jkt is not the thumbprint of a key")),
+    match dpop::is_thumbprint(text) {
+        true => Ok(text.to_owned()),
+        false => Err(Error::new(ErrorKind::InvalidRequest, "dpop_jkt is not the thumbprint of a key")),
     }
 }
 

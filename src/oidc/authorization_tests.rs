@@ -2,6 +2,8 @@ use super::*;
 use crate::oidc::names::ApplicationType;
 use crate::oidc::opaque::{AccessToken, AuthorizationCode};
 use crate::oidc::testing::{self, CALLBACK, ISSUER, client, params, request};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use url::form_urlencoded;
 
 fn identify(changes: &[(&str, &str)], client: &ClientFacts) -> Result<CheckedRedirect> {

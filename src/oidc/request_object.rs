@@ -101,11 +101,6 @@ pub struct Opened {
     pub once: Option<(String, Timestamp)>,
 }
 
-/// Is it a JWE (RFC 7516 7.1)?
-pub fn is_encrypted(object: &str) -> bool {
-    object.split('.').count() == 5
-}
-
 /// The algorithms of a JWE are those that the client has registered, if it has.
 pub fn check_encryption(object: &str, client: &ClientFacts) -> Result<()> {
     let Some(registered) = client.request_objects.encryption else { return Ok(()) };

@@ -1,4 +1,5 @@
 use super::*;
+use crate::oidc::jose::jwe::is_jwe;
 use crate::oidc::testing::{self, CALLBACK, ISSUER, client, params};
 use crate::oidc::{ContentEncryption, Encryption, KeyManagementAlg, RequestObjects};
 use serde_json::json;
@@ -196,7 +197,7 @@ fn an_encrypted_object_is_encrypted_as_registered() {
     let how = Encryption { alg: KeyManagementAlg::RsaOaep256, enc: ContentEncryption::A256Gcm };
     let registered = with(RequestObjects { encryption: Some(how), ..RequestObjects::default() });
     let jwe = |alg: &str, enc: &str| format!("{}.k.i.c.t", URL_SAFE_NO_PAD.encode(json!({"alg": alg, "enc": enc}).to_string()));
-    assert!(is_encrypted(&jwe("RSA-OAEP-256", "A256GCM")) && !is_encrypted("a.b.c"));
+    assert!(is_jwe(&jwe("RSA-OAEP-256", "A256GCM")) && !is_jwe("a.b.c"));
     assert!(check_encryption(&jwe("RSA-OAEP-256", "A256GCM"), &registered).is_ok());
     assert!(check_encryption(&jwe("RSA-OAEP", "A256GCM"), &registered).is_err());
     assert!(check_encryption(&jwe("RSA-OAEP-256", "A128GCM"), &registered).is_err());

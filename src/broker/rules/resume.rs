@@ -221,10 +221,7 @@ impl Gateway {
         let made = match self.run_scripts(situation, trace).await? {
             Verdict::Go(made) => made,
             Verdict::Elsewhere(outcome) => {
-                let by = match &transaction.stage {
-                    Stage::AwaitingScript(pending) => pending.by.clone(),
-                    _ => return Err(Error::new(ErrorKind::Internal, "a login that waits for nobody")),
-                };
+                let by = came_by(transaction)?;
                 return self.wait_elsewhere(ending, Pausing { transaction: transaction.clone(), by, outcome: *outcome }, trace).await;
             }
         };
@@ -246,14 +243,7 @@ impl Gateway {
             now,
         };
         if !self.may_issue(&issue, trace).await? {
-            let session_key = match &transaction.stage {
-                Stage::AwaitingScript(pending) => match &pending.by {
-                    CameBy::Session(key) => Some(key.clone()),
-                    CameBy::Idp(_) => None,
-                },
-                _ => None,
-            };
-            let session_key = session_key.ok_or_else(|| Error::new(ErrorKind::Internal, "a login that waits for nobody"))?;
+            let CameBy::Session(session_key) = came_by(transaction)? else { return Err(waits_for_nobody()) };
             let (answer, put) = self.asking(transaction, &issue, (session_key, true))?;
             self.sessions.commit(vec![put, trace_op(&transaction.correlation_id, part, trace)?]).await?;
             return Ok(Outcome::of(answer));
@@ -335,6 +325,18 @@ impl Made {
 
 /// Parameters that a page may give to a script.
 const MOST_PARAMETERS: usize = 100;
+
+/// How the person of a login that scripts have paused came.
+fn came_by(transaction: &LoginTransaction) -> Result<CameBy> {
+    match &transaction.stage {
+        Stage::AwaitingScript(pending) => Ok(pending.by.clone()),
+        _ => Err(waits_for_nobody()),
+    }
+}
+
+fn waits_for_nobody() -> Error {
+    Error::new(ErrorKind::Internal, "a login that waits for nobody")
+}
 
 /// What the page says to the script, with the `state` that is spent by now. Never recorded.
 fn all_of(params: &Params) -> Map<String, Value> {

@@ -40,7 +40,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, client_id: &str, outer
         // Whoever serves the address may say anything; what is signed, somebody has looked at.
         template.believes_categories = section.has("metadata_certificates");
         let template = Arc::new(template);
-        let living = living::of_application(context, section, client_id, Arc::clone(&template), &sp::FIXED);
+        let living = living::of_application(context, section, client_id, Arc::clone(&template), &sp::fixed().collect::<Vec<_>>());
         let problems = template.problems();
         let living = living.filter(|_| problems.is_empty());
         tell(section, problems);

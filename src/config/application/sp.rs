@@ -12,20 +12,6 @@ use crate::toml_file::{At, Section};
 use openssl::x509::X509;
 use url::Url;
 
-/// What says who the application is without metadata that are fetched.
-pub const FIXED: [&str; 10] = [
-    "metadata",
-    "metadata_file",
-    "acs_urls",
-    "acs",
-    "certificates",
-    "encryption_certificates",
-    "slo_url",
-    "slo_response_url",
-    "authn_requests_signed",
-    "requested_attributes",
-];
-
 /// What says itself what metadata would say.
 const LITERALS: [&str; 8] = [
     "acs_urls",
@@ -37,6 +23,11 @@ const LITERALS: [&str; 8] = [
     "authn_requests_signed",
     "requested_attributes",
 ];
+
+/// What says who the application is without metadata that are fetched.
+pub fn fixed() -> impl Iterator<Item = &'static str> {
+    ["metadata", "metadata_file"].into_iter().chain(LITERALS)
+}
 
 /// Reads who it is; logout messages go out by `logout_binding` where only their address is written.
 pub fn read(context: &Context<'_>, section: &Section<'_>, logout_binding: Binding) -> Option<Said> {
