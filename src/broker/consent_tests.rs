@@ -44,7 +44,7 @@ pub(in crate::broker) async fn scene() -> Scene {
         mapping: MappingLibrary::built_in().table("saml", Direction::ToProfile).expect("built in"),
         profile: ProfileSettings::default(),
         linking: Linking::default(),
-        kind: ConnectionKind::Saml(Settings::new(IdpTrust::nobody())),
+        kind: ConnectionKind::Saml(Arc::new(Settings::new(IdpTrust::nobody()))),
     };
     let connection = SamlConnection::new(config, &gateway.issuer, Arc::clone(&gateway.keyring)).expect("a connection");
     gateway.connections = Registry::new(vec![Arc::new(connection)]);

@@ -6,7 +6,7 @@
 use super::begin::{Begun, binding_of, trace_op};
 use super::happened::Ended;
 use super::traces::{RecentLogin, recent_op};
-use super::upstream::{SamlAnswer, SamlPost, once};
+use super::upstream::{IdpAnswer, IdpPost, once};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome};
 use crate::application::Application;
 use crate::clock::Timestamp;
@@ -33,7 +33,7 @@ const SHOWN: usize = 100;
 
 impl Gateway {
     /// A response that names no login of ours.
-    pub(super) async fn unsolicited(&self, post: SamlPost<'_>, browser: &Browser, now: Timestamp) -> Outcome {
+    pub(super) async fn unsolicited(&self, post: IdpPost<'_>, browser: &Browser, now: Timestamp) -> Outcome {
         let correlation_id = id::correlation_id();
         let outcome = match Box::pin(self.unsolicited_inner(post, browser, &correlation_id, now)).await {
             Ok(outcome) => outcome,
@@ -45,7 +45,7 @@ impl Gateway {
         outcome.in_login(&correlation_id)
     }
 
-    async fn unsolicited_inner(&self, post: SamlPost<'_>, browser: &Browser, correlation_id: &str, now: Timestamp) -> Result<Outcome> {
+    async fn unsolicited_inner(&self, post: IdpPost<'_>, browser: &Browser, correlation_id: &str, now: Timestamp) -> Result<Outcome> {
         let connection = self.connections.enabled(post.connection);
         let connection = connection.ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
         let rules = connection.config().unsolicited().ok_or_else(|| not_switched_on(post.connection))?;
@@ -58,7 +58,7 @@ impl Gateway {
         })?;
         let way = Way::of(rules, application, relay_state)?;
         // An artifact would have us ask for what nobody asked for.
-        let SamlAnswer::Response(response) = post.answer else {
+        let IdpAnswer::Response(response) = post.answer else {
             let told = "An artifact belongs to no sign-in that was started here; only whole responses are taken unasked.";
             return Err(Error::new(ErrorKind::UnsolicitedResponse, told));
         };
@@ -232,7 +232,7 @@ impl Gateway {
 /// An answer, and the application for which it is meant.
 #[derive(Clone, Copy)]
 struct Arriving<'a> {
-    post: SamlPost<'a>,
+    post: IdpPost<'a>,
     response: &'a str,
     application: &'a Arc<Application>,
     correlation_id: &'a str,
@@ -335,6 +335,7 @@ fn nothing_asked(idp: Option<&str>, now: Timestamp) -> PendingAuthn {
         max_age: None,
         authn_context: Vec::new(),
         authn_context_comparison: None,
+        oidc: None,
     }
 }
 

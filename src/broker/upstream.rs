@@ -17,6 +17,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Arrived, CameBy, LoginTransaction, PendingAuthn, PendingLink, Proof, ReplyTo, Session, Stage, Stored};
+use crate::oidc::Params;
 use crate::profile::Written;
 use crate::rules::Resume;
 use crate::saml;
@@ -30,48 +31,57 @@ const REPLACED: usize = 8;
 
 /// What an identity provider answers with.
 #[derive(Clone, Copy)]
-pub enum SamlAnswer<'a> {
+pub enum IdpAnswer<'a> {
     /// SAMLResponse.
     Response(&'a str),
     /// SAMLart: a reference to the Response.
     Artifact(&'a str),
+    /// The parameters of an authorization response.
+    Authorization(&'a Params),
 }
 
 /// Neither a person's data nor what they can be asked for with prints.
-impl std::fmt::Debug for SamlAnswer<'_> {
+impl std::fmt::Debug for IdpAnswer<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str(match self {
             Self::Response(_) => "Response(..)",
             Self::Artifact(_) => "Artifact(..)",
+            Self::Authorization(_) => "Authorization(..)",
         })
     }
 }
 
-/// Parameters that came to an assertion consumer service.
+/// What came to an assertion consumer service, or to a callback.
 #[derive(Clone, Copy, Debug)]
-pub struct SamlPost<'a> {
+pub struct IdpPost<'a> {
     pub connection: &'a str,
-    pub answer: SamlAnswer<'a>,
+    pub answer: IdpAnswer<'a>,
     pub relay_state: Option<&'a str>,
     /// Our own page has sent the form again already.
     pub bounced: bool,
 }
 
 impl Gateway {
-    /// The assertion consumer service (SAML Profiles 4.1.4): takes a Response by HTTP-POST or HTTP-Artifact.
-    pub async fn assertion_consumer(&self, post: SamlPost<'_>, browser: &Browser, now: Timestamp) -> Outcome {
+    /// The assertion consumer service (SAML Profiles 4.1.4), which takes a Response by HTTP-POST or HTTP-Artifact, and the
+    /// callback of OpenID Connect (Core 3.1.2.5).
+    pub async fn assertion_consumer(&self, post: IdpPost<'_>, browser: &Browser, now: Timestamp) -> Outcome {
         match Box::pin(self.assertion_consumer_inner(post, browser, now)).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::refused(error, None),
         }
     }
 
-    async fn assertion_consumer_inner(&self, post: SamlPost<'_>, browser: &Browser, now: Timestamp) -> Result<Outcome> {
+    async fn assertion_consumer_inner(&self, post: IdpPost<'_>, browser: &Browser, now: Timestamp) -> Result<Outcome> {
         if self.connections.enabled(post.connection).is_none() {
             return Err(Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."));
         }
         // Unverified, and only used to find the login; the verified InResponseTo must name it again.
-        let Some(transaction_id) = transaction_of(&post) else { return Ok(Box::pin(self.unsolicited(post, browser, now)).await) };
+        let Some(transaction_id) = transaction_of(&post) else {
+            if matches!(post.answer, IdpAnswer::Authorization(_)) {
+                return Err(Error::new(ErrorKind::UnsolicitedResponse, "The answer does not say to which sign-in it belongs (state)."));
+            }
+            return Ok(Box::pin(self.unsolicited(post, browser, now)).await);
+        };
         // SameSite=Lax cookies are absent from a cross-site POST: have our own page send it again.
         if browser.binding.is_none() {
             if !post.bounced {
@@ -108,7 +118,7 @@ impl Gateway {
     /// An answer to no question, verified, that is the login.
     pub(super) async fn accept_unsolicited(
         &self,
-        post: SamlPost<'_>,
+        post: IdpPost<'_>,
         transaction: &LoginTransaction,
         authentication: Authentication,
         browser: &Browser,
@@ -146,11 +156,15 @@ impl Gateway {
         let pending = question.pending();
         connection.prepare(pending.idp.as_deref(), now).await;
         let authentication = match post.answer {
-            SamlAnswer::Response(response) => connection.complete(Callback::SamlResponse { response }, pending, now, trace)?,
-            SamlAnswer::Artifact(artifact) => {
+            IdpAnswer::Response(response) => connection.complete(Callback::SamlResponse { response }, pending, now, trace)?,
+            IdpAnswer::Artifact(artifact) => {
                 let resolved = self.resolve_artifact(connection.as_ref(), artifact, (transaction, pending), now, trace).await?;
                 let (envelope, resolve_id) = (resolved.envelope.as_str(), resolved.resolve_id.as_str());
                 connection.complete(Callback::SamlArtifactResponse { envelope, resolve_id }, pending, resolved.now, trace)?
+            }
+            IdpAnswer::Authorization(params) => {
+                check_state(params, pending).map_err(plain)?;
+                connection.redeem(params, pending, now, trace).await?
             }
         };
         self.accept_authentication(received, authentication, trace).await
@@ -478,7 +492,7 @@ impl Gateway {
 /// An answer that belongs to a login of this browser.
 #[derive(Clone, Copy)]
 struct Received<'a> {
-    post: SamlPost<'a>,
+    post: IdpPost<'a>,
     transaction: &'a LoginTransaction,
     question: &'a Question,
     /// Store key of the transaction.
@@ -620,14 +634,25 @@ fn recent(transaction: &LoginTransaction, connection: &str, user_id: Option<&str
     }
 }
 
-/// The id of the login: the RelayState that we sent, else the InResponseTo that names our request.
-fn transaction_of(post: &SamlPost<'_>) -> Option<String> {
+/// An answer to this very question, not to an earlier one of the same login.
+fn check_state(params: &Params, pending: &PendingAuthn) -> Result<()> {
+    let same = params.get("state").is_some_and(|state| id::eq_constant_time(state.as_bytes(), pending.request_id.as_bytes()));
+    let error = || Error::new(ErrorKind::IdpResponseInvalid, "the answer belongs to another question of this login (state)");
+    same.then_some(()).ok_or_else(error)
+}
+
+/// The id of the login: the RelayState that we sent, else the InResponseTo that names our request; of an authorization
+/// response the first part of its state.
+fn transaction_of(post: &IdpPost<'_>) -> Option<String> {
     let looks_like_id = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if let IdpAnswer::Authorization(params) = post.answer {
+        return params.get("state")?.split('.').next().filter(|text| looks_like_id(text)).map(str::to_owned);
+    }
     if let Some(id) = post.relay_state.filter(|text| looks_like_id(text)) {
         return Some(id.to_owned());
     }
     // An artifact does not say what it answers: without RelayState it belongs to nothing.
-    let SamlAnswer::Response(response) = post.answer else { return None };
+    let IdpAnswer::Response(response) = post.answer else { return None };
     let request_id = saml::peek_in_response_to(response)?;
     request_id.strip_prefix('_')?.get(..32).filter(|text| looks_like_id(text)).map(str::to_owned)
 }

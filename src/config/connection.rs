@@ -2,6 +2,7 @@
 
 mod described;
 mod logout;
+mod oidc;
 mod request;
 pub mod unsolicited;
 
@@ -20,6 +21,7 @@ use crate::user::ProfileSync;
 use crate::user::linking::{Linking, OnConflict, Policy, TrustEmail};
 use openssl::x509::X509;
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use url::Url;
 
 /// Reads one connection; `names` are those of all.
@@ -32,31 +34,11 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
     let enabled = section.bool("enabled").unwrap_or(true);
     let domains = email_domains(section, "domains");
     let applications = section.strings("applications").map(|applications| applications.into_iter().map(|at| at.value.to_owned()).collect());
-    let mapping = context.mapping(section, "saml", Direction::ToProfile);
+    let usual = if section.has("oidc") { "oidc" } else { "saml" };
+    let mapping = context.mapping(section, usual, Direction::ToProfile);
     let profile = profile_settings(section);
     let linking = linking(section, names, &domains);
-    for later in ["oidc", "oauth2", "ldap", "database"] {
-        if section.has(later) {
-            note_later(section, later);
-        }
-    }
-    let saml = match section.section("saml") {
-        Some(saml) => {
-            let settings = saml_connection(context, &saml, name.as_deref());
-            saml.finish();
-            settings
-        }
-        None => {
-            if !["oidc", "oauth2", "ldap", "database"].iter().any(|later| section.has(later)) {
-                section.problem(
-                    "saml",
-                    "the connection has no protocol",
-                    "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates",
-                );
-            }
-            None
-        }
-    };
+    let kind = kind(context, section, name.as_deref());
     let name = name?;
     Some(ConnectionConfig {
         display_name: display_name.unwrap_or_else(|| name.clone()),
@@ -67,7 +49,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
         mapping: mapping?,
         profile,
         linking,
-        kind: ConnectionKind::Saml(saml?),
+        kind: kind?,
     })
 }
 
@@ -130,14 +112,46 @@ fn linking(section: &Section<'_>, names: &[String], domains: &[String]) -> Linki
     linking
 }
 
-fn note_later(section: &Section<'_>, key: &str) {
-    for known in ["oidc", "oauth2", "ldap", "database"] {
-        if known == key {
-            section.value(known);
+/// The protocol, of which a connection has one.
+fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Option<ConnectionKind> {
+    for later in LATER.into_iter().filter(|later| section.has(later)) {
+        section.value(later);
+        section.problem(
+            later,
+            format!("{later} connections are not available in this version"),
+            "use [connection.saml] or [connection.oidc]",
+        );
+    }
+    match (section.section("saml"), section.section("oidc")) {
+        (Some(saml), None) => {
+            let settings = saml_connection(context, &saml, name);
+            saml.finish();
+            settings.map(|settings| ConnectionKind::Saml(Arc::new(settings)))
+        }
+        (None, Some(oidc)) => {
+            let settings = oidc::read(context, &oidc);
+            oidc.finish();
+            settings.map(|settings| ConnectionKind::Oidc(Arc::new(settings)))
+        }
+        (Some(_), Some(_)) => {
+            section.problem("oidc", "a connection speaks one protocol", "make two connections");
+            None
+        }
+        (None, None) => {
+            if !LATER.iter().any(|later| section.has(later)) {
+                section.problem(
+                    "saml",
+                    "the connection has no protocol",
+                    "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates; or [connection.oidc]",
+                );
+            }
+            None
         }
     }
-    section.problem(key, format!("{key} connections are not available in this version"), "use [connection.saml]");
 }
+
+/// Protocols of which nothing is there yet.
+const LATER: [&str; 3] = ["oauth2", "ldap", "database"];
 
 fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
     let mut domains = Vec::new();

@@ -6,7 +6,7 @@
 use super::context::Context;
 use super::read::whole_file;
 use super::{Findings, Problem};
-use crate::connection::config::{ConnectionConfig, ConnectionKind};
+use crate::connection::config::ConnectionConfig;
 use crate::store::NewUser;
 use crate::toml_file::{Section, nearest};
 use crate::user::Identity;
@@ -214,11 +214,7 @@ impl<'a> Entry<'a> {
 
 /// The identity that a login by this connection would have.
 fn identity(connection: &ConnectionConfig, subject: &str) -> Identity {
-    let (provider, is_social) = match connection.kind {
-        ConnectionKind::Saml(_) => ("samlp", false),
-    };
-    let user_id = connection.profile.subject_comparison.kept(subject);
-    Identity { connection: connection.name.clone(), provider: provider.to_owned(), user_id, is_social }
+    connection.identity(subject)
 }
 
 const MEMBERS: [&str; 4] = ["connection", "subject", "groups", "link_only"];

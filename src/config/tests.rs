@@ -285,7 +285,7 @@ relay_states = ["start", "https://notes.example/*"]"#,
         )
         .replace("[application.oidc]\n", "[application.oidc]\ninitiate_login_uri = \"https://notes.example/start\"\n"),
     );
-    let crate::connection::config::ConnectionKind::Saml(saml) = &config.connections[0].kind;
+    let saml = config.connections[0].saml().expect("SAML");
     assert!(saml.allow_passive_probe && saml.select_account_forces_authn);
     assert_eq!((saml.login_hint_parameter.as_deref(), saml.policy.authn_context_ranking.len()), (Some("username"), 2));
     assert_eq!((saml.about.ui.display_names.len(), saml.about.contacts.len(), saml.about.ui.logos.len()), (2, 1, 1));
@@ -340,7 +340,7 @@ fn living_metadata_are_read_and_contradictions_refused() {
     let with = |lines: &str| GOOD.replace("metadata_file = \"idp.xml\"", lines);
     let living = |lines: &str| {
         let config = config(&with(lines));
-        let crate::connection::config::ConnectionKind::Saml(saml) = &config.connections[0].kind;
+        let saml = config.connections[0].saml().expect("SAML");
         saml.living.clone().expect("living")
     };
     let one = living("metadata_url = \"https://idp.example/metadata?token=x\"\nmetadata_refresh = 60");

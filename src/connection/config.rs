@@ -1,16 +1,21 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
 use super::metadata::Living;
+use super::outbound::download::Reach;
 use super::unsolicited::Unsolicited;
 use crate::error::Result;
 use crate::keys::{Digest, SamlKeys, SignatureScheme};
+use crate::oidc::rp::{IssuerRule, Overrides};
+use crate::oidc::{ClientSigningAlg, TokenEndpointAuthMethod};
 use crate::profile::MappingTable;
 use crate::saml::metadata::about::{EntityInfo, RequestedSet};
 use crate::saml::{Binding, Comparison, IdpTrust, ResponseBinding, ResponsePolicy, Signer};
+use crate::secret::Secret;
 use crate::user::linking::{Linking, TrustEmail};
-use crate::user::{ProfileSync, folded};
+use crate::user::{Identity, ProfileSync, folded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use url::Url;
 
 /// A configured identity provider.
 #[derive(Clone, Debug)]
@@ -68,15 +73,34 @@ impl ConnectionConfig {
     }
 
     /// Is `prompt=none` passed on where there is no session here?
-    pub const fn allows_passive_probe(&self) -> bool {
-        let ConnectionKind::Saml(settings) = &self.kind;
-        settings.allow_passive_probe
+    pub fn allows_passive_probe(&self) -> bool {
+        match &self.kind {
+            ConnectionKind::Saml(settings) => settings.allow_passive_probe,
+            ConnectionKind::Oidc(settings) => settings.allow_passive_probe,
+        }
     }
 
     /// What becomes of answers to no question of ours; `None`: they are refused.
-    pub const fn unsolicited(&self) -> Option<&Unsolicited> {
-        let ConnectionKind::Saml(settings) = &self.kind;
-        settings.unsolicited.as_ref()
+    pub fn unsolicited(&self) -> Option<&Unsolicited> {
+        self.saml()?.unsolicited.as_ref()
+    }
+
+    /// The settings of one that speaks SAML.
+    pub const fn saml(&self) -> Option<&Arc<SamlConnection>> {
+        match &self.kind {
+            ConnectionKind::Saml(settings) => Some(settings),
+            ConnectionKind::Oidc(_) => None,
+        }
+    }
+
+    /// The identity that the person with this subject has here.
+    pub fn identity(&self, subject: &str) -> Identity {
+        Identity {
+            connection: self.name.clone(),
+            provider: self.kind.strategy().to_owned(),
+            user_id: self.profile.subject_comparison.kept(subject),
+            is_social: false,
+        }
     }
 
     /// Is this connection believed for the domain of an e-mail address? Nobody is for an address with several `@`: which
@@ -91,7 +115,57 @@ impl ConnectionConfig {
 /// The protocol and its settings.
 #[derive(Clone, Debug)]
 pub enum ConnectionKind {
-    Saml(SamlConnection),
+    Saml(Arc<SamlConnection>),
+    Oidc(Arc<OidcConnection>),
+}
+
+impl ConnectionKind {
+    /// Its name in the identities of people, and in the management API.
+    pub const fn strategy(&self) -> &'static str {
+        match self {
+            Self::Saml(_) => "samlp",
+            Self::Oidc(_) => "oidc",
+        }
+    }
+}
+
+/// Settings of an OpenID Connect provider.
+#[derive(Clone, Debug)]
+pub struct OidcConnection {
+    /// Which issuers its ID tokens may have.
+    pub issuer: IssuerRule,
+    /// Where it describes itself, unless everything is pinned.
+    pub metadata: Url,
+    /// What is not taken from there.
+    pub pinned: Overrides,
+    pub client_id: String,
+    pub client_secret: Option<Secret<String>>,
+    /// How we prove who we are at its endpoints; `none`: by PKCE alone.
+    pub auth_method: TokenEndpointAuthMethod,
+    /// `openid` among them.
+    pub scopes: Vec<String>,
+    /// The algorithms of its ID tokens; `None`: those that it announces, without MACs.
+    pub id_token_algs: Option<Vec<ClientSigningAlg>>,
+    /// It answers by a posted form.
+    pub form_post: bool,
+    /// Ask UserInfo, where there is one.
+    pub userinfo: bool,
+    /// What the operator adds to requests.
+    pub parameters: Vec<(String, String)>,
+    /// `acr` values of applications, and what each is called there.
+    pub acr: BTreeMap<String, String>,
+    /// `prompt=none` without a session here is passed on.
+    pub allow_passive_probe: bool,
+    /// Every login is a fresh one.
+    pub force_authn: bool,
+    /// Send the application's `login_hint`.
+    pub login_hint: bool,
+    /// Seconds by which clocks may differ.
+    pub clock_skew: i64,
+    /// Which machines may be asked.
+    pub reach: Reach,
+    /// Endpoints without TLS are possible: in development, on this machine.
+    pub plain_http: bool,
 }
 
 /// Settings of a SAML identity provider.

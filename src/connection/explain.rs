@@ -6,8 +6,8 @@
 //!
 //! [`Authentication`]: super::Authentication
 
-use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
-use super::saml::{asked_context, expected, identity, raw_attributes, receive, refused, sp_settings, subject};
+use super::config::{ConnectionConfig, SamlConnection as Settings};
+use super::saml::{asked_context, expected, raw_attributes, receive, refused, sp_settings, speaks_saml, subject};
 use super::scope::ScopeFilter;
 use crate::clock::Timestamp;
 use crate::error::{ErrorKind, Result};
@@ -82,6 +82,7 @@ pub struct Refusal {
 /// One SAML connection's side of an explanation.
 pub struct Examiner<'a> {
     config: &'a ConnectionConfig,
+    settings: &'a Settings,
     sp: SpSettings,
     scopes: ScopeFilter,
     keys: Option<Arc<SamlKeys>>,
@@ -92,8 +93,9 @@ pub struct Examiner<'a> {
 impl<'a> Examiner<'a> {
     /// `issuer`: our public address. Without a keyring nothing can be decrypted. `lifetime`: seconds that a login may take.
     pub fn new(config: &'a ConnectionConfig, issuer: &str, keyring: Option<&Keyring>, lifetime: u64) -> Result<Self> {
-        let ConnectionKind::Saml(settings) = &config.kind;
+        let settings = speaks_saml(config)?;
         Ok(Self {
+            settings,
             sp: sp_settings(config, issuer)?,
             scopes: ScopeFilter::new(&settings.idp.scopes)?,
             keys: keyring.map(Keyring::saml),
@@ -140,12 +142,13 @@ impl<'a> Examiner<'a> {
             max_age: None,
             authn_context: settings.authn_context.clone(),
             authn_context_comparison: None,
+            oidc: None,
         }
     }
 
     /// Whom a subject names here.
     pub fn identity(&self, subject: &str) -> Identity {
-        identity(self.config, subject)
+        self.config.identity(subject)
     }
 
     /// The attribute that is the subject, if it is not the NameID.
@@ -162,8 +165,7 @@ impl<'a> Examiner<'a> {
     }
 
     const fn settings(&self) -> &Settings {
-        let ConnectionKind::Saml(settings) = &self.config.kind;
-        settings
+        self.settings
     }
 
     fn response(&self, message: &Message, now: Timestamp, checks: &mut Vec<Check>) -> Result<Read, Rejection> {

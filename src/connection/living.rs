@@ -8,7 +8,8 @@
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::metadata::{Feeds, Living, Members, Owner, Snapshot, Tended};
 use super::{
-    Authentication, BrowserStep, Callback, Connection, IdpChoice, Preparing, Refused, Resolution, SamlConnection, Speaks, UpstreamRequest,
+    Authentication, BrowserStep, Callback, Connection, IdpChoice, OidcConnection, Preparing, Refused, Resolution, SamlConnection, Speaks,
+    UpstreamRequest,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -178,8 +179,7 @@ impl Connection for LivingConnection {
     }
 
     fn discovery_service(&self) -> Option<&Url> {
-        let ConnectionKind::Saml(settings) = &self.config().kind;
-        settings.living.as_ref()?.discovery.as_ref()
+        self.config().saml()?.living.as_ref()?.discovery.as_ref()
     }
 
     fn idp_in(&self, entity_id: &str, language: &str, now: Timestamp) -> Option<IdpChoice> {
@@ -221,7 +221,10 @@ pub fn connection(
     keyring: Arc<Keyring>,
     open: impl FnOnce(&str, &Living) -> Result<Arc<Tended>>,
 ) -> Result<Arc<dyn Connection>> {
-    let ConnectionKind::Saml(settings) = &config.kind;
+    let settings = match &config.kind {
+        ConnectionKind::Saml(settings) => settings,
+        ConnectionKind::Oidc(_) => return Ok(Arc::new(OidcConnection::new(config, issuer)?)),
+    };
     match &settings.living {
         None => Ok(Arc::new(SamlConnection::new(config, issuer, keyring)?)),
         Some(living) => {
@@ -237,8 +240,7 @@ pub fn connection(
 /// # Errors
 /// When there is no copy, or no such identity provider in it.
 pub async fn as_kept_on_disk(config: &ConnectionConfig, idp: Option<&str>, now: Timestamp) -> Result<ConnectionConfig> {
-    let ConnectionKind::Saml(settings) = &config.kind;
-    let Some(living) = &settings.living else { return Ok(config.clone()) };
+    let Some(living) = config.saml().and_then(|settings| settings.living.as_ref()) else { return Ok(config.clone()) };
     let tended = Feeds::default().open(Owner::connection(&config.name), living)?;
     tended.restore(&[], now).await;
     let snapshot = tended.snapshot(None, now).ok_or_else(unavailable)?;
@@ -250,17 +252,17 @@ pub async fn as_kept_on_disk(config: &ConnectionConfig, idp: Option<&str>, now: 
 
 /// As if the settings named that one identity provider.
 fn with_idp(config: &ConnectionConfig, idp: IdpTrust) -> ConnectionConfig {
-    let ConnectionKind::Saml(settings) = &config.kind;
+    let Some(settings) = config.saml() else { return config.clone() };
     let written = &settings.idp.artifact_services;
     let artifact_services = if written.is_empty() { idp.artifact_services } else { written.clone() };
-    let mut settings = Settings { idp: IdpTrust { artifact_services, ..idp }, living: None, ..settings.clone() };
+    let mut settings = Settings { idp: IdpTrust { artifact_services, ..idp }, living: None, ..Settings::clone(settings) };
     let offers = |binding| settings.idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == binding);
     if !offers(settings.request_binding)
         && let Some(other) = settings.idp.sso_endpoints.first().map(|endpoint| endpoint.binding)
     {
         settings.request_binding = other;
     }
-    ConnectionConfig { kind: ConnectionKind::Saml(settings), ..config.clone() }
+    ConnectionConfig { kind: ConnectionKind::Saml(Arc::new(settings)), ..config.clone() }
 }
 
 /// Whom a subject names in a federation. Subjects are the identity providers' own, so the entityID is part of it; where the

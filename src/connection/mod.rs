@@ -7,6 +7,7 @@ pub mod config;
 pub mod explain;
 mod living;
 pub mod metadata;
+mod oidc;
 pub mod outbound;
 mod registry;
 mod saml;
@@ -14,13 +15,15 @@ mod scope;
 pub mod unsolicited;
 
 pub use living::{LivingConnection, as_kept_on_disk, connection};
+pub use oidc::OidcConnection;
 pub use registry::Registry;
 pub use saml::{SamlConnection, note_checks, service_unreachable};
 
 use crate::clock::Timestamp;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::Trace;
 use crate::login::{PendingAuthn, UpstreamSession};
+use crate::oidc::Params;
 use crate::profile::RawAttributes;
 use crate::saml::Comparison;
 use crate::user::Identity;
@@ -140,6 +143,15 @@ impl std::ops::Deref for Speaks<'_> {
 /// Work that must be done before a step of a login, and is nothing for most connections.
 pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
+/// An answer that costs questions to the provider.
+pub type Redeeming<'a> = Pin<Box<dyn Future<Output = Result<Authentication, Refused>> + Send + 'a>>;
+
+/// An answer in words that this connection does not speak.
+fn wrong_protocol(spoken: &str) -> Refused {
+    let error = Error::new(ErrorKind::IdpResponseInvalid, format!("the connection does not speak {spoken}"));
+    Refused { error, reason: "wrong-protocol".to_owned(), alarm: false, status: None }
+}
+
 /// A configured identity provider.
 pub trait Connection: Send + Sync {
     /// The step that sends the browser there, and what must be remembered for the answer.
@@ -162,6 +174,11 @@ pub trait Connection: Send + Sync {
         now: Timestamp,
         trace: &mut Trace,
     ) -> Result<Authentication, Refused>;
+
+    /// Redeems and checks the answer of a provider that speaks OpenID Connect; every check goes to the trace.
+    fn redeem<'a>(&'a self, _answer: &'a Params, _pending: &'a PendingAuthn, _now: Timestamp, _trace: &'a mut Trace) -> Redeeming<'a> {
+        Box::pin(std::future::ready(Err(wrong_protocol("OpenID Connect"))))
+    }
 
     /// Checks an answer to no question of ours, for what the application is taken to ask; every check goes to the trace.
     fn unsolicited(

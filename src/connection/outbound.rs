@@ -1,5 +1,6 @@
 //! The one HTTP client: time-outs, no redirects, no proxies, bounded bodies.
 
+pub mod asker;
 pub mod download;
 pub mod soap;
 
@@ -38,6 +39,21 @@ pub async fn text(mut response: Response) -> Result<String> {
         body.extend_from_slice(&chunk);
     }
     String::from_utf8(body).map_err(|error| unreadable().because(error))
+}
+
+/// Why there is no answer. The chain says what happened; the address stands in the trace already.
+fn why(error: reqwest::Error) -> String {
+    if error.is_timeout() {
+        return "it does not answer in time".to_owned();
+    }
+    let error = error.without_url();
+    let mut why = error.to_string();
+    let mut source = std::error::Error::source(&error);
+    while let Some(inner) = source {
+        why = format!("{why}: {inner}");
+        source = inner.source();
+    }
+    why
 }
 
 /// Nobody is asked: for programs that run no scripts.

@@ -71,6 +71,8 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/samlp/{client_id}/logout", post().to(idp::slo::of_application_post))
         // identity providers: SAML
         .route("/login/callback", post().to(upstream::acs::by_query))
+        .route("/connections/{name}/callback", web::get().to(upstream::callback::get))
+        .route("/connections/{name}/callback", post().to(upstream::callback::post))
         .route("/connections/{name}/slo", get().to(upstream::slo::get))
         .route("/connections/{name}/slo", post().to(upstream::slo::post))
         .route("/connections/{name}/discovery", get().to(login::discovered))
@@ -133,7 +135,7 @@ pub fn allowed(path: &str) -> &'static str {
         | "/continue" => "GET, HEAD, POST",
         "/oidc/register" | "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
-        path if path.starts_with("/connections/") && path.ends_with("/acs") => "GET, POST",
+        path if path.starts_with("/connections/") && (path.ends_with("/acs") || path.ends_with("/callback")) => "GET, POST",
         path if path.starts_with("/saml/mirror/") && (path.ends_with("/sso") || path.ends_with("/slo")) => "GET, HEAD, POST",
         path if (path.starts_with("/logout/") && !path.contains("/frame/"))
             || (path.starts_with("/connections/") && path.ends_with("/slo")) =>

@@ -100,6 +100,23 @@ pub struct PendingAuthn {
     /// How the answer may compare with them, where the application says so and not the connection.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authn_context_comparison: Option<Comparison>,
+    /// What only the provider's own answer can know, where it speaks OpenID Connect.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oidc: Option<PendingOidc>,
+}
+
+/// Secrets of one authorization request.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PendingOidc {
+    pub nonce: String,
+    /// PKCE (RFC 7636 4.1).
+    pub code_verifier: String,
+}
+
+impl std::fmt::Debug for PendingOidc {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("PendingOidc(..)")
+    }
 }
 
 /// How far the login has come. Each variant carries what belongs to it.

@@ -33,6 +33,7 @@ mod outage;
 mod peers;
 mod possession;
 mod profile;
+mod providers;
 mod registration;
 mod rules;
 mod saml_apps;

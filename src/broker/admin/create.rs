@@ -3,7 +3,6 @@
 use super::{Admin, By};
 use crate::broker::Gateway;
 use crate::clock::Timestamp;
-use crate::connection::config::ConnectionKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::store::{NewUser, OwnProfile};
@@ -27,7 +26,7 @@ impl Gateway {
     /// Where users of this connection are made; `None`: there is no such connection.
     pub fn place_of(&self, connection: &str) -> Option<Place> {
         let (provider, is_social) = match self.connections.config(connection).map(|config| &config.kind) {
-            Some(ConnectionKind::Saml(_)) => ("samlp", false),
+            Some(kind) => (kind.strategy(), false),
             None if self.databases.contains(connection) => (DATABASE, false),
             None => return None,
         };

@@ -183,7 +183,7 @@ fn connection(idp: &Idp) -> Result<ConnectionConfig> {
         mapping: table("saml", Direction::ToProfile)?,
         profile: ProfileSettings::default(),
         linking: Linking::default(),
-        kind: ConnectionKind::Saml(SamlConnection::new(metadata.trust())),
+        kind: ConnectionKind::Saml(Arc::new(SamlConnection::new(metadata.trust()))),
     })
 }
 

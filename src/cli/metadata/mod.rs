@@ -11,7 +11,6 @@ use crate::broker::Gateway;
 use crate::broker::metadata::{Report, Waiting, approve, reports, restore};
 use crate::clock::Timestamp;
 use crate::config::Config;
-use crate::connection::config::ConnectionKind;
 use crate::connection::metadata::{Approval, Living, Members, Origin, Owner, Place, Source, trial};
 use crate::connection::outbound::{self, download::Reach};
 use crate::error::{Error, ErrorKind, Result};
@@ -165,10 +164,7 @@ async fn fetch_known(of: &Owner, json: bool, state: &Data<State>, now: Timestamp
 /// With what somebody is configured.
 fn living_of(gateway: &Gateway, of: &Owner) -> Option<Living> {
     match of {
-        Owner::Connection(name) => {
-            let ConnectionKind::Saml(settings) = &gateway.connections.config(name)?.kind;
-            settings.living.clone()
-        }
+        Owner::Connection(name) => gateway.connections.config(name)?.saml()?.living.clone(),
         Owner::Application(client_id) => {
             let known = gateway.living.iter().find(|known| known.registered().client_id == *client_id)?;
             Some(known.living().clone())

@@ -5,7 +5,7 @@ use crate::error::{Error, ErrorKind, Result as CrateResult};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Response, StatusCode};
+use reqwest::{Client, ClientBuilder, Response, StatusCode};
 use std::fmt;
 use std::io::{self, Write};
 use std::net::{IpAddr, SocketAddr};
@@ -26,6 +26,21 @@ pub enum Reach {
 }
 
 impl Reach {
+    /// A client that goes nowhere else by a name, follows nothing and uses no proxy. Addresses it must not be given unasked:
+    /// see [`Self::allows_literal`].
+    pub fn client(self) -> ClientBuilder {
+        Client::builder().dns_resolver(Arc::new(Guard(self))).redirect(Policy::none()).no_proxy()
+    }
+
+    /// May this host be asked, if it is written as an address? Resolvers are not asked for those.
+    pub fn allows_literal(self, url: &Url) -> bool {
+        match url.host() {
+            Some(Host::Ipv4(address)) => self.allows(IpAddr::V4(address)),
+            Some(Host::Ipv6(address)) => self.allows(IpAddr::V6(address)),
+            Some(Host::Domain(_)) | None => true,
+        }
+    }
+
     fn allows(self, address: IpAddr) -> bool {
         match self {
             Self::Public => is_public(address),
@@ -119,14 +134,8 @@ pub struct Downloader {
 
 impl Downloader {
     pub fn new(patience: Patience, reach: Reach) -> CrateResult<Self> {
-        let client = Client::builder()
-            .dns_resolver(Arc::new(Guard(reach)))
-            .redirect(Policy::none())
-            .no_proxy()
-            .connect_timeout(patience.idle.min(Duration::from_secs(5)))
-            .read_timeout(patience.idle)
-            .timeout(patience.total)
-            .build();
+        let client = reach.client().connect_timeout(patience.idle.min(Duration::from_secs(5))).read_timeout(patience.idle);
+        let client = client.timeout(patience.total).build();
         client
             .map(|client| Self { client, reach, accept: SAML_METADATA })
             .map_err(|error| Error::new(ErrorKind::Internal, "an HTTP client cannot be made").because(error))
@@ -173,13 +182,7 @@ impl Downloader {
     }
 
     async fn ask(&self, url: &Url, validators: &Validators) -> Result<Response, DownloadError> {
-        // A resolver is not asked for an address.
-        let literal = match url.host() {
-            Some(Host::Ipv4(address)) => Some(IpAddr::V4(address)),
-            Some(Host::Ipv6(address)) => Some(IpAddr::V6(address)),
-            Some(Host::Domain(_)) | None => None,
-        };
-        if literal.is_some_and(|address| !self.reach.allows(address)) {
+        if !self.reach.allows_literal(url) {
             return Err(DownloadError::Network(INSIDE.to_owned()));
         }
         let mut request = self.client.get(url.clone()).header(ACCEPT, self.accept);
@@ -260,7 +263,7 @@ const REDIRECTS: usize = 3;
 
 const SAML_METADATA: &str = "application/samlmetadata+xml, application/xml;q=0.9, */*;q=0.1";
 
-const INSIDE: &str = "the host is not on the public Internet";
+pub(super) const INSIDE: &str = "the host is not on the public Internet";
 
 #[cfg(test)]
 mod tests {

@@ -1,7 +1,7 @@
 //! Questions to partners in SOAP, without the browser: one at a time, bounded in size and time, to addresses that metadata or
 //! an operator has named.
 
-use super::client;
+use super::{client, why};
 use crate::error::Result;
 use crate::saml::soap::{ACTION, CONTENT_TYPE as MEDIA_TYPE, SOAP_LIMIT};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName};
@@ -40,21 +40,6 @@ async fn read(mut answer: Response) -> Result<String, String> {
         body.extend_from_slice(&chunk);
     }
     String::from_utf8(body).map_err(|_| "its answer is not UTF-8".to_owned())
-}
-
-/// The chain says what happened; the address stands in the trace already.
-fn why(error: reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "it does not answer in time".to_owned();
-    }
-    let error = error.without_url();
-    let mut why = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(inner) = source {
-        why = format!("{why}: {inner}");
-        source = inner.source();
-    }
-    why
 }
 
 /// Made once: it reads the certificates of the system.

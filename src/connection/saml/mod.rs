@@ -10,7 +10,7 @@ mod subject_id;
 pub use artifact::service_unreachable;
 pub(super) use attributes::{raw_attributes, subject};
 
-use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
+use super::config::{ConnectionConfig, SamlConnection as Settings};
 use super::metadata::Members;
 use super::scope::ScopeFilter;
 use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, Speaks, UpstreamRequest};
@@ -23,13 +23,13 @@ use crate::profile::Fact;
 use crate::saml::idp::Localized;
 use crate::saml::metadata::about::{Requested, RequestedSet};
 use crate::saml::{self, Check, Comparison, Expected, Rejection, SpMetadata, SpSettings, VerifiedAssertion};
-use crate::user::Identity;
 use std::sync::Arc;
 use url::Url;
 
 /// One SAML identity provider, with everything prepared that does not change from login to login.
 pub struct SamlConnection {
     config: ConnectionConfig,
+    settings: Arc<Settings>,
     sp: SpSettings,
     scopes: ScopeFilter,
     keyring: Arc<Keyring>,
@@ -38,14 +38,13 @@ pub struct SamlConnection {
 impl SamlConnection {
     /// `issuer`: our public address, without a trailing slash.
     pub fn new(config: ConnectionConfig, issuer: &str, keyring: Arc<Keyring>) -> Result<Self> {
-        let ConnectionKind::Saml(settings) = &config.kind;
+        let settings = Arc::clone(speaks_saml(&config)?);
         let scopes = ScopeFilter::new(&settings.idp.scopes)?;
-        Ok(Self { sp: sp_settings(&config, issuer)?, scopes, config, keyring })
+        Ok(Self { sp: sp_settings(&config, issuer)?, scopes, settings, config, keyring })
     }
 
-    const fn settings(&self) -> &Settings {
-        let ConnectionKind::Saml(settings) = &self.config.kind;
-        settings
+    fn settings(&self) -> &Settings {
+        &self.settings
     }
 
     /// The other way round: what a class reference is called toward applications.
@@ -82,7 +81,7 @@ impl SamlConnection {
         let subject = subject(self.settings(), assertion.subject(), &attributes)?;
         attributes.set_fact(Fact::Subject, subject.as_str());
         Ok(Authentication {
-            identity: identity(&self.config, &subject),
+            identity: self.config.identity(&subject),
             attributes,
             auth_time: assertion.authn_instant().unwrap_or(now).min(now),
             acr: assertion.authn_context_class_ref().map(|class| self.acr(class)),
@@ -236,9 +235,14 @@ impl SamlConnection {
     }
 }
 
+/// The settings of a connection that speaks SAML.
+pub(super) fn speaks_saml(config: &ConnectionConfig) -> Result<&Arc<Settings>> {
+    config.saml().ok_or_else(|| Error::new(ErrorKind::Internal, format!("the connection {} does not speak SAML", config.name)))
+}
+
 /// Who we are toward the identity provider. `issuer`: our public address, without a trailing slash.
 pub(super) fn sp_settings(config: &ConnectionConfig, issuer: &str) -> Result<SpSettings> {
-    let ConnectionKind::Saml(settings) = &config.kind;
+    let settings = speaks_saml(config)?;
     let acs = format!("{issuer}/connections/{}/acs", config.name);
     let acs_url = acs.parse().map_err(|_| Error::new(ErrorKind::Misconfigured, format!("{acs} is no address")))?;
     let entity_id = settings.sp_entity_id.clone().unwrap_or_else(|| format!("{issuer}/connections/{}/metadata", config.name));
@@ -272,16 +276,6 @@ pub(super) fn expected<'a>(pending: &'a PendingAuthn, context: Option<&'a (Compa
         force_authn: pending.force_authn,
         max_age_seconds: pending.max_age.map(i64::from),
         requested_authn_context: context,
-    }
-}
-
-/// Whom a subject names at this connection.
-pub(super) fn identity(config: &ConnectionConfig, subject: &str) -> Identity {
-    Identity {
-        connection: config.name.clone(),
-        provider: "samlp".to_owned(),
-        user_id: config.profile.subject_comparison.kept(subject),
-        is_social: false,
     }
 }
 

@@ -55,6 +55,7 @@ impl SamlConnection {
             max_age: asked.max_age,
             authn_context: classes,
             authn_context_comparison: comparison_asked(asked),
+            oidc: None,
         };
         Ok((step, pending))
     }

@@ -10,7 +10,7 @@ use crate::broker::admin::kinds::CONNECTION;
 use crate::broker::admin::objects::{self, Object};
 use crate::broker::live::{Known, Made};
 use crate::connection::Connection;
-use crate::connection::config::{ConnectionConfig, ConnectionKind};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, OidcConnection, SamlConnection};
 use crate::connection::metadata::Members;
 use crate::id;
 use crate::saml::Binding;
@@ -251,24 +251,49 @@ pub(super) fn id_of(config: &ConnectionConfig) -> String {
 
 /// What the file says, in Auth0's words.
 fn from_file(call: &Call, config: &ConnectionConfig) -> Map<String, Value> {
-    let ConnectionKind::Saml(saml) = &config.kind;
     let everybody = || {
         let mut all: Vec<String> = call.gateway.applications.keys().cloned().collect();
         all.sort();
         all
     };
-    let binding = match saml.request_binding {
-        Binding::Post => "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST",
-        _ => "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect",
-    };
-    let endpoint = saml.idp.sso_endpoints.iter().find(|endpoint| endpoint.binding == saml.request_binding);
     let sync = match config.profile.sync {
         ProfileSync::OnEachLogin => "on_each_login",
         ProfileSync::OnFirstLogin => "on_first_login",
         ProfileSync::NeverOnLogin => "never_on_login",
     };
+    let (mut options, entity_id) = match &config.kind {
+        ConnectionKind::Saml(saml) => samlp_options(saml),
+        ConnectionKind::Oidc(oidc) => (oidc_options(oidc), None),
+    };
+    options.insert("domain_aliases".to_owned(), json!(config.domains));
+    options.insert("set_user_root_attributes".to_owned(), sync.into());
+    options.insert("non_persistent_attrs".to_owned(), json!(config.profile.non_persistent));
+    let mut own = json!({ "enabled": config.enabled, "mapping": config.mapping.name(), "link_only": config.profile.link_only });
+    if let (Some(members), Some(entity_id)) = (own.as_object_mut(), entity_id) {
+        members.insert("entity_id".to_owned(), entity_id.into());
+    }
+    let body = json!({
+        "id": id_of(config),
+        "name": config.name,
+        "display_name": config.display_name,
+        "strategy": config.kind.strategy(),
+        "options": options,
+        "enabled_clients": config.applications.clone().unwrap_or_else(everybody),
+        "realms": [config.name],
+        "is_domain_connection": false,
+        "show_as_button": false,
+        stored::OWN: own,
+    });
+    stored::made_by("file", body.as_object().cloned().unwrap_or_default())
+}
+
+fn samlp_options(saml: &SamlConnection) -> (Map<String, Value>, Option<&str>) {
+    let binding = match saml.request_binding {
+        Binding::Post => "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-POST",
+        _ => "urn:oasis:names:tc:SAML:2.0:bindings:HTTP-Redirect",
+    };
     let mut options = Map::new();
-    if let Some(endpoint) = endpoint {
+    if let Some(endpoint) = saml.idp.sso_endpoints.iter().find(|endpoint| endpoint.binding == saml.request_binding) {
         options.insert("signInEndpoint".to_owned(), endpoint.location.as_str().into());
     }
     if let Some(entity_id) = &saml.sp_entity_id {
@@ -279,26 +304,17 @@ fn from_file(call: &Call, config: &ConnectionConfig) -> Map<String, Value> {
     }
     options.insert("protocolBinding".to_owned(), binding.into());
     options.insert("signSAMLRequest".to_owned(), (saml.sign_requests || saml.idp.want_authn_requests_signed).into());
-    options.insert("domain_aliases".to_owned(), json!(config.domains));
-    options.insert("set_user_root_attributes".to_owned(), sync.into());
-    options.insert("non_persistent_attrs".to_owned(), json!(config.profile.non_persistent));
     let entity_id = Some(saml.idp.entity_id.as_str()).filter(|_| saml.living.is_none());
-    let entity_id = entity_id.or_else(|| saml.living.as_ref()?.source.expects.as_deref());
-    let mut own = json!({ "enabled": config.enabled, "mapping": config.mapping.name(), "link_only": config.profile.link_only });
-    if let (Some(members), Some(entity_id)) = (own.as_object_mut(), entity_id) {
-        members.insert("entity_id".to_owned(), entity_id.into());
-    }
-    let body = json!({
-        "id": id_of(config),
-        "name": config.name,
-        "display_name": config.display_name,
-        "strategy": "samlp",
-        "options": options,
-        "enabled_clients": config.applications.clone().unwrap_or_else(everybody),
-        "realms": [config.name],
-        "is_domain_connection": false,
-        "show_as_button": false,
-        stored::OWN: own,
-    });
-    stored::made_by("file", body.as_object().cloned().unwrap_or_default())
+    (options, entity_id.or_else(|| saml.living.as_ref()?.source.expects.as_deref()))
+}
+
+/// Without the secret.
+fn oidc_options(oidc: &OidcConnection) -> Map<String, Value> {
+    let mut options = Map::new();
+    options.insert("type".to_owned(), "back_channel".into());
+    options.insert("discovery_url".to_owned(), oidc.metadata.as_str().into());
+    options.insert("issuer".to_owned(), oidc.issuer.text().into());
+    options.insert("client_id".to_owned(), oidc.client_id.as_str().into());
+    options.insert("scope".to_owned(), oidc.scopes.join(" ").into());
+    options
 }

@@ -2,7 +2,7 @@
 //! artifact by POST or in the query of a GET.
 
 use crate::broker::Browser;
-use crate::broker::upstream::{SamlAnswer, SamlPost};
+use crate::broker::upstream::{IdpAnswer, IdpPost};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::pages::BOUNCED;
@@ -62,12 +62,12 @@ async fn take_query(request: &HttpRequest, state: &State, connection: &str) -> R
 async fn consume(request: &HttpRequest, state: &State, connection: &str, form: &SamlForm) -> Result<HttpResponse> {
     let wrong = |why: &str| Error::new(ErrorKind::InvalidRequest, why);
     let (answer, field) = match (form.message.as_deref(), form.artifact.as_deref()) {
-        (Some(response), None) => (SamlAnswer::Response(response), ("SAMLResponse", response)),
-        (None, Some(artifact)) => (SamlAnswer::Artifact(artifact), ("SAMLart", artifact)),
+        (Some(response), None) => (IdpAnswer::Response(response), ("SAMLResponse", response)),
+        (None, Some(artifact)) => (IdpAnswer::Artifact(artifact), ("SAMLart", artifact)),
         (None, None) => return Err(wrong("the parameter SAMLResponse is missing")),
         (Some(_), Some(_)) => return Err(wrong("SAMLResponse and SAMLart exclude each other")),
     };
-    let post = SamlPost { connection, answer, relay_state: form.relay_state.as_deref(), bounced: form.bounced };
+    let post = IdpPost { connection, answer, relay_state: form.relay_state.as_deref(), bounced: form.bounced };
     let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
     let outcome = Box::pin(state.gateway().assertion_consumer(post, &browser, Timestamp::now())).await;
     let mut fields = vec![field, (BOUNCED, "1")];

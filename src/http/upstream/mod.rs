@@ -1,5 +1,6 @@
 //! The endpoints that identity providers' answers reach.
 
 pub mod acs;
+pub mod callback;
 pub mod metadata;
 pub mod slo;

@@ -8,6 +8,7 @@ pub mod gateway;
 pub mod html;
 pub mod idp;
 pub mod keys;
+pub mod op;
 pub mod peers;
 pub mod process;
 pub mod saml_answer;

@@ -12,12 +12,20 @@ pub struct Asked {
     pub method: String,
     /// Path and query.
     pub target: String,
+    /// The request line and the headers.
+    pub head: String,
     pub body: String,
 }
 
 impl Asked {
     pub fn path(&self) -> &str {
         self.target.split('?').next().unwrap_or_default()
+    }
+
+    /// The value of a header.
+    pub fn header(&self, name: &str) -> Option<&str> {
+        let mut lines = self.head.lines().skip(1).filter_map(|line| line.split_once(':'));
+        lines.find(|(known, _)| known.eq_ignore_ascii_case(name)).map(|(_, value)| value.trim())
     }
 
     /// Parameters of the query and of the form.
@@ -129,7 +137,9 @@ async fn read(stream: &mut TcpStream) -> Option<Asked> {
             return None;
         }
     }
-    let mut words = head.lines().next()?.split(' ');
-    let (method, target) = (words.next()?.to_owned(), words.next()?.to_owned());
-    Some(Asked { method, target, body: String::from_utf8_lossy(&bytes[head_end..]).into_owned() })
+    let (method, target) = {
+        let mut words = head.lines().next()?.split(' ');
+        (words.next()?.to_owned(), words.next()?.to_owned())
+    };
+    Some(Asked { method, target, head, body: String::from_utf8_lossy(&bytes[head_end..]).into_owned() })
 }

@@ -1,0 +1,89 @@
+//! Logins by an OpenID provider, to applications of both protocols.
+
+use crate::harness::app::{App, Tokens, userinfo};
+use crate::harness::browser::Browser;
+use crate::harness::gateway::{Gateway, Setup};
+use crate::harness::op::Op;
+use serde_json::json;
+
+/// A gateway whose only connection is this provider, with more lines of `[connection.oidc]`.
+pub async fn gateway_of(op: &Op, oidc: &str) -> (Gateway, App) {
+    let app = App::new("notes");
+    (Gateway::start(Setup::new().connection(&op.toml("acme", oidc)).application(&app.toml("", ""))).await, app)
+}
+
+#[tokio::test]
+async fn a_login_by_openid_connect() {
+    let op = Op::start().await;
+    let (gateway, app) = gateway_of(&op, "").await;
+    let browser = Browser::new();
+    let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
+    let asked = |name: &str| departure.parameter(name);
+    assert_eq!(asked("scope").as_deref(), Some("openid profile email"));
+    assert_eq!(asked("redirect_uri"), Some(gateway.url("/connections/acme/callback").to_string()));
+    assert_eq!(asked("code_challenge_method").as_deref(), Some("S256"));
+    assert!(asked("nonce").is_some_and(|nonce| nonce.len() >= 32) && asked("prompt").is_none() && asked("max_age").is_none());
+    let answer = op.sign_in(&browser, &departure).await.away();
+    let tokens = Tokens::of(&app.redeem(&gateway, &app.code(&gateway, &answer), &[]).await);
+    let claims = tokens.claims();
+    assert_eq!((&claims["sub"], &claims["acr"]), (&json!("oidc|acme|jane"), &json!("urn:example:good")), "{claims}");
+    let told = userinfo(&gateway, tokens.access_token()).await.json();
+    assert_eq!((&told["name"], &told["email"], &told["groups"]), (&json!("Jane Doe"), &json!("jane@acme.example"), &json!(["a", "b"])));
+    // The session here answers the next one.
+    let again = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
+    app.code(&gateway, &again);
+}
+
+#[tokio::test]
+async fn what_the_application_asks_is_asked_there() {
+    let op = Op::start().await;
+    let (gateway, app) = gateway_of(
+        &op,
+        "allow_passive_probe = true\nparameters = { hd = \"acme.example\" }\n[connection.oidc.acr]\ngold = \"urn:example:good\"\n",
+    )
+    .await;
+    for (changes, name, expected) in [
+        (("prompt", "login"), "prompt", "login"),
+        (("prompt", "login"), "max_age", "0"),
+        (("prompt", "none"), "prompt", "none"),
+        (("prompt", ""), "hd", "acme.example"),
+        (("max_age", "600"), "max_age", "600"),
+        (("acr_values", "gold urn:x:other"), "acr_values", "urn:example:good urn:x:other"),
+        (("login_hint", "jane@acme.example"), "login_hint", "jane@acme.example"),
+    ] {
+        let departure = Browser::new().open(app.authorize(&gateway, &[changes]).as_str()).await.away();
+        assert_eq!(departure.parameter(name).as_deref(), Some(expected), "{changes:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_provider_may_change_its_keys() {
+    let op = Op::start().await;
+    let (gateway, app) = gateway_of(&op, "").await;
+    for round in 0..2 {
+        let browser = Browser::new();
+        let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
+        let answer = op.sign_in(&browser, &departure).await.away();
+        // Keys are fetched again at most once a minute: right after the first look there may be none.
+        match round {
+            0 => drop(app.code(&gateway, &answer)),
+            _ => assert_eq!(app.error(&gateway, &answer).0, "server_error"),
+        }
+        op.rotate();
+    }
+}
+
+#[tokio::test]
+async fn what_the_provider_says_of_its_failure_reaches_the_application() {
+    let op = Op::start().await;
+    let (gateway, app) = gateway_of(&op, "").await;
+    for (theirs, ours) in
+        [("access_denied", "access_denied"), ("temporarily_unavailable", "server_error"), ("login_required", "server_error")]
+    {
+        op.lies(|lies| lies.response = vec![("code", ""), ("error", theirs), ("error_description", "so it is")]);
+        let browser = Browser::new();
+        let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
+        let answer = op.sign_in(&browser, &departure).await.away();
+        assert_eq!(app.error(&gateway, &answer).0, ours, "{theirs}");
+    }
+}

@@ -1,0 +1,4 @@
+//! Identity providers that speak OpenID Connect.
+
+mod lies;
+mod login;
