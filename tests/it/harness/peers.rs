@@ -75,11 +75,23 @@ impl Registration<'_> {
 }
 
 pub fn openid_client(gateway: &Gateway, registration: &Registration<'_>) -> Peer {
+    ready(Peer::start(node("openid_client.mjs").arg(registration.json(gateway))))
+}
+
+/// A script of Node that is told by its lines what it is; it trusts the certificate in the file too, if there is one.
+pub fn node_peer(script: &str, certificate: Option<&Path>) -> Peer {
+    let mut command = node(script);
+    if let Some(file) = certificate {
+        command.env("NODE_EXTRA_CA_CERTS", file);
+    }
+    ready(Peer::start(&mut command))
+}
+
+fn node(script: &str) -> Command {
     let place = installed("node/node_modules/openid-client");
     let mut command = Command::new("node");
-    command.arg(peers().join("node/openid_client.mjs")).arg(registration.json(gateway));
-    command.env("ISTHMUS_PEERS", place.parent().and_then(Path::parent).unwrap());
-    ready(Peer::start(&mut command))
+    command.arg(peers().join("node").join(script)).env("ISTHMUS_PEERS", place.ancestors().nth(2).unwrap());
+    command
 }
 
 pub fn authlib(gateway: &Gateway, registration: &Registration<'_>) -> Peer {
