@@ -3,6 +3,7 @@
 
 use super::browser::{Browser, Departure, client};
 use super::gateway::Gateway;
+use super::keys::Pair;
 use super::process::{Process, text};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -78,13 +79,15 @@ pub fn openid_client(gateway: &Gateway, registration: &Registration<'_>) -> Peer
     ready(Peer::start(node("openid_client.mjs").arg(registration.json(gateway))))
 }
 
-/// A script of Node that is told by its lines what it is; it trusts the certificate in the file too, if there is one.
-pub fn node_peer(script: &str, certificate: Option<&Path>) -> Peer {
-    let mut command = node(script);
-    if let Some(file) = certificate {
-        command.env("NODE_EXTRA_CA_CERTS", file);
-    }
-    ready(Peer::start(&mut command))
+/// A script of Node that is told by its lines what it is.
+pub fn node_peer(script: &str) -> Peer {
+    ready(Peer::start(&mut node(script)))
+}
+
+/// express-openid-connect, with its TLS; it trusts the certificate in the file.
+pub fn node_web_application(tls: &Pair, trusted: &Path) -> Peer {
+    let own = json!({"key": tls.key_pem(), "certificate": tls.certificate_pem()}).to_string();
+    ready(Peer::start(node("express_app.mjs").arg(own).env("NODE_EXTRA_CA_CERTS", trusted)))
 }
 
 fn node(script: &str) -> Command {

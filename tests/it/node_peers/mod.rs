@@ -3,6 +3,7 @@
 
 mod answers;
 mod clients;
+mod express;
 mod grants;
 mod logins;
 mod requests;
@@ -43,7 +44,7 @@ struct Stage {
 
 impl Library {
     fn new(script: &str) -> Self {
-        Self { peer: node_peer(script, None) }
+        Self { peer: node_peer(script) }
     }
 
     /// A line `jwks` of `[application.oidc]`, with the public halves of new keys: names and algorithms.
