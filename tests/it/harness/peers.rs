@@ -79,9 +79,9 @@ pub fn openid_client(gateway: &Gateway, registration: &Registration<'_>) -> Peer
     ready(Peer::start(node("openid_client.mjs").arg(registration.json(gateway))))
 }
 
-/// A script of Node that is told by its lines what it is.
-pub fn node_peer(script: &str) -> Peer {
-    ready(Peer::start(&mut node(script)))
+/// A script of Node that is told by its lines what it is, and trusts this certificate too.
+pub fn node_peer(script: &str, trusted: Option<&Path>) -> Peer {
+    ready(Peer::start(node(script).envs(trusted.map(|file| ("NODE_EXTRA_CA_CERTS", file)))))
 }
 
 /// express-openid-connect, with its TLS; it trusts the certificate in the file.

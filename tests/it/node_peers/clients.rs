@@ -4,6 +4,8 @@ use super::{Application, LIBRARIES, Library, Stage, arrival};
 use crate::api::command;
 use crate::harness::browser::Browser;
 use crate::harness::idp::Person;
+use crate::harness::keys::Pair;
+use crate::harness::peers::node_peer;
 use serde_json::{Value, json};
 
 /// Methods, with the algorithm of the application's key.
@@ -83,6 +85,44 @@ async fn npm_libraries_get_tokens_that_are_bound_to_their_keys() {
             let answer = stage.answer(json!({})).await;
             let refused = stage.refuses("callback", arrival(&answer));
             assert!(refused.contains("invalid_dpop_proof"), "{script}: {refused}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn npm_libraries_prove_who_they_are_by_certificates() {
+    let place = tempfile::tempdir().expect("a directory");
+    let file = place.path().join("tls.crt");
+    for script in LIBRARIES {
+        let (tls, own, other) = (Pair::rsa("localhost"), Pair::ec("notes"), Pair::ec("notes"));
+        std::fs::write(&file, tls.certificate_pem()).expect("written");
+        let keys = format!("jwks = {{ keys = [{{ kty = \"EC\", x5c = [\"{}\"] }}] }}", own.certificate_base64());
+        let oidc = format!("{keys}\ntls_client_certificate_bound_access_tokens = true\nid_token_signed_response_alg = \"ES256\"");
+        let certificate = |pair: &Pair| json!({"key": pair.key_pem(), "certificate": pair.certificate_pem()});
+        let settings = json!({"alg": "ES256", "certificate": certificate(&own)});
+        let applications = ["", "\nsecurity_profile = \"fapi2\""].map(|profile| {
+            let name = if profile.is_empty() { "notes" } else { "bank" };
+            Application::new("self_signed_tls_client_auth", &format!("{oidc}{profile}")).named(name).told(settings.clone())
+        });
+        let library = Library { peer: node_peer(script, Some(&file)) };
+        let mut stage = Stage::new(library, &applications, |setup| {
+            *setup = setup.clone().secure(&tls);
+            setup.top_tables = "[client_certificates]".to_owned();
+        })
+        .await;
+        stage.browser = Browser::trusting(&tls.certificate_pem());
+        for application in &applications {
+            stage.become_application(application);
+            stage.whole_login(json!({"pushed": true})).await;
+            // The token is worth nothing to who has another certificate, and the application is not who it says.
+            let mut settings = application.settings(&stage.gateway);
+            settings["certificate"] = certificate(&other);
+            stage.ask("start", json!({"settings": settings}));
+            let userinfo = stage.gateway.url("/userinfo");
+            let refused = stage.refuses("resource", json!({"url": userinfo.as_str()}));
+            assert!(refused.contains("CHALLENGE"), "{script}: {refused}");
+            assert!(stage.refuses("refresh", json!({})).contains("invalid_client"), "{script}");
+            assert!(stage.refuses("begin", json!({"pushed": true})).contains("invalid_client"), "{script}");
         }
     }
 }

@@ -44,7 +44,7 @@ struct Stage {
 
 impl Library {
     fn new(script: &str) -> Self {
-        Self { peer: node_peer(script) }
+        Self { peer: node_peer(script, None) }
     }
 
     /// A line `jwks` of `[application.oidc]`, with the public halves of new keys: names and algorithms.

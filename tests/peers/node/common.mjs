@@ -3,6 +3,7 @@
 // One JSON object per line on stdin, with the verb as "do", and one answer per line on stdout. A failure is
 // {"error", "message"}; the process goes on.
 import { webcrypto } from "node:crypto";
+import { request } from "node:https";
 import { createRequire } from "node:module";
 import { createInterface } from "node:readline";
 import { pathToFileURL } from "node:url";
@@ -46,6 +47,21 @@ export async function serve(verbs) {
     }
   }
 }
+
+/// A fetch with a certificate of the application's, if it has one: {"key", "certificate"}, in PEM.
+export const fetchWith = (own) => (own ? (url, options) => certified(own, url, options) : meddling);
+
+const certified = ({ key, certificate }, url, { method, headers, body, signal } = {}) =>
+  new Promise((resolve, reject) => {
+    const options = { method, headers: Object.fromEntries(new Headers(headers)), key, cert: certificate, signal };
+    const asked = request(url, options, async (response) => {
+      const parts = [];
+      for await (const part of response) parts.push(part);
+      resolve(new Response(Buffer.concat(parts), { status: response.statusCode, headers: response.headers }));
+    });
+    asked.on("error", reject);
+    asked.end(body?.toString());
+  });
 
 let change;
 

@@ -4,7 +4,7 @@
 // Usage: node oauth4webapi.mjs
 //
 // Then the lines of common.mjs, with the verbs of openid_client.mjs and those of the end: `issue`, `access_token`.
-import { alter, installed, keys, meddling, pair, posted, serve } from "./common.mjs";
+import { alter, fetchWith, installed, keys, pair, posted, serve } from "./common.mjs";
 
 const oauth = await installed("oauth4webapi");
 const jose = await installed("jose");
@@ -21,7 +21,7 @@ let device;
 
 const options = () => ({
   [oauth.allowInsecureRequests]: true,
-  [oauth.customFetch]: meddling,
+  [oauth.customFetch]: fetchWith(settings.certificate),
   [oauth.jwksCache]: cache,
   ...(handle && { DPoP: handle }),
   ...(settings.decrypt && { [oauth.jweDecrypt]: decrypt }),
@@ -43,6 +43,7 @@ const authentication = () =>
     client_secret_post: () => oauth.ClientSecretPost(settings.client_secret),
     client_secret_jwt: () => oauth.ClientSecretJwt(settings.client_secret),
     private_key_jwt: () => oauth.PrivateKeyJwt(signingKey()),
+    self_signed_tls_client_auth: () => oauth.TlsClientAuth(),
     none: () => oauth.None(),
   })[settings.auth_method]();
 

@@ -3,7 +3,7 @@
 // Usage: node openid_client.mjs ['{"issuer", "client_id", "client_secret", "auth_method", "alg", "redirect_uri", ..}']
 //
 // Then the lines of common.mjs. Verbs: those below, `keys` and `alter`. Without settings it waits for `start`.
-import { alter, installed, keys, meddling, pair, posted, serve } from "./common.mjs";
+import { alter, fetchWith, installed, keys, pair, posted, serve } from "./common.mjs";
 
 const client = await installed("openid-client");
 
@@ -23,6 +23,7 @@ const authentication = () =>
     client_secret_post: () => client.ClientSecretPost(settings.client_secret),
     client_secret_jwt: () => client.ClientSecretJwt(settings.client_secret),
     private_key_jwt: () => client.PrivateKeyJwt(signingKey()),
+    self_signed_tls_client_auth: () => client.TlsClientAuth(),
     none: () => client.None(),
   })[settings.auth_method]();
 
@@ -31,7 +32,7 @@ const careful = [client.allowInsecureRequests, client.enableNonRepudiationChecks
 
 /// What the settings say beside the registration: the response type, and keys for what is encrypted.
 function prepare() {
-  config[client.customFetch] = meddling;
+  config[client.customFetch] = fetchWith(settings.certificate);
   if (settings.response_type === "id_token") client.useIdTokenResponseType(config);
   if (settings.response_type === "code id_token") {
     client.useCodeIdTokenResponseType(config);
