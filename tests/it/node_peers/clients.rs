@@ -8,17 +8,17 @@ use crate::harness::keys::Pair;
 use crate::harness::peers::node_peer;
 use serde_json::{Value, json};
 
-/// Methods, with the algorithm of the application's key.
-const METHODS: [(&str, Option<&str>); 9] = [
-    ("client_secret_basic", None),
-    ("client_secret_post", None),
-    ("client_secret_jwt", None),
-    ("private_key_jwt", Some("RS256")),
-    ("private_key_jwt", Some("PS256")),
-    ("private_key_jwt", Some("ES256")),
-    ("private_key_jwt", Some("ES384")),
-    ("private_key_jwt", Some("Ed25519")),
-    ("none", None),
+/// Methods, with the algorithm of the application's key and that of its ID tokens.
+const METHODS: [(&str, Option<&str>, &str); 9] = [
+    ("client_secret_basic", None, "RS256"),
+    ("client_secret_post", None, "PS256"),
+    ("client_secret_jwt", None, "ES256"),
+    ("private_key_jwt", Some("RS256"), "ES384"),
+    ("private_key_jwt", Some("PS256"), "EdDSA"),
+    ("private_key_jwt", Some("ES256"), "RS256"),
+    ("private_key_jwt", Some("ES384"), "PS256"),
+    ("private_key_jwt", Some("Ed25519"), "ES256"),
+    ("none", None, "EdDSA"),
 ];
 
 #[tokio::test]
@@ -28,14 +28,15 @@ async fn npm_libraries_prove_who_they_are_in_every_way() {
         let applications: Vec<Application> = METHODS
             .iter()
             .enumerate()
-            .map(|(number, (method, alg))| {
+            .map(|(number, (method, alg, signed))| {
                 let name = format!("notes-{number}");
                 let keys = alg.map_or_else(String::new, |alg| library.keys(&[(&name, alg)]));
-                Application::new(method, &keys).named(&name)
+                let oidc = format!("{keys}id_token_signed_response_alg = \"{signed}\"");
+                Application::new(method, &oidc).named(&name).told(json!({"alg": signed}))
             })
             .collect();
         let mut stage = Stage::new(library, &applications, |_| ()).await;
-        for (application, (method, alg)) in applications.iter().zip(METHODS) {
+        for (application, (method, alg, _)) in applications.iter().zip(METHODS) {
             stage.become_application(application);
             stage.whole_login(json!({})).await;
             // With another secret or key the same is refused, and the code with it.
@@ -137,16 +138,22 @@ async fn npm_libraries_register_themselves() {
         let output = command(&stage.gateway, &["registration", "token", "--uses", "5", "--json"]).await;
         let made: Value = serde_json::from_slice(&output.stdout).expect("JSON");
         let redirect = "https://wiki.example/cb";
-        for method in ["client_secret_basic", "client_secret_post"] {
-            let settings = json!({"issuer": stage.gateway.issuer(), "redirect_uri": redirect, "alg": "ES256"});
+        let key = stage.library.key("own", "PS256");
+        for method in ["client_secret_basic", "client_secret_post", "private_key_jwt"] {
+            let settings = json!({"issuer": stage.gateway.issuer(), "redirect_uri": redirect, "alg": "ES256", "key": "own"});
             let metadata = json!({
+                "jwks": {"keys": [key]},
                 "redirect_uris": [redirect], "client_name": "Wiki", "token_endpoint_auth_method": method,
                 "grant_types": ["authorization_code", "refresh_token"], "id_token_signed_response_alg": "ES256",
             });
             let refused = stage.refuses("register", json!({"settings": settings, "metadata": metadata, "token": "wrong"}));
             assert!(refused.contains("invalid_token") || refused.contains("CHALLENGE"), "{script}: {refused}");
             let told = stage.ask("register", json!({"settings": settings, "metadata": metadata, "token": made["token"]}));
-            assert_eq!((&told["registered"]["client_name"], told["secret"].is_string()), (&json!("Wiki"), true), "{told}");
+            assert_eq!(
+                (&told["registered"]["client_name"], told["secret"].is_string()),
+                (&json!("Wiki"), method != "private_key_jwt"),
+                "{told}"
+            );
             // Nobody here answers for it, so people are asked.
             let browser = Browser::new();
             let url = stage.ask("begin", json!({}))["url"].as_str().expect("an address").to_owned();

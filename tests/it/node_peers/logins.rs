@@ -88,5 +88,10 @@ async fn npm_libraries_refuse_answers_that_were_altered() {
         let refused = stage.refuses("userinfo", json!({}));
         assert!(refused.contains("sub"), "{script}: {refused}");
         stage.ask("userinfo", json!({}));
+        // Discovery that is somebody else's.
+        let settings = Application::new("client_secret_basic", "").settings(&stage.gateway);
+        stage.ask("alter", json!({"path": "/.well-known/openid-configuration", "member": "issuer", "text": "http://127.0.0.1:9"}));
+        let refused = stage.refuses("start", json!({"settings": settings}));
+        assert!(refused.contains("issuer"), "{script}: {refused}");
     }
 }

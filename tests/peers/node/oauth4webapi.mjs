@@ -34,8 +34,11 @@ async function decrypt(jwe) {
   return new TextDecoder().decode(plaintext);
 }
 
-/// The application's own key: the pair with its client_id as name.
-const signingKey = () => ({ key: pair(settings.client_id).privateKey, kid: settings.client_id });
+/// The application's own key: the pair with its client_id as name, if the settings say no other.
+const signingKey = () => {
+  const name = settings.key ?? settings.client_id;
+  return { key: pair(name).privateKey, kid: name };
+};
 
 const authentication = () =>
   ({

@@ -14,8 +14,11 @@ let tokens;
 let device;
 let handle;
 
-/// The application's own key: the pair with its client_id as name.
-const signingKey = () => ({ key: pair(settings.client_id).privateKey, kid: settings.client_id });
+/// The application's own key: the pair with its client_id as name, if the settings say no other.
+const signingKey = () => {
+  const name = settings.key ?? settings.client_id;
+  return { key: pair(name).privateKey, kid: name };
+};
 
 const authentication = () =>
   ({
@@ -49,7 +52,7 @@ function prepare() {
 async function start(said) {
   settings = said;
   const metadata = { id_token_signed_response_alg: settings.alg, ...settings.metadata };
-  const options = { execute: careful };
+  const options = { execute: careful, [client.customFetch]: fetchWith(settings.certificate) };
   config = await client.discovery(new URL(settings.issuer), settings.client_id, metadata, authentication(), options);
   return prepare();
 }
@@ -76,9 +79,8 @@ const verbs = {
   async register({ settings: said, metadata, token }) {
     settings = said;
     const options = { execute: careful, initialAccessToken: token };
-    const way = { client_secret_basic: client.ClientSecretBasic, client_secret_post: client.ClientSecretPost };
-    const authentication = way[metadata.token_endpoint_auth_method]?.();
-    config = await client.dynamicClientRegistration(new URL(settings.issuer), metadata, authentication, options);
+    settings.auth_method = metadata.token_endpoint_auth_method ?? "client_secret_basic";
+    config = await client.dynamicClientRegistration(new URL(settings.issuer), metadata, authentication(), options);
     prepare();
     return { registered: config.clientMetadata(), secret: config.clientMetadata().client_secret };
   },
