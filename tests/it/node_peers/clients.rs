@@ -61,7 +61,7 @@ async fn npm_libraries_get_tokens_that_are_bound_to_their_keys() {
         for (alg, nonce) in [("ES256", false), ("Ed25519", true)] {
             let mut library = Library::new(script);
             library.key("dpop", alg);
-            let told = || json!({"dpop": true});
+            let told = || json!({"dpop": "dpop"});
             let bound = "dpop_bound_access_tokens = true";
             let applications =
                 [Application::new("client_secret_basic", bound).told(told()), Application::new("none", "").named("public").told(told())];

@@ -12,8 +12,8 @@ const GRANTS: &str = "grant_types = [\"authorization_code\", \"refresh_token\", 
                       \"urn:ietf:params:oauth:grant-type:token-exchange\", \"urn:ietf:params:oauth:grant-type:device_code\"]";
 
 /// An application with every grant, and two resource servers: the tokens of one can be read by it, those of the other not.
-async fn stage(script: &str, more: &str, settings: Value, top: &str) -> Stage {
-    let oidc = format!("{GRANTS}\nintrospects = [\"{PAGES}\"]\ntoken_exchange = {{ audiences = [\"{PAGES}\"] }}\n{more}");
+async fn stage(script: &str, settings: Value, top: &str) -> Stage {
+    let oidc = format!("{GRANTS}\nintrospects = [\"{PAGES}\"]\ntoken_exchange = {{ audiences = [\"{PAGES}\"] }}");
     let mut library = Library::new(script);
     library.key("dpop", "ES256");
     let application = Application::new("client_secret_post", &oidc).told(settings);
@@ -34,7 +34,7 @@ async fn stage(script: &str, more: &str, settings: Value, top: &str) -> Stage {
 #[tokio::test]
 async fn npm_libraries_connect_devices() {
     for script in LIBRARIES {
-        let mut stage = stage(script, "", json!({}), "").await;
+        let mut stage = stage(script, json!({}), "").await;
         let started = stage.ask("device_begin", json!({"parameters": {"scope": "openid email offline_access"}}));
         let browser = Browser::new();
         let page = browser.open(started["verification_uri_complete"].as_str().expect("an address")).await.here();
@@ -52,8 +52,10 @@ async fn npm_libraries_connect_devices() {
 
 #[tokio::test]
 async fn npm_libraries_ask_about_tokens_give_them_back_and_exchange_them() {
-    for script in LIBRARIES {
-        let mut stage = stage(script, "", json!({}), "").await;
+    // Answers about tokens in plain JSON, and signed.
+    let ways = [json!({}), json!({"introspection_signed_response_alg": "RS256"})];
+    for (script, metadata) in LIBRARIES.iter().flat_map(|script| ways.iter().map(move |metadata| (script, metadata))) {
+        let mut stage = stage(script, json!({"metadata": metadata}), "").await;
         let tokens = stage.sign_in(json!({"parameters": {"audience": PAGES, "scope": "openid email read:notes offline_access"}})).await;
         let told = stage.ask("introspect", json!({}))["told"].clone();
         assert_eq!(
@@ -91,8 +93,8 @@ async fn npm_libraries_ask_about_tokens_give_them_back_and_exchange_them() {
 #[tokio::test]
 async fn oauth4webapi_reads_access_tokens_and_answers_about_them_that_are_signed() {
     for (dpop, nonce) in [(false, ""), (true, ""), (true, "dpop_nonce = true")] {
-        let settings = json!({"dpop": dpop, "metadata": {"introspection_signed_response_alg": "RS256"}});
-        let mut stage = stage("oauth4webapi.mjs", "", settings, nonce).await;
+        let settings = json!({"dpop": dpop.then_some("dpop"), "metadata": {"introspection_signed_response_alg": "RS256"}});
+        let mut stage = stage("oauth4webapi.mjs", settings, nonce).await;
         let asked = json!({"parameters": {"audience": NOTES, "scope": "openid email read:notes"}});
         let tokens = stage.sign_in(asked).await;
         let read = stage.ask("access_token", json!({"audience": NOTES}))["claims"].clone();

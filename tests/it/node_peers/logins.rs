@@ -33,7 +33,10 @@ async fn rotate(gateway: &Gateway) {
 #[tokio::test]
 async fn npm_libraries_sign_in_refresh_and_sign_out_while_keys_change() {
     for script in LIBRARIES {
-        let application = Application::new("client_secret_basic", "id_token_signed_response_alg = \"ES256\"").told(json!({"alg": "ES256"}));
+        // One of them begins with the metadata of RFC 8414.
+        let discovery = if script == LIBRARIES[0] { "oidc" } else { "oauth2" };
+        let settings = json!({"alg": "ES256", "algorithm": discovery});
+        let application = Application::new("client_secret_basic", "id_token_signed_response_alg = \"ES256\"").told(settings);
         let mut stage = Stage::new(Library::new(script), &[application], |_| ()).await;
         let first = stage.whole_login(json!({})).await;
         // A key that nobody has seen before it signs: the library looks again by itself, for an ID token that it cannot verify.

@@ -1,6 +1,6 @@
 //! Requests that the libraries sign, encrypt and push.
 
-use super::{Application, LIBRARIES, Library, REDIRECT, Stage, bare};
+use super::{Application, LIBRARIES, Library, REDIRECT, Stage, arrival, bare};
 use serde_json::{Value, json};
 
 /// Ways to ask, as the scripts are told; the last two are for a library that encrypts.
@@ -69,19 +69,23 @@ async fn npm_libraries_push_where_nothing_else_is_taken() {
 #[tokio::test]
 async fn npm_libraries_keep_to_fapi() {
     for script in LIBRARIES {
-        for (alg, nonce) in [("ES256", true), ("PS256", false)] {
-            let mut library = Library::new(script);
-            let keys = library.keys(&[("notes", alg)]);
-            library.key("dpop", "ES256");
-            let oidc = format!("{keys}security_profile = \"fapi2\"\ndpop_bound_access_tokens = true");
-            let application = Application::new("private_key_jwt", &oidc).told(json!({"alg": "ES256", "dpop": true}));
-            let mut stage = Stage::new(library, &[application], |setup| setup.top = format!("dpop_nonce = {nonce}")).await;
+        let mut library = Library::new(script);
+        // The algorithms of FAPI 2.0 Security Profile 5.4.1, for assertions, request objects and proofs.
+        let applications = ["ES256", "PS256", "Ed25519"].map(|alg| {
+            let (name, proofs) = (format!("notes-{alg}"), format!("proofs-{alg}"));
+            library.key(&proofs, alg);
+            let oidc = format!("{}security_profile = \"fapi2\"\ndpop_bound_access_tokens = true", library.keys(&[(&name, alg)]));
+            Application::new("private_key_jwt", &oidc).named(&name).told(json!({"alg": "ES256", "dpop": proofs}))
+        });
+        let mut stage = Stage::new(library, &applications, |setup| setup.top = "dpop_nonce = true".to_owned()).await;
+        for application in &applications {
+            stage.become_application(application);
             for way in [json!({"pushed": true}), json!({"pushed": true, "signed": true})] {
                 let tokens = stage.whole_login(way).await;
                 assert_eq!(tokens["token_type"].as_str().map(str::to_lowercase).as_deref(), Some("dpop"), "{script}");
             }
             let answer = stage.answer(json!({})).await;
-            let refused = stage.refuses("callback", super::arrival(&answer));
+            let refused = stage.refuses("callback", arrival(&answer));
             assert!(refused.starts_with("invalid_request"), "{script}: what was not pushed: {refused}");
         }
     }

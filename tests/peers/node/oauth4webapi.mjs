@@ -52,7 +52,8 @@ const authentication = () =>
 
 async function discover() {
   const issuer = new URL(settings.issuer);
-  as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, { algorithm: "oidc", ...options() }));
+  const asked = { algorithm: settings.algorithm ?? "oidc", ...options() };
+  as = await oauth.processDiscoveryResponse(issuer, await oauth.discoveryRequest(issuer, asked));
 }
 
 async function start(said) {
@@ -61,7 +62,7 @@ async function start(said) {
   cache = {};
   await discover();
   client = { client_id: settings.client_id, id_token_signed_response_alg: settings.alg, ...settings.metadata };
-  if (settings.dpop) handle = oauth.DPoP(client, pair("dpop"));
+  if (settings.dpop) handle = oauth.DPoP(client, pair(settings.dpop));
   proof = authentication();
 }
 
@@ -202,8 +203,9 @@ const verbs = {
     const asked = { ...options(), requestJwtResponse: signed };
     const response = await oauth.introspectionRequest(as, client, proof, token ?? tokens.access_token, asked);
     const told = await oauth.processIntrospectionResponse(as, client, response, options());
-    if (signed) await oauth.validateApplicationLevelSignature(as, response, options());
-    return { told, type: response.headers.get("content-type") };
+    const type = response.headers.get("content-type");
+    if (type.includes("jwt")) await oauth.validateApplicationLevelSignature(as, response, options());
+    return { told, type };
   },
   async revoke({ token }) {
     const response = await oauth.revocationRequest(as, client, proof, token ?? tokens.access_token, options());

@@ -45,14 +45,15 @@ function prepare() {
     const { privateKey, alg, kid } = pair(settings.decryption_key);
     client.enableDecryptingResponses(config, settings.decrypt, { key: privateKey, alg, kid });
   }
-  handle = settings.dpop ? client.getDPoPHandle(config, pair("dpop")) : undefined;
+  handle = settings.dpop ? client.getDPoPHandle(config, pair(settings.dpop)) : undefined;
   return {};
 }
 
 async function start(said) {
   settings = said;
   const metadata = { id_token_signed_response_alg: settings.alg, ...settings.metadata };
-  const options = { execute: careful, [client.customFetch]: fetchWith(settings.certificate) };
+  const { algorithm } = settings;
+  const options = { execute: careful, algorithm, [client.customFetch]: fetchWith(settings.certificate) };
   config = await client.discovery(new URL(settings.issuer), settings.client_id, metadata, authentication(), options);
   return prepare();
 }
