@@ -33,6 +33,7 @@ mod outage;
 mod peers;
 mod possession;
 mod profile;
+mod python_peers;
 mod registration;
 mod rules;
 mod saml_apps;
