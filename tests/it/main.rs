@@ -14,6 +14,7 @@ mod check_command;
 mod chromium;
 mod chromium_logout;
 mod explain;
+mod fapi;
 mod federation;
 mod flows;
 mod jose_peers;
