@@ -1,10 +1,17 @@
 //! The cases of Project Wycheproof's JSON web vectors (`json_web_signature`, `json_web_encryption`, `json_web_key`, C2SP), by
-//! their published names and descriptions, made here with keys of our own: its payloads are no JSON objects, which ours are.
+//! their published names and descriptions, made here with keys of our own: its payloads are no JSON objects, which ours are,
+//! and no package of a registry carries these files. Every comment and every flag in them has a case of its own making here
+//! or in `wycheproof_encodings_tests.rs`; the examples of RFC 7515 and 7520, which are among them, are josekit's and joserfc's
+//! to read.
 //!
 //! What we judge otherwise, and why:
 //! - `rejectsDuplicateKid`: two keys of one `kid` are both tried. RFC 7517 4.5 allows them, and both are the client's.
 //! - `accepts*` with RSA1_5, A*KW, A*GCMKW, PBES2, `dir`, A192GCM and A192CBC-HS384: refused, as nobody may register them.
 //! - `rejectsValidJsonSerialization`: agreed; the JSON serializations are never read.
+//! - `CompressedPlaintext`, which they accept: `zip` is refused, as what it blows up to is not known before.
+
+#[path = "wycheproof_encodings_tests.rs"]
+mod encodings;
 
 use super::jwe::{self, Opener};
 use super::*;
@@ -261,6 +268,11 @@ fn json_web_signature_ecdsa_numbers() {
             ("r and s are zero", [&zero[..], &zero].concat()),
             ("r is zero", [&zero[..], s].concat()),
             ("s is zero", [r, &zero[..]].concat()),
+            ("RisTooBig", [&sum(r, &order), &[&[0], s].concat()[..]].concat()),
+            ("SisTooBig", [&[&[0], r].concat()[..], &sum(s, &order)].concat()),
+            ("IntegerOverflow r", [&[1][..], r, &[0], s].concat()),
+            ("IntegerOverflow s", [&[0][..], r, &[1], s].concat()),
+            ("BufferOverflow", [&[0; 300][..], r, &[0; 300], s].concat()),
             ("s is the order", [r, &order[..]].concat()),
             ("r is the order", [&order[..], s].concat()),
             ("swapped", [s, r].concat()),
@@ -272,7 +284,31 @@ fn json_web_signature_ecdsa_numbers() {
         ] {
             assert!(!signing.accepts(&format!("{message}.{}", base64url(&signature))), "{case} {alg:?}");
         }
+        // The other s of the same r is as good.
+        assert!(signing.accepts(&format!("{message}.{}", base64url(&[r, &difference(&order, s)].concat()))), "valid {alg:?}");
+        let one = [&zero[1..], &[1]].concat();
+        let limits = [("Zero", zero), ("One", one.clone()), ("Nminus1", difference(&order, &one)), ("N", order.clone())];
+        for (r_is, r) in &limits {
+            for (s_is, s) in &limits {
+                let token = format!("{message}.{}", base64url(&[&r[..], s].concat()));
+                assert!(!signing.accepts(&token), "rIs{r_is}_sIs{s_is} {alg:?}");
+            }
+        }
     }
+}
+
+/// With room for one octet more.
+fn sum(one: &[u8], other: &[u8]) -> Vec<u8> {
+    let mut sum = BigNum::new().expect("a number");
+    sum.checked_add(&BigNum::from_slice(one).expect("a number"), &BigNum::from_slice(other).expect("a number")).expect("a sum");
+    sum.to_vec_padded(one.len() as i32 + 1).expect("octets")
+}
+
+fn difference(one: &[u8], other: &[u8]) -> Vec<u8> {
+    let mut difference = BigNum::new().expect("a number");
+    let (one_number, other) = (BigNum::from_slice(one).expect("a number"), BigNum::from_slice(other).expect("a number"));
+    difference.checked_sub(&one_number, &other).expect("a difference");
+    difference.to_vec_padded(one.len() as i32).expect("octets")
 }
 
 #[test]
@@ -286,12 +322,17 @@ fn json_web_key() {
     let changed = |signing: &Signing, members: Value| {
         let mut jwk = signing.jwk.clone();
         jwk.extend(members.as_object().cloned().unwrap_or_default());
+        jwk.retain(|_, value| !value.is_null());
         accepts(&jwk, &token(signing))
     };
     assert!(changed(&rsa, json!({})) && changed(&ec, json!({})), "acceptsValid");
+    let key_ops = json!({"use": null, "key_ops": ["verify"]});
+    assert!(changed(&rsa, key_ops.clone()) && changed(&ec, key_ops), "rfc7520WithKeyOps");
     for (case, signing, members) in [
         ("rejectsWrongUse", &rsa, json!({"use": "enc", "alg": "RSA1_5"})),
         ("invalid_use", &ec, json!({"use": "enc"})),
+        ("rejectWrongKeyOps", &rsa, json!({"use": null, "key_ops": ["encrypt"]})),
+        ("rejectWrongKeyOps", &ec, json!({"use": null, "key_ops": ["encrypt"]})),
         ("mismatchedAlgAndCurve ES521", &ec, json!({"alg": "ES521"})),
         ("mismatchedAlgAndCurve ES224", &ec, json!({"alg": "ES224"})),
         ("invalid_point", &ec, json!({"y": ec.jwk["x"]})),
