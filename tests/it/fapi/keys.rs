@@ -33,6 +33,11 @@ impl Key {
         Self { alg, key }
     }
 
+    /// The same key by another algorithm.
+    pub fn by(&self, alg: &'static str) -> Self {
+        Self { alg, key: self.key.clone() }
+    }
+
     pub const fn alg(&self) -> &'static str {
         self.alg
     }

@@ -344,6 +344,23 @@ async fn fapi2_tokens_are_bound_to_a_key_by_dpop() {
 }
 
 #[tokio::test]
+async fn fapi2_proofs_keep_to_the_algorithms_at_resources_too() {
+    let mut bank = Bank::usual().await;
+    // 5.4.1: one key could sign by both.
+    bank.dpop = Some(Key::new("PS256"));
+    let tokens = Tokens::of(&bank.redeem(&bank.code().await, Some(&bank.at_token())).await);
+    let url = bank.gateway.url("/userinfo");
+    for (alg, status) in [("PS256", 200), ("RS256", 401)] {
+        let proof = bank.dpop().by(alg).proof("GET", url.as_str(), Some(tokens.access_token()));
+        let page = bank.userinfo("DPoP", tokens.access_token(), Some(proof)).await;
+        assert_eq!(page.status, status, "{alg}: {}", page.body);
+    }
+    let rs256 = bank.dpop().by("RS256").proof("POST", bank.gateway.url(TOKEN).as_str(), None);
+    assert_oauth_error(&bank.refresh(tokens.refresh_token(), Some(&rs256)).await, 400, "invalid_dpop_proof");
+    assert_eq!(Tokens::of(&bank.refresh(tokens.refresh_token(), Some(&bank.at_token())).await).refresh_token(), tokens.refresh_token());
+}
+
+#[tokio::test]
 async fn fapi2_codes_are_bound_to_the_key_that_pushed() {
     let bank = Bank::usual().await;
     let other = Key::new("ES256");
