@@ -109,7 +109,7 @@ pub(super) async fn used(connection: &mut AnyConnection, token: Presented<'_>, n
         return Ok(None);
     }
     let update = sqlx::query(USE).bind(grant_id).bind(client_id).bind(generation).bind(now.millis());
-    Ok(update.fetch_all(connection).await?.first().map(family).transpose()?)
+    update.fetch_all(connection).await?.first().map(family).transpose()
 }
 
 pub(super) async fn found(connection: &mut AnyConnection, filter: &FamilyFilter, now: Timestamp) -> Result<FoundFamilies, Trouble> {
