@@ -1,7 +1,7 @@
 //! The cases of Project Wycheproof's JSON web vectors (`json_web_signature`, `json_web_encryption`, `json_web_key`, C2SP), by
 //! their published names and descriptions, made here with keys of our own: its payloads are no JSON objects, which ours are,
-//! and no package of a registry carries these files. Every comment and every flag in them has a case of its own making here
-//! or in `wycheproof_encodings_tests.rs`; the examples of RFC 7515 and 7520, which are among them, are josekit's and joserfc's
+//! and no package that was found carries these files. Each kind of defect that is known from them has a case of its own making
+//! here or in `wycheproof_encodings_tests.rs`; the examples of RFC 7515 and 7520, which are among them, are josekit's and joserfc's
 //! to read.
 //!
 //! What we judge otherwise, and why:
