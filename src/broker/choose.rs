@@ -135,6 +135,7 @@ impl Gateway {
         }
         let asked = UpstreamRequest {
             force_authn: force || transaction.asked.fresh_login,
+            by_age: transaction.asked.max_age.is_some() && !transaction.asked.fresh_login,
             passive: transaction.asked.passive,
             max_age: transaction.asked.max_age,
             acr_values: transaction.asked.acr_values.clone(),

@@ -47,6 +47,8 @@ pub enum BrowserStep {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UpstreamRequest {
     pub force_authn: bool,
+    /// That is because of `max_age` alone, of which a provider by OpenID Connect can be told itself.
+    pub by_age: bool,
     pub passive: bool,
     pub max_age: Option<u32>,
     pub acr_values: Vec<String>,

@@ -206,7 +206,7 @@ impl Connection for OidcConnection {
             .remote
             .known()
             .ok_or_else(|| Error::new(ErrorKind::IdpFailed, "The identity provider cannot be reached at the moment."))?;
-        let force_authn = asked.force_authn || settings.force_authn;
+        let force_authn = (asked.force_authn && !asked.by_age) || settings.force_authn;
         // The login, and a part that differs when the person goes back and is sent off again.
         let state = format!("{transaction_id}.{}", id::random_id());
         let secrets = PendingOidc { nonce: id::random_token(), code_verifier: id::random_token() };
