@@ -36,6 +36,7 @@ pub struct Lies {
 
 /// Listens on loopback until dropped.
 pub struct Op {
+    /// What it was asked.
     pub site: Site,
     pub issuer: String,
     world: Arc<Mutex<World>>,
@@ -174,7 +175,7 @@ impl World {
             return answer(400, &json!({ "error": "invalid_grant", "error_description": "another verifier" }));
         }
         let access_token = format!("at-{}", self.count);
-        let now = time::OffsetDateTime::now_utc().unix_timestamp();
+        let now = super::idp::now().unix_timestamp();
         let half = URL_SAFE_NO_PAD.encode(&openssl::sha::sha256(access_token.as_bytes())[..16]);
         let mut claims = json!({
             "iss": self.issuer, "aud": "gateway", "sub": self.person["sub"], "iat": now, "exp": now + 300, "nonce": question["nonce"],

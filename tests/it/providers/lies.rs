@@ -46,7 +46,7 @@ async fn each_lie_is_refused_by_its_rule() {
     let op = Op::start().await;
     let (gateway, app) = gateway_of(&op, "").await;
     for (place, (rule, lie)) in LIES.iter().enumerate() {
-        op.lies(|lies| lie(lies));
+        op.lies(lie);
         let browser = Browser::new();
         let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
         let returned = op.sign_in(&browser, &departure).await.away();

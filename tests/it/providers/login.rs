@@ -29,6 +29,16 @@ async fn a_login_by_openid_connect() {
     assert_eq!((&claims["sub"], &claims["acr"]), (&json!("oidc|acme|jane"), &json!("urn:example:good")), "{claims}");
     let told = userinfo(&gateway, tokens.access_token()).await.json();
     assert_eq!((&told["name"], &told["email"], &told["groups"]), (&json!("Jane Doe"), &json!("jane@acme.example"), &json!(["a", "b"])));
+    let token_requests: Vec<_> = op.site.seen().into_iter().filter(|asked| asked.path() == "/token").collect();
+    assert_eq!(token_requests.len(), 1);
+    assert!(token_requests[0].parameters()["code_verifier"].len() >= 43 && !token_requests[0].body.contains("secret"));
+    // Whoever changes there is who they are here at the next login.
+    op.person(&json!({ "name": "Jane Roe" }));
+    let elsewhere = Browser::new();
+    let departure = elsewhere.open(app.authorize(&gateway, &[]).as_str()).await.away();
+    let answer = op.sign_in(&elsewhere, &departure).await.away();
+    let tokens = Tokens::of(&app.redeem(&gateway, &app.code(&gateway, &answer), &[]).await);
+    assert_eq!(tokens.claims()["name"], "Jane Roe");
     // The session here answers the next one.
     let again = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
     app.code(&gateway, &again);
