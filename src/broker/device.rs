@@ -7,7 +7,7 @@
 use super::begin::Begun;
 use super::client_auth::facts;
 use super::finish::{Issue, Issued, code_grant};
-use super::registration::network;
+use super::limits::network;
 use super::sessions::grant_op;
 use super::{Answer, Browser, DevicePage, Gateway, Outcome, Reply, decode, encode};
 use crate::application::Application;

@@ -29,7 +29,7 @@ pub fn findings(text: &str) -> Findings {
     check(&written(text).path().join("isthmus.toml"))
 }
 
-fn config(text: &str) -> Config {
+pub fn config(text: &str) -> Config {
     let directory = written(text);
     load(&directory.path().join("isthmus.toml")).unwrap_or_else(|findings| panic!("{}", render_human(&findings)))
 }

@@ -54,7 +54,7 @@ async fn code_of(gateway: &Gateway, grant: &CodeGrant<Map<String, Value>>) -> St
 }
 
 fn shown(dpop: Option<String>) -> Shown {
-    Shown { dpop, certificate: None, method: "POST".to_owned(), path: "/oauth/token".to_owned() }
+    Shown { dpop, certificate: None, method: "POST".to_owned(), path: "/oauth/token".to_owned(), address: None }
 }
 
 async fn post(gateway: &Gateway, body: &[(&str, &str)], shown: &Shown) -> Result<Tokens, TokenRefusal> {
@@ -96,7 +96,7 @@ fn confidential(gateway: &mut Gateway, change: impl FnOnce(&mut ClientFacts)) {
 
 async fn introspected(gateway: &Gateway, client_id: &str, token: &str) -> Value {
     let body = params(&[("client_id", client_id), ("client_secret", SECRET), ("token", token)]);
-    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect" };
+    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect", address: None };
     match gateway.introspect(proof, false, Timestamp::now()).await.expect("told") {
         Introspection::Json(text) => serde_json::from_str(&text).expect("JSON"),
         Introspection::Jwt(_) => panic!("nobody asked for a JWT"),
@@ -105,13 +105,13 @@ async fn introspected(gateway: &Gateway, client_id: &str, token: &str) -> Value 
 
 async fn revoked(gateway: &Gateway, client_id: &str, token: &str) {
     let body = params(&[("client_id", client_id), ("client_secret", SECRET), ("token", token), ("token_type_hint", "anything")]);
-    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/revoke" };
+    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/revoke", address: None };
     gateway.revoke(proof, Timestamp::now()).await.expect("answered");
 }
 
 async fn userinfo(gateway: &Gateway, token: &str, scheme: Scheme, dpop: Option<String>) -> Result<(), ErrorKind> {
     let presented = PresentedToken { token: oidc::AccessToken::parse(token).expect("a token"), scheme };
-    let shown = Shown { dpop, certificate: None, method: "POST".to_owned(), path: "/userinfo".to_owned() };
+    let shown = Shown { dpop, certificate: None, method: "POST".to_owned(), path: "/userinfo".to_owned(), address: None };
     gateway.userinfo(&presented, &shown, None, Timestamp::now()).await.map(drop).map_err(|error| error.kind)
 }
 
@@ -171,7 +171,7 @@ async fn a_public_client_may_end_tokens_and_ask_about_none() {
     let gateway = gateway().await;
     let tokens = tokens(&gateway, "openid").await;
     let body = params(&[("client_id", "notes"), ("token", tokens.access_token.expose())]);
-    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect" };
+    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect", address: None };
     let refused = gateway.introspect(proof, false, Timestamp::now()).await.expect_err("public");
     assert_eq!(refused.kind, ErrorKind::UnauthorizedClient);
     userinfo(&gateway, tokens.access_token.expose(), Scheme::Bearer, None).await.expect("still there");
@@ -199,7 +199,7 @@ async fn an_answer_is_signed_where_that_is_asked() {
     let token = tokens(&gateway, "openid").await.access_token;
     confidential(&mut gateway, |_| {});
     let body = params(&[("client_id", "notes"), ("client_secret", SECRET), ("token", token.expose())]);
-    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect" };
+    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect", address: None };
     let Introspection::Jwt(jwt) = gateway.introspect(proof, true, Timestamp::now()).await.expect("told") else { panic!("a JWT") };
     let claims = gateway.keys.public().verify(&jwt, "token-introspection+jwt").expect("ours");
     assert_eq!((&claims["iss"], &claims["aud"]), (&json!("https://login.example.org"), &json!("notes")));
@@ -313,7 +313,7 @@ async fn a_public_clients_refresh_token_is_bound_to_its_key() {
     assert!(refused.error.detail.contains("connection"), "{}", refused.error.detail);
     // And it is revoked without a key.
     let body = params(&[("client_id", "notes"), ("token", refresh.expose())]);
-    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/revoke" };
+    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/revoke", address: None };
     gateway.revoke(proof, Timestamp::now()).await.expect("answered");
     let left = gateway.directory.rotate_family(refresh.grant_id(), "notes", 1, Timestamp::now(), 0).await.expect("answered");
     assert!(matches!(left, Rotation::Refused), "{left:?}");
@@ -366,6 +366,7 @@ async fn a_token_bound_to_a_certificate_needs_it() {
         certificate: certificate.map(Arc::clone),
         method: "POST".to_owned(),
         path: path.to_owned(),
+        address: None,
     };
     let body = [("grant_type", "authorization_code"), ("client_id", "notes"), ("code", &code), ("redirect_uri", CALLBACK)];
     let response = post(&gateway, &body, &with(Some(&certificate), "/oauth/token")).await.expect("tokens").response;
