@@ -1,5 +1,8 @@
 //! How often one address may register clients: counted for each hour, on each node.
+//!
+//! Of IPv6 both the /64 of the address and its /48 are counted: whoever has the one may well have the other.
 
+use crate::broker::limits::{network, site};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use std::collections::HashMap;
@@ -11,9 +14,12 @@ const HOUR: i64 = 3600;
 /// Addresses that are counted; who comes later in the hour is refused.
 const MANY: usize = 50_000;
 
+/// Networks whose number of registrations a whole /48 has.
+const NETWORKS: u32 = 4;
+
 #[derive(Debug, Default)]
 pub struct Arrivals {
-    hour: Mutex<(i64, HashMap<IpAddr, u32>)>,
+    hour: Mutex<(i64, HashMap<(IpAddr, u8), u32>)>,
 }
 
 impl Arrivals {
@@ -28,27 +34,20 @@ impl Arrivals {
             *hour = this;
             addresses.clear();
         }
-        let address = network(address);
-        if addresses.len() >= MANY && !addresses.contains_key(&address) {
+        // A /48 and the first /64 of it are written alike.
+        let site = site(address).map(|site| ((site, 48), limit.saturating_mul(NETWORKS)));
+        let wanted = [((network(address), 64), limit)].into_iter().chain(site);
+        let fits = |(key, limit): ((IpAddr, u8), u32)| match addresses.get(&key) {
+            Some(count) => *count < limit,
+            None => addresses.len() < MANY,
+        };
+        if !wanted.clone().all(fits) {
             return Err(refuse());
         }
-        let count = addresses.entry(address).or_insert(0);
-        if *count >= limit {
-            return Err(refuse());
+        for (key, _) in wanted {
+            *addresses.entry(key).or_insert(0) += 1;
         }
-        *count += 1;
         Ok(())
-    }
-}
-
-/// Whoever has one address of IPv6 has a /64 of them.
-pub(in crate::broker) fn network(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V6(address) => match address.to_ipv4_mapped() {
-            Some(address) => address.into(),
-            None => std::net::Ipv6Addr::from_bits(address.to_bits() & !u128::from(u64::MAX)).into(),
-        },
-        IpAddr::V4(_) => address,
     }
 }
 
@@ -67,5 +66,15 @@ mod tests {
         assert_eq!(take("2001:db8::ffff:3", start), Err(ErrorKind::TooManyRequests), "the same network");
         assert_eq!(take("2001:db8:0:1::1", start), Ok(()));
         assert_eq!(take("192.0.2.1", start.plus_seconds(HOUR)), Ok(()), "another hour");
+    }
+
+    #[test]
+    fn a_48_registers_little_more_and_fills_nothing() {
+        let (arrivals, start) = (Arrivals::default(), Timestamp::from_seconds(1_800_000_000));
+        let take = |address: String| arrivals.take(address.parse().expect("an address"), 2, start).is_ok();
+        let good = (0..1000).filter(|number| take(format!("2001:db8:0:{number:x}::1"))).count();
+        assert_eq!(good, 8);
+        assert_eq!(arrivals.hour.lock().expect("whole").1.len(), 9);
+        assert!(take("2001:db8:1::1".to_owned()), "another customer");
     }
 }
