@@ -7,6 +7,7 @@
 
 use super::begin::{Begun, trace_op};
 use super::finish::Issue;
+use super::form::Form;
 use super::happened::Ended;
 use super::next::{self, Consent, Step};
 use super::traces::{RecentLogin, SINGLE_SIGN_ON, recent_op};
@@ -126,11 +127,7 @@ impl Gateway {
             let error = Error::new(ErrorKind::LoginExpired, "This sign-in has not come to that question.");
             return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
         };
-        let expected = self.consent_csrf(&transaction)?;
-        let choice = match csrf {
-            Some(given) if id::eq_constant_time(given.as_bytes(), expected.as_bytes()) => choice,
-            _ => ConsentChoice::Look,
-        };
+        let choice = if self.is_our_form(Form::Consent, &transaction, csrf)? { choice } else { ConsentChoice::Look };
         let mut trace = Trace::default();
         let result = self.answered_consent(&transaction, pending, choice, browser, (now, &mut trace)).await;
         let outcome = match result {
@@ -301,7 +298,7 @@ impl Gateway {
         let named = |name: &str| profile.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
         Ok(ConsentQuestion {
             transaction_id: transaction.id.clone(),
-            csrf: self.consent_csrf(transaction)?,
+            csrf: self.csrf_of(Form::Consent, transaction)?,
             application: application.name.clone(),
             about: application.oidc.as_ref().map(|client| client.about.clone()).unwrap_or_default(),
             person: named("email").or_else(|| named("name")).unwrap_or(user_id).to_owned(),
@@ -314,11 +311,6 @@ impl Gateway {
                 ReplyTo::Oidc(_) | ReplyTo::Saml(_) => None,
             },
         })
-    }
-
-    fn consent_csrf(&self, transaction: &LoginTransaction) -> Result<String> {
-        let mac = self.keyring.sealer().mac(&[b"consent form", transaction.browser.as_bytes(), transaction.id.as_bytes()])?;
-        Ok(id::hex(&mac))
     }
 }
 

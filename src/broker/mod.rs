@@ -17,6 +17,7 @@ pub mod discovery;
 pub mod events;
 pub mod explain;
 mod finish;
+mod form;
 mod give;
 mod happened;
 mod identify;
