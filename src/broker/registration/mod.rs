@@ -280,7 +280,7 @@ async fn read_metadata(gateway: &Gateway, said: &Body) -> Result<ClientMetadata>
     if let Some(address) = metadata.text("sector_identifier_uri") {
         let refuse = |why: &str| invalid("sector_identifier_uri", why);
         let url = Url::parse(address).map_err(|_| refuse("is no address"))?;
-        let fetched = gateway.documents.fetch(&url, SECTOR_LIMIT).await;
+        let fetched = gateway.documents.of_others().fetch(&url, SECTOR_LIMIT).await;
         metadata.check_sector(&fetched.map_err(|error| refuse(&error.detail))?)?;
     }
     Ok(metadata)
