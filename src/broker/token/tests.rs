@@ -466,6 +466,59 @@ async fn an_actor_is_named_where_that_is_allowed() {
     assert!(named.scopes.is_empty());
 }
 
+#[tokio::test]
+async fn an_exchanged_token_ends_no_later_than_the_token_that_was_given_for_it() {
+    let (mut gateway, given) = exchanging("openid read").await;
+    let (subject, id_token) = (given.access_token.expose(), given.id_token.as_ref().expect("an ID token").expose());
+    let exp = |token: &str| claims_of(token)["exp"].as_i64().expect("a time");
+    let ends = |seconds: u32| Timestamp::now().seconds() + i64::from(seconds);
+    // The resource server's own time is two hours.
+    let exchanged = exchange(&gateway, subject, &[]).await.expect("exchanged").response;
+    assert!(exp(exchanged.access_token.expose()) <= ends(given.expires_in) && exchanged.expires_in <= given.expires_in);
+    let by_id_token = [("subject_token_type", "urn:ietf:params:oauth:token-type:id_token")];
+    let exchanged = exchange(&gateway, id_token, &by_id_token).await.expect("exchanged").response;
+    assert!(exp(exchanged.access_token.expose()) <= exp(id_token), "{} {}", exp(exchanged.access_token.expose()), exp(id_token));
+    // And again for one that ends sooner.
+    gateway
+        .resource_servers
+        .insert(API.to_owned(), Arc::new(ResourceServer { token_lifetime: 60, ..gateway.resource_servers[API].as_ref().clone() }));
+    let short = exchange(&gateway, subject, &[]).await.expect("exchanged").response;
+    server(&mut gateway, JWT);
+    with_client(&mut gateway, |client| client.introspects = vec![API.to_owned()]);
+    let again = exchange(&gateway, short.access_token.expose(), &[]).await.expect("exchanged").response;
+    assert!(exp(again.access_token.expose()) <= exp(short.access_token.expose()) && again.expires_in <= 60);
+}
+
+#[tokio::test]
+async fn an_actor_is_called_what_the_application_calls_them() {
+    let (mut gateway, given) = exchanging("openid read").await;
+    with_client(&mut gateway, |client| {
+        client.token_exchange = Some(TokenExchange { audiences: vec![API.to_owned()], may_act: true });
+        client.subject_type = oidc::SubjectType::Pairwise;
+    });
+    let subject = given.access_token.expose();
+    let actor = [("actor_token", subject), ("actor_token_type", ACCESS)];
+    let response = exchange(&gateway, subject, &actor).await.expect("exchanged").response;
+    let claims = claims_of(response.access_token.expose());
+    let called = claims["act"]["sub"].as_str().expect("a name");
+    assert!(claims["sub"] == called && !called.contains("jane"), "{claims}");
+}
+
+#[tokio::test]
+async fn who_is_blocked_gets_nothing_for_a_code() {
+    let gateway = gateway().await;
+    let grant = a_grant(&gateway, "openid offline_access").await;
+    let code = code_of(&gateway, &grant).await;
+    gateway.directory.set_blocked(&grant.user_id, true).await.expect("blocked");
+    assert_eq!(kind(by_code(&gateway, &code, None).await), ErrorKind::InvalidGrant);
+    gateway.directory.set_blocked(&grant.user_id, false).await.expect("unblocked");
+    let code = code_of(&gateway, &grant).await;
+    assert!(by_code(&gateway, &code, None).await.is_ok());
+    gateway.directory.delete_user(&grant.user_id).await.expect("deleted");
+    let code = code_of(&gateway, &grant).await;
+    assert_eq!(kind(by_code(&gateway, &code, None).await), ErrorKind::InvalidGrant);
+}
+
 /// A device that waits, and what it polls with.
 async fn waiting(gateway: &Gateway, expires_in: i64) -> DeviceCode {
     let grant_id = id::random_id();
