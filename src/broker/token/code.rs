@@ -11,6 +11,7 @@ use crate::oidc::token::invalid_code;
 use crate::oidc::{AuthorizationCode, ClientFacts, GrantType, KeyConfirmation};
 use crate::secret::Secret;
 use crate::store::Consumed;
+use crate::user::Identity;
 use serde_json::{Map, Value};
 
 impl Gateway {
@@ -61,7 +62,9 @@ impl Gateway {
         if may_be_revoked && self.is_revoked(&granted.grant_id).await? {
             return Err(refuse());
         }
-        self.directory.user(&granted.user_id).await?.filter(|user| !user.blocked).map(drop).ok_or_else(refuse)
+        let Identity { connection, user_id: subject, .. } = &granted.identity;
+        let user = self.directory.user_state(&granted.user_id, connection, subject).await?;
+        user.filter(|user| !user.blocked && user.allows_login).map(drop).ok_or_else(refuse)
     }
 }
 
