@@ -205,7 +205,8 @@ impl Gateway {
             let counted = self.sessions.list(&key, limit + 1).await?;
             let times = counted.iter().filter_map(|at| std::str::from_utf8(at).ok()?.parse::<i64>().ok());
             if times.filter(|at| *at > since).count() > limit {
-                return Err(Error::new(ErrorKind::TooManyRequests, "Too many codes were tried. Wait ten minutes, and try again."));
+                return Err(Error::new(ErrorKind::TooManyRequests, "Too many codes were tried. Wait ten minutes, and try again.")
+                    .again_in(WINDOW.unsigned_abs()));
             }
         }
         Ok(())

@@ -99,6 +99,11 @@ fn micros(micros: i64) -> Duration {
     Duration::from_micros(micros.unsigned_abs())
 }
 
+/// Whole seconds, rounded up.
+pub fn seconds(wait: Duration) -> u64 {
+    wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
+}
+
 /// Failures of clients, each by the network from which it came: nobody locks a client out from elsewhere. Whoever names a
 /// client that does not exist shares one count with all others of the network.
 #[derive(Debug, Default)]
@@ -115,8 +120,9 @@ impl Gateway {
     /// [`ErrorKind::TooManyRequests`] while a client has failed too often from this network. An empty `client_id`: of nobody.
     pub(super) fn check_failures(&self, client_id: &str, address: Option<IpAddr>, now: Timestamp) -> Result<()> {
         let (Some(meter), Some(address)) = (&self.failures.0, address) else { return Ok(()) };
-        meter.look(&(client_id, network(address)), now).map_err(|_| {
-            Error::new(ErrorKind::TooManyRequests, "this client has failed too often from this address; wait, and correct what it sends")
+        meter.look(&(client_id, network(address)), now).map_err(|wait| {
+            let told = "this client has failed too often from this address; wait, and correct what it sends";
+            Error::new(ErrorKind::TooManyRequests, told).again_in(seconds(wait))
         })
     }
 

@@ -6,7 +6,7 @@
 use super::headers::client_address;
 use super::state::State;
 use super::{op, pages, reply, soap_reply};
-use crate::broker::limits::{Meter, Pace, network};
+use crate::broker::limits::{Meter, Pace, network, seconds};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use actix_web::body::{EitherBody, MessageBody};
@@ -151,8 +151,8 @@ fn refuse(request: &HttpRequest, wait: Duration) -> HttpResponse {
     } else {
         pages::error(request, &error, None)
     };
-    let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds.max(1)));
+    // Of a fault in SOAP too.
+    response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds(wait).max(1)));
     response
 }
 

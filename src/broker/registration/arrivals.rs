@@ -26,10 +26,12 @@ impl Arrivals {
     /// # Errors
     /// [`ErrorKind::TooManyRequests`] for more than `limit` in the hour.
     pub fn take(&self, address: IpAddr, limit: u32, now: Timestamp) -> Result<()> {
-        let refuse = || Error::new(ErrorKind::TooManyRequests, "too many registrations from this address; try again in an hour");
+        let left = (HOUR - now.seconds().rem_euclid(HOUR)).unsigned_abs();
+        let refuse =
+            || Error::new(ErrorKind::TooManyRequests, "too many registrations from this address; try again in an hour").again_in(left);
         let mut counted = self.hour.lock().unwrap_or_else(PoisonError::into_inner);
         let (hour, addresses) = &mut *counted;
-        let this = now.seconds() / HOUR;
+        let this = now.seconds().div_euclid(HOUR);
         if *hour != this {
             *hour = this;
             addresses.clear();
@@ -61,6 +63,9 @@ mod tests {
         let take = |address: &str, now: Timestamp| arrivals.take(address.parse().expect("an address"), 2, now).map_err(|error| error.kind);
         assert_eq!([take("192.0.2.1", start), take("::ffff:192.0.2.1", start)], [Ok(()), Ok(())]);
         assert_eq!(take("192.0.2.1", start), Err(ErrorKind::TooManyRequests));
+        let later = start.plus_seconds(HOUR - 10);
+        let told = arrivals.take("192.0.2.1".parse().expect("an address"), 2, later).expect_err("too often");
+        assert_eq!(told.retry_after, Some(10), "until the next hour");
         assert_eq!(take("192.0.2.2", start), Ok(()), "another address");
         assert_eq!([take("2001:db8::1", start), take("2001:db8::2", start)], [Ok(()), Ok(())]);
         assert_eq!(take("2001:db8::ffff:3", start), Err(ErrorKind::TooManyRequests), "the same network");
