@@ -140,7 +140,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         lifetimes: parts.lifetimes,
         gigya: parts.gigya,
         possession: parts.possession,
-        failures: Arc::new(Failures::new(parts.http.limits.failures)),
+        failures: Arc::new(Failures::new(parts.http.limits.failures, parts.http.limits.exempt.clone())),
         registration: Arc::new(Registration::new(parts.registration)),
         admin,
         events: Arc::clone(&metrics) as _,

@@ -24,9 +24,8 @@ impl Gateway {
     pub async fn authenticate_client(&self, how: ClientProof<'_>, now: Timestamp) -> Result<Arc<Application>> {
         let credentials = ClientCredentials::extract(how.authorization, how.body)?;
         let application = self.application(credentials.client_id());
-        // One count for all clients that do not exist.
-        let failing = application.map_or("", |application| application.client_id.as_str());
-        self.check_failures(failing, how.address, now)?;
+        // Counted alike whether the client exists or not: nobody learns which do.
+        self.check_failures(credentials.client_id(), how.address, now)?;
         let known = application.and_then(|application| application.oidc.as_ref());
         let client = known.filter(|client| credentials.is_by(client.token_endpoint_auth_method) && is_strong_enough(client));
         let proven = match credentials.presented() {
@@ -39,7 +38,7 @@ impl Gateway {
         };
         let proven = application.filter(|_| proven && client.is_some());
         if proven.is_none() {
-            self.note_failure(failing, how.address, now);
+            self.note_failure(credentials.client_id(), how.address, now);
         }
         proven.map(Arc::clone).ok_or_else(invalid_client)
     }

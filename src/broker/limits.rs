@@ -7,6 +7,7 @@
 use super::Gateway;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
+use ipnet::IpNet;
 use std::collections::HashMap;
 use std::hash::{BuildHasher as _, Hash, RandomState};
 use std::net::{IpAddr, Ipv6Addr};
@@ -104,23 +105,34 @@ pub fn seconds(wait: Duration) -> u64 {
     wait.as_secs() + u64::from(wait.subsec_nanos() > 0)
 }
 
-/// Failures of clients, each by the network from which it came: nobody locks a client out from elsewhere. Whoever names a
-/// client that does not exist shares one count with all others of the network.
+/// Failures of clients, each by the network from which it came: nobody locks a client out from elsewhere. Clients that do
+/// not exist are counted as those that do.
 #[derive(Debug, Default)]
-pub struct Failures(Option<Meter>);
+pub struct Failures {
+    meter: Option<Meter>,
+    exempt: Vec<IpNet>,
+}
 
 impl Failures {
-    pub fn new(pace: Option<Pace>) -> Self {
-        Self(pace.map(Meter::new))
+    /// `exempt`: from where nothing is counted. A proxy that nobody has named is one address for all, and whoever fails
+    /// behind it must not lock out the rest.
+    pub fn new(pace: Option<Pace>, exempt: Vec<IpNet>) -> Self {
+        Self { meter: pace.map(Meter::new), exempt }
+    }
+
+    fn counts(&self, address: Option<IpAddr>) -> Option<(&Meter, IpAddr)> {
+        let address = address?.to_canonical();
+        let exempt = self.exempt.iter().any(|network| network.contains(&address));
+        self.meter.as_ref().filter(|_| !exempt).map(|meter| (meter, network(address)))
     }
 }
 
 impl Gateway {
     /// # Errors
-    /// [`ErrorKind::TooManyRequests`] while a client has failed too often from this network. An empty `client_id`: of nobody.
+    /// [`ErrorKind::TooManyRequests`] while a client has failed too often from this network.
     pub(super) fn check_failures(&self, client_id: &str, address: Option<IpAddr>, now: Timestamp) -> Result<()> {
-        let (Some(meter), Some(address)) = (&self.failures.0, address) else { return Ok(()) };
-        meter.look(&(client_id, network(address)), now).map_err(|wait| {
+        let Some((meter, network)) = self.failures.counts(address) else { return Ok(()) };
+        meter.look(&(client_id, network), now).map_err(|wait| {
             let told = "this client has failed too often from this address; wait, and correct what it sends";
             Error::new(ErrorKind::TooManyRequests, told).again_in(seconds(wait))
         })
@@ -128,9 +140,9 @@ impl Gateway {
 
     /// A client could not prove who it is, or what it presented is worth nothing.
     pub(super) fn note_failure(&self, client_id: &str, address: Option<IpAddr>, now: Timestamp) {
-        if let (Some(meter), Some(address)) = (&self.failures.0, address) {
+        if let Some((meter, network)) = self.failures.counts(address) {
             // Whoever was under way when the last turn was taken is refused the next time.
-            let _ = meter.take(&(client_id, network(address)), now);
+            let _ = meter.take(&(client_id, network), now);
         }
     }
 }
@@ -205,6 +217,22 @@ mod tests {
         let known = |shard: &Mutex<Known>| shard.lock().map(|known| known.young.len() + known.old.len()).expect("whole");
         let most = meter.shards.iter().map(known).max().expect("shards");
         assert!(most <= 2 * KEYS, "{most}");
+    }
+
+    #[tokio::test]
+    async fn failures_are_counted_by_client_and_network_and_not_where_everybody_seems_to_come_from() {
+        let mut gateway = crate::broker::tests::gateway().await;
+        let exempt = vec!["127.0.0.0/8".parse().expect("a network")];
+        gateway.failures = Failures::new(Some(Pace { times: 2, seconds: 60, burst: 2 }), exempt).into();
+        let fails = |client_id: &str, address: &str| {
+            let address = Some(address.parse().expect("an address"));
+            gateway.note_failure(client_id, address, START);
+            gateway.check_failures(client_id, address, START).map_err(|error| (error.kind, error.retry_after))
+        };
+        let refused = Err((ErrorKind::TooManyRequests, Some(30)));
+        assert_eq!([fails("notes", "2001:db8::1"), fails("notes", "2001:db8::2")], [Ok(()), refused]);
+        assert_eq!([fails("notes", "2001:db8:0:1::1"), fails("wiki", "2001:db8::1")], [Ok(()); 2]);
+        assert!((0..5).all(|_| fails("notes", "127.0.0.1").is_ok() && fails("notes", "::ffff:127.0.0.1").is_ok()));
     }
 
     #[test]
