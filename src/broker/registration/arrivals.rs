@@ -17,9 +17,12 @@ const MANY: usize = 50_000;
 /// Networks whose number of registrations a whole /48 has.
 const NETWORKS: u32 = 4;
 
+/// A prefix, and how many bits of it count in IPv6: a /48 and the first /64 of it are written alike.
+type Network = (IpAddr, u8);
+
 #[derive(Debug, Default)]
 pub struct Arrivals {
-    hour: Mutex<(i64, HashMap<(IpAddr, u8), u32>)>,
+    hour: Mutex<(i64, HashMap<Network, u32>)>,
 }
 
 impl Arrivals {
@@ -36,10 +39,9 @@ impl Arrivals {
             *hour = this;
             addresses.clear();
         }
-        // A /48 and the first /64 of it are written alike.
         let site = site(address).map(|site| ((site, 48), limit.saturating_mul(NETWORKS)));
         let wanted = [((network(address), 64), limit)].into_iter().chain(site);
-        let fits = |(key, limit): ((IpAddr, u8), u32)| match addresses.get(&key) {
+        let fits = |(key, limit): (Network, u32)| match addresses.get(&key) {
             Some(count) => *count < limit,
             None => addresses.len() < MANY,
         };
