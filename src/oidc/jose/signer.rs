@@ -82,7 +82,7 @@ pub fn half_hash(alg: ClientSigningAlg, text: &str) -> String {
         Alg::RS256 | Alg::PS256 | Alg::ES256 | Alg::HS256 | Alg::None => &id::sha256(text.as_bytes()),
         Alg::RS384 | Alg::PS384 | Alg::ES384 | Alg::HS384 => &openssl::sha::sha384(text.as_bytes()),
         // RFC 8032 5.1: Ed25519 hashes with SHA-512.
-        Alg::RS512 | Alg::PS512 | Alg::ES512 | Alg::HS512 | Alg::EdDSA => &openssl::sha::sha512(text.as_bytes()),
+        Alg::RS512 | Alg::PS512 | Alg::ES512 | Alg::HS512 | Alg::EdDSA | Alg::Ed25519 => &openssl::sha::sha512(text.as_bytes()),
     };
     URL_SAFE_NO_PAD.encode(digest.get(..digest.len() / 2).unwrap_or_default())
 }
