@@ -16,16 +16,25 @@ pub struct Error {
     pub detail: String,
     /// For the log only.
     pub source: Option<Box<dyn std::error::Error + Send + Sync>>,
+    /// Seconds after which it is worth another try, where that is known.
+    pub retry_after: Option<u32>,
 }
 
 impl Error {
     pub fn new(kind: ErrorKind, detail: impl Into<String>) -> Self {
-        Self { kind, detail: detail.into(), source: None }
+        Self { kind, detail: detail.into(), source: None, retry_after: None }
     }
 
     #[must_use]
     pub fn because(mut self, source: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Self {
         self.source = Some(source.into());
+        self
+    }
+
+    /// `seconds`: as in [`Error::retry_after`], one at least.
+    #[must_use]
+    pub fn again_in(mut self, seconds: u64) -> Self {
+        self.retry_after = Some(u32::try_from(seconds.max(1)).unwrap_or(u32::MAX));
         self
     }
 }

@@ -5,6 +5,7 @@ use crate::broker::admin::Admin;
 use crate::broker::client_keys::Documents;
 use crate::broker::events::{Writer, forget_old_events, log_of};
 use crate::broker::jobs::Jobs;
+use crate::broker::limits::Failures;
 use crate::broker::live::{Live, Made, Maker};
 use crate::broker::living::LivingApplication;
 use crate::broker::possession::PossessionSettings;
@@ -20,7 +21,7 @@ use crate::connection::{self, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::metrics::Metrics;
 use crate::http::state::{HttpSettings, State};
-use crate::http::{headers, routes};
+use crate::http::{headers, limit, routes};
 use crate::keys::{END_IS_NEAR, Keyring, SamlKeys};
 use crate::oidc::{ClientCertificate, OidcKeys};
 use crate::profile::dialect::GigyaSigner;
@@ -139,6 +140,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         lifetimes: parts.lifetimes,
         gigya: parts.gigya,
         possession: parts.possession,
+        failures: Arc::new(Failures::new(parts.http.limits.failures, parts.http.limits.exempt.clone())),
         registration: Arc::new(Registration::new(parts.registration)),
         admin,
         events: Arc::clone(&metrics) as _,
@@ -226,7 +228,8 @@ fn warn_of_ends(keys: &SamlKeys, now: Timestamp) {
 /// The public listener on a socket.
 pub fn public_server(state: &Data<State>, listener: TcpListener, tls: Option<&TlsFiles>) -> Result<Server> {
     let shared = state.clone();
-    let server = HttpServer::new(move || App::new().app_data(shared.clone()).wrap(from_fn(headers::wrap)).configure(routes::public))
+    let app = move || App::new().app_data(shared.clone()).wrap(from_fn(limit::wrap)).wrap(from_fn(headers::wrap)).configure(routes::public);
+    let server = HttpServer::new(app)
         .on_connect(keep_certificate)
         .disable_signals()
         .shutdown_timeout(DRAIN)

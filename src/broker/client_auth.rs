@@ -19,10 +19,13 @@ impl Gateway {
     /// The application that sends this request.
     ///
     /// # Errors
-    /// [`ErrorKind::InvalidClient`] where that is not proven, [`ErrorKind::InvalidRequest`] for what can be no proof.
+    /// [`ErrorKind::InvalidClient`] where that is not proven, [`ErrorKind::InvalidRequest`] for what can be no proof,
+    /// [`ErrorKind::TooManyRequests`] after too many failures from where it comes.
     pub async fn authenticate_client(&self, how: ClientProof<'_>, now: Timestamp) -> Result<Arc<Application>> {
         let credentials = ClientCredentials::extract(how.authorization, how.body)?;
         let application = self.application(credentials.client_id());
+        // Counted alike whether the client exists or not: nobody learns which do.
+        self.check_failures(credentials.client_id(), how.address, now)?;
         let known = application.and_then(|application| application.oidc.as_ref());
         let client = known.filter(|client| credentials.is_by(client.token_endpoint_auth_method) && is_strong_enough(client));
         let proven = match credentials.presented() {
@@ -33,7 +36,11 @@ impl Gateway {
                 None => false,
             },
         };
-        application.filter(|_| proven && client.is_some()).map(Arc::clone).ok_or_else(invalid_client)
+        let proven = application.filter(|_| proven && client.is_some());
+        if proven.is_none() {
+            self.note_failure(credentials.client_id(), how.address, now);
+        }
+        proven.map(Arc::clone).ok_or_else(invalid_client)
     }
 
     /// RFC 7523 3: signed as registered, for us, of this moment, and never seen before.

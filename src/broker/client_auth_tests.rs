@@ -31,7 +31,7 @@ fn with(token: &str) -> Params {
 }
 
 async fn tried(gateway: &Gateway, body: &Params, certificate: Option<&ClientCertificate>, now: Timestamp) -> Result<String> {
-    let proof = ClientProof { authorization: None, body, certificate, endpoint: "/oauth/revoke" };
+    let proof = ClientProof { authorization: None, body, certificate, endpoint: "/oauth/revoke", address: None };
     gateway.authenticate_client(proof, now).await.map(|application| application.client_id.clone())
 }
 

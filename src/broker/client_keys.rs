@@ -81,7 +81,7 @@ impl Gateway {
             ClientKeys::None => Err(Error::new(ErrorKind::InvalidRequest, "the client has registered no keys")),
             ClientKeys::Jwks(keys) => Ok(Arc::clone(keys)),
             // It may become a download, which is large and rare.
-            ClientKeys::Uri(url) => Box::pin(self.documents.key_set(url, now, want)).await,
+            ClientKeys::Uri(url) => Box::pin(self.documents.of(client).key_set(url, now, want)).await,
         }
     }
 }
@@ -94,9 +94,16 @@ enum Want {
     Newer,
 }
 
-/// Documents of clients, from where the clients say: bounded, by https, and never from inside our own network.
+/// Documents of clients, from where the clients say.
 #[derive(Debug)]
 pub struct Documents {
+    of_operators: Fetched,
+    of_others: Fetched,
+}
+
+/// Documents of some clients: bounded, by https, and from inside our own network only where their operator says so.
+#[derive(Debug)]
+pub struct Fetched {
     downloader: Downloader,
     reach: Reach,
     sets: Mutex<HashMap<Url, Arc<Slot>>>,
@@ -137,9 +144,29 @@ impl Kept {
 }
 
 impl Documents {
+    /// `reach`: of what clients name that an operator has registered. Whoever has registered by themselves leads us nowhere
+    /// but to the public Internet, save in development.
+    ///
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(reach: Reach) -> Result<Self> {
+        let of_others = if reach == Reach::Everything { reach } else { Reach::Public };
+        Ok(Self { of_operators: Fetched::new(reach)?, of_others: Fetched::new(of_others)? })
+    }
+
+    /// Those that this client names.
+    pub fn of(&self, client: &ClientFacts) -> &Fetched {
+        if client.self_registered.is_some() { &self.of_others } else { &self.of_operators }
+    }
+
+    /// Those of clients that register by themselves.
+    pub fn of_others(&self) -> &Fetched {
+        &self.of_others
+    }
+}
+
+impl Fetched {
+    fn new(reach: Reach) -> Result<Self> {
         let patience = Patience { idle: Duration::from_secs(5), total: Duration::from_secs(10) };
         let downloader = Downloader::new(patience, reach)?.accepting("application/jwk-set+json, application/json, */*;q=0.1");
         Ok(Self { downloader, reach, sets: Mutex::default() })

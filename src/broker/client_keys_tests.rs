@@ -1,5 +1,6 @@
 use super::*;
 use crate::keys::{Digest, KeyKind, PrivateKey, SignatureScheme};
+use crate::oidc::SelfRegistered;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Value, json};
@@ -129,6 +130,21 @@ async fn what_is_published_is_bounded_and_stays_where_it_is() {
     }
 }
 
+#[test]
+fn who_has_registered_without_an_operator_leads_us_to_the_public_internet_only() {
+    let (registered, by_itself) = (
+        ClientFacts::public("a"),
+        ClientFacts { self_registered: Some(SelfRegistered { at: Timestamp::from_seconds(0), used: false }), ..ClientFacts::public("b") },
+    );
+    for (reach, of_others) in [(Reach::Public, Reach::Public), (Reach::Network, Reach::Public), (Reach::Everything, Reach::Everything)] {
+        let documents = Documents::new(reach).expect("a client");
+        assert_eq!(
+            (documents.of(&registered).reach, documents.of(&by_itself).reach, documents.of_others().reach),
+            (reach, of_others, of_others)
+        );
+    }
+}
+
 #[tokio::test]
 async fn outside_development_our_own_network_is_not_asked() {
     let publisher = Publisher::new(published(&[])).await;
@@ -137,14 +153,16 @@ async fn outside_development_our_own_network_is_not_asked() {
         [(Reach::Public, &publisher.url), (Reach::Public, &secure), (Reach::Network, &publisher.url), (Reach::Network, &secure)]
     {
         let documents = Documents::new(reach).expect("a client");
-        assert!(documents.fetch(url, 100).await.is_err(), "{reach:?} {url}");
-        assert!(documents.key_set(url, Timestamp::now(), Want::Kept).await.is_err());
+        for documents in [&documents.of_operators, &documents.of_others] {
+            assert!(documents.fetch(url, 100).await.is_err(), "{reach:?} {url}");
+            assert!(documents.key_set(url, Timestamp::now(), Want::Kept).await.is_err());
+        }
     }
     assert_eq!(publisher.asked(), 0);
     let plain = Documents::new(Reach::Public).expect("a client");
-    let refused = plain.ask(&publisher.url, &Validators::default(), 100, &mut Vec::new()).await;
+    let refused = plain.of_operators.ask(&publisher.url, &Validators::default(), 100, &mut Vec::new()).await;
     assert!(matches!(&refused, Err(DownloadError::Network(why)) if why.contains("only https")), "{refused:?}");
-    assert!(Documents::new(Reach::Everything).expect("a client").fetch(&publisher.url, 100).await.is_ok());
+    assert!(Documents::new(Reach::Everything).expect("a client").of_operators.fetch(&publisher.url, 100).await.is_ok());
 }
 
 #[tokio::test]

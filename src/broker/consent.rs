@@ -7,6 +7,8 @@
 
 use super::begin::{Begun, trace_op};
 use super::finish::Issue;
+use super::form::Form;
+use super::give::Granted;
 use super::happened::Ended;
 use super::next::{self, Consent, Step};
 use super::traces::{RecentLogin, SINGLE_SIGN_ON, recent_op};
@@ -18,11 +20,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, LoginTransaction, PendingConsent, ReplyTo, Session, Stage, Stored};
-use crate::oidc::ClientFacts;
 use crate::oidc::claims::{is_reserved, scope_of};
 use crate::oidc::scope::STANDARD_SCOPES;
+use crate::oidc::{ClientFacts, Scopes};
 use crate::profile::Written;
 use crate::store::{ConsentFilter, ConsentRecord, LogType, Op};
+use url::{Host, Url};
 
 /// What the person answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -58,7 +61,7 @@ impl Gateway {
     }
 
     async fn consent_to(&self, issue: &Issue<'_>) -> Result<Consent> {
-        if asks_always(issue.reply_to) {
+        if asks_always(issue.application, issue.reply_to) {
             return Ok(Consent::Missing);
         }
         let (ReplyTo::Oidc(_), Some(client)) = (issue.reply_to, third_party(issue.application)) else { return Ok(Consent::Given) };
@@ -126,11 +129,7 @@ impl Gateway {
             let error = Error::new(ErrorKind::LoginExpired, "This sign-in has not come to that question.");
             return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
         };
-        let expected = self.consent_csrf(&transaction)?;
-        let choice = match csrf {
-            Some(given) if id::eq_constant_time(given.as_bytes(), expected.as_bytes()) => choice,
-            _ => ConsentChoice::Look,
-        };
+        let choice = if self.is_our_form(Form::Consent, &transaction, csrf)? { choice } else { ConsentChoice::Look };
         let mut trace = Trace::default();
         let result = self.answered_consent(&transaction, pending, choice, browser, (now, &mut trace)).await;
         let outcome = match result {
@@ -264,6 +263,24 @@ impl Gateway {
         self.directory.put_consent(&consent).await
     }
 
+    /// Leaves of what is granted once more what the person has agreed to: scripts may have widened it since, and a consent
+    /// may have been taken back, or given anew for less.
+    ///
+    /// # Errors
+    /// [`ErrorKind::InvalidGrant`] where nothing is left.
+    pub(super) async fn hold_to_consent(&self, application: &Application, granted: &mut Granted) -> Result<()> {
+        let Some(client) = third_party(application) else { return Ok(()) };
+        let refuse = || Error::new(ErrorKind::InvalidGrant, "the person does not agree to it any more");
+        let audience = granted.audience.as_deref().unwrap_or_default();
+        let known = self.directory.consent(&granted.user_id, &client.client_id, audience).await?.ok_or_else(refuse)?;
+        let agreed: Scopes = granted.scopes.iter().filter(|scope| known.scopes.iter().any(|known| known == scope)).collect();
+        if agreed.is_empty() && !granted.scopes.is_empty() {
+            return Err(refuse());
+        }
+        granted.scopes = agreed;
+        Ok(())
+    }
+
     /// The application as it is by now.
     fn asking_application(&self, transaction: &LoginTransaction, session: &Session) -> Result<&Application> {
         let application = self.application(&transaction.client_id);
@@ -301,7 +318,7 @@ impl Gateway {
         let named = |name: &str| profile.get(name).and_then(serde_json::Value::as_str).filter(|text| !text.is_empty());
         Ok(ConsentQuestion {
             transaction_id: transaction.id.clone(),
-            csrf: self.consent_csrf(transaction)?,
+            csrf: self.csrf_of(Form::Consent, transaction)?,
             application: application.name.clone(),
             about: application.oidc.as_ref().map(|client| client.about.clone()).unwrap_or_default(),
             person: named("email").or_else(|| named("name")).unwrap_or(user_id).to_owned(),
@@ -314,11 +331,6 @@ impl Gateway {
                 ReplyTo::Oidc(_) | ReplyTo::Saml(_) => None,
             },
         })
-    }
-
-    fn consent_csrf(&self, transaction: &LoginTransaction) -> Result<String> {
-        let mac = self.keyring.sealer().mac(&[b"consent form", transaction.browser.as_bytes(), transaction.id.as_bytes()])?;
-        Ok(id::hex(&mac))
     }
 }
 
@@ -359,12 +371,21 @@ struct Wanted {
 }
 
 impl Wanted {
+    /// What will be released is decided by the application's table: nothing is named here that does not stand in it, and
+    /// so no text of the application's own.
     fn of(application: &Application, client: &ClientFacts, asked: &Asked) -> Self {
-        // Those that it cannot have by name are no question.
-        let given = |name: &&String| !is_reserved(name) && scope_of(name).is_none_or(|scope| client.may_have_scope(scope));
-        let by_scope = |name: &&String| scope_of(name).is_some_and(|scope| asked.scopes.contains(scope));
-        let named = asked.claims.id_token.iter().chain(&asked.claims.userinfo).map(|claim| &claim.name);
-        let mut claims: Vec<String> = named.filter(|name| given(name) && !by_scope(name)).cloned().collect();
+        let by_name =
+            |released: &str| asked.claims.id_token.iter().chain(&asked.claims.userinfo).any(|claim| is_one(&claim.name, released));
+        let shown = |(name, scope): &(&str, Option<&str>)| match (scope.or(scope_of(name)), scope_of(name)) {
+            _ if is_reserved(name) => false,
+            // Always given.
+            (None, _) => true,
+            // What a standard scope gives is said by the scope; a row may hang on another one.
+            (Some(needed), usual) if asked.scopes.contains(needed) => usual != Some(needed),
+            // What it cannot have by name is no question.
+            (Some(needed), _) => client.may_have_scope(needed) && by_name(name),
+        };
+        let mut claims: Vec<String> = application.mapping.released_names().filter(shown).map(|(name, _)| name.to_owned()).collect();
         claims.sort();
         claims.dedup();
         if application.profile.legacy_profile {
@@ -379,14 +400,40 @@ impl Wanted {
     }
 }
 
+/// Is this claim among what a row releases, in whose name one `*` stands for anything?
+fn is_one(claim: &str, released: &str) -> bool {
+    match released.split_once('*') {
+        Some((before, behind)) => claim.strip_prefix(before).is_some_and(|rest| rest.ends_with(behind)),
+        None => claim == released,
+    }
+}
+
 /// The client of an application whose owner is not the operator.
 fn third_party(application: &Application) -> Option<&ClientFacts> {
     application.oidc.as_ref().filter(|client| !client.first_party)
 }
 
 /// Is the person asked every time, whatever they agreed to before?
-const fn asks_always(reply_to: &ReplyTo) -> bool {
-    matches!(reply_to, ReplyTo::Device(_))
+fn asks_always(application: &Application, reply_to: &ReplyTo) -> bool {
+    match reply_to {
+        ReplyTo::Device(_) => true,
+        // RFC 8252 8.6: any program of the person's machine may take such an address, and pass for the client.
+        ReplyTo::Oidc(redirect) => {
+            third_party(application).is_some_and(|client| client.is_public() && !is_its_owners(redirect.redirect_uri()))
+        }
+        ReplyTo::Saml(_) => false,
+    }
+}
+
+/// An https address leads to whoever has the host; a scheme of one's own, or this machine, to anybody.
+fn is_its_owners(redirect_uri: &str) -> bool {
+    let url = Url::parse(redirect_uri).ok().filter(|url| url.scheme() == "https");
+    url.is_some_and(|url| match url.host() {
+        Some(Host::Domain(name)) => name != "localhost" && !name.ends_with(".localhost"),
+        Some(Host::Ipv4(address)) => !address.is_loopback(),
+        Some(Host::Ipv6(address)) => !address.is_loopback(),
+        None => false,
+    })
 }
 
 fn recent(transaction: &LoginTransaction, session: &Session, now: Timestamp) -> RecentLogin {
@@ -403,3 +450,7 @@ fn recent(transaction: &LoginTransaction, session: &Session, now: Timestamp) -> 
 #[cfg(test)]
 #[path = "consent_tests.rs"]
 pub(super) mod tests;
+
+#[cfg(test)]
+#[path = "consent_held_tests.rs"]
+mod held_tests;

@@ -108,7 +108,7 @@ pub(in crate::broker) fn question(answer: Answer) -> ConsentQuestion {
 }
 
 /// Where the browser is sent.
-fn redirect(answer: Answer) -> String {
+pub(super) fn redirect(answer: Answer) -> String {
     match answer {
         Answer::Reply(Reply::Oidc { response: AuthorizationResponse::Redirect(url), .. }) => url,
         other => panic!("no answer to the application: {other:?}"),

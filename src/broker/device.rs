@@ -7,7 +7,7 @@
 use super::begin::Begun;
 use super::client_auth::facts;
 use super::finish::{Issue, Issued, code_grant};
-use super::registration::network;
+use super::limits::network;
 use super::sessions::grant_op;
 use super::{Answer, Browser, DevicePage, Gateway, Outcome, Reply, decode, encode};
 use crate::application::Application;
@@ -205,7 +205,8 @@ impl Gateway {
             let counted = self.sessions.list(&key, limit + 1).await?;
             let times = counted.iter().filter_map(|at| std::str::from_utf8(at).ok()?.parse::<i64>().ok());
             if times.filter(|at| *at > since).count() > limit {
-                return Err(Error::new(ErrorKind::TooManyRequests, "Too many codes were tried. Wait ten minutes, and try again."));
+                return Err(Error::new(ErrorKind::TooManyRequests, "Too many codes were tried. Wait ten minutes, and try again.")
+                    .again_in(WINDOW.unsigned_abs()));
             }
         }
         Ok(())

@@ -20,7 +20,7 @@ async fn with_devices() -> Scene {
 
 async fn started(gateway: &Gateway, more: &[(&str, &str)]) -> Result<Value, ErrorKind> {
     let body = params(&[&[("client_id", "notes")], more].concat());
-    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/device/code" };
+    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/device/code", address: None };
     let started = gateway.begin_device(proof, "device", Timestamp::now()).await.map_err(|error| error.kind)?;
     Ok(serde_json::from_str(&started.to_json()).expect("JSON"))
 }

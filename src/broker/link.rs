@@ -5,12 +5,12 @@
 //! the person starts again. What the second login leads to is in [`super::upstream`].
 
 use super::begin::trace_op;
+use super::form::Form;
 use super::upstream::{Ending, Refusing, plain};
 use super::{Answer, Browser, Gateway, LinkQuestion, Outcome, REMAINS, encode};
 use crate::clock::Timestamp;
 use crate::connection::UpstreamRequest;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{LoginTransaction, PendingLink, Proof, Stage, Stored};
 use crate::store::Op;
@@ -60,15 +60,11 @@ impl Gateway {
             let error = Error::new(ErrorKind::LoginExpired, "This sign-in has not come to that question.");
             return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
         };
-        let question = self.link_question(&transaction)?;
-        let choice = match csrf {
-            Some(given) if id::eq_constant_time(given.as_bytes(), question.csrf.as_bytes()) => choice,
-            _ => LinkChoice::Look,
-        };
+        let choice = if self.is_our_form(Form::Link, &transaction, csrf)? { choice } else { LinkChoice::Look };
         let link = link.as_ref().clone();
         let restart = transaction.restart.clone();
         let result = match choice {
-            LinkChoice::Look => Ok(Outcome::of(Answer::AskLink(question))),
+            LinkChoice::Look => self.link_question(&transaction).map(|question| Outcome::of(Answer::AskLink(question))),
             LinkChoice::Prove(connection) => self.prove(transaction, link, connection, now).await,
             LinkChoice::Separate => self.stay_separate(&transaction, &link, browser, now).await,
         };
@@ -205,10 +201,9 @@ impl Gateway {
             Stage::AwaitingLink(link) => (link.arrived.identity.connection.as_str(), link.connections.as_slice()),
             _ => ("", [].as_slice()),
         };
-        let csrf = self.keyring.sealer().mac(&[b"link form", transaction.browser.as_bytes(), transaction.id.as_bytes()])?;
         Ok(LinkQuestion {
             transaction_id: transaction.id.clone(),
-            csrf: id::hex(&csrf),
+            csrf: self.csrf_of(Form::Link, transaction)?,
             application: transaction.restart.application.clone(),
             came_by: display(came_by).unwrap_or_default(),
             ways: connections.iter().filter_map(|name| Some((name.clone(), display(name)?))).collect(),

@@ -17,12 +17,14 @@ pub mod discovery;
 pub mod events;
 pub mod explain;
 mod finish;
+mod form;
 mod give;
 mod happened;
 mod identify;
 pub mod idp;
 pub mod introspect;
 pub mod jobs;
+pub mod limits;
 pub mod link;
 pub mod live;
 pub mod living;
@@ -143,6 +145,8 @@ pub struct Gateway {
     pub events: Arc<dyn Events>,
     pub log: Recorder,
     pub possession: PossessionSettings,
+    /// Of clients, on this node.
+    pub failures: Arc<limits::Failures>,
 }
 
 /// Where use cases report what an operator counts.

@@ -9,6 +9,7 @@ use crate::oidc::bearer::{PresentedToken, Scheme, invalid_token};
 use crate::oidc::dpop::{self, DpopProof};
 use crate::oidc::{Authorities, ClientCertificate, ClientFacts, KeyConfirmation};
 use crate::store::Op;
+use std::net::IpAddr;
 use std::sync::Arc;
 
 /// Seconds for which a second use of a proof must be noticed: its window lies on both sides of now.
@@ -34,6 +35,8 @@ pub struct Shown {
     pub method: String,
     /// Path of the endpoint, as in `/oauth/token`.
     pub path: String,
+    /// From where it came.
+    pub address: Option<IpAddr>,
 }
 
 impl Gateway {

@@ -119,8 +119,8 @@ impl Gateway {
             return decode(&kept);
         }
         let limit = u64::try_from(MAX_OBJECT).unwrap_or(u64::MAX);
-        let content =
-            self.documents.fetch(&url, limit).await.map_err(|error| refuse("the request object cannot be fetched").because(error))?;
+        let documents = self.documents.of(client);
+        let content = documents.fetch(&url, limit).await.map_err(|error| refuse("the request object cannot be fetched").because(error))?;
         if digest.is_some_and(|digest| !request_object::has_digest(&content, digest)) {
             return Err(refuse("the content of the request_uri is not that of its fragment"));
         }

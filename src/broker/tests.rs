@@ -73,6 +73,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         lifetimes: Lifetimes::default(),
         gigya: None,
         possession: PossessionSettings::default(),
+        failures: Arc::default(),
         registration: Arc::default(),
         events: Arc::new(Silent),
         log: events::log_of(Arc::clone(&directory)).0,

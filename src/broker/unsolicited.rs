@@ -16,6 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Asked, PendingAuthn, ReplyTo, SamlReply};
+use crate::oidc::request_object::Proven;
 use crate::oidc::{AuthorizationRequest, CheckedRedirect, ClientFacts, Params};
 use crate::saml;
 use crate::saml::Rejection;
@@ -71,7 +72,9 @@ impl Gateway {
         connection.prepare(idp.as_deref(), now).await;
         let way = Way { idp: idp.as_deref(), ..way };
         let arriving = Arriving { post, response, application, correlation_id, now };
-        match rules.mode {
+        // What it must sign or push nobody can ask in its place.
+        let mode = if way.only_itself_asks(post.pushed_only)? { UnsolicitedMode::Hint } else { rules.mode };
+        match mode {
             UnsolicitedMode::Hint => Box::pin(self.take_hint(arriving, &way, browser)).await,
             UnsolicitedMode::AcceptDirectly => Box::pin(self.accept_directly(arriving, &way, browser)).await,
         }
@@ -274,6 +277,22 @@ impl<'a> Way<'a> {
         Ok(Self { service, relay_state, idp: None })
     }
 
+    /// Does the application have to sign its requests, or to push them (RFC 9101 10.5, RFC 9126 5 and 6, FAPI 2.0 5.3.2.2)?
+    ///
+    /// # Errors
+    /// Where it does not begin logins for others.
+    fn only_itself_asks(&self, pushed_only: bool) -> Result<bool> {
+        let Service::Oidc { client, .. } = self.service else { return Ok(false) };
+        match (Proven::default().check(client, pushed_only), &client.initiate_login_uri) {
+            (Ok(()), _) => Ok(false),
+            (Err(_), Some(_)) => Ok(true),
+            (Err(why), None) => {
+                let told = "The application for which such sign-ins are meant must begin them itself, and has no address for that (initiate_login_uri).";
+                Err(Error::new(ErrorKind::UnsolicitedResponse, told).because(why))
+            }
+        }
+    }
+
     /// Where a login begins that this identity provider will be asked about.
     fn begin(&self, issuer: &str, connection: &str) -> Result<Url> {
         let address = match self.service {
@@ -356,4 +375,30 @@ fn unknown_relay_state(connection: &str, found: &str) -> Error {
         "The RelayState \"{found}\" is not one of those that the connection {connection} takes (relay_states of [connection.saml.unsolicited])."
     );
     Error::new(ErrorKind::UnsolicitedResponse, told)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oidc::RequestObjects;
+
+    #[test]
+    fn what_an_application_must_push_or_sign_it_begins_itself_or_nobody() {
+        let start = Some("https://notes.example/start".to_owned());
+        let of = |client: &ClientFacts, pushed_only| {
+            let way = Way { service: Service::Oidc { client, query: &[] }, relay_state: None, idp: None };
+            way.only_itself_asks(pushed_only).map_err(|error| error.kind)
+        };
+        let plain = ClientFacts::public("notes");
+        assert_eq!((of(&plain, false), of(&plain, true)), (Ok(false), Err(ErrorKind::UnsolicitedResponse)));
+        let begins = ClientFacts { initiate_login_uri: start.clone(), ..plain.clone() };
+        assert_eq!((of(&begins, false), of(&begins, true)), (Ok(false), Ok(true)));
+        let pushes = RequestObjects { pushed_required: true, ..RequestObjects::default() };
+        let signs = RequestObjects { required: true, ..RequestObjects::default() };
+        for (request_objects, fapi2) in [(pushes, false), (signs, false), (RequestObjects::default(), true)] {
+            let client = ClientFacts { request_objects, fapi2, ..plain.clone() };
+            assert_eq!(of(&client, false), Err(ErrorKind::UnsolicitedResponse));
+            assert_eq!(of(&ClientFacts { initiate_login_uri: start.clone(), ..client }, false), Ok(true));
+        }
+    }
 }

@@ -59,6 +59,8 @@ pub struct IdpPost<'a> {
     pub relay_state: Option<&'a str>,
     /// Our own page has sent the form again already.
     pub bounced: bool,
+    /// The operator takes no authorization requests but those that were pushed.
+    pub pushed_only: bool,
 }
 
 impl Gateway {

@@ -64,10 +64,12 @@ fn the_sector_is_the_host_of_the_redirect_uris_or_of_the_address_that_is_named()
     let found = findings(&format!("{several}subject_type = \"pairwise\"\n"));
     assert!(found.problems.iter().any(|problem| problem.message.contains("a.example, b.example")), "{}", render_human(&found));
     // What returns to the person's own machine has no host that is its own.
-    let native = GOOD.replace("\"https://notes.example/callback\"", "\"http://127.0.0.1/cb\", \"org.example.app:/cb\"");
-    let place = written(&format!("{native}application_type = \"native\"\nsubject_type = \"pairwise\"\n"));
-    let config = load(&place.path().join("isthmus.toml")).unwrap_or_else(|findings| panic!("{}", render_human(&findings)));
-    assert_eq!(config.applications[0].oidc.as_ref().and_then(|client| client.sector_identifier.clone()), None);
+    for uris in ["\"http://127.0.0.1/cb\", \"org.example.app:/cb\"", "\"org.example.app://bank.example/cb\""] {
+        let native = GOOD.replace("\"https://notes.example/callback\"", uris);
+        let place = written(&format!("{native}application_type = \"native\"\nsubject_type = \"pairwise\"\n"));
+        let config = load(&place.path().join("isthmus.toml")).unwrap_or_else(|findings| panic!("{}", render_human(&findings)));
+        assert_eq!(config.applications[0].oidc.as_ref().and_then(|client| client.sector_identifier.clone()), None, "{uris}");
+    }
 }
 
 #[test]

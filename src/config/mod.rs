@@ -9,6 +9,7 @@ mod client_tests;
 mod connection;
 mod context;
 mod keys;
+mod limits;
 mod living;
 mod metadata;
 #[cfg(test)]

@@ -3,7 +3,7 @@
 use super::application::Registered;
 use super::context::{Context, Source};
 use super::stored::StoredObjects;
-use super::{Config, Findings, application, connection, keys, metadata, pages, possession, registration, scripts, secrets, seed};
+use super::{Config, Findings, application, connection, keys, limits, metadata, pages, possession, registration, scripts, secrets, seed};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::connection::outbound::download::Reach;
@@ -470,5 +470,6 @@ fn http_settings(root: &Section<'_>, issuer: &str) -> HttpSettings {
         saml_body_limit: 1024 * 1024,
         body_limit: 64 * 1024,
         api,
+        limits: limits::read(root),
     }
 }

@@ -29,7 +29,7 @@ pub fn findings(text: &str) -> Findings {
     check(&written(text).path().join("isthmus.toml"))
 }
 
-fn config(text: &str) -> Config {
+pub fn config(text: &str) -> Config {
     let directory = written(text);
     load(&directory.path().join("isthmus.toml")).unwrap_or_else(|findings| panic!("{}", render_human(&findings)))
 }
@@ -316,6 +316,16 @@ fn what_contradicts_itself_in_saml_is_refused_with_its_place() {
     // Nobody but the application could begin with PKCE.
     problem(&rules(""), "unsolicited.application", "needs PKCE");
     problem(&rules("mode = \"accept_directly\""), "unsolicited.application", "needs PKCE");
+    let pushed = |lines: &str| {
+        let text = format!("{}client_secret = \"a-secret-that-is-long\"\nrequire_pkce = false\n{lines}\n", with_saml(&rules("")));
+        let listed = findings(&text).problems.into_iter().filter(|problem| problem.path.ends_with("unsolicited.application"));
+        listed.map(|problem| problem.message).collect::<Vec<_>>()
+    };
+    for required in ["require_pushed_authorization_requests = true", "require_signed_request_object = true"] {
+        assert!(pushed(required).iter().any(|message| message.contains("signed or pushed")), "{required}: {:?}", pushed(required));
+        let begins = format!("{required}\ninitiate_login_uri = \"https://notes.example/start\"");
+        assert_eq!(pushed(&begins), [""; 0], "{required}");
+    }
     problem(&rules("protocol = \"saml\""), "unsolicited.protocol", "does not speak");
     problem(&rules("query = \"prompt=none\""), "unsolicited.query", "`prompt` cannot be part");
     for wrong in ["https://notes.example*", "http://notes.example/*", "*", "javascript:*"] {

@@ -6,6 +6,7 @@ pub mod cookies;
 pub mod headers;
 pub mod health;
 pub mod idp;
+pub mod limit;
 pub mod login;
 pub mod logout;
 pub mod look;

@@ -178,7 +178,7 @@ pub fn error(request: &HttpRequest, error: &Error, restart: Option<&Restart>) ->
     let restart = restart.filter(|restart| !restart.path.is_empty());
     reply::log_error(request, error);
     let mut builder = reply::status(wire.status);
-    reply::retry_after(&mut builder, wire.status);
+    reply::retry_after(&mut builder, wire.status, error.retry_after);
     if wants_json(request) {
         let problem = json!({
             "type": format!("urn:isthmus:problem:{}", wire.problem),

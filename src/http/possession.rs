@@ -1,5 +1,6 @@
 //! What a request shows beside its credentials or its token: a DPoP proof, the certificate of its connection.
 
+use super::headers::client_address;
 use super::state::State;
 use crate::broker::possession::Shown;
 use crate::clock::Timestamp;
@@ -28,6 +29,7 @@ pub fn shown(request: &HttpRequest, state: &State) -> Result<Shown> {
         certificate: certificate(request, state)?,
         method: request.method().as_str().to_owned(),
         path: request.path().to_owned(),
+        address: client_address(request, state),
     })
 }
 

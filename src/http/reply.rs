@@ -111,7 +111,7 @@ pub fn oauth_error(request: &HttpRequest, error: &Error) -> HttpResponse {
     if error.kind == ErrorKind::InvalidClient && request.headers().contains_key("authorization") {
         builder.insert_header(("www-authenticate", crate::oidc::client_auth::CHALLENGE));
     }
-    retry_after(&mut builder, wire.status);
+    retry_after(&mut builder, wire.status, error.retry_after);
     // What a rule says is said as it is.
     let told = match error.kind {
         ErrorKind::RuleDenied => error.detail.clone(),
@@ -125,9 +125,10 @@ pub fn status(code: u16) -> HttpResponseBuilder {
     HttpResponse::build(StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
 }
 
-pub fn retry_after(builder: &mut HttpResponseBuilder, status: u16) {
+/// `seconds`: if that is known.
+pub fn retry_after(builder: &mut HttpResponseBuilder, status: u16, seconds: Option<u32>) {
     if status == 503 || status == 429 {
-        builder.insert_header((RETRY_AFTER, "2"));
+        builder.insert_header((RETRY_AFTER, seconds.unwrap_or(2)));
     }
 }
 

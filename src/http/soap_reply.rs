@@ -19,6 +19,7 @@ pub fn failed(request: &HttpRequest, error: &Error) -> HttpResponse {
     reply::log_error(request, error);
     let (code, status) = match error.kind {
         ErrorKind::StoreUnavailable => (FaultCode::Server, StatusCode::SERVICE_UNAVAILABLE),
+        ErrorKind::TooManyRequests => (FaultCode::Server, StatusCode::TOO_MANY_REQUESTS),
         ErrorKind::PayloadTooLarge => (FaultCode::Client, StatusCode::PAYLOAD_TOO_LARGE),
         ErrorKind::InvalidRequest => (FaultCode::Client, StatusCode::INTERNAL_SERVER_ERROR),
         _ => (FaultCode::Server, StatusCode::INTERNAL_SERVER_ERROR),

@@ -1,5 +1,6 @@
 //! What every handler gets: the gateway, the settings of the HTTP side, and documents prepared once.
 
+use super::limit::{LimitSettings, Limiter};
 use super::look::Look;
 use super::management::rate::Rates;
 use super::metrics::Metrics;
@@ -34,6 +35,8 @@ pub struct HttpSettings {
     pub saml_body_limit: usize,
     pub body_limit: usize,
     pub api: ApiSettings,
+    /// How often one address may ask.
+    pub limits: LimitSettings,
 }
 
 /// Settings of the management API.
@@ -59,6 +62,7 @@ pub struct State {
     pub live: Arc<Live>,
     pub jobs: Arc<Jobs>,
     pub rates: Rates,
+    pub limiter: Limiter,
     pub settings: HttpSettings,
     pub metrics: Arc<Metrics>,
     pub discovery: Prepared,
@@ -69,8 +73,9 @@ impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
         let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
+        let limiter = Limiter::new(&settings.limits);
         let discovery = Prepared::new(metadata(&gateway, &settings).to_json());
-        Self { live, jobs, rates, settings, metrics, discovery, draining: AtomicBool::new(false) }
+        Self { live, jobs, rates, limiter, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 
     /// The gateway as it is now: one snapshot for a whole request.

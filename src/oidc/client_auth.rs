@@ -13,6 +13,7 @@ use crate::id;
 use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use std::net::IpAddr;
 
 /// RFC 6749 5.2: `invalid_client` carries a challenge when the client tried the `Authorization` header.
 pub const CHALLENGE: &str = "Basic realm=\"token\", charset=\"UTF-8\"";
@@ -27,6 +28,8 @@ pub struct ClientProof<'a> {
     pub certificate: Option<&'a ClientCertificate>,
     /// Path of the endpoint that was called, as in `/oauth/token`.
     pub endpoint: &'a str,
+    /// From where it came.
+    pub address: Option<IpAddr>,
 }
 
 /// By what a client wants to prove who it is.

@@ -19,6 +19,7 @@ mod federation;
 mod flows;
 mod jose_peers;
 mod keys;
+mod limits;
 mod logout;
 mod logout_cascade;
 mod logout_frames;

@@ -14,8 +14,6 @@ mod statement;
 mod tests;
 mod unused;
 
-pub(super) use arrivals::network;
-
 pub use initial::{InitialToken, issue as issue_initial_token, list as initial_tokens, revoke as revoke_initial_token};
 pub use unused::forget as forget_unused;
 
@@ -146,12 +144,13 @@ pub struct Asking<'a> {
 pub async fn register(live: &Live, said: &Body, asking: Asking<'_>) -> Result<Body> {
     let gateway = live.gateway();
     let policy = &on(&gateway)?.policy;
-    gateway.registration.arrivals.take(asking.address, policy.per_hour, asking.now)?;
     let allowed = match policy.mode {
         Mode::Off => return Err(off()),
         Mode::InitialAccessToken => Some(initial::find(&gateway, asking.token, asking.now).await?),
         Mode::Open => None,
     };
+    // Counted then only: whoever has no token uses up nobody's number.
+    gateway.registration.arrivals.take(asking.address, policy.per_hour, asking.now)?;
     let registered = gateway.applications.values().filter(|application| application.is_self_registered()).count();
     if registered >= policy.max_clients {
         tracing::warn!(registered, "no more clients may register: raise max_clients, or delete some");
@@ -281,7 +280,7 @@ async fn read_metadata(gateway: &Gateway, said: &Body) -> Result<ClientMetadata>
     if let Some(address) = metadata.text("sector_identifier_uri") {
         let refuse = |why: &str| invalid("sector_identifier_uri", why);
         let url = Url::parse(address).map_err(|_| refuse("is no address"))?;
-        let fetched = gateway.documents.fetch(&url, SECTOR_LIMIT).await;
+        let fetched = gateway.documents.of_others().fetch(&url, SECTOR_LIMIT).await;
         metadata.check_sector(&fetched.map_err(|error| refuse(&error.detail))?)?;
     }
     Ok(metadata)

@@ -273,6 +273,21 @@ async fn there_are_so_many_clients_and_so_many_of_one_address() {
 }
 
 #[tokio::test]
+async fn who_has_no_token_uses_up_nobodys_number() {
+    let world = World::new("mode = \"initial_access_token\"\nper_hour = 1").await;
+    let token = world.initial(2, START.plus_seconds(60)).await;
+    let said = app();
+    let said = said.as_object().expect("one");
+    for _ in 0..3 {
+        let refused = register(world.live(), said, asking(Some("wrong"), START)).await.expect_err("no token");
+        assert_eq!(refused.kind, ErrorKind::InvalidToken);
+    }
+    assert!(register(world.live(), said, asking(Some(&token), START)).await.is_ok());
+    let refused = register(world.live(), said, asking(Some(&token), START)).await.expect_err("too often");
+    assert_eq!(refused.kind, ErrorKind::TooManyRequests);
+}
+
+#[tokio::test]
 async fn who_never_comes_is_forgotten() {
     let world = World::new("mode = \"open\"\nunused_after = 86400").await;
     let (idle, used) = (world.register(app(), START).await.expect("one"), world.register(app(), START).await.expect("two"));

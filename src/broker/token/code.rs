@@ -8,9 +8,10 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::Trace;
 use crate::login::{CodeGrant, CodeTombstone};
 use crate::oidc::token::invalid_code;
-use crate::oidc::{AuthorizationCode, KeyConfirmation};
+use crate::oidc::{AuthorizationCode, ClientFacts, GrantType, KeyConfirmation};
 use crate::secret::Secret;
 use crate::store::Consumed;
+use crate::user::Identity;
 use serde_json::{Map, Value};
 
 impl Gateway {
@@ -47,22 +48,23 @@ impl Gateway {
 
     /// What a grant gives when it is used for the first time: with a refresh token, if the person has agreed to that.
     pub(super) async fn give_at_first(&self, asking: Asking<'_>, granted: Granted, now: Timestamp) -> Result<Tokens> {
-        // A consent may have been taken back meanwhile.
-        if !asking.client.first_party {
-            self.check_standing(&granted).await?;
-        }
+        self.check_standing(asking.client, &granted).await?;
         let wants_refresh = granted.scopes.contains("offline_access");
         let refresh_token = if wants_refresh { Some(self.new_family(asking, &granted, now).await?) } else { None };
         self.give(asking.application, granted, refresh_token, Trace::default(), now).await
     }
 
-    /// What was granted is still granted: nobody has revoked it, and the person may still sign in.
-    pub(super) async fn check_standing(&self, granted: &Granted) -> Result<()> {
+    /// What was granted is still granted: the person may still sign in, and has not taken back what a third party or a
+    /// device has waited with.
+    async fn check_standing(&self, client: &ClientFacts, granted: &Granted) -> Result<()> {
         let refuse = || Error::new(ErrorKind::InvalidGrant, "what was granted has been taken back");
-        if self.is_revoked(&granted.grant_id).await? {
+        let may_be_revoked = !client.first_party || client.may_use(GrantType::DeviceCode);
+        if may_be_revoked && self.is_revoked(&granted.grant_id).await? {
             return Err(refuse());
         }
-        self.directory.user(&granted.user_id).await?.filter(|user| !user.blocked).map(drop).ok_or_else(refuse)
+        let Identity { connection, user_id: subject, .. } = &granted.identity;
+        let user = self.directory.user_state(&granted.user_id, connection, subject).await?;
+        user.filter(|user| !user.blocked && user.allows_login).map(drop).ok_or_else(refuse)
     }
 }
 

@@ -86,6 +86,7 @@ impl Gateway {
             body: &params,
             certificate: call.shown.certificate.as_deref(),
             endpoint: &call.shown.path,
+            address: call.shown.address,
         };
         let application = self.authenticate_client(proof, now).await?;
         let kinds = match params.get("grant_type") {
@@ -96,6 +97,10 @@ impl Gateway {
             _ => (LogType::CodeExchange, LogType::FailedCodeExchange),
         };
         let answer = self.answer(&application, &params, call, now).await;
+        // Codes and tokens that are worth nothing; the credentials were right.
+        if answer.as_ref().is_err_and(|refusal| refusal.error.kind == ErrorKind::InvalidGrant) {
+            self.note_failure(&application.client_id, call.shown.address, now);
+        }
         // A device that waits is no event.
         let waits = |refusal: &TokenRefusal| matches!(refusal.error.kind, ErrorKind::AuthorizationPending | ErrorKind::SlowDown);
         if !answer.as_ref().is_err_and(waits) {

@@ -112,8 +112,9 @@ impl Gateway {
         }
     }
 
-    /// What may refuse for reasons of its own comes before the rotation, so that it costs the client nothing: scripts, and
-    /// the time for which a token may lie idle. Only the token in force is worth the look; where there are neither, none is.
+    /// What may refuse for reasons of its own comes before the rotation, so that it costs the client nothing: scripts, the
+    /// time for which a token may lie idle, and what the person has agreed to. Only the token in force is worth the look;
+    /// where there is none of them, none is.
     async fn prepared_before(
         &self,
         asking: Asking<'_>,
@@ -122,7 +123,7 @@ impl Gateway {
         now: Timestamp,
     ) -> Result<Option<(Granted, Trace)>, TokenRefusal> {
         let idle = self.lifetimes.refresh_token_idle;
-        if idle == 0 && !self.scripts.has_login() {
+        if idle == 0 && !self.scripts.has_login() && asking.client.first_party {
             return Ok(None);
         }
         let family = self.family(token.grant_id(), &asking.client.client_id, now).await?;
@@ -155,8 +156,9 @@ impl Gateway {
         let mut granted = self.granted_by(asking, family, data, asked, now).await.map_err(in_login)?;
         let mut trace = Trace::default();
         if self.scripts.has_login() {
-            self.script_refresh(asking, &mut granted, now, &mut trace).await.map_err(in_login)?;
+            self.script_refresh(asking, &mut granted, now, &mut trace).await.map_err(&in_login)?;
         }
+        self.hold_to_consent(asking.application, &mut granted).await.map_err(in_login)?;
         Ok((granted, trace))
     }
 

@@ -54,7 +54,7 @@ async fn code_of(gateway: &Gateway, grant: &CodeGrant<Map<String, Value>>) -> St
 }
 
 fn shown(dpop: Option<String>) -> Shown {
-    Shown { dpop, certificate: None, method: "POST".to_owned(), path: "/oauth/token".to_owned() }
+    Shown { dpop, certificate: None, method: "POST".to_owned(), path: "/oauth/token".to_owned(), address: None }
 }
 
 async fn post(gateway: &Gateway, body: &[(&str, &str)], shown: &Shown) -> Result<Tokens, TokenRefusal> {
@@ -96,7 +96,7 @@ fn confidential(gateway: &mut Gateway, change: impl FnOnce(&mut ClientFacts)) {
 
 async fn introspected(gateway: &Gateway, client_id: &str, token: &str) -> Value {
     let body = params(&[("client_id", client_id), ("client_secret", SECRET), ("token", token)]);
-    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect" };
+    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect", address: None };
     match gateway.introspect(proof, false, Timestamp::now()).await.expect("told") {
         Introspection::Json(text) => serde_json::from_str(&text).expect("JSON"),
         Introspection::Jwt(_) => panic!("nobody asked for a JWT"),
@@ -105,13 +105,13 @@ async fn introspected(gateway: &Gateway, client_id: &str, token: &str) -> Value 
 
 async fn revoked(gateway: &Gateway, client_id: &str, token: &str) {
     let body = params(&[("client_id", client_id), ("client_secret", SECRET), ("token", token), ("token_type_hint", "anything")]);
-    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/revoke" };
+    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/revoke", address: None };
     gateway.revoke(proof, Timestamp::now()).await.expect("answered");
 }
 
 async fn userinfo(gateway: &Gateway, token: &str, scheme: Scheme, dpop: Option<String>) -> Result<(), ErrorKind> {
     let presented = PresentedToken { token: oidc::AccessToken::parse(token).expect("a token"), scheme };
-    let shown = Shown { dpop, certificate: None, method: "POST".to_owned(), path: "/userinfo".to_owned() };
+    let shown = Shown { dpop, certificate: None, method: "POST".to_owned(), path: "/userinfo".to_owned(), address: None };
     gateway.userinfo(&presented, &shown, None, Timestamp::now()).await.map(drop).map_err(|error| error.kind)
 }
 
@@ -171,7 +171,7 @@ async fn a_public_client_may_end_tokens_and_ask_about_none() {
     let gateway = gateway().await;
     let tokens = tokens(&gateway, "openid").await;
     let body = params(&[("client_id", "notes"), ("token", tokens.access_token.expose())]);
-    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect" };
+    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect", address: None };
     let refused = gateway.introspect(proof, false, Timestamp::now()).await.expect_err("public");
     assert_eq!(refused.kind, ErrorKind::UnauthorizedClient);
     userinfo(&gateway, tokens.access_token.expose(), Scheme::Bearer, None).await.expect("still there");
@@ -199,7 +199,7 @@ async fn an_answer_is_signed_where_that_is_asked() {
     let token = tokens(&gateway, "openid").await.access_token;
     confidential(&mut gateway, |_| {});
     let body = params(&[("client_id", "notes"), ("client_secret", SECRET), ("token", token.expose())]);
-    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect" };
+    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/introspect", address: None };
     let Introspection::Jwt(jwt) = gateway.introspect(proof, true, Timestamp::now()).await.expect("told") else { panic!("a JWT") };
     let claims = gateway.keys.public().verify(&jwt, "token-introspection+jwt").expect("ours");
     assert_eq!((&claims["iss"], &claims["aud"]), (&json!("https://login.example.org"), &json!("notes")));
@@ -313,7 +313,7 @@ async fn a_public_clients_refresh_token_is_bound_to_its_key() {
     assert!(refused.error.detail.contains("connection"), "{}", refused.error.detail);
     // And it is revoked without a key.
     let body = params(&[("client_id", "notes"), ("token", refresh.expose())]);
-    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/revoke" };
+    let proof = ClientProof { authorization: None, body: &body, certificate: None, endpoint: "/oauth/revoke", address: None };
     gateway.revoke(proof, Timestamp::now()).await.expect("answered");
     let left = gateway.directory.rotate_family(refresh.grant_id(), "notes", 1, Timestamp::now(), 0).await.expect("answered");
     assert!(matches!(left, Rotation::Refused), "{left:?}");
@@ -366,6 +366,7 @@ async fn a_token_bound_to_a_certificate_needs_it() {
         certificate: certificate.map(Arc::clone),
         method: "POST".to_owned(),
         path: path.to_owned(),
+        address: None,
     };
     let body = [("grant_type", "authorization_code"), ("client_id", "notes"), ("code", &code), ("redirect_uri", CALLBACK)];
     let response = post(&gateway, &body, &with(Some(&certificate), "/oauth/token")).await.expect("tokens").response;
@@ -463,6 +464,59 @@ async fn an_actor_is_named_where_that_is_allowed() {
     let by_id_token = [("subject_token_type", "urn:ietf:params:oauth:token-type:id_token")];
     let named = exchange(&gateway, id_token.expose(), &by_id_token).await.expect("exchanged").response;
     assert!(named.scopes.is_empty());
+}
+
+#[tokio::test]
+async fn an_exchanged_token_ends_no_later_than_the_token_that_was_given_for_it() {
+    let (mut gateway, given) = exchanging("openid read").await;
+    let (subject, id_token) = (given.access_token.expose(), given.id_token.as_ref().expect("an ID token").expose());
+    let exp = |token: &str| claims_of(token)["exp"].as_i64().expect("a time");
+    let ends = |seconds: u32| Timestamp::now().seconds() + i64::from(seconds);
+    // The resource server's own time is two hours.
+    let exchanged = exchange(&gateway, subject, &[]).await.expect("exchanged").response;
+    assert!(exp(exchanged.access_token.expose()) <= ends(given.expires_in) && exchanged.expires_in <= given.expires_in);
+    let by_id_token = [("subject_token_type", "urn:ietf:params:oauth:token-type:id_token")];
+    let exchanged = exchange(&gateway, id_token, &by_id_token).await.expect("exchanged").response;
+    assert!(exp(exchanged.access_token.expose()) <= exp(id_token), "{} {}", exp(exchanged.access_token.expose()), exp(id_token));
+    // And again for one that ends sooner.
+    gateway
+        .resource_servers
+        .insert(API.to_owned(), Arc::new(ResourceServer { token_lifetime: 60, ..gateway.resource_servers[API].as_ref().clone() }));
+    let short = exchange(&gateway, subject, &[]).await.expect("exchanged").response;
+    server(&mut gateway, JWT);
+    with_client(&mut gateway, |client| client.introspects = vec![API.to_owned()]);
+    let again = exchange(&gateway, short.access_token.expose(), &[]).await.expect("exchanged").response;
+    assert!(exp(again.access_token.expose()) <= exp(short.access_token.expose()) && again.expires_in <= 60);
+}
+
+#[tokio::test]
+async fn an_actor_is_called_what_the_application_calls_them() {
+    let (mut gateway, given) = exchanging("openid read").await;
+    with_client(&mut gateway, |client| {
+        client.token_exchange = Some(TokenExchange { audiences: vec![API.to_owned()], may_act: true });
+        client.subject_type = oidc::SubjectType::Pairwise;
+    });
+    let subject = given.access_token.expose();
+    let actor = [("actor_token", subject), ("actor_token_type", ACCESS)];
+    let response = exchange(&gateway, subject, &actor).await.expect("exchanged").response;
+    let claims = claims_of(response.access_token.expose());
+    let called = claims["act"]["sub"].as_str().expect("a name");
+    assert!(claims["sub"] == called && !called.contains("jane"), "{claims}");
+}
+
+#[tokio::test]
+async fn who_is_blocked_gets_nothing_for_a_code() {
+    let gateway = gateway().await;
+    let grant = a_grant(&gateway, "openid offline_access").await;
+    let code = code_of(&gateway, &grant).await;
+    gateway.directory.set_blocked(&grant.user_id, true).await.expect("blocked");
+    assert_eq!(kind(by_code(&gateway, &code, None).await), ErrorKind::InvalidGrant);
+    gateway.directory.set_blocked(&grant.user_id, false).await.expect("unblocked");
+    let code = code_of(&gateway, &grant).await;
+    assert!(by_code(&gateway, &code, None).await.is_ok());
+    gateway.directory.delete_user(&grant.user_id).await.expect("deleted");
+    let code = code_of(&gateway, &grant).await;
+    assert_eq!(kind(by_code(&gateway, &code, None).await), ErrorKind::InvalidGrant);
 }
 
 /// A device that waits, and what it polls with.

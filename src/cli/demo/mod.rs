@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
 use crate::connection::outbound::download::Reach;
 use crate::error::{Error, ErrorKind, Result};
+use crate::http::limit::LimitSettings;
 use crate::http::practice::app::{self, App};
 use crate::http::practice::idp::{self, Idp};
 use crate::http::practice::saml_app::{self, SamlApp};
@@ -117,6 +118,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
             saml_body_limit: 1024 * 1024,
             body_limit: 64 * 1024,
             api: ApiSettings::default(),
+            limits: LimitSettings::default(),
         },
         keyring: Keyring::open_or_create(&directory.join("certs"))?,
         sessions: store::open_sessions("memory:")?,

@@ -3,6 +3,7 @@
 use crate::application::Application;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::unsolicited::{ApplicationProtocol, RelayState, Unsolicited, UnsolicitedMode};
+use crate::oidc::request_object::Proven;
 use crate::toml_file::Section;
 use url::{Url, form_urlencoded};
 
@@ -66,6 +67,7 @@ fn relay_states(section: &Section<'_>) -> Option<Vec<RelayState>> {
 
 /// What must hold between a connection and the application that it names.
 pub fn check(root: &Section<'_>, connections: &[ConnectionConfig], applications: &[&Application]) {
+    let pushed_only = root.bool("require_pushed_authorization_requests").unwrap_or(false);
     for section in root.sections("connection") {
         let name = section.value("name").and_then(|at| at.value.as_str());
         let Some(rules) = connections.iter().find(|known| Some(known.name.as_str()) == name).and_then(ConnectionConfig::unsolicited) else {
@@ -88,6 +90,11 @@ pub fn check(root: &Section<'_>, connections: &[ConnectionConfig], applications:
                 let message = format!("`{}` needs PKCE, so nobody but itself can begin its logins", application.client_id);
                 let help = "give it an `initiate_login_uri` and use mode = \"hint\"; or, with a secret, `require_pkce = false`";
                 place.problem("application", message, help);
+            }
+            (Some(client), _) if client.initiate_login_uri.is_none() && Proven::default().check(client, pushed_only).is_err() => {
+                let message =
+                    format!("requests of `{}` must be signed or pushed, so nobody but itself can begin its logins", application.client_id);
+                place.problem("application", message, "give it an `initiate_login_uri`");
             }
             (Some(_), _) => {}
             (None, Some(true)) => {}

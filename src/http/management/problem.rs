@@ -119,7 +119,7 @@ pub fn render(request: &HttpRequest, refusal: &Refusal) -> HttpResponse {
     body.insert("message".to_owned(), detail.into());
     body.insert("errorCode".to_owned(), refusal.code.unwrap_or(wire.problem).into());
     let mut builder = reply::status(status);
-    reply::retry_after(&mut builder, status);
+    reply::retry_after(&mut builder, status, None);
     let mut response = builder.insert_header((CONTENT_TYPE, "application/problem+json")).body(Value::Object(body).to_string());
     use ErrorKind::{InsufficientScope, InvalidDpopProof, InvalidToken, UseDpopNonce};
     if matches!(refusal.error.kind, InvalidToken | InsufficientScope | InvalidDpopProof | UseDpopNonce) {

@@ -23,6 +23,7 @@ impl Read {
             body: &self.params,
             certificate: self.shown.certificate.as_deref(),
             endpoint: &self.shown.path,
+            address: self.shown.address,
         }
     }
 }

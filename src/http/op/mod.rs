@@ -23,7 +23,7 @@ use actix_web::http::header::{
 
 /// Applications in browsers call the token and UserInfo endpoints from their own origin. Both live by what the
 /// request carries, never by cookies, so any origin may read the answer.
-fn readable_by_scripts(mut response: HttpResponse) -> HttpResponse {
+pub(super) fn readable_by_scripts(mut response: HttpResponse) -> HttpResponse {
     let headers = response.headers_mut();
     headers.insert(ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("x-correlation-id, www-authenticate, dpop-nonce"));

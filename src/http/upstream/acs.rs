@@ -67,7 +67,8 @@ async fn consume(request: &HttpRequest, state: &State, connection: &str, form: &
         (None, None) => return Err(wrong("the parameter SAMLResponse is missing")),
         (Some(_), Some(_)) => return Err(wrong("SAMLResponse and SAMLart exclude each other")),
     };
-    let post = IdpPost { connection, answer, relay_state: form.relay_state.as_deref(), bounced: form.bounced };
+    let pushed_only = state.settings.require_pushed_authorization_requests;
+    let post = IdpPost { connection, answer, relay_state: form.relay_state.as_deref(), bounced: form.bounced, pushed_only };
     let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
     let outcome = Box::pin(state.gateway().assertion_consumer(post, &browser, Timestamp::now())).await;
     let mut fields = vec![field, (BOUNCED, "1")];

@@ -36,7 +36,7 @@ fn shown(request: &HttpRequest, answer: Result<HttpResponse>) -> HttpResponse {
 
 async fn consume(request: &HttpRequest, state: &State, connection: &str, answer: Result<Params>, bounced: bool) -> Result<HttpResponse> {
     let answer = answer?;
-    let post = IdpPost { connection, answer: IdpAnswer::Authorization(&answer), relay_state: None, bounced };
+    let post = IdpPost { connection, answer: IdpAnswer::Authorization(&answer), relay_state: None, bounced, pushed_only: false };
     let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
     let outcome = Box::pin(state.gateway().assertion_consumer(post, &browser, Timestamp::now())).await;
     let mut fields: Vec<(&str, &str)> = ANSWER.iter().filter_map(|name| Some((*name, answer.get(name)?))).collect();

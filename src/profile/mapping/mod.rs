@@ -190,11 +190,12 @@ impl MappingTable {
         self.tests.len()
     }
 
-    /// The names that a `from_profile` table releases, with their scopes: for discovery and for metadata.
-    #[cfg(test)]
+    /// The names that a `from_profile` table may release to clients, with the scopes of their rows: as clients see them first,
+    /// and with the `*` that they are written with.
     pub fn released_names(&self) -> impl Iterator<Item = (&str, Option<&str>)> {
         self.rows.iter().filter_map(|planned| match &planned.row.target {
-            Target::Release(release) if !release.name.contains('*') => Some((release.name.as_str(), release.scope.as_deref())),
+            // Entity categories are SAML's: a client has none.
+            Target::Release(release) if release.categories.is_empty() => Some((release.given_name(), release.scope.as_deref())),
             _ => None,
         })
     }

@@ -147,3 +147,16 @@ async fn what_is_disabled_takes_none() {
         scene.answer(&answer).await.here().assert_refused(404, "ISTH-2001");
     }
 }
+
+#[tokio::test]
+async fn an_application_that_must_push_or_sign_its_requests_begins_itself() {
+    for required in ["require_pushed_authorization_requests = true", "require_signed_request_object = true"] {
+        let rules = "application = \"notes\"\nmode = \"accept_directly\"";
+        let scene = scene(rules, &format!("require_pkce = false\n{required}\n{INITIATED}")).await;
+        let away = scene.answer(&unasked(&scene, None, |_| ())).await.away();
+        assert!(away.url.as_str().starts_with("https://notes.example/start?a=b&"), "{required}: {}", away.url);
+        assert_eq!(away.parameter("code"), None);
+        let refused = scene.browser.open(scene.app.authorize(&scene.gateway, &[("prompt", "none")]).as_str()).await.away();
+        assert_eq!(refused.parameter("error").as_deref(), Some("invalid_request"), "nothing of it but a hint: {}", refused.url);
+    }
+}
