@@ -84,6 +84,12 @@ pub fn put(body: &mut Body, metadata: &ClientMetadata, policy: &Policy) {
     } else if !policy.require_pkce {
         own.entry("require_pkce").or_insert(Value::Bool(false));
     }
+    let signs = metadata.members().get("require_signed_request_object") == Some(&Value::Bool(true));
+    if signs || metadata.text("request_object_signing_alg").is_some() {
+        own.remove("unsigned_request_objects");
+    } else if policy.unsigned_request_objects {
+        own.entry("unsigned_request_objects").or_insert(Value::Bool(true));
+    }
     for (_, pointer) in PLACES.iter().filter(|(_, pointer)| !pointer.starts_with("/isthmus/")) {
         body.remove(pointer.split('/').nth(1).unwrap_or_default());
     }
