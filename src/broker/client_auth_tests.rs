@@ -163,3 +163,30 @@ async fn a_self_signed_certificate_proves_the_registered_key() {
     with_client(&mut gateway, |client| client.token_endpoint_auth_method = TokenEndpointAuthMethod::ClientSecretPost);
     assert!(tried(&gateway, &body, Some(&of(&notes, &[])), now).await.is_err());
 }
+
+/// The least time that a refusal took: that of the work, whatever else the machine does.
+async fn least(gateway: &Gateway, body: &Params, now: Timestamp) -> std::time::Duration {
+    let mut least = std::time::Duration::MAX;
+    for _ in 0..40 {
+        let begun = std::time::Instant::now();
+        refused(gateway, body, now).await;
+        least = least.min(begun.elapsed());
+    }
+    least
+}
+
+#[tokio::test]
+async fn an_unknown_client_takes_the_time_of_a_known_one() {
+    let (device, other, now) = (Device::new(), Device::new(), Timestamp::now());
+    // So long that its digest takes more time than everything else.
+    let secret = "x".repeat(1_000_000);
+    let by_secret = |client_id: &str| params(&[("client_id", client_id), ("client_secret", secret.as_str())]);
+    let mut gateway = gateway().await;
+    with_client(&mut gateway, |client| client.token_endpoint_auth_method = TokenEndpointAuthMethod::ClientSecretPost);
+    let (known, unknown) = (least(&gateway, &by_secret("notes"), now).await, least(&gateway, &by_secret("nobody"), now).await);
+    assert!(unknown * 2 > known, "by a secret: {unknown:?} for nobody, {known:?} for somebody");
+    let gateway = by_key(&device).await;
+    let of_nobody = assertion(&other, now, json!({ "iss": "nobody", "sub": "nobody" }));
+    let (known, unknown) = (least(&gateway, &assertion(&other, now, json!({})), now).await, least(&gateway, &of_nobody, now).await);
+    assert!(unknown * 3 > known * 2, "by an assertion: {unknown:?} for nobody, {known:?} for somebody");
+}

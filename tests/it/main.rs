@@ -11,6 +11,7 @@ mod authorization;
 mod bad_input;
 mod browser;
 mod check_command;
+mod conduct;
 mod conformance;
 mod chromium;
 mod chromium_logout;
