@@ -35,9 +35,10 @@ test: setup-build setup-test
 	     END { printf "\n==> %d passed, %d failed, %d ignored, in %d suites\n", passed, failures, ignored, suites }' $(TARGET)/test.log; \
 	exit $${failed:-0}
 
-## bench        whole logins against the release binary (CPU, logins per second, latencies, memory), the parts, rules, searches, imports, the API, SAML toward applications, metadata
+## bench        whole logins against the release binary (CPU, logins per second, latencies, memory), the provider half, the parts, rules, searches, imports, the API, SAML toward applications, metadata
 bench: setup-build
 	cargo bench --locked --bench login
+	cargo bench --locked --bench provider
 	cargo bench --locked --bench parts
 	cargo bench --locked --bench rules
 	cargo bench --locked --bench search

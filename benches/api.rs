@@ -5,6 +5,8 @@
 #![expect(clippy::print_stdout, clippy::print_stderr, reason = "this program's result is what it prints")]
 #![expect(clippy::cast_precision_loss, reason = "counts are far below the precision of a float")]
 
+#[path = "login/clients.rs"]
+mod clients;
 #[path = "login/http.rs"]
 #[allow(dead_code, reason = "the login bench needs more of it")]
 mod http;
@@ -15,7 +17,7 @@ mod test_servers;
 use http::Connection;
 use isthmus::clock::Timestamp;
 use isthmus::profile::Written;
-use isthmus::store::{Directory, Expect, IdentityLogin, ObjectWrite, open_directory};
+use isthmus::store::{Directory, IdentityLogin, open_directory};
 use isthmus::user::Identity;
 use serde_json::{Value, json};
 use std::fs;
@@ -78,7 +80,7 @@ fn measure(name: &str, url: &str, place: &Path, (users, clients): (usize, usize)
     runtime.block_on(async {
         let directory = open_directory(url).await.map_err(|error| error.to_string())?;
         fill(&directory, users).await?;
-        fill_clients(&directory, clients).await?;
+        clients::fill(&directory, clients).await?;
         directory.close().await.map_err(|error| error.to_string())
     })?;
     let gateway = Gateway::start(url, place)?;
@@ -125,27 +127,6 @@ async fn fill(directory: &Arc<dyn Directory>, users: usize) -> Result<(), String
     }
     while let Some(done) = tasks.join_next().await {
         done.map_err(|error| error.to_string())??;
-    }
-    Ok(())
-}
-
-/// Applications as the management API keeps them.
-async fn fill_clients(directory: &Arc<dyn Directory>, clients: usize) -> Result<(), String> {
-    let ids: Vec<String> = (0..clients).map(|number| format!("client-{number}")).collect();
-    for some in ids.chunks(500) {
-        let bodies: Vec<String> = some
-            .iter()
-            .map(|id| {
-                let callback = format!("https://{id}.example/cb");
-                json!({ "name": id, "app_type": "spa", "callbacks": [callback], "token_endpoint_auth_method": "none" }).to_string()
-            })
-            .collect();
-        let writes: Vec<ObjectWrite<'_>> = some
-            .iter()
-            .zip(&bodies)
-            .map(|(id, body)| ObjectWrite { kind: "client", id, name: None, body: Some(body), expect: Expect::Nothing })
-            .collect();
-        directory.write_objects(&writes, Timestamp::now()).await.map_err(|error| error.to_string())?;
     }
     Ok(())
 }

@@ -61,10 +61,15 @@ pub struct Memory {
 impl Gateway {
     /// Starts it in `place`, where `certs/` and `idp.pem` are.
     pub fn start(variant: &Variant, place: &Path, clock_ticks: u64) -> Result<(Self, Cpu), String> {
+        Self::launch(place, clock_ticks, |address| configuration(variant, address, place))
+    }
+
+    /// Starts it with what `configuration` makes of its address.
+    pub fn launch(place: &Path, clock_ticks: u64, configuration: impl FnOnce(SocketAddr) -> String) -> Result<(Self, Cpu), String> {
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()));
         let issuer = format!("http://{address}");
         let config = place.join("isthmus.toml");
-        fs::write(&config, configuration(variant, address, place)).map_err(|error| error.to_string())?;
+        fs::write(&config, configuration(address)).map_err(|error| error.to_string())?;
         let started = Instant::now();
         let child = Command::new(BINARY)
             .arg("serve")
@@ -75,7 +80,7 @@ impl Gateway {
             .stderr(fs::File::create("/dev/null").map_err(|error| error.to_string())?)
             .spawn()
             .map_err(|error| format!("{BINARY} does not start: {error}"))?;
-        let cpu = Cpu { stat: format!("/proc/{}/stat", child.id()).into(), clock_ticks };
+        let cpu = Cpu::of(child.id(), clock_ticks);
         let nothing = Memory { now: 0.0, peak: 0.0 };
         let mut gateway = Self { child, address, issuer, started_in: Duration::ZERO, idle: nothing };
         gateway.started_in = gateway.first_answer(started)?;
@@ -131,6 +136,10 @@ pub struct Cpu {
 }
 
 impl Cpu {
+    pub fn of(process_id: u32, clock_ticks: u64) -> Self {
+        Self { stat: format!("/proc/{process_id}/stat").into(), clock_ticks }
+    }
+
     /// User plus system time since the start, in seconds.
     pub fn seconds(&self) -> Result<f64, String> {
         let stat = fs::read_to_string(&self.stat).map_err(|error| error.to_string())?;

@@ -36,6 +36,8 @@ pub struct Parties<'a> {
     /// What the gateway signs ID tokens with, to verify them.
     pub keys: &'a OidcKeys,
     pub algorithm: &'a str,
+    /// The OpenID application.
+    pub client_id: &'a str,
     /// The application, if it is one that speaks SAML.
     pub saml: Option<&'a SamlApp>,
     /// How many groups everybody is in.
@@ -88,9 +90,10 @@ pub fn run(parties: &Parties<'_>, logins: usize, concurrency: usize) -> Result<M
     Ok(Measured { wall, latencies })
 }
 
-struct Client<'a> {
+/// One connection to the gateway.
+pub struct Client<'a> {
     parties: &'a Parties<'a>,
-    connection: Connection,
+    pub connection: Connection,
     authorization: String,
     acs_url: String,
     sp_entity_id: String,
@@ -98,18 +101,53 @@ struct Client<'a> {
     waited: Duration,
 }
 
+/// An authorization request, and what its answers are held against.
+pub struct Asked {
+    pub query: String,
+    state: String,
+    nonce: String,
+    verifier: String,
+}
+
+impl Asked {
+    pub fn new(client_id: &str, scope: &str) -> Self {
+        let (state, nonce, verifier) = (id::random_token(), id::random_token(), id::random_token());
+        let query = form(&[
+            ("response_type", "code"),
+            ("client_id", client_id),
+            ("redirect_uri", REDIRECT_URI),
+            ("scope", scope),
+            ("state", &state),
+            ("nonce", &nonce),
+            ("code_challenge", &URL_SAFE_NO_PAD.encode(id::sha256(verifier.as_bytes()))),
+            ("code_challenge_method", "S256"),
+        ]);
+        Self { query, state, nonce, verifier }
+    }
+
+    pub fn token_request(&self, code: &str) -> String {
+        let (redirect_uri, verifier) = (("redirect_uri", REDIRECT_URI), ("code_verifier", self.verifier.as_str()));
+        form(&[("grant_type", "authorization_code"), ("code", code), redirect_uri, verifier])
+    }
+}
+
 impl<'a> Client<'a> {
-    fn new(parties: &'a Parties<'a>) -> Result<Self, String> {
+    pub fn new(parties: &'a Parties<'a>) -> Result<Self, String> {
         let issuer = &parties.gateway.issuer;
         let encode = |text: &str| url::form_urlencoded::byte_serialize(text.as_bytes()).collect::<String>();
         Ok(Self {
             parties,
             connection: Connection::open(parties.gateway.address).map_err(|error| error.to_string())?,
-            authorization: format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(CLIENT_ID), encode(CLIENT_SECRET)))),
+            authorization: format!("Basic {}", STANDARD.encode(format!("{}:{}", encode(parties.client_id), encode(CLIENT_SECRET)))),
             acs_url: acs_url(issuer),
             sp_entity_id: format!("{issuer}/connections/{CONNECTION}/metadata"),
             waited: Duration::ZERO,
         })
+    }
+
+    pub fn reconnect(&mut self) -> Result<(), String> {
+        self.connection = Connection::open(self.parties.gateway.address).map_err(|error| error.to_string())?;
+        Ok(())
     }
 
     /// One login of one person in a browser that was never here before.
@@ -135,34 +173,38 @@ impl<'a> Client<'a> {
 
     /// From the authorization request to userinfo.
     fn by_openid(&mut self, subject: &str) -> Result<(), String> {
-        let (state, nonce, verifier) = (id::random_token(), id::random_token(), id::random_token());
+        let asked = Asked::new(self.parties.client_id, "openid profile email");
+        let (_, back) = self.sign_in(&asked, subject)?;
+        let code = self.code(back.header("location")?, &asked)?;
+        let tokens = self.redeem(&asked, &code, subject)?;
+        self.userinfo(text(&tokens, "access_token")?, subject)
+    }
 
-        let query = form(&[
-            ("response_type", "code"),
-            ("client_id", CLIENT_ID),
-            ("redirect_uri", REDIRECT_URI),
-            ("scope", "openid profile email"),
-            ("state", &state),
-            ("nonce", &nonce),
-            ("code_challenge", &URL_SAFE_NO_PAD.encode(id::sha256(verifier.as_bytes()))),
-            ("code_challenge_method", "S256"),
-        ]);
-        let to_idp = self.timed(|connection| connection.get(&format!("/authorize?{query}"), &[]))?.expect(303)?;
-        let cookies = cookies(&to_idp);
-
+    /// From the authorization request to the answer to the application, with the cookies that the browser has then.
+    pub fn sign_in(&mut self, asked: &Asked, subject: &str) -> Result<(String, Response), String> {
+        let to_idp = self.timed(|connection| connection.get(&format!("/authorize?{}", asked.query), &[]))?.expect(303)?;
+        let before = cookies(&to_idp);
         let answer = self.identity_provider(to_idp.header("location")?, subject)?;
-        let back = self.timed(|connection| connection.post(ACS_PATH, &[("Cookie", &cookies)], &answer))?.expect(303)?;
-        let code = self.code(back.header("location")?, &state)?;
+        let back = self.timed(|connection| connection.post(ACS_PATH, &[("Cookie", &before)], &answer))?.expect(303)?;
+        Ok((cookies(&back), back))
+    }
 
-        let request =
-            form(&[("grant_type", "authorization_code"), ("code", &code), ("redirect_uri", REDIRECT_URI), ("code_verifier", &verifier)]);
+    /// The code for tokens, checked.
+    pub fn redeem(&mut self, asked: &Asked, code: &str, subject: &str) -> Result<Map<String, Value>, String> {
+        let request = asked.token_request(code);
+        let tokens = object(&self.as_client("/oauth/token", &request)?)?;
+        self.check_id_token(&tokens, &asked.nonce, subject)?;
+        Ok(tokens)
+    }
+
+    /// A form of the client's, with its secret.
+    pub fn as_client(&mut self, target: &str, form: &str) -> Result<Response, String> {
         let authorization = self.authorization.clone();
-        let tokens =
-            self.timed(|connection| connection.post("/oauth/token", &[("Authorization", &authorization)], &request))?.expect(200)?;
-        let tokens = object(&tokens)?;
-        self.check_id_token(&tokens, &nonce, subject)?;
+        self.timed(|connection| connection.post(target, &[("Authorization", &authorization)], form))?.expect(200)
+    }
 
-        let bearer = format!("Bearer {}", text(&tokens, "access_token")?);
+    pub fn userinfo(&mut self, access_token: &str, subject: &str) -> Result<(), String> {
+        let bearer = format!("Bearer {access_token}");
         let userinfo = self.timed(|connection| connection.get("/userinfo", &[("Authorization", &bearer)]))?.expect(200)?;
         check_claims(&object(&userinfo)?, subject)
     }
@@ -209,11 +251,11 @@ impl<'a> Client<'a> {
     }
 
     /// The code in the answer to the application.
-    fn code(&self, location: &str, state: &str) -> Result<String, String> {
+    pub fn code(&self, location: &str, asked: &Asked) -> Result<String, String> {
         let url = Url::parse(location).map_err(|error| format!("{location}: {error}"))?;
         let parameter = |wanted: &str| url.query_pairs().find(|(name, _)| name == wanted).map(|(_, value)| value.into_owned());
         let expected = location.starts_with(REDIRECT_URI)
-            && parameter("state").as_deref() == Some(state)
+            && parameter("state").as_deref() == Some(asked.state.as_str())
             && parameter("iss").as_deref() == Some(&self.parties.gateway.issuer);
         parameter("code").filter(|_| expected).ok_or_else(|| format!("not the answer to this request: {location}"))
     }
@@ -225,7 +267,7 @@ impl<'a> Client<'a> {
         let claims = self.parties.keys.public().verify(token, "JWT").map_err(|error| error.to_string())?;
         let expected = text(&header, "alg")? == self.parties.algorithm
             && text(&claims, "iss")? == self.parties.gateway.issuer
-            && text(&claims, "aud")? == CLIENT_ID
+            && text(&claims, "aud")? == self.parties.client_id
             && text(&claims, "nonce")? == nonce;
         if !expected {
             return Err(format!("not the ID token of this login: {claims:?}"));
@@ -253,14 +295,14 @@ fn check_claims(claims: &Map<String, Value>, subject: &str) -> Result<(), String
     if expected { Ok(()) } else { Err(format!("not the claims of {subject}: {claims:?}")) }
 }
 
-fn form(pairs: &[(&str, &str)]) -> String {
+pub fn form(pairs: &[(&str, &str)]) -> String {
     Serializer::new(String::new()).extend_pairs(pairs).finish()
 }
 
-fn object(response: &Response) -> Result<Map<String, Value>, String> {
+pub fn object(response: &Response) -> Result<Map<String, Value>, String> {
     serde_json::from_slice(&response.body).map_err(|error| format!("{error}: {}", response.text()))
 }
 
-fn text<'m>(map: &'m Map<String, Value>, name: &str) -> Result<&'m str, String> {
+pub fn text<'m>(map: &'m Map<String, Value>, name: &str) -> Result<&'m str, String> {
     map.get(name).and_then(Value::as_str).ok_or_else(|| format!("no {name} in {map:?}"))
 }

@@ -187,8 +187,12 @@ impl Gateway {
 
     /// May somebody sign in by this identity, as far as it and its connection are concerned?
     pub(super) fn lets_in(&self, stored: &StoredIdentity) -> bool {
-        let only_linked = self.connections.enabled(&stored.identity.connection).is_some_and(|known| known.config().profile.link_only);
-        stored.allows_login && !only_linked
+        stored.allows_login && !self.only_links(&stored.identity.connection)
+    }
+
+    /// Do identities of this connection sign nobody in, whatever is said of each?
+    pub(super) fn only_links(&self, connection: &str) -> bool {
+        self.connections.enabled(connection).is_some_and(|known| known.config().profile.link_only)
     }
 
     /// Users with the e-mail address of a new identity.

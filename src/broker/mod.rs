@@ -62,7 +62,7 @@ use crate::profile::dialect::GigyaSigner;
 use crate::rules::{Host, Scripts};
 use crate::saml::Outgoing;
 use crate::store::{Directory, Op, SessionStore};
-use crate::user::User;
+use crate::user::{Identity, UserState};
 use admin::Admin;
 use choose::Pick;
 use client_keys::Documents;
@@ -378,15 +378,17 @@ impl Gateway {
     /// What a session may answer an application with: the profile as it is now. It outlives neither the deletion nor the
     /// blocking of its user, nor the unlinking of the identity by which the person came, nor a deleted profile.
     async fn standing(&self, session: &Session) -> Result<Option<Standing>> {
+        let Identity { connection, user_id: subject, .. } = &session.identity;
+        let lets_in = |user: &UserState| !user.blocked && user.allows_login && !self.only_links(connection);
         // A user who was deleted and has signed in again has the same id.
-        let is_its = |user: &User| !user.blocked && user.created_at <= session.created_at;
-        let Some(user) = self.directory.user(&session.user_id).await?.filter(is_its) else { return Ok(None) };
-        let came_by = user.identity(&session.identity.connection, &session.identity.user_id).filter(|stored| self.lets_in(stored));
-        let Some(asked_at) = came_by.and_then(|stored| stored.last_login) else { return Ok(None) };
+        let is_its = |user: &UserState| lets_in(user) && user.created_at <= session.created_at;
+        let Some(user) = self.directory.user_state(&session.user_id, connection, subject).await?.filter(is_its) else { return Ok(None) };
+        let Some(asked_at) = user.last_login else { return Ok(None) };
         // The session's copy serves as long as nothing newer is known (S4-3, S4-5).
-        let profile = if user.changed_at() <= session.created_at {
+        let profile = if user.changed_at <= session.created_at {
             Some(session.profile.clone())
         } else {
+            let Some(user) = self.directory.user(&session.user_id).await? else { return Ok(None) };
             self.effective(&user)?.map(|profile| Written::profile(&profile)).transpose()?
         };
         Ok(profile.map(|profile| Standing { profile, asked_at: asked_at.max(session.created_at) }))

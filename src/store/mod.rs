@@ -36,7 +36,7 @@ pub use session::open_sessions;
 
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::user::{Identity, ProfileSync, User};
+use crate::user::{Identity, ProfileSync, User, UserState};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::future::Future;
@@ -385,6 +385,8 @@ pub trait Directory: Send + Sync {
     fn link_login<'a>(&'a self, login: &'a IdentityLogin<'a>, user_id: &'a str, only_match: bool, by: &'a LinkedBy)
     -> Later<'a, UserLogin>;
     fn user<'a>(&'a self, user_id: &'a str) -> Later<'a, Option<User>>;
+    /// Little of a user, quickly: of one who has this identity, or nothing.
+    fn user_state<'a>(&'a self, user_id: &'a str, connection: &'a str, subject: &'a str) -> Later<'a, Option<UserState>>;
     /// The user who has an identity.
     fn user_of<'a>(&'a self, connection: &'a str, subject: &'a str) -> Later<'a, Option<User>>;
     /// Users with an identity that carries this e-mail address (lower case), at most `limit`, by user id.

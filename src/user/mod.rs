@@ -102,6 +102,18 @@ impl User {
     }
 }
 
+/// As much of a [`User`] as says whether a session of theirs still counts.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct UserState {
+    pub blocked: bool,
+    pub created_at: Timestamp,
+    /// As [`User::changed_at`].
+    pub changed_at: Timestamp,
+    /// The identity that was asked about, as [`StoredIdentity`] has it.
+    pub allows_login: bool,
+    pub last_login: Option<Timestamp>,
+}
+
 /// An identity with what its connection said at the last login.
 #[derive(Clone, Debug, PartialEq)]
 pub struct StoredIdentity {

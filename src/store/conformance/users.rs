@@ -5,7 +5,7 @@ use super::logins::{at, by, kind, read, recorded, with_email};
 use super::{NOW, identity, login, new_family, object, race, raw};
 use crate::error::ErrorKind;
 use crate::store::{Directory, IdentityLogin, NewUser, ProfileSync, RefreshFamily, Rotation, UserChange};
-use crate::user::Identity;
+use crate::user::{Identity, UserState};
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
 
@@ -13,6 +13,7 @@ pub(super) async fn all(directory: &Arc<dyn Directory>) {
     a_user_made_beforehand_waits_for_the_first_login(&**directory).await;
     an_identity_is_given_once(directory).await;
     users_are_found_by_identity_and_by_address(&**directory).await;
+    the_state_of_a_user_is_that_of_the_user(&**directory).await;
     a_change_replaces_what_it_names_and_nothing_else(&**directory).await;
     of_two_changes_at_once_one_is_refused(directory).await;
     updated_at_never_stands_still(&**directory).await;
@@ -94,6 +95,35 @@ async fn users_are_found_by_identity_and_by_address(directory: &dyn Directory) {
     }
     assert_eq!(directory.user_of("acme", "found-c").await.expect("read"), Some(users[1].clone()));
     assert_eq!(directory.user_of("acme", "found-d").await.expect("read"), None);
+}
+
+async fn the_state_of_a_user_is_that_of_the_user(directory: &dyn Directory) {
+    let one = with_email(directory, &identity("stated-a"), "stated@a.example").await;
+    let other = with_email(directory, &identity("stated-b"), "stated@a.example").await;
+    directory.link_users(&one, &other, &by("stated"), NOW).await.expect("linked");
+    let later = NOW.plus_seconds(60);
+    directory.record_login(&IdentityLogin::plain(&identity("stated-b"), &raw(&json!({})), later)).await.expect("recorded");
+    directory.set_allows_login("acme", "stated-b", false, later).await.expect("set");
+    for blocked in [false, true] {
+        directory.set_blocked(&one, blocked).await.expect("set");
+        let user = read(directory, &one).await;
+        for stored in &user.identities {
+            let state = directory.user_state(&one, "acme", &stored.identity.user_id).await.expect("read").expect("known");
+            let expected = UserState {
+                blocked,
+                created_at: user.created_at,
+                changed_at: user.changed_at(),
+                allows_login: stored.allows_login,
+                last_login: stored.last_login,
+            };
+            assert_eq!(state, expected);
+        }
+    }
+    for (user_id, connection, subject) in
+        [(&*other, "acme", "stated-b"), (&one, "acme", "found-a"), (&one, "google", "stated-a"), (&one, "acme", "stated-a\0")]
+    {
+        assert_eq!(directory.user_state(user_id, connection, subject).await.expect("read"), None, "{user_id} {connection} {subject}");
+    }
 }
 
 async fn a_change_replaces_what_it_names_and_nothing_else(directory: &dyn Directory) {

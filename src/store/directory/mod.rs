@@ -36,7 +36,7 @@ use super::{
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::store::search::{FoundUsers, UserQuery};
-use crate::user::User;
+use crate::user::{User, UserState};
 use connect::{Backend, Target};
 use pool::{Held, Pool, Use};
 use std::sync::Arc;
@@ -261,6 +261,10 @@ impl Directory for SqlDirectory {
 
     fn user<'a>(&'a self, user_id: &'a str) -> Later<'a, Option<User>> {
         on!(self, LIMIT, |held| users::user(&mut held, user_id))
+    }
+
+    fn user_state<'a>(&'a self, user_id: &'a str, connection: &'a str, subject: &'a str) -> Later<'a, Option<UserState>> {
+        on!(self, LIMIT, |held| users::state(&mut held, user_id, (connection, subject)))
     }
 
     fn delete_user<'a>(&'a self, user_id: &'a str) -> Later<'a, bool> {

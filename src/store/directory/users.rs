@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
 use crate::store::{IdentityLogin, NewUser, UserChange};
 use crate::user::metadata::Part;
-use crate::user::{Identity, StoredIdentity, User};
+use crate::user::{Identity, StoredIdentity, User, UserState};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
@@ -45,6 +45,11 @@ macro_rules! touch_where {
 }
 
 const BY_ID: &str = users_where!("u.user_id = $1");
+
+/// `$2`, `$3`: an identity of the user.
+const STATE: &str = "SELECT u.blocked, u.created_at, i.allows_login, i.last_login, \
+        (SELECT MAX(o.last_login) FROM identities o WHERE o.user_id = u.user_id) AS newest_login, u.updated_at \
+    FROM users u JOIN identities i ON i.user_id = u.user_id AND i.connection = $2 AND i.subject = $3 WHERE u.user_id = $1";
 
 /// As many numbers as there are ids come in the place of the second.
 const OF_IDS: &str = users_where!("u.user_id IN ($1, $2)");
@@ -86,6 +91,18 @@ pub(super) async fn user(connection: &mut AnyConnection, user_id: &str) -> Resul
         return Ok(None);
     }
     Ok(users(&sqlx::query(BY_ID).bind(user_id).fetch_all(connection).await?)?.pop())
+}
+
+pub(super) async fn state(
+    connection: &mut AnyConnection,
+    user_id: &str,
+    (name, subject): (&str, &str),
+) -> Result<Option<UserState>, Trouble> {
+    if [user_id, name, subject].into_iter().any(has_nul) {
+        return Ok(None);
+    }
+    let row = sqlx::query(STATE).bind(user_id).bind(name).bind(subject).fetch_optional(connection).await?;
+    row.as_ref().map(user_state).transpose()
 }
 
 pub(super) async fn user_of(connection: &mut AnyConnection, name: &str, subject: &str) -> Result<Option<User>, Trouble> {
@@ -397,6 +414,21 @@ fn users(rows: &[AnyRow]) -> Result<Vec<User>, Trouble> {
     Ok(users)
 }
 
+fn user_state(row: &AnyRow) -> Result<UserState, Trouble> {
+    Ok(UserState {
+        blocked: flag(row, "blocked")?,
+        created_at: time(row, "created_at")?,
+        changed_at: time(row, "updated_at")?.max(time(row, "newest_login")?),
+        allows_login: flag(row, "allows_login")?,
+        last_login: last_login(row)?,
+    })
+}
+
+/// Zero stands for never.
+fn last_login(row: &AnyRow) -> Result<Option<Timestamp>, Trouble> {
+    Ok(Some(time(row, "last_login")?).filter(|at| at.millis() != 0))
+}
+
 fn stored_identity(row: &AnyRow) -> Result<StoredIdentity, Trouble> {
     Ok(StoredIdentity {
         identity: Identity {
@@ -409,7 +441,7 @@ fn stored_identity(row: &AnyRow) -> Result<StoredIdentity, Trouble> {
         root: json(row, "root")?,
         allows_login: flag(row, "allows_login")?,
         created_at: time(row, "identity_created_at")?,
-        last_login: Some(time(row, "last_login")?).filter(|at| at.millis() != 0),
+        last_login: last_login(row)?,
         logins_count: row.try_get("logins_count")?,
     })
 }
