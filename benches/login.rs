@@ -16,6 +16,7 @@ mod gateway;
 #[path = "login/http.rs"]
 mod http;
 #[path = "login/load.rs"]
+#[allow(dead_code, reason = "the provider bench needs more of it")]
 mod load;
 #[path = "login/saml_app.rs"]
 mod saml_app;

@@ -28,8 +28,8 @@ needs chromedriver "for the tests: drives that browser" chromium-driver
 needs python3 "for the tests: runs pysaml2 and authlib" python3 python3-venv
 python3 -c 'import ensurepip, venv' 2>/dev/null ||
     "$here/../scripts/apt-missing.sh" "for the tests: keeps the Python peers away from the system" python3-venv
-needs node "for the tests: runs openid-client" nodejs
-needs npm "for the tests: installs openid-client" npm
+needs node "for the tests: runs the Node peers" nodejs
+needs npm "for the tests: installs the Node peers" npm
 
 # A copy of what was installed, written last, says that it is complete.
 if ! cmp -s "$here/peers/requirements.txt" "$peers/venv/installed.txt"; then

@@ -152,7 +152,7 @@ pub fn assertion_algs(client: &ClientFacts) -> Vec<ClientSigningAlg> {
     };
     let registered = |alg: &Alg| client.token_endpoint_auth_signing_alg.is_none_or(|registered| registered == *alg);
     // FAPI 2.0 Security Profile 5.4.1.
-    let profile = |alg: &Alg| !client.fapi2 || matches!(alg, Alg::PS256 | Alg::ES256 | Alg::EdDSA);
+    let profile = |alg: &Alg| !client.fapi2 || matches!(alg, Alg::PS256 | Alg::ES256 | Alg::EdDSA | Alg::Ed25519);
     Alg::ALL.iter().copied().filter(fits).filter(registered).filter(profile).collect()
 }
 

@@ -105,7 +105,7 @@ fn assertions_are_signed_as_registered() {
     assert_eq!(of(keys, Some(Alg::ES256), false), [Alg::ES256]);
     assert_eq!(of(keys, Some(Alg::HS256), false), [], "a public key is no secret");
     assert!(of(keys, None, false).iter().all(|alg| alg.is_asymmetric()));
-    assert_eq!(of(keys, None, true), [Alg::PS256, Alg::ES256, Alg::EdDSA]);
+    assert_eq!(of(keys, None, true), [Alg::PS256, Alg::ES256, Alg::EdDSA, Alg::Ed25519]);
     assert_eq!(of(keys, Some(Alg::RS256), true), []);
     assert_eq!(of(TokenEndpointAuthMethod::None, None, false), []);
 }

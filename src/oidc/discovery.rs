@@ -276,8 +276,8 @@ mod tests {
     }
 
     const METHODS: [&str; 5] = ["client_secret_basic", "client_secret_post", "client_secret_jwt", "private_key_jwt", "none"];
-    const ALGS: [&str; 13] =
-        ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512"];
+    const ALGS: [&str; 14] =
+        ["RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "HS256", "HS384", "HS512"];
 
     #[test]
     fn speaks_of_certificates_where_clients_are_asked_for_them() {
@@ -334,7 +334,7 @@ mod tests {
             "introspection_endpoint_auth_signing_alg_values_supported": ALGS,
             "introspection_signing_alg_values_supported": ["RS256", "PS256", "ES256", "ES384", "EdDSA"],
             "dpop_signing_alg_values_supported": [
-                "ES256", "ES384", "ES512", "EdDSA", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
+                "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "PS256", "PS384", "PS512", "RS256", "RS384", "RS512"
             ],
             "tls_client_certificate_bound_access_tokens": false,
         })
@@ -352,7 +352,8 @@ mod tests {
             "request_uri_parameter_supported": true,
             "require_request_uri_registration": true,
             "request_object_signing_alg_values_supported": [
-                "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "HS256", "HS384", "HS512", "none"
+                "RS256", "RS384", "RS512", "PS256", "PS384", "PS512", "ES256", "ES384", "ES512", "EdDSA", "Ed25519", "HS256", "HS384", "HS512",
+                "none"
             ],
             "backchannel_logout_supported": true,
             "backchannel_logout_session_supported": true,

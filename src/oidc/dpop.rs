@@ -19,6 +19,7 @@ pub const ALGS: &[ClientSigningAlg] = &[
     ClientSigningAlg::ES384,
     ClientSigningAlg::ES512,
     ClientSigningAlg::EdDSA,
+    ClientSigningAlg::Ed25519,
     ClientSigningAlg::PS256,
     ClientSigningAlg::PS384,
     ClientSigningAlg::PS512,
@@ -27,7 +28,8 @@ pub const ALGS: &[ClientSigningAlg] = &[
     ClientSigningAlg::RS512,
 ];
 /// FAPI 2.0 Security Profile 5.4.1.
-const FAPI_ALGS: &[ClientSigningAlg] = &[ClientSigningAlg::ES256, ClientSigningAlg::EdDSA, ClientSigningAlg::PS256];
+const FAPI_ALGS: &[ClientSigningAlg] =
+    &[ClientSigningAlg::ES256, ClientSigningAlg::EdDSA, ClientSigningAlg::Ed25519, ClientSigningAlg::PS256];
 /// `typ` of a proof (RFC 9449 4.2).
 const TYPE: &str = "dpop+jwt";
 /// Seconds that a proof may be away from now.

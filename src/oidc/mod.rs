@@ -33,6 +33,7 @@ pub mod pkce;
 pub mod prepared;
 pub mod registration;
 pub mod request_object;
+pub mod rp;
 pub mod scope;
 pub mod session_state;
 pub mod subject;

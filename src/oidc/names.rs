@@ -196,7 +196,7 @@ impl TokenEndpointAuthMethod {
 }
 
 wire_names! {
-    /// What clients may sign request objects and assertions with (RFC 7518 3.1, RFC 8037).
+    /// What clients may sign request objects and assertions with (RFC 7518 3.1, RFC 8037, RFC 9864 2.2).
     ClientSigningAlg {
         RS256 = "RS256",
         RS384 = "RS384",
@@ -208,6 +208,8 @@ wire_names! {
         ES384 = "ES384",
         ES512 = "ES512",
         EdDSA = "EdDSA",
+        /// What `EdDSA` is with a key of this curve, by the name that says so.
+        Ed25519 = "Ed25519",
         HS256 = "HS256",
         HS384 = "HS384",
         HS512 = "HS512",

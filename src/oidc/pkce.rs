@@ -33,6 +33,11 @@ impl CodeChallenge {
     }
 }
 
+/// RFC 7636 4.2: the challenge that belongs to a verifier.
+pub fn challenge_of(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(id::sha256(verifier.as_bytes()))
+}
+
 /// RFC 7636 4.6, and RFC 9700 4.8.2: a verifier without a challenge is an attempt to downgrade, as is the reverse.
 pub fn verify(challenge: Option<&CodeChallenge>, verifier: Option<&str>) -> Result<()> {
     let refuse = |why: &str| Err(Error::new(ErrorKind::InvalidGrant, why));
@@ -42,7 +47,7 @@ pub fn verify(challenge: Option<&CodeChallenge>, verifier: Option<&str>) -> Resu
         (Some(_), None) => refuse("the code_verifier is missing"),
         (Some(_), Some(verifier)) if !is_verifier(verifier) => refuse("the code_verifier is malformed"),
         (Some(CodeChallenge(challenge)), Some(verifier)) => {
-            let computed = URL_SAFE_NO_PAD.encode(id::sha256(verifier.as_bytes()));
+            let computed = challenge_of(verifier);
             if id::eq_constant_time(computed.as_bytes(), challenge.as_bytes()) {
                 Ok(())
             } else {

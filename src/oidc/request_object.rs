@@ -114,7 +114,8 @@ pub fn check_encryption(object: &str, client: &ClientFacts) -> Result<()> {
 
 /// The signatures that the client may make. FAPI 2.0 5.4.1: few algorithms.
 pub fn allowed_algs(client: &ClientFacts) -> Vec<ClientSigningAlg> {
-    const FAPI2: [ClientSigningAlg; 3] = [ClientSigningAlg::PS256, ClientSigningAlg::ES256, ClientSigningAlg::EdDSA];
+    const FAPI2: [ClientSigningAlg; 4] =
+        [ClientSigningAlg::PS256, ClientSigningAlg::ES256, ClientSigningAlg::EdDSA, ClientSigningAlg::Ed25519];
     let may = |alg: &ClientSigningAlg| match client.request_objects.signing_alg {
         Some(registered) => *alg == registered && *alg != ClientSigningAlg::None,
         None => alg.is_asymmetric(),

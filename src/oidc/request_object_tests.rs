@@ -148,13 +148,13 @@ fn a_jti_counts_once_for_its_client() {
 
 #[test]
 fn signatures_are_those_that_are_registered() {
-    use ClientSigningAlg::{ES256, EdDSA, HS256, None as Unsigned, PS256, RS256};
+    use ClientSigningAlg::{ES256, Ed25519, EdDSA, HS256, None as Unsigned, PS256, RS256};
     let algs = |signing_alg| allowed_algs(&with(RequestObjects { signing_alg, ..RequestObjects::default() }));
     assert_eq!(algs(Some(RS256)), [RS256]);
     assert_eq!(algs(Some(HS256)), [HS256]);
     assert_eq!(algs(Some(Unsigned)), []);
-    assert!(algs(None).iter().all(|alg| alg.is_asymmetric()) && algs(None).len() == 10);
-    assert_eq!(allowed_algs(&ClientFacts { fapi2: true, ..client() }), [PS256, ES256, EdDSA]);
+    assert!(algs(None).iter().all(|alg| alg.is_asymmetric()) && algs(None).len() == 11);
+    assert_eq!(allowed_algs(&ClientFacts { fapi2: true, ..client() }), [PS256, ES256, EdDSA, Ed25519]);
     let fapi2 = ClientFacts { fapi2: true, ..with(RequestObjects { signing_alg: Some(RS256), ..RequestObjects::default() }) };
     assert_eq!(allowed_algs(&fapi2), []);
 }

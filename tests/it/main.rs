@@ -30,6 +30,7 @@ mod logout_refused;
 mod logout_soap;
 mod logout_support;
 mod mapping_command;
+mod node_peers;
 mod operations;
 mod outage;
 mod peers;

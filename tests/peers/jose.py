@@ -64,7 +64,7 @@ class Judge:
         curves = {"ES256": "P-256", "ES384": "P-384", "ES512": "P-521"}
         if alg in curves:
             return self.ec[curves[alg]]
-        return self.ed if alg == "EdDSA" else self.rsa
+        return self.ed if alg in ("EdDSA", "Ed25519") else self.rsa
 
 
 def say(answer):

@@ -5,7 +5,7 @@ use crate::oidc::{ApplicationType, ClientFacts, ClientSigningAlg, GrantType, Res
 use crate::toml_file::Section;
 
 /// FAPI 2.0 Security Profile 5.4.1.
-const ALGORITHMS: [&str; 3] = ["PS256", "ES256", "EdDSA"];
+const ALGORITHMS: [&str; 4] = ["PS256", "ES256", "EdDSA", "Ed25519"];
 
 /// Checks a client that is read, and sets what the section does not say. In development http will do for redirect URIs.
 pub fn apply(development: bool, section: &Section<'_>, client: &mut ClientFacts) {

@@ -24,7 +24,7 @@ pub use public_key::{Curve, PublicKey, PublicKeyKind, may_encrypt, may_verify};
 pub use published::{jwk_of_pem, key_id, members_of as public_jwk};
 pub use received::{MAX_RECEIVED, Received, secret_octets};
 pub use shared::{sign_shared, verify_shared};
-pub use signer::IdTokenSigner;
+pub use signer::{IdTokenSigner, half_hash};
 
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;

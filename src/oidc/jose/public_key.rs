@@ -165,7 +165,7 @@ impl PublicKey {
             PublicKeyKind::Ec(Curve::P256) => alg == Alg::ES256,
             PublicKeyKind::Ec(Curve::P384) => alg == Alg::ES384,
             PublicKeyKind::Ec(Curve::P521) => alg == Alg::ES512,
-            PublicKeyKind::Ed25519 => alg == Alg::EdDSA,
+            PublicKeyKind::Ed25519 => matches!(alg, Alg::EdDSA | Alg::Ed25519),
         }
     }
 
@@ -252,7 +252,7 @@ fn digest(alg: ClientSigningAlg) -> Option<MessageDigest> {
         Alg::RS256 | Alg::PS256 | Alg::ES256 | Alg::HS256 => Some(MessageDigest::sha256()),
         Alg::RS384 | Alg::PS384 | Alg::ES384 | Alg::HS384 => Some(MessageDigest::sha384()),
         Alg::RS512 | Alg::PS512 | Alg::ES512 | Alg::HS512 => Some(MessageDigest::sha512()),
-        Alg::EdDSA | Alg::None => None,
+        Alg::EdDSA | Alg::Ed25519 | Alg::None => None,
     }
 }
 

@@ -5,7 +5,7 @@ use super::published::key_id;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::{Digest, KeyKind, PrivateKey, SignatureScheme};
-use crate::oidc::SigningAlg;
+use crate::oidc::{ClientSigningAlg, SigningAlg};
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde_json::{Map, Value};
@@ -68,16 +68,23 @@ impl IdTokenSigner {
         &self.kid
     }
 
-    /// Core 3.1.3.6: base64url of the left half of the digest that belongs to the algorithm (`at_hash`, `c_hash`).
+    /// See [`half_hash`].
     pub fn half_hash(&self, text: &str) -> String {
-        let digest: &[u8] = match self.alg {
-            SigningAlg::RS256 | SigningAlg::PS256 | SigningAlg::ES256 => &id::sha256(text.as_bytes()),
-            SigningAlg::ES384 => &openssl::sha::sha384(text.as_bytes()),
-            // RFC 8032 5.1: Ed25519 hashes with SHA-512.
-            SigningAlg::EdDSA => &openssl::sha::sha512(text.as_bytes()),
-        };
-        URL_SAFE_NO_PAD.encode(digest.get(..digest.len() / 2).unwrap_or_default())
+        half_hash(self.alg.into(), text)
     }
+}
+
+/// Core 3.1.3.6: base64url of the left half of the digest that belongs to the algorithm (`at_hash`, `c_hash`).
+pub fn half_hash(alg: ClientSigningAlg, text: &str) -> String {
+    use ClientSigningAlg as Alg;
+    let digest: &[u8] = match alg {
+        // `none` has no digest; nobody is given one by it.
+        Alg::RS256 | Alg::PS256 | Alg::ES256 | Alg::HS256 | Alg::None => &id::sha256(text.as_bytes()),
+        Alg::RS384 | Alg::PS384 | Alg::ES384 | Alg::HS384 => &openssl::sha::sha384(text.as_bytes()),
+        // RFC 8032 5.1: Ed25519 hashes with SHA-512.
+        Alg::RS512 | Alg::PS512 | Alg::ES512 | Alg::HS512 | Alg::EdDSA | Alg::Ed25519 => &openssl::sha::sha512(text.as_bytes()),
+    };
+    URL_SAFE_NO_PAD.encode(digest.get(..digest.len() / 2).unwrap_or_default())
 }
 
 fn prefix(alg: SigningAlg, kid: &str, typ: Option<&str>) -> String {

@@ -116,6 +116,13 @@ impl Browser {
 
     /// One request and its answer, with the cookies that a browser would send and keep.
     pub async fn exchange(&self, method: Method, url: &Url, fields: Option<&[(String, String)]>, from: Option<&Url>) -> Page {
+        let page = self.elsewhere(method, url, fields, from).await;
+        page.keeps_promises();
+        page
+    }
+
+    /// The same at somebody else's server, which has promised nothing.
+    pub async fn elsewhere(&self, method: Method, url: &Url, fields: Option<&[(String, String)]>, from: Option<&Url>) -> Page {
         let mut request = self.client.request(method.clone(), url.clone()).header("accept", "text/html,application/xhtml+xml,*/*;q=0.8");
         let cookies = self.cookies_for(&method, url, from);
         if !cookies.is_empty() {
@@ -124,7 +131,7 @@ impl Browser {
         if let Some(fields) = fields {
             request = request.form(fields);
         }
-        let page = Page::read(request.send().await.unwrap_or_else(|error| panic!("{url} does not answer: {error:?}")), url).await;
+        let page = Page::take(request.send().await.unwrap_or_else(|error| panic!("{url} does not answer: {error:?}")), url).await;
         if !self.refuses_cookies {
             self.keep_cookies(url, &page.headers);
         }
@@ -169,6 +176,11 @@ impl Browser {
         self.jar.lock().unwrap().iter().find(|cookie| cookie.name.ends_with(suffix)).cloned()
     }
 
+    /// The person deletes all cookies.
+    pub fn forget(&self) {
+        self.jar.lock().unwrap().clear();
+    }
+
     pub fn cookies(&self) -> Vec<Cookie> {
         self.jar.lock().unwrap().clone()
     }
@@ -192,7 +204,8 @@ fn accept(url: &Url, header: &str) -> Option<(Cookie, bool)> {
     let https = url.scheme() == "https";
     let prefix_kept = !name.starts_with("__Host-") || (cookie.secure && find("path") == Some("/") && find("domain").is_none());
     let refused = (cookie.secure && !https) || (cookie.same_site == "None" && !cookie.secure) || !prefix_kept;
-    let gone = find("max-age").is_some_and(|age| age.parse::<i64>().is_ok_and(|age| age <= 0));
+    let gone = find("max-age").is_some_and(|age| age.parse::<i64>().is_ok_and(|age| age <= 0))
+        || find("expires").is_some_and(|date| date.ends_with("1970 00:00:00 GMT"));
     (!refused).then_some((cookie, gone))
 }
 
@@ -208,11 +221,15 @@ fn site(url: &Url) -> (String, String) {
 impl Page {
     /// Reads an answer, and holds it to what every answer promises.
     pub async fn read(response: reqwest::Response, url: &Url) -> Self {
-        let (status, headers) = (response.status().as_u16(), response.headers().clone());
-        let body = String::from_utf8(response.bytes().await.expect("a body").to_vec()).expect("a body of UTF-8");
-        let page = Self { url: url.clone(), status, headers, body };
+        let page = Self::take(response, url).await;
         page.keeps_promises();
         page
+    }
+
+    async fn take(response: reqwest::Response, url: &Url) -> Self {
+        let (status, headers) = (response.status().as_u16(), response.headers().clone());
+        let body = String::from_utf8(response.bytes().await.expect("a body").to_vec()).expect("a body of UTF-8");
+        Self { url: url.clone(), status, headers, body }
     }
 
     fn keeps_promises(&self) {

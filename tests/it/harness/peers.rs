@@ -3,6 +3,7 @@
 
 use super::browser::{Browser, Departure, client};
 use super::gateway::Gateway;
+use super::keys::Pair;
 use super::process::{Process, text};
 use serde_json::{Value, json};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -75,11 +76,25 @@ impl Registration<'_> {
 }
 
 pub fn openid_client(gateway: &Gateway, registration: &Registration<'_>) -> Peer {
+    ready(Peer::start(node("openid_client.mjs").arg(registration.json(gateway))))
+}
+
+/// A script of Node that is told by its lines what it is, and trusts this certificate too.
+pub fn node_peer(script: &str, trusted: Option<&Path>) -> Peer {
+    ready(Peer::start(node(script).envs(trusted.map(|file| ("NODE_EXTRA_CA_CERTS", file)))))
+}
+
+/// express-openid-connect, with its TLS; it trusts the certificate in the file.
+pub fn node_web_application(tls: &Pair, trusted: &Path) -> Peer {
+    let own = json!({"key": tls.key_pem(), "certificate": tls.certificate_pem()}).to_string();
+    ready(Peer::start(node("express_app.mjs").arg(own).env("NODE_EXTRA_CA_CERTS", trusted)))
+}
+
+fn node(script: &str) -> Command {
     let place = installed("node/node_modules/openid-client");
     let mut command = Command::new("node");
-    command.arg(peers().join("node/openid_client.mjs")).arg(registration.json(gateway));
-    command.env("ISTHMUS_PEERS", place.parent().and_then(Path::parent).unwrap());
-    ready(Peer::start(&mut command))
+    command.arg(peers().join("node").join(script)).env("ISTHMUS_PEERS", place.ancestors().nth(2).unwrap());
+    command
 }
 
 pub fn authlib(gateway: &Gateway, registration: &Registration<'_>) -> Peer {
