@@ -97,8 +97,9 @@ impl Gateway {
         if record.audience.as_deref() != Some(self.management_audience().as_str()) {
             return Err(invalid_token());
         }
-        self.check_possession(&record.confirmation, presented, shown, now).await?;
         let application = self.application(&record.client_id).ok_or_else(invalid_token)?;
+        let fapi2 = application.oidc.as_ref().is_some_and(|client| client.fapi2);
+        self.check_possession(&record.confirmation, fapi2, presented, shown, now).await?;
         let scopes = match &record.user_id {
             // A person's token never does what a program's may, and ends with the person's account: somebody who was deleted
             // and has signed in again has the same id.

@@ -69,11 +69,18 @@ impl Gateway {
         self.proof(proof, shown, (None, client.fapi2), now).await.map(|proof| Some(proof.jkt))
     }
 
-    /// Sees that a token at one of our own resources comes from whom it is bound to.
+    /// Sees that a token at one of our own resources comes from whom it is bound to. `fapi2`: the client has to keep to it.
     ///
     /// # Errors
     /// [`ErrorKind::InvalidToken`] where it does not, or by the wrong scheme; those of the proof.
-    pub async fn check_possession(&self, bound: &KeyConfirmation, presented: &PresentedToken, shown: &Shown, now: Timestamp) -> Result<()> {
+    pub async fn check_possession(
+        &self,
+        bound: &KeyConfirmation,
+        fapi2: bool,
+        presented: &PresentedToken,
+        shown: &Shown,
+        now: Timestamp,
+    ) -> Result<()> {
         match (&bound.jkt, presented.scheme) {
             (None, Scheme::Bearer) => {}
             // RFC 9449 7.2: a bound token is no bearer token, nor the reverse.
@@ -81,7 +88,7 @@ impl Gateway {
             (Some(jkt), Scheme::Dpop) => {
                 let missing = || Error::new(ErrorKind::InvalidDpopProof, "the DPoP proof is missing");
                 let proof = shown.dpop.as_deref().ok_or_else(missing)?;
-                if self.proof(proof, shown, (Some(presented.token.expose()), false), now).await?.jkt != *jkt {
+                if self.proof(proof, shown, (Some(presented.token.expose()), fapi2), now).await?.jkt != *jkt {
                     return Err(invalid_token());
                 }
             }

@@ -27,9 +27,10 @@ impl Gateway {
     pub async fn userinfo(&self, presented: &PresentedToken, shown: &Shown, dialect: Option<&str>, now: Timestamp) -> Result<UserInfo> {
         let token = &presented.token;
         let record = self.token_record(token, now).await?.ok_or_else(invalid_token)?;
-        self.check_possession(&record.confirmation, presented, shown, now).await?;
         // A disabled application gets nothing more, whatever it was given before.
         let application = self.application(&record.client_id).ok_or_else(invalid_token)?;
+        let fapi2 = application.oidc.as_ref().is_some_and(|client| client.fapi2);
+        self.check_possession(&record.confirmation, fapi2, presented, shown, now).await?;
         if !record.scopes.contains("openid") {
             return Err(Error::new(ErrorKind::InsufficientScope, "the access token was not issued with the scope openid"));
         }

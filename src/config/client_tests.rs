@@ -118,8 +118,11 @@ fn every_key_that_is_wrong_is_named_with_the_reason() {
         assert!(told.is_some_and(|problem| !problem.help.is_empty()), "{lines}: {}", render_human(&found));
     }
     let whole = GOOD.replace("connections = [\"acme\"]", "legacy_profile = true");
-    let found = findings(&format!("{whole}subject_type = \"pairwise\"\n"));
-    assert!(found.problems.iter().any(|problem| problem.path == "application[0].legacy_profile"), "{}", render_human(&found));
+    for (line, word) in [("subject_type = \"pairwise\"", "pairwise"), ("security_profile = \"fapi2\"", "FAPI 2.0")] {
+        let found = findings(&format!("{whole}{line}\n"));
+        let told = found.problems.iter().any(|problem| problem.path == "application[0].legacy_profile" && problem.message.contains(word));
+        assert!(told, "{}", render_human(&found));
+    }
 }
 
 #[test]

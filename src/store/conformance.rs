@@ -361,6 +361,20 @@ async fn rotations(directory: &dyn Directory) {
     assert_eq!(directory.rotate_family("unknown", "notes", 0, at(1), 30).await.expect("an answer"), Rotation::Refused);
     assert_eq!(directory.rotate_family("\0", "\0", 0, at(1), 30).await.expect("an answer"), Rotation::Refused);
 
+    let kept = new_family(directory).await;
+    let used = |client, generation, seconds| directory.use_family(&kept.grant_id, client, generation, at(seconds));
+    for (client, generation, seconds) in [("wiki", 0, 1), ("notes", 1, 1), ("notes", -1, 1), ("notes", 0, 1000), ("\0", 0, 1)] {
+        assert_eq!(used(client, generation, seconds).await.expect("an answer"), None, "{client} {generation} {seconds}");
+    }
+    for seconds in [5, 60] {
+        let still = RefreshFamily { rotated_at: at(seconds), ..kept.clone() };
+        assert_eq!(used("notes", 0, seconds).await.expect("an answer"), Some(still), "it stays in force");
+    }
+    assert!(matches!(directory.rotate_family(&kept.grant_id, "notes", 0, at(61), 30).await, Ok(Rotation::Rotated(_))));
+    assert_eq!(used("notes", 0, 62).await.expect("an answer"), None, "another one is in force");
+    directory.revoke_family(&kept.grant_id).await.expect("revoked");
+    assert_eq!(used("notes", 1, 63).await.expect("an answer"), None, "revoked");
+
     let orphan = RefreshFamily { grant_id: random_id(), user_id: "nobody".into(), ..family };
     assert_eq!(directory.put_family(&orphan).await.expect_err("nobody's").kind, ErrorKind::InvalidGrant);
 }

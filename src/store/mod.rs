@@ -321,6 +321,7 @@ pub struct RefreshFamily {
     /// The number of the refresh token in force; the first is 0.
     pub generation: i64,
     pub created_at: Timestamp,
+    /// When it was last used.
     pub rotated_at: Timestamp,
     pub expires_at: Timestamp,
     /// What tokens of this family are made from; the broker's own JSON.
@@ -441,6 +442,10 @@ pub trait Directory: Send + Sync {
         now: Timestamp,
         grace: i64,
     ) -> Later<'a, Rotation>;
+    /// Use without rotation: the family, if `generation` is that of its token in force, which stays so. Until when it may lie
+    /// idle is counted from `now` on.
+    fn use_family<'a>(&'a self, grant_id: &'a str, client_id: &'a str, generation: i64, now: Timestamp)
+    -> Later<'a, Option<RefreshFamily>>;
     /// The families that may still be used, by grant id: those of a user, or all.
     fn families<'a>(&'a self, filter: &'a FamilyFilter, now: Timestamp) -> Later<'a, FoundFamilies>;
     /// Idempotent.

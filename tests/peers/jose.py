@@ -4,7 +4,7 @@ One JSON object per line on stdin, and one answer per line on stdout:
   {"do": "keys"}                                   {"jwks"}: public keys of every kind, whose private halves stay here
   {"do": "sign", "alg", "claims", "secret"?}       {"token"}, by the key of its kind, or by the secret
   {"do": "verify", "token", "jwks", "alg"}         {"header", "claims"}
-  {"do": "encrypt", "alg", "enc", "jwk", "text"}   {"token"}
+  {"do": "encrypt", "alg", "enc", "jwk", "text", "cty"?}  {"token"}
   {"do": "decrypt", "token", "alg", "enc"}         {"header", "text"}, by the key of its kind
 A failure is {"error", "message"}; the process goes on.
 """
@@ -47,6 +47,8 @@ class Judge:
         kind = {"RSA": RSAKey, "EC": ECKey}[command["jwk"]["kty"]]
         key = kind.import_key(command["jwk"])
         header = {"alg": names[0], "enc": names[1], "kid": command["jwk"]["kid"]}
+        if "cty" in command:
+            header["cty"] = command["cty"]
         return {"token": jwe.encrypt_compact(header, command["text"].encode(), key, algorithms=names)}
 
     def decrypt(self, command):

@@ -68,8 +68,11 @@ pub fn put(body: &mut Body, metadata: &ClientMetadata, policy: &Policy) {
         own.remove(*name);
     }
     own.remove("scopes");
+    // RFC 7591 3.2.1: what clients say of a signature that they do not make is left out, as some libraries say it always.
+    let asserts = matches!(metadata.text("token_endpoint_auth_method"), Some("client_secret_jwt" | "private_key_jwt"));
     for (name, value) in metadata.members() {
         match (name.as_str(), value) {
+            ("token_endpoint_auth_signing_alg", _) if !asserts => {}
             ("scope", _) => drop(own.insert("scopes".to_owned(), words(value))),
             (name, value) if SETTINGS.contains(&name) => drop(own.insert(name.to_owned(), value.clone())),
             _ => {}

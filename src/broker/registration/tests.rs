@@ -199,6 +199,25 @@ async fn what_the_configuration_would_refuse_is_refused_by_the_name_of_the_membe
 }
 
 #[tokio::test]
+async fn what_is_said_of_assertions_by_clients_that_make_none_is_left_out() {
+    let world = World::new("mode = \"open\"").await;
+    for (method, alg, told) in
+        [("client_secret_basic", "RS256", None), ("none", "ES256", None), ("client_secret_jwt", "HS512", Some("HS512"))]
+    {
+        let mut said = app();
+        said["token_endpoint_auth_method"] = method.into();
+        said["token_endpoint_auth_signing_alg"] = alg.into();
+        let registered = world.register(said, START).await.expect("registered");
+        let kept = registered.get("token_endpoint_auth_signing_alg").and_then(Value::as_str);
+        assert_eq!(kept, told, "{method}");
+    }
+    let mut said = app();
+    said["token_endpoint_auth_method"] = "client_secret_jwt".into();
+    said["token_endpoint_auth_signing_alg"] = "RS256".into();
+    assert!(world.register(said, START).await.is_err(), "a secret makes no such signature");
+}
+
+#[tokio::test]
 async fn an_initial_access_token_is_good_for_so_many_clients_and_so_long() {
     let world = World::new("mode = \"initial_access_token\"").await;
     let end = START.plus_seconds(60);

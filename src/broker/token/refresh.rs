@@ -80,17 +80,7 @@ impl Gateway {
             return Err(invalid_refresh_token().into());
         }
         let prepared = self.prepared_before(asking, token, scopes, now).await?;
-        let generation = i64::from(token.generation());
-        let family = match self.directory.rotate_family(token.grant_id(), &asking.client.client_id, generation, now, GRACE).await? {
-            Rotation::Rotated(family) | Rotation::Repeated(family) => family,
-            Rotation::Reused(family) => {
-                // RFC 9700 4.14.2: a reused refresh token revokes the whole family, access tokens included.
-                self.revoke_grant(&family.grant_id).await?;
-                tracing::warn!(client_id = asking.client.client_id, "refresh token presented twice; its family is revoked");
-                return Err(invalid_refresh_token().into());
-            }
-            Rotation::Refused => return Err(invalid_refresh_token().into()),
-        };
+        let family = self.rotated(asking, token, now).await?;
         let (granted, trace) = match prepared {
             Some(prepared) => prepared,
             None => self.prepared(asking, &family, scopes, now).await?,
@@ -101,6 +91,25 @@ impl Gateway {
             .map_err(|_| in_login(Error::new(ErrorKind::InvalidGrant, "the refresh token was rotated too often")))?;
         let successor = RefreshToken::issue(&family.grant_id, successor, token.bound(), self.keyring.sealer()).map_err(in_login)?;
         self.give(asking.application, granted, Some(successor), trace, now).await.map_err(in_login)
+    }
+
+    /// The family of a token that may be used, with the generation of its successor.
+    async fn rotated(&self, asking: Asking<'_>, token: &RefreshToken, now: Timestamp) -> Result<RefreshFamily> {
+        let (grant_id, client_id, generation) = (token.grant_id(), &asking.client.client_id, i64::from(token.generation()));
+        // FAPI 2.0 Security Profile 5.3.2.1: no rotation. Nobody can use the token without the client's key.
+        if asking.client.fapi2 {
+            return self.directory.use_family(grant_id, client_id, generation, now).await?.ok_or_else(invalid_refresh_token);
+        }
+        match self.directory.rotate_family(grant_id, client_id, generation, now, GRACE).await? {
+            Rotation::Rotated(family) | Rotation::Repeated(family) => Ok(family),
+            Rotation::Reused(family) => {
+                // RFC 9700 4.14.2: a reused refresh token revokes the whole family, access tokens included.
+                self.revoke_grant(&family.grant_id).await?;
+                tracing::warn!(client_id, "refresh token presented twice; its family is revoked");
+                Err(invalid_refresh_token())
+            }
+            Rotation::Refused => Err(invalid_refresh_token()),
+        }
     }
 
     /// What may refuse for reasons of its own comes before the rotation, so that it costs the client nothing: scripts, and

@@ -43,10 +43,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, connections: &[String]
     let profile = profile_use(section);
     let protocols = protocols(context, section, client_id.as_deref().unwrap_or_default());
     let api_scopes = section.section("api").map(|api| api_scopes(&api, section.has("oidc"), protocols.as_ref()));
-    let pairwise = |oidc: &ClientFacts| oidc.subject_type == SubjectType::Pairwise;
-    if profile.legacy_profile && protocols.as_ref().and_then(|protocols| protocols.oidc.as_ref()).is_some_and(pairwise) {
-        let help = "remove it, or the pairwise subject_type of [application.oidc]";
-        section.problem("legacy_profile", "the whole profile shows the user's id, which a pairwise subject hides", help);
+    if let Some(oidc) = protocols.as_ref().and_then(|protocols| protocols.oidc.as_ref()).filter(|_| profile.legacy_profile) {
+        check_legacy_profile(section, oidc);
     }
     let (client_id, protocols) = (client_id?, protocols?);
     let application = Application {
@@ -128,6 +126,19 @@ fn api_scopes(section: &Section<'_>, has_oidc: bool, protocols: Option<&Protocol
     }
     section.finish();
     scopes.into_iter().map(|at| at.value.to_owned()).collect()
+}
+
+/// What does not go with the whole profile.
+fn check_legacy_profile(section: &Section<'_>, oidc: &ClientFacts) {
+    if oidc.subject_type == SubjectType::Pairwise {
+        let help = "remove it, or the pairwise subject_type of [application.oidc]";
+        section.problem("legacy_profile", "the whole profile shows the user's id, which a pairwise subject hides", help);
+    }
+    if oidc.fapi2 {
+        let why =
+            "FAPI 2.0 (security_profile) wants tokens that nobody else can use, and with this an ID token gives the profile to anybody";
+        section.problem("legacy_profile", why, "remove it, or the security_profile of [application.oidc]");
+    }
 }
 
 /// What it sees of the profile beside its table, and how old that may be.

@@ -23,6 +23,10 @@ const ROTATE: &str = "UPDATE refresh_families SET generation = generation + 1, r
     WHERE grant_id = $1 AND client_id = $2 AND generation = $3 AND revoked = 0 AND expires_at > $4 \
     RETURNING grant_id, client_id, user_id, generation, created_at, rotated_at, expires_at, data";
 
+const USE: &str = "UPDATE refresh_families SET rotated_at = $4 \
+    WHERE grant_id = $1 AND client_id = $2 AND generation = $3 AND revoked = 0 AND expires_at > $4 \
+    RETURNING grant_id, client_id, user_id, generation, created_at, rotated_at, expires_at, data";
+
 const ALIVE: &str = "SELECT grant_id, client_id, user_id, generation, created_at, rotated_at, expires_at, data \
     FROM refresh_families WHERE grant_id = $1 AND client_id = $2 AND revoked = 0 AND expires_at > $3";
 
@@ -96,6 +100,16 @@ pub(super) async fn rotate(connection: &mut AnyConnection, token: Presented<'_>,
     // .. or it was stolen. RFC 9700 4.14.2: revoke what was issued from it.
     let revoked = sqlx::query(REVOKE).bind(grant_id).execute(connection).await?.rows_affected();
     Ok(if revoked > 0 { Rotation::Reused(family) } else { Rotation::Refused })
+}
+
+/// The family whose token in force it is, which stays in force.
+pub(super) async fn used(connection: &mut AnyConnection, token: Presented<'_>, now: Timestamp) -> Result<Option<RefreshFamily>, Trouble> {
+    let Presented { grant_id, client_id, generation } = token;
+    if has_nul(grant_id) || has_nul(client_id) {
+        return Ok(None);
+    }
+    let update = sqlx::query(USE).bind(grant_id).bind(client_id).bind(generation).bind(now.millis());
+    update.fetch_all(connection).await?.first().map(family).transpose()
 }
 
 pub(super) async fn found(connection: &mut AnyConnection, filter: &FamilyFilter, now: Timestamp) -> Result<FoundFamilies, Trouble> {

@@ -292,6 +292,17 @@ impl Directory for SqlDirectory {
         on!(self, LIMIT, |held| families::rotate(&mut held, token, now, grace))
     }
 
+    fn use_family<'a>(
+        &'a self,
+        grant_id: &'a str,
+        client_id: &'a str,
+        generation: i64,
+        now: Timestamp,
+    ) -> Later<'a, Option<RefreshFamily>> {
+        let token = families::Presented { grant_id, client_id, generation };
+        on!(self, LIMIT, |held| families::used(&mut held, token, now))
+    }
+
     fn families<'a>(&'a self, filter: &'a FamilyFilter, now: Timestamp) -> Later<'a, FoundFamilies> {
         on!(self, LIMIT, |held| families::found(&mut held, filter, now))
     }

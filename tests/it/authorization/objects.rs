@@ -1,8 +1,10 @@
 //! Request objects by value and by reference.
 
 use super::{Signer, object_of, scene_of};
-use crate::harness::browser::{Departure, Landed};
+use crate::harness::app::{SECRET, Tokens, assert_oauth_error, basic};
+use crate::harness::browser::{Browser, Departure, Landed, Page};
 use crate::harness::idp::Person;
+use crate::harness::peers::{Peer, jose};
 use crate::harness::scene::Scene;
 use crate::harness::web::{Reply, Site};
 use base64::Engine as _;
@@ -129,7 +131,7 @@ async fn an_unsigned_object_is_for_clients_that_are_registered_so() {
     let beside = [("response_type", "code"), ("scope", "openid"), ("nonce", "outside")];
     let answer = open(&scene, &by_value(&scene, &object, &beside)).await.away();
     let code = scene.app.code(&scene.gateway, &answer);
-    let tokens = crate::harness::app::Tokens::of(&scene.app.redeem(&scene.gateway, &code, &[]).await);
+    let tokens = Tokens::of(&scene.app.redeem(&scene.gateway, &code, &[]).await);
     assert_eq!(tokens.claims()["nonce"], "inside");
 }
 
@@ -190,4 +192,127 @@ async fn a_reference_is_followed_where_it_is_registered() {
     assert_eq!(scene.app.error(&scene.gateway, &answered(format!("{base}/r")).await).0, "invalid_request_object");
     show("x".repeat(20_000));
     assert_eq!(scene.app.error(&scene.gateway, &answered(format!("{base}/r")).await).0, "invalid_request_uri");
+}
+
+/// Our published key of a kind, to encrypt to.
+async fn published(scene: &Scene, kty: &str) -> Value {
+    let set = Browser::new().open(scene.gateway.url("/.well-known/jwks.json").as_str()).await.here().json();
+    let found = set["keys"].as_array().unwrap().iter().find(|key| key["use"] == "enc" && key["kty"] == kty).cloned();
+    found.unwrap_or_else(|| panic!("no key to encrypt to: {set}"))
+}
+
+/// A text that joserfc has encrypted.
+fn encrypted(peer: &mut Peer, (alg, enc): (&str, &str), key: &Value, text: &str) -> String {
+    let made = peer.ask(&json!({"do": "encrypt", "alg": alg, "enc": enc, "jwk": key, "text": text, "cty": "JWT"}));
+    made["token"].as_str().expect("a token").to_owned()
+}
+
+/// Pushes an object alone.
+async fn push(scene: &Scene, object: &str) -> Page {
+    let url = scene.gateway.url("/oauth/par");
+    let form = [("client_id", "notes"), ("request", object)];
+    let request = scene.gateway.client().post(url.clone()).header("authorization", basic("notes", SECRET));
+    Page::read(request.form(&form).send().await.expect("an answer"), &url).await
+}
+
+#[tokio::test]
+async fn an_encrypted_object_is_read_by_value_by_reference_and_pushed() {
+    let ((site, content), signer, mut peer) = (site().await, Signer::new(), jose());
+    let reference = format!("http://127.0.0.1:{}/r", site.port);
+    let scene = scene_of(&format!("{}\nrequest_uris = {}\nrequire_signed_request_object = true", signer.toml(), json!([reference]))).await;
+    let first = open(&scene, &by_value(&scene, &signer.sign(JAR, &object_of(&scene, &json!({}))), &[])).await.away();
+    scene.answer(&scene.idp.respond(&scene.idp.read(&first), &Person::jane())).await.away();
+    for (alg, enc) in
+        [("RSA-OAEP-256", "A256GCM"), ("RSA-OAEP", "A128CBC-HS256"), ("ECDH-ES", "A128GCM"), ("ECDH-ES+A256KW", "A256CBC-HS512")]
+    {
+        let key = published(&scene, if alg.starts_with("RSA") { "RSA" } else { "EC" }).await;
+        let mut object = |nonce: &str| {
+            let signed = signer.sign(JAR, &object_of(&scene, &json!({"nonce": nonce, "jti": format!("{alg} {nonce}")})));
+            encrypted(&mut peer, (alg, enc), &key, &signed)
+        };
+        let by_value = carried(&scene, ("request", &object("value")), &[]);
+        *content.lock().unwrap() = object("reference");
+        let by_reference = carried(&scene, ("request_uri", &reference), &[]);
+        let pushed = push(&scene, &object("pushed")).await;
+        assert_eq!(pushed.status, 201, "{alg}: {}", pushed.body);
+        let pushed = carried(&scene, ("request_uri", pushed.json()["request_uri"].as_str().unwrap()), &[]);
+        for (nonce, url) in [("value", by_value), ("reference", by_reference), ("pushed", pushed)] {
+            let code = scene.app.code(&scene.gateway, &open(&scene, &url).await.away());
+            let tokens = Tokens::of(&scene.app.redeem(&scene.gateway, &code, &[]).await);
+            assert_eq!(tokens.claims()["nonce"], json!(nonce), "{alg} {enc}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn what_an_encrypted_object_may_not_be_is_refused() {
+    let (signer, stranger, mut peer) = (Signer::new(), Signer::new(), jose());
+    let registered = "request_object_encryption_alg = \"RSA-OAEP-256\"\nrequest_object_encryption_enc = \"A256GCM\"";
+    let scene = scene_of(&format!("{}\n{registered}", signer.toml())).await;
+    scene.sign_in(&Person::jane(), &[]).await;
+    let (rsa, ec) = (published(&scene, "RSA").await, published(&scene, "EC").await);
+    let how = ("RSA-OAEP-256", "A256GCM");
+    let claims = object_of(&scene, &json!({}));
+    let signed = signer.sign(JAR, &claims);
+    let good = encrypted(&mut peer, how, &rsa, &signed);
+    scene.app.code(&scene.gateway, &open(&scene, &by_value(&scene, &good, &[])).await.away());
+    let theirs = peer.ask(&json!({"do": "keys"}))["jwks"]["keys"][0].clone();
+    let changed = |at: usize| {
+        let mut parts: Vec<String> = good.split('.').map(str::to_owned).collect();
+        let other = if parts[at].starts_with('A') { "B" } else { "A" };
+        parts[at].replace_range(..1, other);
+        parts.join(".")
+    };
+    let cases = [
+        ("by another algorithm than is registered", encrypted(&mut peer, ("RSA-OAEP", "A256GCM"), &rsa, &signed)),
+        ("by another content encryption", encrypted(&mut peer, ("RSA-OAEP-256", "A128GCM"), &rsa, &signed)),
+        ("to our other key", encrypted(&mut peer, ("ECDH-ES", "A256GCM"), &ec, &signed)),
+        ("to a key that is not ours", encrypted(&mut peer, how, &theirs, &signed)),
+        ("not signed inside", encrypted(&mut peer, how, &rsa, &claims.to_string())),
+        ("signed by somebody else", encrypted(&mut peer, how, &rsa, &stranger.sign(JAR, &claims))),
+        ("encrypted twice", encrypted(&mut peer, how, &rsa, &good)),
+        ("another encrypted key", changed(1)),
+        ("another initialization vector", changed(2)),
+        ("another ciphertext", changed(3)),
+        ("another tag", changed(4)),
+        ("without its tag", good[..good.rfind('.').unwrap()].to_owned()),
+    ];
+    for (what, object) in cases {
+        assert_eq!(refused(&scene, &object).await, "invalid_request_object", "{what}");
+        assert_oauth_error(&push(&scene, &object).await, 400, "invalid_request_object");
+    }
+}
+
+#[tokio::test]
+async fn discovery_tells_of_encryption_where_there_is_a_key_for_it() {
+    let (signer, mut peer) = (Signer::new(), jose());
+    let mut scene = scene_of(&signer.toml()).await;
+    scene.sign_in(&Person::jane(), &[]).await;
+    let metadata =
+        async |scene: &Scene| Browser::new().open(scene.gateway.url("/.well-known/openid-configuration").as_str()).await.here().json();
+    let told = metadata(&scene).await;
+    for alg in ["RSA-OAEP-256", "ECDH-ES"] {
+        assert!(told["request_object_encryption_alg_values_supported"].as_array().unwrap().contains(&json!(alg)), "{told}");
+    }
+    assert!(told["request_object_encryption_enc_values_supported"].as_array().unwrap().contains(&json!("A256GCM")), "{told}");
+    let key = published(&scene, "RSA").await;
+    let object = encrypted(&mut peer, ("RSA-OAEP-256", "A256GCM"), &key, &signer.sign(JAR, &object_of(&scene, &json!({}))));
+    scene.app.code(&scene.gateway, &open(&scene, &by_value(&scene, &object, &[])).await.away());
+    // A directory of keys of an earlier version, in which no more can be made: where they would stand is a way to nowhere.
+    scene.gateway.stop();
+    for purpose in ["oidc-enc-rsa", "oidc-enc-ec"] {
+        let file = |end: &str| scene.gateway.key_file(&format!("{purpose}.active.{end}.pem"));
+        for end in ["key", "crt"] {
+            std::fs::remove_file(file(end)).expect("a file");
+        }
+        std::os::unix::fs::symlink("/nowhere/at/all", file("key")).expect("a link");
+    }
+    scene.gateway.start_again(|_| {}).await;
+    let told = metadata(&scene).await;
+    for name in ["request_object_encryption_alg_values_supported", "request_object_encryption_enc_values_supported"] {
+        assert_eq!(told.get(name), None);
+    }
+    let set = Browser::new().open(scene.gateway.url("/.well-known/jwks.json").as_str()).await.here().json();
+    assert!(set["keys"].as_array().unwrap().iter().all(|key| key["use"] == "sig"), "{set}");
+    assert_eq!(refused(&scene, &object).await, "invalid_request_object");
 }

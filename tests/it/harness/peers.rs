@@ -103,6 +103,11 @@ pub fn authlib(gateway: &Gateway, registration: &Registration<'_>) -> Peer {
     ready(Peer::start(&mut command))
 }
 
+/// A program of `tests/peers` in Python, with its settings.
+pub fn python_peer(script: &str, settings: &Value) -> Peer {
+    ready(Peer::start(python(script).arg(settings.to_string())))
+}
+
 /// joserfc, for JOSE alone.
 pub fn jose() -> Peer {
     ready(Peer::start(&mut python("jose.py")))
