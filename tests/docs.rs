@@ -1,6 +1,6 @@
 //! Reads docs/profile.md and fails where it has fallen behind the program: a line of the profile without a row, a test or
 //! a file that is not there, a promise that waits and is missing in docs/roadmap.md, an example that `isthmus check`
-//! refuses.
+//! refuses. Of other pages with tables of tests, that these tests are there.
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a test that cannot go on has failed")]
 
 use std::collections::HashSet;
@@ -82,6 +82,33 @@ fn the_page_about_saml_applications_names_what_exists_and_its_examples_are_good(
     let check = Command::new(env!("CARGO_BIN_EXE_isthmus")).arg("check").current_dir(place.path()).output().unwrap();
     let said = String::from_utf8_lossy(&check.stdout).into_owned() + &String::from_utf8_lossy(&check.stderr);
     assert!(check.status.success() && said.trim() == "The configuration is good.", "{said}");
+}
+
+#[test]
+fn the_page_about_conformance_names_what_exists_and_every_test_of_a_module() {
+    let page = read("docs/openid-conformance.md");
+    assert!(read("docs/openid.md").contains("(openid-conformance.md)"), "docs/openid.md leads there");
+    let named: HashSet<(&str, &str)> = quoted(&page).into_iter().filter_map(|test| test.split_once("::")).collect();
+    assert!(named.len() > 150, "the tables have lost their rows");
+    assert_eq!(unknown(&named), Vec::<String>::new(), "no tests of the program");
+    let mut files = Vec::new();
+    collect(&root().join("tests/it/conformance"), &mut files);
+    for path in files {
+        let file = path.strip_prefix(root().join("tests/it")).unwrap().to_string_lossy().into_owned();
+        let tests = tests_in("", &fs::read_to_string(&path).unwrap());
+        let forgotten: Vec<_> = tests.iter().filter(|test| !named.contains(&(file.as_str(), test.as_str()))).collect();
+        assert_eq!(forgotten, Vec::<&String>::new(), "tests of {file} that the page does not name");
+    }
+    assert_eq!(unknown(&HashSet::from([("conformance/core.rs", "oidcc_servr"), ("nowhere.rs", "x")])).len(), 2, "the check can fail");
+}
+
+/// Those of `file::function` that are no tests: files stand below tests/it or src.
+fn unknown(named: &HashSet<(&str, &str)>) -> Vec<String> {
+    let is_one = |file: &str, test: &str| {
+        let places = ["tests/it", "src"].map(|place| root().join(place).join(file));
+        places.iter().filter_map(|path| fs::read_to_string(path).ok()).any(|text| tests_in("", &text).iter().any(|known| known == test))
+    };
+    named.iter().filter(|(file, test)| !is_one(file, test)).map(|(file, test)| format!("{file}::{test}")).collect()
 }
 
 /// What is wrong with the page.

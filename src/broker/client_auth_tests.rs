@@ -163,3 +163,23 @@ async fn a_self_signed_certificate_proves_the_registered_key() {
     with_client(&mut gateway, |client| client.token_endpoint_auth_method = TokenEndpointAuthMethod::ClientSecretPost);
     assert!(tried(&gateway, &body, Some(&of(&notes, &[])), now).await.is_err());
 }
+
+/// The least time that a refusal took: that of the work, whatever else the machine does.
+async fn least(gateway: &Gateway, body: &Params, now: Timestamp) -> std::time::Duration {
+    let mut least = std::time::Duration::MAX;
+    for _ in 0..40 {
+        let begun = std::time::Instant::now();
+        refused(gateway, body, now).await;
+        least = least.min(begun.elapsed());
+    }
+    least
+}
+
+#[tokio::test]
+async fn an_assertion_of_nobody_takes_the_time_of_a_wrong_one() {
+    let (device, other, now) = (Device::new(), Device::new(), Timestamp::now());
+    let gateway = by_key(&device).await;
+    let of_nobody = assertion(&other, now, json!({ "iss": "nobody", "sub": "nobody" }));
+    let (known, unknown) = (least(&gateway, &assertion(&other, now, json!({})), now).await, least(&gateway, &of_nobody, now).await);
+    assert!(unknown * 3 > known * 2, "{unknown:?} for nobody, {known:?} for somebody");
+}

@@ -110,6 +110,8 @@ fn every_key_that_is_wrong_is_named_with_the_reason() {
         ("grant_types = [\"password\"]", "grant_types[0]", "not available"),
         ("security_profile = \"fapi1\"", "security_profile", "not a choice"),
         ("require_pkce = false", "require_pkce", "public client"),
+        ("unsigned_request_objects = true\nrequest_object_signing_alg = \"ES256\"", "unsigned_request_objects", "already"),
+        ("unsigned_request_objects = true\nrequire_signed_request_object = true", "require_signed_request_object", "unsigned"),
         ("shoe_size = 42", "shoe_size", "not known"),
     ] {
         let found = findings(&with(lines));
@@ -130,6 +132,7 @@ fn every_weakening_of_a_client_is_listed() {
     for (lines, key) in [
         (format!("{SECRET}require_pkce = false"), "require_pkce"),
         ("request_object_signing_alg = \"none\"".to_owned(), "request_object_signing_alg"),
+        ("unsigned_request_objects = true".to_owned(), "unsigned_request_objects"),
         ("response_types = [\"code\", \"code token\"]".to_owned(), "response_types[1]"),
     ] {
         let found = findings(&with(&lines));
@@ -150,7 +153,11 @@ fn registration_is_off_unless_the_operator_says_otherwise() {
     let policy = read("mode = \"initial_access_token\"\nconnections = [\"acme\"]\nper_hour = 5\nmax_clients = 7\nunused_after = 0");
     assert_eq!((policy.mode, policy.connections), (Mode::InitialAccessToken, Some(vec!["acme".to_owned()])));
     assert_eq!((policy.per_hour, policy.max_clients, policy.unused_after, policy.require_pkce), (5, 7, None, true));
-    for (lines, path) in [("mode = \"open\"", "registration.mode"), ("require_pkce = false", "registration.require_pkce")] {
+    for (lines, path) in [
+        ("mode = \"open\"", "registration.mode"),
+        ("require_pkce = false", "registration.require_pkce"),
+        ("unsigned_request_objects = true", "registration.unsigned_request_objects"),
+    ] {
         let found = findings(&format!("{GOOD}[registration]\n{lines}\n"));
         assert!(found.problems.is_empty(), "{}", render_human(&found));
         let listed = found.warnings.iter().filter(|warning| warning.path == path && warning.message.starts_with("weakened: "));

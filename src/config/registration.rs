@@ -22,6 +22,11 @@ pub fn read(context: &Context<'_>, root: &Section<'_>, known: &[String]) -> Poli
         let message = "weakened: codes of applications that register with a secret work without PKCE";
         section.warning("require_pkce", message, "remove it as soon as their libraries can do PKCE");
     }
+    let unsigned_request_objects = section.bool("unsigned_request_objects").unwrap_or(false);
+    if unsigned_request_objects {
+        let message = "weakened: request objects of applications that register without an algorithm for them may come unsigned";
+        section.warning("unsigned_request_objects", message, "remove it as soon as they sign them");
+    }
     let connections =
         section.strings("connections").map(|names| names.iter().map(|at| application::known_connection(&section, at, known)).collect());
     let number = |key: &'static str, range| section.integer(key, range).and_then(|at| u64::try_from(at.value).ok());
@@ -40,7 +45,18 @@ pub fn read(context: &Context<'_>, root: &Section<'_>, known: &[String]) -> Poli
         section.problem("software_statement_required", "nobody's software statements count", help);
     }
     section.finish();
-    Policy { mode, connections, require_pkce, per_hour, max_clients, unused_after, statements, statement_required, ..usual }
+    Policy {
+        mode,
+        connections,
+        require_pkce,
+        unsigned_request_objects,
+        per_hour,
+        max_clients,
+        unused_after,
+        statements,
+        statement_required,
+        ..usual
+    }
 }
 
 /// `[[registration.software_statement]]`: who vouches for software.

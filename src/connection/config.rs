@@ -85,6 +85,14 @@ impl ConnectionConfig {
         self.saml()?.unsolicited.as_ref()
     }
 
+    /// `acr` values of applications, and what each is called at the identity provider.
+    pub fn acr(&self) -> &BTreeMap<String, String> {
+        match &self.kind {
+            ConnectionKind::Saml(settings) => &settings.acr,
+            ConnectionKind::Oidc(settings) => &settings.acr,
+        }
+    }
+
     /// The settings of one that speaks SAML.
     pub const fn saml(&self) -> Option<&Arc<SamlConnection>> {
         match &self.kind {

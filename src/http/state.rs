@@ -4,13 +4,15 @@ use super::limit::{LimitSettings, Limiter};
 use super::look::Look;
 use super::management::rate::Rates;
 use super::metrics::Metrics;
+use super::words::Language;
 use crate::broker::Gateway;
 use crate::broker::jobs::{DEFAULT_IMPORT_FILE, Jobs};
 use crate::broker::live::Live;
 use crate::oidc::{Prepared, ProviderMetadata};
 use ipnet::IpNet;
-use std::sync::Arc;
+use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Settings of the HTTP side.
 #[derive(Clone, Debug)]
@@ -65,22 +67,33 @@ pub struct State {
     pub limiter: Limiter,
     pub settings: HttpSettings,
     pub metrics: Arc<Metrics>,
-    pub discovery: Prepared,
+    /// Provider metadata, and the snapshot that they tell of.
+    discovery: Mutex<(Weak<Gateway>, Prepared)>,
     draining: AtomicBool,
 }
 
 impl State {
     pub fn new(live: Arc<Live>, jobs: Arc<Jobs>, settings: HttpSettings, metrics: Arc<Metrics>) -> Self {
-        let gateway = live.gateway();
         let rates = Rates::new(settings.api.requests_per_second, settings.api.burst);
         let limiter = Limiter::new(&settings.limits);
-        let discovery = Prepared::new(metadata(&gateway, &settings).to_json());
+        let discovery = Mutex::new((Weak::new(), Prepared::new(String::new())));
         Self { live, jobs, rates, limiter, settings, metrics, discovery, draining: AtomicBool::new(false) }
     }
 
     /// The gateway as it is now: one snapshot for a whole request.
     pub fn gateway(&self) -> Arc<Gateway> {
         self.live.gateway()
+    }
+
+    /// What applications are told of the provider, made anew when something of the gateway has changed.
+    pub fn discovery(&self) -> Prepared {
+        let gateway = self.gateway();
+        let mut kept = self.discovery.lock().unwrap_or_else(PoisonError::into_inner);
+        // The weak reference keeps the address from being used again.
+        if kept.0.as_ptr() != Arc::as_ptr(&gateway) {
+            *kept = (Arc::downgrade(&gateway), Prepared::new(metadata(&gateway, &self.settings).to_json()));
+        }
+        kept.1.clone()
     }
 
     /// From now on `/health/ready` says no, so that load balancers look elsewhere.
@@ -100,9 +113,18 @@ fn metadata(gateway: &Gateway, settings: &HttpSettings) -> ProviderMetadata {
         .with_pushed_only(settings.require_pushed_authorization_requests)
         .with_registration(gateway.registration.is_on())
         .with_signing_algs(&gateway.keys.algorithms())
+        .with_acr_values(acr_values(gateway))
+        .with_ui_locales(Language::ALL.map(Language::tag).to_vec())
         .with_request_encryption(gateway.keys.can_decrypt());
     match settings.client_certificates {
         true => metadata.with_client_certificates(gateway.possession.mtls_base.as_deref()),
         false => metadata,
     }
+}
+
+/// Those of the tables of all connections by which people can come.
+fn acr_values(gateway: &Gateway) -> Vec<String> {
+    let enabled = gateway.connections.configs().filter(|config| config.enabled);
+    let values: BTreeSet<&String> = enabled.flat_map(|config| config.acr().keys()).collect();
+    values.into_iter().cloned().collect()
 }

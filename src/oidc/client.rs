@@ -107,6 +107,8 @@ pub enum ClientKeys {
 pub struct RequestObjects {
     /// `None`: any asymmetric one.
     pub signing_alg: Option<ClientSigningAlg>,
+    /// Where it names no algorithm, `none` is one of them too (Registration 2).
+    pub unsigned: bool,
     /// How they are encrypted, if they are.
     pub encryption: Option<Encryption>,
     /// Where they may be fetched from (OpenID Connect Core 6.2).

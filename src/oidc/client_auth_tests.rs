@@ -52,6 +52,23 @@ fn every_current_secret_is_good_and_an_empty_one_never() {
 }
 
 #[test]
+fn a_secret_of_nobody_takes_the_time_of_a_wrong_one() {
+    // So long that its digest takes more time than everything else.
+    let secret = "x".repeat(60_000);
+    let (credentials, client) = (by_body(&[("client_id", "notes"), ("client_secret", &secret)]), client());
+    let least = |client: Option<&ClientFacts>| {
+        let times = (0..100).map(|_| {
+            let begun = std::time::Instant::now();
+            assert!(!credentials.has_secret_of(client));
+            begun.elapsed()
+        });
+        times.min().expect("one")
+    };
+    let (known, unknown) = (least(Some(&client)), least(None));
+    assert!(unknown * 2 > known, "{unknown:?} for nobody, {known:?} for somebody");
+}
+
+#[test]
 fn two_methods_at_once_are_refused() {
     let (basic, assertion) = (basic("notes:s3cret"), assertion());
     let jwt = [("client_assertion", assertion.as_str()), ("client_assertion_type", ASSERTION_TYPE)];

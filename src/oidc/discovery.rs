@@ -48,6 +48,10 @@ pub struct ProviderMetadata {
     response_modes_supported: &'static [ResponseMode],
     grant_types_supported: &'static [GrantType],
     subject_types_supported: &'static [SubjectType],
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    acr_values_supported: Vec<String>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    ui_locales_supported: Vec<&'static str>,
     id_token_signing_alg_values_supported: Vec<SigningAlg>,
     id_token_encryption_alg_values_supported: &'static [KeyManagementAlg],
     id_token_encryption_enc_values_supported: &'static [ContentEncryption],
@@ -98,6 +102,8 @@ impl ProviderMetadata {
             response_modes_supported: ResponseMode::ALL,
             grant_types_supported: GrantType::SERVED,
             subject_types_supported: SubjectType::ALL,
+            acr_values_supported: Vec::new(),
+            ui_locales_supported: Vec::new(),
             id_token_signing_alg_values_supported: SigningAlg::ALL.to_vec(),
             id_token_encryption_alg_values_supported: KeyManagementAlg::ALL,
             id_token_encryption_enc_values_supported: ContentEncryption::ALL,
@@ -133,6 +139,18 @@ impl ProviderMetadata {
     #[must_use]
     pub fn with_pushed_only(self, on: bool) -> Self {
         Self { require_pushed_authorization_requests: on, ..self }
+    }
+
+    /// The words for authentication contexts that some identity provider understands here.
+    #[must_use]
+    pub fn with_acr_values(self, values: Vec<String>) -> Self {
+        Self { acr_values_supported: values, ..self }
+    }
+
+    /// The languages of our pages, by their tags.
+    #[must_use]
+    pub fn with_ui_locales(self, tags: Vec<&'static str>) -> Self {
+        Self { ui_locales_supported: tags, ..self }
     }
 
     /// How request objects may be encrypted, where there is a key to open them with.

@@ -133,7 +133,8 @@ pub fn unsigned(object: &str, client: &ClientFacts) -> Result<Option<Verified>> 
     if header.get("alg").and_then(Value::as_str) != Some(ClientSigningAlg::None.as_str()) {
         return Ok(None);
     }
-    let registered = client.request_objects.signing_alg == Some(ClientSigningAlg::None) && !client.request_objects.required;
+    let objects = &client.request_objects;
+    let registered = objects.signing_alg.map_or(objects.unsigned, |alg| alg == ClientSigningAlg::None) && !objects.required;
     let in_order = object.split('.').count() == 3 && object.ends_with('.') && !header.contains_key("crit");
     if !registered || !in_order || client.fapi2 {
         return Err(refuse("the request object is not signed"));

@@ -171,8 +171,12 @@ fn an_unsigned_object_is_for_clients_that_are_registered_so() {
     let plain = compact(&header, &claims, "");
     assert_eq!(unsigned(&plain, &registered).expect("registered").expect("unsigned").claims, object(&claims));
     assert!(unsigned(&compact(&json!({"alg": "RS256"}), &claims, "c2ln"), &registered).expect("signed").is_none());
+    let either = with(RequestObjects { unsigned: true, ..RequestObjects::default() });
+    assert!(unsigned(&plain, &either).expect("registered").is_some() && !allowed_algs(&either).is_empty());
     for other in [
         client(),
+        with(RequestObjects { signing_alg: Some(ClientSigningAlg::RS256), ..either.request_objects.clone() }),
+        with(RequestObjects { required: true, ..either.request_objects.clone() }),
         with(RequestObjects { signing_alg: Some(ClientSigningAlg::RS256), ..RequestObjects::default() }),
         with(RequestObjects { required: true, ..registered.request_objects.clone() }),
         ClientFacts { fapi2: true, ..registered.clone() },

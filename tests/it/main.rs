@@ -13,6 +13,8 @@ mod browser;
 mod check_command;
 mod chromium;
 mod chromium_logout;
+mod conduct;
+mod conformance;
 mod explain;
 mod fapi;
 mod federation;

@@ -62,6 +62,8 @@ pub struct Policy {
     pub connections: Option<Vec<String>>,
     /// Codes of such clients work with PKCE only.
     pub require_pkce: bool,
+    /// Where such a client names no algorithm for its request objects, they may come unsigned.
+    pub unsigned_request_objects: bool,
     /// Registrations of one address in an hour, on each node.
     pub per_hour: u32,
     /// Clients that have registered, at most.
@@ -89,6 +91,7 @@ impl Default for Policy {
             mode: Mode::Off,
             connections: None,
             require_pkce: true,
+            unsigned_request_objects: false,
             per_hour: 20,
             max_clients: 10_000,
             unused_after: Some(30 * 86_400),

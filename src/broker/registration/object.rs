@@ -17,6 +17,8 @@ const PLACES: &[(&str, &str)] = &[
     ("initiate_login_uri", "/initiate_login_uri"),
     ("logo_uri", "/logo_uri"),
     ("require_pushed_authorization_requests", "/require_pushed_authorization_requests"),
+    ("require_signed_request_object", "/signed_request_object/required"),
+    ("dpop_bound_access_tokens", "/require_proof_of_possession"),
     ("backchannel_logout_uri", "/oidc_logout/backchannel_logout_urls/0"),
     ("application_type", "/app_type"),
     ("scope", "/isthmus/scopes"),
@@ -54,8 +56,6 @@ const SETTINGS: &[&str] = &[
     "tls_client_auth_san_ip",
     "tls_client_auth_san_email",
     "tls_client_certificate_bound_access_tokens",
-    "require_signed_request_object",
-    "dpop_bound_access_tokens",
     "backchannel_logout_session_required",
     "frontchannel_logout_uri",
     "frontchannel_logout_session_required",
@@ -87,6 +87,12 @@ pub fn put(body: &mut Body, metadata: &ClientMetadata, policy: &Policy) {
     } else if !policy.require_pkce {
         own.entry("require_pkce").or_insert(Value::Bool(false));
     }
+    let signs = metadata.members().get("require_signed_request_object") == Some(&Value::Bool(true));
+    if signs || metadata.text("request_object_signing_alg").is_some() {
+        own.remove("unsigned_request_objects");
+    } else if policy.unsigned_request_objects {
+        own.entry("unsigned_request_objects").or_insert(Value::Bool(true));
+    }
     for (_, pointer) in PLACES.iter().filter(|(_, pointer)| !pointer.starts_with("/isthmus/")) {
         body.remove(pointer.split('/').nth(1).unwrap_or_default());
     }
@@ -96,6 +102,7 @@ pub fn put(body: &mut Body, metadata: &ClientMetadata, policy: &Policy) {
         let (member, value) = match name {
             "application_type" => ("app_type", if value == "native" { "native".into() } else { Value::from("regular_web") }),
             "id_token_signed_response_alg" => ("jwt_configuration", json!({ "alg": value })),
+            "require_signed_request_object" => ("signed_request_object", json!({ "required": value })),
             "backchannel_logout_uri" => ("oidc_logout", json!({ "backchannel_logout_urls": [value] })),
             _ => match PLACES.iter().find(|(known, pointer)| *known == name && !pointer.starts_with("/isthmus/")) {
                 Some((_, pointer)) => (pointer.trim_start_matches('/'), value),

@@ -355,6 +355,42 @@ async fn what_operators_set_at_a_registered_client_stays() {
     assert!(!application.enabled && application.oidc.as_ref().expect("a client").needs_pkce());
 }
 
+#[tokio::test]
+async fn unsigned_objects_are_for_those_who_name_no_algorithm_where_the_operator_allows_it() {
+    for (lines, members, unsigned) in [
+        ("", json!({}), false),
+        ("unsigned_request_objects = true", json!({}), true),
+        ("unsigned_request_objects = true", json!({ "request_object_signing_alg": "RS256" }), false),
+        (
+            "unsigned_request_objects = true",
+            json!({ "require_signed_request_object": true, "jwks_uri": "https://app.example/jwks" }),
+            false,
+        ),
+    ] {
+        let world = World::new(&format!("mode = \"open\"\n{lines}")).await;
+        let mut said = app();
+        said.as_object_mut().expect("an object").extend(members.as_object().cloned().expect("members"));
+        let told = world.register(said, START).await.expect("registered");
+        let gateway = world.live().gateway();
+        let client = gateway.application(&text(&told, "client_id")).and_then(|found| found.oidc.clone()).expect("a client");
+        assert_eq!(client.request_objects.unsigned, unsigned, "{lines} {members}");
+    }
+}
+
+#[tokio::test]
+async fn what_has_a_place_among_auth0_s_members_is_in_force_and_told() {
+    let world = World::new("mode = \"open\"").await;
+    let mut said = app();
+    let members =
+        json!({ "require_signed_request_object": true, "jwks_uri": "https://app.example/jwks", "dpop_bound_access_tokens": true });
+    said.as_object_mut().expect("an object").extend(members.as_object().cloned().expect("members"));
+    let told = world.register(said, START).await.expect("registered");
+    let gateway = world.live().gateway();
+    let client = gateway.application(&text(&told, "client_id")).and_then(|found| found.oidc.clone()).expect("a client");
+    assert!(client.request_objects.required && client.dpop_bound_access_tokens);
+    assert!(members.as_object().expect("members").iter().all(|(name, value)| told.get(name) == Some(value)), "{told:?}");
+}
+
 /// A world in which one maker's statements count, and that maker's signer.
 async fn with_maker(lines: &str) -> (World, IdTokenSigner) {
     let key = PrivateKey::generate(KeyKind::EcP256).expect("a key");

@@ -58,6 +58,9 @@ fn check_flow(section: &Section<'_>, client: &ClientFacts) {
 }
 
 fn check_algorithms(section: &Section<'_>, client: &ClientFacts) {
+    if client.request_objects.unsigned {
+        refuse(section, "unsigned_request_objects", "what nobody has signed does not".to_owned(), "remove it");
+    }
     let of_client = |alg: Option<ClientSigningAlg>| alg.map(ClientSigningAlg::as_str);
     let said = section.has("id_token_signed_response_alg").then(|| client.id_token_signed_response_alg.as_str());
     for (key, alg) in [
@@ -134,6 +137,7 @@ mod tests {
         ("userinfo_signed_response_alg", "", |client| client.userinfo_signed_response_alg = Some(SigningAlg::RS256)),
         ("token_endpoint_auth_signing_alg", "", |client| client.token_endpoint_auth_signing_alg = Some(ClientSigningAlg::RS256)),
         ("request_object_signing_alg", "", |client| client.request_objects.signing_alg = Some(ClientSigningAlg::None)),
+        ("unsigned_request_objects", "", |client| client.request_objects.unsigned = true),
         ("redirect_uris", "", |client| client.redirect_uris.push("http://127.0.0.1/cb".to_owned())),
     ];
 

@@ -172,6 +172,11 @@ fn request_objects(section: &Section<'_>) -> RequestObjects {
         let message = "weakened: request objects come unsigned: whoever sends a person here chooses what is asked";
         section.warning("request_object_signing_alg", message, "use RS256, PS256 or ES256 as soon as the application can sign");
     }
+    let unsigned = section.bool("unsigned_request_objects").unwrap_or(false);
+    if unsigned {
+        let message = "weakened: request objects may come unsigned: whoever sends a person here chooses what is asked";
+        section.warning("unsigned_request_objects", message, "remove it as soon as the application signs them all");
+    }
     let request_uris = section.strings("request_uris").unwrap_or_default().into_iter().map(|at| {
         // Core 6.2: a fragment may carry the digest of the content.
         let (address, _) = at.value.split_once('#').unwrap_or((at.value, ""));
@@ -181,11 +186,16 @@ fn request_objects(section: &Section<'_>) -> RequestObjects {
         at.value.to_owned()
     });
     let required = section.bool("require_signed_request_object").unwrap_or(false);
-    if required && signing_alg == Some(ClientSigningAlg::None) {
+    if required && (unsigned || signing_alg == Some(ClientSigningAlg::None)) {
         section.problem("require_signed_request_object", "unsigned request objects are no signed ones", "remove one of the two");
+    }
+    if unsigned && signing_alg.is_some() {
+        let message = "`request_object_signing_alg` says already how they are signed";
+        section.problem("unsigned_request_objects", message, "remove one of the two");
     }
     RequestObjects {
         signing_alg,
+        unsigned,
         encryption: encryption(section, "request_object_encryption_alg", "request_object_encryption_enc"),
         request_uris: request_uris.collect(),
         required,

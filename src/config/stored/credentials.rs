@@ -18,13 +18,17 @@ const NAMES: [&str; 3] = ["private_key_jwt", "tls_client_auth", "self_signed_tls
 pub fn translate(body: &Map<String, Value>, document: &mut Document) -> Vec<Fault> {
     let mut faults = Vec::new();
     let mut keys: Vec<Map<String, Value>> = Vec::new();
+    let own = body.get("isthmus").and_then(Value::as_object);
     authentication(body, document, &mut keys, &mut faults);
     if let Some(signed) = body.get("signed_request_object").filter(|value| !value.is_null()) {
         document.take("oidc.require_signed_request_object", signed.get("required"));
-        public_keys(signed, "/signed_request_object", &mut keys, &mut faults);
+        // A client that has registered itself has its keys in words of the standard.
+        let elsewhere = own.is_some_and(|own| own.contains_key("jwks") || own.contains_key("jwks_uri"));
+        if signed.get("credentials").is_some() || !elsewhere {
+            public_keys(signed, "/signed_request_object", &mut keys, &mut faults);
+        }
     }
     // By DPoP (RFC 9449), if its own settings do not choose certificates (RFC 8705).
-    let own = body.get("isthmus").and_then(Value::as_object);
     let by_certificate = own.and_then(|own| own.get("tls_client_certificate_bound_access_tokens")) == Some(&Value::Bool(true));
     if !by_certificate {
         document.take("oidc.dpop_bound_access_tokens", body.get("require_proof_of_possession"));

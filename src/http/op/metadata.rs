@@ -8,7 +8,7 @@ use actix_web::web::{Bytes, Data};
 use actix_web::{HttpRequest, HttpResponse};
 
 pub async fn discovery(request: HttpRequest, state: Data<State>) -> HttpResponse {
-    document(&request, &state.discovery, "application/json")
+    document(&request, &state.discovery(), "application/json")
 }
 
 pub async fn jwks(request: HttpRequest, state: Data<State>) -> HttpResponse {

@@ -64,7 +64,7 @@ impl App {
 
     /// An authorization request in good order, with `changes`; an empty value takes a parameter away.
     pub fn authorize(&self, gateway: &Gateway, changes: &[(&str, &str)]) -> Url {
-        let challenge = URL_SAFE_NO_PAD.encode(openssl::sha::sha256(VERIFIER.as_bytes()));
+        let challenge = challenge(VERIFIER);
         let mut parameters: Vec<(String, String)> = [
             ("response_type", "code"),
             ("client_id", &self.client_id),
@@ -145,6 +145,11 @@ impl App {
         }
         Page::read(request.send().await.expect("the token endpoint answers"), &url).await
     }
+}
+
+/// The code challenge of a verifier, by S256.
+pub fn challenge(verifier: &str) -> String {
+    URL_SAFE_NO_PAD.encode(openssl::sha::sha256(verifier.as_bytes()))
 }
 
 /// An `Authorization` header of RFC 6749 2.3.1.
