@@ -138,7 +138,7 @@ fn a_connection_has_a_name_for_addresses_and_one_protocol_of_this_version() {
 fn what_an_openid_provider_is_must_be_clear() {
     let good = "issuer = \"https://op.example\"\nclient_id = \"us\"\n";
     let oidc = |lines: &str| problems(&format!("{SERVER}[[connection]]\nname = \"a\"\n[connection.oidc]\n{lines}"));
-    assert!(oidc(good).is_empty() && oidc(&format!("{good}client_secret = { file = \"secret\" }")).is_empty());
+    assert!(oidc(good).is_empty() && oidc(&format!("{good}client_secret = {{ file = \"secret\" }}")).is_empty());
     for (lines, place) in [
         ("x = 1", "x"),
         ("token_endpoint_auth_method = \"client_secret_basic\"", "client_secret"),
