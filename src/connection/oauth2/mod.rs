@@ -20,7 +20,7 @@ use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, PendingOidc, UpstreamSession};
 use crate::oidc::rp::{Check, ExpectedAnswer, Rejection, callback, request};
 use crate::oidc::{Params, pkce};
-use crate::profile::{Fact, RawAttributes};
+use crate::profile::{Fact, RawAttributes, missing_permissions};
 use remote::Remote;
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -113,7 +113,10 @@ impl OAuth2Connection {
         let mut profile = self.remote.profile(&tokens).await?;
         // This member is ours to say (S2-20).
         profile.shift_remove(MISSING);
-        let missing = tokens.scope.as_ref().map(|granted| profile::missing(&self.settings.scopes, granted)).unwrap_or_default();
+        let asked: Vec<&str> = self.settings.scopes.iter().map(String::as_str).collect();
+        // Some write commas between them (GitHub, LinkedIn).
+        let granted: Option<Vec<&str>> = tokens.scope.as_ref().map(|granted| granted.split([' ', ',']).collect());
+        let missing = missing_permissions(&asked, granted.as_deref());
         if !missing.is_empty() {
             profile.insert(MISSING.to_owned(), missing.into());
         }

@@ -35,12 +35,6 @@ fn at<'v>(profile: &'v Map<String, Value>, path: &str) -> Option<&'v Value> {
     Some(value).filter(|value| !value.is_null() && value.as_str() != Some(""))
 }
 
-/// The scopes among `asked` that are not in `granted`, which has spaces or commas between them.
-pub fn missing(asked: &[String], granted: &str) -> Vec<String> {
-    let granted: Vec<&str> = granted.split([' ', ',']).collect();
-    asked.iter().filter(|scope| !granted.contains(&scope.as_str())).cloned().collect()
-}
-
 /// Is this a path at all?
 pub fn is_path(path: &str) -> bool {
     let parts: Vec<&str> = path.split('.').collect();
@@ -68,16 +62,6 @@ mod tests {
             (json!({ "openid": "o", "unionid": null }), &["unionid", "openid"], "o"),
         ] {
             assert_eq!(found(&profile, paths).expect("one"), expected, "{profile}");
-        }
-    }
-
-    #[test]
-    fn s2_20_what_was_not_granted_is_missing() {
-        let asked: Vec<String> = ["me", "mail"].map(str::to_owned).into();
-        for (granted, expected) in
-            [("me mail", &[][..]), ("mail,me,more", &[]), ("me", &["mail"]), ("", &["me", "mail"]), ("mailme", &["me", "mail"])]
-        {
-            assert_eq!(missing(&asked, granted), expected, "{granted}");
         }
     }
 

@@ -57,7 +57,7 @@ async fn back(browser: &Browser, departure: &Departure, answer: &[(&str, &str)])
 }
 
 #[tokio::test]
-async fn a_login_by_oauth_alone() {
+async fn s2_20_a_login_by_oauth_alone_says_what_was_not_granted() {
     let provider = Provider::start().await;
     let (gateway, app) = provider.gateway("parameters = { prompt = \"select_account\" }\nuserinfo_parameters = { v = \"2\" }").await;
     let browser = Browser::new();

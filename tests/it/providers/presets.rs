@@ -230,7 +230,7 @@ fn every_preset_has_the_documented_answers_of_its_provider() {
 }
 
 #[tokio::test]
-async fn people_sign_in_at_every_provider() {
+async fn s0_1_s0_4_s4_1_people_sign_in_at_every_provider() {
     let played = started().await;
     let (gateway, app) = gateway_of(&played).await;
     for provider in &played {
@@ -331,4 +331,70 @@ fn complaints(text: &str) -> String {
         Command::new(env!("CARGO_BIN_EXE_isthmus")).arg("check").current_dir(place.path()).env("TEST_SECRET", SECRET).output().unwrap();
     assert!(!output.status.success(), "{text}");
     String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr)
+}
+
+/// Signs in once; the error's name in the trace, or the claims of the ID token.
+async fn once(gateway: &Gateway, app: &App, provider: &Played) -> Result<Value, String> {
+    let browser = Browser::new();
+    let departure = browser.open(app.authorize(gateway, &[("connection", &provider.name)]).as_str()).await.away();
+    let returned = provider.sign_in(&browser, &departure).await.away();
+    if returned.parameter("error").is_none() {
+        return Ok(Tokens::of(&app.redeem(gateway, &app.code(gateway, &returned), &[]).await).claims());
+    }
+    let (_, description) = app.error(gateway, &returned);
+    let id = description.rsplit_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).expect("a correlation id");
+    Err(gateway.trace(id).await.to_string())
+}
+
+#[tokio::test]
+async fn wechat_is_believed_for_whom_it_gave_the_token() {
+    let file = fixtures().into_iter().find(|(name, _)| name == "wechat").unwrap().1;
+    let openid_alone = |file: &mut Value| {
+        for answer in ["/token/answer", "/questions/0/answer"] {
+            file.pointer_mut(answer).unwrap().as_object_mut().unwrap().remove("unionid");
+        }
+    };
+    let cases: [(fn(&mut Value), &str); 3] = [
+        (|file| file["questions"][0]["answer"]["openid"] = "another".into(), "userinfo-sub"),
+        (|file| file["token"]["answer"] = serde_json::json!({ "errcode": 40029, "errmsg": "invalid code" }), "token-endpoint-error"),
+        (|file| file["questions"][0]["answer"] = serde_json::json!({ "errcode": 40003, "errmsg": "invalid openid" }), "userinfo-sub"),
+    ];
+    for (change, rule) in cases {
+        let mut lie = file.clone();
+        change(&mut lie);
+        let played = [Played::start("wechat".to_owned(), lie).await];
+        let (gateway, app) = gateway_of(&played).await;
+        let refused = once(&gateway, &app, &played[0]).await.expect_err(rule);
+        assert!(refused.contains(&format!("\"reason\":\"{rule}\"")) && !refused.contains("ACCESS_TOKEN"), "{rule}: {refused}");
+    }
+    let mut alone = file.clone();
+    openid_alone(&mut alone);
+    let played = [Played::start("wechat".to_owned(), alone).await];
+    let (gateway, app) = gateway_of(&played).await;
+    let claims = once(&gateway, &app, &played[0]).await.expect("good");
+    assert_eq!(claims["sub"], "wechat|wechat|o6_bmjrPTlm6_2sgVt7hMZOPfL2M");
+}
+
+#[tokio::test]
+async fn people_of_microsofts_tenants_come_from_their_own_issuer() {
+    let file = fixtures().into_iter().find(|(name, _)| name == "microsoft").unwrap().1;
+    let played = Played::start("microsoft".to_owned(), file).await;
+    let By::Op(op) = &played.by else { panic!("it has ID tokens") };
+    let (template, app) = (format!("{}/{{tenantid}}/v2.0", op.issuer), App::new("notes"));
+    let lines = format!(
+        "name = \"microsoft\"\n[connection.social]\npreset = \"microsoft\"\nclient_id = \"gateway\"\nclient_secret = {{ env = \"TEST_SECRET\" }}\n\
+         issuer = \"{template}\"\nmetadata_url = \"{}/.well-known/openid-configuration\"\ntenants = [\"ours\"]\n",
+        op.issuer
+    );
+    let gateway = Gateway::start(Setup::new().connection(&lines).application(&app.toml("", ""))).await;
+    for (issuer, tid, good) in [("ours", "ours", true), ("theirs", "theirs", false), ("ours", "theirs", false), ("theirs", "ours", false)] {
+        op.lies(|lies| {
+            lies.metadata = serde_json::json!({ "issuer": template });
+            lies.id_token = serde_json::json!({ "iss": template.replace("{tenantid}", issuer), "tid": tid });
+        });
+        match once(&gateway, &app, &played).await {
+            Ok(claims) => assert!(good && claims["sub"].as_str().unwrap().starts_with("waad|microsoft|"), "{issuer} {tid}: {claims}"),
+            Err(refused) => assert!(!good && refused.contains("\"reason\":\"id-token-iss\""), "{issuer} {tid}: {refused}"),
+        }
+    }
 }
