@@ -442,6 +442,21 @@ mod tests {
     }
 
     #[test]
+    fn what_the_file_says_counts_before_what_is_usual() {
+        let usual = DeTable::parse("a = 1\nb = 2\nlist = [\"x\"]\n[more]\nc = \"3\"\n").expect("TOML");
+        let file = TomlFile::new("f.toml", "a = 7\nz = 1\n");
+        let table = file.parse();
+        let section = file.root(&table).or(usual.get_ref());
+        let number = |key| section.integer(key, 0..=9).map(|at| at.value);
+        assert_eq!((number("a"), number("b")), (Some(7), Some(2)));
+        assert_eq!(section.section("more").and_then(|more| more.string("c").map(|at| at.value.to_owned())).as_deref(), Some("3"));
+        assert!(section.has("b") && !section.is_written("b") && section.is_written("a"));
+        section.finish();
+        let findings = file.into_findings();
+        assert_eq!(findings.problems.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(), ["z"], "nobody asked for it");
+    }
+
+    #[test]
     fn several_syntax_errors_are_all_reported() {
         let file = TomlFile::new("f.toml", "a = \nb = 1\nc = [1,\n\n[x\n");
         file.parse();

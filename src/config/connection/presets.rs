@@ -28,6 +28,7 @@ const FILES: &[(&str, &str)] = &[
     ("line", include_str!("../../../presets/line.toml")),
     ("kakao", include_str!("../../../presets/kakao.toml")),
     ("naver", include_str!("../../../presets/naver.toml")),
+    ("yahoo", include_str!("../../../presets/yahoo.toml")),
 ];
 
 /// What an operator's `issuer` takes away.

@@ -229,6 +229,20 @@ fn every_preset_has_the_documented_answers_of_its_provider() {
     }
 }
 
+#[test]
+fn the_page_about_adding_a_provider_is_what_was_done() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let read = |path: &str| fs::read_to_string(root.join(path)).unwrap();
+    let page = read("docs/adding-a-provider.md");
+    for done in ["presets/yahoo.toml", "tests/fixtures/providers/yahoo.json"] {
+        assert!(page.contains(&read(done)), "{done} is not what the page says");
+    }
+    let told = read("docs/connections.md");
+    for (name, _) in fixtures() {
+        assert!(told.contains(&format!("\n| `{name}` | O")), "{name} has no row in docs/connections.md");
+    }
+}
+
 #[tokio::test]
 async fn s0_1_s0_4_s4_1_people_sign_in_at_every_provider() {
     let played = started().await;
