@@ -1,4 +1,6 @@
-//! Identity providers that speak OpenID Connect.
+//! Identity providers that speak OpenID Connect, or OAuth 2.0 alone.
 
 mod lies;
 mod login;
+mod oauth2;
+mod presets;
