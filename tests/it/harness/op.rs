@@ -15,6 +15,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use url::Url;
 
+/// Does a form prove who the client is?
+pub type Proof = fn(&HashMap<String, String>) -> bool;
+
 /// What it is told to do otherwise. In each table `null` takes a member away.
 #[derive(Clone, Debug, Default)]
 pub struct Lies {
@@ -31,7 +34,7 @@ pub struct Lies {
     /// A whole answer of an endpoint, by its path.
     pub instead: HashMap<&'static str, Reply>,
     /// Another proof of the client that it takes.
-    pub proof: Option<fn(&HashMap<String, String>) -> bool>,
+    pub proof: Option<Proof>,
     /// Of the authorization response.
     pub response: Vec<(&'static str, &'static str)>,
 }

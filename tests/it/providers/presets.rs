@@ -368,7 +368,8 @@ async fn wechat_is_believed_for_whom_it_gave_the_token() {
             file.pointer_mut(answer).unwrap().as_object_mut().unwrap().remove("unionid");
         }
     };
-    let cases: [(fn(&mut Value), &str); 3] = [
+    type Lie = fn(&mut Value);
+    let cases: [(Lie, &str); 3] = [
         (|file| file["questions"][0]["answer"]["openid"] = "another".into(), "userinfo-sub"),
         (|file| file["token"]["answer"] = serde_json::json!({ "errcode": 40029, "errmsg": "invalid code" }), "token-endpoint-error"),
         (|file| file["questions"][0]["answer"] = serde_json::json!({ "errcode": 40003, "errmsg": "invalid openid" }), "userinfo-sub"),
