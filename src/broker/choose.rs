@@ -148,8 +148,7 @@ impl Gateway {
             requester_ids: transaction.asked.requester_ids.clone(),
             proxy_count: transaction.asked.proxy_count,
         };
-        connection.prepare(asked.idp.as_deref(), now).await;
-        let (step, pending) = connection.begin(&transaction.id, &asked, now, trace)?;
+        let (step, pending) = connection.start(&self.keys, &transaction.id, &asked, now, trace).await?;
         Ok((Answer::Upstream(step), transaction.sent_to(to.connection.clone(), pending)))
     }
 

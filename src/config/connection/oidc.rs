@@ -6,7 +6,7 @@ use crate::config::secrets;
 use crate::connection::config::OidcConnection;
 use crate::connection::outbound::download::Reach;
 use crate::oidc::rp::{IssuerRule, Overrides, provider, request};
-use crate::oidc::{ClientSigningAlg, TokenEndpointAuthMethod};
+use crate::oidc::{ClientSigningAlg, KeyManagementAlg, SigningAlg, TokenEndpointAuthMethod};
 use crate::toml_file::Section;
 use std::collections::BTreeMap;
 use url::Url;
@@ -15,6 +15,7 @@ const METHODS: &[(&str, TokenEndpointAuthMethod)] = &[
     ("client_secret_basic", TokenEndpointAuthMethod::ClientSecretBasic),
     ("client_secret_post", TokenEndpointAuthMethod::ClientSecretPost),
     ("client_secret_jwt", TokenEndpointAuthMethod::ClientSecretJwt),
+    ("private_key_jwt", TokenEndpointAuthMethod::PrivateKeyJwt),
     ("none", TokenEndpointAuthMethod::None),
 ];
 
@@ -34,7 +35,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         section.problem("client_secret", "`client_secret` is missing", "add the secret that the provider gave with the client id");
     }
     if !auth_method.has_secret() && has_secret {
-        section.problem("client_secret", "a client without authentication has no secret", "remove it, or choose client_secret_basic");
+        let message = format!("a client that authenticates by {} has no secret", auth_method.as_str());
+        section.problem("client_secret", message, "remove it, or choose client_secret_basic");
     }
     let pinned = Overrides {
         authorization_endpoint: endpoint(context, section, "authorization_endpoint"),
@@ -42,6 +44,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         userinfo_endpoint: endpoint(context, section, "userinfo_endpoint"),
         jwks_uri: endpoint(context, section, "jwks_uri"),
         end_session_endpoint: endpoint(context, section, "end_session_endpoint"),
+        pushed_authorization_request_endpoint: endpoint(context, section, "pushed_authorization_request_endpoint"),
     };
     let private_network = section.bool("private_network").unwrap_or(false);
     if private_network {
@@ -55,11 +58,18 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         client_id: client_id?,
         client_secret,
         auth_method,
+        auth_alg: own_alg(section, "token_endpoint_auth_signing_alg").unwrap_or(SigningAlg::RS256),
+        pushed: section.bool("pushed_authorization_requests").unwrap_or(false),
+        request_object_alg: own_alg(section, "request_object_signing_alg"),
         scopes: scopes(section),
-        id_token_algs: id_token_algs(section, has_secret),
+        id_token_algs: alg(section, "id_token_signed_response_alg", has_secret).map(|alg| vec![alg]),
+        id_token_encryption: encryption(section, "id_token_encrypted_response_alg"),
+        userinfo_alg: alg(section, "userinfo_signed_response_alg", has_secret),
+        userinfo_encryption: encryption(section, "userinfo_encrypted_response_alg"),
         form_post: section.choice("response_mode", &[("query", false), ("form_post", true)]).unwrap_or(false),
         userinfo: section.bool("userinfo").unwrap_or(true),
         parameters: parameters(section),
+        logout: section.bool("logout").unwrap_or(false),
         acr: super::acr_table(section),
         allow_passive_probe: section.bool("allow_passive_probe").unwrap_or(false),
         force_authn: section.bool("force_authn").unwrap_or(false),
@@ -122,20 +132,32 @@ fn scopes(section: &Section<'_>) -> Vec<String> {
     scopes.into_iter().map(|at| at.value.to_owned()).collect()
 }
 
-fn id_token_algs(section: &Section<'_>, has_secret: bool) -> Option<Vec<ClientSigningAlg>> {
-    let at = section.string("id_token_signed_response_alg")?;
+/// What the provider signs with.
+fn alg(section: &Section<'_>, key: &'static str, has_secret: bool) -> Option<ClientSigningAlg> {
+    let at = section.string(key)?;
     let alg = ClientSigningAlg::from_wire(at.value).filter(|alg| *alg != ClientSigningAlg::None);
     match alg {
         None => {
-            let message = format!("`{}` is no algorithm that ID tokens can be signed with here", at.value);
-            section.problem("id_token_signed_response_alg", message, "use RS256, ES256, PS256 or EdDSA, as the provider has registered");
+            let message = format!("`{}` is no algorithm that the provider can sign with here", at.value);
+            section.problem(key, message, "use RS256, ES256, PS256 or EdDSA, as the provider has registered");
         }
         Some(alg) if !alg.is_asymmetric() && !has_secret => {
-            section.problem("id_token_signed_response_alg", "without a secret nobody can check a MAC", "add `client_secret`, or use RS256");
+            section.problem(key, "without a secret nobody can check a MAC", "add `client_secret`, or use RS256");
         }
         Some(_) => {}
     }
-    alg.map(|alg| vec![alg])
+    alg
+}
+
+/// What we sign with ourselves.
+fn own_alg(section: &Section<'_>, key: &'static str) -> Option<SigningAlg> {
+    let choices: Vec<_> = SigningAlg::ALL.iter().map(|alg| (alg.as_str(), *alg)).collect();
+    section.choice(key, &choices)
+}
+
+fn encryption(section: &Section<'_>, key: &'static str) -> Option<KeyManagementAlg> {
+    let choices: Vec<_> = KeyManagementAlg::ALL.iter().map(|alg| (alg.as_str(), *alg)).collect();
+    section.choice(key, &choices)
 }
 
 /// `parameters = { hd = "acme.example" }`.

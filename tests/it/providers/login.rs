@@ -70,17 +70,18 @@ async fn what_the_application_asks_is_asked_there() {
 async fn the_provider_may_change_its_keys() {
     let op = Op::start().await;
     let (gateway, app) = gateway_of(&op, "").await;
-    for round in 0..2 {
+    for round in 0..3 {
         let browser = Browser::new();
         let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
         let answer = op.sign_in(&browser, &departure).await.away();
-        // Keys are fetched again at most once a minute: right after the first look there may be none.
+        // Because of a token that names another key, they are fetched again at most once a minute.
         match round {
-            0 => drop(app.code(&gateway, &answer)),
+            0 | 1 => drop(app.code(&gateway, &answer)),
             _ => assert_eq!(app.error(&gateway, &answer).0, "server_error"),
         }
         op.rotate();
     }
+    assert_eq!(op.site.seen().iter().filter(|asked| asked.path() == "/jwks").count(), 2);
 }
 
 #[tokio::test]

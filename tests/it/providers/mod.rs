@@ -2,3 +2,5 @@
 
 mod lies;
 mod login;
+mod logout;
+mod oidc_provider;
