@@ -27,8 +27,9 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         false => issuer.as_ref().and_then(|rule| provider::metadata_address(rule.text())),
     };
     let client_id = section.required("client_id").map(|at| at.value.to_owned());
-    let client_secret = secrets::read(context, section, "client_secret");
-    let has_secret = section.has("client_secret");
+    let kept = context.stored().and_then(|stored| stored.shared_secret.cloned());
+    let has_secret = section.has("client_secret") || kept.is_some();
+    let client_secret = secrets::read(context, section, "client_secret").or(kept);
     let usual = if has_secret { TokenEndpointAuthMethod::ClientSecretBasic } else { TokenEndpointAuthMethod::None };
     let auth_method = section.choice("token_endpoint_auth_method", METHODS).unwrap_or(usual);
     if auth_method.has_secret() && !has_secret {
