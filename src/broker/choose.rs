@@ -141,6 +141,7 @@ impl Gateway {
             acr_values: transaction.asked.acr_values.clone(),
             acr_comparison: transaction.asked.acr_comparison,
             login_hint: transaction.asked.login_hint.clone(),
+            ui_locales: transaction.asked.ui_locales.clone(),
             select_account: transaction.asked.choose,
             scopes: transaction.asked.scopes.iter().map(str::to_owned).collect(),
             idp: idp.filter(|_| connection.has_many()),

@@ -55,6 +55,8 @@ pub struct UpstreamRequest {
     /// How the answer may compare with them; `None`: as the connection says.
     pub acr_comparison: Option<Comparison>,
     pub login_hint: Option<String>,
+    /// In which languages its pages should be, best first (BCP 47).
+    pub ui_locales: Vec<String>,
     /// The application lets the person choose an account.
     pub select_account: bool,
     pub scopes: Vec<String>,

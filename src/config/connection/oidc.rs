@@ -47,6 +47,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         end_session_endpoint: endpoint(context, section, "end_session_endpoint"),
         pushed_authorization_request_endpoint: endpoint(context, section, "pushed_authorization_request_endpoint"),
     };
+    let (pushed, logout) = (section.bool("pushed_authorization_requests").unwrap_or(false), section.bool("logout").unwrap_or(false));
+    without_effect(section, auth_method, &pinned, (pushed, logout));
     let private_network = section.bool("private_network").unwrap_or(false);
     if private_network {
         let message = "weakened: the provider may be a machine of our own network";
@@ -60,7 +62,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         client_secret,
         auth_method,
         auth_alg: own_alg(section, "token_endpoint_auth_signing_alg").unwrap_or(SigningAlg::RS256),
-        pushed: section.bool("pushed_authorization_requests").unwrap_or(false),
+        pushed,
         request_object_alg: own_alg(section, "request_object_signing_alg"),
         scopes: scopes(section),
         id_token_algs: alg(section, "id_token_signed_response_alg", has_secret).map(|alg| vec![alg]),
@@ -70,7 +72,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         form_post: section.choice("response_mode", &[("query", false), ("form_post", true)]).unwrap_or(false),
         userinfo: section.bool("userinfo").unwrap_or(true),
         parameters: parameters(section),
-        logout: section.bool("logout").unwrap_or(false),
+        logout,
         acr: super::acr_table(section),
         allow_passive_probe: section.bool("allow_passive_probe").unwrap_or(false),
         force_authn: section.bool("force_authn").unwrap_or(false),
@@ -131,6 +133,25 @@ fn scopes(section: &Section<'_>) -> Vec<String> {
         section.file().problem(at.span.clone(), &at.path, message, "write each scope as a text of its own");
     }
     scopes.into_iter().map(|at| at.value.to_owned()).collect()
+}
+
+/// What is said, and nothing can come of.
+fn without_effect(section: &Section<'_>, auth_method: TokenEndpointAuthMethod, pinned: &Overrides, (pushed, logout): (bool, bool)) {
+    if section.has("token_endpoint_auth_signing_alg") && auth_method != TokenEndpointAuthMethod::PrivateKeyJwt {
+        let message = format!("nothing is signed for {}", auth_method.as_str());
+        section.problem("token_endpoint_auth_signing_alg", message, "remove it, or choose private_key_jwt");
+    }
+    if !pinned.are_whole() {
+        return;
+    }
+    // The provider is not asked about itself, so that nobody else can say where these are.
+    if pushed && pinned.pushed_authorization_request_endpoint.is_none() {
+        let help = "add `pushed_authorization_request_endpoint`";
+        section.problem("pushed_authorization_requests", "it is not known where requests are pushed", help);
+    }
+    if logout && pinned.end_session_endpoint.is_none() {
+        section.problem("logout", "it is not known where sessions are ended", "add `end_session_endpoint`");
+    }
 }
 
 /// What the provider signs with.

@@ -27,6 +27,8 @@ impl OidcConnection {
         trace: &mut Trace,
     ) -> Result<(BrowserStep, PendingAuthn), Rejection> {
         let provider = self.remote.provider(now).await?;
+        // Nobody is sent there in vain.
+        self.remote.check_circuit(now)?;
         let (said, pending) = self.request(transaction_id, asked, now);
         let signed_by = self.settings.request_object_alg.or(provider.require_signed_request_object.then_some(SigningAlg::RS256));
         let mut parameters = match signed_by {
@@ -85,7 +87,7 @@ impl OidcConnection {
             max_age: if force_authn && !asked.passive { Some(0) } else { asked.max_age },
             acr_values: &acr_values,
             login_hint: asked.login_hint.as_deref().filter(|_| settings.login_hint),
-            ui_locales: None,
+            ui_locales: (!asked.ui_locales.is_empty()).then(|| asked.ui_locales.join(" ")).as_deref(),
             more: &settings.parameters,
         }
         .parameters();

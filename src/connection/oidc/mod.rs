@@ -3,6 +3,7 @@
 
 mod ask;
 mod believe;
+mod circuit;
 mod logout;
 mod remote;
 
@@ -113,7 +114,7 @@ impl Connection for OidcConnection {
         Box::pin(async move {
             self.ask(keys, transaction_id, asked, now, trace).await.map_err(|rejection| {
                 tracing::warn!(connection = self.config.name, reason = rejection.name(), detail = %rejection, "a provider cannot be asked");
-                let error = Error::new(ErrorKind::IdpFailed, "The identity provider cannot be reached at the moment.");
+                let error = Error::new(ErrorKind::IdpUnreachable, "The identity provider cannot be reached at the moment.");
                 error.because(rejection.to_string())
             })
         })
@@ -204,7 +205,8 @@ fn refused(rejection: &Rejection, pending: &PendingAuthn) -> Refused {
         },
         // Nobody was asked to sign in again, so nobody did anything wrong.
         Rejection::AuthenticationTooOld { .. } if pending.passive => ErrorKind::LoginRequired,
-        Rejection::ProviderUnreachable { .. } | Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
+        Rejection::ProviderUnreachable { .. } => ErrorKind::IdpUnreachable,
+        Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
         _ => ErrorKind::IdpResponseInvalid,
     };
     Refused { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm: false, status: None }

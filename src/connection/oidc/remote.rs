@@ -3,6 +3,7 @@
 //! Both are fetched when they are needed first and kept for an hour at most. Keys are fetched again when a token names one
 //! that is not among them, at most once a minute. While the provider does not answer, the last good ones serve for a day.
 
+use super::circuit::Circuit;
 use crate::clock::Timestamp;
 use crate::connection::config::OidcConnection as Settings;
 use crate::connection::outbound::asker::{Asked, Asker};
@@ -53,6 +54,8 @@ pub struct Remote {
     asker: Asker,
     provider: Slot<Provider>,
     keys: Slot<ClientJwks>,
+    /// Of the endpoints that stand behind a login.
+    circuit: Circuit,
 }
 
 /// Something that was fetched.
@@ -131,7 +134,8 @@ impl Remote {
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(settings: Arc<Settings>) -> Result<Self> {
-        let remote = Self { asker: Asker::new(settings.reach)?, provider: Slot::new(), keys: Slot::new(), settings };
+        let remote =
+            Self { asker: Asker::new(settings.reach)?, provider: Slot::new(), keys: Slot::new(), circuit: Circuit::default(), settings };
         if let Some(pinned) = remote.pinned() {
             remote.provider.read(|kept| kept.value = Some(Arc::new(pinned)));
         }
@@ -184,8 +188,8 @@ impl Remote {
             let authorization = self.authenticate(&mut form, endpoint, &asking)?;
             (form.finish(), authorization)
         };
-        let answer = self.asker.post(endpoint, form, authorization.as_ref(), token::LIMIT).await;
-        let answer = answer.map_err(|why| unreachable_now("token endpoint", why))?;
+        let answer = self.asker.post(endpoint, form, authorization.as_ref(), token::LIMIT);
+        let answer = self.guarded("token endpoint", asking.now, answer).await?;
         TokenAnswer::parse(&answer.body, answer.status == 200)
     }
 
@@ -202,9 +206,33 @@ impl Remote {
             }
             (form.finish(), authorization)
         };
-        let answer = self.asker.post(endpoint, form, authorization.as_ref(), pushed::LIMIT).await;
-        let answer = answer.map_err(|why| unreachable_now("endpoint for pushed requests", why))?;
+        let answer = self.asker.post(endpoint, form, authorization.as_ref(), pushed::LIMIT);
+        let answer = self.guarded("endpoint for pushed requests", asking.now, answer).await?;
         pushed::parse(&answer.body, answer.status == 201)
+    }
+
+    /// # Errors
+    /// When the provider has failed again and again, and is left alone.
+    pub fn check_circuit(&self, now: Timestamp) -> Result<(), Rejection> {
+        if self.circuit.is_open(now) { Err(left_alone("token endpoint")) } else { Ok(()) }
+    }
+
+    /// A question, if the provider is not left alone.
+    async fn guarded(
+        &self,
+        what: &'static str,
+        now: Timestamp,
+        answer: impl Future<Output = std::result::Result<Asked, String>> + Send,
+    ) -> Result<Asked, Rejection> {
+        if !self.circuit.may_ask(now) {
+            return Err(left_alone(what));
+        }
+        let answer = answer.await;
+        // Whatever it says of the question, it works.
+        let failed = answer.as_ref().map_or(true, |answer| answer.status >= 500);
+        self.circuit.note(!failed, now);
+        let answer = answer.map_err(|why| unreachable_now(what, why))?;
+        if failed { Err(unreachable_now(what, format!("it answers with status {}", answer.status))) } else { Ok(answer) }
     }
 
     /// Proves who we are: in the form, or by the value of the header.
@@ -261,6 +289,10 @@ fn assertion(client_id: &str, endpoint: &Url, now: Timestamp) -> Map<String, Val
 fn good(what: &'static str, answer: Result<Asked, String>) -> Result<Asked, Rejection> {
     let answer = answer.map_err(|why| unreachable_now(what, why))?;
     if answer.status == 200 { Ok(answer) } else { Err(unreachable_now(what, format!("it answers with status {}", answer.status))) }
+}
+
+fn left_alone(what: &'static str) -> Rejection {
+    unreachable_now(what, "it has failed again and again, and is asked again in half a minute".to_owned())
 }
 
 const fn unreachable_now(what: &'static str, why: String) -> Rejection {
