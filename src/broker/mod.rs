@@ -52,6 +52,7 @@ pub mod userinfo;
 
 use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
+use crate::connection::config::Icon;
 use crate::connection::metadata::{Approval, Feeds, Owner};
 use crate::connection::{BrowserStep, Registry};
 use crate::error::{Error, ErrorKind, Result};
@@ -283,6 +284,8 @@ pub struct Offer {
     pub value: String,
     pub name: String,
     pub logo: Option<String>,
+    /// Instead of a logo, of a provider that is known.
+    pub icon: Option<&'static Icon>,
     /// What tells it from others of the same name.
     pub detail: Option<String>,
 }

@@ -7,6 +7,7 @@ pub mod config;
 pub mod explain;
 mod living;
 pub mod metadata;
+pub mod oauth2;
 mod oidc;
 pub mod outbound;
 mod registry;
@@ -15,6 +16,7 @@ mod scope;
 pub mod unsolicited;
 
 pub use living::{LivingConnection, as_kept_on_disk, connection};
+pub use oauth2::OAuth2Connection;
 pub use oidc::OidcConnection;
 pub use registry::Registry;
 pub use saml::{SamlConnection, note_checks, service_unreachable};

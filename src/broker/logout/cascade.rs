@@ -2,7 +2,6 @@
 //! from here.
 
 use super::LogoutReply;
-use super::index::OPENID;
 use crate::application::SamlApplication;
 use crate::broker::{Browser, Gateway, decode};
 use crate::clock::Timestamp;
@@ -129,7 +128,7 @@ impl Gateway {
             return;
         }
         let Some(connection) = self.connections.enabled(name) else { return };
-        let is_openid = session.identity.provider == OPENID;
+        let is_openid = connection.config().saml().is_none();
         if is_openid {
             connection.prepare(None, now).await;
         }

@@ -18,7 +18,7 @@ const SESSIONS: usize = 200;
 /// SessionIndex elements of one request that are looked up.
 const INDEXES: usize = 100;
 /// Stands where an entity ID does for SAML.
-pub(super) const OPENID: &str = "oidc";
+const OPENID: &str = "oidc";
 /// Sessions of one browser, each in the place of the one before, that are followed.
 const FOLLOWED: usize = 8;
 
@@ -37,7 +37,7 @@ pub(in crate::broker) fn session_ops(session: &Session, idp: Option<&str>, repla
             index_ops(&connection(&session.identity.connection, idp), name, upstream.session_index.as_deref(), &session.sid, ttl)
         }
         // A provider names the person by the subject that the identity has.
-        (None, _) if session.identity.provider == OPENID => {
+        (None, _) if session.identity.provider != "samlp" => {
             let (name, index) = (session.identity.user_id.as_str(), upstream.session_index.as_deref());
             index_ops(&connection(&session.identity.connection, OPENID), name, index, &session.sid, ttl)
         }
@@ -151,7 +151,7 @@ impl Gateway {
             let Ok(sid) = String::from_utf8(sid) else { continue };
             let is_meant = |session: &Session| {
                 // Back-Channel Logout 2.6: where both are there, both are of the same session.
-                let is_theirs = session.identity.connection == name && session.identity.provider == OPENID;
+                let is_theirs = session.identity.connection == name;
                 let same_person = notice.user_id.as_ref().is_none_or(|user_id| *user_id == session.identity.user_id);
                 is_theirs && same_person && (notice.sid.is_none() || notice.sid == session.upstream.session_index)
             };

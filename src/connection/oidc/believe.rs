@@ -3,6 +3,7 @@
 use super::OidcConnection;
 use super::remote::{Asking, Keys};
 use crate::clock::Timestamp;
+use crate::connection::oauth2;
 use crate::login::PendingAuthn;
 use crate::oidc::rp::{Check, ExpectedAnswer, ExpectedIdToken, IdTokenFacts, IssuerRule, Provider, Rejection, TokenAnswer};
 use crate::oidc::rp::{callback, id_token, userinfo};
@@ -81,7 +82,10 @@ impl OidcConnection {
         {
             return Err(Rejection::ResponseIssuer { expected: facts.issuer, found: Some(callback::short(found)) });
         }
-        let claims = self.claims(asking, &facts, &tokens, checks).await?;
+        let mut claims = self.claims(asking, &facts, &tokens, checks).await?;
+        if settings.apple.is_some() {
+            oauth2::name_of_first_answer(params, &mut claims);
+        }
         Ok(Believed { facts, claims, id_token: Secret::new(decrypted.into_owned()) })
     }
 

@@ -44,7 +44,7 @@ impl OidcConnection {
     pub fn new(config: ConnectionConfig, issuer: &str, keyring: Arc<Keyring>) -> Result<Self> {
         let settings = match &config.kind {
             ConnectionKind::Oidc(settings) => Arc::clone(settings),
-            ConnectionKind::Saml(_) => return Err(Error::new(ErrorKind::Internal, "the connection does not speak OpenID Connect")),
+            _ => return Err(Error::new(ErrorKind::Internal, "the connection does not speak OpenID Connect")),
         };
         let redirect_uri = format!("{issuer}/connections/{}/callback", config.name);
         let signed_out_uri = format!("{issuer}/connections/{}/signed-out", config.name);

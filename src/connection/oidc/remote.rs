@@ -6,6 +6,7 @@
 use super::circuit::Circuit;
 use crate::clock::Timestamp;
 use crate::connection::config::OidcConnection as Settings;
+use crate::connection::oauth2;
 use crate::connection::outbound::asker::{Asked, Asker};
 use crate::error::Result;
 use crate::oidc::rp::{Provider, Rejection, TokenAnswer, provider, pushed, token};
@@ -262,7 +263,14 @@ impl Remote {
                 let signer = asking.keys.signer(*auth_alg).and_then(|signer| signer.of_type(ASSERTION));
                 signer.and_then(|signer| signer.sign(&claims()))
             }
-            _ => return Ok(None),
+            _ => {
+                if let Some(apple) = &self.settings.apple {
+                    let made = oauth2::client_secret(apple, client_id, asking.now);
+                    let made = made.map_err(|error| Rejection::TokenEndpoint { error: error.detail, description: None })?;
+                    form.append_pair("client_secret", made.expose());
+                }
+                return Ok(None);
+            }
         };
         let assertion = assertion.map_err(|error| Rejection::TokenEndpoint { error: error.detail, description: None })?;
         form.append_pair("client_assertion_type", crate::oidc::assertion::ASSERTION_TYPE);

@@ -30,6 +30,8 @@ pub struct Lies {
     pub tokens: Value,
     /// A whole answer of an endpoint, by its path.
     pub instead: HashMap<&'static str, Reply>,
+    /// Another proof of the client that it takes.
+    pub proof: Option<fn(&HashMap<String, String>) -> bool>,
     /// Of the authorization response.
     pub response: Vec<(&'static str, &'static str)>,
 }
@@ -90,6 +92,11 @@ impl Op {
         let mut world = self.world.lock().unwrap();
         let kid = format!("after {}", world.count);
         world.keys = vec![(kid, key())];
+    }
+
+    /// Somebody else signs in from now on.
+    pub fn is_now(&self, person: &Value) {
+        self.world.lock().unwrap().person = person.clone();
     }
 
     pub fn person(&self, changes: &Value) {
@@ -177,7 +184,8 @@ impl World {
         let secret = format!("Basic {}", STANDARD.encode(format!("gateway:{SECRET}")));
         let proven = asked.header("authorization") == Some(secret.as_str())
             || (form.get("client_id").map(String::as_str), form.get("client_secret").map(String::as_str))
-                == (Some("gateway"), Some(SECRET));
+                == (Some("gateway"), Some(SECRET))
+            || self.lies.proof.is_some_and(|proof| proof(&form));
         if !proven {
             return answer(401, &json!({ "error": "invalid_client" }));
         }
