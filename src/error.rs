@@ -150,6 +150,8 @@ pub enum ErrorKind {
     IdpResponseReplayed,
     /// The identity provider reports that it failed.
     IdpFailed,
+    /// The identity provider cannot be reached, or fails again and again.
+    IdpUnreachable,
     /// An answer to no question, and the connection does not allow that.
     UnsolicitedResponse,
     /// The mapping table demands an attribute that was not sent, or a value breaks a limit.
@@ -226,6 +228,7 @@ impl ErrorKind {
         Self::IdpResponseInvalid,
         Self::IdpResponseReplayed,
         Self::IdpFailed,
+        Self::IdpUnreachable,
         Self::UnsolicitedResponse,
         Self::ProfileIncomplete,
         Self::UserBlocked,
@@ -294,6 +297,7 @@ impl ErrorKind {
             Self::CookiesBlocked => row(400, "access_denied", ("Responder", "AuthnFailed"), "cookies-blocked", "ISTH-2005", User, "Your browser does not send cookies"),
             Self::IdpResponseInvalid => row(403, "server_error", ("Responder", "AuthnFailed"), "idp-response-invalid", "ISTH-3001", IdentityProvider, "The answer of your organisation's sign-in service was refused"),
             Self::IdpResponseReplayed => row(403, "access_denied", ("Responder", "AuthnFailed"), "idp-response-replayed", "ISTH-3002", User, "This answer was used before"),
+            Self::IdpUnreachable => row(502, "temporarily_unavailable", ("Responder", "AuthnFailed"), "idp-unreachable", "ISTH-3010", IdentityProvider, "Your organisation's sign-in service cannot be reached at the moment"),
             Self::IdpFailed => row(502, "server_error", ("Responder", "AuthnFailed"), "idp-failed", "ISTH-3003", IdentityProvider, "Your organisation's sign-in service reported a failure"),
             Self::UnsolicitedResponse => row(403, "access_denied", ("Responder", "RequestDenied"), "unsolicited-response", "ISTH-3004", Operator, "This sign-in was not started here"),
             Self::ProfileIncomplete => row(403, "access_denied", ("Responder", "AuthnFailed"), "profile-incomplete", "ISTH-3005", IdentityProvider, "Something about you is missing"),

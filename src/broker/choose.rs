@@ -141,6 +141,7 @@ impl Gateway {
             acr_values: transaction.asked.acr_values.clone(),
             acr_comparison: transaction.asked.acr_comparison,
             login_hint: transaction.asked.login_hint.clone(),
+            ui_locales: transaction.asked.ui_locales.clone(),
             select_account: transaction.asked.choose,
             scopes: transaction.asked.scopes.iter().map(str::to_owned).collect(),
             idp: idp.filter(|_| connection.has_many()),
@@ -148,8 +149,7 @@ impl Gateway {
             requester_ids: transaction.asked.requester_ids.clone(),
             proxy_count: transaction.asked.proxy_count,
         };
-        connection.prepare(asked.idp.as_deref(), now).await;
-        let (step, pending) = connection.begin(&transaction.id, &asked, now, trace)?;
+        let (step, pending) = connection.start(&self.keys, &transaction.id, &asked, now, trace).await?;
         Ok((Answer::Upstream(step), transaction.sent_to(to.connection.clone(), pending)))
     }
 

@@ -189,8 +189,7 @@ impl Gateway {
             .connections
             .enabled(connection)
             .ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
-        connection.prepare(asked.idp.as_deref(), now).await;
-        let (step, pending) = connection.begin(&transaction.id, asked, now, trace)?;
+        let (step, pending) = connection.start(&self.keys, &transaction.id, asked, now, trace).await?;
         Ok((Answer::Upstream(step), transaction.linking(PendingLink { proof: proof(pending), ..link })))
     }
 

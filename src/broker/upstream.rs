@@ -166,7 +166,7 @@ impl Gateway {
             }
             IdpAnswer::Authorization(params) => {
                 check_state(params, pending).map_err(plain)?;
-                connection.redeem(params, pending, now, trace).await?
+                connection.redeem(&self.keys, params, pending, now, trace).await?
             }
         };
         self.accept_authentication(received, authentication, trace).await

@@ -40,7 +40,7 @@ pub struct Stored<'a> {
     pub attributes: Option<&'a Arc<MappingTable>>,
     /// Digests of the secrets that an application has at present.
     pub secret_digests: &'a [String],
-    /// Its present secret, where it makes MACs with it.
+    /// Its present secret, where it makes MACs with it; the one of ours at a provider.
     pub shared_secret: Option<&'a Secret<String>>,
 }
 

@@ -153,11 +153,31 @@ fn what_an_openid_provider_is_must_be_clear() {
         ("tenants = [\"a\"]", "tenants"),
         ("parameters = { state = \"x\" }", "parameters.state"),
         ("parameters = { hd = 7 }", "parameters.hd"),
+        ("client_secret = { file = \"secret\" }\ntoken_endpoint_auth_method = \"private_key_jwt\"", "client_secret"),
+        ("token_endpoint_auth_signing_alg = \"ES256\"", "token_endpoint_auth_signing_alg"),
+        (
+            "token_endpoint_auth_method = \"private_key_jwt\"\ntoken_endpoint_auth_signing_alg = \"HS256\"",
+            "token_endpoint_auth_signing_alg",
+        ),
+        ("request_object_signing_alg = \"none\"", "request_object_signing_alg"),
+        ("id_token_encrypted_response_alg = \"RSA1_5\"", "id_token_encrypted_response_alg"),
+        ("userinfo_signed_response_alg = \"HS256\"", "userinfo_signed_response_alg"),
+        ("userinfo_encrypted_response_alg = \"dir\"", "userinfo_encrypted_response_alg"),
     ] {
         assert_eq!(oidc(&format!("{good}{lines}")), [format!("connection[0].oidc.{place}")], "{lines}");
     }
     for issuer in ["http://op.example", "https://op.example/?x", "https://op.example/#x", "https://a:b@op.example", "op"] {
         assert_eq!(oidc(&good.replace("https://op.example", issuer)), ["connection[0].oidc.issuer"], "{issuer}");
+    }
+    // Who is not asked about itself has said nothing of these.
+    let pinned = format!(
+        "{good}authorization_endpoint = \"https://op.example/a\"\ntoken_endpoint = \"https://op.example/t\"\njwks_uri = \"https://op.example/k\"\n"
+    );
+    for (line, endpoint) in [("pushed_authorization_requests", "pushed_authorization_request_endpoint"), ("logout", "end_session_endpoint")]
+    {
+        assert!(oidc(&format!("{good}{line} = true")).is_empty(), "{line}");
+        assert_eq!(oidc(&format!("{pinned}{line} = true")), [format!("connection[0].oidc.{line}")]);
+        assert!(oidc(&format!("{pinned}{line} = true\n{endpoint} = \"https://op.example/e\"")).is_empty(), "{line}");
     }
     let both = format!("{SERVER}{CONNECTION}\n[connection.oidc]\n{good}");
     assert_eq!(problems(&both), ["connection[0].oidc"]);

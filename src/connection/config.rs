@@ -6,7 +6,7 @@ use super::unsolicited::Unsolicited;
 use crate::error::Result;
 use crate::keys::{Digest, PrivateKey, SamlKeys, SignatureScheme};
 use crate::oidc::rp::{IssuerRule, Overrides};
-use crate::oidc::{ClientSigningAlg, TokenEndpointAuthMethod};
+use crate::oidc::{ClientSigningAlg, KeyManagementAlg, SigningAlg, TokenEndpointAuthMethod};
 use crate::profile::MappingTable;
 use crate::saml::metadata::about::{EntityInfo, RequestedSet};
 use crate::saml::{Binding, Comparison, IdpTrust, ResponseBinding, ResponsePolicy, Signer};
@@ -187,16 +187,30 @@ pub struct OidcConnection {
     pub client_secret: Option<Secret<String>>,
     /// How we prove who we are at its endpoints; `none`: by PKCE alone.
     pub auth_method: TokenEndpointAuthMethod,
+    /// What `private_key_jwt` signs with.
+    pub auth_alg: SigningAlg,
+    /// Requests are pushed, also to a provider that does not demand it.
+    pub pushed: bool,
+    /// Requests are signed with this.
+    pub request_object_alg: Option<SigningAlg>,
     /// `openid` among them.
     pub scopes: Vec<String>,
     /// The algorithms of its ID tokens; `None`: those that it announces, without MACs.
     pub id_token_algs: Option<Vec<ClientSigningAlg>>,
+    /// Its ID tokens are encrypted to our keys, with this.
+    pub id_token_encryption: Option<KeyManagementAlg>,
+    /// UserInfo is signed with this.
+    pub userinfo_alg: Option<ClientSigningAlg>,
+    /// UserInfo is encrypted to our keys, with this.
+    pub userinfo_encryption: Option<KeyManagementAlg>,
     /// It answers by a posted form.
     pub form_post: bool,
     /// Ask UserInfo, where there is one.
     pub userinfo: bool,
     /// What the operator adds to requests.
     pub parameters: Vec<(String, String)>,
+    /// Its session is ended with ours, where it has an address for that.
+    pub logout: bool,
     /// `acr` values of applications, and what each is called there.
     pub acr: BTreeMap<String, String>,
     /// `prompt=none` without a session here is passed on.

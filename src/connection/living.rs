@@ -223,7 +223,7 @@ pub fn connection(
 ) -> Result<Arc<dyn Connection>> {
     let settings = match &config.kind {
         ConnectionKind::Saml(settings) => settings,
-        ConnectionKind::Oidc(_) => return Ok(Arc::new(OidcConnection::new(config, issuer)?)),
+        ConnectionKind::Oidc(_) => return Ok(Arc::new(OidcConnection::new(config, issuer, keyring)?)),
         ConnectionKind::OAuth2(_) => return Ok(Arc::new(OAuth2Connection::new(config, issuer)?)),
     };
     match &settings.living {

@@ -25,7 +25,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::Trace;
 use crate::login::{PendingAuthn, UpstreamSession};
-use crate::oidc::Params;
+use crate::oidc::{OidcKeys, Params};
 use crate::profile::RawAttributes;
 use crate::saml::Comparison;
 use crate::user::Identity;
@@ -57,6 +57,8 @@ pub struct UpstreamRequest {
     /// How the answer may compare with them; `None`: as the connection says.
     pub acr_comparison: Option<Comparison>,
     pub login_hint: Option<String>,
+    /// In which languages its pages should be, best first (BCP 47).
+    pub ui_locales: Vec<String>,
     /// The application lets the person choose an account.
     pub select_account: bool,
     pub scopes: Vec<String>,
@@ -147,8 +149,34 @@ impl std::ops::Deref for Speaks<'_> {
 /// Work that must be done before a step of a login, and is nothing for most connections.
 pub type Preparing<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
+/// A step of the browser that may cost questions to the provider.
+pub type Starting<'a> = Pin<Box<dyn Future<Output = Result<(BrowserStep, PendingAuthn)>> + Send + 'a>>;
+
 /// An answer that costs questions to the provider.
 pub type Redeeming<'a> = Pin<Box<dyn Future<Output = Result<Authentication, Refused>> + Send + 'a>>;
+
+/// How a provider says that a session is over.
+#[derive(Clone, Copy)]
+pub enum LogoutSaid<'a> {
+    /// A logout token, from there to here.
+    Token(&'a str),
+    /// An address of ours in a frame of its page.
+    Frame { iss: &'a str, sid: &'a str },
+}
+
+/// Whose sessions are over, as a provider says. At least one of `user_id` and `sid` is there.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogoutNotice {
+    /// The person, as the connection's identities have them.
+    pub user_id: Option<String>,
+    /// The session there.
+    pub sid: Option<String>,
+    /// What may be used once, and until when that must be remembered.
+    pub once: Option<(String, Timestamp)>,
+}
+
+/// What a provider says of a logout, held against the rules.
+pub type Told<'a> = Pin<Box<dyn Future<Output = Result<LogoutNotice, Refused>> + Send + 'a>>;
 
 /// An answer in words that this connection does not speak.
 fn wrong_protocol(spoken: &str) -> Refused {
@@ -167,6 +195,21 @@ pub trait Connection: Send + Sync {
         trace: &mut Trace,
     ) -> Result<(BrowserStep, PendingAuthn)>;
 
+    /// [`Self::begin`], with what must be known or asked before; `keys` are ours as they are now.
+    fn start<'a>(
+        &'a self,
+        _keys: &'a OidcKeys,
+        transaction_id: &'a str,
+        asked: &'a UpstreamRequest,
+        now: Timestamp,
+        trace: &'a mut Trace,
+    ) -> Starting<'a> {
+        Box::pin(async move {
+            self.prepare(asked.idp.as_deref(), now).await;
+            self.begin(transaction_id, asked, now, trace)
+        })
+    }
+
     /// What to ask for the message behind `artifact`, the parameter SAMLart.
     fn resolve(&self, artifact: &str, pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused>;
 
@@ -179,8 +222,27 @@ pub trait Connection: Send + Sync {
         trace: &mut Trace,
     ) -> Result<Authentication, Refused>;
 
-    /// Redeems and checks the answer of a provider that speaks OpenID Connect; every check goes to the trace.
-    fn redeem<'a>(&'a self, _answer: &'a Params, _pending: &'a PendingAuthn, _now: Timestamp, _trace: &'a mut Trace) -> Redeeming<'a> {
+    /// Redeems and checks the answer of a provider that speaks OpenID Connect; every check goes to the trace. `keys` are ours
+    /// as they are now.
+    fn redeem<'a>(
+        &'a self,
+        _keys: &'a OidcKeys,
+        _answer: &'a Params,
+        _pending: &'a PendingAuthn,
+        _now: Timestamp,
+        _trace: &'a mut Trace,
+    ) -> Redeeming<'a> {
+        Box::pin(std::future::ready(Err(wrong_protocol("OpenID Connect"))))
+    }
+
+    /// Where the browser ends a session there (RP-Initiated Logout 1.0), from where it returns with `state`. `None`: there is no
+    /// such address, or the provider is not to be told.
+    fn end_session(&self, _session: &UpstreamSession, _state: &str) -> Option<Url> {
+        None
+    }
+
+    /// Checks what a provider that speaks OpenID Connect says of a session's end; every check goes to the trace.
+    fn told_of_logout<'a>(&'a self, _keys: &'a OidcKeys, _said: LogoutSaid<'a>, _now: Timestamp, _trace: &'a mut Trace) -> Told<'a> {
         Box::pin(std::future::ready(Err(wrong_protocol("OpenID Connect"))))
     }
 

@@ -34,6 +34,8 @@ pub enum LogoutStarter {
     Application { client_id: String, mirror: Option<Mirror>, request: ReceivedLogout },
     /// An identity provider. The request was verified.
     Upstream { connection: String, request: ReceivedLogout },
+    /// An OpenID provider, which waits for no answer by the browser. What it said was verified.
+    Provider { connection: String },
 }
 
 impl LogoutStarter {
@@ -42,7 +44,7 @@ impl LogoutStarter {
         match self {
             Self::OpenId { .. } => "oidc",
             Self::Application { .. } => "saml",
-            Self::Upstream { .. } => "idp",
+            Self::Upstream { .. } | Self::Provider { .. } => "idp",
         }
     }
 }

@@ -25,6 +25,9 @@ pub struct UpstreamSession {
     /// How the person signed in there (AuthnContextClassRef), in the identity provider's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authn_context: Option<String>,
+    /// The ID token of an OpenID provider that is told of logouts, sealed: its hint which session to end.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token: Option<String>,
     /// The upstream session's own end (SessionNotOnOrAfter): an upper bound of ours.
     pub not_on_or_after: Option<Timestamp>,
 }

@@ -108,9 +108,10 @@ impl Gateway {
         match way {
             Way::Saml(partner) => self.order_to_application(partner, request_id, now),
             Way::Upstream { connection, session } => {
-                match self.connections.enabled(connection).and_then(|known| known.saml(session.idp.as_deref(), now)) {
+                let Some(known) = self.connections.enabled(connection) else { return Ok(None) };
+                match known.saml(session.idp.as_deref(), now) {
                     Some(saml) => saml.logout_order(request_id, session, Some(names::LOGOUT_USER), now),
-                    None => Ok(None),
+                    None => Ok(known.end_session(session, request_id).map(Outgoing::Redirect)),
                 }
             }
             Way::BackChannel { .. } | Way::Frame { .. } | Way::Nowhere => Ok(None),
@@ -252,7 +253,7 @@ impl Gateway {
             }
             LogoutStarter::OpenId { .. } if logout.parties.is_empty() => return Ok(LoggedOut::Redirect("/logged-out".to_owned())),
             // The application cannot be told who has not confirmed, so the person is.
-            LogoutStarter::OpenId { .. } => None,
+            LogoutStarter::OpenId { .. } | LogoutStarter::Provider { .. } => None,
             LogoutStarter::Application { client_id, mirror, request } => {
                 self.answer_to_application(client_id, mirror.as_ref(), request, outcome, wished, now).unwrap_or_else(|error| {
                     tracing::warn!(client_id, %error, "an application does not get the answer to its logout");
@@ -352,8 +353,11 @@ fn sent(to: String, request_id: &str, outgoing: &Outgoing) -> Note {
         Outgoing::Redirect(url) => ("HTTP-Redirect", url.clone()),
         Outgoing::PostForm { action, .. } => ("HTTP-POST", action.clone()),
     };
+    // An OpenID provider has no messages: its address says everything.
+    let is_openid = matches!(outgoing, Outgoing::Redirect(url) if url.query_pairs().any(|(name, _)| name == "post_logout_redirect_uri"));
+    let message = if is_openid { "RP-initiated logout" } else { "LogoutRequest" };
     address.set_query(None);
-    let facts = vec![("message".to_owned(), "LogoutRequest".to_owned())];
+    let facts = vec![("message".to_owned(), message.to_owned())];
     Note::RequestOut { connection: to, binding: binding.into(), destination: address.into(), request_id: request_id.to_owned(), facts }
 }
 

@@ -77,7 +77,7 @@ impl Gateway {
             self.tell_from_here(&mut of_session, &session.user_id, sid, now).await;
             logout.parties.extend(of_session.parties);
         }
-        self.add_upstream(logout, session, now);
+        self.add_upstream(logout, session, now).await;
         // The identity providers last.
         logout.parties.sort_by_key(|party| matches!(party.way, Way::Upstream { .. }));
         logout.parties.truncate(PARTIES);
@@ -120,13 +120,20 @@ impl Gateway {
         logout.parties.push(Party::new(application.name.clone(), way, told));
     }
 
-    fn add_upstream(&self, logout: &mut Logout, session: &Session, now: Timestamp) {
+    async fn add_upstream(&self, logout: &mut Logout, session: &Session, now: Timestamp) {
         let name = &session.identity.connection;
-        if matches!(&logout.starter, LogoutStarter::Upstream { connection, .. } if connection == name) {
+        if let LogoutStarter::Upstream { connection, .. } | LogoutStarter::Provider { connection } = &logout.starter
+            && connection == name
+        {
             return;
         }
         let Some(connection) = self.connections.enabled(name) else { return };
-        if connection.saml(session.upstream.idp.as_deref(), now).is_some_and(|saml| saml.tells_of_logout(&session.upstream)) {
+        let is_openid = connection.config().saml().is_none();
+        if is_openid {
+            connection.prepare(None, now).await;
+        }
+        let by_saml = || connection.saml(session.upstream.idp.as_deref(), now).is_some_and(|saml| saml.tells_of_logout(&session.upstream));
+        if (is_openid && connection.end_session(&session.upstream, "").is_some()) || by_saml() {
             let way = Way::Upstream { connection: name.clone(), session: Box::new(session.upstream.clone()) };
             logout.parties.push(Party::new(connection.config().display_name.clone(), way, Told::Waiting));
         }
@@ -149,7 +156,9 @@ impl Gateway {
                 let found = self.service_provider_of(&partner.client_id).ok();
                 found.and_then(|(_, saml)| takes_requests(saml)).is_none_or(|service| service.binding == Binding::Post)
             }
-            Way::Upstream { .. } | Way::BackChannel { .. } | Way::Nowhere => false,
+            // Providers by OpenID Connect show their pages in no frame.
+            Way::Upstream { connection, .. } => self.connections.enabled(connection).is_some_and(|known| known.config().saml().is_none()),
+            Way::BackChannel { .. } | Way::Nowhere => false,
         }
     }
 }
@@ -175,7 +184,7 @@ impl LogoutStarter {
         match self {
             Self::OpenId { client_id, .. } => client_id.as_deref(),
             Self::Application { client_id, .. } => Some(client_id),
-            Self::Upstream { .. } => None,
+            Self::Upstream { .. } | Self::Provider { .. } => None,
         }
     }
 

@@ -6,6 +6,7 @@
 
 use crate::broker::sessions::listed_partner;
 use crate::broker::{Browser, Gateway};
+use crate::connection::LogoutNotice;
 use crate::error::Result;
 use crate::id;
 use crate::login::{Mirror, Partner, Session};
@@ -16,6 +17,8 @@ use crate::store::Op;
 const SESSIONS: usize = 200;
 /// SessionIndex elements of one request that are looked up.
 const INDEXES: usize = 100;
+/// Stands where an entity ID does for SAML.
+const OPENID: &str = "oidc";
 /// Sessions of one browser, each in the place of the one before, that are followed.
 const FOLLOWED: usize = 8;
 
@@ -32,6 +35,11 @@ pub(in crate::broker) fn session_ops(session: &Session, idp: Option<&str>, repla
     let mut ops = match (&upstream.name_id, idp) {
         (Some(name), Some(idp)) => {
             index_ops(&connection(&session.identity.connection, idp), name, upstream.session_index.as_deref(), &session.sid, ttl)
+        }
+        // A provider names the person by the subject that the identity has.
+        (None, _) if session.identity.provider != "samlp" => {
+            let (name, index) = (session.identity.user_id.as_str(), upstream.session_index.as_deref());
+            index_ops(&connection(&session.identity.connection, OPENID), name, index, &session.sid, ttl)
         }
         _ => Vec::new(),
     };
@@ -128,6 +136,28 @@ impl Gateway {
             }
         }
         Ok(found)
+    }
+
+    /// The sessions that an OpenID provider's word is about: those of its `sid`, or all of the person.
+    pub(super) async fn found_by_notice(&self, name: &str, notice: &LogoutNotice) -> Result<Vec<Session>> {
+        let who = connection(name, OPENID);
+        let key = match (&notice.sid, &notice.user_id) {
+            (Some(sid), _) => index_key(&who, sid),
+            (None, Some(user_id)) => name_key(&who, user_id),
+            (None, None) => return Ok(Vec::new()),
+        };
+        let mut found = Found::default();
+        for sid in self.sessions.list(&key, SESSIONS).await? {
+            let Ok(sid) = String::from_utf8(sid) else { continue };
+            let is_meant = |session: &Session| {
+                // Back-Channel Logout 2.6: where both are there, both are of the same session.
+                let is_theirs = session.identity.connection == name;
+                let same_person = notice.user_id.as_ref().is_none_or(|user_id| *user_id == session.identity.user_id);
+                is_theirs && same_person && (notice.sid.is_none() || notice.sid == session.upstream.session_index)
+            };
+            found.add(self.kept_session(&sid).await?.filter(is_meant));
+        }
+        Ok(found.sessions)
     }
 
     async fn candidates(&self, who: &str, request: &ReceivedLogout, browser: &Browser) -> Result<Vec<String>> {

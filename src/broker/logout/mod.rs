@@ -3,13 +3,15 @@
 //! Here: the beginning by an OpenID application or by the person (RP-Initiated Logout 1.0). By SAML it begins in `saml`,
 //! by an operator in [`super::sessions`]. `cascade` says who is told, `back_channel` tells those who can be told from here
 //! (`soap` those of SAML), `queue` tells them again, `frames` and `browser` take the browser to the others and back, `index`
-//! finds the sessions that a message is about.
+//! finds the sessions that a message is about, and `provider`
+//! takes the word of an OpenID provider.
 
 mod back_channel;
 mod browser;
 mod cascade;
 mod frames;
 mod index;
+mod provider;
 mod queue;
 mod saml;
 mod soap;

@@ -186,7 +186,7 @@ impl Gateway {
                     None => None,
                 }
             }
-            LogoutStarter::OpenId { .. } => None,
+            LogoutStarter::OpenId { .. } | LogoutStarter::Provider { .. } => None,
         };
         trace.note(now, Note::Finished { reply: "a LogoutResponse: no such session is known".to_owned() });
         self.sessions.commit(vec![trace_op(correlation_id, Part::Begin, &trace)?]).await?;

@@ -97,7 +97,9 @@ impl Gateway {
                 let saml = self.connections.enabled(connection).and_then(|known| known.saml(Some(request.issuer()), now));
                 saml.ok_or_else(gone)?.logout_answer_in_envelope(request, outcome, now)
             }
-            LogoutStarter::OpenId { .. } => Err(Error::new(ErrorKind::Internal, "a request in SOAP of an OpenID application")),
+            LogoutStarter::OpenId { .. } | LogoutStarter::Provider { .. } => {
+                Err(Error::new(ErrorKind::Internal, "a request in SOAP of an OpenID application"))
+            }
         }
     }
 

@@ -6,7 +6,7 @@ use crate::config::secrets;
 use crate::connection::config::OidcConnection;
 use crate::connection::outbound::download::Reach;
 use crate::oidc::rp::{IssuerRule, Overrides, provider, request};
-use crate::oidc::{ClientSigningAlg, TokenEndpointAuthMethod};
+use crate::oidc::{ClientSigningAlg, KeyManagementAlg, SigningAlg, TokenEndpointAuthMethod};
 use crate::toml_file::Section;
 use std::collections::BTreeMap;
 use url::Url;
@@ -15,6 +15,7 @@ const METHODS: &[(&str, TokenEndpointAuthMethod)] = &[
     ("client_secret_basic", TokenEndpointAuthMethod::ClientSecretBasic),
     ("client_secret_post", TokenEndpointAuthMethod::ClientSecretPost),
     ("client_secret_jwt", TokenEndpointAuthMethod::ClientSecretJwt),
+    ("private_key_jwt", TokenEndpointAuthMethod::PrivateKeyJwt),
     ("none", TokenEndpointAuthMethod::None),
 ];
 
@@ -26,15 +27,17 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         false => issuer.as_ref().and_then(|rule| provider::metadata_address(rule.text())),
     };
     let client_id = section.required("client_id").map(|at| at.value.to_owned());
-    let client_secret = secrets::read(context, section, "client_secret");
-    let has_secret = section.has("client_secret");
+    let kept = context.stored().and_then(|stored| stored.shared_secret.cloned());
+    let has_secret = section.has("client_secret") || kept.is_some();
+    let client_secret = secrets::read(context, section, "client_secret").or(kept);
     let usual = if has_secret { TokenEndpointAuthMethod::ClientSecretBasic } else { TokenEndpointAuthMethod::None };
     let auth_method = section.choice("token_endpoint_auth_method", METHODS).unwrap_or(usual);
     if auth_method.has_secret() && !has_secret {
         section.problem("client_secret", "`client_secret` is missing", "add the secret that the provider gave with the client id");
     }
     if !auth_method.has_secret() && has_secret {
-        section.problem("client_secret", "a client without authentication has no secret", "remove it, or choose client_secret_basic");
+        let message = format!("a client that authenticates by {} has no secret", auth_method.as_str());
+        section.problem("client_secret", message, "remove it, or choose client_secret_basic");
     }
     let pinned = Overrides {
         authorization_endpoint: endpoint(context, section, "authorization_endpoint"),
@@ -42,7 +45,10 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         userinfo_endpoint: endpoint(context, section, "userinfo_endpoint"),
         jwks_uri: endpoint(context, section, "jwks_uri"),
         end_session_endpoint: endpoint(context, section, "end_session_endpoint"),
+        pushed_authorization_request_endpoint: endpoint(context, section, "pushed_authorization_request_endpoint"),
     };
+    let (pushed, logout) = (section.bool("pushed_authorization_requests").unwrap_or(false), section.bool("logout").unwrap_or(false));
+    without_effect(section, auth_method, &pinned, (pushed, logout));
     let private_network = section.bool("private_network").unwrap_or(false);
     if private_network {
         let message = "weakened: the provider may be a machine of our own network";
@@ -55,11 +61,18 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         client_id: client_id?,
         client_secret,
         auth_method,
+        auth_alg: own_alg(section, "token_endpoint_auth_signing_alg").unwrap_or(SigningAlg::RS256),
+        pushed,
+        request_object_alg: own_alg(section, "request_object_signing_alg"),
         scopes: scopes(section),
-        id_token_algs: id_token_algs(section, has_secret),
+        id_token_algs: alg(section, "id_token_signed_response_alg", has_secret).map(|alg| vec![alg]),
+        id_token_encryption: encryption(section, "id_token_encrypted_response_alg"),
+        userinfo_alg: alg(section, "userinfo_signed_response_alg", has_secret),
+        userinfo_encryption: encryption(section, "userinfo_encrypted_response_alg"),
         form_post: section.choice("response_mode", &[("query", false), ("form_post", true)]).unwrap_or(false),
         userinfo: section.bool("userinfo").unwrap_or(true),
         parameters: parameters(section, "parameters"),
+        logout,
         acr: super::acr_table(section),
         allow_passive_probe: section.bool("allow_passive_probe").unwrap_or(false),
         force_authn: section.bool("force_authn").unwrap_or(false),
@@ -134,20 +147,51 @@ pub(super) fn scopes_of(section: &Section<'_>) -> Option<Vec<String>> {
     Some(scopes.into_iter().map(|at| at.value.to_owned()).collect())
 }
 
-fn id_token_algs(section: &Section<'_>, has_secret: bool) -> Option<Vec<ClientSigningAlg>> {
-    let at = section.string("id_token_signed_response_alg")?;
+/// What is said, and nothing can come of.
+fn without_effect(section: &Section<'_>, auth_method: TokenEndpointAuthMethod, pinned: &Overrides, (pushed, logout): (bool, bool)) {
+    if section.has("token_endpoint_auth_signing_alg") && auth_method != TokenEndpointAuthMethod::PrivateKeyJwt {
+        let message = format!("nothing is signed for {}", auth_method.as_str());
+        section.problem("token_endpoint_auth_signing_alg", message, "remove it, or choose private_key_jwt");
+    }
+    if !pinned.are_whole() {
+        return;
+    }
+    // The provider is not asked about itself, so that nobody else can say where these are.
+    if pushed && pinned.pushed_authorization_request_endpoint.is_none() {
+        let help = "add `pushed_authorization_request_endpoint`";
+        section.problem("pushed_authorization_requests", "it is not known where requests are pushed", help);
+    }
+    if logout && pinned.end_session_endpoint.is_none() {
+        section.problem("logout", "it is not known where sessions are ended", "add `end_session_endpoint`");
+    }
+}
+
+/// What the provider signs with.
+fn alg(section: &Section<'_>, key: &'static str, has_secret: bool) -> Option<ClientSigningAlg> {
+    let at = section.string(key)?;
     let alg = ClientSigningAlg::from_wire(at.value).filter(|alg| *alg != ClientSigningAlg::None);
     match alg {
         None => {
-            let message = format!("`{}` is no algorithm that ID tokens can be signed with here", at.value);
-            section.problem("id_token_signed_response_alg", message, "use RS256, ES256, PS256 or EdDSA, as the provider has registered");
+            let message = format!("`{}` is no algorithm that the provider can sign with here", at.value);
+            section.problem(key, message, "use RS256, ES256, PS256 or EdDSA, as the provider has registered");
         }
         Some(alg) if !alg.is_asymmetric() && !has_secret => {
-            section.problem("id_token_signed_response_alg", "without a secret nobody can check a MAC", "add `client_secret`, or use RS256");
+            section.problem(key, "without a secret nobody can check a MAC", "add `client_secret`, or use RS256");
         }
         Some(_) => {}
     }
-    alg.map(|alg| vec![alg])
+    alg
+}
+
+/// What we sign with ourselves.
+fn own_alg(section: &Section<'_>, key: &'static str) -> Option<SigningAlg> {
+    let choices: Vec<_> = SigningAlg::ALL.iter().map(|alg| (alg.as_str(), *alg)).collect();
+    section.choice(key, &choices)
+}
+
+fn encryption(section: &Section<'_>, key: &'static str) -> Option<KeyManagementAlg> {
+    let choices: Vec<_> = KeyManagementAlg::ALL.iter().map(|alg| (alg.as_str(), *alg)).collect();
+    section.choice(key, &choices)
 }
 
 /// `parameters = { hd = "acme.example" }`.

@@ -1,4 +1,4 @@
-//! Connections: Auth0's `samlp` as `[[connection]]`, and databases.
+//! Connections: Auth0's `samlp` as `[[connection]]`, and databases. What `oidc` is, says [`super::oidc`].
 
 use super::document::Document;
 use super::{StoredObjects, checked, fault, text, without_effect};
@@ -38,7 +38,7 @@ const PLACES: &[(&str, &str)] = &[
 ];
 
 /// Keys of `isthmus` that belong to `[[connection]]`; the others belong to `[connection.saml]`.
-const OUTER: &[&str] = &["enabled", "mapping", "profile_sync", "subject_comparison", "link_only", "linking"];
+pub(super) const OUTER: &[&str] = &["enabled", "mapping", "profile_sync", "subject_comparison", "link_only", "linking"];
 
 /// Options that are kept, and mean nothing here.
 const KEPT: &[(&str, &str)] = &[
@@ -77,15 +77,16 @@ const USED: &[&str] = &[
     "disableSignOut",
 ];
 
-pub fn make(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
+pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
     match text(body, "strategy") {
         Some("samlp") => saml(objects, body, known),
+        Some("oidc") => super::oidc::make(objects, id, body, known),
         Some("auth0") => database(body),
         Some(other) => {
             let message = format!("connections of the strategy `{other}` are not available in this version");
-            Err(vec![fault("/strategy", message, "use samlp, or auth0 for users that are kept here")])
+            Err(vec![fault("/strategy", message, "use samlp, oidc, or auth0 for users that are kept here")])
         }
-        None => Err(vec![fault("/strategy", "is missing", "use samlp, or auth0 for users that are kept here")]),
+        None => Err(vec![fault("/strategy", "is missing", "use samlp, oidc, or auth0 for users that are kept here")]),
     }
 }
 
@@ -217,7 +218,7 @@ fn unknown(options: &Map<String, Value>) -> Vec<Fault> {
 }
 
 /// The names that `linking.among` may have.
-fn names(body: &Map<String, Value>, known: Known<'_>) -> Vec<String> {
+pub(super) fn names(body: &Map<String, Value>, known: Known<'_>) -> Vec<String> {
     let mut names: Vec<String> = known.gateway.connections.names().map(str::to_owned).collect();
     names.extend(text(body, "name").map(str::to_owned));
     if known.again {
@@ -228,7 +229,7 @@ fn names(body: &Map<String, Value>, known: Known<'_>) -> Vec<String> {
 }
 
 /// A domain decides where people sign in, so that it can have one connection only.
-fn taken_domains(config: &crate::connection::config::ConnectionConfig, known: Known<'_>) -> Vec<Fault> {
+pub(super) fn taken_domains(config: &crate::connection::config::ConnectionConfig, known: Known<'_>) -> Vec<Fault> {
     if known.again {
         return Vec::new();
     }

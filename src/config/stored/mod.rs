@@ -8,6 +8,7 @@ mod client;
 mod connection;
 mod credentials;
 mod document;
+mod oidc;
 mod samlp;
 mod scripts;
 mod server;
@@ -59,7 +60,7 @@ impl StoredObjects {
 impl Maker for StoredObjects {
     fn make(&self, kind: &str, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
         match kind {
-            "connection" => connection::make(self, body, known),
+            "connection" => connection::make(self, id, body, known),
             "client" => client::make(self, id, body, known),
             "client_grant" => server::grant(id, body),
             "resource_server" => server::make(id, body),

@@ -19,7 +19,7 @@ use crate::id;
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, PendingOidc, UpstreamSession};
 use crate::oidc::rp::{Check, ExpectedAnswer, Rejection, callback, request};
-use crate::oidc::{Params, pkce};
+use crate::oidc::{OidcKeys, Params, pkce};
 use crate::profile::{Fact, RawAttributes, missing_permissions};
 use remote::Remote;
 use serde_json::{Map, Value};
@@ -185,7 +185,14 @@ impl Connection for OAuth2Connection {
         Err(wrong_protocol("SAML"))
     }
 
-    fn redeem<'a>(&'a self, answer: &'a Params, pending: &'a PendingAuthn, now: Timestamp, trace: &'a mut Trace) -> Redeeming<'a> {
+    fn redeem<'a>(
+        &'a self,
+        _keys: &'a OidcKeys,
+        answer: &'a Params,
+        pending: &'a PendingAuthn,
+        now: Timestamp,
+        trace: &'a mut Trace,
+    ) -> Redeeming<'a> {
         Box::pin(async move { self.authentication(answer, pending, now, trace).await.map_err(|rejection| refused(&rejection)) })
     }
 

@@ -3,13 +3,14 @@
 //! Both are fetched when they are needed first and kept for an hour at most. Keys are fetched again when a token names one
 //! that is not among them, at most once a minute. While the provider does not answer, the last good ones serve for a day.
 
+use super::circuit::Circuit;
 use crate::clock::Timestamp;
 use crate::connection::config::OidcConnection as Settings;
 use crate::connection::oauth2;
 use crate::connection::outbound::asker::{Asked, Asker};
 use crate::error::Result;
-use crate::oidc::rp::{Provider, Rejection, TokenAnswer, provider, token};
-use crate::oidc::{ClientJwks, TokenEndpointAuthMethod, jose};
+use crate::oidc::rp::{Provider, Rejection, TokenAnswer, provider, pushed, token};
+use crate::oidc::{ClientJwks, OidcKeys, TokenEndpointAuthMethod, jose};
 use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -22,12 +23,15 @@ use url::form_urlencoded::{Serializer, byte_serialize};
 const KEPT: i64 = 3600;
 /// Seconds for which the last good ones serve while the provider fails.
 const KEPT_IN_NEED: i64 = 86_400;
-/// Seconds between two looks: for newer keys, and after a failure.
+/// Seconds between two looks for newer keys, and after a failure.
 const PAUSE: i64 = 60;
 const PAUSE_AFTER_FAILURE: i64 = 5;
 /// Octets of a key set, and of UserInfo, at most.
 const SET_LIMIT: u64 = 512 * 1024;
 const USERINFO_LIMIT: u64 = 1024 * 1024;
+
+/// `typ` of what proves who we are: no ID token of ours has it, though the keys are the same.
+const ASSERTION: &str = "client-authentication+jwt";
 
 /// Which keys will do.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -37,11 +41,22 @@ pub enum Keys {
     Newer,
 }
 
+/// Whom we ask, and as whom.
+#[derive(Clone, Copy, Debug)]
+pub struct Asking<'a> {
+    pub provider: &'a Provider,
+    /// Ours, as they are now.
+    pub keys: &'a OidcKeys,
+    pub now: Timestamp,
+}
+
 pub struct Remote {
     settings: Arc<Settings>,
     asker: Asker,
     provider: Slot<Provider>,
     keys: Slot<ClientJwks>,
+    /// Of the endpoints that stand behind a login.
+    circuit: Circuit,
 }
 
 /// Something that was fetched.
@@ -54,12 +69,15 @@ struct Slot<T> {
 struct Kept<T> {
     value: Option<Arc<T>>,
     fetched_at: Option<Timestamp>,
-    tried_at: Option<Timestamp>,
+    /// Since then it has not answered.
+    failed_at: Option<Timestamp>,
+    /// When it was fetched although what was kept was young.
+    renewed_at: Option<Timestamp>,
 }
 
 impl<T> Slot<T> {
     fn new() -> Self {
-        let kept = Kept { value: None, fetched_at: None, tried_at: None };
+        let kept = Kept { value: None, fetched_at: None, failed_at: None, renewed_at: None };
         Self { kept: Mutex::new(kept), fetching: tokio::sync::Mutex::new(()) }
     }
 
@@ -72,32 +90,39 @@ impl<T> Slot<T> {
         self.read(|kept| kept.value.clone().filter(|_| kept.fetched_at.is_some_and(|at| now < at.plus_seconds(seconds))))
     }
 
-    fn may_ask(&self, now: Timestamp) -> bool {
-        self.read(|kept| {
-            let pause = if kept.fetched_at.is_some() && kept.fetched_at == kept.tried_at { PAUSE } else { PAUSE_AFTER_FAILURE };
-            kept.tried_at.is_none_or(|at| now >= at.plus_seconds(pause))
-        })
+    /// What is kept, if that will do.
+    fn good_enough(&self, newer: bool, now: Timestamp) -> Option<Arc<T>> {
+        let may_renew = || self.read(|kept| kept.renewed_at.is_none_or(|at| now >= at.plus_seconds(PAUSE)));
+        self.younger(KEPT, now).filter(|_| !newer || !may_renew())
     }
 
     /// What is kept, or what `fetch` gets; `newer`: not what is kept, if it may be asked.
     async fn get(&self, newer: bool, now: Timestamp, fetch: impl AsyncFnOnce() -> Result<T, Rejection>) -> Result<Arc<T>, Rejection> {
-        if let Some(kept) = self.younger(KEPT, now).filter(|_| !newer || !self.may_ask(now)) {
+        if let Some(kept) = self.good_enough(newer, now) {
             return Ok(kept);
         }
         let _alone = self.fetching.lock().await;
         // Somebody else may have fetched it meanwhile.
-        if !self.may_ask(now) {
+        if let Some(kept) = self.good_enough(newer, now) {
+            return Ok(kept);
+        }
+        if self.read(|kept| kept.failed_at.is_some_and(|at| now < at.plus_seconds(PAUSE_AFTER_FAILURE))) {
             let kept = self.younger(KEPT_IN_NEED, now);
             return kept.ok_or_else(|| unreachable_now("metadata", "it did not answer a moment ago".to_owned()));
+        }
+        if newer {
+            self.read(|kept| kept.renewed_at = Some(now));
         }
         match fetch().await {
             Ok(value) => {
                 let value = Arc::new(value);
-                self.read(|kept| *kept = Kept { value: Some(Arc::clone(&value)), fetched_at: Some(now), tried_at: Some(now) });
+                self.read(|kept| {
+                    (kept.value, kept.fetched_at, kept.failed_at) = (Some(Arc::clone(&value)), Some(now), None);
+                });
                 Ok(value)
             }
             Err(rejection) => {
-                self.read(|kept| kept.tried_at = Some(now));
+                self.read(|kept| kept.failed_at = Some(now));
                 let kept = self.younger(KEPT_IN_NEED, now).ok_or_else(|| rejection.clone())?;
                 tracing::warn!(reason = rejection.name(), detail = %rejection, "a provider is not what it was; what is kept serves");
                 Ok(kept)
@@ -110,7 +135,8 @@ impl Remote {
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(settings: Arc<Settings>) -> Result<Self> {
-        let remote = Self { asker: Asker::new(settings.reach)?, provider: Slot::new(), keys: Slot::new(), settings };
+        let remote =
+            Self { asker: Asker::new(settings.reach)?, provider: Slot::new(), keys: Slot::new(), circuit: Circuit::default(), settings };
         if let Some(pinned) = remote.pinned() {
             remote.provider.read(|kept| kept.value = Some(Arc::new(pinned)));
         }
@@ -154,85 +180,127 @@ impl Remote {
     }
 
     /// The code for tokens (Core 3.1.3.1).
-    pub async fn redeem(
-        &self,
-        provider: &Provider,
-        code: &str,
-        redirect_uri: &str,
-        verifier: &str,
-        now: Timestamp,
-    ) -> Result<TokenAnswer, Rejection> {
+    pub async fn redeem(&self, asking: Asking<'_>, code: &str, redirect_uri: &str, verifier: &str) -> Result<TokenAnswer, Rejection> {
+        let endpoint = &asking.provider.token_endpoint;
         let (form, authorization) = {
             let mut form = Serializer::new(String::new());
             form.append_pair("grant_type", "authorization_code").append_pair("code", code);
             form.append_pair("redirect_uri", redirect_uri).append_pair("code_verifier", verifier);
-            let authorization = self.authenticate(&mut form, provider, now)?;
+            let authorization = self.authenticate(&mut form, endpoint, &asking)?;
             (form.finish(), authorization)
         };
-        let answer = self.asker.post(&provider.token_endpoint, form, authorization.as_ref(), token::LIMIT).await;
-        let answer = answer.map_err(|why| unreachable_now("token endpoint", why))?;
+        let answer = self.asker.post(endpoint, form, authorization.as_ref(), token::LIMIT);
+        let answer = self.guarded("token endpoint", asking.now, answer).await?;
         TokenAnswer::parse(&answer.body, answer.status == 200)
+    }
+
+    /// The request before the browser comes with it (RFC 9126): what it comes with instead.
+    pub async fn push(&self, asking: Asking<'_>, parameters: &[(String, String)]) -> Result<String, Rejection> {
+        let endpoint = asking.provider.pushed_authorization_request_endpoint.as_ref();
+        let endpoint = endpoint.ok_or_else(|| Rejection::MetadataInvalid { why: "it takes no pushed requests".to_owned() })?;
+        let (form, authorization) = {
+            let mut form = Serializer::new(String::new());
+            form.extend_pairs(parameters.iter().filter(|(name, _)| name != "client_id"));
+            let authorization = self.authenticate(&mut form, endpoint, &asking)?;
+            if authorization.is_some() {
+                form.append_pair("client_id", &self.settings.client_id);
+            }
+            (form.finish(), authorization)
+        };
+        let answer = self.asker.post(endpoint, form, authorization.as_ref(), pushed::LIMIT);
+        let answer = self.guarded("endpoint for pushed requests", asking.now, answer).await?;
+        pushed::parse(&answer.body, answer.status == 201)
+    }
+
+    /// # Errors
+    /// When the provider has failed again and again, and is left alone.
+    pub fn check_circuit(&self, now: Timestamp) -> Result<(), Rejection> {
+        if self.circuit.is_open(now) { Err(left_alone("token endpoint")) } else { Ok(()) }
+    }
+
+    /// A question, if the provider is not left alone.
+    async fn guarded(
+        &self,
+        what: &'static str,
+        now: Timestamp,
+        answer: impl Future<Output = std::result::Result<Asked, String>> + Send,
+    ) -> Result<Asked, Rejection> {
+        if !self.circuit.may_ask(now) {
+            return Err(left_alone(what));
+        }
+        let answer = answer.await;
+        // Whatever it says of the question, it works.
+        let failed = answer.as_ref().map_or(true, |answer| answer.status >= 500);
+        self.circuit.note(!failed, now);
+        let answer = answer.map_err(|why| unreachable_now(what, why))?;
+        if failed { Err(unreachable_now(what, format!("it answers with status {}", answer.status))) } else { Ok(answer) }
     }
 
     /// Proves who we are: in the form, or by the value of the header.
     fn authenticate(
         &self,
         form: &mut Serializer<'_, String>,
-        provider: &Provider,
-        now: Timestamp,
+        endpoint: &Url,
+        asking: &Asking<'_>,
     ) -> Result<Option<Secret<String>>, Rejection> {
-        let Settings { client_id, client_secret, auth_method, .. } = self.settings.as_ref();
+        let Settings { client_id, client_secret, auth_method, auth_alg, .. } = self.settings.as_ref();
         let secret = client_secret.as_ref().map_or("", |secret| secret.expose());
-        match auth_method {
-            TokenEndpointAuthMethod::ClientSecretBasic => {
-                // RFC 6749 2.3.1: both are encoded as forms are.
-                let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-                let pair = format!("{}:{}", encoded(client_id), encoded(secret));
-                return Ok(Some(Secret::new(format!("Basic {}", STANDARD.encode(pair)))));
-            }
+        if *auth_method == TokenEndpointAuthMethod::ClientSecretBasic {
+            // RFC 6749 2.3.1: both are encoded as forms are.
+            let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+            let pair = format!("{}:{}", encoded(client_id), encoded(secret));
+            return Ok(Some(Secret::new(format!("Basic {}", STANDARD.encode(pair)))));
+        }
+        form.append_pair("client_id", client_id);
+        let claims = || assertion(client_id, endpoint, asking.now);
+        let assertion = match auth_method {
             TokenEndpointAuthMethod::ClientSecretPost => {
-                form.append_pair("client_id", client_id).append_pair("client_secret", secret);
+                form.append_pair("client_secret", secret);
+                return Ok(None);
             }
-            TokenEndpointAuthMethod::ClientSecretJwt => {
-                let secret = Secret::new(secret.to_owned());
-                let assertion = jose::sign_shared(&secret, &self.assertion(provider, now));
-                let assertion = assertion.map_err(|error| Rejection::TokenEndpoint { error: error.detail, description: None })?;
-                form.append_pair("client_id", client_id);
-                form.append_pair("client_assertion_type", crate::oidc::assertion::ASSERTION_TYPE);
-                form.append_pair("client_assertion", &assertion);
+            TokenEndpointAuthMethod::ClientSecretJwt => jose::sign_shared(&Secret::new(secret.to_owned()), &claims()),
+            TokenEndpointAuthMethod::PrivateKeyJwt => {
+                let signer = asking.keys.signer(*auth_alg).and_then(|signer| signer.of_type(ASSERTION));
+                signer.and_then(|signer| signer.sign(&claims()))
             }
             _ => {
-                form.append_pair("client_id", client_id);
                 if let Some(apple) = &self.settings.apple {
-                    let made = oauth2::client_secret(apple, client_id, now);
+                    let made = oauth2::client_secret(apple, client_id, asking.now);
                     let made = made.map_err(|error| Rejection::TokenEndpoint { error: error.detail, description: None })?;
                     form.append_pair("client_secret", made.expose());
                 }
+                return Ok(None);
             }
-        }
+        };
+        let assertion = assertion.map_err(|error| Rejection::TokenEndpoint { error: error.detail, description: None })?;
+        form.append_pair("client_assertion_type", crate::oidc::assertion::ASSERTION_TYPE);
+        form.append_pair("client_assertion", &assertion);
         Ok(None)
     }
 
-    /// RFC 7523 3: good for a minute, once, and for nobody but this provider.
-    fn assertion(&self, provider: &Provider, now: Timestamp) -> Map<String, Value> {
-        let claims = json!({
-            "iss": self.settings.client_id, "sub": self.settings.client_id, "aud": provider.token_endpoint.as_str(),
-            "iat": now.seconds(), "exp": now.seconds() + 60, "jti": crate::id::random_id(),
-        });
-        claims.as_object().cloned().unwrap_or_default()
-    }
-
-    /// UserInfo (Core 5.3.1), as a JSON object.
-    pub async fn userinfo(&self, endpoint: &Url, access_token: &Secret<String>, _now: Timestamp) -> Result<Map<String, Value>, Rejection> {
+    /// UserInfo (Core 5.3.1), as it comes.
+    pub async fn userinfo(&self, endpoint: &Url, access_token: &Secret<String>) -> Result<Asked, Rejection> {
         let bearer = Secret::new(format!("Bearer {}", access_token.expose()));
-        let answer = good("UserInfo", self.asker.get(endpoint, "application/json", Some(&bearer), USERINFO_LIMIT).await)?;
-        serde_json::from_slice(&answer.body).map_err(|_| Rejection::UserInfo { why: "it is no JSON object".to_owned() })
+        good("UserInfo", self.asker.get(endpoint, "application/json, application/jwt", Some(&bearer), USERINFO_LIMIT).await)
     }
+}
+
+/// RFC 7523 3: good for a minute, once, and for nobody but the endpoint that it is sent to.
+fn assertion(client_id: &str, endpoint: &Url, now: Timestamp) -> Map<String, Value> {
+    let claims = json!({
+        "iss": client_id, "sub": client_id, "aud": endpoint.as_str(),
+        "iat": now.seconds(), "exp": now.seconds() + 60, "jti": crate::id::random_id(),
+    });
+    claims.as_object().cloned().unwrap_or_default()
 }
 
 fn good(what: &'static str, answer: Result<Asked, String>) -> Result<Asked, Rejection> {
     let answer = answer.map_err(|why| unreachable_now(what, why))?;
     if answer.status == 200 { Ok(answer) } else { Err(unreachable_now(what, format!("it answers with status {}", answer.status))) }
+}
+
+fn left_alone(what: &'static str) -> Rejection {
+    unreachable_now(what, "it has failed again and again, and is asked again in half a minute".to_owned())
 }
 
 const fn unreachable_now(what: &'static str, why: String) -> Rejection {

@@ -94,6 +94,7 @@ impl SamlConnection {
                 session_index: assertion.session_index().map(str::to_owned),
                 authenticating_authorities: assertion.authenticating_authorities().iter().take(attributes::AUTHORITIES).cloned().collect(),
                 authn_context: assertion.authn_context_class_ref().map(str::to_owned),
+                id_token: None,
                 not_on_or_after: assertion.session_not_on_or_after(),
             },
             once: vec![

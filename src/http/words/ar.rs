@@ -99,6 +99,7 @@ pub(super) const TABLE: Table = Table {
     error_answer_refused: "رُفضت إجابة خدمة تسجيل الدخول في مؤسستك",
     error_answer_used: "استُخدمت هذه الإجابة من قبل",
     error_provider_failed: "أبلغت خدمة تسجيل الدخول في مؤسستك عن خطأ",
+    error_provider_unreachable: "يتعذر الاتصال حاليًا بخدمة تسجيل الدخول في مؤسستك",
     error_not_started: "لم يبدأ تسجيل الدخول هذا من هنا",
     error_something_missing: "تنقص معلومة عنك",
     error_blocked: "لا يُسمح لهذا الحساب بتسجيل الدخول",

@@ -99,6 +99,7 @@ pub(super) const TABLE: Table = Table {
     error_answer_refused: "Die Antwort des Anmeldedienstes Ihrer Einrichtung wurde abgelehnt",
     error_answer_used: "Diese Antwort wurde schon benutzt",
     error_provider_failed: "Der Anmeldedienst Ihrer Einrichtung meldet einen Fehler",
+    error_provider_unreachable: "Der Anmeldedienst Ihrer Einrichtung ist zurzeit nicht erreichbar",
     error_not_started: "Diese Anmeldung wurde nicht hier begonnen",
     error_something_missing: "Eine Angabe über Sie fehlt",
     error_blocked: "Mit diesem Konto ist keine Anmeldung erlaubt",

@@ -99,6 +99,7 @@ pub(super) const TABLE: Table = Table {
     error_answer_refused: "The answer of your organisation's sign-in service was refused",
     error_answer_used: "This answer was used before",
     error_provider_failed: "Your organisation's sign-in service reported a failure",
+    error_provider_unreachable: "Your organisation's sign-in service cannot be reached at the moment",
     error_not_started: "This sign-in was not started here",
     error_something_missing: "Something about you is missing",
     error_blocked: "This account may not sign in",

@@ -99,6 +99,7 @@ pub(super) const TABLE: Table = Table {
     error_answer_refused: "Se ha rechazado la respuesta del servicio de su organización",
     error_answer_used: "Esta respuesta ya se ha usado",
     error_provider_failed: "El servicio de su organización comunica un error",
+    error_provider_unreachable: "En este momento no se puede contactar con el servicio de su organización",
     error_not_started: "Este inicio de sesión no empezó aquí",
     error_something_missing: "Falta un dato sobre usted",
     error_blocked: "Esta cuenta no puede iniciar sesión",

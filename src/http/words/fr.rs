@@ -99,6 +99,7 @@ pub(super) const TABLE: Table = Table {
     error_answer_refused: "La réponse du service de connexion de votre établissement a été refusée",
     error_answer_used: "Cette réponse a déjà servi",
     error_provider_failed: "Le service de connexion de votre établissement signale une erreur",
+    error_provider_unreachable: "Le service de connexion de votre établissement est injoignable pour le moment",
     error_not_started: "Cette connexion n’a pas commencé ici",
     error_something_missing: "Il manque une information à votre sujet",
     error_blocked: "Ce compte n’a pas le droit de se connecter",

@@ -99,6 +99,7 @@ pub(super) const TABLE: Table = Table {
     error_answer_refused: "所属機関のログインサービスの応答は受け入れられませんでした",
     error_answer_used: "この応答はすでに使われています",
     error_provider_failed: "所属機関のログインサービスがエラーを報告しました",
+    error_provider_unreachable: "現在、所属機関のログインサービスに接続できません",
     error_not_started: "このログインはここで始められたものではありません",
     error_something_missing: "あなたについての情報が足りません",
     error_blocked: "このアカウントではログインできません",

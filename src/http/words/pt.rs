@@ -99,6 +99,7 @@ pub(super) const TABLE: Table = Table {
     error_answer_refused: "A resposta do serviço da sua organização foi recusada",
     error_answer_used: "Esta resposta já foi usada",
     error_provider_failed: "O serviço da sua organização comunica um erro",
+    error_provider_unreachable: "O serviço da sua organização não está acessível neste momento",
     error_not_started: "Este início de sessão não começou aqui",
     error_something_missing: "Falta um dado sobre si",
     error_blocked: "Esta conta não pode iniciar sessão",

@@ -59,6 +59,7 @@ pub struct Overrides {
     pub userinfo_endpoint: Option<Url>,
     pub jwks_uri: Option<Url>,
     pub end_session_endpoint: Option<Url>,
+    pub pushed_authorization_request_endpoint: Option<Url>,
 }
 
 impl Overrides {
@@ -78,6 +79,8 @@ pub struct Provider {
     pub end_session_endpoint: Option<Url>,
     pub pushed_authorization_request_endpoint: Option<Url>,
     pub require_pushed_authorization_requests: bool,
+    /// It takes signed requests only (RFC 9101 10.5).
+    pub require_signed_request_object: bool,
     /// It says in every answer whose it is (RFC 9207): one without that is not its own.
     pub response_iss: bool,
     /// It says that it can sign ID tokens with these; empty: it does not say.
@@ -121,8 +124,12 @@ impl Provider {
             jwks_uri: needed("jwks_uri", &overrides.jwks_uri)?,
             userinfo_endpoint: optional("userinfo_endpoint", &overrides.userinfo_endpoint)?,
             end_session_endpoint: optional("end_session_endpoint", &overrides.end_session_endpoint)?,
-            pushed_authorization_request_endpoint: endpoint("pushed_authorization_request_endpoint")?,
+            pushed_authorization_request_endpoint: optional(
+                "pushed_authorization_request_endpoint",
+                &overrides.pushed_authorization_request_endpoint,
+            )?,
             require_pushed_authorization_requests: flag("require_pushed_authorization_requests"),
+            require_signed_request_object: flag("require_signed_request_object"),
             response_iss: flag("authorization_response_iss_parameter_supported"),
             id_token_algs: texts("id_token_signing_alg_values_supported")
                 .iter()
@@ -140,8 +147,9 @@ impl Provider {
             jwks_uri: overrides.jwks_uri.clone()?,
             userinfo_endpoint: overrides.userinfo_endpoint.clone(),
             end_session_endpoint: overrides.end_session_endpoint.clone(),
-            pushed_authorization_request_endpoint: None,
+            pushed_authorization_request_endpoint: overrides.pushed_authorization_request_endpoint.clone(),
             require_pushed_authorization_requests: false,
+            require_signed_request_object: false,
             response_iss: false,
             id_token_algs: Vec::new(),
             token_endpoint_auth_methods: Vec::new(),

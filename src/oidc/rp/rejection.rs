@@ -50,6 +50,10 @@ pub enum Rejection {
     TokenAnswer {
         why: &'static str,
     },
+    PushedRequest {
+        error: String,
+        description: Option<String>,
+    },
     // The ID token, by Core 3.1.3.7.
     IdTokenMissing,
     IdTokenMalformed {
@@ -116,6 +120,11 @@ pub enum Rejection {
         why: String,
     },
     UserInfoSubject,
+    /// A rule of a JWT that is no ID token: of UserInfo, or of a logout token.
+    Token {
+        rule: &'static str,
+        why: String,
+    },
 }
 
 impl Rejection {
@@ -152,6 +161,8 @@ impl Rejection {
             Self::AuthenticationTooOld { .. } => "authentication-too-old",
             Self::UserInfo { .. } => "userinfo",
             Self::UserInfoSubject => "userinfo-sub",
+            Self::PushedRequest { .. } => "pushed-request-error",
+            Self::Token { rule, .. } => rule,
         }
     }
 }
@@ -197,6 +208,10 @@ impl fmt::Display for Rejection {
                 write!(f, "the person signed in at {auth_time}, which is before {earliest}")
             }
             Self::UserInfo { why } => write!(f, "UserInfo cannot be used: {why}"),
+            Self::PushedRequest { error, description } => {
+                write!(f, "the provider refused the pushed request with `{error}`{}", said(description))
+            }
+            Self::Token { why, .. } => f.write_str(why),
             Self::UserInfoSubject => f.write_str("UserInfo is about somebody else (sub)"),
         }
     }

@@ -1,6 +1,7 @@
 //! The authentication request (Core 3.1.2.1), with PKCE by S256 always (RFC 7636, RFC 9700 2.1.1).
 
 use crate::oidc::pkce;
+use serde_json::{Map, Value};
 use url::Url;
 
 /// What the provider is asked.
@@ -75,6 +76,24 @@ impl AuthenticationRequest<'_> {
     }
 }
 
+/// What a request object says (Core 6.1, RFC 9101 4): the parameters, and for whom and until when they are meant.
+/// `audience` is the provider's issuer; `life`: seconds.
+pub fn object(parameters: &[(String, String)], audience: &str, now: i64, life: i64) -> Map<String, Value> {
+    let value = |name: &str, text: &str| match (name, text.parse::<u32>()) {
+        ("max_age", Ok(seconds)) => Value::from(seconds),
+        _ => Value::from(text),
+    };
+    let mut claims: Map<String, Value> = parameters.iter().map(|(name, text)| (name.clone(), value(name, text))).collect();
+    let issuer = claims.get("client_id").cloned().unwrap_or_default();
+    claims.insert("iss".to_owned(), issuer);
+    claims.insert("aud".to_owned(), audience.into());
+    for (name, at) in [("iat", now), ("nbf", now), ("exp", now.saturating_add(life))] {
+        claims.insert(name.to_owned(), at.into());
+    }
+    claims.insert("jti".to_owned(), crate::id::random_id().into());
+    claims
+}
+
 /// The address that takes these parameters beside its own.
 pub fn address(endpoint: &Url, parameters: &[(String, String)]) -> Url {
     let mut url = endpoint.clone();
@@ -125,6 +144,17 @@ mod tests {
         assert_eq!(value(&parameters, "redirect_uri").as_deref(), Some("https://gw.example/cb"));
         assert_eq!(value(&parameters, "hd").as_deref(), Some("acme.example"));
         assert_eq!(value(&parameters, "prompt").as_deref(), Some("consent"));
+    }
+
+    #[test]
+    fn a_request_object_says_everything_and_for_whom() {
+        let parameters = AuthenticationRequest { max_age: Some(600), ..request(&[]) }.parameters();
+        let claims = object(&parameters, "https://op.example", 1000, 300);
+        let said = |name: &str| claims.get(name).cloned().unwrap_or_default();
+        assert_eq!((said("iss"), said("client_id"), said("aud")), ("us".into(), "us".into(), "https://op.example".into()));
+        assert_eq!((said("iat"), said("exp"), said("max_age")), (1000.into(), 1300.into(), 600.into()));
+        assert!(parameters.iter().all(|(name, _)| claims.contains_key(name)), "{claims:?}");
+        assert!(said("jti").as_str().is_some_and(|jti| jti.len() > 16));
     }
 
     #[test]

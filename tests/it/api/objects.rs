@@ -3,6 +3,7 @@
 mod clients;
 mod connections;
 mod living;
+mod oidc_connections;
 mod saml_clients;
 mod sdks;
 mod servers;

@@ -92,7 +92,9 @@ impl Op {
 
     /// It signs with a new key from now on, and publishes only that.
     pub fn rotate(&self) {
-        self.world.lock().unwrap().keys = vec![("two".to_owned(), key())];
+        let mut world = self.world.lock().unwrap();
+        let kid = format!("after {}", world.count);
+        world.keys = vec![(kid, key())];
     }
 
     /// Somebody else signs in from now on.
@@ -107,6 +109,18 @@ impl Op {
     /// The person signs in: the browser returns with the answer.
     pub async fn sign_in(&self, browser: &Browser, departure: &Departure) -> Landed {
         browser.open(self.answer(departure).as_str()).await
+    }
+
+    /// A logout token for our session of `jane`, with changes of its claims.
+    pub fn logout_token(&self, changes: &Value) -> String {
+        let world = self.world.lock().unwrap();
+        let now = super::idp::now().unix_timestamp();
+        let mut claims = json!({
+            "iss": world.issuer, "aud": "gateway", "sub": "jane", "sid": "their-session", "iat": now, "exp": now + 120,
+            "jti": super::idp::unique_id(), "events": { "http://schemas.openid.net/event/backchannel-logout": {} },
+        });
+        change(claims.as_object_mut().unwrap(), changes);
+        world.jwt(&json!({ "alg": "RS256", "typ": "logout+jwt" }), &claims)
     }
 
     /// The address at which the answer arrives.
@@ -193,11 +207,23 @@ impl World {
             "auth_time": now, "at_hash": half, "sid": "their-session", "acr": "urn:example:good",
         });
         change(claims.as_object_mut().unwrap(), &self.lies.id_token);
+        let id_token = self.jwt(&json!({ "alg": "RS256", "typ": "JWT" }), &claims);
+        let mut tokens = json!({
+            "access_token": access_token, "token_type": "Bearer", "expires_in": 300,
+            "id_token": id_token,
+        });
+        change(tokens.as_object_mut().unwrap(), &self.lies.tokens);
+        answer(200, &tokens)
+    }
+
+    /// Signed by its newest key, if it does not lie.
+    fn jwt(&self, header: &Value, claims: &Value) -> String {
+        let mut header = header.clone();
         let (kid, key) = self.keys.last().unwrap();
-        let mut header = json!({ "alg": "RS256", "typ": "JWT", "kid": kid });
+        header["kid"] = kid.as_str().into();
         change(header.as_object_mut().unwrap(), &self.lies.header);
         let encode = |value: &Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let message = format!("{}.{}", encode(&header), encode(&claims));
+        let message = format!("{}.{}", encode(&header), encode(claims));
         let foreign = self.lies.foreign_key.then(self::key);
         let signature = match header["alg"].as_str() {
             Some("none") => String::new(),
@@ -210,12 +236,7 @@ impl World {
                 URL_SAFE_NO_PAD.encode(signer.sign_oneshot_to_vec(message.as_bytes()).unwrap())
             }
         };
-        let mut tokens = json!({
-            "access_token": access_token, "token_type": "Bearer", "expires_in": 300,
-            "id_token": format!("{message}.{signature}{}", self.lies.tail),
-        });
-        change(tokens.as_object_mut().unwrap(), &self.lies.tokens);
-        answer(200, &tokens)
+        format!("{message}.{signature}{}", self.lies.tail)
     }
 }
 

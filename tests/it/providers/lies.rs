@@ -51,7 +51,8 @@ async fn each_lie_is_refused_by_its_rule() {
         let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
         let returned = op.sign_in(&browser, &departure).await.away();
         let (error, description) = app.error(&gateway, &returned);
-        assert_eq!(error, "server_error", "{place} {rule}");
+        let expected = if *rule == "provider-unreachable" { "temporarily_unavailable" } else { "server_error" };
+        assert_eq!(error, expected, "{place} {rule}");
         let trace =
             gateway.trace(description.rsplit_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).expect("a correlation id")).await;
         let refused = trace.to_string();

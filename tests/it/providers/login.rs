@@ -4,6 +4,7 @@ use crate::harness::app::{App, Tokens, userinfo};
 use crate::harness::browser::Browser;
 use crate::harness::gateway::{Gateway, Setup};
 use crate::harness::op::Op;
+use crate::harness::web::Reply;
 use serde_json::json;
 
 /// A gateway whose only connection is this provider, with more lines of `[connection.oidc]`.
@@ -59,6 +60,7 @@ async fn what_the_application_asks_is_asked_there() {
         (("prompt", ""), "hd", "acme.example"),
         (("max_age", "600"), "max_age", "600"),
         (("acr_values", "gold urn:x:other"), "acr_values", "urn:example:good urn:x:other"),
+        (("ui_locales", "de-AT en"), "ui_locales", "de-AT en"),
         (("login_hint", "jane@acme.example"), "login_hint", "jane@acme.example"),
     ] {
         let departure = Browser::new().open(app.authorize(&gateway, &[changes]).as_str()).await.away();
@@ -70,17 +72,18 @@ async fn what_the_application_asks_is_asked_there() {
 async fn the_provider_may_change_its_keys() {
     let op = Op::start().await;
     let (gateway, app) = gateway_of(&op, "").await;
-    for round in 0..2 {
+    for round in 0..3 {
         let browser = Browser::new();
         let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
         let answer = op.sign_in(&browser, &departure).await.away();
-        // Keys are fetched again at most once a minute: right after the first look there may be none.
+        // Because of a token that names another key, they are fetched again at most once a minute.
         match round {
-            0 => drop(app.code(&gateway, &answer)),
+            0 | 1 => drop(app.code(&gateway, &answer)),
             _ => assert_eq!(app.error(&gateway, &answer).0, "server_error"),
         }
         op.rotate();
     }
+    assert_eq!(op.site.seen().iter().filter(|asked| asked.path() == "/jwks").count(), 2);
 }
 
 #[tokio::test]
@@ -96,4 +99,35 @@ async fn what_the_provider_says_of_its_failure_reaches_the_application() {
         let answer = op.sign_in(&browser, &departure).await.away();
         assert_eq!(app.error(&gateway, &answer).0, ours, "{theirs}");
     }
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_again_and_again_is_left_alone_while_others_go_on() {
+    let (op, other) = (Op::start().await, Op::start().await);
+    let app = App::new("notes");
+    let setup = Setup::new().connection(&op.toml("acme", "")).connection(&other.toml("globex", ""));
+    let gateway = Gateway::start(setup.application(&app.toml("", ""))).await;
+    op.lies(|lies| drop(lies.instead.insert("/token", Reply::status(503))));
+    let at_acme = app.authorize(&gateway, &[("connection", "acme")]);
+    // This one is on its way while the others fail.
+    let late = Browser::new();
+    let waiting = late.open(at_acme.as_str()).await.away();
+    for _ in 0..5 {
+        let browser = Browser::new();
+        let departure = browser.open(at_acme.as_str()).await.away();
+        let answer = op.sign_in(&browser, &departure).await.away();
+        assert_eq!(app.error(&gateway, &answer).0, "temporarily_unavailable");
+    }
+    let asked = || op.site.seen().iter().filter(|asked| asked.path() == "/token").count();
+    assert_eq!(asked(), 5);
+    // Nobody is sent there any more, and who comes back waits for nothing.
+    let answer = Browser::new().open(at_acme.as_str()).await.away();
+    assert_eq!(app.error(&gateway, &answer).0, "temporarily_unavailable");
+    let answer = op.sign_in(&late, &waiting).await.away();
+    assert_eq!(app.error(&gateway, &answer).0, "temporarily_unavailable");
+    assert_eq!(asked(), 5);
+    // The other provider is another matter.
+    let browser = Browser::new();
+    let departure = browser.open(app.authorize(&gateway, &[("connection", "globex")]).as_str()).await.away();
+    app.code(&gateway, &other.sign_in(&browser, &departure).await.away());
 }

@@ -2,5 +2,7 @@
 
 mod lies;
 mod login;
+mod logout;
 mod oauth2;
+mod oidc_provider;
 mod presets;

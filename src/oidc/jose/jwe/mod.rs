@@ -127,6 +127,12 @@ pub fn is_jwe(token: &str) -> bool {
     token.len() <= MAX_RECEIVED && token.bytes().filter(|octet| *octet == b'.').count() == 4
 }
 
+/// The `alg` that a JWE names, of which nothing is proven.
+pub fn alg(token: &str) -> Option<String> {
+    let header = token.split('.').next().filter(|_| token.len() <= MAX_RECEIVED).and_then(json_object)?;
+    header.get("alg").and_then(Value::as_str).map(str::to_owned)
+}
+
 fn refuse(why: &str) -> Error {
     Error::new(ErrorKind::InvalidRequest, why)
 }

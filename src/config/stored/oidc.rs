@@ -1,0 +1,145 @@
+//! Connections: Auth0's `oidc` as `[[connection]]` with `[connection.oidc]`.
+
+use super::connection::{OUTER, names, taken_domains};
+use super::document::Document;
+use super::{StoredObjects, checked, fault, text, without_effect};
+use crate::broker::admin::{kinds, objects};
+use crate::broker::live::{Checked, Fault, Known, Made};
+use crate::config::connection;
+use crate::config::context::Stored;
+use crate::error::{Error, ErrorKind};
+use serde_json::{Map, Value, json};
+use std::sync::Arc;
+
+/// The file's words and Auth0's.
+const PLACES: &[(&str, &str)] = &[
+    ("name", "/name"),
+    ("display_name", "/display_name"),
+    ("domains", "/options/domain_aliases"),
+    ("applications", "/enabled_clients"),
+    ("profile_sync", "/options/set_user_root_attributes"),
+    ("non_persistent_attrs", "/options/non_persistent_attrs"),
+    ("oidc.issuer", "/options/issuer"),
+    ("oidc.metadata_url", "/options/discovery_url"),
+    ("oidc.authorization_endpoint", "/options/authorization_endpoint"),
+    ("oidc.token_endpoint", "/options/token_endpoint"),
+    ("oidc.userinfo_endpoint", "/options/userinfo_endpoint"),
+    ("oidc.jwks_uri", "/options/jwks_uri"),
+    ("oidc.client_id", "/options/client_id"),
+    ("oidc.client_secret", "/options/client_secret"),
+    ("oidc.token_endpoint_auth_method", "/options/token_endpoint_auth_method"),
+    ("oidc.token_endpoint_auth_signing_alg", "/options/token_endpoint_auth_signing_alg"),
+    ("oidc.scopes", "/options/scope"),
+    ("oidc.parameters", "/options/upstream_params"),
+];
+
+/// Options that are kept, and mean nothing here.
+const KEPT: &[(&str, &str)] = &[
+    ("attribute_map", "see `isthmus` for the mapping table"),
+    ("connection_settings", "PKCE by S256 is used always"),
+    ("tenant_domain", "see domain_aliases"),
+    ("icon_url", "pages show names"),
+    ("oidc_metadata", "the provider is asked itself"),
+    ("schema_version", "there is one"),
+    ("federated_connections_access_tokens", "tokens of the provider are not kept"),
+    ("id_token_session_expiry_supported", "sessions here have lifetimes of their own"),
+    ("dpop_signing_alg", "tokens are not bound"),
+];
+
+/// Where a provider describes itself, behind its issuer.
+const WELL_KNOWN: &str = "/.well-known/openid-configuration";
+
+pub fn make(stored: &StoredObjects, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
+    let options = body.get("options").and_then(Value::as_object).cloned().unwrap_or_default();
+    let mut document = Document::new("oidc", PLACES);
+    document.take("name", body.get("name"));
+    document.take("display_name", body.get("display_name"));
+    // Auth0's way: what is not said is no application.
+    document.take("applications", Some(body.get("enabled_clients").unwrap_or(&json!([]))));
+    let mut warnings = translate(&options, &mut document);
+    let mut faults = document.own(body, OUTER);
+    faults.extend(unknown(&options));
+    // Which machines can be asked is for whoever runs this one to say.
+    if body.get("isthmus").is_some_and(|own| own.get("private_network").is_some()) {
+        faults.push(fault("/isthmus/private_network", "cannot be set here", "write the connection into the configuration file"));
+    }
+    let secret = options.get("client_secret").filter(|secret| !secret.is_null() && secret.as_str() != Some(""));
+    let opened = secret.map(|secret| objects::open(kinds::CONNECTION.name, id, secret, known.gateway.admin.sealer())).transpose();
+    let secret = opened.unwrap_or_else(|error| {
+        faults.push(fault("/options/client_secret", error.detail, "send it again"));
+        None
+    });
+    warnings.extend(without_effect(&options, "/options", KEPT));
+    let names = names(body, known);
+    let context = stored.context(Stored { shared_secret: secret.as_ref(), ..Stored::default() }, known.now);
+    let (config, weak) = match document.read(|section| connection::read(&context, section, &names)) {
+        Err(more) => return Err(faults.into_iter().chain(more).collect()),
+        Ok(_) if !faults.is_empty() => return Err(faults),
+        Ok(read) => read,
+    };
+    warnings.extend(weak);
+    let taken = taken_domains(&config, known);
+    if !taken.is_empty() {
+        return Err(taken);
+    }
+    let no_feeds = |_: &str, _: &_| Err(Error::new(ErrorKind::Internal, "a provider by OpenID Connect has no SAML metadata"));
+    let made = crate::connection::connection(config, &known.gateway.issuer, Arc::clone(&known.gateway.keyring), no_feeds);
+    Ok(checked(Made::Connection(made.map_err(|error| vec![fault("", error.detail, "")])?), warnings))
+}
+
+/// Auth0's options in the file's words. Warnings about what has no effect.
+fn translate(options: &Map<String, Value>, document: &mut Document) -> Vec<Fault> {
+    let mut warnings = Vec::new();
+    for (path, option) in [
+        ("domains", "domain_aliases"),
+        ("profile_sync", "set_user_root_attributes"),
+        ("non_persistent_attrs", "non_persistent_attrs"),
+        ("oidc.metadata_url", "discovery_url"),
+        ("oidc.authorization_endpoint", "authorization_endpoint"),
+        ("oidc.token_endpoint", "token_endpoint"),
+        ("oidc.userinfo_endpoint", "userinfo_endpoint"),
+        ("oidc.jwks_uri", "jwks_uri"),
+        ("oidc.client_id", "client_id"),
+        ("oidc.token_endpoint_auth_method", "token_endpoint_auth_method"),
+        ("oidc.token_endpoint_auth_signing_alg", "token_endpoint_auth_signing_alg"),
+    ] {
+        document.take(path, options.get(option).filter(|value| !value.is_null() && value.as_str() != Some("")));
+    }
+    // Auth0 takes the issuer from what the provider says of itself; here it is known before.
+    let discovered = text(options, "discovery_url").and_then(|url| url.strip_suffix(WELL_KNOWN));
+    if let Some(issuer) = text(options, "issuer").filter(|issuer| !issuer.is_empty()).or(discovered) {
+        document.set("oidc.issuer", issuer);
+    }
+    if let Some(scope) = text(options, "scope").filter(|scope| !scope.trim().is_empty()) {
+        let scopes: Vec<toml::Value> = scope.split_ascii_whitespace().map(toml::Value::from).collect();
+        document.set("oidc.scopes", scopes);
+    }
+    if text(options, "type") == Some("front_channel") {
+        warnings.push(fault("/options/type", "is kept, without effect: logins are by the code flow always", ""));
+    }
+    let mut parameters = Map::new();
+    for (name, said) in options.get("upstream_params").and_then(Value::as_object).into_iter().flatten() {
+        match said.get("value").filter(|value| value.is_string()) {
+            Some(value) => drop(parameters.insert(name.clone(), value.clone())),
+            None => {
+                let at = format!("/options/upstream_params/{}", name.replace('~', "~0").replace('/', "~1"));
+                warnings.push(fault(&at, "is kept, without effect: only a `value` is passed on", ""));
+            }
+        }
+    }
+    if !parameters.is_empty() {
+        document.take("oidc.parameters", Some(&Value::Object(parameters)));
+    }
+    warnings
+}
+
+fn unknown(options: &Map<String, Value>) -> Vec<Fault> {
+    let used = |name: &str| {
+        let of_place = PLACES.iter().any(|(_, pointer)| pointer.strip_prefix("/options/") == Some(name));
+        of_place || name == "type" || KEPT.iter().any(|(kept, _)| *kept == name)
+    };
+    let unknown = options.keys().filter(|name| !used(name)).take(20);
+    unknown
+        .map(|name| fault(&format!("/options/{}", name.replace('~', "~0").replace('/', "~1")), "is not known here", "remove it"))
+        .collect()
+}

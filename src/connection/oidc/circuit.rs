@@ -1,0 +1,95 @@
+//! A provider that fails again and again is left alone for a while: people are told at once, and nobody waits for a time-out.
+
+use crate::clock::Timestamp;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// Failures in a row after which it is left alone.
+const FAILURES: u32 = 5;
+/// Seconds after which one question is let through again.
+const OPEN: i64 = 30;
+
+/// See the module. One for each provider.
+#[derive(Debug, Default)]
+pub struct Circuit(Mutex<State>);
+
+#[derive(Debug, Default)]
+struct State {
+    failures: u32,
+    open_until: Option<Timestamp>,
+}
+
+impl Circuit {
+    /// Is the provider left alone?
+    pub fn is_open(&self, now: Timestamp) -> bool {
+        self.state().open_until.is_some_and(|until| now < until)
+    }
+
+    /// May it be asked? After the pause one question may, and the others when that has been answered.
+    pub fn may_ask(&self, now: Timestamp) -> bool {
+        let mut state = self.state();
+        match state.open_until {
+            None => true,
+            Some(until) if now < until => false,
+            Some(_) => {
+                state.open_until = Some(now.plus_seconds(OPEN));
+                true
+            }
+        }
+    }
+
+    /// What came of a question.
+    pub fn note(&self, good: bool, now: Timestamp) {
+        let mut state = self.state();
+        if good {
+            *state = State::default();
+            return;
+        }
+        state.failures = state.failures.saturating_add(1);
+        if state.failures >= FAILURES {
+            state.open_until = Some(now.plus_seconds(OPEN));
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    #[test]
+    fn it_opens_after_failures_in_a_row_only() {
+        let circuit = Circuit::default();
+        for _ in 0..3 {
+            for _ in 1..FAILURES {
+                circuit.note(false, NOW);
+            }
+            assert!(circuit.may_ask(NOW) && !circuit.is_open(NOW));
+            circuit.note(true, NOW);
+        }
+        for _ in 0..FAILURES {
+            circuit.note(false, NOW);
+        }
+        assert!(circuit.is_open(NOW) && !circuit.may_ask(NOW.plus_seconds(OPEN - 1)));
+    }
+
+    #[test]
+    fn one_question_finds_out_whether_it_closes() {
+        let circuit = Circuit::default();
+        for _ in 0..FAILURES {
+            circuit.note(false, NOW);
+        }
+        let later = NOW.plus_seconds(OPEN);
+        assert!(!circuit.is_open(later) && circuit.may_ask(later) && !circuit.may_ask(later));
+        circuit.note(false, later);
+        assert!(circuit.is_open(later.plus_seconds(OPEN - 1)));
+        let again = later.plus_seconds(OPEN);
+        assert!(circuit.may_ask(again));
+        circuit.note(true, again);
+        assert!(circuit.may_ask(again) && circuit.may_ask(again) && !circuit.is_open(again));
+    }
+}
