@@ -1,6 +1,7 @@
 //! `[[connection]]`.
 
 mod described;
+mod ldap;
 mod logout;
 mod oidc;
 mod request;
@@ -34,7 +35,13 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
     let enabled = section.bool("enabled").unwrap_or(true);
     let domains = email_domains(section, "domains");
     let applications = section.strings("applications").map(|applications| applications.into_iter().map(|at| at.value.to_owned()).collect());
-    let usual = if section.has("oidc") { "oidc" } else { "saml" };
+    let usual = if section.has("oidc") {
+        "oidc"
+    } else if section.has("ldap") {
+        "ldap"
+    } else {
+        "saml"
+    };
     let mapping = context.mapping(section, usual, Direction::ToProfile);
     let profile = profile_settings(section);
     let linking = linking(section, names, &domains);
@@ -119,8 +126,16 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
         section.problem(
             later,
             format!("{later} connections are not available in this version"),
-            "use [connection.saml] or [connection.oidc]",
+            "use [connection.saml], [connection.oidc] or [connection.ldap]",
         );
+    }
+    if let Some(ldap) = section.section("ldap") {
+        if section.has("saml") || section.has("oidc") {
+            section.problem("ldap", "a connection speaks one protocol", "make two connections");
+        }
+        let settings = ldap::read(context, &ldap);
+        ldap.finish();
+        return settings.map(|settings| ConnectionKind::Ldap(Arc::new(settings)));
     }
     match (section.section("saml"), section.section("oidc")) {
         (Some(saml), None) => {
@@ -142,7 +157,7 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
                 section.problem(
                     "saml",
                     "the connection has no protocol",
-                    "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates; or [connection.oidc]",
+                    "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates; or [connection.oidc]; or [connection.ldap]",
                 );
             }
             None
@@ -151,7 +166,7 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
 }
 
 /// Protocols of which nothing is there yet.
-const LATER: [&str; 3] = ["oauth2", "ldap", "database"];
+const LATER: [&str; 2] = ["oauth2", "database"];
 
 fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
     let mut domains = Vec::new();

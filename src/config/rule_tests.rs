@@ -123,7 +123,7 @@ fn a_connection_has_a_name_for_addresses_and_one_protocol_of_this_version() {
     for name in ["\"a b\"", "\"a/b\"", "\"\"", "7"] {
         assert_eq!(named(name), ["connection[0].name"], "{name}");
     }
-    for protocol in ["oidc", "oauth2", "ldap", "database"] {
+    for protocol in ["oauth2", "database"] {
         let text = format!("{SERVER}[[connection]]\nname = \"a\"\n[connection.{protocol}]\nx = 1\n");
         assert_eq!(problems(&text), [format!("connection[0].{protocol}")]);
     }

@@ -1,5 +1,6 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
+use super::ldap::LdapSettings;
 use super::metadata::Living;
 use super::outbound::download::Reach;
 use super::unsolicited::Unsolicited;
@@ -77,6 +78,7 @@ impl ConnectionConfig {
         match &self.kind {
             ConnectionKind::Saml(settings) => settings.allow_passive_probe,
             ConnectionKind::Oidc(settings) => settings.allow_passive_probe,
+            ConnectionKind::Ldap(_) => false,
         }
     }
 
@@ -90,6 +92,7 @@ impl ConnectionConfig {
         match &self.kind {
             ConnectionKind::Saml(settings) => &settings.acr,
             ConnectionKind::Oidc(settings) => &settings.acr,
+            ConnectionKind::Ldap(settings) => &settings.acr,
         }
     }
 
@@ -97,7 +100,7 @@ impl ConnectionConfig {
     pub const fn saml(&self) -> Option<&Arc<SamlConnection>> {
         match &self.kind {
             ConnectionKind::Saml(settings) => Some(settings),
-            ConnectionKind::Oidc(_) => None,
+            ConnectionKind::Oidc(_) | ConnectionKind::Ldap(_) => None,
         }
     }
 
@@ -125,6 +128,7 @@ impl ConnectionConfig {
 pub enum ConnectionKind {
     Saml(Arc<SamlConnection>),
     Oidc(Arc<OidcConnection>),
+    Ldap(Arc<LdapSettings>),
 }
 
 impl ConnectionKind {
@@ -133,6 +137,7 @@ impl ConnectionKind {
         match self {
             Self::Saml(_) => "samlp",
             Self::Oidc(_) => "oidc",
+            Self::Ldap(_) => "ad",
         }
     }
 }

@@ -39,7 +39,7 @@ impl OidcConnection {
     pub fn new(config: ConnectionConfig, issuer: &str) -> Result<Self> {
         let settings = match &config.kind {
             ConnectionKind::Oidc(settings) => Arc::clone(settings),
-            ConnectionKind::Saml(_) => return Err(Error::new(ErrorKind::Internal, "the connection does not speak OpenID Connect")),
+            _ => return Err(Error::new(ErrorKind::Internal, "the connection does not speak OpenID Connect")),
         };
         let redirect_uri = format!("{issuer}/connections/{}/callback", config.name);
         Ok(Self { remote: Remote::new(Arc::clone(&settings))?, config, settings, redirect_uri })

@@ -21,7 +21,7 @@ fn the_built_in_tables_load_and_pass_their_own_tests() {
     let (library, findings) = MappingLibrary::load(Vec::new());
     assert_eq!(findings, Findings::default());
     let directions = |names: &[&'static str], direction| names.iter().map(move |name| (*name, direction)).collect::<Vec<_>>();
-    let inward = directions(&["saml", "oidc", "adfs", "entra", "google-workspace", "okta", "shibboleth"], Direction::ToProfile);
+    let inward = directions(&["saml", "oidc", "adfs", "entra", "google-workspace", "okta", "shibboleth", "ldap"], Direction::ToProfile);
     let outward = directions(&["saml", "oidc"], Direction::FromProfile);
     assert_eq!(library.tables().count(), inward.len() + outward.len());
     for (name, direction) in inward.into_iter().chain(outward) {

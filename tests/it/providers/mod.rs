@@ -1,4 +1,5 @@
-//! Identity providers that speak OpenID Connect.
+//! Identity providers that speak OpenID Connect or LDAP.
 
+mod ldap;
 mod lies;
 mod login;
