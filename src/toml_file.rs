@@ -108,7 +108,7 @@ impl<'a> TomlFile<'a> {
 
     /// The root as a section.
     pub fn root<'t>(&'t self, table: &'t Spanned<DeTable<'a>>) -> Section<'t> {
-        Section { file: self, path: String::new(), span: 0..0, table: table.get_ref(), read: RefCell::default() }
+        Section { file: self, path: String::new(), span: 0..0, table: table.get_ref(), usual: None, read: RefCell::default() }
     }
 
     pub fn problem(&self, span: Range<usize>, path: &str, message: impl Into<String>, help: impl Into<String>) {
@@ -164,6 +164,8 @@ pub struct Section<'t> {
     path: String,
     span: Range<usize>,
     table: &'t DeTable<'t>,
+    /// What a key says that is not in the table.
+    usual: Option<&'t DeTable<'t>>,
     read: RefCell<BTreeSet<&'static str>>,
 }
 
@@ -181,7 +183,18 @@ impl<'t> Section<'t> {
         if self.path.is_empty() { key.to_owned() } else { format!("{}.{key}", self.path) }
     }
 
+    /// With the values that keys have where the file says nothing. They come from a text of our own, so that no problem is
+    /// ever with them.
+    pub fn or(self, usual: &'t DeTable<'t>) -> Self {
+        Self { usual: Some(usual), ..self }
+    }
+
     pub fn has(&self, key: &str) -> bool {
+        self.is_written(key) || self.usual.is_some_and(|usual| usual.contains_key(key))
+    }
+
+    /// Does the file itself say it?
+    pub fn is_written(&self, key: &str) -> bool {
         self.table.contains_key(key)
     }
 
@@ -210,8 +223,13 @@ impl<'t> Section<'t> {
     /// The raw value of a key.
     pub fn value(&self, key: &'static str) -> Option<At<&'t DeValue<'t>>> {
         self.read.borrow_mut().insert(key);
-        let value = self.table.get(key)?;
-        Some(At { value: value.get_ref(), span: value.span(), path: self.path_of(key) })
+        match (self.table.get(key), self.usual) {
+            (Some(value), _) => Some(At { value: value.get_ref(), span: value.span(), path: self.path_of(key) }),
+            (None, Some(usual)) => {
+                usual.get(key).map(|value| At { value: value.get_ref(), span: self.span.clone(), path: self.path_of(key) })
+            }
+            (None, None) => None,
+        }
     }
 
     pub fn string(&self, key: &'static str) -> Option<At<&'t str>> {
@@ -330,7 +348,7 @@ impl<'t> Section<'t> {
     }
 
     fn child(&self, path: String, span: Range<usize>, table: &'t DeTable<'t>) -> Section<'t> {
-        Section { file: self.file, path, span, table, read: RefCell::default() }
+        Section { file: self.file, path, span, table, usual: None, read: RefCell::default() }
     }
 
     fn typed<T>(&self, key: &'static str, expected: &str, read: impl Fn(&'t DeValue<'t>) -> Option<T>) -> Option<At<T>> {
@@ -421,6 +439,21 @@ mod tests {
         let places: Vec<_> = findings.problems.iter().map(|p| (p.line, p.column, p.path.as_str())).collect();
         assert_eq!(places, [(1, 1, "lisen"), (2, 10, "number"), (5, 8, "inner.flag"), (6, 1, "inner.other")]);
         assert_eq!(findings.problems[0].help, "did you mean `listen`?");
+    }
+
+    #[test]
+    fn what_the_file_says_counts_before_what_is_usual() {
+        let usual = DeTable::parse("a = 1\nb = 2\nlist = [\"x\"]\n[more]\nc = \"3\"\n").expect("TOML");
+        let file = TomlFile::new("f.toml", "a = 7\nz = 1\n");
+        let table = file.parse();
+        let section = file.root(&table).or(usual.get_ref());
+        let number = |key| section.integer(key, 0..=9).map(|at| at.value);
+        assert_eq!((number("a"), number("b")), (Some(7), Some(2)));
+        assert_eq!(section.section("more").and_then(|more| more.string("c").map(|at| at.value.to_owned())).as_deref(), Some("3"));
+        assert!(section.has("b") && !section.is_written("b") && section.is_written("a"));
+        section.finish();
+        let findings = file.into_findings();
+        assert_eq!(findings.problems.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(), ["z"], "nobody asked for it");
     }
 
     #[test]

@@ -208,7 +208,7 @@ impl Gateway {
             (None, false) => Some(offer(connection.as_ref())),
             (Some(idp), true) => {
                 let choice = connection.idp_in(idp, language, now)?;
-                Some(Offer { value: pick.text(), name: choice.name, logo: choice.logo, detail: None })
+                Some(Offer { value: pick.text(), name: choice.name, logo: choice.logo, icon: None, detail: None })
             }
             _ => None,
         }
@@ -248,6 +248,7 @@ fn found(single: &[&Arc<dyn Connection>], many: &[&Arc<dyn Connection>], text: &
             value: Pick { connection: name.clone(), idp: Some(choice.entity_id) }.text(),
             name: choice.name,
             logo: choice.logo,
+            icon: None,
             detail: choice.domains.into_iter().next(),
         }));
     }
@@ -256,7 +257,8 @@ fn found(single: &[&Arc<dyn Connection>], many: &[&Arc<dyn Connection>], text: &
 
 fn offer(connection: &dyn Connection) -> Offer {
     let config = connection.config();
-    Offer { value: config.name.clone(), name: config.display_name.clone(), logo: None, detail: None }
+    let icon = config.provider.map(|provider| &provider.icon);
+    Offer { value: config.name.clone(), name: config.display_name.clone(), logo: None, icon, detail: None }
 }
 
 fn clipped(text: &str, bytes: usize) -> String {

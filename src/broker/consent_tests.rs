@@ -44,6 +44,7 @@ pub(in crate::broker) async fn scene() -> Scene {
         mapping: MappingLibrary::built_in().table("saml", Direction::ToProfile).expect("built in"),
         profile: ProfileSettings::default(),
         linking: Linking::default(),
+        provider: None,
         kind: ConnectionKind::Saml(Arc::new(Settings::new(IdpTrust::nobody()))),
     };
     let connection = SamlConnection::new(config, &gateway.issuer, Arc::clone(&gateway.keyring)).expect("a connection");

@@ -53,6 +53,7 @@ pub mod userinfo;
 
 use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
+use crate::connection::config::Icon;
 use crate::connection::metadata::{Approval, Feeds, Owner};
 use crate::connection::password::Unproven;
 use crate::connection::{BrowserStep, Registry};
@@ -289,6 +290,8 @@ pub struct Offer {
     pub value: String,
     pub name: String,
     pub logo: Option<String>,
+    /// Instead of a logo, of a provider that is known.
+    pub icon: Option<&'static Icon>,
     /// What tells it from others of the same name.
     pub detail: Option<String>,
 }

@@ -3,7 +3,9 @@
 mod described;
 mod ldap;
 mod logout;
+mod oauth2;
 mod oidc;
+mod presets;
 mod request;
 pub mod unsolicited;
 
@@ -35,20 +37,23 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
     let enabled = section.bool("enabled").unwrap_or(true);
     let domains = email_domains(section, "domains");
     let applications = section.strings("applications").map(|applications| applications.into_iter().map(|at| at.value.to_owned()).collect());
-    let usual = if section.has("oidc") {
-        "oidc"
-    } else if section.has("ldap") {
+    let preset = presets::of(section);
+    let speaks_saml = !["oidc", "oauth2", "social"].iter().any(|other| section.has(other));
+    let own = if section.has("ldap") {
         "ldap"
-    } else {
+    } else if speaks_saml {
         "saml"
+    } else {
+        "oidc"
     };
+    let usual = preset.map_or(own, |preset| preset.mapping);
     let mapping = context.mapping(section, usual, Direction::ToProfile);
-    let profile = profile_settings(section);
+    let profile = profile_settings(section, preset.map(|preset| preset.profile_sync).unwrap_or_default());
     let linking = linking(section, names, &domains);
     let kind = kind(context, section, name.as_deref());
     let name = name?;
     Some(ConnectionConfig {
-        display_name: display_name.unwrap_or_else(|| name.clone()),
+        display_name: display_name.unwrap_or_else(|| preset.map_or_else(|| name.clone(), |preset| preset.title.to_owned())),
         name,
         enabled,
         domains,
@@ -56,6 +61,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
         mapping: mapping?,
         profile,
         linking,
+        provider: preset.map(|preset| &preset.provider),
         kind: kind?,
     })
 }
@@ -67,7 +73,8 @@ pub fn is_name(name: &str) -> bool {
     !name.is_empty() && name.len() <= 128 && name.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-fn profile_settings(section: &Section<'_>) -> ProfileSettings {
+/// `usual`: which sync it is where nothing is said.
+fn profile_settings(section: &Section<'_>, usual: ProfileSync) -> ProfileSettings {
     let syncs = [
         ("on_each_login", ProfileSync::OnEachLogin),
         ("on_first_login", ProfileSync::OnFirstLogin),
@@ -80,7 +87,7 @@ fn profile_settings(section: &Section<'_>) -> ProfileSettings {
         section.warning("subject_comparison", message, "keep it only if the identity provider itself does not distinguish case");
     }
     ProfileSettings {
-        sync: section.choice("profile_sync", &syncs).unwrap_or_default(),
+        sync: section.choice("profile_sync", &syncs).unwrap_or(usual),
         non_persistent: section.strings("non_persistent_attrs").unwrap_or_default().into_iter().map(|at| at.value.to_owned()).collect(),
         subject_comparison,
         link_only: section.bool("link_only").unwrap_or(false),
@@ -126,16 +133,20 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
         section.problem(
             later,
             format!("{later} connections are not available in this version"),
-            "use [connection.saml], [connection.oidc] or [connection.ldap]",
+            "use [connection.saml], [connection.oidc], [connection.oauth2], [connection.social] or [connection.ldap]",
         );
     }
     if let Some(ldap) = section.section("ldap") {
-        if section.has("saml") || section.has("oidc") {
+        for other in ["saml", "oidc", "oauth2", "social"].into_iter().filter(|other| section.has(other)) {
+            section.value(other);
             section.problem("ldap", "a connection speaks one protocol", "make two connections");
         }
         let settings = ldap::read(context, &ldap);
         ldap.finish();
         return settings.map(|settings| ConnectionKind::Ldap(Arc::new(settings)));
+    }
+    if let Some(kind) = oauth2::kind(context, section) {
+        return kind;
     }
     match (section.section("saml"), section.section("oidc")) {
         (Some(saml), None) => {
@@ -166,7 +177,7 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
 }
 
 /// Protocols of which nothing is there yet.
-const LATER: [&str; 2] = ["oauth2", "database"];
+const LATER: [&str; 1] = ["database"];
 
 fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
     let mut domains = Vec::new();

@@ -123,15 +123,42 @@ fn a_connection_has_a_name_for_addresses_and_one_protocol_of_this_version() {
     for name in ["\"a b\"", "\"a/b\"", "\"\"", "7"] {
         assert_eq!(named(name), ["connection[0].name"], "{name}");
     }
-    for protocol in ["oauth2", "database"] {
-        let text = format!("{SERVER}[[connection]]\nname = \"a\"\n[connection.{protocol}]\nx = 1\n");
-        assert_eq!(problems(&text), [format!("connection[0].{protocol}")]);
-    }
+    let text = format!("{SERVER}[[connection]]\nname = \"a\"\n[connection.database]\nx = 1\n");
+    assert_eq!(problems(&text), ["connection[0].database"]);
     assert_eq!(problems(&format!("{SERVER}[[connection]]\nname = \"a\"\n")), ["connection[0].saml"]);
     assert_eq!(
         problems(&format!("{SERVER}{}", CONNECTION.replace("[connection.saml]", "domains = [\"a@b\"]\n[connection.saml]"))),
         ["connection[0].domains[0]"]
     );
+}
+
+#[test]
+fn what_an_openid_provider_is_must_be_clear() {
+    let good = "issuer = \"https://op.example\"\nclient_id = \"us\"\n";
+    let oidc = |lines: &str| problems(&format!("{SERVER}[[connection]]\nname = \"a\"\n[connection.oidc]\n{lines}"));
+    assert!(oidc(good).is_empty() && oidc(&format!("{good}client_secret = {{ file = \"secret\" }}")).is_empty());
+    for (lines, place) in [
+        ("x = 1", "x"),
+        ("token_endpoint_auth_method = \"client_secret_basic\"", "client_secret"),
+        ("client_secret = { file = \"secret\" }\ntoken_endpoint_auth_method = \"none\"", "client_secret"),
+        ("token_endpoint_auth_method = \"plain\"", "token_endpoint_auth_method"),
+        ("scopes = [\"profile\"]", "scopes"),
+        ("scopes = [\"openid\", \"a b\"]", "scopes[1]"),
+        ("id_token_signed_response_alg = \"none\"", "id_token_signed_response_alg"),
+        ("id_token_signed_response_alg = \"HS256\"", "id_token_signed_response_alg"),
+        ("token_endpoint = \"http://op.example/token\"", "token_endpoint"),
+        ("metadata_url = \"op.example\"", "metadata_url"),
+        ("tenants = [\"a\"]", "tenants"),
+        ("parameters = { state = \"x\" }", "parameters.state"),
+        ("parameters = { hd = 7 }", "parameters.hd"),
+    ] {
+        assert_eq!(oidc(&format!("{good}{lines}")), [format!("connection[0].oidc.{place}")], "{lines}");
+    }
+    for issuer in ["http://op.example", "https://op.example/?x", "https://op.example/#x", "https://a:b@op.example", "op"] {
+        assert_eq!(oidc(&good.replace("https://op.example", issuer)), ["connection[0].oidc.issuer"], "{issuer}");
+    }
+    let both = format!("{SERVER}{CONNECTION}\n[connection.oidc]\n{good}");
+    assert_eq!(problems(&both), ["connection[0].oidc"]);
 }
 
 #[test]

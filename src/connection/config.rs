@@ -5,7 +5,7 @@ use super::metadata::Living;
 use super::outbound::download::Reach;
 use super::unsolicited::Unsolicited;
 use crate::error::Result;
-use crate::keys::{Digest, SamlKeys, SignatureScheme};
+use crate::keys::{Digest, PrivateKey, SamlKeys, SignatureScheme};
 use crate::oidc::rp::{IssuerRule, Overrides};
 use crate::oidc::{ClientSigningAlg, TokenEndpointAuthMethod};
 use crate::profile::MappingTable;
@@ -33,7 +33,29 @@ pub struct ConnectionConfig {
     pub mapping: Arc<MappingTable>,
     pub profile: ProfileSettings,
     pub linking: Linking,
+    /// Of a provider that the program knows by name.
+    pub provider: Option<&'static Provider>,
     pub kind: ConnectionKind,
+}
+
+/// What is known of a provider beside its protocol.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Provider {
+    /// Its name in the identities of people, and in the management API.
+    pub strategy: &'static str,
+    /// People have accounts there of their own, and not of an organization's.
+    pub is_social: bool,
+    /// What stands for it where people choose.
+    pub icon: Icon,
+}
+
+/// A monogram.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Icon {
+    /// One or two letters.
+    pub letters: &'static str,
+    /// Six hexadecimal digits, dark enough for white letters.
+    pub color: &'static str,
 }
 
 /// What of a login is kept, and how subjects compare.
@@ -78,7 +100,8 @@ impl ConnectionConfig {
         match &self.kind {
             ConnectionKind::Saml(settings) => settings.allow_passive_probe,
             ConnectionKind::Oidc(settings) => settings.allow_passive_probe,
-            ConnectionKind::Ldap(_) => false,
+            // Nobody can be asked without a page, and nobody would say that they were not.
+            ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) => false,
         }
     }
 
@@ -89,10 +112,12 @@ impl ConnectionConfig {
 
     /// `acr` values of applications, and what each is called at the identity provider.
     pub fn acr(&self) -> &BTreeMap<String, String> {
+        static NONE: BTreeMap<String, String> = BTreeMap::new();
         match &self.kind {
             ConnectionKind::Saml(settings) => &settings.acr,
             ConnectionKind::Oidc(settings) => &settings.acr,
             ConnectionKind::Ldap(settings) => &settings.acr,
+            ConnectionKind::OAuth2(_) => &NONE,
         }
     }
 
@@ -100,7 +125,7 @@ impl ConnectionConfig {
     pub const fn saml(&self) -> Option<&Arc<SamlConnection>> {
         match &self.kind {
             ConnectionKind::Saml(settings) => Some(settings),
-            ConnectionKind::Oidc(_) | ConnectionKind::Ldap(_) => None,
+            ConnectionKind::Oidc(_) | ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) => None,
         }
     }
 
@@ -108,10 +133,19 @@ impl ConnectionConfig {
     pub fn identity(&self, subject: &str) -> Identity {
         Identity {
             connection: self.name.clone(),
-            provider: self.kind.strategy().to_owned(),
+            provider: self.strategy().to_owned(),
             user_id: self.profile.subject_comparison.kept(subject),
-            is_social: false,
+            is_social: self.is_social(),
         }
+    }
+
+    /// Its name in the identities of people, and in the management API.
+    pub fn strategy(&self) -> &'static str {
+        self.provider.map_or(self.kind.strategy(), |provider| provider.strategy)
+    }
+
+    pub fn is_social(&self) -> bool {
+        self.provider.is_some_and(|provider| provider.is_social)
     }
 
     /// Is this connection believed for the domain of an e-mail address? Nobody is for an address with several `@`: which
@@ -129,15 +163,17 @@ pub enum ConnectionKind {
     Saml(Arc<SamlConnection>),
     Oidc(Arc<OidcConnection>),
     Ldap(Arc<LdapSettings>),
+    OAuth2(Arc<OAuth2Connection>),
 }
 
 impl ConnectionKind {
-    /// Its name in the identities of people, and in the management API.
-    pub const fn strategy(&self) -> &'static str {
+    /// Its name where the provider has none of its own.
+    const fn strategy(&self) -> &'static str {
         match self {
             Self::Saml(_) => "samlp",
             Self::Oidc(_) => "oidc",
             Self::Ldap(_) => "ad",
+            Self::OAuth2(_) => "oauth2",
         }
     }
 }
@@ -179,6 +215,58 @@ pub struct OidcConnection {
     pub reach: Reach,
     /// Endpoints without TLS are possible: in development, on this machine.
     pub plain_http: bool,
+    /// Apple's kind of a client secret.
+    pub apple: Option<Arc<AppleSecret>>,
+}
+
+/// Settings of a provider by OAuth 2.0 alone: who signed in is what it answers to a question with the access token.
+#[derive(Clone, Debug)]
+pub struct OAuth2Connection {
+    pub authorization_endpoint: Url,
+    pub token_endpoint: Url,
+    pub userinfo_endpoint: Url,
+    /// What else is asked with the token, and the member of the profile that the answer becomes.
+    pub more: Vec<(String, Url)>,
+    pub client_id: String,
+    pub client_secret: Option<Secret<String>>,
+    pub auth_method: TokenEndpointAuthMethod,
+    pub scopes: Vec<String>,
+    /// Send the challenge (RFC 7636): always, but to providers that break on it.
+    pub pkce: bool,
+    /// Its `iss` in answers (RFC 9207), if it sends one.
+    pub issuer: Option<String>,
+    /// Where the subject stands in the profile; the first that is there counts.
+    pub subject: Vec<String>,
+    /// What is added to authorization requests.
+    pub parameters: Vec<(String, String)>,
+    /// What is added to the question for the profile.
+    pub userinfo_parameters: Vec<(String, String)>,
+    pub quirk: Option<Quirk>,
+    /// Which machines may be asked.
+    pub reach: Reach,
+}
+
+/// Ways of a provider that no setting describes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Quirk {
+    /// Facebook: questions with a token prove that the secret is known (`appsecret_proof`).
+    Facebook,
+    /// WeChat: other names of the client and its secret, tokens by GET, and the `openid` beside the token in the question
+    /// for the profile, which takes the token in the query.
+    WeChat,
+}
+
+/// What Apple wants instead of a client secret: a statement that the key of a developer signs.
+pub struct AppleSecret {
+    pub team_id: String,
+    pub key_id: String,
+    pub key: PrivateKey,
+}
+
+impl std::fmt::Debug for AppleSecret {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("AppleSecret").field("team_id", &self.team_id).field("key_id", &self.key_id).finish_non_exhaustive()
+    }
 }
 
 /// Settings of a SAML identity provider.

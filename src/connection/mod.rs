@@ -8,6 +8,7 @@ pub mod explain;
 pub mod ldap;
 mod living;
 pub mod metadata;
+pub mod oauth2;
 mod oidc;
 pub mod outbound;
 pub mod password;
@@ -18,6 +19,7 @@ pub mod unsolicited;
 
 pub use ldap::LdapConnection;
 pub use living::{LivingConnection, as_kept_on_disk, connection};
+pub use oauth2::OAuth2Connection;
 pub use oidc::OidcConnection;
 pub use registry::Registry;
 pub use saml::{SamlConnection, note_checks, service_unreachable};

@@ -456,7 +456,7 @@ mod tests {
 
     fn hostile_chooser() -> Chooser {
         let text = || Some(HOSTILE.to_owned());
-        let offer = Offer { value: HOSTILE.to_owned(), name: HOSTILE.to_owned(), logo: text(), detail: text() };
+        let offer = Offer { value: HOSTILE.to_owned(), name: HOSTILE.to_owned(), logo: text(), icon: None, detail: text() };
         Chooser {
             action: "/login",
             hidden: vec![("login".to_owned(), HOSTILE.to_owned())],

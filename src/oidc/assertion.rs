@@ -8,8 +8,10 @@ use serde_json::{Map, Value};
 
 pub const ASSERTION_TYPE: &str = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer";
 
-/// Seconds that an assertion may live from now on.
-const LONGEST_LIFE: i64 = 600;
+/// Seconds that an assertion may live from now on: libraries make them for an hour. It counts once all the same.
+const LONGEST_LIFE: i64 = 3600;
+/// The same of an application that keeps to the FAPI 2.0 profile.
+const LONGEST_LIFE_BY_FAPI: i64 = 600;
 /// Seconds by which clocks may differ.
 const LEEWAY: i64 = 10;
 /// Octets of an assertion, and of its `jti`.
@@ -56,8 +58,9 @@ pub fn check(
     if expires.saturating_add(LEEWAY) <= seconds {
         return Err(refuse("it has expired"));
     }
-    if expires > seconds.saturating_add(LONGEST_LIFE + LEEWAY) {
-        return Err(refuse("it lives longer than ten minutes"));
+    let longest = if client.fapi2 { LONGEST_LIFE_BY_FAPI } else { LONGEST_LIFE };
+    if expires > seconds.saturating_add(longest + LEEWAY) {
+        return Err(refuse("it lives longer than it may"));
     }
     for name in ["iat", "nbf"] {
         if time(claims, name)?.is_some_and(|begin| begin > seconds.saturating_add(LEEWAY)) {
@@ -170,6 +173,8 @@ mod tests {
         for audience in [json!(ENDPOINT), json!([ISSUER]), json!([ISSUER, ENDPOINT])] {
             assert!(checked(json!({ "aud": audience }), true).is_err(), "{audience}");
         }
+        let until = |seconds: i64| checked(json!({ "exp": NOW + seconds }), true);
+        assert!(until(LONGEST_LIFE_BY_FAPI).is_ok() && until(LONGEST_LIFE_BY_FAPI + LEEWAY + 1).is_err());
     }
 
     #[test]

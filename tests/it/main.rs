@@ -12,6 +12,7 @@ mod bad_input;
 mod browser;
 mod check_command;
 mod chromium;
+mod chromium_consent;
 mod chromium_logout;
 mod conduct;
 mod conformance;

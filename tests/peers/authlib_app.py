@@ -57,26 +57,6 @@ class Client(OAuth2Mixin, OpenIDMixin, BaseApp):
         """The session has it already."""
 
 
-class Brief:
-    """The library's assertions live for an hour by themselves, longer than ours may."""
-
-    @property
-    def claims(self):
-        return {"exp": int(time.time()) + 300}
-
-    @claims.setter
-    def claims(self, _claims):
-        pass
-
-
-class BriefSecretJWT(Brief, ClientSecretJWT):
-    pass
-
-
-class BriefKeyJWT(Brief, PrivateKeyJWT):
-    pass
-
-
 class Application:
     def __init__(self, settings):
         self.settings = settings
@@ -87,7 +67,7 @@ class Application:
             client_id=settings["client_id"],
             client_secret=self.key if method == "private_key_jwt" else settings["client_secret"],
             server_metadata_url=f"{settings['issuer']}/.well-known/openid-configuration",
-            client_auth_methods=[BriefSecretJWT(), BriefKeyJWT(alg="PS256")],
+            client_auth_methods=[ClientSecretJWT(), PrivateKeyJWT(alg="PS256")],
             client_kwargs={
                 "scope": settings.get("scope", SCOPE),
                 "code_challenge_method": "S256",

@@ -25,8 +25,8 @@ pub struct Place {
 impl Gateway {
     /// Where users of this connection are made; `None`: there is no such connection.
     pub fn place_of(&self, connection: &str) -> Option<Place> {
-        let (provider, is_social) = match self.connections.config(connection).map(|config| &config.kind) {
-            Some(kind) => (kind.strategy(), false),
+        let (provider, is_social) = match self.connections.config(connection) {
+            Some(config) => (config.strategy(), config.is_social()),
             None if self.databases.contains(connection) => (DATABASE, false),
             None => return None,
         };

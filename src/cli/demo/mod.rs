@@ -185,6 +185,7 @@ fn connection(idp: &Idp) -> Result<ConnectionConfig> {
         mapping: table("saml", Direction::ToProfile)?,
         profile: ProfileSettings::default(),
         linking: Linking::default(),
+        provider: None,
         kind: ConnectionKind::Saml(Arc::new(SamlConnection::new(metadata.trust()))),
     })
 }

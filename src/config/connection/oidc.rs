@@ -59,20 +59,26 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         id_token_algs: id_token_algs(section, has_secret),
         form_post: section.choice("response_mode", &[("query", false), ("form_post", true)]).unwrap_or(false),
         userinfo: section.bool("userinfo").unwrap_or(true),
-        parameters: parameters(section),
+        parameters: parameters(section, "parameters"),
         acr: super::acr_table(section),
         allow_passive_probe: section.bool("allow_passive_probe").unwrap_or(false),
         force_authn: section.bool("force_authn").unwrap_or(false),
         login_hint: section.bool("login_hint").unwrap_or(true),
         clock_skew: section.integer("clock_skew", 0..=600).map_or(60, |at| at.value),
-        reach: match (context.development, private_network) {
-            (true, _) => Reach::Everything,
-            (false, true) => Reach::Network,
-            (false, false) => Reach::Public,
-        },
+        reach: reach(context, private_network),
         plain_http: context.development,
+        apple: None,
     };
     Some(settings)
+}
+
+/// Which machines may be asked.
+pub(super) const fn reach(context: &Context<'_>, private_network: bool) -> Reach {
+    match (context.development, private_network) {
+        (true, _) => Reach::Everything,
+        (false, true) => Reach::Network,
+        (false, false) => Reach::Public,
+    }
 }
 
 /// Whose ID tokens are believed.
@@ -101,7 +107,7 @@ fn issuer(context: &Context<'_>, section: &Section<'_>) -> Option<IssuerRule> {
     Some(IssuerRule::OfTenants { template: at.value.to_owned(), tenants })
 }
 
-fn endpoint(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Url> {
+pub(super) fn endpoint(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Url> {
     let at = section.string(key)?;
     let url = Url::parse(at.value).ok().filter(|url| provider::is_endpoint(url, context.development && is_loopback(url)));
     if url.is_none() {
@@ -111,15 +117,21 @@ fn endpoint(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> 
 }
 
 fn scopes(section: &Section<'_>) -> Vec<String> {
-    let Some(scopes) = section.strings("scopes") else { return ["openid", "profile", "email"].map(str::to_owned).into() };
-    if !scopes.iter().any(|at| at.value == "openid") {
+    let Some(scopes) = scopes_of(section) else { return ["openid", "profile", "email"].map(str::to_owned).into() };
+    if !scopes.iter().any(|scope| scope == "openid") {
         section.problem("scopes", "`openid` is missing: without it there is no ID token", "add it");
     }
+    scopes
+}
+
+/// `scopes`, if they are said.
+pub(super) fn scopes_of(section: &Section<'_>) -> Option<Vec<String>> {
+    let scopes = section.strings("scopes")?;
     for at in scopes.iter().filter(|at| at.value.is_empty() || !at.value.bytes().all(|byte| (b'!'..=b'~').contains(&byte))) {
         let message = format!("`{}` is no scope", at.value);
         section.file().problem(at.span.clone(), &at.path, message, "write each scope as a text of its own");
     }
-    scopes.into_iter().map(|at| at.value.to_owned()).collect()
+    Some(scopes.into_iter().map(|at| at.value.to_owned()).collect())
 }
 
 fn id_token_algs(section: &Section<'_>, has_secret: bool) -> Option<Vec<ClientSigningAlg>> {
@@ -139,8 +151,8 @@ fn id_token_algs(section: &Section<'_>, has_secret: bool) -> Option<Vec<ClientSi
 }
 
 /// `parameters = { hd = "acme.example" }`.
-fn parameters(section: &Section<'_>) -> Vec<(String, String)> {
-    let Some(table) = section.section("parameters") else { return Vec::new() };
+pub(super) fn parameters(section: &Section<'_>, key: &'static str) -> Vec<(String, String)> {
+    let Some(table) = section.section(key) else { return Vec::new() };
     let mut parameters = BTreeMap::new();
     for (name, at) in table.entries() {
         match at.value.as_str() {

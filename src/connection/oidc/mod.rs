@@ -4,6 +4,7 @@
 mod remote;
 
 use super::config::{ConnectionConfig, ConnectionKind, OidcConnection as Settings};
+use super::oauth2;
 use super::{
     Authentication, BrowserStep, Callback, Connection, Preparing, Redeeming, Refused, Resolution, UpstreamRequest, wrong_protocol,
 };
@@ -124,7 +125,10 @@ impl OidcConnection {
         {
             return Err(Rejection::ResponseIssuer { expected: facts.issuer, found: Some(callback::short(found)) });
         }
-        let claims = self.claims(&provider, &facts, &tokens, now, checks).await?;
+        let mut claims = self.claims(&provider, &facts, &tokens, now, checks).await?;
+        if settings.apple.is_some() {
+            oauth2::name_of_first_answer(params, &mut claims);
+        }
         Ok((facts, claims))
     }
 

@@ -5,6 +5,7 @@
 
 use crate::clock::Timestamp;
 use crate::connection::config::OidcConnection as Settings;
+use crate::connection::oauth2;
 use crate::connection::outbound::asker::{Asked, Asker};
 use crate::error::Result;
 use crate::oidc::rp::{Provider, Rejection, TokenAnswer, provider, token};
@@ -202,6 +203,11 @@ impl Remote {
             }
             _ => {
                 form.append_pair("client_id", client_id);
+                if let Some(apple) = &self.settings.apple {
+                    let made = oauth2::client_secret(apple, client_id, now);
+                    let made = made.map_err(|error| Rejection::TokenEndpoint { error: error.detail, description: None })?;
+                    form.append_pair("client_secret", made.expose());
+                }
             }
         }
         Ok(None)

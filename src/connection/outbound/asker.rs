@@ -13,6 +13,9 @@ use url::Url;
 const CONNECT: Duration = Duration::from_secs(3);
 const TOTAL: Duration = Duration::from_secs(10);
 
+/// Some answer nobody without a name.
+const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
 /// An answer, whatever its status.
 #[derive(Debug)]
 pub struct Asked {
@@ -33,7 +36,7 @@ impl Asker {
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(reach: Reach) -> CrateResult<Self> {
-        let client = reach.client().connect_timeout(CONNECT).timeout(TOTAL).build();
+        let client = reach.client().user_agent(AGENT).connect_timeout(CONNECT).timeout(TOTAL).build();
         client
             .map(|client| Self { client, reach })
             .map_err(|error| Error::new(ErrorKind::Internal, "an HTTP client cannot be made").because(error))

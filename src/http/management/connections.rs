@@ -10,7 +10,7 @@ use crate::broker::admin::kinds::CONNECTION;
 use crate::broker::admin::objects::{self, Object};
 use crate::broker::live::{Known, Made};
 use crate::connection::Connection;
-use crate::connection::config::{ConnectionConfig, ConnectionKind, OidcConnection, SamlConnection};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, OAuth2Connection, OidcConnection, SamlConnection};
 use crate::connection::metadata::Members;
 use crate::id;
 use crate::saml::Binding;
@@ -266,6 +266,7 @@ fn from_file(call: &Call, config: &ConnectionConfig) -> Map<String, Value> {
         ConnectionKind::Oidc(oidc) => (oidc_options(oidc), None),
         // What is secret of it is left out with the rest.
         ConnectionKind::Ldap(_) => (Map::new(), None),
+        ConnectionKind::OAuth2(oauth2) => (oauth2_options(oauth2), None),
     };
     options.insert("domain_aliases".to_owned(), json!(config.domains));
     options.insert("set_user_root_attributes".to_owned(), sync.into());
@@ -278,7 +279,7 @@ fn from_file(call: &Call, config: &ConnectionConfig) -> Map<String, Value> {
         "id": id_of(config),
         "name": config.name,
         "display_name": config.display_name,
-        "strategy": config.kind.strategy(),
+        "strategy": config.strategy(),
         "options": options,
         "enabled_clients": config.applications.clone().unwrap_or_else(everybody),
         "realms": [config.name],
@@ -308,6 +309,16 @@ fn samlp_options(saml: &SamlConnection) -> (Map<String, Value>, Option<&str>) {
     options.insert("signSAMLRequest".to_owned(), (saml.sign_requests || saml.idp.want_authn_requests_signed).into());
     let entity_id = Some(saml.idp.entity_id.as_str()).filter(|_| saml.living.is_none());
     (options, entity_id.or_else(|| saml.living.as_ref()?.source.expects.as_deref()))
+}
+
+/// Without the secret.
+fn oauth2_options(oauth2: &OAuth2Connection) -> Map<String, Value> {
+    let mut options = Map::new();
+    options.insert("authorizationURL".to_owned(), oauth2.authorization_endpoint.as_str().into());
+    options.insert("tokenURL".to_owned(), oauth2.token_endpoint.as_str().into());
+    options.insert("client_id".to_owned(), oauth2.client_id.as_str().into());
+    options.insert("scope".to_owned(), oauth2.scopes.join(" ").into());
+    options
 }
 
 /// Without the secret.

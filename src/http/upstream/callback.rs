@@ -12,8 +12,8 @@ use crate::oidc::Params;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-/// What our own page sends again.
-const ANSWER: [&str; 5] = ["state", "code", "iss", "error", "error_description"];
+/// What our own page sends again. `user` is what Apple says at the first login.
+const ANSWER: [&str; 6] = ["state", "code", "iss", "error", "error_description", "user"];
 
 pub async fn get(request: HttpRequest, name: Path<String>, state: Data<State>) -> HttpResponse {
     // With a GET browsers send the cookie, if they have it.

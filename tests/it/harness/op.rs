@@ -15,6 +15,9 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use url::Url;
 
+/// Does a form prove who the client is?
+pub type Proof = fn(&HashMap<String, String>) -> bool;
+
 /// What it is told to do otherwise. In each table `null` takes a member away.
 #[derive(Clone, Debug, Default)]
 pub struct Lies {
@@ -30,6 +33,8 @@ pub struct Lies {
     pub tokens: Value,
     /// A whole answer of an endpoint, by its path.
     pub instead: HashMap<&'static str, Reply>,
+    /// Another proof of the client that it takes.
+    pub proof: Option<Proof>,
     /// Of the authorization response.
     pub response: Vec<(&'static str, &'static str)>,
 }
@@ -88,6 +93,11 @@ impl Op {
     /// It signs with a new key from now on, and publishes only that.
     pub fn rotate(&self) {
         self.world.lock().unwrap().keys = vec![("two".to_owned(), key())];
+    }
+
+    /// Somebody else signs in from now on.
+    pub fn is_now(&self, person: &Value) {
+        self.world.lock().unwrap().person = person.clone();
     }
 
     pub fn person(&self, changes: &Value) {
@@ -163,7 +173,8 @@ impl World {
         let secret = format!("Basic {}", STANDARD.encode(format!("gateway:{SECRET}")));
         let proven = asked.header("authorization") == Some(secret.as_str())
             || (form.get("client_id").map(String::as_str), form.get("client_secret").map(String::as_str))
-                == (Some("gateway"), Some(SECRET));
+                == (Some("gateway"), Some(SECRET))
+            || self.lies.proof.is_some_and(|proof| proof(&form));
         if !proven {
             return answer(401, &json!({ "error": "invalid_client" }));
         }

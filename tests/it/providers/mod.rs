@@ -1,5 +1,7 @@
-//! Identity providers that speak OpenID Connect or LDAP.
+//! Identity providers that speak OpenID Connect, OAuth 2.0 alone, or LDAP.
 
 mod ldap;
 mod lies;
 mod login;
+mod oauth2;
+mod presets;

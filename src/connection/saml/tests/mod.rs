@@ -68,6 +68,7 @@ fn connection(issuer: &str, mapping: &str, change: impl FnOnce(&mut Settings)) -
         mapping: MappingLibrary::built_in().table(mapping, Direction::ToProfile).expect("built in"),
         profile: ProfileSettings::default(),
         linking: Linking::default(),
+        provider: None,
         kind: ConnectionKind::Saml(Arc::new(settings)),
     };
     SamlConnection::new(config, OURS, Arc::clone(&KEYRING)).expect("a connection")

@@ -1,0 +1,181 @@
+//! `[connection.oauth2]`, and `[connection.social]`: the same or `[connection.oidc]` with what is known of a provider.
+
+use super::presets::{self, Protocol};
+use super::{oidc, presets::Preset};
+use crate::config::context::Context;
+use crate::config::secrets;
+use crate::connection::config::{AppleSecret, ConnectionKind, OAuth2Connection};
+use crate::connection::oauth2::is_path;
+use crate::keys::{KeyKind, PrivateKey};
+use crate::oidc::TokenEndpointAuthMethod;
+use crate::oidc::rp::provider;
+use crate::toml_file::{Section, nearest};
+use std::sync::Arc;
+use url::Url;
+
+const METHODS: &[(&str, TokenEndpointAuthMethod)] = &[
+    ("client_secret_basic", TokenEndpointAuthMethod::ClientSecretBasic),
+    ("client_secret_post", TokenEndpointAuthMethod::ClientSecretPost),
+    ("none", TokenEndpointAuthMethod::None),
+];
+
+/// The settings, if the connection has one of the two sections; `None` inside: they cannot be used.
+pub fn kind(context: &Context<'_>, section: &Section<'_>) -> Option<Option<ConnectionKind>> {
+    let written: Vec<_> = ["saml", "oidc", "oauth2", "social"].into_iter().filter(|key| section.has(key)).collect();
+    if !written.iter().any(|key| ["oauth2", "social"].contains(key)) {
+        return None;
+    }
+    if let [_, other, ..] = written.as_slice() {
+        written.iter().for_each(|key| drop(section.value(key)));
+        section.problem(other, "a connection speaks one protocol", "make two connections");
+        return Some(None);
+    }
+    if let Some(settings) = section.section("oauth2") {
+        let read = read(context, &settings, None);
+        settings.finish();
+        return Some(read.map(|read| ConnectionKind::OAuth2(Arc::new(read))));
+    }
+    let settings = section.section("social")?;
+    let Some(preset) = settings.required("preset").and_then(|at| {
+        let preset = presets::named(at.value);
+        if preset.is_none() {
+            let near = nearest(at.value, presets::names()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+            let all: Vec<_> = presets::names().collect();
+            let help = format!("{near}there are {}; others by [connection.oidc] or [connection.oauth2]", all.join(", "));
+            settings.problem("preset", format!("`{}` is no provider that is known here", at.value), help);
+        }
+        preset
+    }) else {
+        return Some(None);
+    };
+    Some(social(context, settings, preset))
+}
+
+fn social(context: &Context<'_>, section: Section<'_>, preset: &'static Preset) -> Option<ConnectionKind> {
+    // Who names another issuer means another place.
+    let usual = if section.has("issuer") { &preset.elsewhere } else { &preset.settings };
+    let section = section.or(usual);
+    section.value("preset");
+    let kind = match preset.protocol {
+        Protocol::OAuth2 => read(context, &section, Some(preset)).map(|read| ConnectionKind::OAuth2(Arc::new(read))),
+        Protocol::Oidc => {
+            let apple = if preset.makes_secret { Some(apple(context, &section)) } else { None };
+            let read = oidc::read(context, &section);
+            match (read, apple) {
+                (Some(read), None) => Some(ConnectionKind::Oidc(Arc::new(read))),
+                (Some(mut read), Some(Some(apple))) => {
+                    read.apple = Some(Arc::new(apple));
+                    Some(ConnectionKind::Oidc(Arc::new(read)))
+                }
+                _ => None,
+            }
+        }
+    };
+    section.finish();
+    kind
+}
+
+fn read(context: &Context<'_>, section: &Section<'_>, preset: Option<&Preset>) -> Option<OAuth2Connection> {
+    let required = |key: &'static str| {
+        section.required(key)?;
+        oidc::endpoint(context, section, key)
+    };
+    let (authorization_endpoint, token_endpoint) = (required("authorization_endpoint"), required("token_endpoint"));
+    let userinfo_endpoint = required("userinfo_endpoint");
+    let client_id = section.required("client_id").map(|at| at.value.to_owned());
+    let client_secret = secrets::read(context, section, "client_secret");
+    let has_secret = section.has("client_secret");
+    let usual = if has_secret { TokenEndpointAuthMethod::ClientSecretBasic } else { TokenEndpointAuthMethod::None };
+    let auth_method = section.choice("token_endpoint_auth_method", METHODS).unwrap_or(usual);
+    if auth_method.has_secret() && !has_secret {
+        section.problem("client_secret", "`client_secret` is missing", "add the secret that the provider gave with the client id");
+    }
+    if !auth_method.has_secret() && has_secret {
+        section.problem("client_secret", "a client without authentication has no secret", "remove it, or choose client_secret_basic");
+    }
+    let pkce = section.bool("pkce").unwrap_or(true);
+    if !pkce && section.is_written("pkce") {
+        let message = "weakened: codes are not bound to the login that asked for them";
+        section.warning("pkce", message, "keep it only for a provider that refuses requests with a code_challenge");
+    }
+    if !pkce && !auth_method.has_secret() {
+        section.problem("pkce", "without a secret and without PKCE whoever has a code has the tokens", "remove it, or add `client_secret`");
+    }
+    let private_network = section.bool("private_network").unwrap_or(false);
+    if private_network {
+        let message = "weakened: the provider may be a machine of our own network";
+        section.warning("private_network", message, "keep it only for a provider that is there");
+    }
+    let (subject, more, issuer) = (subject(section), more(context, section), section.string("issuer").map(|at| at.value.to_owned()));
+    let settings = OAuth2Connection {
+        authorization_endpoint: authorization_endpoint?,
+        token_endpoint: token_endpoint?,
+        userinfo_endpoint: userinfo_endpoint?,
+        more,
+        client_id: client_id?,
+        client_secret,
+        auth_method,
+        scopes: oidc::scopes_of(section).unwrap_or_default(),
+        pkce,
+        issuer,
+        subject: subject?,
+        parameters: oidc::parameters(section, "parameters"),
+        userinfo_parameters: oidc::parameters(section, "userinfo_parameters"),
+        quirk: preset.and_then(|preset| preset.quirk),
+        reach: oidc::reach(context, private_network),
+    };
+    Some(settings)
+}
+
+fn subject(section: &Section<'_>) -> Option<Vec<String>> {
+    if !section.has("subject") {
+        section.required("subject")?;
+    }
+    let paths = section.strings("subject")?;
+    if paths.is_empty() || paths.iter().any(|at| !is_path(at.value)) {
+        let help = "write where the provider's unchanging identifier of a person stands in its answer, as `id` or `data.id`";
+        section.problem("subject", "this is no path into the profile", help);
+        return None;
+    }
+    Some(paths.into_iter().map(|at| at.value.to_owned()).collect())
+}
+
+/// `more = { emails = "https://.." }`.
+fn more(context: &Context<'_>, section: &Section<'_>) -> Vec<(String, Url)> {
+    let Some(table) = section.section("more") else { return Vec::new() };
+    let mut more = Vec::new();
+    for (member, at) in table.entries() {
+        let url = at.value.as_str().and_then(|text| Url::parse(text).ok());
+        match url.filter(|url| provider::is_endpoint(url, context.development && crate::config::application::is_loopback(url))) {
+            Some(url) => more.push((member.to_owned(), url)),
+            None => {
+                table.file().problem(
+                    at.span.clone(),
+                    &at.path,
+                    "this is no https address",
+                    "write what else is asked with the access token",
+                );
+            }
+        }
+    }
+    more
+}
+
+/// What Apple gives its developers instead of a client secret.
+fn apple(context: &Context<'_>, section: &Section<'_>) -> Option<AppleSecret> {
+    let text = |key: &'static str| section.required(key).map(|at| at.value.to_owned());
+    let (team_id, key_id) = (text("team_id"), text("key_id"));
+    if !section.has("private_key") {
+        section.problem(
+            "private_key",
+            "`private_key` is missing",
+            "add the .p8 file that Apple gave: `private_key = { file = \"AuthKey.p8\" }`",
+        );
+    }
+    let pem = secrets::read(context, section, "private_key")?;
+    let key = PrivateKey::from_pem(pem.expose().as_bytes()).ok().filter(|key| key.kind() == KeyKind::EcP256);
+    if key.is_none() {
+        section.problem("private_key", "this is no private key of the curve P-256", "name the .p8 file that Apple gave");
+    }
+    Some(AppleSecret { team_id: team_id?, key_id: key_id?, key: key? })
+}

@@ -1,0 +1,218 @@
+//! A provider by OAuth 2.0 alone as a connection: there is no ID token, so who signed in is what the provider answers to a
+//! question with the access token, over TLS and to us alone.
+//!
+//! Such a provider says nothing of when and how a person signed in. Where an application wants to know it, the login is
+//! refused before anybody is sent there.
+
+mod apple;
+mod profile;
+mod remote;
+
+pub use apple::{client_secret, name_of_first_answer};
+pub use profile::is_path;
+
+use super::config::{ConnectionConfig, ConnectionKind, OAuth2Connection as Settings, Quirk};
+use super::{Authentication, BrowserStep, Callback, Connection, Redeeming, Refused, Resolution, UpstreamRequest, wrong_protocol};
+use crate::clock::Timestamp;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id;
+use crate::login::trace::{Step as Note, Trace};
+use crate::login::{PendingAuthn, PendingOidc, UpstreamSession};
+use crate::oidc::rp::{Check, ExpectedAnswer, Rejection, callback, request};
+use crate::oidc::{Params, pkce};
+use crate::profile::{Fact, RawAttributes, missing_permissions};
+use remote::Remote;
+use serde_json::{Map, Value};
+use std::sync::Arc;
+
+/// Scopes that were asked for and not granted.
+const MISSING: &str = "missing_permissions";
+/// Seconds for which an answer must not come a second time.
+const ONCE: i64 = 3600;
+
+/// One provider.
+pub struct OAuth2Connection {
+    config: ConnectionConfig,
+    settings: Arc<Settings>,
+    redirect_uri: String,
+    remote: Remote,
+}
+
+impl OAuth2Connection {
+    /// `issuer`: our public address, without a trailing slash.
+    ///
+    /// # Errors
+    /// When the connection does not speak OAuth 2.0, or there can be no HTTP client.
+    pub fn new(config: ConnectionConfig, issuer: &str) -> Result<Self> {
+        let ConnectionKind::OAuth2(settings) = &config.kind else {
+            return Err(Error::new(ErrorKind::Internal, "the connection does not speak OAuth 2.0"));
+        };
+        let settings = Arc::clone(settings);
+        let redirect_uri = format!("{issuer}/connections/{}/callback", config.name);
+        Ok(Self { remote: Remote::new(Arc::clone(&settings))?, config, settings, redirect_uri })
+    }
+
+    /// The authorization request (RFC 6749 4.1.1), in the order in which it is sent.
+    fn parameters(&self, state: &str, code_verifier: &str) -> Vec<(String, String)> {
+        let settings = &self.settings;
+        let is_wechat = settings.quirk == Some(Quirk::WeChat);
+        let (client_id, separator) = if is_wechat { ("appid", ",") } else { ("client_id", " ") };
+        let mut parameters = vec![
+            (client_id.to_owned(), settings.client_id.clone()),
+            ("redirect_uri".to_owned(), self.redirect_uri.clone()),
+            ("response_type".to_owned(), "code".to_owned()),
+        ];
+        if !settings.scopes.is_empty() {
+            parameters.push(("scope".to_owned(), settings.scopes.join(separator)));
+        }
+        parameters.push(("state".to_owned(), state.to_owned()));
+        if settings.pkce {
+            parameters.push(("code_challenge".to_owned(), pkce::challenge_of(code_verifier)));
+            parameters.push(("code_challenge_method".to_owned(), pkce::METHOD.to_owned()));
+        }
+        parameters.extend(settings.parameters.iter().filter(|(name, _)| !request::OWN.contains(&name.as_str())).cloned());
+        parameters
+    }
+
+    async fn authentication(
+        &self,
+        params: &Params,
+        pending: &PendingAuthn,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<Authentication, Rejection> {
+        let mut checks = Vec::new();
+        let result = self.believed(params, pending, &mut checks).await;
+        for Check { name, passed, expected, found } in checks {
+            trace.note(now, Note::Check { name: name.into(), passed, expected, found });
+        }
+        let (subject, profile) = result?;
+        let mut attributes = RawAttributes::from_claims(&profile);
+        attributes.set_fact(Fact::Subject, subject.as_str());
+        Ok(Authentication {
+            identity: self.config.identity(&subject),
+            attributes,
+            auth_time: now,
+            acr: None,
+            upstream: UpstreamSession::default(),
+            once: vec![(format!("state {} {}", self.config.name, id::digest(&pending.request_id)), now.plus_seconds(ONCE))],
+        })
+    }
+
+    /// From the answer of the browser to a profile that may be believed.
+    async fn believed(
+        &self,
+        params: &Params,
+        pending: &PendingAuthn,
+        checks: &mut Vec<Check>,
+    ) -> Result<(String, Map<String, Value>), Rejection> {
+        let expected = ExpectedAnswer { issuer: self.settings.issuer.as_deref(), response_iss: false };
+        let code = callback::read(params, expected, checks)?.code;
+        let verifier = pending.oidc.as_ref().filter(|_| self.settings.pkce).map(|oidc| oidc.code_verifier.as_str());
+        let tokens = self.remote.redeem(&code, &self.redirect_uri, verifier).await?;
+        let mut profile = self.remote.profile(&tokens).await?;
+        // This member is ours to say (S2-20).
+        profile.shift_remove(MISSING);
+        let asked: Vec<&str> = self.settings.scopes.iter().map(String::as_str).collect();
+        // Some write commas between them (GitHub, LinkedIn).
+        let granted: Option<Vec<&str>> = tokens.scope.as_ref().map(|granted| granted.split([' ', ',']).collect());
+        let missing = missing_permissions(&asked, granted.as_deref());
+        if !missing.is_empty() {
+            profile.insert(MISSING.to_owned(), missing.into());
+        }
+        let subject = profile::subject(&profile, &self.settings.subject);
+        checks.push(Check {
+            name: "subject",
+            passed: subject.is_ok(),
+            expected: format!("one in {}", self.settings.subject.join(" or ")),
+            found: if subject.is_ok() { "one" } else { "none that can be kept" }.to_owned(),
+        });
+        Ok((subject?, profile))
+    }
+}
+
+impl Connection for OAuth2Connection {
+    fn begin(
+        &self,
+        transaction_id: &str,
+        asked: &UpstreamRequest,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<(BrowserStep, PendingAuthn)> {
+        // It would not say whether the person signed in again, or when they did, so it cannot be asked for that.
+        if asked.force_authn || asked.passive || asked.max_age.is_some() {
+            let why = "This way to sign in cannot tell when a person signed in, which the application wants to know.";
+            return Err(Error::new(ErrorKind::LoginRequired, why));
+        }
+        let settings = &self.settings;
+        // The login, and a part that differs when the person goes back and is sent off again.
+        let state = format!("{transaction_id}.{}", id::random_id());
+        let secrets = PendingOidc { nonce: String::new(), code_verifier: id::random_token() };
+        let parameters = self.parameters(&state, &secrets.code_verifier);
+        trace.note(
+            now,
+            Note::RequestOut {
+                connection: self.config.name.clone(),
+                binding: "authorization request".into(),
+                destination: settings.authorization_endpoint.to_string(),
+                request_id: state.clone(),
+                facts: parameters.iter().filter(|(name, _)| name == "scope").cloned().collect(),
+            },
+        );
+        let mut url = request::address(&settings.authorization_endpoint, &parameters);
+        if settings.quirk == Some(Quirk::WeChat) {
+            url.set_fragment(Some("wechat_redirect"));
+        }
+        let pending = PendingAuthn {
+            request_id: state,
+            idp: None,
+            sent_at: now,
+            force_authn: false,
+            passive: false,
+            max_age: None,
+            authn_context: Vec::new(),
+            authn_context_comparison: None,
+            oidc: Some(secrets),
+        };
+        Ok((BrowserStep::Redirect(url), pending))
+    }
+
+    fn resolve(&self, _: &str, _: &PendingAuthn, _: Timestamp, _: &mut Trace) -> Result<Resolution, Refused> {
+        Err(wrong_protocol("SAML"))
+    }
+
+    fn complete(&self, _: Callback<'_>, _: &PendingAuthn, _: Timestamp, _: &mut Trace) -> Result<Authentication, Refused> {
+        Err(wrong_protocol("SAML"))
+    }
+
+    fn redeem<'a>(&'a self, answer: &'a Params, pending: &'a PendingAuthn, now: Timestamp, trace: &'a mut Trace) -> Redeeming<'a> {
+        Box::pin(async move { self.authentication(answer, pending, now, trace).await.map_err(|rejection| refused(&rejection)) })
+    }
+
+    fn unsolicited(&self, _: Callback<'_>, _: &UpstreamRequest, _: Timestamp, _: &mut Trace) -> Result<Authentication, Refused> {
+        Err(wrong_protocol("SAML"))
+    }
+
+    fn metadata(&self, _now: Timestamp) -> Result<(&'static str, String)> {
+        Err(Error::new(
+            ErrorKind::NotFound,
+            "A connection by OAuth 2.0 has no metadata; its callback address is what the provider has to know.",
+        ))
+    }
+
+    fn config(&self) -> &ConnectionConfig {
+        &self.config
+    }
+}
+
+/// The rejection as it is told: the kind to the application, the words to the operator.
+fn refused(rejection: &Rejection) -> Refused {
+    let kind = match rejection {
+        Rejection::ProviderError { error, .. } if matches!(error.as_str(), "access_denied" | "user_cancelled_login" | "user_denied") => {
+            ErrorKind::AccessDenied
+        }
+        Rejection::ProviderError { .. } | Rejection::ProviderUnreachable { .. } | Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
+        _ => ErrorKind::IdpResponseInvalid,
+    };
+    Refused { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm: false, status: None }
+}
