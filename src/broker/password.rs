@@ -113,7 +113,7 @@ impl Gateway {
         let ours = self.is_our_form(Form::Password, &transaction, form.csrf)?;
         let outcome = match form.typed.filter(|_| ours) {
             None => page.look(transaction.asked.login_hint.as_deref().unwrap_or_default(), None)?,
-            Some(typed) => self.typed_password(&page, pending, typed, form.address, (browser, now)).await?,
+            Some(typed) => Box::pin(self.typed_password(&page, pending, typed, form.address, (browser, now))).await?,
         };
         Ok(outcome.in_login(&correlation_id))
     }
@@ -141,11 +141,11 @@ impl Gateway {
         let refused = match proven {
             Ok(authentication) => {
                 self.tries.give_back(&key, now);
-                return self.accept_password(transaction, &config.name, Ok(authentication), (browser, now), trace).await;
+                return Box::pin(self.accept_password(transaction, &config.name, Ok(authentication), (browser, now), trace)).await;
             }
             Err(NotProven::Refused(refused)) => {
                 self.tries.give_back(&key, now);
-                return self.accept_password(transaction, &config.name, Err(*refused), (browser, now), trace).await;
+                return Box::pin(self.accept_password(transaction, &config.name, Err(*refused), (browser, now), trace)).await;
             }
             Err(NotProven::Again { why, reason }) => (why, reason),
         };

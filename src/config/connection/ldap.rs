@@ -69,7 +69,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<LdapSettings
     let binary_attributes: Vec<String> = texts(section, "binary_attributes");
     let groups = groups(section);
     let mut attributes: Vec<String> = ATTRIBUTES.map(str::to_owned).into();
-    let named = groups.as_ref().map(|groups| group_attributes(groups)).unwrap_or_default();
+    let named = groups.as_ref().map(group_attributes).unwrap_or_default();
     for name in
         texts(section, "attributes").into_iter().chain(binary_attributes.iter().cloned()).chain([subject_attribute.clone()]).chain(named)
     {
