@@ -8,6 +8,7 @@ use crate::broker::jobs::Jobs;
 use crate::broker::limits::Failures;
 use crate::broker::live::{Live, Made, Maker};
 use crate::broker::living::LivingApplication;
+use crate::broker::password::Tries;
 use crate::broker::possession::PossessionSettings;
 use crate::broker::registration::{self, Policy, Registration};
 use crate::broker::{Gateway, Lifetimes, logout, metadata};
@@ -141,6 +142,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         gigya: parts.gigya,
         possession: parts.possession,
         failures: Arc::new(Failures::new(parts.http.limits.failures, parts.http.limits.exempt.clone())),
+        tries: Arc::new(Tries::new(parts.http.limits.passwords, parts.http.limits.exempt.clone())),
         registration: Arc::new(Registration::new(parts.registration)),
         admin,
         events: Arc::clone(&metrics) as _,

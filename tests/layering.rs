@@ -36,6 +36,8 @@ const HOMES: &[(&str, &[&str])] = &[
     // The practice application and the demo's walk are programs of their own that happen to live in this binary.
     ("reqwest", &["connection/outbound.rs", "connection/outbound/", "http/practice/", "cli/demo/"]),
     ("cel", &["profile/expression/"]),
+    ("ldap3", &["connection/ldap/"]),
+    ("native_tls", &["connection/ldap/"]),
     ("rquickjs", &["rules/sandbox.rs"]),
     ("prometheus", &["http/metrics.rs"]),
     ("clap", &["cli/"]),

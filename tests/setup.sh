@@ -25,6 +25,8 @@ needs xmlsec1 "for the tests: signs and encrypts what we read, and checks what w
 needs xmllint "for the tests: reads the XML that we write" libxml2-utils
 needs chromium "for the tests: a whole login in a real browser" chromium
 needs chromedriver "for the tests: drives that browser" chromium-driver
+[ -x /usr/sbin/slapd ] || needs slapd "for the tests: a directory of people" slapd
+needs ldapmodify "for the tests: fills that directory" ldap-utils
 needs python3 "for the tests: runs pysaml2 and authlib" python3 python3-venv
 python3 -c 'import ensurepip, venv' 2>/dev/null ||
     "$here/../scripts/apt-missing.sh" "for the tests: keeps the Python peers away from the system" python3-venv

@@ -12,6 +12,7 @@ use crate::login::LoginTransaction;
 pub(super) enum Form {
     Link,
     Consent,
+    Password,
 }
 
 impl Form {
@@ -19,6 +20,7 @@ impl Form {
         match self {
             Self::Link => b"link form",
             Self::Consent => b"consent form",
+            Self::Password => b"password form",
         }
     }
 }

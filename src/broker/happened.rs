@@ -34,6 +34,13 @@ impl Gateway {
         self.log.record(LogEvent { description: Some(error.detail.clone()), details: Some(details), ..event });
     }
 
+    /// Somebody has typed a name and a password that let nobody in.
+    pub(super) fn note_wrong_password(&self, of: Ended<'_>, reason: &str) {
+        let details = json!({ "correlation_id": of.correlation_id, "reason": reason });
+        let event = self.login_event(LogType::FailedLoginPassword, of);
+        self.log.record(LogEvent { description: Some(reason.to_owned()), details: Some(details), ..event });
+    }
+
     /// Somebody has come for the first time.
     pub(super) fn note_signup(&self, user_id: &str, identity: &Identity, now: Timestamp) {
         let connection = Some(identity.connection.clone());

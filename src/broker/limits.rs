@@ -74,6 +74,11 @@ impl Meter {
         })
     }
 
+    /// Gives a turn back that was taken.
+    pub fn give_back(&self, key: &impl Hash, now: Timestamp) {
+        self.with(key, now, |used, now| ((used - self.turn).max(now), ()));
+    }
+
     /// `change` gets the moment up to which turns are used up, now at the earliest, and says what it is from here on.
     fn with<T>(&self, key: &impl Hash, now: Timestamp, change: impl FnOnce(i64, i64) -> (i64, T)) -> T {
         let key = self.hasher.hash_one(key);
@@ -91,6 +96,9 @@ impl Meter {
                 known.old = std::mem::take(&mut known.young);
             }
             known.young.insert(key, after);
+        } else {
+            known.young.remove(&key);
+            known.old.remove(&key);
         }
         told
     }

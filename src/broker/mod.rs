@@ -32,6 +32,7 @@ pub mod logout;
 pub mod metadata;
 pub mod next;
 pub mod par;
+pub mod password;
 pub mod possession;
 mod recording;
 pub mod registration;
@@ -54,6 +55,7 @@ use crate::application::{Application, ClientGrant, ResourceServer};
 use crate::clock::Timestamp;
 use crate::connection::config::Icon;
 use crate::connection::metadata::{Approval, Feeds, Owner};
+use crate::connection::password::Unproven;
 use crate::connection::{BrowserStep, Registry};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -148,6 +150,8 @@ pub struct Gateway {
     pub possession: PossessionSettings,
     /// Of clients, on this node.
     pub failures: Arc<limits::Failures>,
+    /// Of people's passwords, on this node.
+    pub tries: Arc<password::Tries>,
 }
 
 /// Where use cases report what an operator counts.
@@ -234,6 +238,8 @@ pub enum Answer {
     EnterCode(DevicePage),
     /// The person agrees to what the application gets, or does not.
     AskConsent(Box<ConsentQuestion>),
+    /// The person types name and password.
+    AskPassword(Box<PasswordPage>),
     /// To a page that a script has named.
     Elsewhere(String),
     /// The same request again as a GET, so that the browser sends its SameSite=Lax cookies.
@@ -335,6 +341,29 @@ pub struct DevicePage {
     pub user_code: String,
     /// No device shows this code.
     pub unknown: bool,
+}
+
+/// The content of the page for name and password.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PasswordPage {
+    pub transaction_id: String,
+    /// Proves that what is typed came from this page.
+    pub csrf: String,
+    pub application: String,
+    /// Display name of the connection.
+    pub connection: String,
+    /// As it was typed, or as the application hints.
+    pub name: String,
+    pub problem: Option<PasswordProblem>,
+}
+
+/// What the page for name and password says of the last try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PasswordProblem {
+    /// The connection says so.
+    Unproven(Unproven),
+    /// So many have failed that the next one is worth nothing for these seconds.
+    TooMany(u32),
 }
 
 /// A scope on the consent page.

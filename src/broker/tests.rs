@@ -74,6 +74,7 @@ async fn gateway_with(profile: ProfileUse) -> Gateway {
         gigya: None,
         possession: PossessionSettings::default(),
         failures: Arc::default(),
+        tries: Arc::default(),
         registration: Arc::default(),
         events: Arc::new(Silent),
         log: events::log_of(Arc::clone(&directory)).0,

@@ -38,6 +38,8 @@ pub enum IdpAnswer<'a> {
     Artifact(&'a str),
     /// The parameters of an authorization response.
     Authorization(&'a Params),
+    /// Name and password, typed into a page of ours and found good.
+    Password,
 }
 
 /// Neither a person's data nor what they can be asked for with prints.
@@ -47,6 +49,7 @@ impl std::fmt::Debug for IdpAnswer<'_> {
             Self::Response(_) => "Response(..)",
             Self::Artifact(_) => "Artifact(..)",
             Self::Authorization(_) => "Authorization(..)",
+            Self::Password => "Password",
         })
     }
 }
@@ -136,6 +139,27 @@ impl Gateway {
         self.answered(&received, result, trace).await
     }
 
+    /// Somebody has typed a password into our page that the connection has found good, or so bad that the login ends.
+    pub(super) async fn accept_password(
+        &self,
+        transaction: &LoginTransaction,
+        connection: &str,
+        proven: Result<Authentication, Refused>,
+        (browser, now): (&Browser, Timestamp),
+        mut trace: Trace,
+    ) -> Result<Outcome> {
+        let question =
+            Question::of(transaction, connection).ok_or_else(|| Error::new(ErrorKind::Internal, "a password without question"))?;
+        let key = LoginTransaction::key(&transaction.id);
+        let post = IdpPost { connection, answer: IdpAnswer::Password, relay_state: None, bounced: false, pushed_only: false };
+        let received = Received { post, transaction, question: &question, key: &key, caller: browser.caller.as_deref(), now };
+        let result = match proven {
+            Ok(authentication) => self.accept_authentication(&received, authentication, &mut trace).await,
+            Err(refused) => Err(refused),
+        };
+        self.answered(&received, result, trace).await
+    }
+
     async fn answered(&self, received: &Received<'_>, result: Result<Outcome, Refused>, trace: Trace) -> Result<Outcome> {
         let Received { post, transaction, question, key, now, .. } = *received;
         match result {
@@ -168,6 +192,7 @@ impl Gateway {
                 check_state(params, pending).map_err(plain)?;
                 connection.redeem(&self.keys, params, pending, now, trace).await?
             }
+            IdpAnswer::Password => return Err(plain(Error::new(ErrorKind::Internal, "a password is not posted here"))),
         };
         self.accept_authentication(received, authentication, trace).await
     }

@@ -1,6 +1,7 @@
 //! `[[connection]]`.
 
 mod described;
+mod ldap;
 mod logout;
 mod oauth2;
 mod oidc;
@@ -38,7 +39,14 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
     let applications = section.strings("applications").map(|applications| applications.into_iter().map(|at| at.value.to_owned()).collect());
     let preset = presets::of(section);
     let speaks_saml = !["oidc", "oauth2", "social"].iter().any(|other| section.has(other));
-    let usual = preset.map_or(if speaks_saml { "saml" } else { "oidc" }, |preset| preset.mapping);
+    let own = if section.has("ldap") {
+        "ldap"
+    } else if speaks_saml {
+        "saml"
+    } else {
+        "oidc"
+    };
+    let usual = preset.map_or(own, |preset| preset.mapping);
     let mapping = context.mapping(section, usual, Direction::ToProfile);
     let profile = profile_settings(section, preset.map(|preset| preset.profile_sync).unwrap_or_default());
     let linking = linking(section, names, &domains);
@@ -125,8 +133,17 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
         section.problem(
             later,
             format!("{later} connections are not available in this version"),
-            "use [connection.saml], [connection.oidc], [connection.oauth2] or [connection.social]",
+            "use [connection.saml], [connection.oidc], [connection.oauth2], [connection.social] or [connection.ldap]",
         );
+    }
+    if let Some(ldap) = section.section("ldap") {
+        for other in ["saml", "oidc", "oauth2", "social"].into_iter().filter(|other| section.has(other)) {
+            section.value(other);
+            section.problem("ldap", "a connection speaks one protocol", "make two connections");
+        }
+        let settings = ldap::read(context, &ldap);
+        ldap.finish();
+        return settings.map(|settings| ConnectionKind::Ldap(Arc::new(settings)));
     }
     if let Some(kind) = oauth2::kind(context, section) {
         return kind;
@@ -151,7 +168,7 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
                 section.problem(
                     "saml",
                     "the connection has no protocol",
-                    "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates; or [connection.oidc]",
+                    "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates; or [connection.oidc]; or [connection.ldap]",
                 );
             }
             None
@@ -160,7 +177,7 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
 }
 
 /// Protocols of which nothing is there yet.
-const LATER: [&str; 2] = ["ldap", "database"];
+const LATER: [&str; 1] = ["database"];
 
 fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
     let mut domains = Vec::new();

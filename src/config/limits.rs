@@ -22,6 +22,7 @@ pub fn read(root: &Section<'_>) -> LimitSettings {
     let people = pace(usual.people, ["browser_requests_per_second", "browser_burst"]);
     let programs = pace(usual.programs, ["client_requests_per_second", "client_burst"]);
     let failures = number("client_failures_per_minute").map(|times| Pace { times, seconds: 60, burst: times }).or(usual.failures);
+    let passwords = number("password_failures").map(|times| Pace { times, seconds: 600, burst: times }).or(usual.passwords);
     let exempt = section.strings("exempt").map_or(usual.exempt, |networks| {
         let mut exempt = Vec::new();
         for at in networks {
@@ -36,8 +37,8 @@ pub fn read(root: &Section<'_>) -> LimitSettings {
     });
     section.finish();
     match is_on {
-        true => LimitSettings { people, programs, failures, exempt },
-        false => LimitSettings { people: None, programs: None, failures: None, exempt },
+        true => LimitSettings { people, programs, failures, passwords, exempt },
+        false => LimitSettings { people: None, programs: None, failures: None, passwords: None, exempt },
     }
 }
 

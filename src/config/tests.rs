@@ -242,7 +242,7 @@ fn mapping_tables_beside_the_file_are_used_and_tested() {
 
 #[test]
 fn what_is_not_available_is_said() {
-    refused("[connection.saml]\nmetadata_file = \"idp.xml\"", "[connection.ldap]\nurl = \"x\"", "connection[0].ldap", "not available");
+    refused("[connection.saml]\nmetadata_file = \"idp.xml\"", "[connection.database]\nx = 1", "connection[0].database", "not available");
 }
 
 /// The good configuration with more lines of `[connection.saml]`.

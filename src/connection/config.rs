@@ -1,5 +1,6 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
+use super::ldap::LdapSettings;
 use super::metadata::Living;
 use super::outbound::download::Reach;
 use super::unsolicited::Unsolicited;
@@ -100,7 +101,7 @@ impl ConnectionConfig {
             ConnectionKind::Saml(settings) => settings.allow_passive_probe,
             ConnectionKind::Oidc(settings) => settings.allow_passive_probe,
             // Nobody can be asked without a page, and nobody would say that they were not.
-            ConnectionKind::OAuth2(_) => false,
+            ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) => false,
         }
     }
 
@@ -115,6 +116,7 @@ impl ConnectionConfig {
         match &self.kind {
             ConnectionKind::Saml(settings) => &settings.acr,
             ConnectionKind::Oidc(settings) => &settings.acr,
+            ConnectionKind::Ldap(settings) => &settings.acr,
             ConnectionKind::OAuth2(_) => &NONE,
         }
     }
@@ -123,7 +125,7 @@ impl ConnectionConfig {
     pub const fn saml(&self) -> Option<&Arc<SamlConnection>> {
         match &self.kind {
             ConnectionKind::Saml(settings) => Some(settings),
-            ConnectionKind::Oidc(_) | ConnectionKind::OAuth2(_) => None,
+            ConnectionKind::Oidc(_) | ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) => None,
         }
     }
 
@@ -160,6 +162,7 @@ impl ConnectionConfig {
 pub enum ConnectionKind {
     Saml(Arc<SamlConnection>),
     Oidc(Arc<OidcConnection>),
+    Ldap(Arc<LdapSettings>),
     OAuth2(Arc<OAuth2Connection>),
 }
 
@@ -169,6 +172,7 @@ impl ConnectionKind {
         match self {
             Self::Saml(_) => "samlp",
             Self::Oidc(_) => "oidc",
+            Self::Ldap(_) => "ad",
             Self::OAuth2(_) => "oauth2",
         }
     }

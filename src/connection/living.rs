@@ -8,8 +8,8 @@
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
 use super::metadata::{Feeds, Living, Members, Owner, Snapshot, Tended};
 use super::{
-    Authentication, BrowserStep, Callback, Connection, IdpChoice, OAuth2Connection, OidcConnection, Preparing, Refused, Resolution,
-    SamlConnection, Speaks, UpstreamRequest,
+    Authentication, BrowserStep, Callback, Connection, IdpChoice, LdapConnection, OAuth2Connection, OidcConnection, Preparing, Refused,
+    Resolution, SamlConnection, Speaks, UpstreamRequest,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -224,6 +224,7 @@ pub fn connection(
     let settings = match &config.kind {
         ConnectionKind::Saml(settings) => settings,
         ConnectionKind::Oidc(_) => return Ok(Arc::new(OidcConnection::new(config, issuer, keyring)?)),
+        ConnectionKind::Ldap(_) => return Ok(Arc::new(LdapConnection::new(config, issuer)?)),
         ConnectionKind::OAuth2(_) => return Ok(Arc::new(OAuth2Connection::new(config, issuer)?)),
     };
     match &settings.living {

@@ -5,16 +5,19 @@
 
 pub mod config;
 pub mod explain;
+pub mod ldap;
 mod living;
 pub mod metadata;
 pub mod oauth2;
 mod oidc;
 pub mod outbound;
+pub mod password;
 mod registry;
 mod saml;
 mod scope;
 pub mod unsolicited;
 
+pub use ldap::LdapConnection;
 pub use living::{LivingConnection, as_kept_on_disk, connection};
 pub use oauth2::OAuth2Connection;
 pub use oidc::OidcConnection;
@@ -244,6 +247,23 @@ pub trait Connection: Send + Sync {
     /// Checks what a provider that speaks OpenID Connect says of a session's end; every check goes to the trace.
     fn told_of_logout<'a>(&'a self, _keys: &'a OidcKeys, _said: LogoutSaid<'a>, _now: Timestamp, _trace: &'a mut Trace) -> Told<'a> {
         Box::pin(std::future::ready(Err(wrong_protocol("OpenID Connect"))))
+    }
+
+    /// Do people type name and password into a page of ours?
+    fn asks_password(&self) -> bool {
+        false
+    }
+
+    /// Looks at what somebody has typed into that page; every check goes to the trace.
+    fn verify_password<'a>(
+        &'a self,
+        _typed: password::Typed<'a>,
+        _pending: &'a PendingAuthn,
+        _now: Timestamp,
+        _trace: &'a mut Trace,
+    ) -> password::Proving<'a> {
+        let refused = password::NotProven::Refused(Box::new(wrong_protocol("passwords")));
+        Box::pin(std::future::ready(Err(refused)))
     }
 
     /// Checks an answer to no question of ours, for what the application is taken to ask; every check goes to the trace.

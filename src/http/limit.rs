@@ -28,6 +28,8 @@ pub struct LimitSettings {
     pub programs: Option<Pace>,
     /// Of a client from one network.
     pub failures: Option<Pace>,
+    /// Of a person's password from one network.
+    pub passwords: Option<Pace>,
     /// Whose requests are not counted.
     pub exempt: Vec<IpNet>,
 }
@@ -40,6 +42,7 @@ impl Default for LimitSettings {
             people: Some(Pace { times: 100, seconds: 1, burst: 2000 }),
             programs: Some(Pace { times: 500, seconds: 1, burst: 5000 }),
             failures: Some(Pace { times: 100, seconds: 60, burst: 100 }),
+            passwords: Some(Pace { times: 10, seconds: 600, burst: 10 }),
             exempt: ["127.0.0.0/8", "::1/128"].into_iter().filter_map(|network| network.parse().ok()).collect(),
         }
     }

@@ -396,7 +396,9 @@ fn html(mut builder: actix_web::HttpResponseBuilder, page: &impl Template, polic
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::broker::Offer;
+    use crate::broker::PasswordProblem::TooMany;
+    use crate::broker::{Offer, PasswordPage};
+    use crate::http::login::password;
     use crate::oidc::ClientAbout;
 
     const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
@@ -443,6 +445,7 @@ mod tests {
             ConsentPage::new(both().0, both().1, &hostile_question(None)).render(),
             ConsentPage::new(both().0, both().1, &hostile_question(Some(HOSTILE.to_owned()))).render(),
             DeviceCodePage { w: both().0, look: both().1, page: hostile_device() }.render(),
+            password::Page::new(both().0, both().1, hostile_password()).render(),
             ConfirmLogoutPage { w: both().0, look: both().1, parameters: pair() }.render(),
             auto.render(),
         ]
@@ -468,6 +471,18 @@ mod tests {
 
     fn hostile_device() -> DevicePage {
         DevicePage { csrf: HOSTILE.to_owned(), user_code: HOSTILE.to_owned(), unknown: true }
+    }
+
+    fn hostile_password() -> PasswordPage {
+        let text = || HOSTILE.to_owned();
+        PasswordPage {
+            transaction_id: text(),
+            csrf: text(),
+            application: text(),
+            connection: text(),
+            name: text(),
+            problem: Some(TooMany(61)),
+        }
     }
 
     fn hostile_question(device: Option<String>) -> ConsentQuestion {

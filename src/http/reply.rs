@@ -2,6 +2,7 @@
 
 use super::cookies;
 use super::headers::Correlation;
+use super::login;
 use super::logout::is_framed;
 use super::pages::{self, AutoPost};
 use super::state::State;
@@ -43,6 +44,7 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
         Answer::Choose(chooser) => pages::chooser(request, &chooser),
         Answer::AskLink(question) => pages::link(request, &question),
         Answer::AskConsent(question) => pages::consent(request, &question),
+        Answer::AskPassword(page) => login::password::page(request, &page),
         Answer::Elsewhere(url) => see_other(&url),
         Answer::SeeSelf => match again.and_then(|again| again.see) {
             Some(location) => see_other(&location),

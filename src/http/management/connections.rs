@@ -264,6 +264,8 @@ fn from_file(call: &Call, config: &ConnectionConfig) -> Map<String, Value> {
     let (mut options, entity_id) = match &config.kind {
         ConnectionKind::Saml(saml) => samlp_options(saml),
         ConnectionKind::Oidc(oidc) => (oidc_options(oidc), None),
+        // What is secret of it is left out with the rest.
+        ConnectionKind::Ldap(_) => (Map::new(), None),
         ConnectionKind::OAuth2(oauth2) => (oauth2_options(oauth2), None),
     };
     options.insert("domain_aliases".to_owned(), json!(config.domains));

@@ -15,6 +15,7 @@ pub mod saml_answer;
 pub mod scene;
 #[path = "../../../src/store/test_servers.rs"]
 pub mod servers;
+pub mod slapd;
 pub mod web;
 pub mod webdriver;
 

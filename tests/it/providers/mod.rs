@@ -1,5 +1,6 @@
-//! Identity providers that speak OpenID Connect, or OAuth 2.0 alone.
+//! Identity providers that speak OpenID Connect, OAuth 2.0 alone, or LDAP.
 
+mod ldap;
 mod lies;
 mod login;
 mod logout;
