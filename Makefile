@@ -24,7 +24,7 @@ demo: setup-build
 ## demo-once    whole logins over HTTP without a browser, by OpenID Connect and by SAML; prints claims, attributes and traces as JSON
 demo-once: setup-build
 	@# Everything but the JSON goes to standard error, so that the result can be piped.
-	cargo build --release --locked >&2
+	@cargo build --release --locked >&2
 	@exec $(TARGET)/release/isthmus demo --once
 
 ## test         all tests: units, pages, layering, and whole logins against real peers, servers and a browser
