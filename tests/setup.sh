@@ -33,6 +33,9 @@ python3 -c 'import ensurepip, venv' 2>/dev/null ||
 needs node "for the tests: runs the Node peers" nodejs
 needs npm "for the tests: installs the Node peers" npm
 
+node -e 'const [a, b] = process.versions.node.split(".").map(Number); process.exit(a > 20 || (a === 20 && b >= 19) ? 0 : 1)' ||
+    say "the Node peers want Node 20.19 or later, this is $(node --version): expect their tests to fail; see https://nodejs.org"
+
 # A copy of what was installed, written last, says that it is complete.
 if ! cmp -s "$here/peers/requirements.txt" "$peers/venv/installed.txt"; then
     say "installing the Python peers into $peers/venv"
