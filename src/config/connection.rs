@@ -1,5 +1,6 @@
 //! `[[connection]]`.
 
+mod client;
 mod described;
 mod ldap;
 mod logout;
@@ -38,15 +39,12 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
     let domains = email_domains(section, "domains");
     let applications = section.strings("applications").map(|applications| applications.into_iter().map(|at| at.value.to_owned()).collect());
     let preset = presets::of(section);
-    let speaks_saml = !["oidc", "oauth2", "social"].iter().any(|other| section.has(other));
-    let own = if section.has("ldap") {
-        "ldap"
-    } else if speaks_saml {
-        "saml"
-    } else {
-        "oidc"
+    let usual = match (preset, written(section).first().copied()) {
+        (Some(preset), _) => preset.mapping,
+        (None, Some("ldap")) => "ldap",
+        (None, Some("saml") | None) => "saml",
+        (None, Some(_)) => "oidc",
     };
-    let usual = preset.map_or(own, |preset| preset.mapping);
     let mapping = context.mapping(section, usual, Direction::ToProfile);
     let profile = profile_settings(section, preset.map(|preset| preset.profile_sync).unwrap_or_default());
     let linking = linking(section, names, &domains);
@@ -136,44 +134,38 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
             "use [connection.saml], [connection.oidc], [connection.oauth2], [connection.social] or [connection.ldap]",
         );
     }
-    if let Some(ldap) = section.section("ldap") {
-        for other in ["saml", "oidc", "oauth2", "social"].into_iter().filter(|other| section.has(other)) {
-            section.value(other);
-            section.problem("ldap", "a connection speaks one protocol", "make two connections");
-        }
-        let settings = ldap::read(context, &ldap);
-        ldap.finish();
-        return settings.map(|settings| ConnectionKind::Ldap(Arc::new(settings)));
+    let written = written(section);
+    if let [_, other, ..] = written.as_slice() {
+        written.iter().for_each(|key| drop(section.value(key)));
+        section.problem(other, "a connection speaks one protocol", "make two connections");
+        return None;
     }
-    if let Some(kind) = oauth2::kind(context, section) {
-        return kind;
-    }
-    match (section.section("saml"), section.section("oidc")) {
-        (Some(saml), None) => {
-            let settings = saml_connection(context, &saml, name);
-            saml.finish();
-            settings.map(|settings| ConnectionKind::Saml(Arc::new(settings)))
+    let Some(key) = written.first().copied() else {
+        if !LATER.iter().any(|later| section.has(later)) {
+            section.problem(
+                "saml",
+                "the connection has no protocol",
+                "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates; or [connection.oidc]; or [connection.ldap]",
+            );
         }
-        (None, Some(oidc)) => {
-            let settings = oidc::read(context, &oidc);
-            oidc.finish();
-            settings.map(|settings| ConnectionKind::Oidc(Arc::new(settings)))
-        }
-        (Some(_), Some(_)) => {
-            section.problem("oidc", "a connection speaks one protocol", "make two connections");
-            None
-        }
-        (None, None) => {
-            if !LATER.iter().any(|later| section.has(later)) {
-                section.problem(
-                    "saml",
-                    "the connection has no protocol",
-                    "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates; or [connection.oidc]; or [connection.ldap]",
-                );
-            }
-            None
-        }
-    }
+        return None;
+    };
+    let settings = section.section(key)?;
+    let kind = match key {
+        // It ends what it reads by itself, since a preset's settings stand beside the file's.
+        "social" => return oauth2::social(context, settings),
+        "oidc" => oidc::read(context, &settings).map(|read| ConnectionKind::Oidc(Arc::new(read))),
+        "oauth2" => oauth2::read(context, &settings, None).map(|read| ConnectionKind::OAuth2(Arc::new(read))),
+        "ldap" => ldap::read(context, &settings).map(|read| ConnectionKind::Ldap(Arc::new(read))),
+        _ => saml_connection(context, &settings, name).map(|read| ConnectionKind::Saml(Arc::new(read))),
+    };
+    settings.finish();
+    kind
+}
+
+/// The protocols for which a connection has settings.
+fn written(section: &Section<'_>) -> Vec<&'static str> {
+    ["saml", "oidc", "oauth2", "social", "ldap"].into_iter().filter(|key| section.has(key)).collect()
 }
 
 /// Protocols of which nothing is there yet.

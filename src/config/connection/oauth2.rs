@@ -1,7 +1,7 @@
 //! `[connection.oauth2]`, and `[connection.social]`: the same or `[connection.oidc]` with what is known of a provider.
 
-use super::presets::{self, Protocol};
-use super::{oidc, presets::Preset};
+use super::presets::{self, Preset, Protocol};
+use super::{client, oidc};
 use crate::config::context::Context;
 use crate::config::secrets;
 use crate::connection::config::{AppleSecret, ConnectionKind, OAuth2Connection};
@@ -19,39 +19,20 @@ const METHODS: &[(&str, TokenEndpointAuthMethod)] = &[
     ("none", TokenEndpointAuthMethod::None),
 ];
 
-/// The settings, if the connection has one of the two sections; `None` inside: they cannot be used.
-pub fn kind(context: &Context<'_>, section: &Section<'_>) -> Option<Option<ConnectionKind>> {
-    let written: Vec<_> = ["saml", "oidc", "oauth2", "social"].into_iter().filter(|key| section.has(key)).collect();
-    if !written.iter().any(|key| ["oauth2", "social"].contains(key)) {
+/// `[connection.social]`.
+pub fn social(context: &Context<'_>, settings: Section<'_>) -> Option<ConnectionKind> {
+    let at = settings.required("preset")?;
+    let Some(preset) = presets::named(at.value) else {
+        let near = nearest(at.value, presets::names()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
+        let all: Vec<_> = presets::names().collect();
+        let help = format!("{near}there are {}; others by [connection.oidc] or [connection.oauth2]", all.join(", "));
+        settings.problem("preset", format!("`{}` is no provider that is known here", at.value), help);
         return None;
-    }
-    if let [_, other, ..] = written.as_slice() {
-        written.iter().for_each(|key| drop(section.value(key)));
-        section.problem(other, "a connection speaks one protocol", "make two connections");
-        return Some(None);
-    }
-    if let Some(settings) = section.section("oauth2") {
-        let read = read(context, &settings, None);
-        settings.finish();
-        return Some(read.map(|read| ConnectionKind::OAuth2(Arc::new(read))));
-    }
-    let settings = section.section("social")?;
-    let Some(preset) = settings.required("preset").and_then(|at| {
-        let preset = presets::named(at.value);
-        if preset.is_none() {
-            let near = nearest(at.value, presets::names()).map(|near| format!("did you mean `{near}`? ")).unwrap_or_default();
-            let all: Vec<_> = presets::names().collect();
-            let help = format!("{near}there are {}; others by [connection.oidc] or [connection.oauth2]", all.join(", "));
-            settings.problem("preset", format!("`{}` is no provider that is known here", at.value), help);
-        }
-        preset
-    }) else {
-        return Some(None);
     };
-    Some(social(context, settings, preset))
+    by_preset(context, settings, preset)
 }
 
-fn social(context: &Context<'_>, section: Section<'_>, preset: &'static Preset) -> Option<ConnectionKind> {
+fn by_preset(context: &Context<'_>, section: Section<'_>, preset: &'static Preset) -> Option<ConnectionKind> {
     // Who names another issuer means another place.
     let usual = if section.has("issuer") { &preset.elsewhere } else { &preset.settings };
     let section = section.or(usual);
@@ -75,36 +56,22 @@ fn social(context: &Context<'_>, section: Section<'_>, preset: &'static Preset) 
     kind
 }
 
-fn read(context: &Context<'_>, section: &Section<'_>, preset: Option<&Preset>) -> Option<OAuth2Connection> {
+/// `[connection.oauth2]`, and that of a preset.
+pub fn read(context: &Context<'_>, section: &Section<'_>, preset: Option<&Preset>) -> Option<OAuth2Connection> {
     let required = |key: &'static str| {
         section.required(key)?;
         oidc::endpoint(context, section, key)
     };
     let (authorization_endpoint, token_endpoint) = (required("authorization_endpoint"), required("token_endpoint"));
     let userinfo_endpoint = required("userinfo_endpoint");
-    let client_id = section.required("client_id").map(|at| at.value.to_owned());
-    let client_secret = secrets::read(context, section, "client_secret");
-    let has_secret = section.has("client_secret");
-    let usual = if has_secret { TokenEndpointAuthMethod::ClientSecretBasic } else { TokenEndpointAuthMethod::None };
-    let auth_method = section.choice("token_endpoint_auth_method", METHODS).unwrap_or(usual);
-    if auth_method.has_secret() && !has_secret {
-        section.problem("client_secret", "`client_secret` is missing", "add the secret that the provider gave with the client id");
-    }
-    if !auth_method.has_secret() && has_secret {
-        section.problem("client_secret", "a client without authentication has no secret", "remove it, or choose client_secret_basic");
-    }
+    let client = client::read(context, section, METHODS);
     let pkce = section.bool("pkce").unwrap_or(true);
     if !pkce && section.is_written("pkce") {
         let message = "weakened: codes are not bound to the login that asked for them";
         section.warning("pkce", message, "keep it only for a provider that refuses requests with a code_challenge");
     }
-    if !pkce && !auth_method.has_secret() {
+    if !pkce && !client.method.has_secret() {
         section.problem("pkce", "without a secret and without PKCE whoever has a code has the tokens", "remove it, or add `client_secret`");
-    }
-    let private_network = section.bool("private_network").unwrap_or(false);
-    if private_network {
-        let message = "weakened: the provider may be a machine of our own network";
-        section.warning("private_network", message, "keep it only for a provider that is there");
     }
     let (subject, more, issuer) = (subject(section), more(context, section), section.string("issuer").map(|at| at.value.to_owned()));
     let settings = OAuth2Connection {
@@ -112,9 +79,9 @@ fn read(context: &Context<'_>, section: &Section<'_>, preset: Option<&Preset>) -
         token_endpoint: token_endpoint?,
         userinfo_endpoint: userinfo_endpoint?,
         more,
-        client_id: client_id?,
-        client_secret,
-        auth_method,
+        client_id: client.id?,
+        client_secret: client.secret,
+        auth_method: client.method,
         scopes: oidc::scopes_of(section).unwrap_or_default(),
         pkce,
         issuer,
@@ -122,7 +89,7 @@ fn read(context: &Context<'_>, section: &Section<'_>, preset: Option<&Preset>) -
         parameters: oidc::parameters(section, "parameters"),
         userinfo_parameters: oidc::parameters(section, "userinfo_parameters"),
         quirk: preset.and_then(|preset| preset.quirk),
-        reach: oidc::reach(context, private_network),
+        reach: client::reach(context, section),
     };
     Some(settings)
 }

@@ -1,10 +1,9 @@
 //! `[connection.oidc]`.
 
+use super::client;
 use crate::config::application::is_loopback;
 use crate::config::context::Context;
-use crate::config::secrets;
 use crate::connection::config::OidcConnection;
-use crate::connection::outbound::download::Reach;
 use crate::oidc::rp::{IssuerRule, Overrides, provider, request};
 use crate::oidc::{ClientSigningAlg, KeyManagementAlg, SigningAlg, TokenEndpointAuthMethod};
 use crate::toml_file::Section;
@@ -26,19 +25,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         true => endpoint(context, section, "metadata_url"),
         false => issuer.as_ref().and_then(|rule| provider::metadata_address(rule.text())),
     };
-    let client_id = section.required("client_id").map(|at| at.value.to_owned());
-    let kept = context.stored().and_then(|stored| stored.shared_secret.cloned());
-    let has_secret = section.has("client_secret") || kept.is_some();
-    let client_secret = secrets::read(context, section, "client_secret").or(kept);
-    let usual = if has_secret { TokenEndpointAuthMethod::ClientSecretBasic } else { TokenEndpointAuthMethod::None };
-    let auth_method = section.choice("token_endpoint_auth_method", METHODS).unwrap_or(usual);
-    if auth_method.has_secret() && !has_secret {
-        section.problem("client_secret", "`client_secret` is missing", "add the secret that the provider gave with the client id");
-    }
-    if !auth_method.has_secret() && has_secret {
-        let message = format!("a client that authenticates by {} has no secret", auth_method.as_str());
-        section.problem("client_secret", message, "remove it, or choose client_secret_basic");
-    }
+    let client = client::read(context, section, METHODS);
+    let (auth_method, has_secret) = (client.method, client.has_secret);
     let pinned = Overrides {
         authorization_endpoint: endpoint(context, section, "authorization_endpoint"),
         token_endpoint: endpoint(context, section, "token_endpoint"),
@@ -49,17 +37,12 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
     };
     let (pushed, logout) = (section.bool("pushed_authorization_requests").unwrap_or(false), section.bool("logout").unwrap_or(false));
     without_effect(section, auth_method, &pinned, (pushed, logout));
-    let private_network = section.bool("private_network").unwrap_or(false);
-    if private_network {
-        let message = "weakened: the provider may be a machine of our own network";
-        section.warning("private_network", message, "keep it only for a provider that is there");
-    }
     let settings = OidcConnection {
         issuer: issuer?,
         metadata: metadata?,
         pinned,
-        client_id: client_id?,
-        client_secret,
+        client_id: client.id?,
+        client_secret: client.secret,
         auth_method,
         auth_alg: own_alg(section, "token_endpoint_auth_signing_alg").unwrap_or(SigningAlg::RS256),
         pushed,
@@ -78,20 +61,11 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         force_authn: section.bool("force_authn").unwrap_or(false),
         login_hint: section.bool("login_hint").unwrap_or(true),
         clock_skew: section.integer("clock_skew", 0..=600).map_or(60, |at| at.value),
-        reach: reach(context, private_network),
+        reach: client::reach(context, section),
         plain_http: context.development,
         apple: None,
     };
     Some(settings)
-}
-
-/// Which machines may be asked.
-pub(super) const fn reach(context: &Context<'_>, private_network: bool) -> Reach {
-    match (context.development, private_network) {
-        (true, _) => Reach::Everything,
-        (false, true) => Reach::Network,
-        (false, false) => Reach::Public,
-    }
 }
 
 /// Whose ID tokens are believed.

@@ -6,6 +6,7 @@ use crate::broker::Gateway;
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::config::connection;
 use crate::config::context::Stored;
+use crate::connection::config::ConnectionConfig;
 use crate::connection::metadata::Owner;
 use crate::profile::import::{Notation, import};
 use crate::profile::{Direction, MappingLibrary, MappingTable};
@@ -102,14 +103,10 @@ fn database(body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> {
 fn saml(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
     let options = body.get("options").and_then(Value::as_object).cloned().unwrap_or_default();
     let mut faults = Vec::new();
-    let mut document = Document::new("saml", PLACES);
-    document.take("name", body.get("name"));
-    document.take("display_name", body.get("display_name"));
-    // Auth0's way: what is not said is no application.
-    document.take("applications", Some(body.get("enabled_clients").unwrap_or(&json!([]))));
+    let mut document = begun("saml", PLACES, body);
     translate(&options, &mut document);
     faults.extend(document.own(body, OUTER));
-    faults.extend(unknown(&options));
+    faults.extend(unknown(&options, |name| USED.contains(&name) || KEPT.iter().any(|(kept, _)| *kept == name)));
     let base = body.get("isthmus").and_then(|own| own.get("mapping")).and_then(Value::as_str).unwrap_or("saml");
     let (mapping, mut warnings) = match fields_map(objects, &options, text(body, "name").unwrap_or_default(), base) {
         Ok(made) => made,
@@ -122,23 +119,39 @@ fn saml(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) ->
     let names = names(body, known);
     let context = objects.context(Stored { mapping: mapping.as_ref(), ..Stored::default() }, known.now);
     let read = document.read(|section| connection::read(&context, section, &names));
-    match read {
-        Err(more) => Err(faults.into_iter().chain(more).collect()),
-        Ok(_) if !faults.is_empty() => Err(faults),
-        Ok((config, weak)) => {
-            warnings.extend(weak);
-            let taken = taken_domains(&config, known);
-            if !taken.is_empty() {
-                return Err(taken);
-            }
-            let Gateway { issuer, keyring, feeds, .. } = known.gateway;
-            let made = crate::connection::connection(config, issuer, Arc::clone(keyring), |name, living| {
-                feeds.open(Owner::connection(name), living)
-            })
-            .map_err(|error| vec![fault("", error.detail, "")])?;
-            Ok(checked(Made::Connection(made), warnings))
-        }
+    made(read, (faults, warnings), known)
+}
+
+/// What connections of every strategy have. `section`: that of their protocol.
+pub(super) fn begun(section: &'static str, places: &'static [(&str, &str)], body: &Map<String, Value>) -> Document {
+    let mut document = Document::new(section, places);
+    document.take("name", body.get("name"));
+    document.take("display_name", body.get("display_name"));
+    // Auth0's way: what is not said is no application.
+    document.take("applications", Some(body.get("enabled_clients").unwrap_or(&json!([]))));
+    document
+}
+
+/// The connection out of what was read, with all that is wrong or weak with it.
+pub(super) fn made(
+    read: Result<(ConnectionConfig, Vec<Fault>), Vec<Fault>>,
+    (faults, mut warnings): (Vec<Fault>, Vec<Fault>),
+    known: Known<'_>,
+) -> Result<Checked, Vec<Fault>> {
+    let (config, weak) = match read {
+        Err(more) => return Err(faults.into_iter().chain(more).collect()),
+        Ok(_) if !faults.is_empty() => return Err(faults),
+        Ok(read) => read,
+    };
+    warnings.extend(weak);
+    let taken = taken_domains(&config, known);
+    if !taken.is_empty() {
+        return Err(taken);
     }
+    let Gateway { issuer, keyring, feeds, .. } = known.gateway;
+    let open = |name: &str, living: &_| feeds.open(Owner::connection(name), living);
+    let made = crate::connection::connection(config, issuer, Arc::clone(keyring), open);
+    Ok(checked(Made::Connection(made.map_err(|error| vec![fault("", error.detail, "")])?), warnings))
 }
 
 /// Auth0's options in the file's words.
@@ -209,8 +222,8 @@ pub(super) fn decoded(certificates: &Value) -> Value {
     }
 }
 
-fn unknown(options: &Map<String, Value>) -> Vec<Fault> {
-    let known = |name: &str| USED.contains(&name) || KEPT.iter().any(|(kept, _)| *kept == name);
+/// What of the options is neither used nor kept.
+pub(super) fn unknown(options: &Map<String, Value>, known: impl Fn(&str) -> bool) -> Vec<Fault> {
     let unknown = options.keys().filter(|name| !known(name)).take(20);
     unknown
         .map(|name| fault(&format!("/options/{}", name.replace('~', "~0").replace('/', "~1")), "is not known here", "remove it"))
@@ -229,7 +242,7 @@ pub(super) fn names(body: &Map<String, Value>, known: Known<'_>) -> Vec<String> 
 }
 
 /// A domain decides where people sign in, so that it can have one connection only.
-pub(super) fn taken_domains(config: &crate::connection::config::ConnectionConfig, known: Known<'_>) -> Vec<Fault> {
+fn taken_domains(config: &ConnectionConfig, known: Known<'_>) -> Vec<Fault> {
     if known.again {
         return Vec::new();
     }

@@ -1,15 +1,13 @@
 //! Connections: Auth0's `oidc` as `[[connection]]` with `[connection.oidc]`.
 
-use super::connection::{OUTER, names, taken_domains};
+use super::connection::{OUTER, begun, made, names, unknown};
 use super::document::Document;
-use super::{StoredObjects, checked, fault, text, without_effect};
+use super::{StoredObjects, fault, text, without_effect};
 use crate::broker::admin::{kinds, objects};
-use crate::broker::live::{Checked, Fault, Known, Made};
+use crate::broker::live::{Checked, Fault, Known};
 use crate::config::connection;
 use crate::config::context::Stored;
-use crate::error::{Error, ErrorKind};
-use serde_json::{Map, Value, json};
-use std::sync::Arc;
+use serde_json::{Map, Value};
 
 /// The file's words and Auth0's.
 const PLACES: &[(&str, &str)] = &[
@@ -51,14 +49,11 @@ const WELL_KNOWN: &str = "/.well-known/openid-configuration";
 
 pub fn make(stored: &StoredObjects, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
     let options = body.get("options").and_then(Value::as_object).cloned().unwrap_or_default();
-    let mut document = Document::new("oidc", PLACES);
-    document.take("name", body.get("name"));
-    document.take("display_name", body.get("display_name"));
-    // Auth0's way: what is not said is no application.
-    document.take("applications", Some(body.get("enabled_clients").unwrap_or(&json!([]))));
+    let mut document = begun("oidc", PLACES, body);
     let mut warnings = translate(&options, &mut document);
     let mut faults = document.own(body, OUTER);
-    faults.extend(unknown(&options));
+    let of_place = |name: &str| PLACES.iter().any(|(_, pointer)| pointer.strip_prefix("/options/") == Some(name));
+    faults.extend(unknown(&options, |name| of_place(name) || name == "type" || KEPT.iter().any(|(kept, _)| *kept == name)));
     // Which machines can be asked is for whoever runs this one to say.
     if body.get("isthmus").is_some_and(|own| own.get("private_network").is_some()) {
         faults.push(fault("/isthmus/private_network", "cannot be set here", "write the connection into the configuration file"));
@@ -72,19 +67,8 @@ pub fn make(stored: &StoredObjects, id: &str, body: &Map<String, Value>, known: 
     warnings.extend(without_effect(&options, "/options", KEPT));
     let names = names(body, known);
     let context = stored.context(Stored { shared_secret: secret.as_ref(), ..Stored::default() }, known.now);
-    let (config, weak) = match document.read(|section| connection::read(&context, section, &names)) {
-        Err(more) => return Err(faults.into_iter().chain(more).collect()),
-        Ok(_) if !faults.is_empty() => return Err(faults),
-        Ok(read) => read,
-    };
-    warnings.extend(weak);
-    let taken = taken_domains(&config, known);
-    if !taken.is_empty() {
-        return Err(taken);
-    }
-    let no_feeds = |_: &str, _: &_| Err(Error::new(ErrorKind::Internal, "a provider by OpenID Connect has no SAML metadata"));
-    let made = crate::connection::connection(config, &known.gateway.issuer, Arc::clone(&known.gateway.keyring), no_feeds);
-    Ok(checked(Made::Connection(made.map_err(|error| vec![fault("", error.detail, "")])?), warnings))
+    let read = document.read(|section| connection::read(&context, section, &names));
+    made(read, (faults, warnings), known)
 }
 
 /// Auth0's options in the file's words. Warnings about what has no effect.
@@ -131,15 +115,4 @@ fn translate(options: &Map<String, Value>, document: &mut Document) -> Vec<Fault
         document.take("oidc.parameters", Some(&Value::Object(parameters)));
     }
     warnings
-}
-
-fn unknown(options: &Map<String, Value>) -> Vec<Fault> {
-    let used = |name: &str| {
-        let of_place = PLACES.iter().any(|(_, pointer)| pointer.strip_prefix("/options/") == Some(name));
-        of_place || name == "type" || KEPT.iter().any(|(kept, _)| *kept == name)
-    };
-    let unknown = options.keys().filter(|name| !used(name)).take(20);
-    unknown
-        .map(|name| fault(&format!("/options/{}", name.replace('~', "~0").replace('/', "~1")), "is not known here", "remove it"))
-        .collect()
 }

@@ -1,0 +1,49 @@
+//! What connections by OpenID Connect and by OAuth 2.0 alone have in common: who we are at the provider, and where it may be.
+
+use crate::config::context::Context;
+use crate::config::secrets;
+use crate::connection::outbound::download::Reach;
+use crate::oidc::TokenEndpointAuthMethod;
+use crate::secret::Secret;
+use crate::toml_file::Section;
+
+/// Who we are at a provider.
+pub struct Client {
+    pub id: Option<String>,
+    pub secret: Option<Secret<String>>,
+    /// It is named, whether or not it can be had.
+    pub has_secret: bool,
+    pub method: TokenEndpointAuthMethod,
+}
+
+/// Reads it; `methods` are those that can be chosen.
+pub fn read(context: &Context<'_>, section: &Section<'_>, methods: &[(&str, TokenEndpointAuthMethod)]) -> Client {
+    let id = section.required("client_id").map(|at| at.value.to_owned());
+    let kept = context.stored().and_then(|stored| stored.shared_secret.cloned());
+    let has_secret = section.has("client_secret") || kept.is_some();
+    let secret = secrets::read(context, section, "client_secret").or(kept);
+    let usual = if has_secret { TokenEndpointAuthMethod::ClientSecretBasic } else { TokenEndpointAuthMethod::None };
+    let method = section.choice("token_endpoint_auth_method", methods).unwrap_or(usual);
+    if method.has_secret() && !has_secret {
+        section.problem("client_secret", "`client_secret` is missing", "add the secret that the provider gave with the client id");
+    }
+    if !method.has_secret() && has_secret {
+        let message = format!("a client that authenticates by {} has no secret", method.as_str());
+        section.problem("client_secret", message, "remove it, or choose client_secret_basic");
+    }
+    Client { id, secret, has_secret, method }
+}
+
+/// Which machines may be asked.
+pub fn reach(context: &Context<'_>, section: &Section<'_>) -> Reach {
+    let private_network = section.bool("private_network").unwrap_or(false);
+    if private_network {
+        let message = "weakened: the provider may be a machine of our own network";
+        section.warning("private_network", message, "keep it only for a provider that is there");
+    }
+    match (context.development, private_network) {
+        (true, _) => Reach::Everything,
+        (false, true) => Reach::Network,
+        (false, false) => Reach::Public,
+    }
+}
