@@ -57,9 +57,9 @@ impl Meter {
     /// # Errors
     /// How long the key has to wait for one.
     pub fn take(&self, key: &impl Hash, now: Timestamp) -> std::result::Result<(), Duration> {
-        self.with(key, now, |used, now| match used + self.turn - now {
-            ahead if ahead > self.ahead => (used, Err(micros(ahead - self.ahead))),
-            _ => (used + self.turn, Ok(())),
+        self.with(key, now, |used, now| match self.left(used, now) {
+            Ok(()) => (used + self.turn, Ok(())),
+            refused => (used, refused),
         })
     }
 
@@ -68,15 +68,20 @@ impl Meter {
     /// # Errors
     /// As [`Meter::take`].
     pub fn look(&self, key: &impl Hash, now: Timestamp) -> std::result::Result<(), Duration> {
-        self.with(key, now, |used, now| match used + self.turn - now {
-            ahead if ahead > self.ahead => (used, Err(micros(ahead - self.ahead))),
-            _ => (used, Ok(())),
-        })
+        self.with(key, now, |used, now| (used, self.left(used, now)))
     }
 
     /// Gives a turn back that was taken.
     pub fn give_back(&self, key: &impl Hash, now: Timestamp) {
         self.with(key, now, |used, now| ((used - self.turn).max(now), ()));
+    }
+
+    /// Is a turn left to a key whose turns are used up to this moment?
+    fn left(&self, used: i64, now: i64) -> std::result::Result<(), Duration> {
+        match used + self.turn - now {
+            ahead if ahead > self.ahead => Err(micros(ahead - self.ahead)),
+            _ => Ok(()),
+        }
     }
 
     /// `change` gets the moment up to which turns are used up, now at the earliest, and says what it is from here on.
