@@ -17,7 +17,7 @@ const ROWS: &[&[&str]] = &[
     &["profile"],
     &["saml", "oidc"],
     &["keys"],
-    &["error", "clock", "id", "secret", "toml_file"],
+    &["error", "check", "clock", "id", "secret", "toml_file"],
 ];
 
 /// In one row, and still never each other.

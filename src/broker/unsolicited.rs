@@ -345,17 +345,7 @@ fn hint_key(browser: &str, connection: &str) -> String {
 
 /// What must be remembered of a question that nobody asked.
 fn nothing_asked(idp: Option<&str>, now: Timestamp) -> PendingAuthn {
-    PendingAuthn {
-        request_id: "unsolicited".to_owned(),
-        idp: idp.map(str::to_owned),
-        sent_at: now,
-        force_authn: false,
-        passive: false,
-        max_age: None,
-        authn_context: Vec::new(),
-        authn_context_comparison: None,
-        oidc: None,
-    }
+    PendingAuthn { idp: idp.map(str::to_owned), ..PendingAuthn::new("unsolicited".to_owned(), now) }
 }
 
 fn not_switched_on(connection: &str) -> Error {

@@ -121,6 +121,11 @@ impl ConnectionConfig {
         }
     }
 
+    /// The other way round: what a context of the identity provider is called toward applications.
+    pub fn acr_here(&self, theirs: &str) -> String {
+        self.acr().iter().find(|(_, mapped)| *mapped == theirs).map_or(theirs, |(acr, _)| acr).to_owned()
+    }
+
     /// The settings of one that speaks SAML.
     pub const fn saml(&self) -> Option<&Arc<SamlConnection>> {
         match &self.kind {

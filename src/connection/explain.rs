@@ -134,15 +134,9 @@ impl<'a> Examiner<'a> {
         let settings = self.settings();
         let request_id = message.head.as_ref().and_then(|head| head.in_response_to.clone()).filter(|id| !id.is_empty());
         PendingAuthn {
-            request_id: request_id.unwrap_or_else(|| NO_REQUEST.to_owned()),
-            idp: None,
-            sent_at: now.plus_seconds(-self.lifetime),
             force_authn: settings.force_authn,
-            passive: false,
-            max_age: None,
             authn_context: settings.authn_context.clone(),
-            authn_context_comparison: None,
-            oidc: None,
+            ..PendingAuthn::new(request_id.unwrap_or_else(|| NO_REQUEST.to_owned()), now.plus_seconds(-self.lifetime))
         }
     }
 

@@ -6,10 +6,9 @@
 //! ([`PendingAuthn::idp`]), so that an answer is judged by the keys of exactly the entity that was asked.
 
 use super::config::{ConnectionConfig, ConnectionKind, SamlConnection as Settings};
-use super::metadata::{Feeds, Living, Members, Owner, Snapshot, Tended};
+use super::metadata::{Feeds, Members, Owner, Snapshot, Tended};
 use super::{
-    Authentication, BrowserStep, Callback, Connection, IdpChoice, LdapConnection, OAuth2Connection, OidcConnection, Preparing, Refused,
-    Resolution, SamlConnection, Speaks, UpstreamRequest,
+    Authentication, BrowserStep, Callback, Connection, IdpChoice, Preparing, Refused, Resolution, SamlConnection, Speaks, UpstreamRequest,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -208,31 +207,6 @@ impl Connection for LivingConnection {
 
     fn idp_of(&self, identity: &Identity) -> Option<String> {
         self.has_many().then(|| entity_of(&identity.user_id)).flatten()
-    }
-}
-
-/// A SAML connection by its settings: with the one identity provider that they name, or with those of living metadata.
-///
-/// # Errors
-/// When the settings cannot be used.
-pub fn connection(
-    config: ConnectionConfig,
-    issuer: &str,
-    keyring: Arc<Keyring>,
-    open: impl FnOnce(&str, &Living) -> Result<Arc<Tended>>,
-) -> Result<Arc<dyn Connection>> {
-    let settings = match &config.kind {
-        ConnectionKind::Saml(settings) => settings,
-        ConnectionKind::Oidc(_) => return Ok(Arc::new(OidcConnection::new(config, issuer, keyring)?)),
-        ConnectionKind::Ldap(_) => return Ok(Arc::new(LdapConnection::new(config, issuer)?)),
-        ConnectionKind::OAuth2(_) => return Ok(Arc::new(OAuth2Connection::new(config, issuer)?)),
-    };
-    match &settings.living {
-        None => Ok(Arc::new(SamlConnection::new(config, issuer, keyring)?)),
-        Some(living) => {
-            let living = open(&config.name, living)?;
-            Ok(Arc::new(LivingConnection::new(config, issuer, keyring, living)?))
-        }
     }
 }
 

@@ -18,16 +18,18 @@ mod scope;
 pub mod unsolicited;
 
 pub use ldap::LdapConnection;
-pub use living::{LivingConnection, as_kept_on_disk, connection};
+pub use living::{LivingConnection, as_kept_on_disk};
 pub use oauth2::OAuth2Connection;
 pub use oidc::OidcConnection;
-pub use registry::Registry;
-pub use saml::{SamlConnection, note_checks, service_unreachable};
+pub use registry::{Registry, connection};
+pub use saml::{SamlConnection, service_unreachable};
 
+use crate::check::Check;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::login::trace::Trace;
+use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
+use crate::oidc::rp::Rejection;
 use crate::oidc::{OidcKeys, Params};
 use crate::profile::RawAttributes;
 use crate::saml::Comparison;
@@ -132,6 +134,13 @@ pub struct Refused {
     pub status: Option<&'static str>,
 }
 
+impl Refused {
+    /// By a rule of OpenID Connect or OAuth 2.0: `kind` for the application, the words for the operator.
+    fn by(rejection: &Rejection, kind: ErrorKind) -> Self {
+        Self { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm: false, status: None }
+    }
+}
+
 /// A SAML connection with one identity provider: the connection itself, or one that it has made of living metadata.
 pub enum Speaks<'a> {
     Itself(&'a SamlConnection),
@@ -181,6 +190,13 @@ pub struct LogoutNotice {
 /// What a provider says of a logout, held against the rules.
 pub type Told<'a> = Pin<Box<dyn Future<Output = Result<LogoutNotice, Refused>> + Send + 'a>>;
 
+/// The checks of a message, for the trace.
+pub fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
+    for Check { name, passed, expected, found } in checks {
+        trace.note(now, Note::Check { name: name.into(), passed, expected, found });
+    }
+}
+
 /// An answer in words that this connection does not speak.
 fn wrong_protocol(spoken: &str) -> Refused {
     let error = Error::new(ErrorKind::IdpResponseInvalid, format!("the connection does not speak {spoken}"));
@@ -192,11 +208,13 @@ pub trait Connection: Send + Sync {
     /// The step that sends the browser there, and what must be remembered for the answer.
     fn begin(
         &self,
-        transaction_id: &str,
-        asked: &UpstreamRequest,
-        now: Timestamp,
-        trace: &mut Trace,
-    ) -> Result<(BrowserStep, PendingAuthn)>;
+        _transaction_id: &str,
+        _asked: &UpstreamRequest,
+        _now: Timestamp,
+        _trace: &mut Trace,
+    ) -> Result<(BrowserStep, PendingAuthn)> {
+        Err(Error::new(ErrorKind::Internal, "a login by this connection begins with what the provider has to say"))
+    }
 
     /// [`Self::begin`], with what must be known or asked before; `keys` are ours as they are now.
     fn start<'a>(
@@ -214,16 +232,20 @@ pub trait Connection: Send + Sync {
     }
 
     /// What to ask for the message behind `artifact`, the parameter SAMLart.
-    fn resolve(&self, artifact: &str, pending: &PendingAuthn, now: Timestamp, trace: &mut Trace) -> Result<Resolution, Refused>;
+    fn resolve(&self, _artifact: &str, _pending: &PendingAuthn, _now: Timestamp, _trace: &mut Trace) -> Result<Resolution, Refused> {
+        Err(wrong_protocol("SAML"))
+    }
 
     /// Checks the answer; every check goes to the trace.
     fn complete(
         &self,
-        callback: Callback<'_>,
-        pending: &PendingAuthn,
-        now: Timestamp,
-        trace: &mut Trace,
-    ) -> Result<Authentication, Refused>;
+        _callback: Callback<'_>,
+        _pending: &PendingAuthn,
+        _now: Timestamp,
+        _trace: &mut Trace,
+    ) -> Result<Authentication, Refused> {
+        Err(wrong_protocol("SAML"))
+    }
 
     /// Redeems and checks the answer of a provider that speaks OpenID Connect; every check goes to the trace. `keys` are ours
     /// as they are now.
@@ -269,11 +291,13 @@ pub trait Connection: Send + Sync {
     /// Checks an answer to no question of ours, for what the application is taken to ask; every check goes to the trace.
     fn unsolicited(
         &self,
-        callback: Callback<'_>,
-        asked: &UpstreamRequest,
-        now: Timestamp,
-        trace: &mut Trace,
-    ) -> Result<Authentication, Refused>;
+        _callback: Callback<'_>,
+        _asked: &UpstreamRequest,
+        _now: Timestamp,
+        _trace: &mut Trace,
+    ) -> Result<Authentication, Refused> {
+        Err(wrong_protocol("SAML"))
+    }
 
     /// Metadata to hand to the identity provider: content type and document.
     fn metadata(&self, now: Timestamp) -> Result<(&'static str, String)>;

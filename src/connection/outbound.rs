@@ -41,11 +41,13 @@ pub async fn text(mut response: Response) -> Result<String> {
     String::from_utf8(body).map_err(|error| unreadable().because(error))
 }
 
-/// Why there is no answer. The chain says what happened; the address stands in the trace already.
+/// Why there is no answer, in short where it is the time.
 fn why(error: reqwest::Error) -> String {
-    if error.is_timeout() {
-        return "it does not answer in time".to_owned();
-    }
+    if error.is_timeout() { "it does not answer in time".to_owned() } else { chain(error) }
+}
+
+/// The chain says what happened; the address stands in the trace or in the configuration already.
+fn chain(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut why = error.to_string();
     let mut source = std::error::Error::source(&error);

@@ -112,15 +112,10 @@ pub(super) fn begin(
         },
     );
     let pending = PendingAuthn {
-        request_id,
-        idp: None,
-        sent_at: now,
         force_authn: asked.force_authn,
-        passive: false,
         max_age: asked.max_age,
         authn_context: asked.acr_values.clone(),
-        authn_context_comparison: None,
-        oidc: None,
+        ..PendingAuthn::new(request_id, now)
     };
     Ok((BrowserStep::Redirect(page), pending))
 }

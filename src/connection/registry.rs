@@ -1,9 +1,37 @@
-//! All connections by name and by e-mail domain.
+//! Making connections out of settings; all of them by name and by e-mail domain.
 
-use super::Connection;
-use super::config::ConnectionConfig;
+use super::config::{ConnectionConfig, ConnectionKind};
+use super::metadata::{Living, Tended};
+use super::{Connection, LdapConnection, LivingConnection, OAuth2Connection, OidcConnection, SamlConnection};
+use crate::error::Result;
+use crate::keys::Keyring;
 use std::collections::HashMap;
 use std::sync::Arc;
+
+/// A SAML connection by its settings: with the one identity provider that they name, or with those of living metadata.
+///
+/// # Errors
+/// When the settings cannot be used.
+pub fn connection(
+    config: ConnectionConfig,
+    issuer: &str,
+    keyring: Arc<Keyring>,
+    open: impl FnOnce(&str, &Living) -> Result<Arc<Tended>>,
+) -> Result<Arc<dyn Connection>> {
+    let settings = match &config.kind {
+        ConnectionKind::Saml(settings) => settings,
+        ConnectionKind::Oidc(_) => return Ok(Arc::new(OidcConnection::new(config, issuer, keyring)?)),
+        ConnectionKind::Ldap(_) => return Ok(Arc::new(LdapConnection::new(config, issuer)?)),
+        ConnectionKind::OAuth2(_) => return Ok(Arc::new(OAuth2Connection::new(config, issuer)?)),
+    };
+    match &settings.living {
+        None => Ok(Arc::new(SamlConnection::new(config, issuer, keyring)?)),
+        Some(living) => {
+            let living = open(&config.name, living)?;
+            Ok(Arc::new(LivingConnection::new(config, issuer, keyring, living)?))
+        }
+    }
+}
 
 /// Looks connections up; a hundred thousand of them cost an index, not a scan.
 #[derive(Clone, Default)]

@@ -105,6 +105,23 @@ pub struct PendingAuthn {
     pub oidc: Option<PendingOidc>,
 }
 
+impl PendingAuthn {
+    /// A question that demands nothing.
+    pub const fn new(request_id: String, sent_at: Timestamp) -> Self {
+        Self {
+            request_id,
+            idp: None,
+            sent_at,
+            force_authn: false,
+            passive: false,
+            max_age: None,
+            authn_context: Vec::new(),
+            authn_context_comparison: None,
+            oidc: None,
+        }
+    }
+}
+
 /// Secrets of one authorization request.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingOidc {

@@ -1,6 +1,7 @@
 //! What a JWT says by which a client proves who it is (RFC 7523 3, OpenID Connect Core 9). Its signature is proven elsewhere.
 
 use super::client::ClientFacts;
+use super::jose::numeric_date;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -83,12 +84,8 @@ fn is_audience(audience: Option<&Value>, issuer_only: bool, issuer: &str, endpoi
     }
 }
 
-/// A NumericDate (RFC 7519 2), which may have a fraction.
 fn time(claims: &Map<String, Value>, name: &str) -> Result<Option<i64>> {
-    let Some(value) = claims.get(name) else { return Ok(None) };
-    #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest of the integers that there are")]
-    let seconds = value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64));
-    seconds.map(Some).ok_or_else(|| refuse("a time is no number"))
+    claims.get(name).map(|value| numeric_date(value).ok_or_else(|| refuse("a time is no number"))).transpose()
 }
 
 /// The reason is for the log; the client learns that it failed.

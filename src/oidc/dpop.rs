@@ -4,6 +4,7 @@
 //! key to which a token is, or is going to be, bound. That a proof is used once is the broker's to see.
 
 use super::client::ClientFacts;
+use super::jose::numeric_date;
 use super::jwks::ClientJwks;
 use super::names::ClientSigningAlg;
 use crate::clock::Timestamp;
@@ -81,8 +82,7 @@ pub fn check(proof: &str, expected: Expected<'_>, now: Timestamp) -> Result<Dpop
     if !text("htu").is_some_and(|htu| is_url(htu, expected.urls)) {
         return Err(refuse("htu is not the address of the request"));
     }
-    #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest of the integers that there are")]
-    let issued = verified.claims.get("iat").and_then(|iat| iat.as_i64().or_else(|| iat.as_f64().map(|seconds| seconds as i64)));
+    let issued = verified.claims.get("iat").and_then(numeric_date);
     if issued.is_none_or(|issued| now.seconds().saturating_sub(issued).saturating_abs() > WINDOW) {
         return Err(refuse("iat is not now"));
     }

@@ -4,18 +4,9 @@
 //! story: every check that was made, in order, whether it passed or not.
 
 use super::xml::{XmlError, XmlErrorKind};
+pub use crate::check::Check;
 use crate::clock::Timestamp;
 use std::fmt;
-
-/// One check of a login trace.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Check {
-    /// Stable, kebab-case.
-    pub name: &'static str,
-    pub passed: bool,
-    pub expected: String,
-    pub found: String,
-}
 
 /// The part of a response that a check looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

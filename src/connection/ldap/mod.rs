@@ -13,7 +13,7 @@ pub use text::{is_filter, names};
 
 use super::config::{ConnectionConfig, ConnectionKind};
 use super::password::{self, NotProven, Proving, Typed, Unproven};
-use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, UpstreamRequest, wrong_protocol};
+use super::{Authentication, BrowserStep, Connection, Refused, UpstreamRequest};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -89,12 +89,11 @@ impl LdapConnection {
         let mut attributes = entry.raw(&self.settings, &groups.groups);
         attributes.set_fact(Fact::Subject, subject.as_str());
         attributes.set_fact(Fact::AuthnContext, CONTEXT);
-        let acr = self.settings.acr.iter().find(|(_, class)| *class == CONTEXT).map_or(CONTEXT, |(ours, _)| ours);
         Ok(Authentication {
             identity: self.config.identity(&subject),
             attributes,
             auth_time: now,
-            acr: Some(acr.to_owned()),
+            acr: Some(self.config.acr_here(CONTEXT)),
             upstream: UpstreamSession { authn_context: Some(CONTEXT.to_owned()), ..UpstreamSession::default() },
             once: Vec::new(),
         })
@@ -204,18 +203,6 @@ impl Connection for LdapConnection {
 
     fn verify_password<'a>(&'a self, typed: Typed<'a>, _pending: &'a PendingAuthn, now: Timestamp, trace: &'a mut Trace) -> Proving<'a> {
         Box::pin(self.verify(typed, now, trace))
-    }
-
-    fn resolve(&self, _: &str, _: &PendingAuthn, _: Timestamp, _: &mut Trace) -> Result<Resolution, Refused> {
-        Err(wrong_protocol("SAML"))
-    }
-
-    fn complete(&self, _: Callback<'_>, _: &PendingAuthn, _: Timestamp, _: &mut Trace) -> Result<Authentication, Refused> {
-        Err(wrong_protocol("SAML"))
-    }
-
-    fn unsolicited(&self, _: Callback<'_>, _: &UpstreamRequest, _: Timestamp, _: &mut Trace) -> Result<Authentication, Refused> {
-        Err(wrong_protocol("SAML"))
     }
 
     fn metadata(&self, _now: Timestamp) -> Result<(&'static str, String)> {

@@ -12,7 +12,7 @@ pub use apple::{client_secret, name_of_first_answer};
 pub use profile::is_path;
 
 use super::config::{ConnectionConfig, ConnectionKind, OAuth2Connection as Settings, Quirk};
-use super::{Authentication, BrowserStep, Callback, Connection, Redeeming, Refused, Resolution, UpstreamRequest, wrong_protocol};
+use super::{Authentication, BrowserStep, Connection, Redeeming, Refused, UpstreamRequest, note_checks};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -83,9 +83,7 @@ impl OAuth2Connection {
     ) -> Result<Authentication, Rejection> {
         let mut checks = Vec::new();
         let result = self.believed(params, pending, &mut checks).await;
-        for Check { name, passed, expected, found } in checks {
-            trace.note(now, Note::Check { name: name.into(), passed, expected, found });
-        }
+        note_checks(checks, now, trace);
         let (subject, profile) = result?;
         let mut attributes = RawAttributes::from_claims(&profile);
         attributes.set_fact(Fact::Subject, subject.as_str());
@@ -163,26 +161,8 @@ impl Connection for OAuth2Connection {
         if settings.quirk == Some(Quirk::WeChat) {
             url.set_fragment(Some("wechat_redirect"));
         }
-        let pending = PendingAuthn {
-            request_id: state,
-            idp: None,
-            sent_at: now,
-            force_authn: false,
-            passive: false,
-            max_age: None,
-            authn_context: Vec::new(),
-            authn_context_comparison: None,
-            oidc: Some(secrets),
-        };
+        let pending = PendingAuthn { oidc: Some(secrets), ..PendingAuthn::new(state, now) };
         Ok((BrowserStep::Redirect(url), pending))
-    }
-
-    fn resolve(&self, _: &str, _: &PendingAuthn, _: Timestamp, _: &mut Trace) -> Result<Resolution, Refused> {
-        Err(wrong_protocol("SAML"))
-    }
-
-    fn complete(&self, _: Callback<'_>, _: &PendingAuthn, _: Timestamp, _: &mut Trace) -> Result<Authentication, Refused> {
-        Err(wrong_protocol("SAML"))
     }
 
     fn redeem<'a>(
@@ -194,10 +174,6 @@ impl Connection for OAuth2Connection {
         trace: &'a mut Trace,
     ) -> Redeeming<'a> {
         Box::pin(async move { self.authentication(answer, pending, now, trace).await.map_err(|rejection| refused(&rejection)) })
-    }
-
-    fn unsolicited(&self, _: Callback<'_>, _: &UpstreamRequest, _: Timestamp, _: &mut Trace) -> Result<Authentication, Refused> {
-        Err(wrong_protocol("SAML"))
     }
 
     fn metadata(&self, _now: Timestamp) -> Result<(&'static str, String)> {
@@ -221,5 +197,5 @@ fn refused(rejection: &Rejection) -> Refused {
         Rejection::ProviderError { .. } | Rejection::ProviderUnreachable { .. } | Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
         _ => ErrorKind::IdpResponseInvalid,
     };
-    Refused { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm: false, status: None }
+    Refused::by(rejection, kind)
 }

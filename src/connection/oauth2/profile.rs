@@ -18,7 +18,7 @@ pub fn subject(profile: &Map<String, Value>, paths: &[String]) -> Result<String,
         Value::Number(number) if number.is_i64() || number.is_u64() => number.to_string(),
         _ => return Err(Rejection::UserInfo { why: "the subject is neither a text nor a whole number".to_owned() }),
     };
-    id_token::subject(Some(&subject))
+    id_token::subject(Some(&subject)).map_err(|why| Rejection::IdTokenSubject { why })
 }
 
 /// The value at a path: names with dots between them, and numbers for places in lists. Nothing and empty texts are none.

@@ -1,21 +1,19 @@
 //! What a provider by OAuth 2.0 is asked: the code for tokens, and the tokens for a profile.
 
 use crate::connection::config::{OAuth2Connection as Settings, Quirk};
-use crate::connection::outbound::asker::{Asked, Asker};
+use crate::connection::outbound::asker::{Asked, Asker, basic};
 use crate::error::Result;
 use crate::id;
 use crate::oidc::TokenEndpointAuthMethod;
 use crate::oidc::rp::{Rejection, TokenAnswer, callback, token};
 use crate::secret::Secret;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 use url::Url;
-use url::form_urlencoded::{Serializer, byte_serialize};
+use url::form_urlencoded::Serializer;
 
 /// Octets of a profile at most.
 const LIMIT: u64 = 1024 * 1024;
@@ -67,10 +65,7 @@ impl Remote {
         let mut authorization = None;
         match auth_method {
             TokenEndpointAuthMethod::ClientSecretBasic => {
-                // RFC 6749 2.3.1: both are encoded as forms are.
-                let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-                let pair = format!("{}:{}", encoded(client_id), encoded(secret));
-                authorization = Some(Secret::new(format!("Basic {}", STANDARD.encode(pair))));
+                authorization = Some(basic(client_id, secret));
             }
             TokenEndpointAuthMethod::ClientSecretPost => {
                 form.append_pair("client_id", client_id).append_pair("client_secret", secret);

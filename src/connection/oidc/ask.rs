@@ -92,15 +92,12 @@ impl OidcConnection {
         }
         .parameters();
         let pending = PendingAuthn {
-            request_id: state,
-            idp: None,
-            sent_at: now,
             force_authn: force_authn && !asked.passive,
             passive: asked.passive,
             max_age: asked.max_age,
             authn_context: acr_values,
-            authn_context_comparison: None,
             oidc: Some(secrets),
+            ..PendingAuthn::new(state, now)
         };
         (parameters, pending)
     }

@@ -99,12 +99,12 @@ impl OidcConnection {
         now: Timestamp,
         checks: &mut Vec<Check>,
     ) -> Result<Verified, Rejection> {
-        let [of_alg, of_signature] = kind.rules();
+        let rules = kind.rules();
         let refuse = |fault: Fault| kind.rejection(fault);
         let received = jose::Received::parse(token).map_err(|error| refuse(Fault::Malformed { why: error.detail }))?;
         let (named, wanted) = (received.header.get("alg").and_then(Value::as_str).unwrap_or("none"), names(allowed));
         let alg = received.alg(allowed).map_err(|_| Fault::Algorithm { expected: wanted.clone(), found: callback::short(named) });
-        checks.push(Check { name: of_alg, passed: alg.is_ok(), expected: wanted, found: callback::short(named) });
+        checks.push(Check { name: rules.alg, passed: alg.is_ok(), expected: wanted, found: callback::short(named) });
         let wrong = |error: crate::error::Error| Fault::Signature { why: error.detail };
         let of = |error| match error {
             VerifyError::UnknownKey => Fault::UnknownKey { kid: received.kid().map(callback::short) },
@@ -122,7 +122,7 @@ impl OidcConnection {
         };
         let (passed, found) = (verified.is_ok(), if verified.is_ok() { "good" } else { "not good" });
         let expected = "one by the provider's keys".to_owned();
-        checks.push(Check { name: of_signature, passed, expected, found: found.to_owned() });
+        checks.push(Check { name: rules.signature, passed, expected, found: found.to_owned() });
         verified.map_err(refuse)
     }
 
@@ -184,35 +184,47 @@ impl OidcConnection {
     }
 }
 
+/// The names of these rules.
+struct Rules {
+    malformed: &'static str,
+    alg: &'static str,
+    key: &'static str,
+    signature: &'static str,
+}
+
 impl Kind {
-    const fn rules(self) -> [&'static str; 2] {
+    const fn rules(self) -> Rules {
         match self {
-            Self::IdToken => ["id-token-alg", "id-token-signature"],
-            Self::UserInfo => ["userinfo-alg", "userinfo-signature"],
-            Self::LogoutToken => ["logout-token-alg", "logout-token-signature"],
+            Self::IdToken => {
+                Rules { malformed: "id-token-malformed", alg: "id-token-alg", key: "id-token-key", signature: "id-token-signature" }
+            }
+            Self::UserInfo => Rules { malformed: "userinfo", alg: "userinfo-alg", key: "userinfo-key", signature: "userinfo-signature" },
+            Self::LogoutToken => Rules {
+                malformed: "logout-token-malformed",
+                alg: "logout-token-alg",
+                key: "logout-token-key",
+                signature: "logout-token-signature",
+            },
         }
     }
 
     fn rejection(self, fault: Fault) -> Rejection {
-        let id_token = match fault {
-            Fault::Malformed { why } => Rejection::IdTokenMalformed { why },
-            Fault::Algorithm { expected, found } => Rejection::IdTokenAlgorithm { expected, found },
-            Fault::UnknownKey { kid } => Rejection::IdTokenUnknownKey { kid },
-            Fault::Signature { why } => Rejection::IdTokenSignature { why },
+        let rules = self.rules();
+        let what = match self {
+            Self::IdToken => "the ID token",
+            Self::UserInfo => "UserInfo",
+            Self::LogoutToken => "the logout token",
         };
-        let rule = match (self, &id_token) {
-            (Self::IdToken, _) => return id_token,
-            (Self::UserInfo, Rejection::IdTokenMalformed { .. }) => "userinfo",
-            (Self::UserInfo, Rejection::IdTokenAlgorithm { .. }) => "userinfo-alg",
-            (Self::UserInfo, Rejection::IdTokenUnknownKey { .. }) => "userinfo-key",
-            (Self::UserInfo, _) => "userinfo-signature",
-            (Self::LogoutToken, Rejection::IdTokenMalformed { .. }) => "logout-token-malformed",
-            (Self::LogoutToken, Rejection::IdTokenAlgorithm { .. }) => "logout-token-alg",
-            (Self::LogoutToken, Rejection::IdTokenUnknownKey { .. }) => "logout-token-key",
-            (Self::LogoutToken, _) => "logout-token-signature",
+        let (rule, why) = match fault {
+            Fault::Malformed { why } => (rules.malformed, format!("{what} cannot be read: {why}")),
+            Fault::Algorithm { expected, found } => (rules.alg, format!("{what} is signed with `{found}`, not {expected}")),
+            Fault::UnknownKey { kid } => {
+                let kid = kid.map_or_else(|| "none".to_owned(), |kid| format!("`{kid}`"));
+                (rules.key, format!("the provider publishes no key {kid} for {what}"))
+            }
+            Fault::Signature { why } => (rules.signature, format!("{what}'s signature is wrong: {why}")),
         };
-        let what = if self == Self::UserInfo { "UserInfo" } else { "the logout token" };
-        Rejection::Token { rule, why: id_token.to_string().replace("the ID token", what) }
+        Rejection::Token { rule, why }
     }
 }
 

@@ -8,16 +8,13 @@ mod logout;
 mod remote;
 
 use super::config::{ConnectionConfig, ConnectionKind, OidcConnection as Settings};
-use super::{
-    Authentication, BrowserStep, Callback, Connection, LogoutSaid, Preparing, Redeeming, Refused, Resolution, Starting, Told,
-    UpstreamRequest, wrong_protocol,
-};
+use super::{Authentication, Connection, LogoutSaid, Preparing, Redeeming, Refused, Starting, Told, UpstreamRequest, note_checks};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::Keyring;
-use crate::login::trace::{Step as Note, Trace};
+use crate::login::trace::Trace;
 use crate::login::{PendingAuthn, UpstreamSession};
-use crate::oidc::rp::{Check, Rejection};
+use crate::oidc::rp::Rejection;
 use crate::oidc::{OidcKeys, Params};
 use crate::profile::{Fact, RawAttributes};
 use believe::Believed;
@@ -56,10 +53,6 @@ impl OidcConnection {
         self.settings.acr.get(acr).map_or(acr, String::as_str).to_owned()
     }
 
-    fn acr_here(&self, acr: &str) -> String {
-        self.settings.acr.iter().find(|(_, theirs)| *theirs == acr).map_or(acr, |(ours, _)| ours).to_owned()
-    }
-
     async fn authentication(
         &self,
         keys: &OidcKeys,
@@ -86,7 +79,7 @@ impl OidcConnection {
             identity: self.config.identity(&facts.subject),
             attributes,
             auth_time: facts.auth_time.unwrap_or(now).min(now),
-            acr: facts.acr.as_deref().map(|acr| self.acr_here(acr)),
+            acr: facts.acr.as_deref().map(|acr| self.config.acr_here(acr)),
             upstream: UpstreamSession {
                 session_index: facts.sid.clone(),
                 authn_context: facts.acr.clone(),
@@ -99,10 +92,6 @@ impl OidcConnection {
 }
 
 impl Connection for OidcConnection {
-    fn begin(&self, _: &str, _: &UpstreamRequest, _: Timestamp, _: &mut Trace) -> Result<(BrowserStep, PendingAuthn)> {
-        Err(Error::new(ErrorKind::Internal, "a login by OpenID Connect begins with what the provider has to say"))
-    }
-
     fn start<'a>(
         &'a self,
         keys: &'a OidcKeys,
@@ -118,14 +107,6 @@ impl Connection for OidcConnection {
                 error.because(rejection.to_string())
             })
         })
-    }
-
-    fn resolve(&self, _: &str, _: &PendingAuthn, _: Timestamp, _: &mut Trace) -> Result<Resolution, Refused> {
-        Err(wrong_protocol("SAML"))
-    }
-
-    fn complete(&self, _: Callback<'_>, _: &PendingAuthn, _: Timestamp, _: &mut Trace) -> Result<Authentication, Refused> {
-        Err(wrong_protocol("SAML"))
     }
 
     fn redeem<'a>(
@@ -151,18 +132,13 @@ impl Connection for OidcConnection {
             note_checks(checks, now, trace);
             result.map_err(|rejection| {
                 let kind = if matches!(rejection, Rejection::Token { .. }) { ErrorKind::InvalidRequest } else { ErrorKind::IdpFailed };
-                let error = Error::new(kind, rejection.to_string());
-                Refused { error, reason: rejection.name().to_owned(), alarm: false, status: None }
+                Refused::by(&rejection, kind)
             })
         })
     }
 
     fn end_session(&self, session: &UpstreamSession, state: &str) -> Option<Url> {
         self.end_session_address(session, state)
-    }
-
-    fn unsolicited(&self, _: Callback<'_>, _: &UpstreamRequest, _: Timestamp, _: &mut Trace) -> Result<Authentication, Refused> {
-        Err(wrong_protocol("SAML"))
     }
 
     fn metadata(&self, _now: Timestamp) -> Result<(&'static str, String)> {
@@ -185,12 +161,6 @@ impl Connection for OidcConnection {
     }
 }
 
-fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
-    for Check { name, passed, expected, found } in checks {
-        trace.note(now, Note::Check { name: name.into(), passed, expected, found });
-    }
-}
-
 /// The rejection as it is told: the kind to the application, the words to the operator.
 fn refused(rejection: &Rejection, pending: &PendingAuthn) -> Refused {
     let kind = match rejection {
@@ -209,5 +179,5 @@ fn refused(rejection: &Rejection, pending: &PendingAuthn) -> Refused {
         Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
         _ => ErrorKind::IdpResponseInvalid,
     };
-    Refused { error: Error::new(kind, rejection.to_string()), reason: rejection.name().to_owned(), alarm: false, status: None }
+    Refused::by(rejection, kind)
 }

@@ -7,17 +7,15 @@ use super::circuit::Circuit;
 use crate::clock::Timestamp;
 use crate::connection::config::OidcConnection as Settings;
 use crate::connection::oauth2;
-use crate::connection::outbound::asker::{Asked, Asker};
+use crate::connection::outbound::asker::{Asked, Asker, basic};
 use crate::error::Result;
 use crate::oidc::rp::{Provider, Rejection, TokenAnswer, provider, pushed, token};
 use crate::oidc::{ClientJwks, OidcKeys, TokenEndpointAuthMethod, jose};
 use crate::secret::Secret;
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use serde_json::{Map, Value, json};
 use std::sync::{Arc, Mutex, PoisonError};
 use url::Url;
-use url::form_urlencoded::{Serializer, byte_serialize};
+use url::form_urlencoded::Serializer;
 
 /// Seconds for which metadata and keys are kept.
 const KEPT: i64 = 3600;
@@ -137,14 +135,10 @@ impl Remote {
     pub fn new(settings: Arc<Settings>) -> Result<Self> {
         let remote =
             Self { asker: Asker::new(settings.reach)?, provider: Slot::new(), keys: Slot::new(), circuit: Circuit::default(), settings };
-        if let Some(pinned) = remote.pinned() {
+        if let Some(pinned) = Provider::pinned(&remote.settings.pinned) {
             remote.provider.read(|kept| kept.value = Some(Arc::new(pinned)));
         }
         Ok(remote)
-    }
-
-    fn pinned(&self) -> Option<Provider> {
-        Provider::pinned(&self.settings.pinned)
     }
 
     /// The provider as it was known last, if at all.
@@ -246,10 +240,7 @@ impl Remote {
         let Settings { client_id, client_secret, auth_method, auth_alg, .. } = self.settings.as_ref();
         let secret = client_secret.as_ref().map_or("", |secret| secret.expose());
         if *auth_method == TokenEndpointAuthMethod::ClientSecretBasic {
-            // RFC 6749 2.3.1: both are encoded as forms are.
-            let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
-            let pair = format!("{}:{}", encoded(client_id), encoded(secret));
-            return Ok(Some(Secret::new(format!("Basic {}", STANDARD.encode(pair)))));
+            return Ok(Some(basic(client_id, secret)));
         }
         form.append_pair("client_id", client_id);
         let claims = || assertion(client_id, endpoint, asking.now);

@@ -4,10 +4,13 @@
 use super::download::{INSIDE, Reach};
 use crate::error::{Error, ErrorKind, Result as CrateResult};
 use crate::secret::Secret;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
 use reqwest::{Client, RequestBuilder, Response};
 use std::time::Duration;
 use url::Url;
+use url::form_urlencoded::byte_serialize;
 
 /// How long a provider may take.
 const CONNECT: Duration = Duration::from_secs(3);
@@ -15,6 +18,12 @@ const TOTAL: Duration = Duration::from_secs(10);
 
 /// Some answer nobody without a name.
 const AGENT: &str = concat!(env!("CARGO_PKG_NAME"), "/", env!("CARGO_PKG_VERSION"));
+
+/// The value of the Authorization header by which a client proves who it is (RFC 6749 2.3.1): both parts are encoded as forms are.
+pub fn basic(client_id: &str, client_secret: &str) -> Secret<String> {
+    let encoded = |text: &str| byte_serialize(text.as_bytes()).collect::<String>();
+    Secret::new(format!("Basic {}", STANDARD.encode(format!("{}:{}", encoded(client_id), encoded(client_secret)))))
+}
 
 /// An answer, whatever its status.
 #[derive(Debug)]

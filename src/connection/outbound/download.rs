@@ -1,6 +1,6 @@
 //! Documents that may be large and are fetched again and again: conditional, bounded, and nowhere but where they were asked for.
 
-use super::is_public;
+use super::{chain, is_public};
 use crate::error::{Error, ErrorKind, Result as CrateResult};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
@@ -248,15 +248,7 @@ fn max_age(text: &str) -> Option<u64> {
 }
 
 fn network(error: reqwest::Error) -> DownloadError {
-    // The chain says what happened; the address stands in the configuration already.
-    let error = error.without_url();
-    let mut why = error.to_string();
-    let mut source = std::error::Error::source(&error);
-    while let Some(inner) = source {
-        why = format!("{why}: {inner}");
-        source = inner.source();
-    }
-    DownloadError::Network(why)
+    DownloadError::Network(chain(error))
 }
 
 const REDIRECTS: usize = 3;

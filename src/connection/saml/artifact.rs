@@ -1,7 +1,8 @@
 //! Answers of a SAML identity provider that come by artifact: what to ask for them, and what is made of what it says.
 
-use super::{SamlConnection, asked_context, expected, note_checks, refused};
+use super::{SamlConnection, asked_context, expected, refused};
 use crate::clock::Timestamp;
+use crate::connection::note_checks;
 use crate::connection::{Refused, Resolution};
 use crate::login::PendingAuthn;
 use crate::login::trace::Trace;

@@ -13,11 +13,11 @@ pub(super) use attributes::{raw_attributes, subject};
 use super::config::{ConnectionConfig, SamlConnection as Settings};
 use super::metadata::Members;
 use super::scope::ScopeFilter;
-use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, Speaks, UpstreamRequest};
+use super::{Authentication, BrowserStep, Callback, Connection, Refused, Resolution, Speaks, UpstreamRequest, note_checks};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{CertifiedKey, Keyring};
-use crate::login::trace::{Step as Note, Trace};
+use crate::login::trace::Trace;
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::profile::Fact;
 use crate::saml::idp::Localized;
@@ -45,11 +45,6 @@ impl SamlConnection {
 
     fn settings(&self) -> &Settings {
         &self.settings
-    }
-
-    /// The other way round: what a class reference is called toward applications.
-    fn acr(&self, class: &str) -> String {
-        self.settings().acr.iter().find(|(_, mapped)| *mapped == class).map_or(class, |(acr, _)| acr).to_owned()
     }
 
     /// The sets of attributes of our metadata, with what the mapping table reads where that is wanted.
@@ -84,7 +79,7 @@ impl SamlConnection {
             identity: self.config.identity(&subject),
             attributes,
             auth_time: assertion.authn_instant().unwrap_or(now).min(now),
-            acr: assertion.authn_context_class_ref().map(|class| self.acr(class)),
+            acr: assertion.authn_context_class_ref().map(|class| self.config.acr_here(class)),
             upstream: UpstreamSession {
                 idp: None,
                 name_id: name_id.map(|name_id| name_id.value.clone()),
@@ -277,13 +272,6 @@ pub(super) fn expected<'a>(pending: &'a PendingAuthn, context: Option<&'a (Compa
         force_authn: pending.force_authn,
         max_age_seconds: pending.max_age.map(i64::from),
         requested_authn_context: context,
-    }
-}
-
-/// The checks of a message, for the trace.
-pub fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
-    for Check { name, passed, expected, found } in checks {
-        trace.note(now, Note::Check { name: name.into(), passed, expected, found });
     }
 }
 

@@ -47,15 +47,12 @@ impl SamlConnection {
             },
         );
         let pending = PendingAuthn {
-            request_id: options.id,
-            idp: None,
-            sent_at: now,
             force_authn: options.force_authn,
             passive: asked.passive,
             max_age: asked.max_age,
             authn_context: classes,
             authn_context_comparison: comparison_asked(asked),
-            oidc: None,
+            ..PendingAuthn::new(options.id, now)
         };
         Ok((step, pending))
     }

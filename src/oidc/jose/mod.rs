@@ -35,6 +35,12 @@ const JWT: &str = "JWT";
 /// Longer than any token of ours.
 const MAX_TOKEN: usize = 32 * 1024;
 
+/// A NumericDate (RFC 7519 2) in seconds; it may have a fraction. `None`: it is no number.
+pub fn numeric_date(value: &Value) -> Option<i64> {
+    #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest of the integers that there are")]
+    value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64))
+}
+
 fn json_object(encoded: &str) -> Option<Map<String, Value>> {
     serde_json::from_slice(&URL_SAFE_NO_PAD.decode(encoded).ok()?).ok()
 }

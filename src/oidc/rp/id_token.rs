@@ -1,10 +1,11 @@
 //! The rules of an ID token (Core 3.1.3.7), in their order. Its signature is verified elsewhere, before anything here counts.
 
+use super::callback::short;
 use super::provider::IssuerRule;
 use super::rejection::{Check, Rejection};
 use crate::clock::Timestamp;
 use crate::id;
-use crate::oidc::jose::half_hash;
+use crate::oidc::jose::{half_hash, numeric_date};
 use crate::oidc::{ClientSigningAlg, Verified};
 use serde_json::{Map, Value};
 
@@ -50,26 +51,26 @@ pub struct IdTokenFacts {
 pub fn check(token: Verified, expected: &ExpectedIdToken<'_>, checks: &mut Vec<Check>) -> Result<IdTokenFacts, Rejection> {
     let Verified { header, claims } = token;
     let mut note = |name: &'static str, passed: bool, wanted: &str, found: &str, refusal: Rejection| {
-        checks.push(Check { name, passed, expected: wanted.to_owned(), found: super::callback::short(found) });
+        checks.push(Check { name, passed, expected: wanted.to_owned(), found: short(found) });
         if passed { Ok(()) } else { Err(refusal) }
     };
     let text = |name: &str| claims.get(name).and_then(Value::as_str);
     // A JWT of another kind, such as a logout token or an access token, is signed by the same keys (RFC 8725 3.11).
     if let Some(found) = header.get("typ") {
         let found = found.as_str().unwrap_or("no text");
-        let refusal = Rejection::IdTokenType { found: super::callback::short(found) };
+        let refusal = Rejection::IdTokenType { found: short(found) };
         note("id-token-typ", found.eq_ignore_ascii_case("JWT"), "JWT or none", found, refusal)?;
     }
     let issuer = text("iss").unwrap_or_default();
     let wanted = expected.issuer.text();
-    let refusal = Rejection::IdTokenIssuer { expected: wanted.to_owned(), found: super::callback::short(issuer) };
+    let refusal = Rejection::IdTokenIssuer { expected: wanted.to_owned(), found: short(issuer) };
     note("id-token-iss", expected.issuer.accepts(issuer, &claims), wanted, issuer, refusal)?;
     let (is_ours, only, found) = audience(claims.get("aud"), expected.client_id);
-    let refusal = Rejection::IdTokenAudience { expected: expected.client_id.to_owned(), found: super::callback::short(&found) };
+    let refusal = Rejection::IdTokenAudience { expected: expected.client_id.to_owned(), found: short(&found) };
     note("id-token-aud", is_ours, expected.client_id, &found, refusal)?;
     let azp = claims.get("azp").map(|azp| azp.as_str().unwrap_or("no text"));
     if azp.is_some() || !only {
-        let refusal = Rejection::IdTokenAuthorizedParty { expected: expected.client_id.to_owned(), found: azp.map(super::callback::short) };
+        let refusal = Rejection::IdTokenAuthorizedParty { expected: expected.client_id.to_owned(), found: azp.map(short) };
         note("id-token-azp", azp == Some(expected.client_id), expected.client_id, azp.unwrap_or("none"), refusal)?;
     }
     let (now, skew) = (expected.now.seconds(), expected.skew);
@@ -98,7 +99,7 @@ pub fn check(token: Verified, expected: &ExpectedIdToken<'_>, checks: &mut Vec<C
         note("id-token-at-hash", same, "that of the access token", found, Rejection::IdTokenAccessTokenHash)?;
     }
     let auth_time = check_auth_time(&claims, expected, &mut note)?;
-    let subject = subject(text("sub"))?;
+    let subject = subject(text("sub")).map_err(|why| Rejection::IdTokenSubject { why })?;
     Ok(IdTokenFacts {
         issuer: issuer.to_owned(),
         subject,
@@ -121,14 +122,13 @@ pub fn algorithms(announced: &[ClientSigningAlg]) -> Vec<ClientSigningAlg> {
 ///
 /// # Errors
 /// When it is missing, too long, or has characters that nobody sees.
-pub fn subject(subject: Option<&str>) -> Result<String, Rejection> {
-    let refuse = |why| Rejection::IdTokenSubject { why };
-    let subject = subject.filter(|subject| !subject.is_empty()).ok_or(refuse("is missing"))?;
+pub fn subject(subject: Option<&str>) -> Result<String, &'static str> {
+    let subject = subject.filter(|subject| !subject.is_empty()).ok_or("is missing")?;
     if subject.len() > LONGEST_SUBJECT {
-        return Err(refuse("has more than 255 octets"));
+        return Err("has more than 255 octets");
     }
     if subject.chars().any(char::is_control) {
-        return Err(refuse("has control characters"));
+        return Err("has control characters");
     }
     Ok(subject.to_owned())
 }
@@ -163,12 +163,8 @@ fn audience(aud: Option<&Value>, client_id: &str) -> (bool, bool, String) {
     }
 }
 
-/// A NumericDate (RFC 7519 2), which may have a fraction.
 fn time(claims: &Map<String, Value>, claim: &'static str) -> Result<Option<i64>, Rejection> {
-    let Some(value) = claims.get(claim) else { return Ok(None) };
-    #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest of the integers that there are")]
-    let seconds = value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64));
-    seconds.map(Some).ok_or(Rejection::IdTokenTime { claim })
+    claims.get(claim).map(|value| numeric_date(value).ok_or(Rejection::IdTokenTime { claim })).transpose()
 }
 
 #[cfg(test)]

@@ -7,7 +7,8 @@ use super::provider::IssuerRule;
 use super::rejection::{Check, Rejection};
 use crate::clock::Timestamp;
 use crate::oidc::Verified;
-use serde_json::{Map, Value};
+use crate::oidc::jose::numeric_date;
+use serde_json::Value;
 
 /// The member of `events` that makes it one.
 const EVENT: &str = "http://schemas.openid.net/event/backchannel-logout";
@@ -58,14 +59,14 @@ pub fn check(token: Verified, expected: &ExpectedLogoutToken<'_>, checks: &mut V
     let (is_ours, found) = audience(claims.get("aud"), expected.client_id);
     note("logout-token-aud", is_ours, expected.client_id, &found)?;
     let (now, skew) = (expected.now.seconds(), expected.skew);
-    let exp = time(&claims, "exp");
+    let exp = claims.get("exp").and_then(numeric_date);
     let (earliest, latest) = (now.saturating_sub(skew), now.saturating_add(LONGEST_LIFE));
     let good = exp.is_some_and(|exp| exp > earliest && exp <= latest);
     note("logout-token-exp", good, &format!("after {earliest}, at most {latest}"), &shown(exp))?;
-    let iat = time(&claims, "iat");
+    let iat = claims.get("iat").and_then(numeric_date);
     let latest = now.saturating_add(skew);
     note("logout-token-iat", iat.is_some_and(|iat| iat <= latest), &format!("at most {latest}"), &shown(iat))?;
-    let subject = text("sub").map(|sub| id_token::subject(Some(sub))).transpose().map_err(|rejection| wrong_subject(&rejection))?;
+    let subject = text("sub").map(|sub| id_token::subject(Some(sub))).transpose().map_err(wrong_subject)?;
     let sid = text("sid").filter(|sid| !sid.is_empty() && sid.len() <= LONGEST);
     let clear = ["sub", "sid"].iter().all(|name| claims.get(*name).is_none_or(Value::is_string));
     let named = clear && (subject.is_some() || sid.is_some());
@@ -85,7 +86,8 @@ pub fn check(token: Verified, expected: &ExpectedLogoutToken<'_>, checks: &mut V
     })
 }
 
-fn audience(aud: Option<&Value>, client_id: &str) -> (bool, String) {
+/// Is it for us, maybe among others, and in words for whom.
+pub(super) fn audience(aud: Option<&Value>, client_id: &str) -> (bool, String) {
     match aud {
         Some(Value::String(one)) => (one == client_id, one.clone()),
         Some(Value::Array(many)) => (many.iter().any(|one| one.as_str() == Some(client_id)), "others".to_owned()),
@@ -93,25 +95,18 @@ fn audience(aud: Option<&Value>, client_id: &str) -> (bool, String) {
     }
 }
 
-fn time(claims: &Map<String, Value>, name: &str) -> Option<i64> {
-    let value = claims.get(name)?;
-    #[expect(clippy::cast_possible_truncation, reason = "a float becomes the nearest of the integers that there are")]
-    value.as_i64().or_else(|| value.as_f64().map(|seconds| seconds as i64))
-}
-
 fn shown(time: Option<i64>) -> String {
     time.map_or_else(|| "none".to_owned(), |seconds| seconds.to_string())
 }
 
-fn wrong_subject(rejection: &Rejection) -> Rejection {
-    let why = rejection.to_string().replace("the ID token", "the logout token");
-    Rejection::Token { rule: "logout-token-subject", why }
+fn wrong_subject(why: &str) -> Rejection {
+    Rejection::Token { rule: "logout-token-subject", why: format!("the logout token's sub {why}") }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde_json::json;
+    use serde_json::{Map, json};
 
     const NOW: i64 = 1_800_000_000;
 

@@ -85,7 +85,6 @@ pub struct Provider {
     pub response_iss: bool,
     /// It says that it can sign ID tokens with these; empty: it does not say.
     pub id_token_algs: Vec<ClientSigningAlg>,
-    pub token_endpoint_auth_methods: Vec<String>,
 }
 
 impl Provider {
@@ -135,7 +134,6 @@ impl Provider {
                 .iter()
                 .filter_map(|alg| ClientSigningAlg::from_wire(alg))
                 .collect(),
-            token_endpoint_auth_methods: texts("token_endpoint_auth_methods_supported"),
         })
     }
 
@@ -152,7 +150,6 @@ impl Provider {
             require_signed_request_object: false,
             response_iss: false,
             id_token_algs: Vec::new(),
-            token_endpoint_auth_methods: Vec::new(),
         })
     }
 }

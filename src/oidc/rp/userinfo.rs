@@ -1,6 +1,7 @@
 //! UserInfo that is a JWT (Core 5.3.2). Its signature is verified elsewhere, before anything here counts.
 
 use super::callback::short;
+use super::logout::audience;
 use super::provider::IssuerRule;
 use super::rejection::{Check, Rejection};
 use crate::oidc::Verified;
@@ -22,11 +23,7 @@ pub fn check(token: Verified, issuer: &IssuerRule, client_id: &str, checks: &mut
     note("userinfo-typ", typ.eq_ignore_ascii_case("JWT"), "JWT", typ)?;
     let found = claims.get("iss").and_then(Value::as_str).unwrap_or("none");
     note("userinfo-iss", issuer.accepts(found, &claims), issuer.text(), found)?;
-    let (is_ours, found) = match claims.get("aud") {
-        Some(Value::String(one)) => (one == client_id, one.clone()),
-        Some(Value::Array(many)) => (many.iter().any(|one| one.as_str() == Some(client_id)), "others".to_owned()),
-        _ => (false, "none".to_owned()),
-    };
+    let (is_ours, found) = audience(claims.get("aud"), client_id);
     note("userinfo-aud", is_ours, client_id, &found)?;
     Ok(claims)
 }
