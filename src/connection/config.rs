@@ -4,6 +4,7 @@ use super::ldap::LdapSettings;
 use super::metadata::Living;
 use super::outbound::download::Reach;
 use super::unsolicited::Unsolicited;
+use super::upstream_params::UpstreamParam;
 use crate::error::Result;
 use crate::keys::{Digest, PrivateKey, SamlKeys, SignatureScheme};
 use crate::oidc::rp::{IssuerRule, Overrides};
@@ -102,6 +103,15 @@ impl ConnectionConfig {
             ConnectionKind::Oidc(settings) => settings.allow_passive_probe,
             // Nobody can be asked without a page, and nobody would say that they were not.
             ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) => false,
+        }
+    }
+
+    /// Are tokens of the provider kept?
+    pub fn stores_tokens(&self) -> bool {
+        match &self.kind {
+            ConnectionKind::Oidc(settings) => settings.store_tokens,
+            ConnectionKind::OAuth2(settings) => settings.store_tokens,
+            _ => false,
         }
     }
 
@@ -217,9 +227,11 @@ pub struct OidcConnection {
     /// Ask UserInfo, where there is one.
     pub userinfo: bool,
     /// What the operator adds to requests.
-    pub parameters: Vec<(String, String)>,
+    pub parameters: Vec<(String, UpstreamParam)>,
     /// Its session is ended with ours, where it has an address for that.
     pub logout: bool,
+    /// Its tokens are kept sealed, for who may read them by the management API.
+    pub store_tokens: bool,
     /// `acr` values of applications, and what each is called there.
     pub acr: BTreeMap<String, String>,
     /// `prompt=none` without a session here is passed on.
@@ -257,10 +269,12 @@ pub struct OAuth2Connection {
     /// Where the subject stands in the profile; the first that is there counts.
     pub subject: Vec<String>,
     /// What is added to authorization requests.
-    pub parameters: Vec<(String, String)>,
+    pub parameters: Vec<(String, UpstreamParam)>,
     /// What is added to the question for the profile.
     pub userinfo_parameters: Vec<(String, String)>,
     pub quirk: Option<Quirk>,
+    /// Its tokens are kept sealed, for who may read them by the management API.
+    pub store_tokens: bool,
     /// Which machines may be asked.
     pub reach: Reach,
 }

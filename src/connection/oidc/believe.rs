@@ -22,6 +22,7 @@ pub(super) struct Believed {
     pub claims: Map<String, Value>,
     /// As it was signed.
     pub id_token: Secret<String>,
+    pub tokens: TokenAnswer,
 }
 
 /// A kind of token, for the names of the rules that its signature can break.
@@ -86,7 +87,8 @@ impl OidcConnection {
         if settings.apple.is_some() {
             oauth2::name_of_first_answer(params, &mut claims);
         }
-        Ok(Believed { facts, claims, id_token: Secret::new(decrypted.into_owned()) })
+        let id_token = Secret::new(decrypted.into_owned());
+        Ok(Believed { facts, claims, id_token, tokens })
     }
 
     /// The signature of a token, by the provider's keys as they are now.

@@ -8,7 +8,9 @@ mod logout;
 mod remote;
 
 use super::config::{ConnectionConfig, ConnectionKind, OidcConnection as Settings};
-use super::{Authentication, Connection, LogoutSaid, Preparing, Redeeming, Refused, Starting, Told, UpstreamRequest, note_checks};
+use super::{
+    Authentication, Connection, LogoutSaid, Preparing, Redeeming, Refused, Starting, Told, UpstreamRequest, note_checks, tokens_to_keep,
+};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::Keyring;
@@ -64,7 +66,7 @@ impl OidcConnection {
         let mut checks = Vec::new();
         let result = self.believed(keys, params, pending, now, &mut checks).await;
         note_checks(checks, now, trace);
-        let Believed { facts, claims, id_token } = result?;
+        let Believed { facts, claims, id_token, tokens } = result?;
         let mut attributes = RawAttributes::from_claims(&claims);
         attributes.set_fact(Fact::Subject, facts.subject.as_str());
         attributes.set_fact(Fact::Issuer, facts.issuer.as_str());
@@ -86,6 +88,7 @@ impl OidcConnection {
                 id_token: self.sealed(&id_token),
                 ..UpstreamSession::default()
             },
+            tokens: self.settings.store_tokens.then(|| tokens_to_keep(&tokens, now)),
             once: vec![(format!("nonce {} {nonce}", self.config.name), facts.expires_at)],
         })
     }

@@ -6,4 +6,6 @@ mod login;
 mod logout;
 mod oauth2;
 mod oidc_provider;
+mod params;
 mod presets;
+mod tokens;
