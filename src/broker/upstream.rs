@@ -154,7 +154,13 @@ impl Gateway {
         let post = IdpPost { connection, answer: IdpAnswer::Password, relay_state: None, bounced: false, pushed_only: false };
         let received = Received { post, transaction, question: &question, key: &key, caller: browser.caller.as_deref(), now };
         let result = match proven {
-            Ok(authentication) => self.accept_authentication(&received, authentication, &mut trace).await,
+            Ok(authentication) if question.pending().is_met_by(authentication.upstream.authn_context.as_deref()) => {
+                self.accept_authentication(&received, authentication, &mut trace).await
+            }
+            Ok(_) => Err(plain(Error::new(
+                ErrorKind::UnmetAuthenticationRequirements,
+                "The sign-in was not of the kind that the application asked for.",
+            ))),
             Err(refused) => Err(refused),
         };
         self.answered(&received, result, trace).await

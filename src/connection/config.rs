@@ -131,6 +131,14 @@ impl ConnectionConfig {
         }
     }
 
+    /// The contexts that an application counts on, as they are called there: of its `acr_values` those in the table, and
+    /// those that are URIs. For the others it only wishes (OpenID Connect Core 3.1.2.1): where it does not, their absence is
+    /// noticed when the login ends.
+    pub fn contexts(&self, acr_values: &[String]) -> Vec<String> {
+        let context = |acr: &String| self.acr().get(acr).or_else(|| Url::parse(acr).is_ok().then_some(acr)).cloned();
+        acr_values.iter().filter_map(context).collect()
+    }
+
     /// The other way round: what a context of the identity provider is called toward applications.
     pub fn acr_here(&self, theirs: &str) -> String {
         self.acr().iter().find(|(_, mapped)| *mapped == theirs).map_or(theirs, |(acr, _)| acr).to_owned()

@@ -113,6 +113,20 @@ pub struct Resolution {
     pub digest: String,
 }
 
+impl UpstreamRequest {
+    /// Where nobody knows which context is stronger than another.
+    ///
+    /// # Errors
+    /// When the application wants a better one than those that it names.
+    fn check_comparison(&self, config: &config::ConnectionConfig) -> Result<()> {
+        if self.acr_comparison != Some(Comparison::Better) || config.contexts(&self.acr_values).is_empty() {
+            return Ok(());
+        }
+        let why = "This way to sign in cannot tell which kind of sign-in is better than another.";
+        Err(Error::new(ErrorKind::UnmetAuthenticationRequirements, why))
+    }
+}
+
 /// Somebody proved who they are. Made by a connection only, out of verified data.
 #[derive(Clone, Debug)]
 pub struct Authentication {

@@ -144,6 +144,13 @@ impl PendingAuthn {
             oidc: None,
         }
     }
+
+    /// Is this context one that was asked for, where nobody here knows which is stronger than another (SAML Core 3.3.2.2.1)?
+    /// What is asked for is then at least and at most itself, but not better.
+    pub fn is_met_by(&self, context: Option<&str>) -> bool {
+        let asked = |context: &str| self.authn_context.iter().any(|asked| asked == context);
+        self.authn_context.is_empty() || (self.authn_context_comparison != Some(Comparison::Better) && context.is_some_and(asked))
+    }
 }
 
 /// Secrets of one authorization request.

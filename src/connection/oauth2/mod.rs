@@ -144,6 +144,10 @@ impl Connection for OAuth2Connection {
             let why = "This way to sign in cannot tell when a person signed in, which the application wants to know.";
             return Err(Error::new(ErrorKind::LoginRequired, why));
         }
+        if !self.config.contexts(&asked.acr_values).is_empty() {
+            let why = "This way to sign in cannot tell how a person signed in, which the application wants to know.";
+            return Err(Error::new(ErrorKind::UnmetAuthenticationRequirements, why));
+        }
         let settings = &self.settings;
         // The login, and a part that differs when the person goes back and is sent off again.
         let state = format!("{transaction_id}.{}", id::random_id());
@@ -196,7 +200,9 @@ fn refused(rejection: &Rejection) -> Refused {
         Rejection::ProviderError { error, .. } if matches!(error.as_str(), "access_denied" | "user_cancelled_login" | "user_denied") => {
             ErrorKind::AccessDenied
         }
-        Rejection::ProviderError { .. } | Rejection::ProviderUnreachable { .. } | Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
+        Rejection::ProviderError { error, .. } if error == "temporarily_unavailable" => ErrorKind::IdpUnreachable,
+        Rejection::ProviderUnreachable { .. } => ErrorKind::IdpUnreachable,
+        Rejection::ProviderError { .. } | Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
         _ => ErrorKind::IdpResponseInvalid,
     };
     Refused::by(rejection, kind)

@@ -7,5 +7,6 @@ mod logout;
 mod oauth2;
 mod oidc_provider;
 mod params;
+mod parity;
 mod presets;
 mod tokens;
