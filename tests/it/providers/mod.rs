@@ -1,5 +1,6 @@
 //! Identity providers that speak OpenID Connect, OAuth 2.0 alone, or LDAP.
 
+mod idpyoidc_op;
 mod ldap;
 mod lies;
 mod login;
