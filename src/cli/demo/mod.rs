@@ -12,7 +12,7 @@ use crate::broker::live::NoMaker;
 use crate::broker::possession::PossessionSettings;
 use crate::broker::registration::Policy;
 use crate::clock::Timestamp;
-use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SecondFactor};
 use crate::connection::outbound::download::Reach;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::limit::LimitSettings;
@@ -184,6 +184,7 @@ fn connection(idp: &Idp) -> Result<ConnectionConfig> {
         domains: vec!["practice.example".to_owned()],
         mapping: table("saml", Direction::ToProfile)?,
         profile: ProfileSettings::default(),
+        second_factor: SecondFactor::Off,
         linking: Linking::default(),
         provider: None,
         kind: ConnectionKind::Saml(Arc::new(SamlConnection::new(metadata.trust()))),

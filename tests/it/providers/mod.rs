@@ -7,3 +7,4 @@ mod logout;
 mod oauth2;
 mod oidc_provider;
 mod presets;
+mod second_factor;
