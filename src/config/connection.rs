@@ -14,7 +14,7 @@ mod upstream_params;
 use super::context::Context;
 use super::living;
 use crate::connection::check_scopes;
-use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SecondFactor, SubjectComparison};
 use crate::keys::{Digest, END_IS_NEAR, SignatureScheme, certificate_end, parse_certificate};
 use crate::profile::Direction;
 use crate::saml::artifact::ResolutionService;
@@ -50,6 +50,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
     let profile = profile_settings(section, preset.map(|preset| preset.profile_sync).unwrap_or_default());
     let linking = linking(section, names, &domains);
     let kind = kind(context, section, name.as_deref());
+    let second_factor = second_factor(section, kind.as_ref());
     let name = name?;
     Some(ConnectionConfig {
         display_name: display_name.unwrap_or_else(|| preset.map_or_else(|| name.clone(), |preset| preset.title.to_owned())),
@@ -60,9 +61,25 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
         mapping: mapping?,
         profile,
         linking,
+        second_factor,
         provider: preset.map(|preset| &preset.provider),
         kind: kind?,
     })
+}
+
+/// Whether a code is asked for after the password.
+fn second_factor(section: &Section<'_>, kind: Option<&ConnectionKind>) -> SecondFactor {
+    let choices = [("off", SecondFactor::Off), ("optional", SecondFactor::Optional), ("required", SecondFactor::Required)];
+    let second_factor = section.choice("second_factor", &choices).unwrap_or_default();
+    if second_factor != SecondFactor::Off && kind.is_some_and(|kind| !kind.asks_password()) {
+        let message = "nobody types a password here by this connection, so no code can be asked for after it";
+        section.problem(
+            "second_factor",
+            message,
+            "ask for a second factor at the identity provider, as by `authn_context` or `acr_values`",
+        );
+    }
+    second_factor
 }
 
 pub const NAME_RULE: &str = "a connection's name has up to 128 letters, digits, - and _";

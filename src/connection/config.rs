@@ -34,10 +34,29 @@ pub struct ConnectionConfig {
     pub mapping: Arc<MappingTable>,
     pub profile: ProfileSettings,
     pub linking: Linking,
+    /// What is asked after a password that was typed here.
+    pub second_factor: SecondFactor,
     /// Of a provider that the program knows by name.
     pub provider: Option<&'static Provider>,
     pub kind: ConnectionKind,
 }
+
+/// Is a code asked for after the password?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecondFactor {
+    #[default]
+    Off,
+    /// Of those who have an app for it.
+    Optional,
+    /// Of everybody; who has no app yet sets one up.
+    Required,
+}
+
+/// SAML Authentication Context 3.4: a password over a protected session.
+pub const PASSWORD_CONTEXT: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
+
+/// What a login by password and code is called (REFEDS MFA Profile 1.2), as identity providers name their contexts.
+pub const FACTOR_CONTEXT: &str = "https://refeds.org/profile/mfa";
 
 /// What is known of a provider beside its protocol.
 #[derive(Debug, PartialEq, Eq)]
@@ -144,6 +163,15 @@ impl ConnectionConfig {
         self.acr().iter().find(|(_, mapped)| *mapped == theirs).map_or(theirs, |(acr, _)| acr).to_owned()
     }
 
+    /// Which of the two contexts of its own an application wants that asks for these: that of a password alone, or that of a
+    /// password and a second factor. `None`: it asks for neither.
+    pub fn wanted_context(&self, acr_values: &[String]) -> Option<&'static str> {
+        let asked = |context: &str| acr_values.iter().any(|acr| acr == context || *acr == self.acr_here(context));
+        // Whoever is content with a password is not made to set anything up.
+        let offered: &[&'static str] = if self.second_factor == SecondFactor::Off { &[] } else { &[PASSWORD_CONTEXT, FACTOR_CONTEXT] };
+        offered.iter().copied().find(|context| asked(context))
+    }
+
     /// The settings of one that speaks SAML.
     pub const fn saml(&self) -> Option<&Arc<SamlConnection>> {
         match &self.kind {
@@ -190,6 +218,14 @@ pub enum ConnectionKind {
 }
 
 impl ConnectionKind {
+    /// Do people type name and password into a page of ours?
+    pub const fn asks_password(&self) -> bool {
+        match self {
+            Self::Ldap(_) => true,
+            Self::Saml(_) | Self::Oidc(_) | Self::OAuth2(_) => false,
+        }
+    }
+
     /// Its name where the provider has none of its own.
     const fn strategy(&self) -> &'static str {
         match self {

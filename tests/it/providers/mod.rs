@@ -11,3 +11,4 @@ mod params;
 mod parity;
 mod presets;
 mod tokens;
+mod second_factor;
