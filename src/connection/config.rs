@@ -353,6 +353,8 @@ pub struct SamlConnection {
     pub idp: IdpTrust,
     /// Metadata that are fetched while the process runs.
     pub living: Option<Living>,
+    /// Which machines may be asked for what an artifact stands for.
+    pub artifact_reach: Reach,
     pub policy: ResponsePolicy,
     /// Our entity ID toward it; by default the address of our metadata.
     pub sp_entity_id: Option<String>,
@@ -422,6 +424,7 @@ impl SamlConnection {
         Self {
             idp,
             living: None,
+            artifact_reach: Reach::Public,
             policy: ResponsePolicy::default(),
             sp_entity_id: None,
             request_binding: Binding::Redirect,

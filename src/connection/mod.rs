@@ -106,6 +106,7 @@ pub enum Callback<'a> {
 #[derive(Clone, Debug)]
 pub struct Resolution {
     pub url: Url,
+    pub reach: outbound::download::Reach,
     /// ID of the question.
     pub resolve_id: String,
     pub envelope: String,
