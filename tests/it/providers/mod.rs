@@ -8,6 +8,7 @@ mod logout;
 mod oauth2;
 mod oidc_provider;
 mod params;
+mod outbound;
 mod parity;
 mod presets;
 mod tokens;
