@@ -1,13 +1,16 @@
 //! Connections: Auth0's `oidc` as `[[connection]]` with `[connection.oidc]`.
 
-use super::connection::{OUTER, begun, made, names, unknown};
-use super::document::Document;
+use super::connection::{OUTER, begun, inline, made, names, unknown};
+use super::document::{Document, escaped};
 use super::{StoredObjects, fault, text, without_effect};
 use crate::broker::admin::{kinds, objects};
 use crate::broker::live::{Checked, Fault, Known};
 use crate::config::connection;
 use crate::config::context::Stored;
+use crate::profile::MappingTable;
+use crate::profile::import::Notation;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The file's words and Auth0's.
 const PLACES: &[(&str, &str)] = &[
@@ -33,7 +36,6 @@ const PLACES: &[(&str, &str)] = &[
 
 /// Options that are kept, and mean nothing here.
 const KEPT: &[(&str, &str)] = &[
-    ("attribute_map", "see `isthmus` for the mapping table"),
     ("connection_settings", "PKCE by S256 is used always"),
     ("tenant_domain", "see domain_aliases"),
     ("icon_url", "pages show names"),
@@ -53,7 +55,9 @@ pub fn make(stored: &StoredObjects, id: &str, body: &Map<String, Value>, known: 
     let mut warnings = translate(&options, &mut document);
     let mut faults = document.own(body, OUTER);
     let of_place = |name: &str| PLACES.iter().any(|(_, pointer)| pointer.strip_prefix("/options/") == Some(name));
-    faults.extend(unknown(&options, |name| of_place(name) || name == "type" || KEPT.iter().any(|(kept, _)| *kept == name)));
+    faults.extend(unknown(&options, |name| {
+        of_place(name) || ["type", "attribute_map"].contains(&name) || KEPT.iter().any(|(kept, _)| *kept == name)
+    }));
     // Which machines can be asked is for whoever runs this one to say.
     if body.get("isthmus").is_some_and(|own| own.get("private_network").is_some()) {
         faults.push(fault("/isthmus/private_network", "cannot be set here", "write the connection into the configuration file"));
@@ -65,11 +69,42 @@ pub fn make(stored: &StoredObjects, id: &str, body: &Map<String, Value>, known: 
         None
     });
     warnings.extend(without_effect(&options, "/options", KEPT));
+    let base = body.get("isthmus").and_then(|own| own.get("mapping")).and_then(Value::as_str).unwrap_or("oidc");
+    let mapping = attribute_map(stored, &options, (text(body, "name").unwrap_or_default(), id), base).unwrap_or_else(|more| {
+        faults.extend(more);
+        None
+    });
     let names = names(body, known);
-    let context = stored.context(Stored { shared_secret: secret.as_ref(), ..Stored::default() }, known.now);
+    let context = stored.context(Stored { shared_secret: secret.as_ref(), mapping: mapping.as_ref(), ..Stored::default() }, known.now);
     let read = document.read(|section| connection::read(&context, section, &names));
     made(read, (faults, warnings), known)
 }
+
+/// The table that `attribute_map` makes.
+fn attribute_map(stored: &StoredObjects, options: &Map<String, Value>, (name, id): (&str, &str), base: &str) -> Result<Inline, Vec<Fault>> {
+    const AT: &str = "/options/attribute_map";
+    let Some(mut map) = options.get("attribute_map").filter(|map| !map.is_null()).cloned() else { return Ok(None) };
+    let Some(members) = map.as_object() else { return Err(vec![fault(AT, "must be an object", "")]) };
+    if let Some(unknown) = members.keys().find(|name| !["mapping_mode", "userinfo_scope", "attributes"].contains(&name.as_str())) {
+        return Err(vec![fault(&format!("{AT}/{}", escaped(unknown)), "is not known here", "remove it")]);
+    }
+    for template in map.get_mut("attributes").and_then(Value::as_object_mut).into_iter().flat_map(|map| map.values_mut()) {
+        if let Some(text) = template.as_str() {
+            *template = text.replace("${context.connection.id}", id).into();
+        }
+    }
+    let title = format!("attribute_map of {name}");
+    let made = inline(stored, (Notation::Auth0AttributeMap, &map.to_string(), AT), &title, ("oidc", base));
+    let (table, notes) = made.map_err(|fault| vec![fault])?;
+    let place = |place: &str| {
+        place.strip_prefix("attributes.").map_or_else(|| AT.to_owned(), |field| format!("{AT}/attributes/{}", escaped(field)))
+    };
+    let lost = notes.iter().filter(|note| note.lost).map(|note| fault(&place(&note.place), note.text.clone(), "see docs/connections.md"));
+    let lost: Vec<Fault> = lost.collect();
+    if lost.is_empty() { Ok(table) } else { Err(lost) }
+}
+
+type Inline = Option<Arc<MappingTable>>;
 
 /// Auth0's options in the file's words. Warnings about what has no effect.
 fn translate(options: &Map<String, Value>, document: &mut Document) -> Vec<Fault> {
@@ -94,9 +129,18 @@ fn translate(options: &Map<String, Value>, document: &mut Document) -> Vec<Fault
     if let Some(issuer) = text(options, "issuer").filter(|issuer| !issuer.is_empty()).or(discovered) {
         document.set("oidc.issuer", issuer);
     }
-    if let Some(scope) = text(options, "scope").filter(|scope| !scope.trim().is_empty()) {
-        let scopes: Vec<toml::Value> = scope.split_ascii_whitespace().map(toml::Value::from).collect();
-        document.set("oidc.scopes", scopes);
+    let of_userinfo = options.get("attribute_map").and_then(|map| map.get("userinfo_scope")).and_then(Value::as_str);
+    let scope = text(options, "scope").filter(|scope| !scope.trim().is_empty());
+    if scope.is_some() || of_userinfo.is_some() {
+        let mut scopes: Vec<&str> = Vec::new();
+        for scope in
+            scope.unwrap_or("openid profile email").split_ascii_whitespace().chain(of_userinfo.unwrap_or("").split_ascii_whitespace())
+        {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        document.set("oidc.scopes", scopes.into_iter().map(toml::Value::from).collect::<Vec<_>>());
     }
     if text(options, "type") == Some("front_channel") {
         warnings.push(fault("/options/type", "is kept, without effect: logins are by the code flow always", ""));

@@ -1,6 +1,7 @@
 //! An OpenID Connect provider as a connection: what the application asked becomes an authorization request, a verified ID
 //! token with UserInfo becomes an [`Authentication`].
 
+mod apart;
 mod ask;
 mod believe;
 mod circuit;
@@ -18,7 +19,8 @@ use crate::login::trace::Trace;
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::oidc::rp::Rejection;
 use crate::oidc::{OidcKeys, Params};
-use crate::profile::{Fact, RawAttributes};
+use crate::profile::Fact;
+use apart::Apart;
 use believe::Believed;
 use remote::Remote;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ pub struct OidcConnection {
     /// Where the browser returns after a logout there.
     signed_out_uri: String,
     keyring: Arc<Keyring>,
+    /// Claims that the mapping table reads from one place only.
+    apart: Apart,
     remote: Remote,
 }
 
@@ -47,7 +51,8 @@ impl OidcConnection {
         };
         let redirect_uri = format!("{issuer}/connections/{}/callback", config.name);
         let signed_out_uri = format!("{issuer}/connections/{}/signed-out", config.name);
-        Ok(Self { remote: Remote::new(Arc::clone(&settings))?, config, settings, redirect_uri, signed_out_uri, keyring })
+        let apart = Apart::of(&config.mapping);
+        Ok(Self { remote: Remote::new(Arc::clone(&settings))?, apart, config, settings, redirect_uri, signed_out_uri, keyring })
     }
 
     /// What applications call a context is called otherwise there.
@@ -66,8 +71,8 @@ impl OidcConnection {
         let mut checks = Vec::new();
         let result = self.believed(keys, params, pending, now, &mut checks).await;
         note_checks(checks, now, trace);
-        let Believed { facts, claims, id_token, tokens } = result?;
-        let mut attributes = RawAttributes::from_claims(&claims);
+        let Believed { facts, claims, userinfo, id_token, tokens } = result?;
+        let mut attributes = self.apart.attributes(claims, &facts.claims, &userinfo);
         attributes.set_fact(Fact::Subject, facts.subject.as_str());
         attributes.set_fact(Fact::Issuer, facts.issuer.as_str());
         if let Some(acr) = &facts.acr {

@@ -8,4 +8,5 @@ mod oauth2;
 mod oidc_provider;
 mod params;
 mod presets;
+mod templates;
 mod tokens;
