@@ -41,10 +41,12 @@ const KEPT: &[(&str, &str)] = &[
     ("icon_url", "pages show names"),
     ("oidc_metadata", "the provider is asked itself"),
     ("schema_version", "there is one"),
-    ("federated_connections_access_tokens", "tokens of the provider are not kept"),
     ("id_token_session_expiry_supported", "sessions here have lifetimes of their own"),
     ("dpop_signing_alg", "tokens are not bound"),
 ];
+
+/// Settings that only the file can have: which machines can be asked, and keys of ours.
+const FILE_ONLY: [&str; 3] = ["private_network", "client_certificate", "client_key"];
 
 /// Where a provider describes itself, behind its issuer.
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
@@ -56,11 +58,14 @@ pub fn make(stored: &StoredObjects, id: &str, body: &Map<String, Value>, known: 
     let mut faults = document.own(body, OUTER);
     let of_place = |name: &str| PLACES.iter().any(|(_, pointer)| pointer.strip_prefix("/options/") == Some(name));
     faults.extend(unknown(&options, |name| {
-        of_place(name) || ["type", "attribute_map"].contains(&name) || KEPT.iter().any(|(kept, _)| *kept == name)
+        of_place(name)
+            || ["type", "attribute_map", "federated_connections_access_tokens"].contains(&name)
+            || KEPT.iter().any(|(kept, _)| *kept == name)
     }));
     // Which machines can be asked is for whoever runs this one to say.
-    if body.get("isthmus").is_some_and(|own| own.get("private_network").is_some()) {
-        faults.push(fault("/isthmus/private_network", "cannot be set here", "write the connection into the configuration file"));
+    let own = body.get("isthmus").and_then(Value::as_object);
+    for name in FILE_ONLY.into_iter().filter(|name| own.is_some_and(|own| own.contains_key(*name))) {
+        faults.push(fault(&format!("/isthmus/{name}"), "cannot be set here", "write the connection into the configuration file"));
     }
     let secret = options.get("client_secret").filter(|secret| !secret.is_null() && secret.as_str() != Some(""));
     let opened = secret.map(|secret| objects::open(kinds::CONNECTION.name, id, secret, known.gateway.admin.sealer())).transpose();
@@ -145,6 +150,8 @@ fn translate(options: &Map<String, Value>, document: &mut Document) -> Vec<Fault
     if text(options, "type") == Some("front_channel") {
         warnings.push(fault("/options/type", "is kept, without effect: logins are by the code flow always", ""));
     }
+    let tokens = options.get("federated_connections_access_tokens").and_then(|tokens| tokens.get("active"));
+    document.take("oidc.store_tokens", tokens);
     document.take("oidc.upstream_params", options.get("upstream_params"));
     warnings
 }

@@ -4,13 +4,13 @@
 mod apart;
 mod ask;
 mod believe;
-mod circuit;
 mod logout;
 mod remote;
 
 use super::config::{ConnectionConfig, ConnectionKind, OidcConnection as Settings};
 use super::{
     Authentication, Connection, LogoutSaid, Preparing, Redeeming, Refused, Starting, Told, UpstreamRequest, note_checks, tokens_to_keep,
+    unreachable_now,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -109,11 +109,8 @@ impl Connection for OidcConnection {
         trace: &'a mut Trace,
     ) -> Starting<'a> {
         Box::pin(async move {
-            self.ask(keys, transaction_id, asked, now, trace).await.map_err(|rejection| {
-                tracing::warn!(connection = self.config.name, reason = rejection.name(), detail = %rejection, "a provider cannot be asked");
-                let error = Error::new(ErrorKind::IdpUnreachable, "The identity provider cannot be reached at the moment.");
-                error.because(rejection.to_string())
-            })
+            let asked = self.ask(keys, transaction_id, asked, now, trace).await;
+            asked.map_err(|rejection| unreachable_now(&self.config.name, &rejection))
         })
     }
 

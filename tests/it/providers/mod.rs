@@ -4,6 +4,7 @@ mod ldap;
 mod lies;
 mod login;
 mod logout;
+mod mtls;
 mod oauth2;
 mod oidc_provider;
 mod params;

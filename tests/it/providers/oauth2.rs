@@ -128,10 +128,10 @@ async fn each_bad_answer_is_refused_by_its_rule() {
         ("token-response", "server_error", code, "/token", ok(&json!({ "token_type": "bearer" }))),
         ("token-response", "server_error", code, "/token", ok(&json!({ "access_token": "x", "token_type": "mac" }))),
         ("token-response", "server_error", code, "/token", Reply::redirect("http://127.0.0.1:1/")),
-        ("provider-unreachable", "server_error", code, "/me", answer(401, &json!({ "id": "jane" }))),
-        ("provider-unreachable", "server_error", code, "/me", Reply::redirect("http://127.0.0.1:1/")),
-        ("provider-unreachable", "server_error", code, "/me", ok(&json!({ "id": "jane", "x": "x".repeat(1_100_000) }))),
-        ("provider-unreachable", "server_error", code, "/emails", answer(500, &json!([]))),
+        ("provider-unreachable", "temporarily_unavailable", code, "/me", answer(401, &json!({ "id": "jane" }))),
+        ("provider-unreachable", "temporarily_unavailable", code, "/me", Reply::redirect("http://127.0.0.1:1/")),
+        ("provider-unreachable", "temporarily_unavailable", code, "/me", ok(&json!({ "id": "jane", "x": "x".repeat(1_100_000) }))),
+        ("provider-unreachable", "temporarily_unavailable", code, "/emails", answer(500, &json!([]))),
         ("userinfo", "server_error", code, "/emails", Reply::page("<html>".to_owned())),
         ("userinfo", "server_error", code, "/me", Reply::page("<html>".to_owned())),
         ("userinfo", "server_error", code, "/me", ok(&json!([{ "id": "jane" }]))),
@@ -161,4 +161,26 @@ async fn each_bad_answer_is_refused_by_its_rule() {
     let browser = Browser::new();
     let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
     app.code(&gateway, &back(&browser, &departure, code).await);
+}
+
+#[tokio::test]
+async fn a_provider_that_fails_again_and_again_is_left_alone() {
+    let provider = Provider::start().await;
+    let (gateway, app) = provider.gateway("").await;
+    provider.tells("/token", Reply::status(503));
+    let late = Browser::new();
+    let waiting = late.open(app.authorize(&gateway, &[]).as_str()).await.away();
+    for _ in 0..5 {
+        let browser = Browser::new();
+        let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
+        let returned = back(&browser, &departure, &[("code", "c")]).await;
+        assert_eq!(app.error(&gateway, &returned).0, "temporarily_unavailable");
+    }
+    assert_eq!(provider.site.seen().len(), 5);
+    // Nobody is sent there any more, and who comes back waits for nothing.
+    let returned = Browser::new().open(app.authorize(&gateway, &[]).as_str()).await.away();
+    assert_eq!(app.error(&gateway, &returned).0, "temporarily_unavailable");
+    let returned = back(&late, &waiting, &[("code", "c")]).await;
+    assert_eq!(app.error(&gateway, &returned).0, "temporarily_unavailable");
+    assert_eq!(provider.site.seen().len(), 5);
 }
