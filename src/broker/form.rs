@@ -13,6 +13,8 @@ pub(super) enum Form {
     Link,
     Consent,
     Password,
+    SignUp,
+    Reset,
 }
 
 impl Form {
@@ -21,6 +23,8 @@ impl Form {
             Self::Link => b"link form",
             Self::Consent => b"consent form",
             Self::Password => b"password form",
+            Self::SignUp => b"sign-up form",
+            Self::Reset => b"reset form",
         }
     }
 }

@@ -397,8 +397,10 @@ fn html(mut builder: actix_web::HttpResponseBuilder, page: &impl Template, polic
 mod tests {
     use super::*;
     use crate::broker::PasswordProblem::TooMany;
+    use crate::broker::accounts::{AccountPage, SignUpProblem};
     use crate::broker::{Offer, PasswordPage};
-    use crate::http::login::password;
+    use crate::connection::database::Weakness;
+    use crate::http::login::{account, password};
     use crate::oidc::ClientAbout;
 
     const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
@@ -446,6 +448,10 @@ mod tests {
             ConsentPage::new(both().0, both().1, &hostile_question(Some(HOSTILE.to_owned()))).render(),
             DeviceCodePage { w: both().0, look: both().1, page: hostile_device() }.render(),
             password::Page::new(both().0, both().1, hostile_password()).render(),
+            account::Page::sign_up(both().0, both().1, &hostile_account()).render(),
+            account::Page::reset(both().0, both().1, &hostile_account()).render(),
+            account::Page::verify(both().0, both().1, HOSTILE, HOSTILE).render(),
+            account::Page::new_password(both().0, both().1, HOSTILE, (HOSTILE, 8, Some(Weakness::Common))).render(),
             ConfirmLogoutPage { w: both().0, look: both().1, parameters: pair() }.render(),
             auto.render(),
         ]
@@ -473,6 +479,20 @@ mod tests {
         DevicePage { csrf: HOSTILE.to_owned(), user_code: HOSTILE.to_owned(), unknown: true }
     }
 
+    fn hostile_account() -> AccountPage {
+        let text = || HOSTILE.to_owned();
+        AccountPage {
+            transaction_id: text(),
+            csrf: text(),
+            connection: text(),
+            email: text(),
+            username: text(),
+            usernames: true,
+            shortest: 8,
+            problem: Some(SignUpProblem::UsernameTaken),
+        }
+    }
+
     fn hostile_password() -> PasswordPage {
         let text = || HOSTILE.to_owned();
         PasswordPage {
@@ -482,6 +502,9 @@ mod tests {
             connection: text(),
             name: text(),
             problem: Some(TooMany(61)),
+            sign_up: true,
+            reset: true,
+            ..PasswordPage::default()
         }
     }
 

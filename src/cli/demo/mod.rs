@@ -105,6 +105,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         lifetimes: Lifetimes::default(),
         gigya: None,
         possession: PossessionSettings::default(),
+        mail: None,
         registration: Policy::default(),
         http: HttpSettings {
             session_management: false,

@@ -301,6 +301,11 @@ async fn secrets_stay_with_their_identity(directory: &dyn Directory) {
     let get = async |kind| directory.credential("acme", "has-a-secret", kind).await.expect("an answer");
     assert!(put("has-a-secret", "one").await && put("has-a-secret", "two").await);
     assert!(!put("nobody", "one").await && !put("a\0b", "one").await);
+    // Of two who put another in the place of the same one, one has it.
+    let replace = async |before: &str, with: &str| {
+        directory.replace_credential("acme", "has-a-secret", CredentialKind::Factors, before, with, NOW).await.expect("an answer")
+    };
+    assert_eq!((replace("two", "three").await, replace("two", "four").await, replace("three", "two").await), (true, false, true));
     assert_eq!((get(CredentialKind::Factors).await.as_deref(), get(CredentialKind::Password).await), (Some("two"), None));
     // Linked to somebody else, it is still the identity's; deleted with its user, it is gone.
     let owner = identity("takes-a-secret");

@@ -49,6 +49,9 @@ const PUT_CREDENTIAL: &str = "INSERT INTO credentials (connection, subject, kind
     SELECT i.connection, i.subject, $3, $4, $5 FROM identities i WHERE i.connection = $1 AND i.subject = $2 \
     ON CONFLICT (connection, subject, kind) DO UPDATE SET body = excluded.body, changed_at = excluded.changed_at";
 
+const REPLACE_CREDENTIAL: &str = "UPDATE credentials SET body = $5, changed_at = $6 \
+    WHERE connection = $1 AND subject = $2 AND kind = $3 AND body = $4";
+
 const PAGE: &str = "SELECT u.user_id FROM users u WHERE u.user_id > $1 ORDER BY u.user_id LIMIT $2";
 
 const PAGE_OF_CONNECTION: &str = "SELECT DISTINCT i.user_id FROM identities i WHERE i.user_id > $1 AND i.connection = $3 \
@@ -334,6 +337,20 @@ pub(super) async fn put_credential(
     }
     let put = sqlx::query(PUT_CREDENTIAL).bind(name).bind(subject).bind(kind.name()).bind(sealed).bind(now.millis());
     Ok(put.execute(connection).await?.rows_affected() > 0)
+}
+
+pub(super) async fn replace_credential(
+    connection: &mut AnyConnection,
+    (name, subject): (&str, &str),
+    kind: CredentialKind,
+    (before, sealed): (&str, &str),
+    now: Timestamp,
+) -> Result<bool, Trouble> {
+    if has_nul(name) || has_nul(subject) {
+        return Ok(false);
+    }
+    let replace = sqlx::query(REPLACE_CREDENTIAL).bind(name).bind(subject).bind(kind.name()).bind(before).bind(sealed);
+    Ok(replace.bind(now.millis()).execute(connection).await?.rows_affected() > 0)
 }
 
 pub(super) async fn credential(

@@ -451,6 +451,18 @@ impl Directory for SqlDirectory {
         on!(self, LIMIT, |held| import::credential(&mut held, (connection, subject), kind))
     }
 
+    fn replace_credential<'a>(
+        &'a self,
+        connection: &'a str,
+        subject: &'a str,
+        kind: CredentialKind,
+        before: &'a str,
+        sealed: &'a str,
+        now: Timestamp,
+    ) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| import::replace_credential(&mut held, (connection, subject), kind, (before, sealed), now))
+    }
+
     fn insert_log_events<'a>(&'a self, events: &'a [LogEvent]) -> Later<'a, ()> {
         on!(self, LIMIT, |held| log::insert(&mut held, events))
     }
