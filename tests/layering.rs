@@ -45,6 +45,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("argon2", &["connection/database/hashing.rs"]),
     ("bcrypt", &["connection/database/"]),
     ("lettre", &["broker/mail/"]),
+    ("qrcode", &["http/login/factor.rs"]),
 ];
 
 /// A text that may stand only under these paths, and why.

@@ -15,6 +15,7 @@ pub(super) enum Form {
     Password,
     SignUp,
     Reset,
+    Factor,
 }
 
 impl Form {
@@ -25,6 +26,7 @@ impl Form {
             Self::Password => b"password form",
             Self::SignUp => b"sign-up form",
             Self::Reset => b"reset form",
+            Self::Factor => b"second factor form",
         }
     }
 }

@@ -17,6 +17,7 @@ pub mod device;
 pub mod discovery;
 pub mod events;
 pub mod explain;
+pub mod factor;
 mod finish;
 mod form;
 mod give;
@@ -36,12 +37,14 @@ pub mod next;
 pub mod par;
 pub mod password;
 pub mod possession;
+mod provider_tokens;
 mod recording;
 pub mod registration;
 mod release;
 mod requested;
 mod revoke;
 pub mod rules;
+mod said;
 pub mod sessions;
 mod start;
 mod subject;
@@ -241,6 +244,8 @@ pub enum Answer {
     AskConsent(Box<ConsentQuestion>),
     /// The person types name and password.
     AskPassword(Box<PasswordPage>),
+    /// The person proves a second factor, or sets one up.
+    AskFactor(Box<factor::FactorPage>),
     /// To a page that a script has named.
     Elsewhere(String),
     /// The same request again as a GET, so that the browser sends its SameSite=Lax cookies.
@@ -355,6 +360,8 @@ pub struct PasswordPage {
     pub connection: String,
     /// As it was typed, or as the application hints.
     pub name: String,
+    /// A second factor may be set up on the way.
+    pub may_enrol: bool,
     pub problem: Option<PasswordProblem>,
     /// What the field for the name is for.
     pub named_by: NamedBy,

@@ -398,10 +398,12 @@ mod tests {
     use super::*;
     use crate::broker::PasswordProblem::TooMany;
     use crate::broker::accounts::{AccountPage, SignUpProblem};
+    use crate::broker::factor::{FactorAsk, FactorPage, FactorProblem};
     use crate::broker::{Offer, PasswordPage};
     use crate::connection::database::Weakness;
-    use crate::http::login::{account, password};
+    use crate::http::login::{account, factor, password};
     use crate::oidc::ClientAbout;
+    use crate::secret::Secret;
 
     const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
 
@@ -452,6 +454,9 @@ mod tests {
             account::Page::reset(both().0, both().1, &hostile_account()).render(),
             account::Page::verify(both().0, both().1, HOSTILE, HOSTILE).render(),
             account::Page::new_password(both().0, both().1, HOSTILE, (HOSTILE, 8, Some(Weakness::Common))).render(),
+            factor::Page::new(both().0, both().1, hostile_factor(0)).render(),
+            factor::Page::new(both().0, both().1, hostile_factor(1)).render(),
+            factor::Page::new(both().0, both().1, hostile_factor(2)).render(),
             ConfirmLogoutPage { w: both().0, look: both().1, parameters: pair() }.render(),
             auto.render(),
         ]
@@ -501,11 +506,22 @@ mod tests {
             application: text(),
             connection: text(),
             name: text(),
+            may_enrol: true,
             problem: Some(TooMany(61)),
             sign_up: true,
             reset: true,
             ..PasswordPage::default()
         }
+    }
+
+    fn hostile_factor(number: usize) -> FactorPage {
+        let (text, secret) = (|| HOSTILE.to_owned(), || Secret::new(HOSTILE.to_owned()));
+        let (ask, problem) = match number {
+            0 => (FactorAsk::Code, FactorProblem::Wrong),
+            1 => (FactorAsk::Enrol { secret: secret(), address: secret() }, FactorProblem::TooMany(61)),
+            _ => (FactorAsk::Keep { codes: vec![secret()] }, FactorProblem::Used),
+        };
+        FactorPage { transaction_id: text(), csrf: text(), application: text(), connection: text(), ask, problem: Some(problem) }
     }
 
     fn hostile_question(device: Option<String>) -> ConsentQuestion {

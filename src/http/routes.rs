@@ -2,6 +2,7 @@
 
 use super::login::account::{RESET, SIGN_UP};
 use super::{dbconnections, headers, health, idp, login, logout, management, op, sources, traces, upstream};
+use crate::broker::factor;
 use crate::connection::password::PAGE;
 use actix_web::Route;
 use actix_web::guard::{Any, Get, GuardContext, Head, fn_guard};
@@ -103,6 +104,8 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/login/new-password", post().to(login::account::new_password))
         .route("/dbconnections/signup", post().to(dbconnections::sign_up))
         .route("/dbconnections/change_password", post().to(dbconnections::change_password))
+        .route(factor::PAGE, get().to(login::factor::show))
+        .route(factor::PAGE, post().to(login::factor::sent))
         .route("/activate", get().to(op::device::activation))
         .route("/activate", post().to(op::device::activate_by_form))
         .route("/continue", get().to(login::resume))
@@ -160,6 +163,7 @@ pub fn allowed(path: &str) -> &'static str {
         | RESET
         | "/login/verify"
         | "/login/new-password"
+        | factor::PAGE
         | "/activate"
         | "/continue" => "GET, HEAD, POST",
         "/oidc/register" | "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",

@@ -411,7 +411,8 @@ pub trait Directory: Send + Sync {
     /// was none.
     fn delete_user<'a>(&'a self, user_id: &'a str) -> Later<'a, bool>;
     /// Forgets what the connections said of a user, root attributes included, and that there was a login: the next one
-    /// makes it anew. Metadata, links and the groups that the operator gave stay. Refresh-token families end.
+    /// makes it anew. Metadata, links and the groups that the operator gave stay. Refresh-token families end, and tokens of
+    /// providers are forgotten.
     fn forget_profile<'a>(&'a self, user_id: &'a str, now: Timestamp) -> Later<'a, bool>;
     fn set_blocked<'a>(&'a self, user_id: &'a str, blocked: bool) -> Later<'a, bool>;
     /// Lets an identity be used to sign in, or only be linked.
@@ -423,7 +424,7 @@ pub trait Directory: Send + Sync {
     /// Makes a linked identity a user of its own again, in one step, and answers this user: with what the journal kept of
     /// the user whose primary it was (the former id too, unless that is taken: then the id of a new user), which takes
     /// that line of the journal back, or else a bare one. It is blocked if the user it leaves is. Refresh-token families
-    /// of the user it leaves end. `None` where the user has no such identity; [`crate::error::ErrorKind::Conflict`] for
+    /// of the user it leaves end, and tokens of the identity's provider are forgotten. `None` where the user has no such identity; [`crate::error::ErrorKind::Conflict`] for
     /// the primary one.
     fn unlink<'a>(&'a self, user_id: &'a str, connection: &'a str, subject: &'a str, now: Timestamp) -> Later<'a, Option<User>>;
     /// Takes a line of the journal back: all identities that moved then, and have not left since, become one user again,
@@ -528,17 +529,17 @@ pub trait Directory: Send + Sync {
         sealed: &'a str,
         now: Timestamp,
     ) -> Later<'a, bool>;
-    fn credential<'a>(&'a self, connection: &'a str, subject: &'a str, kind: CredentialKind) -> Later<'a, Option<String>>;
-    /// Puts another sealed secret in the place of `before`; false, and nothing is changed, when another one is there by now.
-    fn replace_credential<'a>(
+    /// Changes a sealed secret from what was seen, in one step: the first of `change` is what was stored, `None` nothing, and the
+    /// second what is to be, `None` nothing. False, and nothing is changed, when something else is there by now, or no such identity.
+    fn change_credential<'a>(
         &'a self,
         connection: &'a str,
         subject: &'a str,
         kind: CredentialKind,
-        before: &'a str,
-        sealed: &'a str,
+        change: (Option<&'a str>, Option<&'a str>),
         now: Timestamp,
     ) -> Later<'a, bool>;
+    fn credential<'a>(&'a self, connection: &'a str, subject: &'a str, kind: CredentialKind) -> Later<'a, Option<String>>;
     /// Adds events to the log; one whose id is there already is left out.
     fn insert_log_events<'a>(&'a self, events: &'a [LogEvent]) -> Later<'a, ()>;
     fn log_event<'a>(&'a self, log_id: &'a str) -> Later<'a, Option<LogEvent>>;

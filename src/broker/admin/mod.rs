@@ -5,10 +5,12 @@
 //! what was, what is; values that are sealed or look secret are masked there.
 
 mod create;
+mod factors;
 pub mod kinds;
 mod links;
 pub mod objects;
 pub(in crate::broker) mod passwords;
+mod provider_tokens;
 mod seed;
 pub mod signing;
 #[cfg(test)]
@@ -16,6 +18,7 @@ mod tests;
 mod users;
 
 pub use create::Place;
+pub use factors::{FactorMethod, WhichFactors};
 pub use links::OtherMetadata;
 pub use passwords::told;
 pub use users::{SealedValues, UserEdit, UserRecord};

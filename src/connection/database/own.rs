@@ -49,7 +49,8 @@ impl OwnAccounts {
             let sealed = self.sealed(&known.subject, &renewed)?;
             let kind = CredentialKind::Password;
             // Where somebody has changed the password meanwhile, theirs stays.
-            self.directory.replace_credential(&self.connection, &known.subject, kind, &before, &sealed, now).await.map_err(unusable)?;
+            let change = (Some(before.as_str()), Some(sealed.as_str()));
+            self.directory.change_credential(&self.connection, &known.subject, kind, change, now).await.map_err(unusable)?;
         }
         Ok(account_of(known))
     }

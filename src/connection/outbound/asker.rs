@@ -45,7 +45,12 @@ impl Asker {
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(reach: Reach) -> CrateResult<Self> {
-        let client = reach.client().user_agent(AGENT).connect_timeout(CONNECT).timeout(TOTAL).build();
+        Self::patient(reach, TOTAL)
+    }
+
+    /// The same with another limit for the whole answer.
+    pub(super) fn patient(reach: Reach, total: Duration) -> CrateResult<Self> {
+        let client = reach.client().user_agent(AGENT).connect_timeout(CONNECT).timeout(total).build();
         client
             .map(|client| Self { client, reach })
             .map_err(|error| Error::new(ErrorKind::Internal, "an HTTP client cannot be made").because(error))

@@ -301,18 +301,37 @@ async fn secrets_stay_with_their_identity(directory: &dyn Directory) {
     let get = async |kind| directory.credential("acme", "has-a-secret", kind).await.expect("an answer");
     assert!(put("has-a-secret", "one").await && put("has-a-secret", "two").await);
     assert!(!put("nobody", "one").await && !put("a\0b", "one").await);
-    // Of two who put another in the place of the same one, one has it.
-    let replace = async |before: &str, with: &str| {
-        directory.replace_credential("acme", "has-a-secret", CredentialKind::Factors, before, with, NOW).await.expect("an answer")
-    };
-    assert_eq!((replace("two", "three").await, replace("two", "four").await, replace("three", "two").await), (true, false, true));
     assert_eq!((get(CredentialKind::Factors).await.as_deref(), get(CredentialKind::Password).await), (Some("two"), None));
+    let change = async |subject: &str, before: Option<&str>, after: Option<&str>| {
+        directory.change_credential("acme", subject, CredentialKind::Factors, (before, after), NOW).await.expect("an answer")
+    };
+    for (before, after) in [(None, Some("three")), (Some("one"), Some("three")), (Some("one"), None), (None, None)] {
+        assert!(!change("has-a-secret", before, after).await, "{before:?} {after:?}");
+    }
+    assert!(change("has-a-secret", Some("two"), Some("three")).await && change("has-a-secret", Some("three"), None).await);
+    assert_eq!(get(CredentialKind::Factors).await, None);
+    // Of several at once one is the first.
+    let first = [0, 1, 2, 3].map(|number| async move { change("has-a-secret", None, Some(&number.to_string())).await });
+    let [one, two, three, four] = first;
+    let (one, two, three, four) = tokio::join!(one, two, three, four);
+    assert_eq!([one, two, three, four].into_iter().filter(|ours| *ours).count(), 1);
+    assert!(!change("nobody", None, Some("one")).await && !change("a\0b", None, Some("one")).await && put("has-a-secret", "two").await);
     // Linked to somebody else, it is still the identity's; deleted with its user, it is gone.
     let owner = identity("takes-a-secret");
     let owner_id = login(directory, &owner, json!({}), NOW).await.user_id;
     let by = super::logins::by("operator");
     directory.link_users(&owner_id, &secret.user_id_for_new_user(), &by, NOW).await.expect("linked");
     assert_eq!(get(CredentialKind::Factors).await.as_deref(), Some("two"));
+    let put = async |kind| directory.put_credential("acme", "has-a-secret", kind, "tokens", NOW).await.expect("an answer");
+    assert!(put(CredentialKind::ProviderTokens).await);
+    assert_eq!(get(CredentialKind::ProviderTokens).await.as_deref(), Some("tokens"));
+    // What a provider gave goes with the link, and with what the provider said.
+    let apart = directory.unlink(&owner_id, "acme", "has-a-secret", NOW).await.expect("unlinked").expect("a user");
+    assert_eq!((get(CredentialKind::ProviderTokens).await, get(CredentialKind::Factors).await.as_deref()), (None, Some("two")));
+    assert!(put(CredentialKind::ProviderTokens).await);
+    assert!(directory.forget_profile(&apart.user_id, NOW).await.expect("forgotten"));
+    assert_eq!((get(CredentialKind::ProviderTokens).await, get(CredentialKind::Factors).await.as_deref()), (None, Some("two")));
+    directory.link_users(&owner_id, &apart.user_id, &super::logins::by("operator"), NOW).await.expect("linked again");
     let shown = format!("{:?}", super::logins::read(directory, &owner_id).await);
     assert!(!shown.contains("two"));
     assert!(directory.delete_user(&owner_id).await.expect("deleted"));

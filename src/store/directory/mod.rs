@@ -447,20 +447,19 @@ impl Directory for SqlDirectory {
         on!(self, LIMIT, |held| import::put_credential(&mut held, (connection, subject), kind, sealed, now))
     }
 
-    fn credential<'a>(&'a self, connection: &'a str, subject: &'a str, kind: CredentialKind) -> Later<'a, Option<String>> {
-        on!(self, LIMIT, |held| import::credential(&mut held, (connection, subject), kind))
-    }
-
-    fn replace_credential<'a>(
+    fn change_credential<'a>(
         &'a self,
         connection: &'a str,
         subject: &'a str,
         kind: CredentialKind,
-        before: &'a str,
-        sealed: &'a str,
+        change: (Option<&'a str>, Option<&'a str>),
         now: Timestamp,
     ) -> Later<'a, bool> {
-        on!(self, LIMIT, |held| import::replace_credential(&mut held, (connection, subject), kind, (before, sealed), now))
+        on!(self, LIMIT, |held| import::change_credential(&mut held, (connection, subject), kind, change, now))
+    }
+
+    fn credential<'a>(&'a self, connection: &'a str, subject: &'a str, kind: CredentialKind) -> Later<'a, Option<String>> {
+        on!(self, LIMIT, |held| import::credential(&mut held, (connection, subject), kind))
     }
 
     fn insert_log_events<'a>(&'a self, events: &'a [LogEvent]) -> Later<'a, ()> {

@@ -2,10 +2,15 @@
 
 mod accounts;
 mod database;
+mod idpyoidc_op;
 mod ldap;
 mod lies;
 mod login;
 mod logout;
 mod oauth2;
 mod oidc_provider;
+mod params;
+mod parity;
 mod presets;
+mod tokens;
+mod second_factor;
