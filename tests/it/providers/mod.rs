@@ -1,6 +1,7 @@
 //! Identity providers that speak OpenID Connect, OAuth 2.0 alone, or LDAP.
 
 mod accounts;
+mod accounts_chromium;
 mod database;
 mod idpyoidc_op;
 mod ldap;
