@@ -356,7 +356,8 @@ async fn tickets_are_links_that_work_once_and_lead_on() {
     let user = format!("/users/{}", user_id.replace('|', "%7C"));
     assert_eq!(api.read(&user).await["email_verified"], true);
     api.patch(&user, &json!({"email_verified": false})).await;
-    let ask = json!({"connection_id": "people", "email": "JANE@acme.example", "result_url": "https://notes.example/welcome", "ttl_sec": 60});
+    let ask =
+        json!({"connection_id": "people", "email": "JANE@acme.example", "result_url": "https://notes.example/welcome", "ttl_sec": 60});
     let made = api.make("/tickets/password-change", &ask).await;
     let page = reader.open(made["ticket"].as_str().unwrap()).await.here();
     let form = page.form();
@@ -378,6 +379,10 @@ async fn tickets_are_links_that_work_once_and_lead_on() {
         let refused = api.post("/tickets/password-change", &body).await;
         assert_eq!(refused.status, status, "{body}: {}", refused.body);
     }
+    // A mail instead, where one is asked for.
+    let joe = json!({"connection": "people", "email": "joe@acme.example", "name": "Joe", "password": PASSWORD, "verify_email": true});
+    api.make("/users", &joe).await;
+    assert!(world.smtp.wait_for("joe@acme.example", 1).await.link().contains("/login/verify?ticket="));
     let other = Api::with(&world.gateway, &["read:users", "update:users"]).await;
     assert_eq!(other.post("/tickets/password-change", &json!({"user_id": user_id})).await.status, 403);
     assert!(!world.gateway.log().contains("ticket="));

@@ -16,7 +16,7 @@ async fn is_readable(chromium: &Chromium, language: &str, direction: &str) {
         .run(
             "const style = getComputedStyle(document.body), root = document.documentElement; \
              const light = text => text.match(/[\\d.]+/g).slice(0, 3).reduce((sum, part) => sum + Number(part), 0); \
-             const fields = [...document.querySelectorAll('input:not([type=hidden])')]; \
+             const fields = [...document.querySelectorAll('input:not([type=hidden]):not([hidden])')]; \
              const described = [...document.querySelectorAll('[aria-describedby]')].flatMap(at => at.getAttribute('aria-describedby').trim().split(/ +/)); \
              return [root.lang, getComputedStyle(root).direction, root.scrollWidth <= window.innerWidth, \
              light(style.color) - light(style.backgroundColor) > 300, document.querySelectorAll('h1').length, \
