@@ -42,10 +42,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prometheus", &["http/metrics.rs"]),
     ("clap", &["cli/"]),
     ("toml", &["toml_file.rs", "profile/", "config/"]),
+    ("qrcode", &["http/login/factor.rs"]),
     ("argon2", &["connection/database/hashing.rs"]),
     ("bcrypt", &["connection/database/"]),
     ("lettre", &["broker/mail/"]),
-    ("qrcode", &["http/login/factor.rs"]),
 ];
 
 /// A text that may stand only under these paths, and why.

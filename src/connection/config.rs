@@ -7,7 +7,7 @@ use super::outbound::download::Reach;
 use super::unsolicited::Unsolicited;
 use super::upstream_params::UpstreamParam;
 use crate::error::Result;
-use crate::keys::{Digest, PrivateKey, SamlKeys, SignatureScheme};
+use crate::keys::{ClientCertificate, Digest, PrivateKey, SamlKeys, SignatureScheme};
 use crate::oidc::rp::{IssuerRule, Overrides};
 use crate::oidc::{ClientSigningAlg, KeyManagementAlg, SigningAlg, TokenEndpointAuthMethod};
 use crate::profile::MappingTable;
@@ -259,6 +259,8 @@ pub struct OidcConnection {
     pub client_secret: Option<Secret<String>>,
     /// How we prove who we are at its endpoints; `none`: by PKCE alone.
     pub auth_method: TokenEndpointAuthMethod,
+    /// What TLS to its endpoints shows of us.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
     /// What `private_key_jwt` signs with.
     pub auth_alg: SigningAlg,
     /// Requests are pushed, also to a provider that does not demand it.
@@ -314,6 +316,8 @@ pub struct OAuth2Connection {
     pub client_id: String,
     pub client_secret: Option<Secret<String>>,
     pub auth_method: TokenEndpointAuthMethod,
+    /// What TLS to its endpoints shows of us.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
     pub scopes: Vec<String>,
     /// Send the challenge (RFC 7636): always, but to providers that break on it.
     pub pkce: bool,

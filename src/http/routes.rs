@@ -94,6 +94,8 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/login/consent", post().to(login::consent))
         .route(PAGE, get().to(login::password::show))
         .route(PAGE, post().to(login::password::typed))
+        .route(factor::PAGE, get().to(login::factor::show))
+        .route(factor::PAGE, post().to(login::factor::sent))
         .route(SIGN_UP, get().to(login::account::sign_up))
         .route(SIGN_UP, post().to(login::account::sign_up))
         .route(RESET, get().to(login::account::reset))
@@ -104,8 +106,6 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/login/new-password", post().to(login::account::new_password))
         .route("/dbconnections/signup", post().to(dbconnections::sign_up))
         .route("/dbconnections/change_password", post().to(dbconnections::change_password))
-        .route(factor::PAGE, get().to(login::factor::show))
-        .route(factor::PAGE, post().to(login::factor::sent))
         .route("/activate", get().to(op::device::activation))
         .route("/activate", post().to(op::device::activate_by_form))
         .route("/continue", get().to(login::resume))
@@ -159,11 +159,11 @@ pub fn allowed(path: &str) -> &'static str {
         | "/login/link"
         | "/login/consent"
         | PAGE
+        | factor::PAGE
         | SIGN_UP
         | RESET
         | "/login/verify"
         | "/login/new-password"
-        | factor::PAGE
         | "/activate"
         | "/continue" => "GET, HEAD, POST",
         "/oidc/register" | "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
