@@ -16,8 +16,7 @@ use crate::store::Directory;
 use serde_json::Value;
 use std::sync::Arc;
 
-/// SAML Authentication Context 3.4: a password over a protected session.
-const CONTEXT: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
+const CONTEXT: &str = crate::connection::config::PASSWORD_CONTEXT;
 
 /// One database.
 pub struct DatabaseConnection {

@@ -109,6 +109,8 @@ async fn s1_6_what_operators_edit_outlives_every_login() {
     assert_eq!((&shown["name"], &shown["email"]), (&json!("Jane Roe"), &json!("roe@acme.example")));
     let kept = api.read(&path).await;
     assert_eq!((&kept["name"], &kept["email"], &kept["logins_count"]), (&json!("Jane Roe"), &json!("roe@acme.example"), &json!(2)));
+    let forget = api.post(&format!("{path}/forget-profile"), &json!({})).await;
+    assert!(forget.status == 409 && api.read(&path).await["email"] == "roe@acme.example", "{}", forget.body);
     // Blocked, the right password lets nobody in, and a wrong one does not tell.
     assert_eq!(api.patch(&path, &json!({"blocked": true})).await.status, 200);
     assert!(told(&gateway, &app, "roe@acme.example", "wrong").await.1.contains(WRONG));
