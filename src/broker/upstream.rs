@@ -12,6 +12,7 @@ use super::traces::{RecentLogin, SUCCESS, recent_op};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, idp, remains};
 use crate::application::Application;
 use crate::clock::Timestamp;
+use crate::connection::config::{FACTOR_CONTEXT, SecondFactor};
 use crate::connection::{Authentication, Callback, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -234,9 +235,15 @@ impl Gateway {
         let once = once(&authentication, now);
         let mut arrived =
             arrive(connection.as_ref(), &authentication, transaction.created_at, pending.force_authn, now, trace).map_err(plain)?;
+        arrived.tokens = self.sealed_tokens(&authentication).map_err(plain)?;
         if matches!(post.answer, IdpAnswer::Password) {
             arrived.amr = vec![session::PASSWORD.to_owned()];
             let wished = received.factor == Factor::Wished;
+            // Nobody types a code that cannot help.
+            let helps = config.second_factor != SecondFactor::Off && pending.is_met_by(Some(FACTOR_CONTEXT));
+            if !helps {
+                check_context(pending, &arrived)?;
+            }
             if let Some(step) = self.factor_due(config, &arrived, (transaction, wished)).await.map_err(plain)? {
                 let (transaction, answer) = self.ask_factor(transaction, arrived, step, (now, trace)).await.map_err(plain)?;
                 let writes = self.goes_on(received, &transaction, trace).map_err(plain)?;
@@ -258,6 +265,9 @@ impl Gateway {
         let Received { post, transaction, question, now, .. } = *received;
         let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
         let config = connection.config();
+        if matches!(post.answer, IdpAnswer::Password) {
+            check_context(question.pending(), &arrived)?;
+        }
         let of = Of { transaction, now };
         match question {
             Question::Login(_) => match self.identify(config, &arrived, of, trace).await.map_err(plain)? {
@@ -370,7 +380,8 @@ impl Gateway {
             made = match self.run_scripts(situation_of(ending, application, &session, &of_transaction, &transient), trace).await? {
                 Verdict::Go(made) => *made,
                 Verdict::Elsewhere(outcome) => {
-                    let by = CameBy::Idp(Box::new(arrived.clone().lasting()));
+                    // The tokens are kept already.
+                    let by = CameBy::Idp(Box::new(Arrived { tokens: None, ..arrived.clone().lasting() }));
                     let pausing = Pausing { transaction: transaction.clone(), by, outcome: *outcome };
                     return self.wait_elsewhere(ending, pausing, trace).await;
                 }
@@ -740,6 +751,13 @@ fn recent(transaction: &LoginTransaction, connection: &str, user_id: Option<&str
         user_id: user_id.map(str::to_owned),
         outcome: outcome.to_owned(),
     }
+}
+
+/// What an application asks of a login here.
+fn check_context(pending: &PendingAuthn, arrived: &Arrived) -> Result<(), Refused> {
+    let told = "The sign-in was not of the kind that the application asked for.";
+    let met = pending.is_met_by(arrived.upstream.authn_context.as_deref());
+    met.then_some(()).ok_or_else(|| plain(Error::new(ErrorKind::UnmetAuthenticationRequirements, told)))
 }
 
 /// An answer to this very question, not to an earlier one of the same login.

@@ -27,6 +27,9 @@ pub struct Arrived {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_factor: Option<NewFactor>,
     pub upstream: UpstreamSession,
+    /// What the provider gave to be asked with, sealed for this identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<String>,
 }
 
 /// A record of factors, and the one that was there before.

@@ -306,11 +306,13 @@ async fn where_it_is_optional_who_wants_it_has_it_and_applications_may_ask() {
 async fn where_it_is_off_nobody_is_asked_and_who_must_have_it_is_told_no() {
     let (_slapd, gateway, app) = world("off").await;
     let browser = Browser::new();
-    let alone = claims(&gateway, &app, password(&gateway, &app, &browser, "joe", &[("acr_values", MFA)]).await).await;
+    let alone = claims(&gateway, &app, password(&gateway, &app, &browser, "joe", &[]).await).await;
     assert_eq!(alone["amr"], json!(["pwd"]));
     let essential = r#"{"id_token":{"acr":{"essential":true,"values":["https://refeds.org/profile/mfa"]}}}"#;
-    let refused = password(&gateway, &app, &Browser::new(), "joe", &[("claims", essential)]).await.away();
-    assert_eq!(app.error(&gateway, &refused).0, "unmet_authentication_requirements");
+    for asked in [("acr_values", MFA), ("claims", essential)] {
+        let refused = password(&gateway, &app, &Browser::new(), "joe", &[asked]).await.away();
+        assert_eq!(app.error(&gateway, &refused).0, "unmet_authentication_requirements", "{asked:?}");
+    }
 }
 
 #[tokio::test]
