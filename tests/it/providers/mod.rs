@@ -10,5 +10,5 @@ mod oidc_provider;
 mod params;
 mod parity;
 mod presets;
-mod second_factor;
+pub mod second_factor;
 mod tokens;
