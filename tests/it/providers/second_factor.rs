@@ -4,7 +4,9 @@ use crate::api::Api;
 use crate::harness::app::{App, Tokens};
 use crate::harness::browser::{Browser, Landed, Page};
 use crate::harness::gateway::{Gateway, Setup};
+use crate::harness::op::Op;
 use crate::harness::slapd::{PASSWORD, Slapd};
+use crate::saml_apps::sp::{Answered, Sp};
 use isthmus::clock::Timestamp;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
@@ -13,6 +15,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const MFA: &str = "https://refeds.org/profile/mfa";
+const PASSWORD_CLASS: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
 const WRONG: &str = "This code is not right";
 const USED: &str = "This code was used before";
 
@@ -303,6 +306,67 @@ async fn where_it_is_optional_who_wants_it_has_it_and_applications_may_ask() {
 }
 
 #[tokio::test]
+async fn an_application_of_saml_asks_for_it_and_is_told_of_it() {
+    let (slapd, sp) = (Slapd::start(), Sp::new("wiki"));
+    let gateway = Gateway::start(Setup::new().connection(&staff(&slapd, "optional")).application(&sp.toml("", ""))).await;
+    let request = |class: &str| {
+        let asked = format!(
+            "<samlp:RequestedAuthnContext Comparison=\"exact\"><saml:AuthnContextClassRef>{class}</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>"
+        );
+        sp.redirect(&sp.request(&gateway).and(&asked))
+    };
+    let sign_in = async |browser: &Browser, class: &str| {
+        let page = browser.open(request(class).as_str()).await.here();
+        send(browser, &page, &[("username", "jane"), ("password", PASSWORD)]).await
+    };
+    let class = |landed: Landed| Answered::read(&gateway, &landed.away()).assert_good().text("saml:AuthnContextClassRef");
+    let browser = Browser::new();
+    let page = sign_in(&browser, MFA).await.here();
+    let (phone, _, landed) = set_up(&browser, &page, -1).await;
+    assert_eq!(class(landed), MFA);
+    // The session is of that context, and of no other.
+    assert_eq!(class(browser.open(request(MFA).as_str()).await), MFA);
+    let page = sign_in(&browser, PASSWORD_CLASS).await.here();
+    assert_eq!(class(code(&browser, &page, &phone.code(0).await).await), PASSWORD_CLASS);
+    // What neither of the two can be is refused before anybody types a code.
+    let refused = sign_in(&Browser::new(), "urn:example:better").await.away();
+    assert_eq!(Answered::read(&gateway, &refused).status(), ["Responder", "NoAuthnContext"]);
+}
+
+#[tokio::test]
+async fn an_account_is_proven_by_both_before_another_joins_it() {
+    let (slapd, op, app) = (Slapd::start(), Op::start().await, App::new("notes"));
+    let asks = op.toml("acme", "[connection.linking]\npolicy = \"ask\"\nemail_domains = [\"acme.example\"]\n");
+    let setup = Setup::new().connection(&staff(&slapd, "required")).connection(&asks).application(&app.toml("", ""));
+    let gateway = Gateway::start(setup).await;
+    let browser = Browser::new();
+    let page = password(&gateway, &app, &browser, "jane", &[("connection", "staff")]).await.here();
+    let (phone, _, landed) = set_up(&browser, &page, -1).await;
+    let known = claims(&gateway, &app, landed).await["sub"].clone();
+    // The same address, by another connection: the account is proven by password and code, and by no password alone.
+    let newcomer = Browser::new();
+    let departure = newcomer.open(app.authorize(&gateway, &[("connection", "acme")]).as_str()).await.away();
+    let question = op.sign_in(&newcomer, &departure).await.here();
+    let form = question.form();
+    let (name, value, _) = form.buttons.iter().find(|(name, ..)| name == "connection").expect("a way to prove it");
+    let page = send(&newcomer, &question, &[(name, value)]).await.here();
+    let page = send(&newcomer, &page, &[("username", "jane"), ("password", PASSWORD)]).await.here();
+    assert!(page.contains("Enter your code"), "{}", page.body);
+    let api = Api::of(&gateway).await;
+    let user = known.as_str().unwrap().replace('|', "%7C");
+    assert_eq!(api.read(&format!("/users/{user}")).await["identities"].as_array().map(Vec::len), Some(1));
+    let joined = claims(&gateway, &app, code(&newcomer, &page, &phone.code(0).await).await).await;
+    assert_eq!(joined["sub"], known);
+    assert_eq!(api.read(&format!("/users/{user}")).await["identities"].as_array().map(Vec::len), Some(2));
+    // They came by the provider, which has said nothing of a second factor.
+    assert_eq!(joined.get("amr"), None, "{joined}");
+    // The factor is the identity's, and stays with it.
+    let other = Browser::new();
+    let page = password(&gateway, &app, &other, "jane", &[("connection", "staff")]).await.here();
+    assert_eq!(claims(&gateway, &app, code(&other, &page, &phone.code(1).await).await).await["sub"], known);
+}
+
+#[tokio::test]
 async fn where_it_is_off_nobody_is_asked_and_who_must_have_it_is_told_no() {
     let (_slapd, gateway, app) = world("off").await;
     let browser = Browser::new();
@@ -353,9 +417,11 @@ async fn operators_see_that_there_is_a_factor_and_remove_it() {
     claims(&gateway, &app, landed).await;
     assert_eq!(api.delete(&format!("/users/{user}/multifactor/google-authenticator")).await.status, 204);
     assert_eq!(api.delete(&format!("/users/{user}/multifactor/google-authenticator")).await.status, 404);
-    let logs = api.read("/logs?per_page=100").await;
-    let kinds: Vec<&str> = logs.as_array().unwrap().iter().filter_map(|event| event["type"].as_str()).collect();
-    for kind in ["gd_enrollment_complete", "gd_auth_failed", "gd_unenroll"] {
-        assert!(kinds.contains(&kind), "{kind} {kinds:?}");
-    }
+    crate::harness::eventually("the log", async || {
+        let logs = api.read("/logs?per_page=100").await;
+        let kinds: Vec<&str> = logs.as_array().unwrap().iter().filter_map(|event| event["type"].as_str()).collect();
+        let all = ["gd_enrollment_complete", "gd_auth_failed", "gd_unenroll"].iter().all(|kind| kinds.contains(kind));
+        all.then_some(())
+    })
+    .await;
 }
