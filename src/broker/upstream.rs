@@ -265,6 +265,7 @@ impl Gateway {
         let Received { post, transaction, question, now, .. } = *received;
         let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
         let config = connection.config();
+        // Of other answers the connection has said so, with its reasons.
         if matches!(post.answer, IdpAnswer::Password) {
             check_context(question.pending(), &arrived)?;
         }

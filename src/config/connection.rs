@@ -15,6 +15,8 @@ use super::context::Context;
 use super::living;
 use crate::connection::check_scopes;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SecondFactor, SubjectComparison};
+use crate::connection::metadata::Living;
+use crate::connection::outbound::download::Reach;
 use crate::keys::{Digest, END_IS_NEAR, SignatureScheme, certificate_end, parse_certificate};
 use crate::profile::Direction;
 use crate::saml::artifact::ResolutionService;
@@ -267,6 +269,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&s
         about: described::read(section),
         unsolicited: unsolicited::read(section, force_authn),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
+        artifact_reach: artifact_reach(context, section, living.as_ref()),
         living,
         logout,
         logout_binding,
@@ -291,6 +294,16 @@ fn signature(section: &Section<'_>, algorithm: &'static str, digest_algorithm: &
 fn preferred_binding(idp: Option<&IdpTrust>) -> Binding {
     let has_redirect = idp.is_none_or(|idp| idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == Binding::Redirect));
     if has_redirect { Binding::Redirect } else { Binding::Post }
+}
+
+/// What the file itself names may stand anywhere; what others say in metadata leads where these may be fetched from.
+fn artifact_reach(context: &Context<'_>, section: &Section<'_>, living: Option<&Living>) -> Reach {
+    match living.filter(|_| !section.has("artifact_resolution_url")) {
+        _ if context.development => Reach::Everything,
+        _ if context.stored().is_some() => Reach::Public,
+        Some(living) => living.source.reach,
+        None => Reach::Everything,
+    }
 }
 
 /// How answers come, and where artifacts are resolved: as the metadata say, or as the file does.

@@ -6,7 +6,7 @@ use super::outbound::download::Reach;
 use super::unsolicited::Unsolicited;
 use super::upstream_params::UpstreamParam;
 use crate::error::Result;
-use crate::keys::{Digest, PrivateKey, SamlKeys, SignatureScheme};
+use crate::keys::{ClientCertificate, Digest, PrivateKey, SamlKeys, SignatureScheme};
 use crate::oidc::rp::{IssuerRule, Overrides};
 use crate::oidc::{ClientSigningAlg, KeyManagementAlg, SigningAlg, TokenEndpointAuthMethod};
 use crate::profile::MappingTable;
@@ -250,6 +250,8 @@ pub struct OidcConnection {
     pub client_secret: Option<Secret<String>>,
     /// How we prove who we are at its endpoints; `none`: by PKCE alone.
     pub auth_method: TokenEndpointAuthMethod,
+    /// What TLS to its endpoints shows of us.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
     /// What `private_key_jwt` signs with.
     pub auth_alg: SigningAlg,
     /// Requests are pushed, also to a provider that does not demand it.
@@ -305,6 +307,8 @@ pub struct OAuth2Connection {
     pub client_id: String,
     pub client_secret: Option<Secret<String>>,
     pub auth_method: TokenEndpointAuthMethod,
+    /// What TLS to its endpoints shows of us.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
     pub scopes: Vec<String>,
     /// Send the challenge (RFC 7636): always, but to providers that break on it.
     pub pkce: bool,
@@ -353,6 +357,8 @@ pub struct SamlConnection {
     pub idp: IdpTrust,
     /// Metadata that are fetched while the process runs.
     pub living: Option<Living>,
+    /// Which machines may be asked for what an artifact stands for.
+    pub artifact_reach: Reach,
     pub policy: ResponsePolicy,
     /// Our entity ID toward it; by default the address of our metadata.
     pub sp_entity_id: Option<String>,
@@ -422,6 +428,7 @@ impl SamlConnection {
         Self {
             idp,
             living: None,
+            artifact_reach: Reach::Public,
             policy: ResponsePolicy::default(),
             sp_entity_id: None,
             request_binding: Binding::Redirect,

@@ -3,6 +3,7 @@
 //! A connection turns what the application asked into a step of the browser, and the identity provider's
 //! answer into an [`Authentication`]. It knows nothing of the application's protocol.
 
+mod circuit;
 pub mod config;
 pub mod explain;
 pub mod ldap;
@@ -106,6 +107,7 @@ pub enum Callback<'a> {
 #[derive(Clone, Debug)]
 pub struct Resolution {
     pub url: Url,
+    pub reach: outbound::download::Reach,
     /// ID of the question.
     pub resolve_id: String,
     pub envelope: String,
@@ -215,6 +217,13 @@ pub fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
     for Check { name, passed, expected, found } in checks {
         trace.note(now, Note::Check { name: name.into(), passed, expected, found });
     }
+}
+
+/// A login that cannot begin, because its provider cannot be asked.
+fn unreachable_now(connection: &str, rejection: &Rejection) -> Error {
+    tracing::warn!(connection, reason = rejection.name(), detail = %rejection, "a provider cannot be asked");
+    let error = Error::new(ErrorKind::IdpUnreachable, "The identity provider cannot be reached at the moment.");
+    error.because(rejection.to_string())
 }
 
 /// What is kept of a token endpoint's answer.

@@ -8,7 +8,7 @@ use crate::config::connection;
 use crate::config::context::Stored;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::metadata::Owner;
-use crate::profile::import::{Notation, import};
+use crate::profile::import::{Notation, Note, import};
 use crate::profile::{Direction, MappingLibrary, MappingTable};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -276,14 +276,29 @@ fn fields_map(objects: &StoredObjects, options: &Map<String, Value>, name: &str,
             return Ok((None, Vec::new()));
         }
     }
+    let written = json!({ "fieldsMap": map }).to_string();
+    let (table, notes) = inline(objects, (Notation::Auth0FieldsMap, &written, AT), &format!("fieldsMap of {name}"), ("saml", base))?;
+    let place = |place: &str| place.strip_prefix("fieldsMap.").map_or_else(|| AT.to_owned(), |field| format!("{AT}/{field}"));
+    let told = notes.iter().filter(|note| note.lost).map(|note| fault(&place(&note.place), note.text.clone(), ""));
+    Ok((table, told.collect()))
+}
+
+/// The table of a mapping in another notation, at a place of the object: it extends `base` where the notation has it extend
+/// `usual`.
+pub(super) fn inline(
+    objects: &StoredObjects,
+    (notation, written, at): (Notation, &str, &str),
+    title: &str,
+    (usual, base): (&str, &str),
+) -> Result<(Option<Arc<MappingTable>>, Vec<Note>), Fault> {
     if objects.library.table(base, Direction::ToProfile).is_none() {
         // The reader says so.
         return Ok((None, Vec::new()));
     }
-    let wrong = |why: String| fault(AT, why, "see docs/mapping.md");
-    let imported = import(Notation::Auth0FieldsMap, &json!({ "fieldsMap": map }).to_string()).map_err(wrong)?;
-    let toml = imported.toml.replacen("extends = \"saml\"", &format!("extends = {}", toml::Value::from(base)), 1);
-    let file = format!("fieldsMap of {name}.toml");
+    let wrong = |why: String| fault(at, why, "see docs/mapping.md");
+    let imported = import(notation, written).map_err(wrong)?;
+    let toml = imported.toml.replacen(&format!("extends = \"{usual}\""), &format!("extends = {}", toml::Value::from(base)), 1);
+    let file = format!("{title}.toml");
     let mut files = objects.mapping_files.clone();
     files.push((file.clone(), toml));
     let (library, findings) = MappingLibrary::load(files);
@@ -292,7 +307,5 @@ fn fields_map(objects: &StoredObjects, options: &Map<String, Value>, name: &str,
     }
     let table = library.table(file.trim_end_matches(".toml"), Direction::ToProfile);
     let table = table.ok_or_else(|| wrong("is no mapping that can be used".to_owned()))?;
-    let place = |place: &str| place.strip_prefix("fieldsMap.").map_or_else(|| AT.to_owned(), |field| format!("{AT}/{field}"));
-    let told = imported.notes.iter().filter(|note| note.lost).map(|note| fault(&place(&note.place), note.text.clone(), ""));
-    Ok((Some(table), told.collect()))
+    Ok((Some(table), imported.notes))
 }
