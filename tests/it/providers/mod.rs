@@ -1,6 +1,8 @@
 //! Identity providers that speak OpenID Connect, OAuth 2.0 alone, or LDAP.
 
 mod idpyoidc_op;
+mod accounts;
+mod database;
 mod ldap;
 mod lies;
 mod login;
