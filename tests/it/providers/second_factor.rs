@@ -1,6 +1,7 @@
 //! The second factor after a password: set up, asked for, used once, guessed in vain, and removed.
 
-use crate::api::Api;
+use super::database::{self, BCRYPT, import, type_in};
+use crate::api::{Api, command};
 use crate::harness::app::{App, Tokens};
 use crate::harness::browser::{Browser, Landed, Page};
 use crate::harness::gateway::{Gateway, Setup};
@@ -367,6 +368,59 @@ async fn an_account_is_proven_by_both_before_another_joins_it() {
 }
 
 #[tokio::test]
+async fn details_e_an_app_that_came_with_its_user_is_asked_for() {
+    let app = App::new("notes");
+    let people = "name = \"people\"\nsecond_factor = \"optional\"\n[connection.database]\n";
+    let gateway = Gateway::start(Setup::new().connection(people).application(&app.toml("", ""))).await;
+    let api = Api::of(&gateway).await;
+    let factors = json!([{"phone": {"value": "+4930123456"}}, {"totp": {"secret": "jbswy3dpehpk3pxp"}}]);
+    let user = |name: &str| json!({"email": format!("{name}@acme.example"), "email_verified": true, "password_hash": BCRYPT});
+    let mut jane = user("jane");
+    jane["mfa_factors"] = factors;
+    import(&api, &json!([jane, user("joe")])).await;
+    let browser = Browser::new();
+    let page = browser.open(app.authorize(&gateway, &[]).as_str()).await.here();
+    let page = type_in(&browser, &page, "jane@acme.example", database::PASSWORD).await.here();
+    assert!(page.contains("Enter your code"), "{}", page.body);
+    let signed_in = claims(&gateway, &app, code(&browser, &page, &Phone::with("JBSWY3DPEHPK3PXP").code(0).await).await).await;
+    assert_eq!(signed_in["amr"], json!(["pwd", "otp", "mfa"]));
+    let user = signed_in["sub"].as_str().unwrap().replace('|', "%7C");
+    let methods = api.read(&format!("/users/{user}/authentication-methods")).await;
+    assert_eq!(methods.as_array().map(Vec::len), Some(1), "a telephone is none: {methods}");
+    let browser = Browser::new();
+    let page = browser.open(app.authorize(&gateway, &[]).as_str()).await.here();
+    let joe = send(&browser, &page, &[("username", "joe@acme.example"), ("password", database::PASSWORD)]).await;
+    assert_eq!(claims(&gateway, &app, joe).await["amr"], json!(["pwd"]));
+}
+
+#[tokio::test]
+async fn a_database_of_the_management_api_has_the_option_and_it_counts_for_sessions_that_are_there() {
+    let app = App::new("notes");
+    let gateway = Gateway::start(Setup::new().application(&app.toml("", ""))).await;
+    let api = Api::of(&gateway).await;
+    let made = api.make("/connections", &json!({"name": "people", "strategy": "auth0", "enabled_clients": ["notes"]})).await;
+    let jane = json!({"connection": "people", "email": "jane@acme.example", "name": "Jane", "password": database::PASSWORD});
+    api.make("/users", &jane).await;
+    let browser = Browser::new();
+    let page = browser.open(app.authorize(&gateway, &[]).as_str()).await.here();
+    claims(&gateway, &app, type_in(&browser, &page, "jane@acme.example", database::PASSWORD).await).await;
+    let connection = format!("/connections/{}", made["id"].as_str().unwrap());
+    let refused = api.patch(&connection, &json!({"isthmus": {"second_factor": "sometimes"}})).await;
+    assert!(refused.status == 400 && refused.contains("second_factor"), "{}", refused.body);
+    let changed = api.patch(&connection, &json!({"isthmus": {"second_factor": "required"}})).await;
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    crate::harness::eventually("the change", async || {
+        let answer = browser.open(app.authorize(&gateway, &[("prompt", "none")]).as_str()).await.away();
+        (answer.parameter("error").as_deref() == Some("login_required")).then_some(())
+    })
+    .await;
+    let page = browser.open(app.authorize(&gateway, &[]).as_str()).await.here();
+    let page = type_in(&browser, &page, "jane@acme.example", database::PASSWORD).await.here();
+    let (.., landed) = set_up(&browser, &page, 0).await;
+    assert_eq!(claims(&gateway, &app, landed).await["acr"], MFA);
+}
+
+#[tokio::test]
 async fn where_it_is_off_nobody_is_asked_and_who_must_have_it_is_told_no() {
     let (_slapd, gateway, app) = world("off").await;
     let browser = Browser::new();
@@ -415,7 +469,20 @@ async fn operators_see_that_there_is_a_factor_and_remove_it() {
     assert!(page.contains(WRONG), "{}", page.body);
     let (.., landed) = set_up(&other, &page, 1).await;
     claims(&gateway, &app, landed).await;
+    // The same on the command line.
+    let id = user.replace("%7C", "|");
+    let told = async |arguments: &[&str]| {
+        let output = command(&gateway, arguments).await;
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (status, shown) = told(&["user", "show", &id]).await;
+    assert!(status == Some(0) && shown.contains("second factors\n  totp|") && shown.contains("10 left"), "{shown}");
+    let recovery = shown.lines().find_map(|line| line.trim().split("  ").next().filter(|id| id.starts_with("recovery-code|"))).unwrap();
+    assert!(told(&["user", "remove-factor", &id, recovery]).await.1.contains("recovery-code|"));
+    assert_eq!(told(&["user", "remove-factor", &id]).await.0, Some(2));
+    assert!(api.read(&format!("/users/{user}/authentication-methods")).await.as_array().is_some_and(|left| left.len() == 1));
     assert_eq!(api.delete(&format!("/users/{user}/multifactor/google-authenticator")).await.status, 204);
+    assert_eq!(told(&["user", "remove-factor", &id, "--all"]).await.0, Some(1));
     assert_eq!(api.delete(&format!("/users/{user}/multifactor/google-authenticator")).await.status, 404);
     crate::harness::eventually("the log", async || {
         let logs = api.read("/logs?per_page=100").await;
