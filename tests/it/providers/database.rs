@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 const WRONG: &str = "The user name or the password is wrong";
 pub const PASSWORD: &str = "correct horse battery";
-const BCRYPT: &str = "$2b$10$abcdefghijklmnopqrstuuCj7fyLDJytXL.TfOiOeiv0fQvSOK1/2";
+pub const BCRYPT: &str = "$2b$10$abcdefghijklmnopqrstuuCj7fyLDJytXL.TfOiOeiv0fQvSOK1/2";
 const SALTED: &str = "6f5f3f9c9f74e007306fd7a102924a3eb114ab22593f572e1e349e11cb321d4c";
 
 /// A gateway with one database, and an application.
@@ -183,7 +183,7 @@ async fn details_e_foreign_hashes_let_people_in_once_and_are_ours_from_then_on()
 }
 
 /// An import, and its end.
-async fn import(api: &Api<'_>, users: &Value) {
+pub async fn import(api: &Api<'_>, users: &Value) {
     let connections = api.read("/connections").await;
     let id = connections.as_array().unwrap().iter().find(|one| one["name"] == "people").unwrap()["id"].as_str().unwrap().to_owned();
     let boundary = "isthmus-test";
