@@ -16,12 +16,12 @@ FUZZ_SECONDS ?= 60
 help:
 	@sed -n 's/^## //p' $(firstword $(MAKEFILE_LIST))
 
-## demo         builds, then runs gateway, practice identity provider and practice applications on this machine
+## demo         builds, then runs gateway, practice providers and practice applications on this machine
 demo: setup-build
 	cargo build --release --locked
 	exec $(TARGET)/release/isthmus demo
 
-## demo-once    whole logins over HTTP without a browser, by OpenID Connect and by SAML; prints claims, attributes and traces as JSON
+## demo-once    whole logins over HTTP without a browser, by each practice provider at each application; prints claims, attributes and traces as JSON
 demo-once: setup-build
 	@# Everything but the JSON goes to standard error, so that the result can be piped.
 	@cargo build --release --locked >&2

@@ -18,6 +18,8 @@ mod http;
 #[path = "login/load.rs"]
 #[allow(dead_code, reason = "the provider bench needs more of it")]
 mod load;
+#[path = "login/openid_idp.rs"]
+mod openid_idp;
 #[path = "login/saml_app.rs"]
 mod saml_app;
 #[path = "../src/store/test_servers.rs"]
@@ -30,6 +32,7 @@ use gateway::{Gateway, Protocol, Variant};
 use isthmus::keys::{CertifiedKey, KeyKind, Keyring, PrivateKey};
 use isthmus::oidc::OidcKeys;
 use load::{PEOPLE, Parties};
+use openid_idp::OpenIdIdp;
 use saml_app::SamlApp;
 use std::path::Path;
 use std::process::ExitCode;
@@ -98,6 +101,7 @@ fn cases(servers: Option<&(Server, Server)>) -> Vec<Case> {
         sessions: "memory:".to_owned(),
         directory: None,
         application: Protocol::OpenIdConnect,
+        openid_idp: false,
         groups: 5,
     };
     let es256 = Variant { name: "strict ES256", algorithm: "ES256", ..strict.clone() };
@@ -116,6 +120,11 @@ fn cases(servers: Option<&(Server, Server)>) -> Vec<Case> {
     let many = Variant { name: "SAML to SAML, strict, 1,000 groups", groups: 1000, ..saml.clone() };
     cases.push(Case { variant: saml, concurrencies: ALL, aim: Some(0.80) });
     cases.extend([saml_both, encrypted, many].map(|variant| Case { variant, concurrencies: &[8], aim: None }));
+    let openid = Variant { name: "OpenID to OpenID, RS256", openid_idp: true, ..strict.clone() };
+    let openid_es256 = Variant { name: "OpenID to OpenID, ES256", algorithm: "ES256", ..openid.clone() };
+    let openid_saml = Variant { name: "OpenID to SAML", application: Protocol::Saml { encrypt: false }, ..openid.clone() };
+    cases.push(Case { variant: openid, concurrencies: ALL, aim: Some(0.90) });
+    cases.extend([openid_es256, openid_saml].map(|variant| Case { variant, concurrencies: &[8], aim: None }));
     if let Some((redis, postgres)) = servers {
         let (sessions, directory) = (redis.redis_url(), Some(postgres.postgres_url()));
         let variant = Variant { name: "strict RS256, Redis and PostgreSQL", sessions, directory, ..strict };
@@ -156,7 +165,8 @@ struct Made<'a> {
 
 fn measure(case: &Case, options: &Options, made: &Made<'_>) -> Result<(), String> {
     let yardstick = Yardstick::measure()?;
-    let (gateway, cpu) = Gateway::start(&case.variant, made.place, made.clock_ticks)?;
+    let openid_idp = if case.variant.openid_idp { Some(OpenIdIdp::start(made.place, case.variant.groups)?) } else { None };
+    let (gateway, cpu) = Gateway::start(&case.variant, openid_idp.as_deref(), made.place, made.clock_ticks)?;
     println!("\n{}", case.variant.name);
     if options.wait {
         println!("  process {}: press Enter to go on", gateway.process_id());
@@ -168,6 +178,7 @@ fn measure(case: &Case, options: &Options, made: &Made<'_>) -> Result<(), String
     };
     let parties = Parties {
         gateway: &gateway,
+        openid_idp: openid_idp.as_deref(),
         idp_key: made.idp_key,
         keys: made.keys,
         algorithm: case.variant.algorithm,

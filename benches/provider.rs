@@ -21,6 +21,9 @@ mod http;
 #[path = "login/load.rs"]
 #[allow(dead_code, reason = "the login bench needs more of it")]
 mod load;
+#[path = "login/openid_idp.rs"]
+#[allow(dead_code, reason = "the login bench needs more of it")]
+mod openid_idp;
 #[path = "login/saml_app.rs"]
 #[allow(dead_code, reason = "the login bench needs more of it")]
 mod saml_app;
@@ -202,7 +205,7 @@ impl World {
     }
 
     fn parties<'a>(&'a self, idp_key: &'a CertifiedKey, client_id: &'a str, algorithm: &'a str) -> Parties<'a> {
-        Parties { gateway: &self.gateway, idp_key, keys: &self.keys, algorithm, client_id, saml: None, groups: 5 }
+        Parties { gateway: &self.gateway, openid_idp: None, idp_key, keys: &self.keys, algorithm, client_id, saml: None, groups: 5 }
     }
 }
 

@@ -42,6 +42,7 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prometheus", &["http/metrics.rs"]),
     ("clap", &["cli/"]),
     ("toml", &["toml_file.rs", "profile/", "config/"]),
+    ("qrcode", &["http/login/factor.rs"]),
     ("argon2", &["broker/admin/passwords.rs"]),
 ];
 

@@ -2,6 +2,7 @@
 
 use crate::http::Connection;
 use crate::load::{ACS_PATH, CLIENT_ID, CLIENT_SECRET, CONNECTION, IDP, REDIRECT_URI};
+use crate::openid_idp::{CERTIFICATE, OpenIdIdp};
 use crate::saml_app;
 use crate::test_servers::free_port;
 use std::fs;
@@ -27,6 +28,8 @@ pub struct Variant {
     /// `None`: an SQLite file.
     pub directory: Option<String>,
     pub application: Protocol,
+    /// The identity provider speaks OpenID Connect, and not SAML.
+    pub openid_idp: bool,
     /// How many groups everybody is in.
     pub groups: usize,
 }
@@ -60,8 +63,8 @@ pub struct Memory {
 
 impl Gateway {
     /// Starts it in `place`, where `certs/` and `idp.pem` are.
-    pub fn start(variant: &Variant, place: &Path, clock_ticks: u64) -> Result<(Self, Cpu), String> {
-        Self::launch(place, clock_ticks, |address| configuration(variant, address, place))
+    pub fn start(variant: &Variant, openid_idp: Option<&OpenIdIdp>, place: &Path, clock_ticks: u64) -> Result<(Self, Cpu), String> {
+        Self::launch(place, clock_ticks, |address| configuration(variant, openid_idp, address, place))
     }
 
     /// Starts it with what `configuration` makes of its address.
@@ -75,6 +78,8 @@ impl Gateway {
             .arg("serve")
             .arg("--config")
             .arg(&config)
+            // Of an OpenID provider whose questions go over TLS.
+            .envs(Some(("SSL_CERT_FILE", place.join(CERTIFICATE))).filter(|(_, path)| path.exists()))
             .stdin(Stdio::null())
             .stdout(Stdio::null())
             .stderr(fs::File::create("/dev/null").map_err(|error| error.to_string())?)
@@ -169,14 +174,15 @@ pub fn make_keys(place: &Path) -> Result<(), String> {
 }
 
 /// Everything that is not said here is as it is by default.
-fn configuration(variant: &Variant, address: SocketAddr, place: &Path) -> String {
-    let Variant { signature_check, algorithm, sign_requests, sessions, .. } = variant;
+fn configuration(variant: &Variant, openid_idp: Option<&OpenIdIdp>, address: SocketAddr, place: &Path) -> String {
+    let Variant { signature_check, algorithm, sessions, .. } = variant;
     let directory = variant.directory.clone().unwrap_or_else(|| format!("sqlite:{}", place.join("isthmus.db").display()));
     let operations = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let application = match variant.application {
         Protocol::OpenIdConnect => openid_application(algorithm),
         Protocol::Saml { encrypt } => saml_app::configuration(encrypt),
     };
+    let connection = openid_idp.map_or_else(|| saml_connection(variant.sign_requests), OpenIdIdp::configuration);
     format!(
         r#"
 issuer = "http://{address}"
@@ -197,15 +203,21 @@ signature_check = "{signature_check}"
 
 [[connection]]
 name = "{CONNECTION}"
-[connection.saml]
+{connection}
+[[application]]
+client_id = "{CLIENT_ID}"
+{application}
+"#
+    )
+}
+
+fn saml_connection(sign_requests: bool) -> String {
+    format!(
+        r#"[connection.saml]
 entity_id = "{IDP}"
 sso_url = "https://idp.example.org/sso"
 certificates = ["idp.pem"]
 sign_requests = {sign_requests}
-
-[[application]]
-client_id = "{CLIENT_ID}"
-{application}
 "#
     )
 }

@@ -2,6 +2,7 @@
 
 use crate::gateway::{Gateway, acs_url};
 use crate::http::{Connection, Response};
+use crate::openid_idp::OpenIdIdp;
 use crate::saml_app::SamlApp;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
@@ -20,6 +21,7 @@ use url::form_urlencoded::Serializer;
 
 pub const CONNECTION: &str = "bench";
 pub const ACS_PATH: &str = "/connections/bench/acs";
+const CALLBACK_PATH: &str = "/connections/bench/callback";
 pub const IDP: &str = "https://idp.example.org/metadata";
 pub const CLIENT_ID: &str = "bench-app";
 pub const CLIENT_SECRET: &str = "a secret of the load generator";
@@ -31,7 +33,9 @@ pub const PEOPLE: usize = 200;
 /// Whom all logins of one run have in common.
 pub struct Parties<'a> {
     pub gateway: &'a Gateway,
-    /// The identity provider's.
+    /// The identity provider, if it is one that speaks OpenID Connect.
+    pub openid_idp: Option<&'a OpenIdIdp>,
+    /// The one's that speaks SAML.
     pub idp_key: &'a CertifiedKey,
     /// What the gateway signs ID tokens with, to verify them.
     pub keys: &'a OidcKeys,
@@ -165,9 +169,7 @@ impl<'a> Client<'a> {
     fn by_saml(&mut self, app: &SamlApp, subject: &str) -> Result<(), String> {
         let (request, target) = app.request()?;
         let to_idp = self.timed(|connection| connection.get(&target, &[]))?.expect(303)?;
-        let cookies = cookies(&to_idp);
-        let answer = self.identity_provider(to_idp.header("location")?, subject)?;
-        let page = self.timed(|connection| connection.post(ACS_PATH, &[("Cookie", &cookies)], &answer))?.expect(200)?;
+        let page = self.identity_provider(&to_idp, subject)?.expect(200)?;
         app.check(&request, &page.text(), &mail(subject), self.parties.groups)
     }
 
@@ -183,9 +185,7 @@ impl<'a> Client<'a> {
     /// From the authorization request to the answer to the application, with the cookies that the browser has then.
     pub fn sign_in(&mut self, asked: &Asked, subject: &str) -> Result<(String, Response), String> {
         let to_idp = self.timed(|connection| connection.get(&format!("/authorize?{}", asked.query), &[]))?.expect(303)?;
-        let before = cookies(&to_idp);
-        let answer = self.identity_provider(to_idp.header("location")?, subject)?;
-        let back = self.timed(|connection| connection.post(ACS_PATH, &[("Cookie", &before)], &answer))?.expect(303)?;
+        let back = self.identity_provider(&to_idp, subject)?.expect(303)?;
         Ok((cookies(&back), back))
     }
 
@@ -206,7 +206,7 @@ impl<'a> Client<'a> {
     pub fn userinfo(&mut self, access_token: &str, subject: &str) -> Result<(), String> {
         let bearer = format!("Bearer {access_token}");
         let userinfo = self.timed(|connection| connection.get("/userinfo", &[("Authorization", &bearer)]))?.expect(200)?;
-        check_claims(&object(&userinfo)?, subject)
+        self.check_claims(&object(&userinfo)?, subject)
     }
 
     fn timed(&mut self, request: impl FnOnce(&mut Connection) -> Result<Response, String>) -> Result<Response, String> {
@@ -216,8 +216,23 @@ impl<'a> Client<'a> {
         response
     }
 
+    /// Signs somebody in at the identity provider to which the browser was sent, and brings the answer back.
+    fn identity_provider(&mut self, to_idp: &Response, subject: &str) -> Result<Response, String> {
+        let (cookies, location) = (cookies(to_idp), to_idp.header("location")?);
+        match self.parties.openid_idp {
+            Some(idp) => {
+                let target = format!("{CALLBACK_PATH}?{}", idp.answer(location, subject)?);
+                self.timed(|connection| connection.get(&target, &[("Cookie", &cookies)]))
+            }
+            None => {
+                let answer = self.assertion(location, subject)?;
+                self.timed(|connection| connection.post(ACS_PATH, &[("Cookie", &cookies)], &answer))
+            }
+        }
+    }
+
     /// Answers the AuthnRequest behind `location` for somebody with a dozen attributes, as a form.
-    fn identity_provider(&self, location: &str, subject: &str) -> Result<String, String> {
+    fn assertion(&self, location: &str, subject: &str) -> Result<String, String> {
         let (_, query) = location.split_once('?').ok_or_else(|| format!("no request in {location}"))?;
         let request = receive_redirect(query, None, &mut Vec::new()).map_err(|rejection| rejection.to_string())?;
         let now = Timestamp::now();
@@ -272,7 +287,17 @@ impl<'a> Client<'a> {
         if !expected {
             return Err(format!("not the ID token of this login: {claims:?}"));
         }
-        check_claims(&claims, subject)
+        self.check_claims(&claims, subject)
+    }
+
+    fn check_claims(&self, claims: &Map<String, Value>, subject: &str) -> Result<(), String> {
+        let provider = if self.parties.openid_idp.is_some() { "oidc" } else { "samlp" };
+        let identity =
+            Identity { connection: CONNECTION.to_owned(), provider: provider.to_owned(), user_id: subject.to_owned(), is_social: false };
+        let expected = text(claims, "sub")? == identity.user_id_for_new_user()
+            && text(claims, "email")? == mail(subject)
+            && text(claims, "family_name")? == "Müller";
+        if expected { Ok(()) } else { Err(format!("not the claims of {subject}: {claims:?}")) }
     }
 }
 
@@ -282,17 +307,8 @@ fn cookies(response: &Response) -> String {
     cookies.join("; ")
 }
 
-fn mail(subject: &str) -> String {
+pub fn mail(subject: &str) -> String {
     format!("{subject}@example.org")
-}
-
-fn check_claims(claims: &Map<String, Value>, subject: &str) -> Result<(), String> {
-    let identity =
-        Identity { connection: CONNECTION.to_owned(), provider: "samlp".to_owned(), user_id: subject.to_owned(), is_social: false };
-    let expected = text(claims, "sub")? == identity.user_id_for_new_user()
-        && text(claims, "email")? == mail(subject)
-        && text(claims, "family_name")? == "Müller";
-    if expected { Ok(()) } else { Err(format!("not the claims of {subject}: {claims:?}")) }
 }
 
 pub fn form(pairs: &[(&str, &str)]) -> String {

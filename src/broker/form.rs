@@ -13,6 +13,7 @@ pub(super) enum Form {
     Link,
     Consent,
     Password,
+    Factor,
 }
 
 impl Form {
@@ -21,6 +22,7 @@ impl Form {
             Self::Link => b"link form",
             Self::Consent => b"consent form",
             Self::Password => b"password form",
+            Self::Factor => b"second factor form",
         }
     }
 }

@@ -86,6 +86,8 @@ pub(super) fn arrive(
         auth_time: authentication.auth_time,
         fresh: forced || authentication.auth_time >= began.plus_seconds(-CLOCKS),
         acr: authentication.acr.clone(),
+        amr: Vec::new(),
+        new_factor: None,
         upstream: authentication.upstream.clone(),
         tokens: None,
     })

@@ -16,6 +16,7 @@ pub mod device;
 pub mod discovery;
 pub mod events;
 pub mod explain;
+pub mod factor;
 mod finish;
 mod form;
 mod give;
@@ -242,6 +243,8 @@ pub enum Answer {
     AskConsent(Box<ConsentQuestion>),
     /// The person types name and password.
     AskPassword(Box<PasswordPage>),
+    /// The person proves a second factor, or sets one up.
+    AskFactor(Box<factor::FactorPage>),
     /// To a page that a script has named.
     Elsewhere(String),
     /// The same request again as a GET, so that the browser sends its SameSite=Lax cookies.
@@ -356,6 +359,8 @@ pub struct PasswordPage {
     pub connection: String,
     /// As it was typed, or as the application hints.
     pub name: String,
+    /// A second factor may be set up on the way.
+    pub may_enrol: bool,
     pub problem: Option<PasswordProblem>,
 }
 

@@ -11,6 +11,7 @@ use super::limits::{Meter, Pace, network, seconds};
 use super::{Answer, Browser, Gateway, Outcome, PasswordPage, PasswordProblem};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
+use crate::connection::config::SecondFactor;
 use crate::connection::password::{NotProven, Typed, Unproven};
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Part, Trace};
@@ -29,6 +30,8 @@ pub struct PasswordForm<'a> {
     /// Name and password; `None`: the page is only looked at.
     pub typed: Option<(&'a str, &'a Secret<String>)>,
     pub csrf: Option<&'a str>,
+    /// The person wants to set up a second factor.
+    pub enrol: bool,
     /// From where it comes.
     pub address: Option<IpAddr>,
 }
@@ -99,7 +102,8 @@ impl Gateway {
 
     async fn password_inner(&self, form: PasswordForm<'_>, browser: &Browser, now: Timestamp) -> Result<Outcome> {
         let transaction = match self.login_of(form.transaction_id, browser, now).await? {
-            Ok(transaction) => transaction,
+            // Whoever goes back from the second factor may type another name.
+            Ok(transaction) => transaction.before_factor(),
             Err(outcome) => return Ok(*outcome),
         };
         let correlation_id = transaction.correlation_id.clone();
@@ -109,7 +113,7 @@ impl Gateway {
             return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
         };
         let connection = connection.as_ref();
-        let page = Shown { gateway: self, transaction: &transaction, connection };
+        let page = Shown { gateway: self, transaction: &transaction, connection, enrol: form.enrol };
         let ours = self.is_our_form(Form::Password, &transaction, form.csrf)?;
         let outcome = match form.typed.filter(|_| ours) {
             None => page.look(transaction.asked.login_hint.as_deref().unwrap_or_default(), None)?,
@@ -141,11 +145,12 @@ impl Gateway {
         let refused = match proven {
             Ok(authentication) => {
                 self.tries.give_back(&key, now);
-                return Box::pin(self.accept_password(transaction, &config.name, Ok(authentication), (browser, now), trace)).await;
+                return Box::pin(self.accept_password((transaction, page.enrol), &config.name, Ok(authentication), (browser, now), trace))
+                    .await;
             }
             Err(NotProven::Refused(refused)) => {
                 self.tries.give_back(&key, now);
-                return Box::pin(self.accept_password(transaction, &config.name, Err(*refused), (browser, now), trace)).await;
+                return Box::pin(self.accept_password((transaction, page.enrol), &config.name, Err(*refused), (browser, now), trace)).await;
             }
             Err(NotProven::Again { why, reason }) => (why, reason),
         };
@@ -175,6 +180,8 @@ struct Shown<'a> {
     gateway: &'a Gateway,
     transaction: &'a LoginTransaction,
     connection: &'a dyn Connection,
+    /// The person wants to set up a second factor.
+    enrol: bool,
 }
 
 impl Shown<'_> {
@@ -185,6 +192,7 @@ impl Shown<'_> {
             application: self.transaction.restart.application.clone(),
             connection: self.connection.config().display_name.clone(),
             name: name.to_owned(),
+            may_enrol: self.connection.config().second_factor == SecondFactor::Optional,
             problem,
         };
         Ok(Outcome::of(Answer::AskPassword(Box::new(page))))

@@ -219,6 +219,7 @@ async fn a_session_ends_with_its_user() {
         profile: Written::object(&Map::from_iter([("name".to_owned(), Value::from("Jane"))])).expect("JSON"),
         auth_time: now,
         acr: None,
+        amr: Vec::new(),
         created_at: now,
         expires_at: now.plus_seconds(600),
         upstream: UpstreamSession::default(),

@@ -14,7 +14,9 @@ mod upstream_params;
 use super::context::Context;
 use super::living;
 use crate::connection::check_scopes;
-use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SecondFactor, SubjectComparison};
+use crate::connection::metadata::Living;
+use crate::connection::outbound::download::Reach;
 use crate::keys::{Digest, END_IS_NEAR, SignatureScheme, certificate_end, parse_certificate};
 use crate::profile::Direction;
 use crate::saml::artifact::ResolutionService;
@@ -50,6 +52,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
     let profile = profile_settings(section, preset.map(|preset| preset.profile_sync).unwrap_or_default());
     let linking = linking(section, names, &domains);
     let kind = kind(context, section, name.as_deref());
+    let second_factor = second_factor(section, kind.as_ref());
     let name = name?;
     Some(ConnectionConfig {
         display_name: display_name.unwrap_or_else(|| preset.map_or_else(|| name.clone(), |preset| preset.title.to_owned())),
@@ -60,9 +63,25 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
         mapping: mapping?,
         profile,
         linking,
+        second_factor,
         provider: preset.map(|preset| &preset.provider),
         kind: kind?,
     })
+}
+
+/// Whether a code is asked for after the password.
+fn second_factor(section: &Section<'_>, kind: Option<&ConnectionKind>) -> SecondFactor {
+    let choices = [("off", SecondFactor::Off), ("optional", SecondFactor::Optional), ("required", SecondFactor::Required)];
+    let second_factor = section.choice("second_factor", &choices).unwrap_or_default();
+    if second_factor != SecondFactor::Off && kind.is_some_and(|kind| !kind.asks_password()) {
+        let message = "nobody types a password here by this connection, so no code can be asked for after it";
+        section.problem(
+            "second_factor",
+            message,
+            "ask for a second factor at the identity provider, as by `authn_context` or `acr_values`",
+        );
+    }
+    second_factor
 }
 
 pub const NAME_RULE: &str = "a connection's name has up to 128 letters, digits, - and _";
@@ -250,6 +269,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&s
         about: described::read(section),
         unsolicited: unsolicited::read(section, force_authn),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
+        artifact_reach: artifact_reach(context, section, living.as_ref()),
         living,
         logout,
         logout_binding,
@@ -274,6 +294,16 @@ fn signature(section: &Section<'_>, algorithm: &'static str, digest_algorithm: &
 fn preferred_binding(idp: Option<&IdpTrust>) -> Binding {
     let has_redirect = idp.is_none_or(|idp| idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == Binding::Redirect));
     if has_redirect { Binding::Redirect } else { Binding::Post }
+}
+
+/// What the file itself names may stand anywhere; what others say in metadata leads where these may be fetched from.
+fn artifact_reach(context: &Context<'_>, section: &Section<'_>, living: Option<&Living>) -> Reach {
+    match living.filter(|_| !section.has("artifact_resolution_url")) {
+        _ if context.development => Reach::Everything,
+        _ if context.stored().is_some() => Reach::Public,
+        Some(living) => living.source.reach,
+        None => Reach::Everything,
+    }
 }
 
 /// How answers come, and where artifacts are resolved: as the metadata say, or as the file does.

@@ -34,10 +34,29 @@ pub struct ConnectionConfig {
     pub mapping: Arc<MappingTable>,
     pub profile: ProfileSettings,
     pub linking: Linking,
+    /// What is asked after a password that was typed here.
+    pub second_factor: SecondFactor,
     /// Of a provider that the program knows by name.
     pub provider: Option<&'static Provider>,
     pub kind: ConnectionKind,
 }
+
+/// Is a code asked for after the password?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecondFactor {
+    #[default]
+    Off,
+    /// Of those who have an app for it.
+    Optional,
+    /// Of everybody; who has no app yet sets one up.
+    Required,
+}
+
+/// SAML Authentication Context 3.4: a password over a protected session.
+pub const PASSWORD_CONTEXT: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
+
+/// What a login by password and code is called (REFEDS MFA Profile 1.2), as identity providers name their contexts.
+pub const FACTOR_CONTEXT: &str = "https://refeds.org/profile/mfa";
 
 /// What is known of a provider beside its protocol.
 #[derive(Debug, PartialEq, Eq)]
@@ -131,9 +150,26 @@ impl ConnectionConfig {
         }
     }
 
+    /// The contexts that an application counts on, as they are called there: of its `acr_values` those in the table, and
+    /// those that are URIs. For the others it only wishes (OpenID Connect Core 3.1.2.1): where it does not, their absence is
+    /// noticed when the login ends.
+    pub fn contexts(&self, acr_values: &[String]) -> Vec<String> {
+        let context = |acr: &String| self.acr().get(acr).or_else(|| Url::parse(acr).is_ok().then_some(acr)).cloned();
+        acr_values.iter().filter_map(context).collect()
+    }
+
     /// The other way round: what a context of the identity provider is called toward applications.
     pub fn acr_here(&self, theirs: &str) -> String {
         self.acr().iter().find(|(_, mapped)| *mapped == theirs).map_or(theirs, |(acr, _)| acr).to_owned()
+    }
+
+    /// Which of the two contexts of its own an application wants that asks for these: that of a password alone, or that of a
+    /// password and a second factor. `None`: it asks for neither.
+    pub fn wanted_context(&self, acr_values: &[String]) -> Option<&'static str> {
+        let asked = |context: &str| acr_values.iter().any(|acr| acr == context || *acr == self.acr_here(context));
+        // Whoever is content with a password is not made to set anything up.
+        let offered: &[&'static str] = if self.second_factor == SecondFactor::Off { &[] } else { &[PASSWORD_CONTEXT, FACTOR_CONTEXT] };
+        offered.iter().copied().find(|context| asked(context))
     }
 
     /// The settings of one that speaks SAML.
@@ -182,6 +218,14 @@ pub enum ConnectionKind {
 }
 
 impl ConnectionKind {
+    /// Do people type name and password into a page of ours?
+    pub const fn asks_password(&self) -> bool {
+        match self {
+            Self::Ldap(_) => true,
+            Self::Saml(_) | Self::Oidc(_) | Self::OAuth2(_) => false,
+        }
+    }
+
     /// Its name where the provider has none of its own.
     const fn strategy(&self) -> &'static str {
         match self {
@@ -313,6 +357,8 @@ pub struct SamlConnection {
     pub idp: IdpTrust,
     /// Metadata that are fetched while the process runs.
     pub living: Option<Living>,
+    /// Which machines may be asked for what an artifact stands for.
+    pub artifact_reach: Reach,
     pub policy: ResponsePolicy,
     /// Our entity ID toward it; by default the address of our metadata.
     pub sp_entity_id: Option<String>,
@@ -382,6 +428,7 @@ impl SamlConnection {
         Self {
             idp,
             living: None,
+            artifact_reach: Reach::Public,
             policy: ResponsePolicy::default(),
             sp_entity_id: None,
             request_binding: Binding::Redirect,

@@ -107,11 +107,26 @@ pub enum Callback<'a> {
 #[derive(Clone, Debug)]
 pub struct Resolution {
     pub url: Url,
+    pub reach: outbound::download::Reach,
     /// ID of the question.
     pub resolve_id: String,
     pub envelope: String,
     /// Marks the artifact as used; says nothing of it.
     pub digest: String,
+}
+
+impl UpstreamRequest {
+    /// Where nobody knows which context is stronger than another.
+    ///
+    /// # Errors
+    /// When the application wants a better one than those that it names.
+    fn check_comparison(&self, config: &config::ConnectionConfig) -> Result<()> {
+        if self.acr_comparison != Some(Comparison::Better) || config.contexts(&self.acr_values).is_empty() {
+            return Ok(());
+        }
+        let why = "This way to sign in cannot tell which kind of sign-in is better than another.";
+        Err(Error::new(ErrorKind::UnmetAuthenticationRequirements, why))
+    }
 }
 
 /// Somebody proved who they are. Made by a connection only, out of verified data.

@@ -184,6 +184,7 @@ fn is_public(address: IpAddr) -> bool {
                 || a >= 240
                 || (a == 100 && (64..128).contains(&b))
                 || (a == 192 && b == 0 && c == 0)
+                || (a == 192 && b == 88 && c == 99)
                 || (a == 198 && (18..20).contains(&b));
             !special
         }
@@ -197,10 +198,18 @@ fn is_public(address: IpAddr) -> bool {
                 _ => {}
             }
             // Global unicast is 2000::/3; documentation, benchmarks and Teredo stand apart.
-            segments[0] & 0xe000 == 0x2000 && !(segments[0] == 0x2001 && (segments[1] == 0xdb8 || segments[1] < 0x200))
+            let apart = match segments {
+                [0x2001, 0xdb8 | 0..0x200, ..] | [0x3fff, 0..0x1000, ..] => true,
+                _ => false,
+            };
+            segments[0] & 0xe000 == 0x2000 && !apart
         }
     }
 }
+
+#[cfg(test)]
+#[path = "outbound/guard_tests.rs"]
+mod guard_tests;
 
 #[cfg(test)]
 mod tests {

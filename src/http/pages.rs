@@ -397,9 +397,11 @@ fn html(mut builder: actix_web::HttpResponseBuilder, page: &impl Template, polic
 mod tests {
     use super::*;
     use crate::broker::PasswordProblem::TooMany;
+    use crate::broker::factor::{FactorAsk, FactorPage, FactorProblem};
     use crate::broker::{Offer, PasswordPage};
-    use crate::http::login::password;
+    use crate::http::login::{factor, password};
     use crate::oidc::ClientAbout;
+    use crate::secret::Secret;
 
     const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
 
@@ -446,6 +448,9 @@ mod tests {
             ConsentPage::new(both().0, both().1, &hostile_question(Some(HOSTILE.to_owned()))).render(),
             DeviceCodePage { w: both().0, look: both().1, page: hostile_device() }.render(),
             password::Page::new(both().0, both().1, hostile_password()).render(),
+            factor::Page::new(both().0, both().1, hostile_factor(0)).render(),
+            factor::Page::new(both().0, both().1, hostile_factor(1)).render(),
+            factor::Page::new(both().0, both().1, hostile_factor(2)).render(),
             ConfirmLogoutPage { w: both().0, look: both().1, parameters: pair() }.render(),
             auto.render(),
         ]
@@ -481,8 +486,19 @@ mod tests {
             application: text(),
             connection: text(),
             name: text(),
+            may_enrol: true,
             problem: Some(TooMany(61)),
         }
+    }
+
+    fn hostile_factor(number: usize) -> FactorPage {
+        let (text, secret) = (|| HOSTILE.to_owned(), || Secret::new(HOSTILE.to_owned()));
+        let (ask, problem) = match number {
+            0 => (FactorAsk::Code, FactorProblem::Wrong),
+            1 => (FactorAsk::Enrol { secret: secret(), address: secret() }, FactorProblem::TooMany(61)),
+            _ => (FactorAsk::Keep { codes: vec![secret()] }, FactorProblem::Used),
+        };
+        FactorPage { transaction_id: text(), csrf: text(), application: text(), connection: text(), ask, problem: Some(problem) }
     }
 
     fn hostile_question(device: Option<String>) -> ConsentQuestion {

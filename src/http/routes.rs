@@ -1,6 +1,7 @@
 //! Every path on one page.
 
 use super::{headers, health, idp, login, logout, management, op, sources, traces, upstream};
+use crate::broker::factor;
 use crate::connection::password::PAGE;
 use actix_web::Route;
 use actix_web::guard::{Any, Get, GuardContext, Head, fn_guard};
@@ -92,6 +93,8 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/login/consent", post().to(login::consent))
         .route(PAGE, get().to(login::password::show))
         .route(PAGE, post().to(login::password::typed))
+        .route(factor::PAGE, get().to(login::factor::show))
+        .route(factor::PAGE, post().to(login::factor::sent))
         .route("/activate", get().to(op::device::activation))
         .route("/activate", post().to(op::device::activate_by_form))
         .route("/continue", get().to(login::resume))
@@ -137,7 +140,16 @@ pub fn allowed(path: &str) -> &'static str {
         "/oauth/token" | "/oauth/par" | "/oauth/device/code" | "/oauth/revoke" => "POST, OPTIONS",
         "/oauth/introspect" => "POST",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
-        "/authorize" | "/saml/sso" | "/saml/slo" | "/oidc/logout" | "/login" | "/login/link" | "/login/consent" | PAGE | "/activate"
+        "/authorize"
+        | "/saml/sso"
+        | "/saml/slo"
+        | "/oidc/logout"
+        | "/login"
+        | "/login/link"
+        | "/login/consent"
+        | PAGE
+        | factor::PAGE
+        | "/activate"
         | "/continue" => "GET, HEAD, POST",
         "/oidc/register" | "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",

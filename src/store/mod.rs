@@ -522,6 +522,16 @@ pub trait Directory: Send + Sync {
         sealed: &'a str,
         now: Timestamp,
     ) -> Later<'a, bool>;
+    /// Changes a sealed secret from what was seen, in one step: the first of `change` is what was stored, `None` nothing, and the
+    /// second what is to be, `None` nothing. False, and nothing is changed, when something else is there by now, or no such identity.
+    fn change_credential<'a>(
+        &'a self,
+        connection: &'a str,
+        subject: &'a str,
+        kind: CredentialKind,
+        change: (Option<&'a str>, Option<&'a str>),
+        now: Timestamp,
+    ) -> Later<'a, bool>;
     fn credential<'a>(&'a self, connection: &'a str, subject: &'a str, kind: CredentialKind) -> Later<'a, Option<String>>;
     /// Adds events to the log; one whose id is there already is left out.
     fn insert_log_events<'a>(&'a self, events: &'a [LogEvent]) -> Later<'a, ()>;

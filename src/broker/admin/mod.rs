@@ -5,6 +5,7 @@
 //! what was, what is; values that are sealed or look secret are masked there.
 
 mod create;
+mod factors;
 pub mod kinds;
 mod links;
 pub mod objects;
@@ -17,6 +18,7 @@ mod tests;
 mod users;
 
 pub use create::Place;
+pub use factors::{FactorMethod, WhichFactors};
 pub use links::OtherMetadata;
 pub use users::{SealedValues, UserEdit, UserRecord};
 

@@ -1,49 +1,39 @@
-//! `isthmus demo`: gateway, practice identity provider and practice applications in one process, on loopback, with
-//! embedded stores. Nothing is left behind: keys and directory live in a temporary directory.
+//! `isthmus demo`: gateway, practice providers and practice applications in one process, on loopback, with embedded stores.
+//! The gateway is configured as any other, by a file. Nothing is left behind: file, keys and directory live in a temporary
+//! directory.
 
 mod once;
 
 use super::{block_on, complain, print};
-use crate::application::release::ReleasePolicy;
-use crate::application::saml_sp::{SamlSp, SamlSpSettings};
-use crate::application::{Application, ProfileUse, SamlApplication};
-use crate::broker::Lifetimes;
-use crate::broker::live::NoMaker;
-use crate::broker::possession::PossessionSettings;
-use crate::broker::registration::Policy;
 use crate::clock::Timestamp;
-use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection};
-use crate::connection::outbound::download::Reach;
+use crate::config;
 use crate::error::{Error, ErrorKind, Result};
-use crate::http::limit::LimitSettings;
 use crate::http::practice::app::{self, App};
 use crate::http::practice::idp::{self, Idp};
+use crate::http::practice::openid::{self, GitHub, OpenIdProvider};
 use crate::http::practice::saml_app::{self, SamlApp};
-use crate::http::state::{ApiSettings, HttpSettings};
 use crate::id;
 use crate::keys::Keyring;
-use crate::oidc::{ClientFacts, GrantType, TokenEndpointAuthMethod};
-use crate::profile::{Direction, MappingLibrary};
-use crate::saml::{MetadataOptions, metadata::read_idp};
-use crate::startup::{self, Parts};
-use crate::user::linking::Linking;
-use crate::{store, telemetry};
+use crate::{startup, store, telemetry};
 use actix_web::dev::Server;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpServer, rt};
 use clap::Args;
+use std::fs::{DirBuilder, write};
 use std::net::{SocketAddr, TcpListener};
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::Arc;
 use tracing::level_filters::LevelFilter;
 
-/// Name of the demo's connection.
-const CONNECTION: &str = "practice";
+/// Names of the demo's connections.
+const SAML: &str = "practice";
+const OPENID: &str = "practice-openid";
+const GITHUB: &str = "practice-github";
 
 #[derive(Args)]
 pub struct Options {
-    /// Walk through one login at each application without a browser, print what they were told and the traces as JSON, and end.
+    /// Walk through one login at each provider and application without a browser, print what the applications were told and the traces as JSON, and end.
     #[arg(long)]
     once: bool,
     /// Which practice person signs in with --once.
@@ -84,60 +74,133 @@ impl Listeners {
     }
 }
 
+/// Everybody around the gateway.
+struct World {
+    issuer: String,
+    operations_url: String,
+    app_url: String,
+    idp_url: String,
+    /// What the gateway is registered with at the providers, and the application at the gateway.
+    secrets: [String; 3],
+    idp: Idp,
+    openid: OpenIdProvider,
+    github: GitHub,
+    saml_app: SamlApp,
+}
+
+impl World {
+    fn new(listeners: &Listeners) -> Result<Self> {
+        // The gateway is another site than the others, as it is in life: localhost here, 127.0.0.1 there.
+        let issuer = url("localhost", &listeners.gateway)?;
+        let operations_url = url("localhost", &listeners.operations)?;
+        let [idp_url, app_url] = [url("127.0.0.1", &listeners.idp)?, url("127.0.0.1", &listeners.app)?];
+        let secrets = [id::random_token(), id::random_token(), id::random_token()];
+        let at = |connection: &str, path: &str| format!("{issuer}/connections/{connection}/{path}");
+        Ok(Self {
+            idp: Idp::new(idp_url.clone(), at(SAML, "metadata"), at(SAML, "acs"))?,
+            openid: OpenIdProvider::new(&idp_url, at(OPENID, "callback"), secrets[0].clone())?,
+            github: GitHub::new(at(GITHUB, "callback"), secrets[1].clone()),
+            saml_app: SamlApp::new(issuer.clone(), &app_url, operations_url.clone())?,
+            issuer,
+            operations_url,
+            app_url,
+            idp_url,
+            secrets,
+        })
+    }
+
+    /// Writes `isthmus.toml` and the metadata that it names.
+    fn write_configuration(&self, directory: &Path) -> Result<PathBuf> {
+        let file = directory.join("isthmus.toml");
+        for (path, text) in [
+            (directory.join("practice-idp.xml"), self.idp.metadata()),
+            (directory.join("practice-application.xml"), self.saml_app.metadata(Timestamp::now())?),
+            (file.clone(), self.configuration()),
+        ] {
+            write(&path, text)
+                .map_err(|error| Error::new(ErrorKind::Internal, format!("{} cannot be written", path.display())).because(error))?;
+        }
+        Ok(file)
+    }
+
+    fn configuration(&self) -> String {
+        let Self { issuer, operations_url, app_url, idp_url, secrets: [openid_secret, github_secret, app_secret], .. } = self;
+        let [listen, operations_listen] = [issuer, operations_url].map(|url| url.replace("http://localhost", "127.0.0.1"));
+        let (openid_issuer, client_id) = (self.openid.issuer(), openid::CLIENT_ID);
+        let (app, saml_app) = (app::CLIENT_ID, saml_app::CLIENT_ID);
+        format!(
+            r#"
+issuer = "{issuer}"
+listen = "{listen}"
+operations_listen = "{operations_listen}"
+
+[directory]
+url = "sqlite:demo.db"
+
+[[connection]]
+name = "{SAML}"
+display_name = "Practice identity provider (SAML)"
+domains = ["practice.example"]
+[connection.saml]
+metadata_file = "practice-idp.xml"
+
+[[connection]]
+name = "{OPENID}"
+display_name = "Practice OpenID provider"
+[connection.oidc]
+issuer = "{openid_issuer}"
+client_id = "{client_id}"
+client_secret = "{openid_secret}"
+scopes = ["openid", "profile", "email", "groups"]
+
+[[connection]]
+name = "{GITHUB}"
+display_name = "Practice GitHub"
+[connection.social]
+preset = "github"
+client_id = "{client_id}"
+client_secret = "{github_secret}"
+authorization_endpoint = "{idp_url}/github/login/oauth/authorize"
+token_endpoint = "{idp_url}/github/login/oauth/access_token"
+userinfo_endpoint = "{idp_url}/github/user"
+more = {{ emails = "{idp_url}/github/user/emails" }}
+
+[[application]]
+client_id = "{app}"
+name = "Practice application"
+[application.oidc]
+redirect_uris = ["{app_url}/callback"]
+post_logout_redirect_uris = ["{app_url}/"]
+client_secret = "{app_secret}"
+
+[[application]]
+client_id = "{saml_app}"
+name = "Practice SAML application"
+[application.saml]
+metadata_file = "practice-application.xml"
+"#
+        )
+    }
+}
+
 async fn demo(options: &Options, directory: &Path) -> Result<()> {
     let listeners = Listeners::bind(options)?;
-    // The gateway is another site than the others, as it is in life: localhost here, 127.0.0.1 there.
-    let issuer = url("localhost", &listeners.gateway)?;
-    let operations_url = url("localhost", &listeners.operations)?;
-    let idp_url = url("127.0.0.1", &listeners.idp)?;
-    let app_url = url("127.0.0.1", &listeners.app)?;
-    let client_secret = id::random_token();
-
-    let acs_url = format!("{issuer}/connections/{CONNECTION}/acs");
-    let sp_entity_id = format!("{issuer}/connections/{CONNECTION}/metadata");
-    let idp = Idp::new(idp_url, sp_entity_id, acs_url)?;
-    let saml_app = SamlApp::new(issuer.clone(), &app_url, operations_url.clone())?;
-    let parts = Parts {
-        connections: vec![connection(&idp)?],
-        application_metadata: std::collections::BTreeMap::new(),
-        applications: vec![application(&app_url, &client_secret)?, saml_application(&saml_app)?],
-        issuer: issuer.clone(),
-        lifetimes: Lifetimes::default(),
-        gigya: None,
-        possession: PossessionSettings::default(),
-        registration: Policy::default(),
-        http: HttpSettings {
-            session_management: false,
-            look: Arc::default(),
-            require_pushed_authorization_requests: false,
-            secure: false,
-            trusted_proxies: Vec::new(),
-            country_header: None,
-            client_certificate_header: None,
-            client_certificates: false,
-            saml_body_limit: 1024 * 1024,
-            body_limit: 64 * 1024,
-            api: ApiSettings::default(),
-            limits: LimitSettings::default(),
-        },
-        keyring: Keyring::open_or_create(&directory.join("certs"))?,
-        sessions: store::open_sessions("memory:")?,
-        directory: store::open_directory(&format!("sqlite:{}", directory.join("demo.db").display())).await?,
-        sealed: Vec::new(),
-        more: Vec::new(),
-        maker: Arc::new(NoMaker),
-        reach: Reach::Everything,
-        script_threads: 1,
-    };
-    let (state, background) = startup::state(parts)?;
+    let world = World::new(&listeners)?;
+    let config = config::load(&world.write_configuration(directory)?)
+        .map_err(|findings| Error::new(ErrorKind::Internal, format!("the demo's configuration: {}", config::render_human(&findings))))?;
+    let keyring = Keyring::open_or_create(&config.keys_path)?;
+    let stores = (store::open_sessions(config.sessions_url.expose())?, store::open_directory(config.directory_url.expose()).await?);
+    let (state, background) = startup::state(config.into_parts(keyring, stores.0, stores.1))?;
     let background = background.start();
-    let app = App::new(issuer, app_url.clone(), operations_url.clone(), client_secret)?;
-    let (idp, app, saml_app) = (Data::new(idp), Data::new(app), Data::new(saml_app));
+    let World { issuer, operations_url, app_url, secrets: [_, _, app_secret], idp, openid, github, saml_app, .. } = world;
+    let app = Data::new(App::new(issuer, app_url.clone(), operations_url.clone(), app_secret)?);
+    let (idp, openid, github, saml_app) = (Data::new(idp), Data::new(openid), Data::new(github), Data::new(saml_app));
     let servers = [
         startup::public_server(&state, listeners.gateway, None)?,
         startup::operations_server(&state, listeners.operations)?,
         practice(listeners.idp, move |config| {
             config.app_data(idp.clone()).configure(idp::routes);
+            config.app_data(openid.clone()).app_data(github.clone()).configure(openid::routes);
         })?,
         practice(listeners.app, move |config| {
             config.app_data(app.clone()).configure(app::routes);
@@ -149,12 +212,12 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
         rt::spawn(server);
     }
     if options.once {
-        let mut shown = once::openid_connect(&app_url, &options.person).await?;
-        shown["saml"] = once::saml(&app_url, &operations_url, &options.person).await?;
+        let shown = once::everything(&app_url, &operations_url, &options.person).await?;
         print(&serde_json::to_string_pretty(&shown).unwrap_or_default());
     } else {
-        print("Gateway, practice identity provider and practice applications are running. Open this link, and press Ctrl-C to stop:");
+        print("Gateway, practice providers and practice applications are running. Open this link, and press Ctrl-C to stop:");
         print(&format!("\n    {app_url}/\n"));
+        print(&format!("The gateway is configured by {}", directory.join("isthmus.toml").display()));
         startup::wait_for_signal().await;
     }
     for handle in handles {
@@ -173,78 +236,20 @@ fn practice(listener: TcpListener, routes: impl Fn(&mut ServiceConfig) + Clone +
         .map_err(|error| Error::new(ErrorKind::Internal, "a practice partner cannot start").because(error))
 }
 
-fn connection(idp: &Idp) -> Result<ConnectionConfig> {
-    let metadata = read_idp(&idp.metadata(), MetadataOptions::default(), Timestamp::now())
-        .map_err(|error| Error::new(ErrorKind::Internal, format!("the practice metadata: {error}")))?;
-    Ok(ConnectionConfig {
-        name: CONNECTION.to_owned(),
-        display_name: "Practice identity provider".to_owned(),
-        enabled: true,
-        applications: None,
-        domains: vec!["practice.example".to_owned()],
-        mapping: table("saml", Direction::ToProfile)?,
-        profile: ProfileSettings::default(),
-        linking: Linking::default(),
-        provider: None,
-        kind: ConnectionKind::Saml(Arc::new(SamlConnection::new(metadata.trust()))),
-    })
-}
-
-fn application(app_url: &str, client_secret: &str) -> Result<Application> {
-    Ok(Application {
-        client_id: app::CLIENT_ID.to_owned(),
-        name: "Practice application".to_owned(),
-        enabled: true,
-        connections: None,
-        mapping: table("oidc", Direction::FromProfile)?,
-        profile: ProfileUse::default(),
-        saml: None,
-        by_metadata: None,
-        oidc: Some(ClientFacts {
-            redirect_uris: vec![format!("{app_url}/callback")],
-            post_logout_redirect_uris: vec![format!("{app_url}/")],
-            token_endpoint_auth_method: TokenEndpointAuthMethod::ClientSecretBasic,
-            secret_digests: vec![id::digest(client_secret)],
-            grant_types: vec![GrantType::AuthorizationCode],
-            ..ClientFacts::public(app::CLIENT_ID)
-        }),
-    })
-}
-
-/// The same person as the other application sees it, by SAML: requests are signed, assertions as well.
-fn saml_application(app: &SamlApp) -> Result<Application> {
-    let wrong = |problems: Vec<_>| Error::new(ErrorKind::Internal, format!("the practice SAML application: {problems:?}"));
-    let sp = SamlSp::new(SamlSpSettings::new(app.trust(Timestamp::now())?)).map_err(wrong)?;
-    let mapping = table("saml", Direction::FromProfile)?;
-    Ok(Application {
-        client_id: saml_app::CLIENT_ID.to_owned(),
-        name: "Practice SAML application".to_owned(),
-        enabled: true,
-        connections: None,
-        mapping: Arc::clone(&mapping),
-        profile: ProfileUse::default(),
-        oidc: None,
-        saml: Some(SamlApplication { sp: Arc::new(sp), mapping, release: ReleasePolicy::default(), valid_until: None }),
-        by_metadata: None,
-    })
-}
-
-fn table(name: &str, direction: Direction) -> Result<Arc<crate::profile::MappingTable>> {
-    MappingLibrary::built_in().table(name, direction).ok_or_else(|| Error::new(ErrorKind::Internal, "a built-in mapping table is missing"))
-}
-
 fn url(host: &str, listener: &TcpListener) -> Result<String> {
     let address = listener.local_addr().map_err(|error| Error::new(ErrorKind::Internal, "a listener has no address").because(error))?;
     Ok(format!("http://{host}:{}", address.port()))
 }
 
-/// Removed when the demo ends.
+/// Removed when the demo ends; nobody else reads the secrets in it.
 struct TemporaryDirectory(PathBuf);
 
 impl TemporaryDirectory {
     fn new() -> Result<Self> {
         let path = std::env::temp_dir().join(format!("isthmus-demo-{}", id::random_id()));
-        std::fs::create_dir(&path)
+        DirBuilder::new()
+            .mode(0o700)
+            .create(&path)
             .map_err(|error| Error::new(ErrorKind::Internal, format!("{} cannot be made", path.display())).because(error))?;
         Ok(Self(path))
     }

@@ -1,5 +1,6 @@
 //! Whole logins over real HTTP, without a browser: what `isthmus demo --once` prints.
 
+use super::{GITHUB, OPENID, SAML};
 use crate::connection::outbound;
 use crate::error::{Error, ErrorKind, Result};
 use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
@@ -17,21 +18,33 @@ struct Walker {
     /// Cookies by host and name.
     cookies: BTreeMap<(String, String), String>,
     /// What to press where a page asks.
+    connection: &'static str,
     person: String,
     /// The last one that the gateway has told.
     correlation_id: String,
 }
 
-/// Signs `person` in at the practice application: claims, ID token and trace.
-pub async fn openid_connect(app_url: &str, person: &str) -> Result<Value> {
-    let (mut walker, shown) = Walker::walk(&format!("{app_url}/login"), person).await?;
+/// Signs `person` in at both applications by each provider, every time in another browser.
+pub async fn everything(app_url: &str, operations_url: &str, person: &str) -> Result<Value> {
+    let mut shown = json!({});
+    for connection in [SAML, OPENID, GITHUB] {
+        let openid = openid_connect(app_url, connection, person).await?;
+        let saml = saml(app_url, operations_url, connection, person).await?;
+        shown[connection] = json!({ "openid": openid, "saml": saml });
+    }
+    Ok(shown)
+}
+
+/// Claims, ID token and trace of a login at the application that speaks OpenID Connect.
+async fn openid_connect(app_url: &str, connection: &'static str, person: &str) -> Result<Value> {
+    let (mut walker, shown) = Walker::walk(&format!("{app_url}/login"), connection, person).await?;
     let trace = walker.trace(shown["trace_url"].as_str().unwrap_or_default()).await?;
     Ok(json!({ "claims": shown["claims"], "id_token": shown["id_token"], "trace": trace }))
 }
 
-/// Signs `person` in at the practice SAML application, in another browser: NameID, attributes and trace.
-pub async fn saml(app_url: &str, operations_url: &str, person: &str) -> Result<Value> {
-    let (mut walker, mut shown) = Walker::walk(&format!("{app_url}/saml/login"), person).await?;
+/// NameID, attributes and trace of a login at the application that speaks SAML.
+async fn saml(app_url: &str, operations_url: &str, connection: &'static str, person: &str) -> Result<Value> {
+    let (mut walker, mut shown) = Walker::walk(&format!("{app_url}/saml/login"), connection, person).await?;
     // An assertion does not say under which id the gateway has traced the login; its answers to the browser do.
     let trace_url = format!("{operations_url}/traces/{}", walker.correlation_id);
     shown["trace"] = walker.trace(&trace_url).await?;
@@ -40,9 +53,9 @@ pub async fn saml(app_url: &str, operations_url: &str, person: &str) -> Result<V
 
 impl Walker {
     /// Goes from `start` to what the application shows in the end.
-    async fn walk(start: &str, person: &str) -> Result<(Self, Value)> {
-        let client = outbound::client()?;
-        let mut walker = Self { client, cookies: BTreeMap::new(), person: person.to_owned(), correlation_id: String::new() };
+    async fn walk(start: &str, connection: &'static str, person: &str) -> Result<(Self, Value)> {
+        let (client, person) = (outbound::client()?, person.to_owned());
+        let mut walker = Self { client, cookies: BTreeMap::new(), connection, person, correlation_id: String::new() };
         let (mut method, mut target, mut form) = (Method::GET, parse(start)?, Vec::new());
         for _ in 0..STEPS {
             let response = walker.send(&method, &target, &form).await?;
@@ -96,8 +109,10 @@ impl Walker {
         for input in page.split("<input type=\"hidden\" ").skip(1) {
             fields.push((unescape(between(input, "name=\"", "\"")?), unescape(between(input, "value=\"", "\"")?)));
         }
-        if page.contains("name=\"person\"") {
-            fields.push(("person".to_owned(), self.person.clone()));
+        for (name, value) in [("connection", self.connection), ("person", &self.person)] {
+            if page.contains(&format!("<button class=\"plain\" name=\"{name}\"")) {
+                fields.push((name.to_owned(), value.to_owned()));
+            }
         }
         Some((unescape(action), fields))
     }

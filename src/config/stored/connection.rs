@@ -39,7 +39,7 @@ const PLACES: &[(&str, &str)] = &[
 ];
 
 /// Keys of `isthmus` that belong to `[[connection]]`; the others belong to `[connection.saml]`.
-pub(super) const OUTER: &[&str] = &["enabled", "mapping", "profile_sync", "subject_comparison", "link_only", "linking"];
+pub(super) const OUTER: &[&str] = &["enabled", "mapping", "profile_sync", "subject_comparison", "link_only", "linking", "second_factor"];
 
 /// Options that are kept, and mean nothing here.
 const KEPT: &[(&str, &str)] = &[

@@ -26,8 +26,7 @@ use pool::{Fault, Line, Pool, Role};
 use std::sync::Arc;
 use text::Form;
 
-/// SAML Authentication Context 3.4: a password over a protected session.
-const CONTEXT: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
+const CONTEXT: &str = super::config::PASSWORD_CONTEXT;
 
 /// One directory.
 pub struct LdapConnection {

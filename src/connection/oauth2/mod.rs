@@ -148,6 +148,10 @@ impl Connection for OAuth2Connection {
             let why = "This way to sign in cannot tell when a person signed in, which the application wants to know.";
             return Err(Error::new(ErrorKind::LoginRequired, why));
         }
+        if !self.config.contexts(&asked.acr_values).is_empty() {
+            let why = "This way to sign in cannot tell how a person signed in, which the application wants to know.";
+            return Err(Error::new(ErrorKind::UnmetAuthenticationRequirements, why));
+        }
         // Nobody is sent there in vain.
         self.remote.check_circuit(now).map_err(|rejection| unreachable_now(&self.config.name, &rejection))?;
         let settings = &self.settings;
@@ -202,6 +206,7 @@ fn refused(rejection: &Rejection) -> Refused {
         Rejection::ProviderError { error, .. } if matches!(error.as_str(), "access_denied" | "user_cancelled_login" | "user_denied") => {
             ErrorKind::AccessDenied
         }
+        Rejection::ProviderError { error, .. } if error == "temporarily_unavailable" => ErrorKind::IdpUnreachable,
         Rejection::ProviderUnreachable { .. } => ErrorKind::IdpUnreachable,
         Rejection::ProviderError { .. } | Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
         _ => ErrorKind::IdpResponseInvalid,

@@ -95,7 +95,8 @@ impl OidcConnection {
             force_authn: force_authn && !asked.passive,
             passive: asked.passive,
             max_age: asked.max_age,
-            authn_context: acr_values,
+            authn_context: self.config.contexts(&asked.acr_values),
+            authn_context_comparison: asked.acr_comparison,
             oidc: Some(secrets),
             ..PendingAuthn::new(state, now)
         };

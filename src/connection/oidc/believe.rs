@@ -75,6 +75,7 @@ impl OidcConnection {
             asked_at: pending.sent_at,
             fresh: pending.force_authn,
             max_age: pending.max_age,
+            contexts: &pending.authn_context,
             skew: settings.clock_skew,
             now,
         };

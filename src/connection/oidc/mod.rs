@@ -91,6 +91,7 @@ impl OidcConnection {
                 session_index: facts.sid.clone(),
                 authn_context: facts.acr.clone(),
                 id_token: self.sealed(&id_token),
+                authenticating_authorities: vec![facts.issuer.clone()],
                 ..UpstreamSession::default()
             },
             tokens: self.settings.store_tokens.then(|| tokens_to_keep(&tokens, now)),
@@ -109,6 +110,7 @@ impl Connection for OidcConnection {
         trace: &'a mut Trace,
     ) -> Starting<'a> {
         Box::pin(async move {
+            asked.check_comparison(&self.config)?;
             let asked = self.ask(keys, transaction_id, asked, now, trace).await;
             asked.map_err(|rejection| unreachable_now(&self.config.name, &rejection))
         })
@@ -172,14 +174,15 @@ fn refused(rejection: &Rejection, pending: &PendingAuthn) -> Refused {
         // What the provider says goes on in the application's words.
         Rejection::ProviderError { error, .. } => match error.as_str() {
             "access_denied" => ErrorKind::AccessDenied,
-            "login_required" | "account_selection_required" | "consent_required" | "interaction_required" if pending.passive => {
-                ErrorKind::LoginRequired
-            }
+            "login_required" | "interaction_required" => ErrorKind::LoginRequired,
+            "account_selection_required" | "consent_required" if pending.passive => ErrorKind::LoginRequired,
+            "temporarily_unavailable" => ErrorKind::IdpUnreachable,
             "unmet_authentication_requirements" => ErrorKind::UnmetAuthenticationRequirements,
             _ => ErrorKind::IdpFailed,
         },
         // Nobody was asked to sign in again, so nobody did anything wrong.
         Rejection::AuthenticationTooOld { .. } if pending.passive => ErrorKind::LoginRequired,
+        Rejection::IdTokenContext { .. } => ErrorKind::UnmetAuthenticationRequirements,
         Rejection::ProviderUnreachable { .. } => ErrorKind::IdpUnreachable,
         Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
         _ => ErrorKind::IdpResponseInvalid,

@@ -46,7 +46,7 @@ impl Asker {
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(reach: Reach) -> CrateResult<Self> {
-        Self::proving(reach, None)
+        Self::made(reach, TOTAL, None)
     }
 
     /// One that shows this certificate to servers that ask for it.
@@ -54,7 +54,16 @@ impl Asker {
     /// # Errors
     /// When there can be no HTTP client, or none with this certificate.
     pub fn proving(reach: Reach, certificate: Option<&ClientCertificate>) -> CrateResult<Self> {
-        let mut client = reach.client().user_agent(AGENT).connect_timeout(CONNECT).timeout(TOTAL);
+        Self::made(reach, TOTAL, certificate)
+    }
+
+    /// One with another limit for the whole answer.
+    pub(super) fn patient(reach: Reach, total: Duration) -> CrateResult<Self> {
+        Self::made(reach, total, None)
+    }
+
+    fn made(reach: Reach, total: Duration, certificate: Option<&ClientCertificate>) -> CrateResult<Self> {
+        let mut client = reach.client().user_agent(AGENT).connect_timeout(CONNECT).timeout(total);
         if let Some(certificate) = certificate {
             let identity = Identity::from_pkcs8_pem(certificate.certificates().as_bytes(), certificate.key().expose().as_bytes());
             let unusable = |error| Error::new(ErrorKind::Misconfigured, "the client certificate cannot be used").because(error);

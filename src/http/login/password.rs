@@ -93,8 +93,9 @@ pub async fn typed(request: HttpRequest, mut payload: Payload, state: Data<State
             let password = Secret::new(params.text("password").unwrap_or_default());
             let name = params.text("username").unwrap_or_default();
             let csrf = params.text("csrf");
+            let enrol = params.get("enrol").is_some();
             drop(params);
-            answer(&request, &state, &transaction, csrf.as_deref(), Some((&name, &password))).await
+            answer(&request, &state, &transaction, csrf.as_deref(), Some((&name, &password, enrol))).await
         }
         Err(error) => pages::error(&request, &error, None),
     }
@@ -105,10 +106,12 @@ async fn answer(
     state: &State,
     transaction_id: &str,
     csrf: Option<&str>,
-    typed: Option<(&str, &Secret<String>)>,
+    typed: Option<(&str, &Secret<String>, bool)>,
 ) -> HttpResponse {
     let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
-    let form = PasswordForm { transaction_id, typed, csrf, address: client_address(request, state) };
+    let enrol = typed.is_some_and(|(.., enrol)| enrol);
+    let typed = typed.map(|(name, password, _)| (name, password));
+    let form = PasswordForm { transaction_id, typed, csrf, enrol, address: client_address(request, state) };
     let outcome = Box::pin(state.gateway().password(form, &browser, Timestamp::now())).await;
     reply::outcome(request, state, outcome, None)
 }

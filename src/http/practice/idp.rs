@@ -1,6 +1,6 @@
 //! The practice identity provider: SAML 2.0 by HTTP-Redirect and HTTP-POST, with people instead of passwords.
 
-use super::people::{PEOPLE, Person};
+use super::people::{ChoosePage, PEOPLE, Person};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::pages::{self, AutoPost, STYLE};
@@ -9,7 +9,7 @@ use crate::saml::idp::{Answer, AuthnRequest, receive_redirect, respond};
 use crate::saml::{Outgoing, Signer};
 use actix_web::web::{self, Bytes, Data, Form, ServiceConfig};
 use actix_web::{HttpRequest, HttpResponse};
-use askama::Template;
+use askama::Template as _;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
@@ -21,15 +21,6 @@ pub struct Idp {
     pub sp_entity_id: String,
     pub acs_url: String,
     key: CertifiedKey,
-}
-
-#[derive(Template)]
-#[template(path = "practice_idp.html")]
-struct ChoosePage<'a> {
-    acs: &'a str,
-    request: &'a str,
-    relay_state: &'a str,
-    people: &'a [Person],
 }
 
 /// The form of the page.
@@ -101,8 +92,8 @@ async fn metadata(idp: Data<Idp>) -> HttpResponse {
 async fn sso(request: HttpRequest, idp: Data<Idp>) -> HttpResponse {
     match receive_redirect(request.query_string(), None, &mut Vec::new()) {
         Ok(AuthnRequest { id, relay_state, .. }) => {
-            let page =
-                ChoosePage { acs: &idp.acs_url, request: &id, relay_state: relay_state.as_deref().unwrap_or_default(), people: &PEOPLE };
+            let hidden = vec![("acs", idp.acs_url.clone()), ("request", id), ("relay_state", relay_state.unwrap_or_default())];
+            let page = ChoosePage { title: "Practice identity provider", action: "/choose", hidden, people: &PEOPLE };
             HttpResponse::Ok().content_type("text/html; charset=utf-8").body(page.render().unwrap_or_default())
         }
         Err(rejection) => HttpResponse::BadRequest().content_type("text/plain; charset=utf-8").body(format!("{rejection}\n")),

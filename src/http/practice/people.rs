@@ -1,4 +1,6 @@
-//! The practice people: each is there because of a difficulty.
+//! The practice people: each is there because of a difficulty. And the page on which one of them is chosen.
+
+use askama::Template;
 
 /// Somebody who can sign in at the practice identity provider.
 pub struct Person {
@@ -51,6 +53,19 @@ pub const PEOPLE: [Person; 4] = [
         group_count: 1,
     },
 ];
+
+/// The page on which one of them is chosen.
+#[derive(Template)]
+#[template(path = "practice_idp.html")]
+pub struct ChoosePage<'a> {
+    /// The provider's name.
+    pub title: &'a str,
+    /// Where the choice is posted.
+    pub action: &'a str,
+    /// What travels with it.
+    pub hidden: Vec<(&'a str, String)>,
+    pub people: &'a [Person],
+}
 
 impl Person {
     pub fn by_id(id: &str) -> Option<&'static Self> {

@@ -7,7 +7,6 @@ use crate::connection::outbound;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::pages;
 use crate::keys::{CertifiedKey, KeyKind, PrivateKey};
-use crate::saml::idp::{SpTrust, read_sp};
 use crate::saml::metadata::{read_idp, write_sp};
 use crate::saml::{
     Attribute, AttributeValue, Binding, Check, Expected, IdpTrust, MetadataOptions, Outgoing, RequestOptions, ResponsePolicy, Signer,
@@ -67,13 +66,8 @@ impl SamlApp {
         Ok(Self { issuer, operations_url, sp, key, client: outbound::client()?, pending: Mutex::default() })
     }
 
-    /// What the gateway registers: the application's own metadata, read as anybody else's.
-    pub fn trust(&self, now: Timestamp) -> Result<SpTrust> {
-        let read = read_sp(&self.metadata(now)?, MetadataOptions::default(), now);
-        read.map(|metadata| metadata.trust).map_err(|error| Error::new(ErrorKind::Internal, format!("the practice metadata: {error}")))
-    }
-
-    fn metadata(&self, now: Timestamp) -> Result<String> {
+    /// The application's own metadata.
+    pub fn metadata(&self, now: Timestamp) -> Result<String> {
         write_sp(&SpMetadata::new(&self.sp, vec![&self.key], vec![&self.key]), Signer::new(&self.key), now)
     }
 

@@ -1,5 +1,6 @@
 //! Identity providers that speak OpenID Connect, OAuth 2.0 alone, or LDAP.
 
+mod idpyoidc_op;
 mod ldap;
 mod lies;
 mod login;
@@ -8,6 +9,8 @@ mod mtls;
 mod oauth2;
 mod oidc_provider;
 mod params;
+mod parity;
 mod presets;
 mod templates;
 mod tokens;
+mod second_factor;
