@@ -7,8 +7,10 @@
 mod client;
 mod connection;
 mod credentials;
+mod directory;
 mod document;
 mod oidc;
+mod provider;
 mod samlp;
 mod scripts;
 mod server;

@@ -58,6 +58,7 @@ impl Asker {
     }
 
     /// One with another limit for the whole answer.
+    #[cfg(test)]
     pub(super) fn patient(reach: Reach, total: Duration) -> CrateResult<Self> {
         Self::made(reach, total, None)
     }
