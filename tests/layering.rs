@@ -43,7 +43,9 @@ const HOMES: &[(&str, &[&str])] = &[
     ("clap", &["cli/"]),
     ("toml", &["toml_file.rs", "profile/", "config/"]),
     ("qrcode", &["http/login/factor.rs"]),
-    ("argon2", &["broker/admin/passwords.rs"]),
+    ("argon2", &["connection/database/hashing.rs"]),
+    ("bcrypt", &["connection/database/"]),
+    ("lettre", &["broker/mail/"]),
 ];
 
 /// A text that may stand only under these paths, and why.

@@ -74,6 +74,7 @@ pub const SCOPES: &[(&str, &str)] = &[
     ("read:logs", "Read logs"),
     ("read:logs_users", "Read the logs of one user"),
     ("read:stats", "Read statistics"),
+    ("create:user_tickets", "Make links for users' passwords and addresses"),
     ("read:jobs", "Read jobs"),
     ("create:jobs", "Start jobs"),
 ];

@@ -14,6 +14,8 @@ pub(super) enum Form {
     Consent,
     Password,
     Factor,
+    SignUp,
+    Reset,
 }
 
 impl Form {
@@ -23,6 +25,8 @@ impl Form {
             Self::Consent => b"consent form",
             Self::Password => b"password form",
             Self::Factor => b"second factor form",
+            Self::SignUp => b"sign-up form",
+            Self::Reset => b"reset form",
         }
     }
 }

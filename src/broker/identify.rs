@@ -405,6 +405,7 @@ struct Row<'a> {
     email: Option<String>,
     sync: ProfileSync,
     allows_login: bool,
+    kept_here: bool,
 }
 
 impl<'a> Row<'a> {
@@ -418,6 +419,7 @@ impl<'a> Row<'a> {
             email: arrived.lasting_email(),
             sync: config.profile.sync,
             allows_login: !config.profile.link_only,
+            kept_here: config.keeps_accounts(),
         })
     }
 
@@ -431,6 +433,7 @@ impl<'a> Row<'a> {
             email: self.email.as_deref(),
             email_verified: self.lasting.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
             allows_login: self.allows_login,
+            kept_here: self.kept_here,
             unknown,
             now,
         }

@@ -4,11 +4,12 @@
 //! What is typed is looked at by the connection ([`crate::connection::password`]); whoever has proven who they are goes the
 //! way of every answer of an identity provider (`upstream.rs`).
 
+use super::accounts::Letters;
 use super::begin::trace_op;
 use super::form::Form;
 use super::happened::Ended;
 use super::limits::{Meter, Pace, network, seconds};
-use super::{Answer, Browser, Gateway, Outcome, PasswordPage, PasswordProblem};
+use super::{Answer, Browser, Gateway, NamedBy, Outcome, PasswordPage, PasswordProblem};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::connection::config::SecondFactor;
@@ -34,6 +35,8 @@ pub struct PasswordForm<'a> {
     pub enrol: bool,
     /// From where it comes.
     pub address: Option<IpAddr>,
+    /// What a mail says that this may cause.
+    pub letters: &'a Letters,
 }
 
 /// A wrong password is answered when a multiple of this has passed: how long it took to find out tells nobody which
@@ -117,7 +120,7 @@ impl Gateway {
         let ours = self.is_our_form(Form::Password, &transaction, form.csrf)?;
         let outcome = match form.typed.filter(|_| ours) {
             None => page.look(transaction.asked.login_hint.as_deref().unwrap_or_default(), None)?,
-            Some(typed) => Box::pin(self.typed_password(&page, pending, typed, form.address, (browser, now))).await?,
+            Some(typed) => Box::pin(self.typed_password(&page, pending, typed, (form.address, form.letters), (browser, now))).await?,
         };
         Ok(outcome.in_login(&correlation_id))
     }
@@ -127,7 +130,7 @@ impl Gateway {
         page: &Shown<'_>,
         pending: &PendingAuthn,
         (name, password): (&str, &Secret<String>),
-        address: Option<IpAddr>,
+        (address, letters): (Option<IpAddr>, &Letters),
         (browser, now): (&Browser, Timestamp),
     ) -> Result<Outcome> {
         let (transaction, connection) = (page.transaction, page.connection);
@@ -158,7 +161,15 @@ impl Gateway {
         match why {
             Unproven::Wrong | Unproven::Locked => tokio::time::sleep_until(began + answered_after(began.elapsed())).await,
             // The password was right, or nobody could say.
-            Unproven::Expired | Unproven::MustChange | Unproven::Disabled | Unproven::Unavailable => self.tries.give_back(&key, now),
+            Unproven::Expired
+            | Unproven::MustChange
+            | Unproven::Disabled
+            | Unproven::Unverified
+            | Unproven::Busy
+            | Unproven::Unavailable => self.tries.give_back(&key, now),
+        }
+        if why == Unproven::Unverified {
+            self.remind(&config.name, name, letters, now).await?;
         }
         self.note_unproven(page, &reason, now);
         self.sessions.commit(vec![trace_op(&transaction.correlation_id, Part::Login, &trace)?]).await?;
@@ -186,6 +197,7 @@ struct Shown<'a> {
 
 impl Shown<'_> {
     fn look(&self, name: &str, problem: Option<PasswordProblem>) -> Result<Outcome> {
+        let database = self.connection.accounts();
         let page = PasswordPage {
             transaction_id: self.transaction.id.clone(),
             csrf: self.gateway.csrf_of(Form::Password, self.transaction)?,
@@ -194,13 +206,20 @@ impl Shown<'_> {
             name: name.to_owned(),
             may_enrol: self.connection.config().second_factor == SecondFactor::Optional,
             problem,
+            named_by: database.map_or_else(NamedBy::default, |(settings, _)| match (settings.names.email, settings.names.username) {
+                (true, false) => NamedBy::Email,
+                (true, true) => NamedBy::Either,
+                (false, _) => NamedBy::Username,
+            }),
+            sign_up: database.is_some_and(|(settings, _)| self.gateway.lets_sign_up(settings)),
+            reset: database.is_some_and(|(settings, _)| self.gateway.lets_reset(settings)),
         };
         Ok(Outcome::of(Answer::AskPassword(Box::new(page))))
     }
 }
 
 /// The connection that a login has been sent to, for itself or for the proof of an account, and what it was asked.
-fn asked(transaction: &LoginTransaction) -> Option<(&str, &PendingAuthn)> {
+pub(super) fn asked(transaction: &LoginTransaction) -> Option<(&str, &PendingAuthn)> {
     match &transaction.stage {
         Stage::AwaitingIdp { connection, pending } => Some((connection, pending)),
         Stage::AwaitingLink(link) => match &link.proof {
@@ -213,7 +232,7 @@ fn asked(transaction: &LoginTransaction) -> Option<(&str, &PendingAuthn)> {
 }
 
 /// The next multiple of [`STEP`].
-fn answered_after(took: Duration) -> Duration {
+pub(super) fn answered_after(took: Duration) -> Duration {
     let steps = took.as_millis() / STEP.as_millis() + 1;
     STEP * u32::try_from(steps).unwrap_or(u32::MAX)
 }

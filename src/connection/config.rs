@@ -1,5 +1,6 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
+use super::database::DatabaseSettings;
 use super::ldap::LdapSettings;
 use super::metadata::Living;
 use super::outbound::download::Reach;
@@ -14,7 +15,7 @@ use crate::saml::metadata::about::{EntityInfo, RequestedSet};
 use crate::saml::{Binding, Comparison, IdpTrust, ResponseBinding, ResponsePolicy, Signer};
 use crate::secret::Secret;
 use crate::user::linking::{Linking, TrustEmail};
-use crate::user::{Identity, ProfileSync, folded};
+use crate::user::{DATABASE, Identity, ProfileSync, folded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use url::Url;
@@ -121,7 +122,7 @@ impl ConnectionConfig {
             ConnectionKind::Saml(settings) => settings.allow_passive_probe,
             ConnectionKind::Oidc(settings) => settings.allow_passive_probe,
             // Nobody can be asked without a page, and nobody would say that they were not.
-            ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) => false,
+            ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) | ConnectionKind::Database(_) => false,
         }
     }
 
@@ -146,6 +147,7 @@ impl ConnectionConfig {
             ConnectionKind::Saml(settings) => &settings.acr,
             ConnectionKind::Oidc(settings) => &settings.acr,
             ConnectionKind::Ldap(settings) => &settings.acr,
+            ConnectionKind::Database(settings) => &settings.acr,
             ConnectionKind::OAuth2(_) => &NONE,
         }
     }
@@ -176,7 +178,7 @@ impl ConnectionConfig {
     pub const fn saml(&self) -> Option<&Arc<SamlConnection>> {
         match &self.kind {
             ConnectionKind::Saml(settings) => Some(settings),
-            ConnectionKind::Oidc(_) | ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) => None,
+            ConnectionKind::Oidc(_) | ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) | ConnectionKind::Database(_) => None,
         }
     }
 
@@ -193,6 +195,11 @@ impl ConnectionConfig {
     /// Its name in the identities of people, and in the management API.
     pub fn strategy(&self) -> &'static str {
         self.provider.map_or(self.kind.strategy(), |provider| provider.strategy)
+    }
+
+    /// Are the accounts of its people kept here, so that no login brings anything new?
+    pub const fn keeps_accounts(&self) -> bool {
+        matches!(self.kind, ConnectionKind::Database(_))
     }
 
     pub fn is_social(&self) -> bool {
@@ -214,6 +221,7 @@ pub enum ConnectionKind {
     Saml(Arc<SamlConnection>),
     Oidc(Arc<OidcConnection>),
     Ldap(Arc<LdapSettings>),
+    Database(Arc<DatabaseSettings>),
     OAuth2(Arc<OAuth2Connection>),
 }
 
@@ -221,7 +229,7 @@ impl ConnectionKind {
     /// Do people type name and password into a page of ours?
     pub const fn asks_password(&self) -> bool {
         match self {
-            Self::Ldap(_) => true,
+            Self::Ldap(_) | Self::Database(_) => true,
             Self::Saml(_) | Self::Oidc(_) | Self::OAuth2(_) => false,
         }
     }
@@ -232,6 +240,7 @@ impl ConnectionKind {
             Self::Saml(_) => "samlp",
             Self::Oidc(_) => "oidc",
             Self::Ldap(_) => "ad",
+            Self::Database(_) => DATABASE,
             Self::OAuth2(_) => "oauth2",
         }
     }

@@ -5,6 +5,7 @@
 
 mod circuit;
 pub mod config;
+pub mod database;
 pub mod explain;
 pub mod ldap;
 mod living;
@@ -19,6 +20,7 @@ mod scope;
 pub mod unsolicited;
 pub mod upstream_params;
 
+pub use database::DatabaseConnection;
 pub use ldap::LdapConnection;
 pub use living::{LivingConnection, as_kept_on_disk};
 pub use oauth2::OAuth2Connection;
@@ -330,6 +332,11 @@ pub trait Connection: Send + Sync {
     ) -> password::Proving<'a> {
         let refused = password::NotProven::Refused(Box::new(wrong_protocol("passwords")));
         Box::pin(std::future::ready(Err(refused)))
+    }
+
+    /// The accounts of a database, and what people may do with them.
+    fn accounts(&self) -> Option<(&database::DatabaseSettings, &dyn database::Accounts)> {
+        None
     }
 
     /// Checks an answer to no question of ours, for what the application is taken to ask; every check goes to the trace.

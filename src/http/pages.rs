@@ -397,9 +397,11 @@ fn html(mut builder: actix_web::HttpResponseBuilder, page: &impl Template, polic
 mod tests {
     use super::*;
     use crate::broker::PasswordProblem::TooMany;
+    use crate::broker::accounts::{AccountPage, SignUpProblem};
     use crate::broker::factor::{FactorAsk, FactorPage, FactorProblem};
     use crate::broker::{Offer, PasswordPage};
-    use crate::http::login::{factor, password};
+    use crate::connection::database::Weakness;
+    use crate::http::login::{account, factor, password};
     use crate::oidc::ClientAbout;
     use crate::secret::Secret;
 
@@ -451,6 +453,10 @@ mod tests {
             factor::Page::new(both().0, both().1, hostile_factor(0)).render(),
             factor::Page::new(both().0, both().1, hostile_factor(1)).render(),
             factor::Page::new(both().0, both().1, hostile_factor(2)).render(),
+            account::Page::sign_up(both().0, both().1, &hostile_account()).render(),
+            account::Page::reset(both().0, both().1, &hostile_account()).render(),
+            account::Page::verify(both().0, both().1, HOSTILE, HOSTILE).render(),
+            account::Page::new_password(both().0, both().1, HOSTILE, (HOSTILE, 8, Some(Weakness::Common))).render(),
             ConfirmLogoutPage { w: both().0, look: both().1, parameters: pair() }.render(),
             auto.render(),
         ]
@@ -478,6 +484,20 @@ mod tests {
         DevicePage { csrf: HOSTILE.to_owned(), user_code: HOSTILE.to_owned(), unknown: true }
     }
 
+    fn hostile_account() -> AccountPage {
+        let text = || HOSTILE.to_owned();
+        AccountPage {
+            transaction_id: text(),
+            csrf: text(),
+            connection: text(),
+            email: text(),
+            username: text(),
+            usernames: true,
+            shortest: 8,
+            problem: Some(SignUpProblem::UsernameTaken),
+        }
+    }
+
     fn hostile_password() -> PasswordPage {
         let text = || HOSTILE.to_owned();
         PasswordPage {
@@ -488,6 +508,9 @@ mod tests {
             name: text(),
             may_enrol: true,
             problem: Some(TooMany(61)),
+            sign_up: true,
+            reset: true,
+            ..PasswordPage::default()
         }
     }
 

@@ -57,6 +57,7 @@ log_types! {
     FailedUserDeletion = "fdu", "Failed User Deletion";
     PasswordChanged = "scp", "Success Change Password";
     FailedPasswordChange = "fcp", "Failed Change Password";
+    EmailVerified = "sv", "Success Verification Email";
     /// A change by the management API.
     ApiOperation = "sapi", "API Operation";
     FailedApiOperation = "fapi", "Failed API Operation";

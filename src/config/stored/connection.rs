@@ -1,4 +1,4 @@
-//! Connections: Auth0's `samlp` as `[[connection]]`, and databases. What `oidc` is, says [`super::oidc`].
+//! Connections: Auth0's `samlp` as `[[connection]]`. What `oidc` is, says [`super::oidc`]; what `auth0`, [`super::database`].
 
 use super::document::Document;
 use super::{StoredObjects, checked, directory, fault, provider, text, without_effect};
@@ -84,7 +84,7 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
     match text(body, "strategy") {
         Some("samlp") => saml(objects, body, known),
         Some("oidc") => super::oidc::make(objects, id, body, known),
-        Some("auth0") => database(body),
+        Some("auth0") => super::database::make(objects, body, known),
         Some("oauth2") => provider::oauth2(objects, id, body, known),
         Some("ad" | "ldap") => directory::make(objects, id, body, known),
         Some(other) if let Some(preset) = provider::preset_of(other) => provider::preset(objects, (id, other), body, preset, known),
@@ -94,15 +94,6 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
         }
         None => Err(vec![fault("/strategy", "is missing", STRATEGIES)]),
     }
-}
-
-fn database(body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> {
-    let name = text(body, "name").unwrap_or_default();
-    if !connection::is_name(name) {
-        return Err(vec![fault("/name", connection::NAME_RULE, "use display_name for people")]);
-    }
-    let message = "users can be created and imported here, and nobody signs in by it in this version";
-    Ok(checked(Made::Database(name.to_owned()), vec![fault("/strategy", message, "")]))
 }
 
 fn saml(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
@@ -159,9 +150,9 @@ pub(super) fn made(
     if !taken.is_empty() {
         return Err(taken);
     }
-    let Gateway { issuer, keyring, feeds, .. } = known.gateway;
+    let Gateway { issuer, keyring, feeds, directory, .. } = known.gateway;
     let open = |name: &str, living: &_| feeds.open(Owner::connection(name), living);
-    let made = crate::connection::connection(config, issuer, Arc::clone(keyring), open);
+    let made = crate::connection::connection(config, issuer, Arc::clone(keyring), directory, open);
     Ok(checked(Made::Connection(made.map_err(|error| vec![fault("", error.detail, "")])?), warnings))
 }
 

@@ -7,6 +7,7 @@
 mod client;
 mod connection;
 mod credentials;
+mod database;
 mod directory;
 mod document;
 mod oidc;

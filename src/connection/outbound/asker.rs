@@ -46,7 +46,13 @@ impl Asker {
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(reach: Reach) -> CrateResult<Self> {
-        Self::made(reach, TOTAL, None)
+        Self::built(reach, TOTAL, None)
+    }
+
+    /// The same with another limit for the whole answer.
+    #[cfg(test)]
+    pub(super) fn patient(reach: Reach, total: Duration) -> CrateResult<Self> {
+        Self::built(reach, total, None)
     }
 
     /// One that shows this certificate to servers that ask for it.
@@ -54,16 +60,10 @@ impl Asker {
     /// # Errors
     /// When there can be no HTTP client, or none with this certificate.
     pub fn proving(reach: Reach, certificate: Option<&ClientCertificate>) -> CrateResult<Self> {
-        Self::made(reach, TOTAL, certificate)
+        Self::built(reach, TOTAL, certificate)
     }
 
-    /// One with another limit for the whole answer.
-    #[cfg(test)]
-    pub(super) fn patient(reach: Reach, total: Duration) -> CrateResult<Self> {
-        Self::made(reach, total, None)
-    }
-
-    fn made(reach: Reach, total: Duration, certificate: Option<&ClientCertificate>) -> CrateResult<Self> {
+    fn built(reach: Reach, total: Duration, certificate: Option<&ClientCertificate>) -> CrateResult<Self> {
         let mut client = reach.client().user_agent(AGENT).connect_timeout(CONNECT).timeout(total);
         if let Some(certificate) = certificate {
             let identity = Identity::from_pkcs8_pem(certificate.certificates().as_bytes(), certificate.key().expose().as_bytes());

@@ -4,7 +4,6 @@ use super::{chain, is_public};
 use crate::error::{Error, ErrorKind, Result as CrateResult};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
-use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, StatusCode};
 use std::fmt;
 use std::io::{self, Write};
@@ -35,7 +34,7 @@ impl Reach {
 
     /// The same where names are looked up so.
     pub(super) fn client_by(self, look_up: LookUp) -> ClientBuilder {
-        Client::builder().dns_resolver(Arc::new(Guard { reach: self, look_up })).redirect(Policy::none()).no_proxy()
+        super::builder().dns_resolver(Arc::new(Guard { reach: self, look_up }))
     }
 
     /// May this host be asked, if it is written as an address? Resolvers are not asked for those.
