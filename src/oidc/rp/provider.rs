@@ -246,6 +246,7 @@ mod tests {
             ("token_endpoint", json!("http://op.example/token")),
             ("token_endpoint", json!("https://a:b@op.example/token")),
             ("token_endpoint", json!("https://a@op.example/token")),
+            ("token_endpoint", json!("https://:b@op.example/token")),
             ("token_endpoint", json!("https://op.example/token#x")),
             ("token_endpoint", json!(format!("https://op.example/{}", "x".repeat(2048)))),
             ("mtls_endpoint_aliases", json!({ "token_endpoint": "http://mtls.op.example/token" })),
