@@ -241,18 +241,18 @@ async fn guesses_are_counted_for_the_account_wherever_they_come_from() {
         let page = password(&gateway, &app, &browser, "jane", &[]).await.here();
         logins.push((browser, page));
     }
-    let guesses = (0..12).map(|number| {
-        let (browser, page) = &logins[number % logins.len()];
-        async move { code(browser, page, &format!("00000{}", number % 10)).await.here() }
-    });
+    let guess = |number: usize, at: usize| {
+        let (browser, page) = &logins[at];
+        async move { code(browser, page, &format!("00000{number}")).await.here() }
+    };
     let mut answered = Vec::new();
-    for guess in guesses {
-        answered.push(guess.await);
+    for number in 0..3 {
+        answered.extend(<[Page; 4]>::from(tokio::join!(guess(number, 0), guess(number, 1), guess(number, 2), guess(number, 3))));
     }
+    // Of those that come at once, and are too many together, none is looked at.
     let looked_at = answered.iter().filter(|page| page.contains(WRONG)).count();
-    assert_eq!(looked_at, 10);
-    let last = answered.last().unwrap();
-    assert_eq!(last.status, 429);
+    assert!((8..=10).contains(&looked_at), "{looked_at}");
+    let last = answered.iter().find(|page| page.status == 429).expect("one that was too many");
     assert!(last.contains("too many wrong codes") && last.header("retry-after").parse::<u32>().unwrap() <= 600, "{}", last.body);
     // The right one is not looked at either; others are not concerned.
     let (browser, page) = &logins[0];
