@@ -1,9 +1,9 @@
 //! Identity providers that speak OpenID Connect, OAuth 2.0 alone, or LDAP.
 
-mod idpyoidc_op;
 mod accounts;
 mod accounts_chromium;
 mod database;
+mod idpyoidc_op;
 mod ldap;
 mod lies;
 mod login;
