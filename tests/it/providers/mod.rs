@@ -3,6 +3,7 @@
 mod accounts;
 mod accounts_chromium;
 mod database;
+mod choosing;
 mod idpyoidc_op;
 mod ldap;
 mod lies;
