@@ -2,8 +2,8 @@
 
 mod accounts;
 mod accounts_chromium;
-mod database;
 mod choosing;
+mod database;
 mod idpyoidc_op;
 mod ldap;
 mod lies;
