@@ -64,6 +64,9 @@ impl Tls {
     }
 }
 
+/// Everything that OpenSSL can be talked into.
+const OPENSSL: &str = "openssl_conf = all\n[all]\nssl_conf = ssl\n[ssl]\nsystem_default = weak\n[weak]\nMinProtocol = TLSv1\nCipherString = DEFAULT:@SECLEVEL=0\n";
+
 #[tokio::test]
 async fn providers_are_asked_by_tls_of_the_right_machine_only() {
     let (trusted, expired, stranger) = (Pair::rsa("an authority"), Pair::expired("an authority of yesterday"), Pair::rsa("nobody's"));
@@ -83,7 +86,9 @@ async fn providers_are_asked_by_tls_of_the_right_machine_only() {
     std::fs::write(authorities.path(), trusted.certificate_pem() + &expired.certificate_pem()).unwrap();
     setup.environment.push(("SSL_CERT_FILE".to_owned(), authorities.path().display().to_string()));
     // What this machine's own configuration of OpenSSL forbids shall not be the reason.
-    setup.environment.push(("OPENSSL_CONF".to_owned(), "/dev/null".to_owned()));
+    let configuration = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(configuration.path(), OPENSSL).unwrap();
+    setup.environment.push(("OPENSSL_CONF".to_owned(), configuration.path().display().to_string()));
     let gateway = Gateway::start(setup).await;
     for (name, server) in &servers {
         let answer = Browser::new().open(app.authorize(&gateway, &[("connection", name)]).as_str()).await.away();
