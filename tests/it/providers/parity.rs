@@ -341,7 +341,7 @@ async fn what_the_provider_says_of_a_sign_in_reaches_both_applications() {
     assert_eq!(silent["amr"], claims["amr"], "the session knows it");
     let (browser, request) = (Browser::new(), world.request(Saml("", "")));
     let departure = world.by_saml(&browser, &request).await.away();
-    let before = OffsetDateTime::now_utc();
+    let before = crate::harness::idp::now();
     let answered = Answered::read(&world.gateway, &op.sign_in(&browser, &departure).await.away());
     answered.assert_good();
     let time = |name: &str| OffsetDateTime::parse(&answered.of("saml:AuthnStatement", name), &Rfc3339).unwrap();
