@@ -4,6 +4,7 @@
 //! answer into an [`Authentication`]. It knows nothing of the application's protocol.
 
 pub mod config;
+pub mod database;
 pub mod explain;
 pub mod ldap;
 mod living;
