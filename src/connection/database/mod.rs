@@ -3,6 +3,10 @@
 //! What every such connection can do is one trait, [`Accounts`], with five operations. The pages for signing in, signing up,
 //! resetting a password and proving an address go through it and know nothing of who answers.
 
+mod custom;
+
+pub use custom::{CustomAccounts, CustomSettings, SECRET as CUSTOM_SECRET, SigningSecret};
+
 use crate::clock::Timestamp;
 use crate::secret::Secret;
 use serde_json::{Map, Value};

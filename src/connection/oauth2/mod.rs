@@ -5,7 +5,7 @@
 //! refused before anybody is sent there.
 
 mod apple;
-mod profile;
+pub mod profile;
 mod remote;
 
 pub use apple::{client_secret, name_of_first_answer};
