@@ -8,7 +8,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{Asked, LoginTransaction, ReplyTo, Restart, Session, Stage, Stored};
+use crate::login::{Asked, Hint, LoginTransaction, ReplyTo, Restart, Session, Stage, Stored};
 use crate::oidc::request_object::Proven;
 use crate::oidc::{self, AuthorizationRequest, CheckedRedirect, ClientFacts, Params, Prompt};
 use crate::saml::Comparison;
@@ -276,6 +276,7 @@ impl Gateway {
             connection: request.connection,
             idp: request.idp,
             expected_user: hint.map(|hint| hint.subject().to_owned()),
+            id_token_hint: request.id_token_hint.map(|hint| Hint::new(hint.expose().clone())),
             scopes,
             nonce: request.nonce,
             code_challenge: request.code_challenge,

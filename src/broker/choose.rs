@@ -4,6 +4,7 @@
 //! with more of them, or with a federation, the person searches by name or e-mail address, and the server answers.
 
 use super::begin::trace_op;
+use super::said::said;
 use super::{Answer, Browser, Chooser, Gateway, Offer, Outcome, REMAINS, encode};
 use crate::application::Application;
 use crate::clock::Timestamp;
@@ -148,6 +149,7 @@ impl Gateway {
             requester: transaction.client_id.clone(),
             requester_ids: transaction.asked.requester_ids.clone(),
             proxy_count: transaction.asked.proxy_count,
+            said: said(&transaction),
         };
         let (step, pending) = connection.start(&self.keys, &transaction.id, &asked, now, trace).await?;
         Ok((Answer::Upstream(step), transaction.sent_to(to.connection.clone(), pending)))

@@ -87,6 +87,7 @@ pub(super) fn arrive(
         fresh: forced || authentication.auth_time >= began.plus_seconds(-CLOCKS),
         acr: authentication.acr.clone(),
         upstream: authentication.upstream.clone(),
+        tokens: None,
     })
 }
 
@@ -106,7 +107,7 @@ impl Gateway {
         }
         let unknown = if config.linking.policy == Policy::Never { IfUnknown::MakeUser } else { IfUnknown::MakeUserUnlessEmailIsTaken };
         match self.directory.record_login(&row.login(unknown, of.now)).await? {
-            Recorded::Login(login) => self.known(&row, *login, None, of.now, trace).map(Whose::Known),
+            Recorded::Login(login) => self.recorded(&row, *login, None, of.now, trace).await.map(Whose::Known),
             Recorded::Taken(users) => self.settle(config, arrived, &row, users, of, trace).await,
         }
     }
@@ -126,7 +127,7 @@ impl Gateway {
         let lasting = arrived.lasting_profile();
         let row = Row::of(arrived, &lasting, config)?;
         match self.directory.record_login(&row.login(IfUnknown::MakeUser, now)).await? {
-            Recorded::Login(login) => self.known(&row, *login, Some(why), now, trace),
+            Recorded::Login(login) => self.recorded(&row, *login, Some(why), now, trace).await,
             Recorded::Taken(_) => Err(Error::new(ErrorKind::Internal, "a user was to be made and was looked for")),
         }
     }
@@ -170,6 +171,8 @@ impl Gateway {
             }
             Err(error) => return Err(error),
         }
+        self.keep_tokens(known, of.now).await?;
+        self.keep_tokens(arrived, of.now).await?;
         let why = "the person proved this account and the new identity, each by a fresh login";
         trace.note(of.now, Note::User { user_id: owner.user_id.clone(), created: false, why: why.into() });
         let user = self.directory.user(&owner.user_id).await?.ok_or_else(|| Error::new(ErrorKind::Conflict, Conflict::Changed.advice()))?;
@@ -234,7 +237,7 @@ impl Gateway {
                 match self.directory.link_login(&login, &user_id, config.linking.among.is_none(), &by).await {
                     Ok(login) => {
                         self.note_linked(&login.user_id, &arrived.identity, "verified_email", of.now);
-                        self.known(row, login, Some(why), of.now, trace).map(Whose::Known)
+                        self.recorded(row, login, Some(why), of.now, trace).await.map(Whose::Known)
                     }
                     Err(error) if error.kind == ErrorKind::Conflict => {
                         Err(self.conflict(arrived, Conflict::Changed, vec![user_id], of, trace).await?)
@@ -317,6 +320,20 @@ impl Gateway {
         };
         self.directory.record_conflict(&record).await?;
         Ok(Error::new(ErrorKind::AccountConflict, conflict.advice()))
+    }
+
+    /// [`Self::known`]; and what the provider gave is kept, if its connection says so.
+    async fn recorded(
+        &self,
+        row: &Row<'_>,
+        login: UserLogin,
+        why: Option<&'static str>,
+        now: Timestamp,
+        trace: &mut Trace,
+    ) -> Result<Identified> {
+        let identified = self.known(row, login, why, now, trace)?;
+        self.keep_tokens(row.arrived, now).await?;
+        Ok(identified)
     }
 
     /// The directory knows the user: may they sign in, and what do applications see?

@@ -154,7 +154,13 @@ impl Gateway {
         let post = IdpPost { connection, answer: IdpAnswer::Password, relay_state: None, bounced: false, pushed_only: false };
         let received = Received { post, transaction, question: &question, key: &key, caller: browser.caller.as_deref(), now };
         let result = match proven {
-            Ok(authentication) => self.accept_authentication(&received, authentication, &mut trace).await,
+            Ok(authentication) if question.pending().is_met_by(authentication.upstream.authn_context.as_deref()) => {
+                self.accept_authentication(&received, authentication, &mut trace).await
+            }
+            Ok(_) => Err(plain(Error::new(
+                ErrorKind::UnmetAuthenticationRequirements,
+                "The sign-in was not of the kind that the application asked for.",
+            ))),
             Err(refused) => Err(refused),
         };
         self.answered(&received, result, trace).await
@@ -207,8 +213,9 @@ impl Gateway {
         let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
         let (config, pending) = (connection.config(), question.pending());
         let once = once(&authentication, now);
-        let arrived =
+        let mut arrived =
             arrive(connection.as_ref(), &authentication, transaction.created_at, pending.force_authn, now, trace).map_err(plain)?;
+        arrived.tokens = self.sealed_tokens(&authentication).map_err(plain)?;
         let of = Of { transaction, now };
         match question {
             Question::Login(_) => match self.identify(config, &arrived, of, trace).await.map_err(plain)? {
@@ -313,7 +320,8 @@ impl Gateway {
             made = match self.run_scripts(situation_of(ending, application, &session, &of_transaction, &transient), trace).await? {
                 Verdict::Go(made) => *made,
                 Verdict::Elsewhere(outcome) => {
-                    let by = CameBy::Idp(Box::new(arrived.clone().lasting()));
+                    // The tokens are kept already.
+                    let by = CameBy::Idp(Box::new(Arrived { tokens: None, ..arrived.clone().lasting() }));
                     let pausing = Pausing { transaction: transaction.clone(), by, outcome: *outcome };
                     return self.wait_elsewhere(ending, pausing, trace).await;
                 }

@@ -9,6 +9,7 @@ mod oidc;
 mod presets;
 mod request;
 pub mod unsolicited;
+mod upstream_params;
 
 use super::context::Context;
 use super::living;
@@ -192,6 +193,11 @@ fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
 }
 
 fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Option<SamlConnection> {
+    if section.has("upstream_params") {
+        section.value("upstream_params");
+        let message = "SAML has no parameters that could be added to a request";
+        section.problem("upstream_params", message, "remove it; what SAML can ask has settings of its own, as `login_hint_parameter`");
+    }
     let living = living::read(context, section, name);
     let mut idp = match &living {
         None => idp(context, section),

@@ -4,6 +4,7 @@ use super::ldap::LdapSettings;
 use super::metadata::Living;
 use super::outbound::download::Reach;
 use super::unsolicited::Unsolicited;
+use super::upstream_params::UpstreamParam;
 use crate::error::Result;
 use crate::keys::{Digest, PrivateKey, SamlKeys, SignatureScheme};
 use crate::oidc::rp::{IssuerRule, Overrides};
@@ -105,6 +106,15 @@ impl ConnectionConfig {
         }
     }
 
+    /// Are tokens of the provider kept?
+    pub fn stores_tokens(&self) -> bool {
+        match &self.kind {
+            ConnectionKind::Oidc(settings) => settings.store_tokens,
+            ConnectionKind::OAuth2(settings) => settings.store_tokens,
+            _ => false,
+        }
+    }
+
     /// What becomes of answers to no question of ours; `None`: they are refused.
     pub fn unsolicited(&self) -> Option<&Unsolicited> {
         self.saml()?.unsolicited.as_ref()
@@ -119,6 +129,14 @@ impl ConnectionConfig {
             ConnectionKind::Ldap(settings) => &settings.acr,
             ConnectionKind::OAuth2(_) => &NONE,
         }
+    }
+
+    /// The contexts that an application counts on, as they are called there: of its `acr_values` those in the table, and
+    /// those that are URIs. For the others it only wishes (OpenID Connect Core 3.1.2.1): where it does not, their absence is
+    /// noticed when the login ends.
+    pub fn contexts(&self, acr_values: &[String]) -> Vec<String> {
+        let context = |acr: &String| self.acr().get(acr).or_else(|| Url::parse(acr).is_ok().then_some(acr)).cloned();
+        acr_values.iter().filter_map(context).collect()
     }
 
     /// The other way round: what a context of the identity provider is called toward applications.
@@ -217,9 +235,11 @@ pub struct OidcConnection {
     /// Ask UserInfo, where there is one.
     pub userinfo: bool,
     /// What the operator adds to requests.
-    pub parameters: Vec<(String, String)>,
+    pub parameters: Vec<(String, UpstreamParam)>,
     /// Its session is ended with ours, where it has an address for that.
     pub logout: bool,
+    /// Its tokens are kept sealed, for who may read them by the management API.
+    pub store_tokens: bool,
     /// `acr` values of applications, and what each is called there.
     pub acr: BTreeMap<String, String>,
     /// `prompt=none` without a session here is passed on.
@@ -257,10 +277,12 @@ pub struct OAuth2Connection {
     /// Where the subject stands in the profile; the first that is there counts.
     pub subject: Vec<String>,
     /// What is added to authorization requests.
-    pub parameters: Vec<(String, String)>,
+    pub parameters: Vec<(String, UpstreamParam)>,
     /// What is added to the question for the profile.
     pub userinfo_parameters: Vec<(String, String)>,
     pub quirk: Option<Quirk>,
+    /// Its tokens are kept sealed, for who may read them by the management API.
+    pub store_tokens: bool,
     /// Which machines may be asked.
     pub reach: Reach,
 }

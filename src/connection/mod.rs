@@ -17,6 +17,7 @@ mod registry;
 mod saml;
 mod scope;
 pub mod unsolicited;
+pub mod upstream_params;
 
 pub use ldap::LdapConnection;
 pub use living::{LivingConnection, as_kept_on_disk};
@@ -30,13 +31,14 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, UpstreamSession};
-use crate::oidc::rp::Rejection;
+use crate::oidc::rp::{Rejection, TokenAnswer};
 use crate::oidc::{OidcKeys, Params};
-use crate::profile::RawAttributes;
+use crate::profile::{ProviderTokens, RawAttributes};
 use crate::saml::Comparison;
 use crate::user::Identity;
 use std::pin::Pin;
 use std::sync::Arc;
+use upstream_params::Alias;
 use url::Url;
 
 /// Whether the scopes of an identity provider's metadata can be used.
@@ -76,6 +78,8 @@ pub struct UpstreamRequest {
     pub requester_ids: Vec<String>,
     /// How many more may stand between here and who authenticates, as the application says.
     pub proxy_count: Option<u32>,
+    /// The same and more in the words of OpenID Connect, for connections that pass it on by other names.
+    pub said: Vec<(Alias, String)>,
 }
 
 /// One of the identity providers of a connection that has many, as people choose it.
@@ -110,6 +114,20 @@ pub struct Resolution {
     pub digest: String,
 }
 
+impl UpstreamRequest {
+    /// Where nobody knows which context is stronger than another.
+    ///
+    /// # Errors
+    /// When the application wants a better one than those that it names.
+    fn check_comparison(&self, config: &config::ConnectionConfig) -> Result<()> {
+        if self.acr_comparison != Some(Comparison::Better) || config.contexts(&self.acr_values).is_empty() {
+            return Ok(());
+        }
+        let why = "This way to sign in cannot tell which kind of sign-in is better than another.";
+        Err(Error::new(ErrorKind::UnmetAuthenticationRequirements, why))
+    }
+}
+
 /// Somebody proved who they are. Made by a connection only, out of verified data.
 #[derive(Clone, Debug)]
 pub struct Authentication {
@@ -119,6 +137,8 @@ pub struct Authentication {
     /// Authentication context, in the words of the connection's table.
     pub acr: Option<String>,
     pub upstream: UpstreamSession,
+    /// What the provider gave to be asked with, where the connection keeps that.
+    pub tokens: Option<ProviderTokens>,
     /// Ids that may be accepted once, and until when they must be remembered.
     pub once: Vec<(String, Timestamp)>,
 }
@@ -197,6 +217,21 @@ pub fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
         trace.note(now, Note::Check { name: name.into(), passed, expected, found });
     }
 }
+
+/// What is kept of a token endpoint's answer.
+fn tokens_to_keep(answer: &TokenAnswer, now: Timestamp) -> ProviderTokens {
+    ProviderTokens {
+        access_token: answer.access_token.clone(),
+        refresh_token: answer.refresh_token.clone(),
+        expires_at: answer.expires_in.map(|seconds| now.plus_seconds(seconds.clamp(0, LONGEST_LIFE))),
+        scope: answer.scope.clone().filter(|scope| scope.len() <= LONGEST_SCOPE),
+    }
+}
+
+/// Seconds for which an access token can be said to be good: ten years.
+const LONGEST_LIFE: i64 = 315_360_000;
+/// Octets.
+const LONGEST_SCOPE: usize = 4096;
 
 /// An answer in words that this connection does not speak.
 fn wrong_protocol(spoken: &str) -> Refused {

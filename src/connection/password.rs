@@ -97,6 +97,7 @@ pub(super) fn begin(
     if asked.passive {
         return Err(Error::new(ErrorKind::LoginRequired, "Somebody would have to type a password."));
     }
+    asked.check_comparison(config)?;
     let mut page = Url::parse(&format!("{issuer}{PAGE}"))
         .map_err(|error| Error::new(ErrorKind::Internal, "the page has no address").because(error))?;
     page.query_pairs_mut().append_pair("login", transaction_id);
@@ -114,7 +115,8 @@ pub(super) fn begin(
     let pending = PendingAuthn {
         force_authn: asked.force_authn,
         max_age: asked.max_age,
-        authn_context: asked.acr_values.clone(),
+        authn_context: config.contexts(&asked.acr_values),
+        authn_context_comparison: asked.acr_comparison,
         ..PendingAuthn::new(request_id, now)
     };
     Ok((BrowserStep::Redirect(page), pending))

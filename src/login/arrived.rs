@@ -20,6 +20,9 @@ pub struct Arrived {
     pub fresh: bool,
     pub acr: Option<String>,
     pub upstream: UpstreamSession,
+    /// What the provider gave to be asked with, sealed for this identity.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tokens: Option<String>,
 }
 
 impl Arrived {

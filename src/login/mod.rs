@@ -26,4 +26,4 @@ pub use reply_to::{DeviceReply, Mirror, ReplyTo, SamlReply};
 pub use scripted::{CameBy, PendingScript, Scripted};
 pub use session::{Session, UpstreamSession};
 pub use trace::{Step as TraceStep, Trace};
-pub use transaction::{Asked, LoginTransaction, PendingAuthn, PendingOidc, Restart, Spent, Stage, Stored};
+pub use transaction::{Asked, Hint, LoginTransaction, PendingAuthn, PendingOidc, Restart, Spent, Stage, Stored};

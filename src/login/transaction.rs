@@ -31,6 +31,9 @@ pub struct Asked {
     pub idp: Option<String>,
     /// The user the application expects, as the application calls them (`sub` of a verified `id_token_hint`).
     pub expected_user: Option<String>,
+    /// That hint itself, for providers to which it is passed on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub id_token_hint: Option<Hint>,
     pub scopes: Scopes,
     /// Identifier of the resource server for which the access token shall be.
     #[serde(default)]
@@ -66,6 +69,27 @@ pub struct Asked {
     /// Scoping/RequesterID: for whom the application itself asks.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub requester_ids: Vec<String>,
+}
+
+/// A token that an application has sent. It does not print.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Hint(String);
+
+impl Hint {
+    pub const fn new(token: String) -> Self {
+        Self(token)
+    }
+
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl std::fmt::Debug for Hint {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Hint(..)")
+    }
 }
 
 /// Something that counts for one answer.
@@ -119,6 +143,13 @@ impl PendingAuthn {
             authn_context_comparison: None,
             oidc: None,
         }
+    }
+
+    /// Is this context one that was asked for, where nobody here knows which is stronger than another (SAML Core 3.3.2.2.1)?
+    /// What is asked for is then at least and at most itself, but not better.
+    pub fn is_met_by(&self, context: Option<&str>) -> bool {
+        let asked = |context: &str| self.authn_context.iter().any(|asked| asked == context);
+        self.authn_context.is_empty() || (self.authn_context_comparison != Some(Comparison::Better) && context.is_some_and(asked))
     }
 }
 

@@ -16,6 +16,7 @@ pub mod mapping_file;
 pub mod normalize;
 mod permissions;
 pub mod provenance;
+mod provider_tokens;
 pub mod replay;
 pub mod transient;
 mod written;
@@ -28,6 +29,7 @@ pub use mapping_file::MappingLibrary;
 pub use normalize::{FilledIn, Normalized, normalize};
 pub use permissions::missing_permissions;
 pub use provenance::Provenance;
+pub use provider_tokens::ProviderTokens;
 pub use written::Written;
 
 use serde::{Deserialize, Serialize};

@@ -174,6 +174,8 @@ pub enum CredentialKind {
     Password,
     /// Further factors.
     Factors,
+    /// What a provider gave to be asked with.
+    ProviderTokens,
 }
 
 impl CredentialKind {
@@ -181,6 +183,7 @@ impl CredentialKind {
         match self {
             Self::Password => "password",
             Self::Factors => "factors",
+            Self::ProviderTokens => "provider_tokens",
         }
     }
 }

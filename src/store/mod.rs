@@ -404,7 +404,8 @@ pub trait Directory: Send + Sync {
     /// was none.
     fn delete_user<'a>(&'a self, user_id: &'a str) -> Later<'a, bool>;
     /// Forgets what the connections said of a user, root attributes included, and that there was a login: the next one
-    /// makes it anew. Metadata, links and the groups that the operator gave stay. Refresh-token families end.
+    /// makes it anew. Metadata, links and the groups that the operator gave stay. Refresh-token families end, and tokens of
+    /// providers are forgotten.
     fn forget_profile<'a>(&'a self, user_id: &'a str, now: Timestamp) -> Later<'a, bool>;
     fn set_blocked<'a>(&'a self, user_id: &'a str, blocked: bool) -> Later<'a, bool>;
     /// Lets an identity be used to sign in, or only be linked.
@@ -416,7 +417,7 @@ pub trait Directory: Send + Sync {
     /// Makes a linked identity a user of its own again, in one step, and answers this user: with what the journal kept of
     /// the user whose primary it was (the former id too, unless that is taken: then the id of a new user), which takes
     /// that line of the journal back, or else a bare one. It is blocked if the user it leaves is. Refresh-token families
-    /// of the user it leaves end. `None` where the user has no such identity; [`crate::error::ErrorKind::Conflict`] for
+    /// of the user it leaves end, and tokens of the identity's provider are forgotten. `None` where the user has no such identity; [`crate::error::ErrorKind::Conflict`] for
     /// the primary one.
     fn unlink<'a>(&'a self, user_id: &'a str, connection: &'a str, subject: &'a str, now: Timestamp) -> Later<'a, Option<User>>;
     /// Takes a line of the journal back: all identities that moved then, and have not left since, become one user again,

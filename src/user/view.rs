@@ -2,7 +2,7 @@
 
 use super::{Identity, User};
 use crate::profile::dialect::{IdentityView, Person};
-use crate::profile::{Profile, normalize};
+use crate::profile::{Profile, ProviderTokens, normalize};
 
 /// What a [`Person`] borrows from.
 #[derive(Clone, Debug)]
@@ -13,6 +13,8 @@ pub struct PersonView<'a> {
     /// What each connection said, normalized; in the order of the identities.
     identities: Vec<Profile>,
     login: Option<&'a Identity>,
+    /// In the order of the identities; empty where nobody asked for them.
+    tokens: Vec<Option<ProviderTokens>>,
 }
 
 impl<'a> PersonView<'a> {
@@ -24,12 +26,19 @@ impl<'a> PersonView<'a> {
             let _ = normalize(&mut profile, &user.user_id, &stored.identity.user_id);
             profile
         };
-        Self { user, profile, identities: user.identities.iter().map(normalized).collect(), login }
+        Self { user, profile, identities: user.identities.iter().map(normalized).collect(), login, tokens: Vec::new() }
+    }
+
+    /// With what providers gave to be asked with, in the order of the identities.
+    #[must_use]
+    pub fn with_tokens(self, tokens: Vec<Option<ProviderTokens>>) -> Self {
+        Self { tokens, ..self }
     }
 
     pub fn person(&self) -> Person<'_> {
         let user = self.user;
-        let identities = user.identities.iter().zip(&self.identities).map(|(stored, profile)| IdentityView {
+        let tokens = self.tokens.iter().map(Option::as_ref).chain(std::iter::repeat(None));
+        let identities = user.identities.iter().zip(&self.identities).zip(tokens).map(|((stored, profile), tokens)| IdentityView {
             connection: &stored.identity.connection,
             provider: &stored.identity.provider,
             subject: &stored.identity.user_id,
@@ -40,7 +49,7 @@ impl<'a> PersonView<'a> {
             last_updated: stored.last_login.unwrap_or(stored.created_at),
             expired_session: false,
             profile,
-            provider_access_token: None,
+            provider_tokens: tokens,
         });
         Person {
             user_id: &user.user_id,

@@ -9,6 +9,7 @@ pub mod kinds;
 mod links;
 pub mod objects;
 mod passwords;
+mod provider_tokens;
 mod seed;
 pub mod signing;
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `[connection.oauth2]`, and `[connection.social]`: the same or `[connection.oidc]` with what is known of a provider.
 
 use super::presets::{self, Preset, Protocol};
-use super::{client, oidc};
+use super::{client, oidc, upstream_params};
 use crate::config::context::Context;
 use crate::config::secrets;
 use crate::connection::config::{AppleSecret, ConnectionKind, OAuth2Connection};
@@ -86,9 +86,10 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, preset: Option<&Preset
         pkce,
         issuer,
         subject: subject?,
-        parameters: oidc::parameters(section, "parameters"),
-        userinfo_parameters: oidc::parameters(section, "userinfo_parameters"),
+        parameters: upstream_params::read(section),
+        userinfo_parameters: upstream_params::texts(section, "userinfo_parameters"),
         quirk: preset.and_then(|preset| preset.quirk),
+        store_tokens: section.bool("store_tokens").unwrap_or(false),
         reach: client::reach(context, section),
     };
     Some(settings)

@@ -1,13 +1,12 @@
 //! `[connection.oidc]`.
 
-use super::client;
+use super::{client, upstream_params};
 use crate::config::application::is_loopback;
 use crate::config::context::Context;
 use crate::connection::config::OidcConnection;
-use crate::oidc::rp::{IssuerRule, Overrides, provider, request};
+use crate::oidc::rp::{IssuerRule, Overrides, provider};
 use crate::oidc::{ClientSigningAlg, KeyManagementAlg, SigningAlg, TokenEndpointAuthMethod};
 use crate::toml_file::Section;
-use std::collections::BTreeMap;
 use url::Url;
 
 const METHODS: &[(&str, TokenEndpointAuthMethod)] = &[
@@ -54,8 +53,9 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         userinfo_encryption: encryption(section, "userinfo_encrypted_response_alg"),
         form_post: section.choice("response_mode", &[("query", false), ("form_post", true)]).unwrap_or(false),
         userinfo: section.bool("userinfo").unwrap_or(true),
-        parameters: parameters(section, "parameters"),
+        parameters: upstream_params::read(section),
         logout,
+        store_tokens: section.bool("store_tokens").unwrap_or(false),
         acr: super::acr_table(section),
         allow_passive_probe: section.bool("allow_passive_probe").unwrap_or(false),
         force_authn: section.bool("force_authn").unwrap_or(false),
@@ -166,21 +166,4 @@ fn own_alg(section: &Section<'_>, key: &'static str) -> Option<SigningAlg> {
 fn encryption(section: &Section<'_>, key: &'static str) -> Option<KeyManagementAlg> {
     let choices: Vec<_> = KeyManagementAlg::ALL.iter().map(|alg| (alg.as_str(), *alg)).collect();
     section.choice(key, &choices)
-}
-
-/// `parameters = { hd = "acme.example" }`.
-pub(super) fn parameters(section: &Section<'_>, key: &'static str) -> Vec<(String, String)> {
-    let Some(table) = section.section(key) else { return Vec::new() };
-    let mut parameters = BTreeMap::new();
-    for (name, at) in table.entries() {
-        match at.value.as_str() {
-            Some(_) if request::OWN.contains(&name) => {
-                let message = format!("`{name}` belongs to the protocol");
-                table.file().problem(at.span.clone(), &at.path, message, "remove it; the login sets it itself");
-            }
-            Some(value) => drop(parameters.insert(name.to_owned(), value.to_owned())),
-            None => table.file().problem(at.span.clone(), &at.path, "expected a text", "put it in quotes"),
-        }
-    }
-    parameters.into_iter().collect()
 }

@@ -49,7 +49,6 @@ const KEPT: &[(&str, &str)] = &[
     ("recipientUrl", "the recipient is the address of the assertion consumer service"),
     ("destinationUrl", "the destination is the address of the assertion consumer service"),
     ("thumbprints", "trust is in the certificate itself"),
-    ("upstream_params", "nothing is passed on to the identity provider"),
     ("tenant_domain", "see domain_aliases"),
     ("icon_url", "pages show names"),
     ("deflate", "the binding says whether requests are compressed"),
@@ -106,7 +105,13 @@ fn saml(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) ->
     let mut document = begun("saml", PLACES, body);
     translate(&options, &mut document);
     faults.extend(document.own(body, OUTER));
-    faults.extend(unknown(&options, |name| USED.contains(&name) || KEPT.iter().any(|(kept, _)| *kept == name)));
+    if options.get("upstream_params").is_some_and(|params| params.as_object().is_none_or(|params| !params.is_empty()) && !params.is_null())
+    {
+        let message = "cannot be set: SAML has no parameters that could be added to a request";
+        faults.push(fault("/options/upstream_params", message, "remove it"));
+    }
+    faults
+        .extend(unknown(&options, |name| name == "upstream_params" || USED.contains(&name) || KEPT.iter().any(|(kept, _)| *kept == name)));
     let base = body.get("isthmus").and_then(|own| own.get("mapping")).and_then(Value::as_str).unwrap_or("saml");
     let (mapping, mut warnings) = match fields_map(objects, &options, text(body, "name").unwrap_or_default(), base) {
         Ok(made) => made,

@@ -28,7 +28,7 @@ const PLACES: &[(&str, &str)] = &[
     ("oidc.token_endpoint_auth_method", "/options/token_endpoint_auth_method"),
     ("oidc.token_endpoint_auth_signing_alg", "/options/token_endpoint_auth_signing_alg"),
     ("oidc.scopes", "/options/scope"),
-    ("oidc.parameters", "/options/upstream_params"),
+    ("oidc.upstream_params", "/options/upstream_params"),
 ];
 
 /// Options that are kept, and mean nothing here.
@@ -101,18 +101,6 @@ fn translate(options: &Map<String, Value>, document: &mut Document) -> Vec<Fault
     if text(options, "type") == Some("front_channel") {
         warnings.push(fault("/options/type", "is kept, without effect: logins are by the code flow always", ""));
     }
-    let mut parameters = Map::new();
-    for (name, said) in options.get("upstream_params").and_then(Value::as_object).into_iter().flatten() {
-        match said.get("value").filter(|value| value.is_string()) {
-            Some(value) => drop(parameters.insert(name.clone(), value.clone())),
-            None => {
-                let at = format!("/options/upstream_params/{}", name.replace('~', "~0").replace('/', "~1"));
-                warnings.push(fault(&at, "is kept, without effect: only a `value` is passed on", ""));
-            }
-        }
-    }
-    if !parameters.is_empty() {
-        document.take("oidc.parameters", Some(&Value::Object(parameters)));
-    }
+    document.take("oidc.upstream_params", options.get("upstream_params"));
     warnings
 }

@@ -95,6 +95,7 @@ impl LdapConnection {
             auth_time: now,
             acr: Some(self.config.acr_here(CONTEXT)),
             upstream: UpstreamSession { authn_context: Some(CONTEXT.to_owned()), ..UpstreamSession::default() },
+            tokens: None,
             once: Vec::new(),
         })
     }

@@ -12,13 +12,13 @@ pub use apple::{client_secret, name_of_first_answer};
 pub use profile::is_path;
 
 use super::config::{ConnectionConfig, ConnectionKind, OAuth2Connection as Settings, Quirk};
-use super::{Authentication, BrowserStep, Connection, Redeeming, Refused, UpstreamRequest, note_checks};
+use super::{Authentication, BrowserStep, Connection, Redeeming, Refused, UpstreamRequest, note_checks, tokens_to_keep, upstream_params};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, PendingOidc, UpstreamSession};
-use crate::oidc::rp::{Check, ExpectedAnswer, Rejection, callback, request};
+use crate::oidc::rp::{Check, ExpectedAnswer, Rejection, TokenAnswer, callback, request};
 use crate::oidc::{OidcKeys, Params, pkce};
 use crate::profile::{Fact, RawAttributes, missing_permissions};
 use remote::Remote;
@@ -53,7 +53,7 @@ impl OAuth2Connection {
     }
 
     /// The authorization request (RFC 6749 4.1.1), in the order in which it is sent.
-    fn parameters(&self, state: &str, code_verifier: &str) -> Vec<(String, String)> {
+    fn parameters(&self, state: &str, code_verifier: &str, asked: &UpstreamRequest) -> Vec<(String, String)> {
         let settings = &self.settings;
         let is_wechat = settings.quirk == Some(Quirk::WeChat);
         let (client_id, separator) = if is_wechat { ("appid", ",") } else { ("client_id", " ") };
@@ -70,7 +70,8 @@ impl OAuth2Connection {
             parameters.push(("code_challenge".to_owned(), pkce::challenge_of(code_verifier)));
             parameters.push(("code_challenge_method".to_owned(), pkce::METHOD.to_owned()));
         }
-        parameters.extend(settings.parameters.iter().filter(|(name, _)| !request::OWN.contains(&name.as_str())).cloned());
+        let more = upstream_params::resolved(&settings.parameters, asked);
+        parameters.extend(more.into_iter().filter(|(name, _)| !request::OWN.contains(&name.as_str())));
         parameters
     }
 
@@ -84,7 +85,7 @@ impl OAuth2Connection {
         let mut checks = Vec::new();
         let result = self.believed(params, pending, &mut checks).await;
         note_checks(checks, now, trace);
-        let (subject, profile) = result?;
+        let (subject, profile, tokens) = result?;
         let mut attributes = RawAttributes::from_claims(&profile);
         attributes.set_fact(Fact::Subject, subject.as_str());
         Ok(Authentication {
@@ -93,6 +94,7 @@ impl OAuth2Connection {
             auth_time: now,
             acr: None,
             upstream: UpstreamSession::default(),
+            tokens: self.settings.store_tokens.then(|| tokens_to_keep(&tokens, now)),
             once: vec![(format!("state {} {}", self.config.name, id::digest(&pending.request_id)), now.plus_seconds(ONCE))],
         })
     }
@@ -103,7 +105,7 @@ impl OAuth2Connection {
         params: &Params,
         pending: &PendingAuthn,
         checks: &mut Vec<Check>,
-    ) -> Result<(String, Map<String, Value>), Rejection> {
+    ) -> Result<(String, Map<String, Value>, TokenAnswer), Rejection> {
         let expected = ExpectedAnswer { issuer: self.settings.issuer.as_deref(), response_iss: false };
         let code = callback::read(params, expected, checks)?.code;
         let verifier = pending.oidc.as_ref().filter(|_| self.settings.pkce).map(|oidc| oidc.code_verifier.as_str());
@@ -125,7 +127,7 @@ impl OAuth2Connection {
             expected: format!("one in {}", self.settings.subject.join(" or ")),
             found: if subject.is_ok() { "one" } else { "none that can be kept" }.to_owned(),
         });
-        Ok((subject?, profile))
+        Ok((subject?, profile, tokens))
     }
 }
 
@@ -142,11 +144,15 @@ impl Connection for OAuth2Connection {
             let why = "This way to sign in cannot tell when a person signed in, which the application wants to know.";
             return Err(Error::new(ErrorKind::LoginRequired, why));
         }
+        if !self.config.contexts(&asked.acr_values).is_empty() {
+            let why = "This way to sign in cannot tell how a person signed in, which the application wants to know.";
+            return Err(Error::new(ErrorKind::UnmetAuthenticationRequirements, why));
+        }
         let settings = &self.settings;
         // The login, and a part that differs when the person goes back and is sent off again.
         let state = format!("{transaction_id}.{}", id::random_id());
         let secrets = PendingOidc { nonce: String::new(), code_verifier: id::random_token() };
-        let parameters = self.parameters(&state, &secrets.code_verifier);
+        let parameters = self.parameters(&state, &secrets.code_verifier, asked);
         trace.note(
             now,
             Note::RequestOut {
@@ -194,7 +200,9 @@ fn refused(rejection: &Rejection) -> Refused {
         Rejection::ProviderError { error, .. } if matches!(error.as_str(), "access_denied" | "user_cancelled_login" | "user_denied") => {
             ErrorKind::AccessDenied
         }
-        Rejection::ProviderError { .. } | Rejection::ProviderUnreachable { .. } | Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
+        Rejection::ProviderError { error, .. } if error == "temporarily_unavailable" => ErrorKind::IdpUnreachable,
+        Rejection::ProviderUnreachable { .. } => ErrorKind::IdpUnreachable,
+        Rejection::ProviderError { .. } | Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
         _ => ErrorKind::IdpResponseInvalid,
     };
     Refused::by(rejection, kind)

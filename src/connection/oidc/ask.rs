@@ -3,7 +3,7 @@
 use super::OidcConnection;
 use super::remote::Asking;
 use crate::clock::Timestamp;
-use crate::connection::{BrowserStep, UpstreamRequest};
+use crate::connection::{BrowserStep, UpstreamRequest, upstream_params};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, PendingOidc};
@@ -88,14 +88,15 @@ impl OidcConnection {
             acr_values: &acr_values,
             login_hint: asked.login_hint.as_deref().filter(|_| settings.login_hint),
             ui_locales: (!asked.ui_locales.is_empty()).then(|| asked.ui_locales.join(" ")).as_deref(),
-            more: &settings.parameters,
+            more: &upstream_params::resolved(&settings.parameters, asked),
         }
         .parameters();
         let pending = PendingAuthn {
             force_authn: force_authn && !asked.passive,
             passive: asked.passive,
             max_age: asked.max_age,
-            authn_context: acr_values,
+            authn_context: self.config.contexts(&asked.acr_values),
+            authn_context_comparison: asked.acr_comparison,
             oidc: Some(secrets),
             ..PendingAuthn::new(state, now)
         };

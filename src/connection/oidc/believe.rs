@@ -22,6 +22,7 @@ pub(super) struct Believed {
     pub claims: Map<String, Value>,
     /// As it was signed.
     pub id_token: Secret<String>,
+    pub tokens: TokenAnswer,
 }
 
 /// A kind of token, for the names of the rules that its signature can break.
@@ -72,6 +73,7 @@ impl OidcConnection {
             asked_at: pending.sent_at,
             fresh: pending.force_authn,
             max_age: pending.max_age,
+            contexts: &pending.authn_context,
             skew: settings.clock_skew,
             now,
         };
@@ -86,7 +88,8 @@ impl OidcConnection {
         if settings.apple.is_some() {
             oauth2::name_of_first_answer(params, &mut claims);
         }
-        Ok(Believed { facts, claims, id_token: Secret::new(decrypted.into_owned()) })
+        let id_token = Secret::new(decrypted.into_owned());
+        Ok(Believed { facts, claims, id_token, tokens })
     }
 
     /// The signature of a token, by the provider's keys as they are now.

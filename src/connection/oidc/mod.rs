@@ -8,7 +8,9 @@ mod logout;
 mod remote;
 
 use super::config::{ConnectionConfig, ConnectionKind, OidcConnection as Settings};
-use super::{Authentication, Connection, LogoutSaid, Preparing, Redeeming, Refused, Starting, Told, UpstreamRequest, note_checks};
+use super::{
+    Authentication, Connection, LogoutSaid, Preparing, Redeeming, Refused, Starting, Told, UpstreamRequest, note_checks, tokens_to_keep,
+};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::Keyring;
@@ -64,7 +66,7 @@ impl OidcConnection {
         let mut checks = Vec::new();
         let result = self.believed(keys, params, pending, now, &mut checks).await;
         note_checks(checks, now, trace);
-        let Believed { facts, claims, id_token } = result?;
+        let Believed { facts, claims, id_token, tokens } = result?;
         let mut attributes = RawAttributes::from_claims(&claims);
         attributes.set_fact(Fact::Subject, facts.subject.as_str());
         attributes.set_fact(Fact::Issuer, facts.issuer.as_str());
@@ -84,8 +86,10 @@ impl OidcConnection {
                 session_index: facts.sid.clone(),
                 authn_context: facts.acr.clone(),
                 id_token: self.sealed(&id_token),
+                authenticating_authorities: vec![facts.issuer.clone()],
                 ..UpstreamSession::default()
             },
+            tokens: self.settings.store_tokens.then(|| tokens_to_keep(&tokens, now)),
             once: vec![(format!("nonce {} {nonce}", self.config.name), facts.expires_at)],
         })
     }
@@ -101,6 +105,7 @@ impl Connection for OidcConnection {
         trace: &'a mut Trace,
     ) -> Starting<'a> {
         Box::pin(async move {
+            asked.check_comparison(&self.config)?;
             self.ask(keys, transaction_id, asked, now, trace).await.map_err(|rejection| {
                 tracing::warn!(connection = self.config.name, reason = rejection.name(), detail = %rejection, "a provider cannot be asked");
                 let error = Error::new(ErrorKind::IdpUnreachable, "The identity provider cannot be reached at the moment.");
@@ -167,14 +172,15 @@ fn refused(rejection: &Rejection, pending: &PendingAuthn) -> Refused {
         // What the provider says goes on in the application's words.
         Rejection::ProviderError { error, .. } => match error.as_str() {
             "access_denied" => ErrorKind::AccessDenied,
-            "login_required" | "account_selection_required" | "consent_required" | "interaction_required" if pending.passive => {
-                ErrorKind::LoginRequired
-            }
+            "login_required" | "interaction_required" => ErrorKind::LoginRequired,
+            "account_selection_required" | "consent_required" if pending.passive => ErrorKind::LoginRequired,
+            "temporarily_unavailable" => ErrorKind::IdpUnreachable,
             "unmet_authentication_requirements" => ErrorKind::UnmetAuthenticationRequirements,
             _ => ErrorKind::IdpFailed,
         },
         // Nobody was asked to sign in again, so nobody did anything wrong.
         Rejection::AuthenticationTooOld { .. } if pending.passive => ErrorKind::LoginRequired,
+        Rejection::IdTokenContext { .. } => ErrorKind::UnmetAuthenticationRequirements,
         Rejection::ProviderUnreachable { .. } => ErrorKind::IdpUnreachable,
         Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
         _ => ErrorKind::IdpResponseInvalid,

@@ -92,6 +92,7 @@ impl SamlConnection {
                 id_token: None,
                 not_on_or_after: assertion.session_not_on_or_after(),
             },
+            tokens: None,
             once: vec![
                 (format!("assertion {issuer} {}", assertion.assertion_id()), until),
                 (format!("response {issuer} {}", assertion.response_id()), until),

@@ -124,11 +124,9 @@ impl SamlConnection {
     }
 
     /// The class references that the asked `acr` values mean here; without any, those of the connection. What is neither in
-    /// the table nor a URI (SAML Core 2.7.2.2) means nothing to the identity provider, and applications only wish for it
-    /// (OpenID Connect Core 3.1.2.1): where they do not, its absence is noticed when the login ends.
+    /// the table nor a URI (SAML Core 2.7.2.2) means nothing to the identity provider.
     pub(super) fn context_classes(&self, acr_values: &[String]) -> Vec<String> {
-        let class = |acr: &String| self.settings().acr.get(acr).or_else(|| Url::parse(acr).is_ok().then_some(acr)).cloned();
-        match acr_values.iter().filter_map(class).collect::<Vec<_>>() {
+        match self.config.contexts(acr_values) {
             none if none.is_empty() => self.settings().authn_context.clone(),
             classes => classes,
         }

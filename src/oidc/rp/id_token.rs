@@ -26,6 +26,8 @@ pub struct ExpectedIdToken<'a> {
     pub fresh: bool,
     /// Seconds since the sign-in at most, as asked.
     pub max_age: Option<u32>,
+    /// Authentication contexts, one of which it must be; none: any.
+    pub contexts: &'a [String],
     /// Seconds by which clocks may differ.
     pub skew: i64,
     pub now: Timestamp,
@@ -99,6 +101,13 @@ pub fn check(token: Verified, expected: &ExpectedIdToken<'_>, checks: &mut Vec<C
         note("id-token-at-hash", same, "that of the access token", found, Rejection::IdTokenAccessTokenHash)?;
     }
     let auth_time = check_auth_time(&claims, expected, &mut note)?;
+    // Core 3.1.3.7, 12: what the application counts on.
+    if !expected.contexts.is_empty() {
+        let (wanted, acr) = (expected.contexts.join(" or "), text("acr"));
+        let met = acr.is_some_and(|acr| expected.contexts.iter().any(|context| context == acr));
+        let refusal = Rejection::IdTokenContext { expected: wanted.clone(), found: acr.map(short) };
+        note("id-token-acr", met, &wanted, acr.unwrap_or("none"), refusal)?;
+    }
     let subject = subject(text("sub")).map_err(|why| Rejection::IdTokenSubject { why })?;
     Ok(IdTokenFacts {
         issuer: issuer.to_owned(),
@@ -199,6 +208,7 @@ mod tests {
             asked_at: Timestamp::from_seconds(NOW - 30),
             fresh: false,
             max_age: None,
+            contexts: &[],
             skew: 60,
             now: Timestamp::from_seconds(NOW),
         }
@@ -303,6 +313,21 @@ mod tests {
         assert_eq!(with(&json!({"auth_time": null}), None, true).expect_err("unsaid"), "id-token-auth-time");
         assert_eq!(with(&json!({"auth_time": NOW - 91}), None, true).expect_err("old"), "authentication-too-old");
         assert!(with(&json!({"auth_time": NOW - 90}), None, true).is_ok());
+    }
+
+    #[test]
+    fn the_context_is_one_of_those_that_were_asked_for() {
+        let issuer = IssuerRule::Exact(ISSUER.to_owned());
+        let with = |changes: &Value, contexts: &[&str]| {
+            let contexts: Vec<String> = contexts.iter().map(|context| (*context).to_owned()).collect();
+            let expected = ExpectedIdToken { contexts: &contexts, ..expected(&issuer) };
+            check(verified(changes), &expected, &mut Vec::new()).map(|facts| facts.acr).map_err(|why| why.name())
+        };
+        assert_eq!(with(&json!({}), &["higher", "high"]), Ok(Some("high".to_owned())));
+        assert_eq!(with(&json!({"acr": null}), &[]), Ok(None));
+        for acr in [json!("low"), json!("higher high"), json!(["high"]), json!(null)] {
+            assert_eq!(with(&json!({ "acr": acr }), &["high"]), Err("id-token-acr"), "{acr}");
+        }
     }
 
     #[test]

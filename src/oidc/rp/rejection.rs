@@ -93,6 +93,10 @@ pub enum Rejection {
         auth_time: i64,
         earliest: i64,
     },
+    IdTokenContext {
+        expected: String,
+        found: Option<String>,
+    },
     // UserInfo, by Core 5.3.
     UserInfo {
         why: String,
@@ -133,6 +137,7 @@ impl Rejection {
             Self::IdTokenTime { .. } => "id-token-time",
             Self::AuthTimeMissing => "id-token-auth-time",
             Self::AuthenticationTooOld { .. } => "authentication-too-old",
+            Self::IdTokenContext { .. } => "id-token-acr",
             Self::UserInfo { .. } => "userinfo",
             Self::UserInfoSubject => "userinfo-sub",
             Self::PushedRequest { .. } => "pushed-request-error",
@@ -176,6 +181,9 @@ impl fmt::Display for Rejection {
             Self::AuthTimeMissing => f.write_str("the ID token does not say when the person signed in, which was asked (auth_time)"),
             Self::AuthenticationTooOld { auth_time, earliest } => {
                 write!(f, "the person signed in at {auth_time}, which is before {earliest}")
+            }
+            Self::IdTokenContext { expected, found } => {
+                write!(f, "the person signed in by the context {} (acr), not by {expected}", or_none(found))
             }
             Self::UserInfo { why } => write!(f, "UserInfo cannot be used: {why}"),
             Self::PushedRequest { error, description } => {

@@ -49,8 +49,11 @@ pub fn identity(identity: &IdentityView<'_>, place: Place, options: &DialectOpti
     show(&mut shown, "user_id", identity.subject);
     show(&mut shown, "provider", identity.provider);
     show(&mut shown, "isSocial", identity.is_social);
-    if let (true, Some(token)) = (options.map_identities, identity.provider_access_token) {
-        show(&mut shown, "access_token", token.expose().as_str());
+    if let (true, Some(tokens)) = (options.map_identities, identity.provider_tokens) {
+        show(&mut shown, "access_token", tokens.access_token.expose().as_str());
+        show(&mut shown, "refresh_token", tokens.refresh_token.as_ref().map(|token| token.expose().as_str()));
+        show(&mut shown, "expires_in", tokens.expires_in(options.now));
+        show(&mut shown, "scope", tokens.scope.as_deref());
     }
     if place == Place::Linked {
         show(&mut shown, "profileData", attributes(identity.profile));

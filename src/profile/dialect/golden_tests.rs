@@ -5,7 +5,7 @@
 use super::samples::{Sample, SampleIdentity, normalized};
 use super::{Dialect, DialectOptions, GigyaSigner, render};
 use crate::clock::Timestamp;
-use crate::profile::Profile;
+use crate::profile::{Profile, ProviderTokens};
 use crate::secret::Secret;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -178,7 +178,7 @@ impl Identity {
             last_login: time(&self.last_login),
             last_updated: time(&self.last_updated),
             expired_session: self.expired_session,
-            token: self.token.map(Secret::new),
+            tokens: self.token.map(|token| ProviderTokens::bare(Secret::new(token))),
         }
     }
 }

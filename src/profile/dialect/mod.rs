@@ -10,9 +10,8 @@ pub mod logto;
 
 pub use gigya::GigyaSigner;
 
-use super::{Profile, is_nothing};
+use super::{Profile, ProviderTokens, is_nothing};
 use crate::clock::Timestamp;
-use crate::secret::Secret;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
@@ -86,7 +85,8 @@ pub struct IdentityView<'a> {
     pub expired_session: bool,
     /// What that connection said, normalized.
     pub profile: &'a Profile,
-    pub provider_access_token: Option<&'a Secret<String>>,
+    /// What the provider gave to be asked with, where its connection keeps that.
+    pub provider_tokens: Option<&'a ProviderTokens>,
 }
 
 /// Where an identity stands in its user.
@@ -102,7 +102,7 @@ pub enum Place {
 pub struct DialectOptions<'a> {
     /// Gigya's `includeAllIdentities`: every identity, and whether its session has expired.
     pub include_all_identities: bool,
-    /// Shows the providers' access tokens. Never unasked.
+    /// Shows the providers' tokens. Never unasked.
     pub map_identities: bool,
     /// Gigya's `signIDs`.
     pub sign_ids: Option<&'a GigyaSigner>,

@@ -91,10 +91,7 @@ fn auth0_shows_every_attribute_once_and_nothing_else() {
             };
             auth0_has_all(root.expect("attributes"), profile, place == 0);
             assert_eq!(shown["identities"][place].get("profileData").is_some(), place > 0);
-            assert_eq!(
-                shown["identities"][place].get("access_token").is_some(),
-                options.map_identities && view.provider_access_token.is_some()
-            );
+            assert_eq!(shown["identities"][place].get("access_token").is_some(), options.map_identities && view.provider_tokens.is_some());
         }
         assert_eq!(shown["identities"].as_array().map(Vec::len), Some(person.identities.len()));
     });
@@ -305,7 +302,7 @@ impl Leaves {
 
     fn allow_tokens(&mut self, person: &Person<'_>, options: &DialectOptions<'_>) {
         if options.map_identities {
-            self.allow(person.identities.iter().filter_map(|view| view.provider_access_token).map(|token| token.expose().clone()));
+            self.allow(person.identities.iter().filter_map(|view| view.provider_tokens).map(|tokens| tokens.access_token.expose().clone()));
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::samples::{Sample, SampleIdentity, normalized};
 use crate::clock::Timestamp;
-use crate::profile::{Field, Kind};
+use crate::profile::{Field, Kind, ProviderTokens};
 use crate::secret::Secret;
 use serde_json::{Map, Value, json};
 use std::collections::HashMap;
@@ -53,7 +53,7 @@ impl Random {
             let (connection, subject) = (self.word(), self.word().repeat(1 + self.below(30)));
             let is_social = !["samlp", "oidc", "ldap", "database"].contains(&strategy);
             let profile = normalized(Value::Object(self.members()), "unused", &subject);
-            let token = self.chance(50).then(|| Secret::new(self.word()));
+            let tokens = self.chance(50).then(|| ProviderTokens::bare(Secret::new(self.word())));
             let (last_login, last_updated) = (self.time(), self.time());
             let identity = sample.add(strategy, &connection, &subject, is_social);
             *identity = SampleIdentity {
@@ -67,7 +67,7 @@ impl Random {
                 last_updated,
                 expired_session: false,
                 profile,
-                token,
+                tokens,
             };
         }
         sample.root = None;

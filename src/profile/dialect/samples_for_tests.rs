@@ -2,7 +2,7 @@
 
 use super::{DialectOptions, IdentityView, Person};
 use crate::clock::Timestamp;
-use crate::profile::{Profile, normalize};
+use crate::profile::{Profile, ProviderTokens, normalize};
 use crate::secret::Secret;
 use serde_json::{Map, Value};
 
@@ -40,7 +40,7 @@ pub struct SampleIdentity {
     pub last_updated: Timestamp,
     pub expired_session: bool,
     pub profile: Profile,
-    pub token: Option<Secret<String>>,
+    pub tokens: Option<ProviderTokens>,
 }
 
 impl Sample {
@@ -79,14 +79,14 @@ impl Sample {
             last_updated: NOW,
             expired_session: false,
             profile: known.map_or_else(Profile::new, |known| normalized(known, "unused", subject)),
-            token: None,
+            tokens: None,
         });
         self.identities.last_mut().expect("just added")
     }
 
     pub fn with_token(mut self, token: &str) -> Self {
         for identity in &mut self.identities {
-            identity.token = Some(Secret::new(token.to_owned()));
+            identity.tokens = Some(ProviderTokens::bare(Secret::new(token.to_owned())));
         }
         self
     }
@@ -126,7 +126,7 @@ impl SampleIdentity {
             last_updated: self.last_updated,
             expired_session: self.expired_session,
             profile: &self.profile,
-            provider_access_token: self.token.as_ref(),
+            provider_tokens: self.tokens.as_ref(),
         }
     }
 }

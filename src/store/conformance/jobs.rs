@@ -308,6 +308,16 @@ async fn secrets_stay_with_their_identity(directory: &dyn Directory) {
     let by = super::logins::by("operator");
     directory.link_users(&owner_id, &secret.user_id_for_new_user(), &by, NOW).await.expect("linked");
     assert_eq!(get(CredentialKind::Factors).await.as_deref(), Some("two"));
+    let put = async |kind| directory.put_credential("acme", "has-a-secret", kind, "tokens", NOW).await.expect("an answer");
+    assert!(put(CredentialKind::ProviderTokens).await);
+    assert_eq!(get(CredentialKind::ProviderTokens).await.as_deref(), Some("tokens"));
+    // What a provider gave goes with the link, and with what the provider said.
+    let apart = directory.unlink(&owner_id, "acme", "has-a-secret", NOW).await.expect("unlinked").expect("a user");
+    assert_eq!((get(CredentialKind::ProviderTokens).await, get(CredentialKind::Factors).await.as_deref()), (None, Some("two")));
+    assert!(put(CredentialKind::ProviderTokens).await);
+    assert!(directory.forget_profile(&apart.user_id, NOW).await.expect("forgotten"));
+    assert_eq!((get(CredentialKind::ProviderTokens).await, get(CredentialKind::Factors).await.as_deref()), (None, Some("two")));
+    directory.link_users(&owner_id, &apart.user_id, &super::logins::by("operator"), NOW).await.expect("linked again");
     let shown = format!("{:?}", super::logins::read(directory, &owner_id).await);
     assert!(!shown.contains("two"));
     assert!(directory.delete_user(&owner_id).await.expect("deleted"));

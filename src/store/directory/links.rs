@@ -24,6 +24,8 @@ const MOVE_ALL: &str = "UPDATE identities SET user_id = $2, position = position 
 
 const MOVE_ONE: &str = "UPDATE identities SET user_id = $4, position = $5 WHERE connection = $1 AND subject = $2 AND user_id = $3";
 
+const FORGET_TOKENS: &str = "DELETE FROM credentials WHERE connection = $1 AND subject = $2 AND kind = 'provider_tokens'";
+
 const ONE: &str = "SELECT connection, subject, provider, is_social, position FROM identities \
     WHERE user_id = $1 AND connection = $2 AND subject = $3";
 
@@ -206,6 +208,9 @@ async fn part(
             .bind(&to)
             .bind(position - first.position);
         update.execute(&mut *statements).await?;
+        // They were given to the account that it leaves.
+        let forget = sqlx::query(FORGET_TOKENS).bind(&identity.connection).bind(&identity.user_id);
+        forget.execute(&mut *statements).await?;
         journal::leave(statements, identity, &from.user_id, line.map(|line| (line, to.as_str()))).await?;
     }
     if let Some(line) = line {

@@ -80,6 +80,9 @@ const BLOCK: &str = "UPDATE users SET updated_at = CASE WHEN updated_at < $2 THE
 
 const CHANGE_ROOT: &str = "UPDATE identities SET root = $2, root_keys = $3 WHERE user_id = $1 AND position = 0";
 
+const FORGET_TOKENS: &str = "DELETE FROM credentials WHERE kind = 'provider_tokens' AND EXISTS (\
+        SELECT 1 FROM identities i WHERE i.user_id = $1 AND i.connection = credentials.connection AND i.subject = credentials.subject)";
+
 const FORGET: &str = "UPDATE identities SET profile = '{}', root = '{}', groups = '[]', email = NULL, email_verified = 0, \
     last_login = 0, logins_count = 0, keys = '[]', root_keys = '[]' WHERE user_id = $1";
 
@@ -274,6 +277,7 @@ pub(super) async fn forget_profile(connection: &mut AnyConnection, user_id: &str
             return Ok(End::RollBack(false));
         }
         sqlx::query(FORGET).bind(user_id).execute(&mut *statements).await?;
+        sqlx::query(FORGET_TOKENS).bind(user_id).execute(&mut *statements).await?;
         end_families(statements, user_id).await?;
         Ok(End::Commit(true))
     })

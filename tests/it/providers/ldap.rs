@@ -15,12 +15,12 @@ async fn gateway_of(connection: &str) -> (Gateway, App) {
     (Gateway::start(Setup::new().connection(connection).application(&app.toml("", ""))).await, app)
 }
 
-async fn page(gateway: &Gateway, app: &App, browser: &Browser, changes: &[(&str, &str)]) -> Page {
+pub(super) async fn page(gateway: &Gateway, app: &App, browser: &Browser, changes: &[(&str, &str)]) -> Page {
     browser.open(app.authorize(gateway, changes).as_str()).await.here()
 }
 
 /// Types into the page and presses its button.
-async fn type_in(browser: &Browser, page: &Page, name: &str, password: &str) -> Landed {
+pub(super) async fn type_in(browser: &Browser, page: &Page, name: &str, password: &str) -> Landed {
     let form = page.form();
     let mut fields = form.fields.clone();
     for (known, value) in &mut fields {

@@ -87,21 +87,6 @@ async fn the_provider_may_change_its_keys() {
 }
 
 #[tokio::test]
-async fn what_the_provider_says_of_its_failure_reaches_the_application() {
-    let op = Op::start().await;
-    let (gateway, app) = gateway_of(&op, "").await;
-    for (theirs, ours) in
-        [("access_denied", "access_denied"), ("temporarily_unavailable", "server_error"), ("login_required", "server_error")]
-    {
-        op.lies(|lies| lies.response = vec![("code", ""), ("error", theirs), ("error_description", "so it is")]);
-        let browser = Browser::new();
-        let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
-        let answer = op.sign_in(&browser, &departure).await.away();
-        assert_eq!(app.error(&gateway, &answer).0, ours, "{theirs}");
-    }
-}
-
-#[tokio::test]
 async fn a_provider_that_fails_again_and_again_is_left_alone_while_others_go_on() {
     let (op, other) = (Op::start().await, Op::start().await);
     let app = App::new("notes");

@@ -11,13 +11,13 @@ use std::sync::{Arc, Mutex};
 use url::Url;
 
 /// A provider whose answers are by path.
-struct Provider {
-    site: Site,
+pub(super) struct Provider {
+    pub(super) site: Site,
     answers: Arc<Mutex<HashMap<&'static str, Reply>>>,
 }
 
 impl Provider {
-    async fn start() -> Self {
+    pub(super) async fn start() -> Self {
         let answers: Arc<Mutex<HashMap<&'static str, Reply>>> = Arc::default();
         let of_site = Arc::clone(&answers);
         let site =
@@ -32,7 +32,7 @@ impl Provider {
         self.answers.lock().unwrap().insert(path, reply);
     }
 
-    fn toml(&self, more: &str) -> String {
+    pub(super) fn toml(&self, more: &str) -> String {
         let at = |path: &str| format!("http://127.0.0.1:{}{path}", self.site.port);
         format!(
             "name = \"hub\"\n[connection.oauth2]\nauthorization_endpoint = \"{}\"\ntoken_endpoint = \"{}\"\nuserinfo_endpoint = \"{}\"\n\
@@ -50,7 +50,7 @@ impl Provider {
 }
 
 /// The browser comes back with these parameters beside the state.
-async fn back(browser: &Browser, departure: &Departure, answer: &[(&str, &str)]) -> Departure {
+pub(super) async fn back(browser: &Browser, departure: &Departure, answer: &[(&str, &str)]) -> Departure {
     let mut url = Url::parse(&departure.parameter("redirect_uri").unwrap()).unwrap();
     url.query_pairs_mut().append_pair("state", &departure.parameter("state").unwrap()).extend_pairs(answer);
     browser.open(url.as_str()).await.away()
@@ -123,15 +123,16 @@ async fn each_bad_answer_is_refused_by_its_rule() {
         ("response-iss", "server_error", &[("code", "c"), ("iss", "https://evil.example")], "/me", ok(&me)),
         ("provider-error", "access_denied", &[("error", "access_denied")], "/me", ok(&me)),
         ("provider-error", "server_error", &[("error", "server_error")], "/me", ok(&me)),
+        ("provider-error", "temporarily_unavailable", &[("error", "temporarily_unavailable")], "/me", ok(&me)),
         ("token-endpoint-error", "server_error", code, "/token", answer(400, &json!({ "error": "invalid_grant" }))),
         ("token-endpoint-error", "server_error", code, "/token", ok(&json!({ "error": "bad_verification_code" }))),
         ("token-response", "server_error", code, "/token", ok(&json!({ "token_type": "bearer" }))),
         ("token-response", "server_error", code, "/token", ok(&json!({ "access_token": "x", "token_type": "mac" }))),
         ("token-response", "server_error", code, "/token", Reply::redirect("http://127.0.0.1:1/")),
-        ("provider-unreachable", "server_error", code, "/me", answer(401, &json!({ "id": "jane" }))),
-        ("provider-unreachable", "server_error", code, "/me", Reply::redirect("http://127.0.0.1:1/")),
-        ("provider-unreachable", "server_error", code, "/me", ok(&json!({ "id": "jane", "x": "x".repeat(1_100_000) }))),
-        ("provider-unreachable", "server_error", code, "/emails", answer(500, &json!([]))),
+        ("provider-unreachable", "temporarily_unavailable", code, "/me", answer(401, &json!({ "id": "jane" }))),
+        ("provider-unreachable", "temporarily_unavailable", code, "/me", Reply::redirect("http://127.0.0.1:1/")),
+        ("provider-unreachable", "temporarily_unavailable", code, "/me", ok(&json!({ "id": "jane", "x": "x".repeat(1_100_000) }))),
+        ("provider-unreachable", "temporarily_unavailable", code, "/emails", answer(500, &json!([]))),
         ("userinfo", "server_error", code, "/emails", Reply::page("<html>".to_owned())),
         ("userinfo", "server_error", code, "/me", Reply::page("<html>".to_owned())),
         ("userinfo", "server_error", code, "/me", ok(&json!([{ "id": "jane" }]))),

@@ -2,9 +2,11 @@
 
 use super::{Caller, refusal};
 use crate::broker::admin::{SealedValues, UserRecord};
+use crate::connection::config::ConnectionConfig;
 use crate::error::{Error, ErrorKind};
 use crate::http::management::call::{Call, Reply, bounds, paged, selected};
 use crate::http::management::problem::Refusal;
+use crate::profile::ProviderTokens;
 use crate::profile::dialect::{Dialect, DialectOptions, render};
 use crate::store::UserQuery;
 use crate::user::search::{self, Filter, IdentityField, SearchError, Sort, Test};
@@ -17,9 +19,27 @@ use serde_json::{Map, Value, json};
 const SAME_ADDRESS: usize = 100;
 
 pub async fn get(call: Call) -> Result<Reply, Refusal> {
-    Caller::of(&call, super::READ).await?;
+    let caller = Caller::of(&call, super::READ).await?;
     let record = call.gateway.admin.user_record(call.name("id"), SealedValues::Absent).await.map_err(refusal)?;
-    Ok(answer(&call, 200, &record))
+    let tokens = if caller == Caller::Program { provider_tokens(&call, &record.user).await? } else { Vec::new() };
+    let shown = selected(&call, shown_with(&call, &record, tokens));
+    Ok(Reply::versioned(200, shown, record.user.updated_at.millis()))
+}
+
+/// What providers gave, for who may read it and asks for it.
+async fn provider_tokens(call: &Call, user: &User) -> Result<Vec<Option<ProviderTokens>>, Refusal> {
+    let listed = call.text("fields").is_some_and(|fields| fields.split(',').any(|name| name.trim() == "identities"));
+    let asked = match call.text("fields").filter(|fields| !fields.is_empty()) {
+        Some(_) => listed == (call.flag("include_fields") != Some(false)),
+        None => true,
+    };
+    let is_auth0 = call.text("dialect").and_then(Dialect::parse).unwrap_or_default() == Dialect::Auth0;
+    if !(asked && is_auth0 && call.may("read:user_idp_tokens")) {
+        return Ok(Vec::new());
+    }
+    let connections = &call.gateway.connections;
+    let keeps = |name: &str| connections.config(name).is_some_and(ConnectionConfig::stores_tokens);
+    Ok(call.gateway.admin.provider_tokens(user, keeps, call.by(), call.now).await?)
 }
 
 pub async fn list(call: Call) -> Result<Reply, Refusal> {
@@ -114,10 +134,16 @@ pub fn answer(call: &Call, status: u16, record: &UserRecord) -> Reply {
 
 /// A user in the form that was asked for.
 pub fn shown(call: &Call, record: &UserRecord) -> Value {
+    shown_with(call, record, Vec::new())
+}
+
+fn shown_with(call: &Call, record: &UserRecord, tokens: Vec<Option<ProviderTokens>>) -> Value {
     let dialect = call.text("dialect").and_then(Dialect::parse).unwrap_or_default();
     let include_all_identities = call.flag("includeAllIdentities").unwrap_or(dialect != Dialect::Gigya);
-    let options = DialectOptions { include_all_identities, sign_ids: call.gateway.gigya.as_ref(), ..DialectOptions::new(call.now) };
-    let view = PersonView::new(&record.user, record.profile.clone().unwrap_or_default(), None);
+    let sign_ids = call.gateway.gigya.as_ref();
+    let map_identities = !tokens.is_empty();
+    let options = DialectOptions { include_all_identities, map_identities, sign_ids, ..DialectOptions::new(call.now) };
+    let view = PersonView::new(&record.user, record.profile.clone().unwrap_or_default(), None).with_tokens(tokens);
     let mut members: Map<String, Value> = render(dialect, &view.person(), &options);
     // Auth0 has no such thing; S0-14 wants it seen.
     if dialect == Dialect::Auth0 && !record.user.custom_fields.is_empty() {

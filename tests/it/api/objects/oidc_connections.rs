@@ -13,7 +13,7 @@ fn body(options: &Value) -> Value {
         "discovery_url": "https://op.example/.well-known/openid-configuration", "client_id": "gateway", "client_secret": SECRET,
         "type": "back_channel", "scope": "openid email", "authorization_endpoint": "https://op.example/authorize",
         "token_endpoint": "https://op.example/token", "jwks_uri": "https://op.example/keys",
-        "upstream_params": {"hd": {"value": "acme.example"}},
+        "upstream_params": {"hd": {"value": "acme.example"}, "app": {"alias": "client_id"}},
     });
     for (name, value) in options.as_object().expect("an object") {
         match value {
@@ -50,6 +50,7 @@ async fn a_provider_is_made_and_its_secret_is_never_given_back() {
         let departure = departure.await;
         assert_eq!(departure.parameter("scope").as_deref(), Some("openid"), "{round}");
         assert_eq!(departure.parameter("hd").as_deref(), Some("acme.example"));
+        assert_eq!(departure.parameter("app").as_deref(), Some("notes"));
         assert_eq!(departure.parameter("redirect_uri"), Some(gateway.url("/connections/acme/callback").to_string()));
         gateway.stop();
         gateway.start_again(|_| {}).await;
@@ -70,6 +71,8 @@ async fn what_is_wrong_is_named_in_the_callers_words() {
         (json!({ "jwks_uri": "http://127.0.0.1/keys" }), "/options/jwks_uri"),
         (json!({ "scope": "email" }), "/options/scope"),
         (json!({ "upstream_params": {"state": {"value": "mine"}} }), "/options/upstream_params"),
+        (json!({ "upstream_params": {"x": {"alias": "state"}} }), "/options/upstream_params/x"),
+        (json!({ "upstream_params": {"x": "y"} }), "/options/upstream_params/x"),
         (json!({ "signInEndpoint": "https://op.example" }), "/options/signInEndpoint"),
     ] {
         let mut body = body(&options);
@@ -82,12 +85,11 @@ async fn what_is_wrong_is_named_in_the_callers_words() {
     (inside["enabled_clients"], inside["isthmus"]) = (json!([]), json!({ "private_network": true }));
     assert_eq!(refused(&api.post("/connections", &inside).await, 400, "invalid_body"), ["/isthmus/private_network"]);
     // What means nothing here is said.
-    let mut kept =
-        body(&json!({ "type": "front_channel", "upstream_params": {"x": {"alias": "login_hint"}}, "icon_url": "https://x.example/i" }));
+    let mut kept = body(&json!({ "type": "front_channel", "icon_url": "https://x.example/i" }));
     kept["enabled_clients"] = json!([]);
     let made = api.make("/connections", &kept).await;
     let told = made["isthmus"]["warnings"].to_string();
-    for pointer in ["/options/type", "/options/upstream_params/x", "/options/icon_url"] {
+    for pointer in ["/options/type", "/options/icon_url"] {
         assert!(told.contains(pointer), "{pointer}: {told}");
     }
 }
