@@ -20,6 +20,9 @@ pub struct Arrived {
     pub fresh: bool,
     pub acr: Option<String>,
     pub upstream: UpstreamSession,
+    /// First-level members that whoever keeps the accounts writes into the user's `app_metadata`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub app_metadata: Map<String, Value>,
     /// What the provider gave to be asked with, sealed for this identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<String>,

@@ -95,6 +95,7 @@ impl OAuth2Connection {
             acr: None,
             upstream: UpstreamSession::default(),
             tokens: self.settings.store_tokens.then(|| tokens_to_keep(&tokens, now)),
+            app_metadata: Map::new(),
             once: vec![(format!("state {} {}", self.config.name, id::digest(&pending.request_id)), now.plus_seconds(ONCE))],
         })
     }
