@@ -8,6 +8,7 @@ use crate::broker::jobs::Jobs;
 use crate::broker::limits::Failures;
 use crate::broker::live::{Live, Made, Maker};
 use crate::broker::living::LivingApplication;
+use crate::broker::mail::{MailSettings, Mailer};
 use crate::broker::password::Tries;
 use crate::broker::possession::PossessionSettings;
 use crate::broker::registration::{self, Policy, Registration};
@@ -39,7 +40,7 @@ use actix_web::{App, HttpServer};
 use openssl::ssl::{SslAcceptor, SslAcceptorBuilder, SslFiletype, SslMethod, SslOptions, SslSessionCacheMode, SslVerifyMode, SslVersion};
 use openssl::x509::X509Name;
 use std::any::Any;
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -66,6 +67,8 @@ pub struct Parts {
     pub gigya: Option<GigyaSigner>,
     pub possession: PossessionSettings,
     pub registration: Policy,
+    /// What sends messages to people.
+    pub mail: Option<MailSettings>,
     pub http: HttpSettings,
     pub keyring: Keyring,
     pub sessions: Arc<dyn SessionStore>,
@@ -109,7 +112,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
     let mut file: Vec<Made> = Vec::new();
     for config in parts.connections {
         let open = |name: &str, living: &Living| feeds.open(Owner::connection(name), living);
-        let connection = connection::connection(config, &parts.issuer, Arc::clone(&keyring), open)?;
+        let connection = connection::connection(config, &parts.issuer, Arc::clone(&keyring), &parts.directory, open)?;
         file.push(Made::Connection(connection));
     }
     for application in parts.applications {
@@ -130,7 +133,6 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         feeds: Arc::clone(&feeds),
         living: Arc::default(),
         approvals: Arc::default(),
-        databases: BTreeSet::new(),
         scripts: Arc::default(),
         host,
         sessions: parts.sessions,
@@ -143,6 +145,7 @@ pub fn state(parts: Parts) -> Result<(Data<State>, Background)> {
         possession: parts.possession,
         failures: Arc::new(Failures::new(parts.http.limits.failures, parts.http.limits.exempt.clone())),
         tries: Arc::new(Tries::new(parts.http.limits.passwords, parts.http.limits.exempt.clone())),
+        mailer: Arc::new(Mailer::new(parts.mail.as_ref(), parts.http.limits.exempt.clone())?),
         registration: Arc::new(Registration::new(parts.registration)),
         admin,
         events: Arc::clone(&metrics) as _,

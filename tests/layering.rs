@@ -42,7 +42,10 @@ const HOMES: &[(&str, &[&str])] = &[
     ("prometheus", &["http/metrics.rs"]),
     ("clap", &["cli/"]),
     ("toml", &["toml_file.rs", "profile/", "config/"]),
-    ("argon2", &["broker/admin/passwords.rs"]),
+    ("qrcode", &["http/login/factor.rs"]),
+    ("argon2", &["connection/database/hashing.rs"]),
+    ("bcrypt", &["connection/database/"]),
+    ("lettre", &["broker/mail/"]),
 ];
 
 /// A text that may stand only under these paths, and why.

@@ -23,6 +23,8 @@ pub const SCOPES: &[(&str, &str)] = &[
     ("create:users_app_metadata", "Set users' app_metadata"),
     ("update:users_app_metadata", "Change users' app_metadata"),
     ("delete:users_app_metadata", "Delete users' app_metadata"),
+    ("read:authentication_methods", "Read users' second factors"),
+    ("delete:authentication_methods", "Remove users' second factors"),
     ("read:connections", "Read connections"),
     ("create:connections", "Create connections"),
     ("update:connections", "Change connections"),
@@ -72,6 +74,7 @@ pub const SCOPES: &[(&str, &str)] = &[
     ("read:logs", "Read logs"),
     ("read:logs_users", "Read the logs of one user"),
     ("read:stats", "Read statistics"),
+    ("create:user_tickets", "Make links for users' passwords and addresses"),
     ("read:jobs", "Read jobs"),
     ("create:jobs", "Start jobs"),
 ];

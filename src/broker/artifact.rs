@@ -32,7 +32,7 @@ impl Gateway {
         let used = once_op(&format!("artifact {}", resolution.digest), self.lifetimes.transaction + 600);
         self.commit_once(vec![step], vec![used], Vec::new(), &[]).await.map_err(plain)?;
         let asked_at = Instant::now();
-        let answer = outbound::soap::ask(&resolution.url, resolution.envelope).await.map_err(plain)?;
+        let answer = outbound::soap::ask(&resolution.url, resolution.envelope, resolution.reach).await.map_err(plain)?;
         let envelope = answer.map_err(service_unreachable)?;
         let took = i64::try_from(asked_at.elapsed().as_secs()).unwrap_or(0) + 1;
         Ok(Resolved { envelope, resolve_id: resolution.resolve_id, now: now.plus_seconds(took) })

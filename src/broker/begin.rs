@@ -150,7 +150,9 @@ impl Gateway {
         let decide = |session: Option<&Session>, profile_age: Option<i64>| {
             let subject = subject.as_deref().filter(|_| session.is_some());
             let asked = &asked;
-            let situation = Situation { asked, application, session, subject, profile_age, usable: &usable, by_hint, probes: &probes };
+            let lacks_factor = session.is_some_and(|session| self.lacks_factor(session));
+            let situation =
+                Situation { asked, application, session, subject, profile_age, usable: &usable, by_hint, lacks_factor, probes: &probes };
             next_step(&situation, now)
         };
         let mut decision = decide(session.as_ref(), None);

@@ -157,6 +157,11 @@ impl Documents {
         Ok(Self { of_operators: Fetched::new(reach)?, of_others: Fetched::new(of_others)? })
     }
 
+    /// Which machines applications of operators may name.
+    pub const fn reach(&self) -> Reach {
+        self.of_operators.reach
+    }
+
     /// Those that this client names.
     pub fn of(&self, client: &ClientFacts) -> &Fetched {
         if client.self_registered.is_some() { &self.of_others } else { &self.of_operators }

@@ -9,7 +9,7 @@ use crate::broker::upstream::Ending;
 use crate::broker::{CookieChange, Reply};
 use crate::connection::Registry;
 use crate::connection::SamlConnection;
-use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection as Settings};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection as Settings, SecondFactor};
 use crate::login::{Arrived, UpstreamSession};
 use crate::oidc::bearer::{PresentedToken, Scheme};
 use crate::oidc::testing::VERIFIER;
@@ -43,6 +43,7 @@ pub(in crate::broker) async fn scene() -> Scene {
         applications: None,
         mapping: MappingLibrary::built_in().table("saml", Direction::ToProfile).expect("built in"),
         profile: ProfileSettings::default(),
+        second_factor: SecondFactor::Off,
         linking: Linking::default(),
         provider: None,
         kind: ConnectionKind::Saml(Arc::new(Settings::new(IdpTrust::nobody()))),
@@ -66,6 +67,7 @@ impl Scene {
             profile: profile(),
             auth_time: now,
             acr: None,
+            amr: Vec::new(),
             created_at: now,
             expires_at: now.plus_seconds(600),
             upstream: UpstreamSession::default(),
@@ -246,6 +248,8 @@ async fn a_fresh_login_comes_to_the_question_with_its_session() {
         auth_time: now,
         fresh: true,
         acr: None,
+        amr: Vec::new(),
+        new_factor: None,
         upstream: UpstreamSession::default(),
         app_metadata: Map::new(),
         tokens: None,

@@ -13,6 +13,9 @@ pub(super) enum Form {
     Link,
     Consent,
     Password,
+    Factor,
+    SignUp,
+    Reset,
 }
 
 impl Form {
@@ -21,6 +24,9 @@ impl Form {
             Self::Link => b"link form",
             Self::Consent => b"consent form",
             Self::Password => b"password form",
+            Self::Factor => b"second factor form",
+            Self::SignUp => b"sign-up form",
+            Self::Reset => b"reset form",
         }
     }
 }

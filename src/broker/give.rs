@@ -38,6 +38,8 @@ pub(super) struct Granted {
     pub claims: ClaimsRequest,
     pub auth_time: Timestamp,
     pub acr: Option<String>,
+    /// How the person proved it, where that was here.
+    pub amr: Vec<String>,
     pub profile: Map<String, Value>,
     /// Paths in `profile` that are for this transaction only.
     pub transient: Vec<String>,
@@ -197,7 +199,7 @@ impl Gateway {
             auth_time: Some(granted.auth_time),
             nonce: granted.nonce.as_deref(),
             acr: granted.acr.as_deref(),
-            amr: &[],
+            amr: &granted.amr,
             azp: None,
             at_hash: beside.access_token.map(|token| signer.half_hash(token.expose())),
             c_hash: beside.code.map(|code| signer.half_hash(code.expose())),

@@ -41,6 +41,13 @@ impl Gateway {
         self.log.record(LogEvent { description: Some(reason.to_owned()), details: Some(details), ..event });
     }
 
+    /// Something about a second factor, of which it is not said yet whose login it is.
+    pub(super) fn note_factor(&self, kind: LogType, of: Ended<'_>, what: &str) {
+        let details = json!({ "correlation_id": of.correlation_id });
+        let event = self.login_event(kind, of);
+        self.log.record(LogEvent { description: Some(what.to_owned()), details: Some(details), ..event });
+    }
+
     /// Somebody has come for the first time.
     pub(super) fn note_signup(&self, user_id: &str, identity: &Identity, now: Timestamp) {
         let connection = Some(identity.connection.clone());

@@ -89,6 +89,8 @@ pub(super) fn arrive(
         auth_time: authentication.auth_time,
         fresh: forced || authentication.auth_time >= began.plus_seconds(-CLOCKS),
         acr: authentication.acr.clone(),
+        amr: Vec::new(),
+        new_factor: None,
         upstream: authentication.upstream.clone(),
         app_metadata: authentication.app_metadata.clone(),
         tokens: None,
@@ -440,6 +442,7 @@ struct Row<'a> {
     email: Option<String>,
     sync: ProfileSync,
     allows_login: bool,
+    kept_here: bool,
 }
 
 impl<'a> Row<'a> {
@@ -453,6 +456,7 @@ impl<'a> Row<'a> {
             email: arrived.lasting_email(),
             sync: config.profile.sync,
             allows_login: !config.profile.link_only,
+            kept_here: config.keeps_accounts(),
         })
     }
 
@@ -466,6 +470,7 @@ impl<'a> Row<'a> {
             email: self.email.as_deref(),
             email_verified: self.lasting.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
             allows_login: self.allows_login,
+            kept_here: self.kept_here,
             unknown,
             now,
         }

@@ -16,7 +16,7 @@ use crate::oidc::{AlgKeys, OidcKeys};
 use crate::rules::{Kind, Script, Scripts};
 use crate::secret::Secret;
 use serde_json::{Map, Value};
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, PoisonError, RwLock};
 use tokio::sync::Mutex;
 
@@ -35,8 +35,6 @@ pub enum Made {
         name: String,
         value: Secret<String>,
     },
-    /// The name of a connection whose users are kept here. Nobody signs in by it yet.
-    Database(String),
     Settings(Settings),
     /// What signs ID tokens with one algorithm, where keys have been rotated.
     OidcKeys(Arc<AlgKeys>),
@@ -263,7 +261,6 @@ fn snapshot(base: &Gateway, of_base: &OfBase, file: &[Made], stored: &BTreeMap<(
     if *gateway.approvals != parts.approvals {
         gateway.approvals = Arc::new(parts.approvals);
     }
-    gateway.databases = parts.databases;
     let session = parts.settings.session.unwrap_or(of_base.lifetimes.session);
     gateway.lifetimes = Lifetimes { session, ..of_base.lifetimes };
     gateway.keys = parts.oidc_keys.into_iter().fold(Arc::clone(&of_base.keys), |keys, rotated| Arc::new(keys.with(rotated)));
@@ -305,7 +302,6 @@ struct Parts {
     client_grants: HashMap<(String, String), ClientGrant>,
     scripts: BTreeMap<(Kind, String), Arc<Script>>,
     configuration: BTreeMap<String, Secret<String>>,
-    databases: BTreeSet<String>,
     settings: Settings,
     oidc_keys: Vec<Arc<AlgKeys>>,
     saml_keys: Vec<Arc<KeySet>>,
@@ -331,7 +327,6 @@ impl Parts {
             }
             Made::Script(script) => drop(self.scripts.insert((script.kind, script.id.clone()), script)),
             Made::RuleConfiguration { name, value } => drop(self.configuration.insert(name, value)),
-            Made::Database(name) => drop(self.databases.insert(name)),
             Made::Settings(settings) => self.settings = settings,
             Made::OidcKeys(keys) => self.oidc_keys.push(keys),
             Made::SamlKeys(keys) => self.saml_keys.push(keys),

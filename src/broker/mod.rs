@@ -4,6 +4,7 @@
 //! I/O with the stores. What happens next in a login is decided in one place, [`next::next_step`].
 
 mod access_token;
+pub mod accounts;
 pub mod admin;
 pub mod api_access;
 mod artifact;
@@ -16,6 +17,7 @@ pub mod device;
 pub mod discovery;
 pub mod events;
 pub mod explain;
+pub mod factor;
 mod finish;
 mod form;
 mod give;
@@ -29,6 +31,7 @@ pub mod link;
 pub mod live;
 pub mod living;
 pub mod logout;
+pub mod mail;
 pub mod metadata;
 pub mod next;
 pub mod par;
@@ -78,7 +81,7 @@ use living::LivingApplication;
 use possession::PossessionSettings;
 use rules::Caller;
 use std::cell::RefCell;
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::sync::Arc;
 
 /// Lifetimes in seconds.
@@ -133,8 +136,6 @@ pub struct Gateway {
     pub living: Arc<Vec<Arc<LivingApplication>>>,
     /// Endpoints in such metadata that are approved.
     pub approvals: Arc<Vec<Approval>>,
-    /// Names of the connections whose users are kept here; nobody signs in by them yet.
-    pub databases: BTreeSet<String>,
     pub sessions: Arc<dyn SessionStore>,
     pub directory: Arc<dyn Directory>,
     pub keyring: Arc<Keyring>,
@@ -154,6 +155,7 @@ pub struct Gateway {
     pub failures: Arc<limits::Failures>,
     /// Of people's passwords, on this node.
     pub tries: Arc<password::Tries>,
+    pub mailer: Arc<mail::Mailer>,
 }
 
 /// Where use cases report what an operator counts.
@@ -242,6 +244,8 @@ pub enum Answer {
     AskConsent(Box<ConsentQuestion>),
     /// The person types name and password.
     AskPassword(Box<PasswordPage>),
+    /// The person proves a second factor, or sets one up.
+    AskFactor(Box<factor::FactorPage>),
     /// To a page that a script has named.
     Elsewhere(String),
     /// The same request again as a GET, so that the browser sends its SameSite=Lax cookies.
@@ -356,7 +360,23 @@ pub struct PasswordPage {
     pub connection: String,
     /// As it was typed, or as the application hints.
     pub name: String,
+    /// A second factor may be set up on the way.
+    pub may_enrol: bool,
     pub problem: Option<PasswordProblem>,
+    /// What the field for the name is for.
+    pub named_by: NamedBy,
+    /// The person may make an account, or ask for another password.
+    pub sign_up: bool,
+    pub reset: bool,
+}
+
+/// What people are known by at a connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum NamedBy {
+    #[default]
+    Username,
+    Email,
+    Either,
 }
 
 /// What the page for name and password says of the last try.

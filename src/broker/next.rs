@@ -53,6 +53,8 @@ pub struct Situation<'a> {
     pub usable: &'a [String],
     /// The connection that is responsible for the domain of the login hint.
     pub by_hint: Option<&'a str>,
+    /// The connection of the session wants a second factor that the session does not have.
+    pub lacks_factor: bool,
     /// Those of the usable connections that may be asked without the person noticing (IsPassive).
     pub probes: &'a [String],
 }
@@ -182,6 +184,9 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
     // Core 3.1.2.1: max_age counts from auth_time; 0 always demands a fresh login.
     if asked.max_age.is_some_and(|max_age| max_age == 0 || now.seconds_since(session.auth_time) > i64::from(max_age)) {
         return Err("the login is older than the application tolerates");
+    }
+    if situation.lacks_factor {
+        return Err("the connection wants a second factor, which the session does not have");
     }
     if !situation.usable.contains(&session.identity.connection) {
         return Err("the application does not accept the connection of the session");

@@ -31,6 +31,7 @@ fn session() -> Session {
         profile: Written::object(&serde_json::Map::new()).expect("JSON"),
         auth_time: NOW.plus_seconds(-60),
         acr: Some("pwd".into()),
+        amr: Vec::new(),
         created_at: NOW.plus_seconds(-60),
         expires_at: NOW.plus_seconds(600),
         upstream: UpstreamSession::default(),
@@ -45,7 +46,8 @@ fn decide_for(asked: &Asked, session: Option<&Session>, usable: &[&str], by_hint
     let probes = ["two".to_owned()];
     let subject = session.map(|session| session.user_id.as_str());
     let (profile_age, application) = (None, &application);
-    let situation = Situation { asked, application, session, subject, profile_age, usable: &usable, by_hint, probes: &probes };
+    let situation =
+        Situation { asked, application, session, subject, profile_age, usable: &usable, by_hint, lacks_factor: false, probes: &probes };
     next_step(&situation, NOW).step
 }
 
@@ -95,6 +97,21 @@ fn a_session_by_a_connection_that_the_application_does_not_accept_does_not_answe
 }
 
 #[test]
+fn a_session_by_a_password_alone_is_none_where_a_second_factor_is_wanted() {
+    let decide = |asked: &Asked, lacks_factor: bool| {
+        let (application, session, usable) = (application(), session(), ["one".to_owned()]);
+        let (subject, profile_age, by_hint, probes) = (None, None, None, &[][..]);
+        let session = Some(&session);
+        let situation =
+            Situation { asked, application: &application, session, subject, profile_age, usable: &usable, by_hint, lacks_factor, probes };
+        next_step(&situation, NOW).step
+    };
+    assert_eq!((decide(&Asked::default(), false), decide(&Asked::default(), true)), (Step::Issue, to("one", false)));
+    let passive = Asked { passive: true, ..Asked::default() };
+    assert_eq!(decide(&passive, true), Step::Refuse(ErrorKind::LoginRequired));
+}
+
+#[test]
 fn s4_5_a_profile_that_is_too_old_sends_the_person_to_its_source() {
     let stale_profile_max = Some(3600);
     let application = Application { profile: ProfileUse { stale_profile_max, ..ProfileUse::default() }, ..application() };
@@ -108,6 +125,7 @@ fn s4_5_a_profile_that_is_too_old_sends_the_person_to_its_source() {
             profile_age: age,
             usable: &usable,
             by_hint: None,
+            lacks_factor: false,
             probes: &[],
         };
         next_step(&situation, NOW).step
@@ -267,7 +285,17 @@ fn whoever_may_be_signed_in_at_one_of_several_cannot_say_at_which() {
     let (application, usable) = (application(), ["one".to_owned(), "two".to_owned()]);
     let decide = |asked: &Asked, probes: &[String]| {
         let (session, subject, profile_age, by_hint) = (None, None, None, None);
-        let situation = Situation { asked, application: &application, session, subject, profile_age, usable: &usable, by_hint, probes };
+        let situation = Situation {
+            asked,
+            application: &application,
+            session,
+            subject,
+            profile_age,
+            usable: &usable,
+            by_hint,
+            lacks_factor: false,
+            probes,
+        };
         next_step(&situation, NOW).step
     };
     let passive = Asked { passive: true, ..Asked::default() };

@@ -4,13 +4,15 @@
 //! What is typed is looked at by the connection ([`crate::connection::password`]); whoever has proven who they are goes the
 //! way of every answer of an identity provider (`upstream.rs`).
 
+use super::accounts::Letters;
 use super::begin::trace_op;
 use super::form::Form;
 use super::happened::Ended;
 use super::limits::{Meter, Pace, network, seconds};
-use super::{Answer, Browser, Gateway, Outcome, PasswordPage, PasswordProblem};
+use super::{Answer, Browser, Gateway, NamedBy, Outcome, PasswordPage, PasswordProblem};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
+use crate::connection::config::SecondFactor;
 use crate::connection::password::{NotProven, Typed, Unproven};
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Part, Trace};
@@ -29,8 +31,12 @@ pub struct PasswordForm<'a> {
     /// Name and password; `None`: the page is only looked at.
     pub typed: Option<(&'a str, &'a Secret<String>)>,
     pub csrf: Option<&'a str>,
+    /// The person wants to set up a second factor.
+    pub enrol: bool,
     /// From where it comes.
     pub address: Option<IpAddr>,
+    /// What a mail says that this may cause.
+    pub letters: &'a Letters,
 }
 
 /// A wrong password is answered when a multiple of this has passed: how long it took to find out tells nobody which
@@ -99,7 +105,8 @@ impl Gateway {
 
     async fn password_inner(&self, form: PasswordForm<'_>, browser: &Browser, now: Timestamp) -> Result<Outcome> {
         let transaction = match self.login_of(form.transaction_id, browser, now).await? {
-            Ok(transaction) => transaction,
+            // Whoever goes back from the second factor may type another name.
+            Ok(transaction) => transaction.before_factor(),
             Err(outcome) => return Ok(*outcome),
         };
         let correlation_id = transaction.correlation_id.clone();
@@ -109,11 +116,11 @@ impl Gateway {
             return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
         };
         let connection = connection.as_ref();
-        let page = Shown { gateway: self, transaction: &transaction, connection };
+        let page = Shown { gateway: self, transaction: &transaction, connection, enrol: form.enrol };
         let ours = self.is_our_form(Form::Password, &transaction, form.csrf)?;
         let outcome = match form.typed.filter(|_| ours) {
             None => page.look(transaction.asked.login_hint.as_deref().unwrap_or_default(), None)?,
-            Some(typed) => Box::pin(self.typed_password(&page, pending, typed, form.address, (browser, now))).await?,
+            Some(typed) => Box::pin(self.typed_password(&page, pending, typed, (form.address, form.letters), (browser, now))).await?,
         };
         Ok(outcome.in_login(&correlation_id))
     }
@@ -123,7 +130,7 @@ impl Gateway {
         page: &Shown<'_>,
         pending: &PendingAuthn,
         (name, password): (&str, &Secret<String>),
-        address: Option<IpAddr>,
+        (address, letters): (Option<IpAddr>, &Letters),
         (browser, now): (&Browser, Timestamp),
     ) -> Result<Outcome> {
         let (transaction, connection) = (page.transaction, page.connection);
@@ -141,11 +148,12 @@ impl Gateway {
         let refused = match proven {
             Ok(authentication) => {
                 self.tries.give_back(&key, now);
-                return Box::pin(self.accept_password(transaction, &config.name, Ok(authentication), (browser, now), trace)).await;
+                return Box::pin(self.accept_password((transaction, page.enrol), &config.name, Ok(authentication), (browser, now), trace))
+                    .await;
             }
             Err(NotProven::Refused(refused)) => {
                 self.tries.give_back(&key, now);
-                return Box::pin(self.accept_password(transaction, &config.name, Err(*refused), (browser, now), trace)).await;
+                return Box::pin(self.accept_password((transaction, page.enrol), &config.name, Err(*refused), (browser, now), trace)).await;
             }
             Err(NotProven::Again { why, reason }) => (why, reason),
         };
@@ -153,7 +161,15 @@ impl Gateway {
         match why {
             Unproven::Wrong | Unproven::Locked => tokio::time::sleep_until(began + answered_after(began.elapsed())).await,
             // The password was right, or nobody could say.
-            Unproven::Expired | Unproven::MustChange | Unproven::Disabled | Unproven::Unavailable => self.tries.give_back(&key, now),
+            Unproven::Expired
+            | Unproven::MustChange
+            | Unproven::Disabled
+            | Unproven::Unverified
+            | Unproven::Busy
+            | Unproven::Unavailable => self.tries.give_back(&key, now),
+        }
+        if why == Unproven::Unverified {
+            self.remind(&config.name, name, letters, now).await?;
         }
         self.note_unproven(page, &reason, now);
         self.sessions.commit(vec![trace_op(&transaction.correlation_id, Part::Login, &trace)?]).await?;
@@ -175,24 +191,35 @@ struct Shown<'a> {
     gateway: &'a Gateway,
     transaction: &'a LoginTransaction,
     connection: &'a dyn Connection,
+    /// The person wants to set up a second factor.
+    enrol: bool,
 }
 
 impl Shown<'_> {
     fn look(&self, name: &str, problem: Option<PasswordProblem>) -> Result<Outcome> {
+        let database = self.connection.accounts();
         let page = PasswordPage {
             transaction_id: self.transaction.id.clone(),
             csrf: self.gateway.csrf_of(Form::Password, self.transaction)?,
             application: self.transaction.restart.application.clone(),
             connection: self.connection.config().display_name.clone(),
             name: name.to_owned(),
+            may_enrol: self.connection.config().second_factor == SecondFactor::Optional,
             problem,
+            named_by: database.map_or_else(NamedBy::default, |(settings, _)| match (settings.names.email, settings.names.username) {
+                (true, false) => NamedBy::Email,
+                (true, true) => NamedBy::Either,
+                (false, _) => NamedBy::Username,
+            }),
+            sign_up: database.is_some_and(|(settings, _)| self.gateway.lets_sign_up(settings)),
+            reset: database.is_some_and(|(settings, _)| self.gateway.lets_reset(settings)),
         };
         Ok(Outcome::of(Answer::AskPassword(Box::new(page))))
     }
 }
 
 /// The connection that a login has been sent to, for itself or for the proof of an account, and what it was asked.
-fn asked(transaction: &LoginTransaction) -> Option<(&str, &PendingAuthn)> {
+pub(super) fn asked(transaction: &LoginTransaction) -> Option<(&str, &PendingAuthn)> {
     match &transaction.stage {
         Stage::AwaitingIdp { connection, pending } => Some((connection, pending)),
         Stage::AwaitingLink(link) => match &link.proof {
@@ -205,7 +232,7 @@ fn asked(transaction: &LoginTransaction) -> Option<(&str, &PendingAuthn)> {
 }
 
 /// The next multiple of [`STEP`].
-fn answered_after(took: Duration) -> Duration {
+pub(super) fn answered_after(took: Duration) -> Duration {
     let steps = took.as_millis() / STEP.as_millis() + 1;
     STEP * u32::try_from(steps).unwrap_or(u32::MAX)
 }

@@ -62,6 +62,8 @@ pub(super) struct Situation<'a> {
     pub single_sign_on: bool,
     pub sid: &'a str,
     pub auth_time: Timestamp,
+    /// How the person proved who they are, where that was here.
+    pub amr: &'a [String],
     pub scopes: &'a Scopes,
     pub audience: Option<&'a str>,
     /// Of a browser's login; not of a refresh.

@@ -15,6 +15,7 @@ use crate::clock::Timestamp;
 use crate::connection::{Authentication, Callback, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
+use crate::login::session;
 use crate::login::trace::{Part, Step as Note, Trace};
 use crate::login::{Arrived, CameBy, LoginTransaction, PendingAuthn, PendingLink, Proof, ReplyTo, Session, Stage, Stored};
 use crate::oidc::Params;
@@ -108,7 +109,8 @@ impl Gateway {
             return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
         };
         self.forget_hint(&transaction.browser, post.connection).await?;
-        let received = Received { post, transaction: &transaction, question: &question, key: &key, caller: browser.caller.as_deref(), now };
+        let caller = browser.caller.as_deref();
+        let received = Received { post, transaction: &transaction, question: &question, key: &key, caller, factor: Factor::Unasked, now };
         let outcome = self.answer_of_idp(&received).await?;
         Ok(outcome.in_login(&correlation_id))
     }
@@ -134,7 +136,8 @@ impl Gateway {
             return Err(Error::new(ErrorKind::Internal, "an answer outside of its stage"));
         };
         let question = Question::Login(pending.clone());
-        let received = Received { post, transaction, question: &question, key: &key, caller: browser.caller.as_deref(), now };
+        let caller = browser.caller.as_deref();
+        let received = Received { post, transaction, question: &question, key: &key, caller, factor: Factor::Unasked, now };
         let result = self.accept_authentication(&received, authentication, &mut trace).await;
         self.answered(&received, result, trace).await
     }
@@ -142,7 +145,7 @@ impl Gateway {
     /// Somebody has typed a password into our page that the connection has found good, or so bad that the login ends.
     pub(super) async fn accept_password(
         &self,
-        transaction: &LoginTransaction,
+        (transaction, enrol): (&LoginTransaction, bool),
         connection: &str,
         proven: Result<Authentication, Refused>,
         (browser, now): (&Browser, Timestamp),
@@ -152,22 +155,38 @@ impl Gateway {
             Question::of(transaction, connection).ok_or_else(|| Error::new(ErrorKind::Internal, "a password without question"))?;
         let key = LoginTransaction::key(&transaction.id);
         let post = IdpPost { connection, answer: IdpAnswer::Password, relay_state: None, bounced: false, pushed_only: false };
-        let received = Received { post, transaction, question: &question, key: &key, caller: browser.caller.as_deref(), now };
+        let factor = if enrol { Factor::Wished } else { Factor::Unasked };
+        let received = Received { post, transaction, question: &question, key: &key, caller: browser.caller.as_deref(), factor, now };
         let result = match proven {
-            Ok(authentication) if question.pending().is_met_by(authentication.upstream.authn_context.as_deref()) => {
-                self.accept_authentication(&received, authentication, &mut trace).await
-            }
-            Ok(_) => Err(plain(Error::new(
-                ErrorKind::UnmetAuthenticationRequirements,
-                "The sign-in was not of the kind that the application asked for.",
-            ))),
+            Ok(authentication) => self.accept_authentication(&received, authentication, &mut trace).await,
+            Err(refused) => Err(refused),
+        };
+        self.answered(&received, result, trace).await
+    }
+
+    /// Whoever has typed a password has proven a second factor, or the login ends. `transaction` is as it was before that.
+    pub(super) async fn accept_factor(
+        &self,
+        transaction: &LoginTransaction,
+        proven: Result<Arrived, Refused>,
+        connection: &str,
+        (browser, now): (&Browser, Timestamp),
+        mut trace: Trace,
+    ) -> Result<Outcome> {
+        let question = Question::of(transaction, connection).ok_or_else(|| Error::new(ErrorKind::Internal, "a code without question"))?;
+        let key = LoginTransaction::key(&transaction.id);
+        let post = IdpPost { connection, answer: IdpAnswer::Password, relay_state: None, bounced: false, pushed_only: false };
+        let caller = browser.caller.as_deref();
+        let received = Received { post, transaction, question: &question, key: &key, caller, factor: Factor::Proven, now };
+        let result = match proven {
+            Ok(arrived) => Box::pin(self.accept_arrived(&received, arrived, Vec::new(), &mut trace)).await,
             Err(refused) => Err(refused),
         };
         self.answered(&received, result, trace).await
     }
 
     async fn answered(&self, received: &Received<'_>, result: Result<Outcome, Refused>, trace: Trace) -> Result<Outcome> {
-        let Received { post, transaction, question, key, now, .. } = *received;
+        let Received { post, transaction, key, now, .. } = *received;
         match result {
             Ok(outcome) => {
                 if matches!(outcome.answer, Answer::Reply(_)) {
@@ -176,7 +195,7 @@ impl Gateway {
                 Ok(outcome)
             }
             Err(refused) => {
-                let refusing = Refusing { connection: post.connection, transaction, key, part: question.part(), now };
+                let refusing = Refusing { connection: post.connection, transaction, key, part: received.part(), now };
                 self.refuse_login(&refusing, refused, trace).await
             }
         }
@@ -216,6 +235,35 @@ impl Gateway {
         let mut arrived =
             arrive(connection.as_ref(), &authentication, transaction.created_at, pending.force_authn, now, trace).map_err(plain)?;
         arrived.tokens = self.sealed_tokens(&authentication).map_err(plain)?;
+        if matches!(post.answer, IdpAnswer::Password) {
+            arrived.amr = vec![session::PASSWORD.to_owned()];
+            let wished = received.factor == Factor::Wished;
+            if let Some(step) = self.factor_due(config, &arrived, (transaction, wished)).await.map_err(plain)? {
+                let (transaction, answer) = self.ask_factor(transaction, arrived, step, (now, trace)).await.map_err(plain)?;
+                let writes = self.goes_on(received, &transaction, trace).map_err(plain)?;
+                self.commit_once(Vec::new(), once, writes, &[]).await.map_err(plain)?;
+                return Ok(Outcome::of(answer));
+            }
+        }
+        Box::pin(self.accept_arrived(received, arrived, once, trace)).await
+    }
+
+    /// Somebody has proven who they are, in every way that is wanted.
+    async fn accept_arrived(
+        &self,
+        received: &Received<'_>,
+        arrived: Arrived,
+        once: Vec<Op>,
+        trace: &mut Trace,
+    ) -> Result<Outcome, Refused> {
+        let Received { post, transaction, question, now, .. } = *received;
+        let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
+        let config = connection.config();
+        // Of other answers the connection has said so, with its reasons.
+        if matches!(post.answer, IdpAnswer::Password) && !question.pending().is_met_by(arrived.upstream.authn_context.as_deref()) {
+            let told = "The sign-in was not of the kind that the application asked for.";
+            return Err(plain(Error::new(ErrorKind::UnmetAuthenticationRequirements, told)));
+        }
         let of = Of { transaction, now };
         match question {
             Question::Login(_) => match self.identify(config, &arrived, of, trace).await.map_err(plain)? {
@@ -247,6 +295,9 @@ impl Gateway {
                     first.ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available.")))?;
                 let proven = (config, &arrived);
                 let identified = self.join_proven(first.config(), &link.arrived, proven, &link.user_ids, of, trace).await.map_err(plain)?;
+                for arrived in [&link.arrived, &arrived] {
+                    self.keep_factor(arrived, now).await.map_err(plain)?;
+                }
                 // Nobody signs in by an identity that is only linked, not even right after linking it.
                 let by = if first.config().profile.link_only { &arrived } else { &link.arrived };
                 self.conclude(received, by, identified, once, trace).await
@@ -263,15 +314,17 @@ impl Gateway {
         once: Vec<Op>,
         trace: &Trace,
     ) -> Result<Outcome, Refused> {
-        let writes = (|| {
-            let running = encode(&Stored::Running(Box::new(transaction.clone())))?;
-            let put = Op::Put { key: received.key.to_owned(), value: running, ttl: self.lifetimes.transaction + REMAINS };
-            Ok(vec![put, trace_op(&transaction.correlation_id, received.question.part(), trace)?])
-        })();
+        let writes = self.goes_on(received, transaction, trace);
         // Named by the request that was answered: a person who goes back may be asked again.
         let step = self.step_claim(received.transaction, &received.question.pending().request_id);
         self.commit_once(vec![step], once, writes.map_err(plain)?, &[]).await.map_err(plain)?;
         Ok(Outcome::of(answer))
+    }
+
+    fn goes_on(&self, received: &Received<'_>, transaction: &LoginTransaction, trace: &Trace) -> Result<Vec<Op>> {
+        let running = encode(&Stored::Running(Box::new(transaction.clone())))?;
+        let put = Op::Put { key: received.key.to_owned(), value: running, ttl: self.lifetimes.transaction + REMAINS };
+        Ok(vec![put, trace_op(&transaction.correlation_id, received.part(), trace)?])
     }
 
     /// The user is known and may sign in: session and code.
@@ -283,7 +336,7 @@ impl Gateway {
         once: Vec<Op>,
         trace: &mut Trace,
     ) -> Result<Outcome, Refused> {
-        let part = received.question.part();
+        let part = received.part();
         let Received { transaction, key, caller, now, .. } = *received;
         let ending = Ending { transaction, key, part, now, caller, resume: None };
         self.end_login(&ending, arrived, identified, once, trace).await.map_err(plain)
@@ -307,6 +360,9 @@ impl Gateway {
             return Err(Error::new(ErrorKind::UnknownConnection, "The application does not accept this way to sign in."));
         }
         self.check_expected(application, transaction, &identified.user_id, arrived.acr.as_deref())?;
+        if ending.resume.is_none() {
+            self.keep_factor(arrived, now).await?;
+        }
         let cookie = id::random_token();
         let Profiles { lasting, mut of_transaction, mut transient } = identified.profiles;
         let mut session = self.new_session(transaction, arrived, (&cookie, identified.user_id), lasting, now);
@@ -447,6 +503,7 @@ impl Gateway {
             profile,
             auth_time: arrived.auth_time,
             acr: arrived.acr.clone(),
+            amr: arrived.amr.clone(),
             created_at: now,
             expires_at,
             upstream: arrived.upstream.clone(),
@@ -533,7 +590,29 @@ struct Received<'a> {
     /// Store key of the transaction.
     key: &'a str,
     caller: Option<&'a Caller>,
+    factor: Factor,
     now: Timestamp,
+}
+
+impl Received<'_> {
+    /// Of the trace.
+    fn part(&self) -> Part {
+        match (self.question.part(), self.factor) {
+            (Part::Login, Factor::Proven) => Part::Factor,
+            (_, Factor::Proven) => Part::LinkFactor,
+            (part, _) => part,
+        }
+    }
+}
+
+/// Whether there is more than a password.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Factor {
+    /// It is to be seen whether more is wanted.
+    Unasked,
+    /// The same, and the person wants to set it up.
+    Wished,
+    Proven,
 }
 
 /// A login that ends well.
@@ -581,6 +660,7 @@ fn situation_of<'a>(
         single_sign_on: false,
         sid: &session.sid,
         auth_time: session.auth_time,
+        amr: &session.amr,
         scopes: &transaction.asked.scopes,
         audience: transaction.asked.audience.as_deref(),
         asked: Some(&transaction.asked),

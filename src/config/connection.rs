@@ -1,6 +1,7 @@
 //! `[[connection]]`.
 
 mod client;
+mod database;
 mod described;
 mod ldap;
 mod logout;
@@ -14,7 +15,9 @@ mod upstream_params;
 use super::context::Context;
 use super::living;
 use crate::connection::check_scopes;
-use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SubjectComparison};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection, SecondFactor, SubjectComparison};
+use crate::connection::metadata::Living;
+use crate::connection::outbound::download::Reach;
 use crate::keys::{Digest, END_IS_NEAR, SignatureScheme, certificate_end, parse_certificate};
 use crate::profile::Direction;
 use crate::saml::artifact::ResolutionService;
@@ -43,13 +46,24 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
     let usual = match (preset, written(section).first().copied()) {
         (Some(preset), _) => preset.mapping,
         (None, Some("ldap")) => "ldap",
+        (None, Some("database")) => "database",
         (None, Some("saml") | None) => "saml",
         (None, Some(_)) => "oidc",
     };
     let mapping = context.mapping(section, usual, Direction::ToProfile);
-    let profile = profile_settings(section, preset.map(|preset| preset.profile_sync).unwrap_or_default());
+    let is_own = written(section).first() == Some(&"database");
+    let usual = if is_own { ProfileSync::OnFirstLogin } else { preset.map(|preset| preset.profile_sync).unwrap_or_default() };
+    let profile = profile_settings(section, usual);
+    if is_own {
+        for (key, differs) in [("profile_sync", profile.sync != usual), ("mapping", section.has("mapping"))] {
+            if differs {
+                section.problem(key, "what is known of people here is kept here, and no login brings it", "remove it");
+            }
+        }
+    }
     let linking = linking(section, names, &domains);
     let kind = kind(context, section, name.as_deref());
+    let second_factor = second_factor(section, kind.as_ref());
     let name = name?;
     Some(ConnectionConfig {
         display_name: display_name.unwrap_or_else(|| preset.map_or_else(|| name.clone(), |preset| preset.title.to_owned())),
@@ -60,9 +74,25 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
         mapping: mapping?,
         profile,
         linking,
+        second_factor,
         provider: preset.map(|preset| &preset.provider),
         kind: kind?,
     })
+}
+
+/// Whether a code is asked for after the password.
+fn second_factor(section: &Section<'_>, kind: Option<&ConnectionKind>) -> SecondFactor {
+    let choices = [("off", SecondFactor::Off), ("optional", SecondFactor::Optional), ("required", SecondFactor::Required)];
+    let second_factor = section.choice("second_factor", &choices).unwrap_or_default();
+    if second_factor != SecondFactor::Off && kind.is_some_and(|kind| !kind.asks_password()) {
+        let message = "nobody types a password here by this connection, so no code can be asked for after it";
+        section.problem(
+            "second_factor",
+            message,
+            "ask for a second factor at the identity provider, as by `authn_context` or `acr_values`",
+        );
+    }
+    second_factor
 }
 
 pub const NAME_RULE: &str = "a connection's name has up to 128 letters, digits, - and _";
@@ -127,14 +157,6 @@ fn linking(section: &Section<'_>, names: &[String], domains: &[String]) -> Linki
 
 /// The protocol, of which a connection has one.
 fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Option<ConnectionKind> {
-    for later in LATER.into_iter().filter(|later| section.has(later)) {
-        section.value(later);
-        section.problem(
-            later,
-            format!("{later} connections are not available in this version"),
-            "use [connection.saml], [connection.oidc], [connection.oauth2], [connection.social] or [connection.ldap]",
-        );
-    }
     let written = written(section);
     if let [_, other, ..] = written.as_slice() {
         written.iter().for_each(|key| drop(section.value(key)));
@@ -142,13 +164,11 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
         return None;
     }
     let Some(key) = written.first().copied() else {
-        if !LATER.iter().any(|later| section.has(later)) {
-            section.problem(
-                "saml",
-                "the connection has no protocol",
-                "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates; or [connection.oidc]; or [connection.ldap]",
-            );
-        }
+        section.problem(
+            "saml",
+            "the connection has no protocol",
+            "add [connection.saml] with metadata_url, metadata_file, or entity_id, sso_url and certificates; or [connection.oidc], [connection.ldap] or [connection.database]",
+        );
         return None;
     };
     let settings = section.section(key)?;
@@ -157,6 +177,7 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
         "social" => return oauth2::social(context, settings),
         "oidc" => oidc::read(context, &settings).map(|read| ConnectionKind::Oidc(Arc::new(read))),
         "oauth2" => oauth2::read(context, &settings, None).map(|read| ConnectionKind::OAuth2(Arc::new(read))),
+        "database" => database::read(&settings).map(|read| ConnectionKind::Database(Arc::new(read))),
         "ldap" => ldap::read(context, &settings).map(|read| ConnectionKind::Ldap(Arc::new(read))),
         _ => saml_connection(context, &settings, name).map(|read| ConnectionKind::Saml(Arc::new(read))),
     };
@@ -164,13 +185,22 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
     kind
 }
 
-/// The protocols for which a connection has settings.
-fn written(section: &Section<'_>) -> Vec<&'static str> {
-    ["saml", "oidc", "oauth2", "social", "ldap"].into_iter().filter(|key| section.has(key)).collect()
+/// Who signs up, or must prove an address, is written to.
+pub fn check_mail(root: &Section<'_>, connections: &[ConnectionConfig]) {
+    let writes = |config: &&ConnectionConfig| match &config.kind {
+        ConnectionKind::Database(database) => database.sign_up || database.require_verified_email,
+        _ => false,
+    };
+    if let Some(config) = connections.iter().find(writes).filter(|_| !root.has("mail")) {
+        let message = format!("people of the connection {} have to be written to, and there is no mail server", config.name);
+        root.problem("mail", message, "add [mail] with host and from, or remove `sign_up` and `require_verified_email`");
+    }
 }
 
-/// Protocols of which nothing is there yet.
-const LATER: [&str; 1] = ["database"];
+/// The protocols for which a connection has settings.
+fn written(section: &Section<'_>) -> Vec<&'static str> {
+    ["saml", "oidc", "oauth2", "social", "ldap", "database"].into_iter().filter(|key| section.has(key)).collect()
+}
 
 fn email_domains(section: &Section<'_>, key: &'static str) -> Vec<String> {
     let mut domains = Vec::new();
@@ -250,6 +280,7 @@ fn saml_connection(context: &Context<'_>, section: &Section<'_>, name: Option<&s
         about: described::read(section),
         unsolicited: unsolicited::read(section, force_authn),
         attribute_consuming_service_index: index("attribute_consuming_service_index"),
+        artifact_reach: artifact_reach(context, section, living.as_ref()),
         living,
         logout,
         logout_binding,
@@ -274,6 +305,16 @@ fn signature(section: &Section<'_>, algorithm: &'static str, digest_algorithm: &
 fn preferred_binding(idp: Option<&IdpTrust>) -> Binding {
     let has_redirect = idp.is_none_or(|idp| idp.sso_endpoints.iter().any(|endpoint| endpoint.binding == Binding::Redirect));
     if has_redirect { Binding::Redirect } else { Binding::Post }
+}
+
+/// What the file itself names may stand anywhere; what others say in metadata leads where these may be fetched from.
+fn artifact_reach(context: &Context<'_>, section: &Section<'_>, living: Option<&Living>) -> Reach {
+    match living.filter(|_| !section.has("artifact_resolution_url")) {
+        _ if context.development => Reach::Everything,
+        _ if context.stored().is_some() => Reach::Public,
+        Some(living) => living.source.reach,
+        None => Reach::Everything,
+    }
 }
 
 /// How answers come, and where artifacts are resolved: as the metadata say, or as the file does.

@@ -11,6 +11,7 @@ mod context;
 mod keys;
 mod limits;
 mod living;
+mod mail;
 mod metadata;
 #[cfg(test)]
 mod page_tests;
@@ -41,6 +42,7 @@ pub use stored::StoredObjects;
 use crate::application::{Application, ClientGrant, management};
 use crate::broker::Lifetimes;
 use crate::broker::live::Made;
+use crate::broker::mail::MailSettings;
 use crate::broker::possession::PossessionSettings;
 use crate::broker::registration::Policy;
 use crate::clock::Timestamp;
@@ -83,6 +85,7 @@ pub struct Config {
     pub lifetimes: Lifetimes,
     pub gigya: Option<GigyaSigner>,
     pub registration: Policy,
+    pub mail: Option<MailSettings>,
     pub http: HttpSettings,
     pub connections: Vec<ConnectionConfig>,
     pub applications: Vec<Application>,
@@ -121,6 +124,7 @@ impl Config {
             gigya: self.gigya,
             possession: self.possession,
             registration: self.registration,
+            mail: self.mail,
             http: self.http,
             keyring,
             sessions,

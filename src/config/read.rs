@@ -3,7 +3,9 @@
 use super::application::Registered;
 use super::context::{Context, Source};
 use super::stored::StoredObjects;
-use super::{Config, Findings, application, connection, keys, limits, metadata, pages, possession, registration, scripts, secrets, seed};
+use super::{
+    Config, Findings, application, connection, keys, limits, mail, metadata, pages, possession, registration, scripts, secrets, seed,
+};
 use crate::broker::Lifetimes;
 use crate::clock::Timestamp;
 use crate::connection::outbound::download::Reach;
@@ -134,6 +136,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
         client_certificate_header: possession.header,
         ..http_settings(root, issuer.as_deref().unwrap_or_default())
     };
+    let mail = mail::read(&context, root);
     let names: Vec<String> = names(root, "connection", "name");
     let registration = registration::read(&context, root, &names);
     let connections: Vec<_> = each(root, "connection", |section| connection::read(&context, section, &names));
@@ -146,6 +149,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let known: Vec<_> = registered.iter().flatten().map(|one| &one.application).collect();
     let good: Vec<_> = connections.iter().flatten().cloned().collect();
     connection::unsolicited::check(root, &good, &known);
+    connection::check_mail(root, &good);
     warn_shared_entity_ids(root, &registered);
     let reach = reach(root, development);
     let config = (|| {
@@ -169,6 +173,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
             lifetimes,
             gigya,
             registration,
+            mail,
             http,
             connections: connections.into_iter().collect::<Option<_>>()?,
             applications,

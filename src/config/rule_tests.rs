@@ -124,7 +124,7 @@ fn a_connection_has_a_name_for_addresses_and_one_protocol_of_this_version() {
         assert_eq!(named(name), ["connection[0].name"], "{name}");
     }
     let text = format!("{SERVER}[[connection]]\nname = \"a\"\n[connection.database]\nx = 1\n");
-    assert_eq!(problems(&text), ["connection[0].database"]);
+    assert_eq!(problems(&text), ["connection[0].database.x"]);
     assert_eq!(problems(&format!("{SERVER}[[connection]]\nname = \"a\"\n")), ["connection[0].saml"]);
     assert_eq!(
         problems(&format!("{SERVER}{}", CONNECTION.replace("[connection.saml]", "domains = [\"a@b\"]\n[connection.saml]"))),

@@ -240,11 +240,6 @@ fn mapping_tables_beside_the_file_are_used_and_tested() {
     assert!(bad.problems.iter().any(|problem| problem.message.contains("the test \"mail\"")), "{}", render_human(&bad));
 }
 
-#[test]
-fn what_is_not_available_is_said() {
-    refused("[connection.saml]\nmetadata_file = \"idp.xml\"", "[connection.database]\nx = 1", "connection[0].database", "not available");
-}
-
 /// The good configuration with more lines of `[connection.saml]`.
 fn with_saml(lines: &str) -> String {
     GOOD.replace("metadata_file = \"idp.xml\"\n", &format!("metadata_file = \"idp.xml\"\n{lines}\n"))

@@ -1,12 +1,13 @@
 //! Valid settings of a connection. Made by the configuration; a connection that could not be trusted cannot be made.
 
+use super::database::DatabaseSettings;
 use super::ldap::LdapSettings;
 use super::metadata::Living;
 use super::outbound::download::Reach;
 use super::unsolicited::Unsolicited;
 use super::upstream_params::UpstreamParam;
 use crate::error::Result;
-use crate::keys::{Digest, PrivateKey, SamlKeys, SignatureScheme};
+use crate::keys::{ClientCertificate, Digest, PrivateKey, SamlKeys, SignatureScheme};
 use crate::oidc::rp::{IssuerRule, Overrides};
 use crate::oidc::{ClientSigningAlg, KeyManagementAlg, SigningAlg, TokenEndpointAuthMethod};
 use crate::profile::MappingTable;
@@ -14,7 +15,7 @@ use crate::saml::metadata::about::{EntityInfo, RequestedSet};
 use crate::saml::{Binding, Comparison, IdpTrust, ResponseBinding, ResponsePolicy, Signer};
 use crate::secret::Secret;
 use crate::user::linking::{Linking, TrustEmail};
-use crate::user::{Identity, ProfileSync, folded};
+use crate::user::{DATABASE, Identity, ProfileSync, folded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use url::Url;
@@ -34,10 +35,29 @@ pub struct ConnectionConfig {
     pub mapping: Arc<MappingTable>,
     pub profile: ProfileSettings,
     pub linking: Linking,
+    /// What is asked after a password that was typed here.
+    pub second_factor: SecondFactor,
     /// Of a provider that the program knows by name.
     pub provider: Option<&'static Provider>,
     pub kind: ConnectionKind,
 }
+
+/// Is a code asked for after the password?
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum SecondFactor {
+    #[default]
+    Off,
+    /// Of those who have an app for it.
+    Optional,
+    /// Of everybody; who has no app yet sets one up.
+    Required,
+}
+
+/// SAML Authentication Context 3.4: a password over a protected session.
+pub const PASSWORD_CONTEXT: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
+
+/// What a login by password and code is called (REFEDS MFA Profile 1.2), as identity providers name their contexts.
+pub const FACTOR_CONTEXT: &str = "https://refeds.org/profile/mfa";
 
 /// What is known of a provider beside its protocol.
 #[derive(Debug, PartialEq, Eq)]
@@ -102,7 +122,7 @@ impl ConnectionConfig {
             ConnectionKind::Saml(settings) => settings.allow_passive_probe,
             ConnectionKind::Oidc(settings) => settings.allow_passive_probe,
             // Nobody can be asked without a page, and nobody would say that they were not.
-            ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) => false,
+            ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) | ConnectionKind::Database(_) => false,
         }
     }
 
@@ -127,6 +147,7 @@ impl ConnectionConfig {
             ConnectionKind::Saml(settings) => &settings.acr,
             ConnectionKind::Oidc(settings) => &settings.acr,
             ConnectionKind::Ldap(settings) => &settings.acr,
+            ConnectionKind::Database(settings) => &settings.acr,
             ConnectionKind::OAuth2(_) => &NONE,
         }
     }
@@ -144,11 +165,20 @@ impl ConnectionConfig {
         self.acr().iter().find(|(_, mapped)| *mapped == theirs).map_or(theirs, |(acr, _)| acr).to_owned()
     }
 
+    /// Which of the two contexts of its own an application wants that asks for these: that of a password alone, or that of a
+    /// password and a second factor. `None`: it asks for neither.
+    pub fn wanted_context(&self, acr_values: &[String]) -> Option<&'static str> {
+        let asked = |context: &str| acr_values.iter().any(|acr| acr == context || *acr == self.acr_here(context));
+        // Whoever is content with a password is not made to set anything up.
+        let offered: &[&'static str] = if self.second_factor == SecondFactor::Off { &[] } else { &[PASSWORD_CONTEXT, FACTOR_CONTEXT] };
+        offered.iter().copied().find(|context| asked(context))
+    }
+
     /// The settings of one that speaks SAML.
     pub const fn saml(&self) -> Option<&Arc<SamlConnection>> {
         match &self.kind {
             ConnectionKind::Saml(settings) => Some(settings),
-            ConnectionKind::Oidc(_) | ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) => None,
+            ConnectionKind::Oidc(_) | ConnectionKind::OAuth2(_) | ConnectionKind::Ldap(_) | ConnectionKind::Database(_) => None,
         }
     }
 
@@ -165,6 +195,11 @@ impl ConnectionConfig {
     /// Its name in the identities of people, and in the management API.
     pub fn strategy(&self) -> &'static str {
         self.provider.map_or(self.kind.strategy(), |provider| provider.strategy)
+    }
+
+    /// Are the accounts of its people kept here, so that no login brings anything new?
+    pub const fn keeps_accounts(&self) -> bool {
+        matches!(self.kind, ConnectionKind::Database(_))
     }
 
     pub fn is_social(&self) -> bool {
@@ -186,16 +221,26 @@ pub enum ConnectionKind {
     Saml(Arc<SamlConnection>),
     Oidc(Arc<OidcConnection>),
     Ldap(Arc<LdapSettings>),
+    Database(Arc<DatabaseSettings>),
     OAuth2(Arc<OAuth2Connection>),
 }
 
 impl ConnectionKind {
+    /// Do people type name and password into a page of ours?
+    pub const fn asks_password(&self) -> bool {
+        match self {
+            Self::Ldap(_) | Self::Database(_) => true,
+            Self::Saml(_) | Self::Oidc(_) | Self::OAuth2(_) => false,
+        }
+    }
+
     /// Its name where the provider has none of its own.
     const fn strategy(&self) -> &'static str {
         match self {
             Self::Saml(_) => "samlp",
             Self::Oidc(_) => "oidc",
             Self::Ldap(_) => "ad",
+            Self::Database(_) => DATABASE,
             Self::OAuth2(_) => "oauth2",
         }
     }
@@ -214,6 +259,8 @@ pub struct OidcConnection {
     pub client_secret: Option<Secret<String>>,
     /// How we prove who we are at its endpoints; `none`: by PKCE alone.
     pub auth_method: TokenEndpointAuthMethod,
+    /// What TLS to its endpoints shows of us.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
     /// What `private_key_jwt` signs with.
     pub auth_alg: SigningAlg,
     /// Requests are pushed, also to a provider that does not demand it.
@@ -269,6 +316,8 @@ pub struct OAuth2Connection {
     pub client_id: String,
     pub client_secret: Option<Secret<String>>,
     pub auth_method: TokenEndpointAuthMethod,
+    /// What TLS to its endpoints shows of us.
+    pub client_certificate: Option<Arc<ClientCertificate>>,
     pub scopes: Vec<String>,
     /// Send the challenge (RFC 7636): always, but to providers that break on it.
     pub pkce: bool,
@@ -317,6 +366,8 @@ pub struct SamlConnection {
     pub idp: IdpTrust,
     /// Metadata that are fetched while the process runs.
     pub living: Option<Living>,
+    /// Which machines may be asked for what an artifact stands for.
+    pub artifact_reach: Reach,
     pub policy: ResponsePolicy,
     /// Our entity ID toward it; by default the address of our metadata.
     pub sp_entity_id: Option<String>,
@@ -386,6 +437,7 @@ impl SamlConnection {
         Self {
             idp,
             living: None,
+            artifact_reach: Reach::Public,
             policy: ResponsePolicy::default(),
             sp_entity_id: None,
             request_binding: Binding::Redirect,

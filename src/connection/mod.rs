@@ -3,6 +3,7 @@
 //! A connection turns what the application asked into a step of the browser, and the identity provider's
 //! answer into an [`Authentication`]. It knows nothing of the application's protocol.
 
+mod circuit;
 pub mod config;
 pub mod database;
 pub mod explain;
@@ -19,6 +20,7 @@ mod scope;
 pub mod unsolicited;
 pub mod upstream_params;
 
+pub use database::DatabaseConnection;
 pub use ldap::LdapConnection;
 pub use living::{LivingConnection, as_kept_on_disk};
 pub use oauth2::OAuth2Connection;
@@ -108,6 +110,7 @@ pub enum Callback<'a> {
 #[derive(Clone, Debug)]
 pub struct Resolution {
     pub url: Url,
+    pub reach: outbound::download::Reach,
     /// ID of the question.
     pub resolve_id: String,
     pub envelope: String,
@@ -221,6 +224,13 @@ pub fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
     }
 }
 
+/// A login that cannot begin, because its provider cannot be asked.
+fn unreachable_now(connection: &str, rejection: &Rejection) -> Error {
+    tracing::warn!(connection, reason = rejection.name(), detail = %rejection, "a provider cannot be asked");
+    let error = Error::new(ErrorKind::IdpUnreachable, "The identity provider cannot be reached at the moment.");
+    error.because(rejection.to_string())
+}
+
 /// What is kept of a token endpoint's answer.
 fn tokens_to_keep(answer: &TokenAnswer, now: Timestamp) -> ProviderTokens {
     ProviderTokens {
@@ -325,6 +335,11 @@ pub trait Connection: Send + Sync {
     ) -> password::Proving<'a> {
         let refused = password::NotProven::Refused(Box::new(wrong_protocol("passwords")));
         Box::pin(std::future::ready(Err(refused)))
+    }
+
+    /// The accounts of a database, and what people may do with them.
+    fn accounts(&self) -> Option<(&database::DatabaseSettings, &dyn database::Accounts)> {
+        None
     }
 
     /// Checks an answer to no question of ours, for what the application is taken to ask; every check goes to the trace.

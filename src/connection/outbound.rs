@@ -7,7 +7,8 @@ pub mod soap;
 use crate::error::{Error, ErrorKind, Result};
 use crate::rules::{Fetch, FetchAnswer, FetchRequest};
 use reqwest::redirect::Policy;
-use reqwest::{Client, Method, Response};
+use reqwest::tls::Version;
+use reqwest::{Client, ClientBuilder, Method, Response};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
@@ -17,11 +18,14 @@ use url::{Host, Url};
 /// Bytes of an answer at most.
 const LIMIT: usize = 4 * 1024 * 1024;
 
+/// What every client has: it follows nothing, uses no proxy, whatever the environment says, and speaks TLS 1.2 at least.
+fn builder() -> ClientBuilder {
+    Client::builder().redirect(Policy::none()).no_proxy().tls_version_min(Version::TLS_1_2)
+}
+
 /// A client with our limits.
 pub fn client() -> Result<Client> {
-    Client::builder()
-        .redirect(Policy::none())
-        .no_proxy()
+    builder()
         .connect_timeout(Duration::from_secs(3))
         .timeout(Duration::from_secs(10))
         .build()
@@ -92,7 +96,7 @@ async fn fetch(request: FetchRequest, time: Duration) -> Result<FetchAnswer> {
     let url = Url::parse(&request.url).map_err(|_| refuse("the address is no absolute URL"))?;
     let target = Target::of(&url, &request.hosts)?;
     let addresses = target.addresses().await?;
-    let mut client = Client::builder().redirect(Policy::none()).no_proxy().connect_timeout(time).timeout(time).pool_max_idle_per_host(0);
+    let mut client = builder().connect_timeout(time).timeout(time).pool_max_idle_per_host(0);
     if let Host::Domain(name) = &target.host {
         client = client.resolve_to_addrs(name, &addresses);
     }
@@ -184,6 +188,7 @@ fn is_public(address: IpAddr) -> bool {
                 || a >= 240
                 || (a == 100 && (64..128).contains(&b))
                 || (a == 192 && b == 0 && c == 0)
+                || (a == 192 && b == 88 && c == 99)
                 || (a == 198 && (18..20).contains(&b));
             !special
         }
@@ -197,10 +202,18 @@ fn is_public(address: IpAddr) -> bool {
                 _ => {}
             }
             // Global unicast is 2000::/3; documentation, benchmarks and Teredo stand apart.
-            segments[0] & 0xe000 == 0x2000 && !(segments[0] == 0x2001 && (segments[1] == 0xdb8 || segments[1] < 0x200))
+            let apart = match segments {
+                [0x2001, 0xdb8 | 0..0x200, ..] | [0x3fff, 0..0x1000, ..] => true,
+                _ => false,
+            };
+            segments[0] & 0xe000 == 0x2000 && !apart
         }
     }
 }
+
+#[cfg(test)]
+#[path = "outbound/guard_tests.rs"]
+mod guard_tests;
 
 #[cfg(test)]
 mod tests {

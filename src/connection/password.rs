@@ -60,6 +60,10 @@ pub enum Unproven {
     Locked,
     /// The password was right, and the account is switched off, at an end, or not allowed now.
     Disabled,
+    /// The password was right, and the address of the account must be proven first.
+    Unverified,
+    /// Nobody has looked: too many passwords are being looked at.
+    Busy,
     /// Nobody can say: the directory does not answer, or not as it must.
     Unavailable,
 }

@@ -2,9 +2,10 @@
 
 use super::config::{ConnectionConfig, ConnectionKind};
 use super::metadata::{Living, Tended};
-use super::{Connection, LdapConnection, LivingConnection, OAuth2Connection, OidcConnection, SamlConnection};
+use super::{Connection, DatabaseConnection, LdapConnection, LivingConnection, OAuth2Connection, OidcConnection, SamlConnection};
 use crate::error::Result;
 use crate::keys::Keyring;
+use crate::store::Directory;
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -16,12 +17,14 @@ pub fn connection(
     config: ConnectionConfig,
     issuer: &str,
     keyring: Arc<Keyring>,
+    directory: &Arc<dyn Directory>,
     open: impl FnOnce(&str, &Living) -> Result<Arc<Tended>>,
 ) -> Result<Arc<dyn Connection>> {
     let settings = match &config.kind {
         ConnectionKind::Saml(settings) => settings,
         ConnectionKind::Oidc(_) => return Ok(Arc::new(OidcConnection::new(config, issuer, keyring)?)),
         ConnectionKind::Ldap(_) => return Ok(Arc::new(LdapConnection::new(config, issuer)?)),
+        ConnectionKind::Database(_) => return Ok(Arc::new(DatabaseConnection::new(config, issuer, Arc::clone(directory), keyring)?)),
         ConnectionKind::OAuth2(_) => return Ok(Arc::new(OAuth2Connection::new(config, issuer)?)),
     };
     match &settings.living {

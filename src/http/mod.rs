@@ -3,6 +3,7 @@
 pub mod body;
 mod caller;
 pub mod cookies;
+mod dbconnections;
 pub mod headers;
 pub mod health;
 pub mod idp;

@@ -397,9 +397,13 @@ fn html(mut builder: actix_web::HttpResponseBuilder, page: &impl Template, polic
 mod tests {
     use super::*;
     use crate::broker::PasswordProblem::TooMany;
+    use crate::broker::accounts::{AccountPage, SignUpProblem};
+    use crate::broker::factor::{FactorAsk, FactorPage, FactorProblem};
     use crate::broker::{Offer, PasswordPage};
-    use crate::http::login::password;
+    use crate::connection::database::Weakness;
+    use crate::http::login::{account, factor, password};
     use crate::oidc::ClientAbout;
+    use crate::secret::Secret;
 
     const HOSTILE: &str = "\"><script>alert(1)</script><b a='";
 
@@ -446,6 +450,13 @@ mod tests {
             ConsentPage::new(both().0, both().1, &hostile_question(Some(HOSTILE.to_owned()))).render(),
             DeviceCodePage { w: both().0, look: both().1, page: hostile_device() }.render(),
             password::Page::new(both().0, both().1, hostile_password()).render(),
+            factor::Page::new(both().0, both().1, hostile_factor(0)).render(),
+            factor::Page::new(both().0, both().1, hostile_factor(1)).render(),
+            factor::Page::new(both().0, both().1, hostile_factor(2)).render(),
+            account::Page::sign_up(both().0, both().1, &hostile_account()).render(),
+            account::Page::reset(both().0, both().1, &hostile_account()).render(),
+            account::Page::verify(both().0, both().1, HOSTILE, HOSTILE).render(),
+            account::Page::new_password(both().0, both().1, HOSTILE, (HOSTILE, 8, Some(Weakness::Common))).render(),
             ConfirmLogoutPage { w: both().0, look: both().1, parameters: pair() }.render(),
             auto.render(),
         ]
@@ -473,6 +484,20 @@ mod tests {
         DevicePage { csrf: HOSTILE.to_owned(), user_code: HOSTILE.to_owned(), unknown: true }
     }
 
+    fn hostile_account() -> AccountPage {
+        let text = || HOSTILE.to_owned();
+        AccountPage {
+            transaction_id: text(),
+            csrf: text(),
+            connection: text(),
+            email: text(),
+            username: text(),
+            usernames: true,
+            shortest: 8,
+            problem: Some(SignUpProblem::UsernameTaken),
+        }
+    }
+
     fn hostile_password() -> PasswordPage {
         let text = || HOSTILE.to_owned();
         PasswordPage {
@@ -481,8 +506,22 @@ mod tests {
             application: text(),
             connection: text(),
             name: text(),
+            may_enrol: true,
             problem: Some(TooMany(61)),
+            sign_up: true,
+            reset: true,
+            ..PasswordPage::default()
         }
+    }
+
+    fn hostile_factor(number: usize) -> FactorPage {
+        let (text, secret) = (|| HOSTILE.to_owned(), || Secret::new(HOSTILE.to_owned()));
+        let (ask, problem) = match number {
+            0 => (FactorAsk::Code, FactorProblem::Wrong),
+            1 => (FactorAsk::Enrol { secret: secret(), address: secret() }, FactorProblem::TooMany(61)),
+            _ => (FactorAsk::Keep { codes: vec![secret()] }, FactorProblem::Used),
+        };
+        FactorPage { transaction_id: text(), csrf: text(), application: text(), connection: text(), ask, problem: Some(problem) }
     }
 
     fn hostile_question(device: Option<String>) -> ConsentQuestion {

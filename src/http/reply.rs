@@ -45,6 +45,7 @@ pub fn outcome(request: &HttpRequest, state: &State, outcome: Outcome, again: Op
         Answer::AskLink(question) => pages::link(request, &question),
         Answer::AskConsent(question) => pages::consent(request, &question),
         Answer::AskPassword(page) => login::password::page(request, &page),
+        Answer::AskFactor(page) => login::factor::page(request, &page),
         Answer::Elsewhere(url) => see_other(&url),
         Answer::SeeSelf => match again.and_then(|again| again.see) {
             Some(location) => see_other(&location),

@@ -1,6 +1,8 @@
 //! Every path on one page.
 
-use super::{headers, health, idp, login, logout, management, op, sources, traces, upstream};
+use super::login::account::{RESET, SIGN_UP};
+use super::{dbconnections, headers, health, idp, login, logout, management, op, sources, traces, upstream};
+use crate::broker::factor;
 use crate::connection::password::PAGE;
 use actix_web::Route;
 use actix_web::guard::{Any, Get, GuardContext, Head, fn_guard};
@@ -92,6 +94,18 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/login/consent", post().to(login::consent))
         .route(PAGE, get().to(login::password::show))
         .route(PAGE, post().to(login::password::typed))
+        .route(factor::PAGE, get().to(login::factor::show))
+        .route(factor::PAGE, post().to(login::factor::sent))
+        .route(SIGN_UP, get().to(login::account::sign_up))
+        .route(SIGN_UP, post().to(login::account::sign_up))
+        .route(RESET, get().to(login::account::reset))
+        .route(RESET, post().to(login::account::reset))
+        .route("/login/verify", get().to(login::account::verify))
+        .route("/login/verify", post().to(login::account::verify))
+        .route("/login/new-password", get().to(login::account::new_password))
+        .route("/login/new-password", post().to(login::account::new_password))
+        .route("/dbconnections/signup", post().to(dbconnections::sign_up))
+        .route("/dbconnections/change_password", post().to(dbconnections::change_password))
         .route("/activate", get().to(op::device::activation))
         .route("/activate", post().to(op::device::activate_by_form))
         .route("/continue", get().to(login::resume))
@@ -135,9 +149,22 @@ fn get() -> Route {
 pub fn allowed(path: &str) -> &'static str {
     match path {
         "/oauth/token" | "/oauth/par" | "/oauth/device/code" | "/oauth/revoke" => "POST, OPTIONS",
-        "/oauth/introspect" => "POST",
+        "/oauth/introspect" | "/dbconnections/signup" | "/dbconnections/change_password" => "POST",
         "/userinfo" | "/tokeninfo" => "GET, HEAD, POST, OPTIONS",
-        "/authorize" | "/saml/sso" | "/saml/slo" | "/oidc/logout" | "/login" | "/login/link" | "/login/consent" | PAGE | "/activate"
+        "/authorize"
+        | "/saml/sso"
+        | "/saml/slo"
+        | "/oidc/logout"
+        | "/login"
+        | "/login/link"
+        | "/login/consent"
+        | PAGE
+        | factor::PAGE
+        | SIGN_UP
+        | RESET
+        | "/login/verify"
+        | "/login/new-password"
+        | "/activate"
         | "/continue" => "GET, HEAD, POST",
         "/oidc/register" | "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",

@@ -8,6 +8,7 @@ use super::words::Language;
 use crate::broker::Gateway;
 use crate::broker::jobs::{DEFAULT_IMPORT_FILE, Jobs};
 use crate::broker::live::Live;
+use crate::connection::config::{ConnectionConfig, FACTOR_CONTEXT, SecondFactor};
 use crate::oidc::{Prepared, ProviderMetadata};
 use ipnet::IpNet;
 use std::collections::BTreeSet;
@@ -125,6 +126,7 @@ fn metadata(gateway: &Gateway, settings: &HttpSettings) -> ProviderMetadata {
 /// Those of the tables of all connections by which people can come.
 fn acr_values(gateway: &Gateway) -> Vec<String> {
     let enabled = gateway.connections.configs().filter(|config| config.enabled);
-    let values: BTreeSet<&String> = enabled.flat_map(|config| config.acr().keys()).collect();
-    values.into_iter().cloned().collect()
+    let factor = |config: &ConnectionConfig| (config.second_factor != SecondFactor::Off).then(|| config.acr_here(FACTOR_CONTEXT));
+    let values: BTreeSet<String> = enabled.flat_map(|config| config.acr().keys().cloned().chain(factor(config))).collect();
+    values.into_iter().collect()
 }

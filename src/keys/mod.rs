@@ -7,6 +7,7 @@
 /// Seconds before the end of a certificate from which operators are told of it.
 pub const END_IS_NEAR: i64 = 30 * 86_400;
 
+mod client_certificate;
 mod key_set;
 mod keyring;
 mod partner_secret;
@@ -14,6 +15,7 @@ mod purpose;
 mod seal;
 mod signing_key;
 
+pub use client_certificate::ClientCertificate;
 pub use key_set::{KeyEntry, KeySet, SamlKeys};
 pub use keyring::{Keyring, certificates_in, is_published};
 pub use partner_secret::PartnerSecret;

@@ -19,6 +19,13 @@ pub struct Arrived {
     /// The person proved who they are for this login, and not by an older session at the identity provider.
     pub fresh: bool,
     pub acr: Option<String>,
+    /// How they proved it, where that was here (RFC 8176).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
+    /// A second factor that they have set up in this login, sealed for their identity, and the one that it takes the place of,
+    /// as it was stored: kept as soon as the identity is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub new_factor: Option<NewFactor>,
     pub upstream: UpstreamSession,
     /// First-level members that whoever keeps the accounts writes into the user's `app_metadata`.
     #[serde(default, skip_serializing_if = "Map::is_empty")]
@@ -26,6 +33,13 @@ pub struct Arrived {
     /// What the provider gave to be asked with, sealed for this identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<String>,
+}
+
+/// A record of factors, and the one that was there before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct NewFactor {
+    pub sealed: String,
+    pub before: Option<String>,
 }
 
 impl Arrived {

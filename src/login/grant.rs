@@ -34,6 +34,9 @@ pub struct CodeGrant<P> {
     pub sid: String,
     pub auth_time: Timestamp,
     pub acr: Option<String>,
+    /// How the person proved it, where that was here.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
     /// The profile of this transaction.
     pub profile: P,
     /// Paths in `profile` that are for this transaction only and never stored.

@@ -4,6 +4,7 @@
 mod arrived;
 mod consent;
 pub mod device;
+mod factor;
 mod grant;
 mod logout;
 mod partner;
@@ -11,13 +12,14 @@ mod pushed;
 mod received;
 mod reply_to;
 mod scripted;
-mod session;
+pub mod session;
 pub mod trace;
 mod transaction;
 
-pub use arrived::{Arrived, PendingLink, Proof, remove_paths};
+pub use arrived::{Arrived, NewFactor, PendingLink, Proof, remove_paths};
 pub use consent::PendingConsent;
 pub use device::{DeviceDecision, DeviceGrant, DevicePointer, DevicePolls};
+pub use factor::{FactorStep, PendingFactor};
 pub use grant::{AccessToken, CodeGrant, CodeTombstone, Dialects};
 pub use logout::{FrameAnswer, Logout, LogoutStarter, PartnerFrame, Party, Told, Way};
 pub use partner::Partner;

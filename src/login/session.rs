@@ -6,6 +6,23 @@ use crate::saml::NameId;
 use crate::user::Identity;
 use serde::{Deserialize, Serialize};
 
+/// Authentication Method Reference Values (RFC 8176 2): a password.
+pub const PASSWORD: &str = "pwd";
+/// A one-time code.
+pub const ONE_TIME: &str = "otp";
+/// More than one factor.
+pub const MULTIPLE: &str = "mfa";
+
+/// The methods that count, as Auth0 names them, of those that a login has by RFC 8176.
+pub fn methods(amr: &[String]) -> &'static [&'static str] {
+    let has = |method: &str| amr.iter().any(|known| known == method);
+    match (has(PASSWORD), has(MULTIPLE)) {
+        (true, true) => &["pwd", "mfa"],
+        (true, false) => &["pwd"],
+        (false, _) => &["federated"],
+    }
+}
+
 /// What the identity provider calls the session there, for logout.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamSession {
@@ -59,6 +76,9 @@ pub struct Session {
     /// When the person proved who they are, at the identity provider.
     pub auth_time: Timestamp,
     pub acr: Option<String>,
+    /// How the person proved it, where that was here (RFC 8176).
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
     pub created_at: Timestamp,
     pub expires_at: Timestamp,
     pub upstream: UpstreamSession,
@@ -90,6 +110,11 @@ impl Session {
     /// Its name, and those of the sessions in whose place it stands.
     pub fn sids(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.sid.as_str()).chain(self.before.iter().map(String::as_str))
+    }
+
+    /// The person has proven more than a password to us.
+    pub fn has_second_factor(&self) -> bool {
+        self.amr.iter().any(|method| method == MULTIPLE)
     }
 
     pub fn alive(&self, now: Timestamp) -> bool {

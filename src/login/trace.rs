@@ -136,12 +136,16 @@ pub enum Part {
     Choice,
     /// The identity provider's answer and what became of it.
     Login,
+    /// The second factor after a password, and what became of the login.
+    Factor,
     /// What the person answered to the question whether a known account is theirs.
     LinkChoice,
     /// The new identity, proven once more.
     LinkAgain,
     /// The known account, proven.
     LinkProof,
+    /// The second factor after the password of such a proof.
+    LinkFactor,
     /// The return from a page to which a script had sent the person.
     Continue,
     /// Whether the person agreed to what the application gets.
@@ -151,13 +155,15 @@ pub enum Part {
 }
 
 impl Part {
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 11] = [
         Self::Begin,
         Self::Choice,
         Self::Login,
+        Self::Factor,
         Self::LinkChoice,
         Self::LinkAgain,
         Self::LinkProof,
+        Self::LinkFactor,
         Self::Continue,
         Self::Consent,
         Self::Token,
@@ -168,9 +174,11 @@ impl Part {
             Self::Begin => "begin",
             Self::Choice => "choice",
             Self::Login => "login",
+            Self::Factor => "factor",
             Self::LinkChoice => "link-choice",
             Self::LinkAgain => "link-again",
             Self::LinkProof => "link-proof",
+            Self::LinkFactor => "link-factor",
             Self::Continue => "continue",
             Self::Consent => "consent",
             Self::Token => "token",

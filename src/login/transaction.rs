@@ -1,6 +1,6 @@
 //! One login under way: who asked, what was asked, where the answer goes, and how far it has come.
 
-use super::{PendingConsent, PendingLink, PendingScript, ReplyTo};
+use super::{PendingConsent, PendingFactor, PendingLink, PendingScript, ReplyTo};
 use crate::clock::Timestamp;
 use crate::id;
 use crate::oidc::pkce::CodeChallenge;
@@ -174,6 +174,8 @@ pub enum Stage {
     ChoosingConnection,
     /// The browser is at the identity provider.
     AwaitingIdp { connection: String, pending: PendingAuthn },
+    /// The password was right, and a second factor is asked for.
+    AwaitingFactor(Box<PendingFactor>),
     /// The identity provider has vouched for somebody new, who may prove that a known account is theirs.
     AwaitingLink(Box<PendingLink>),
     /// A rule or an action has sent the person to another page, and waits for their return.
@@ -229,6 +231,22 @@ impl LoginTransaction {
     #[must_use]
     pub fn sent_to(mut self, connection: String, pending: PendingAuthn) -> Self {
         self.stage = Stage::AwaitingIdp { connection, pending };
+        self
+    }
+
+    /// The transition to the second factor; consumes the transaction.
+    #[must_use]
+    pub fn asking_factor(mut self, pending: PendingFactor) -> Self {
+        self.stage = Stage::AwaitingFactor(Box::new(pending));
+        self
+    }
+
+    /// The transition back to the password, where a second factor was waited for; consumes the transaction.
+    #[must_use]
+    pub fn before_factor(mut self) -> Self {
+        if let Stage::AwaitingFactor(pending) = self.stage {
+            self.stage = pending.question;
+        }
         self
     }
 

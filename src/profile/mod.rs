@@ -131,6 +131,20 @@ impl RawAttributes {
         self.push(RawAttribute { name: name.to_owned(), name_format: None, friendly_name: None, values });
     }
 
+    /// Adds what is at a path of `claims`, under a name of its own; nothing where nothing is.
+    pub fn push_claim(&mut self, name: &str, claims: &Map<String, Value>, path: &str) {
+        let value = claims.get(path).or_else(|| {
+            let (first, rest) = path.split_once('.')?;
+            walk(claims.get(first)?, rest)
+        });
+        let values = match value {
+            None | Some(Value::Null) => return,
+            Some(Value::Array(items)) => items.clone(),
+            Some(other) => vec![other.clone()],
+        };
+        self.push(RawAttribute { name: name.to_owned(), name_format: None, friendly_name: None, values });
+    }
+
     /// Sets a protocol fact. What an identity provider sends as an attribute named `$name_id` never becomes one.
     pub fn set_fact(&mut self, fact: Fact, value: impl Into<String>) {
         self.facts.retain(|(known, _)| *known != fact);

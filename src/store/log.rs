@@ -57,10 +57,16 @@ log_types! {
     FailedUserDeletion = "fdu", "Failed User Deletion";
     PasswordChanged = "scp", "Success Change Password";
     FailedPasswordChange = "fcp", "Failed Change Password";
+    EmailVerified = "sv", "Success Verification Email";
     /// A change by the management API.
     ApiOperation = "sapi", "API Operation";
     FailedApiOperation = "fapi", "Failed API Operation";
     ApiRead = "mgmt_api_read", "API Read";
+    SecondFactor = "gd_auth_succeed", "MFA Auth success";
+    FailedSecondFactor = "gd_auth_failed", "MFA Auth failed";
+    RecoveryCodeUsed = "gd_recovery_succeed", "MFA Recovery success";
+    SecondFactorSetUp = "gd_enrollment_complete", "MFA Enrollment complete";
+    SecondFactorRemoved = "gd_unenroll", "MFA Unenrollment";
     Linked = "link", "Users Linked";
     Unlinked = "unlink", "Identity Unlinked";
 }

@@ -9,6 +9,7 @@
 //! writing sessions down and reading them back.
 
 pub mod consents;
+pub mod credentials;
 pub mod directory;
 pub mod jobs;
 pub mod log;
@@ -23,6 +24,7 @@ mod conformance;
 mod test_servers;
 
 pub use consents::{ConsentFilter, ConsentRecord, FoundConsents};
+pub use credentials::{open_credential, seal_credential};
 pub use directory::open_directory;
 pub use jobs::{
     CredentialKind, ExportStep, ImportInsert, ImportKnown, ImportNames, ImportStep, ImportUpdate, Job, JobAges, JobKind, JobStatus,
@@ -130,6 +132,9 @@ pub struct IdentityLogin<'a> {
     pub email_verified: bool,
     /// A new identity may be used to sign in, not only be linked.
     pub allows_login: bool,
+    /// The account is kept in the directory itself, which knows it better than this login does: nothing but the login is
+    /// recorded, and somebody who is not there is not made.
+    pub kept_here: bool,
     pub unknown: IfUnknown,
     pub now: Timestamp,
 }
@@ -146,6 +151,7 @@ impl<'a> IdentityLogin<'a> {
             email: None,
             email_verified: false,
             allows_login: true,
+            kept_here: false,
             unknown: IfUnknown::MakeUser,
             now,
         }
@@ -373,7 +379,8 @@ pub struct AuditEvent {
 pub trait Directory: Send + Sync {
     /// Finds or makes the user of an identity and stores the profile; for a known identity in one round trip.
     /// Concurrent first logins of one identity make one user. The login of a blocked user, or by an identity that does
-    /// not allow logins, is answered but changes nothing, neither profile nor count. A subject that cannot be kept (a
+    /// not allow logins, is answered but changes nothing, neither profile nor count. That of an account that is kept here
+    /// and is gone is refused as [`crate::error::ErrorKind::AccessDenied`]. A subject that cannot be kept (a
     /// NUL character, more than 2000 bytes) is refused as [`crate::error::ErrorKind::IdpResponseInvalid`].
     ///
     /// With [`IfUnknown::MakeUserUnlessEmailIsTaken`], looking for the address and making the user are one step: of
@@ -520,6 +527,16 @@ pub trait Directory: Send + Sync {
         subject: &'a str,
         kind: CredentialKind,
         sealed: &'a str,
+        now: Timestamp,
+    ) -> Later<'a, bool>;
+    /// Changes a sealed secret from what was seen, in one step: the first of `change` is what was stored, `None` nothing, and the
+    /// second what is to be, `None` nothing. False, and nothing is changed, when something else is there by now, or no such identity.
+    fn change_credential<'a>(
+        &'a self,
+        connection: &'a str,
+        subject: &'a str,
+        kind: CredentialKind,
+        change: (Option<&'a str>, Option<&'a str>),
         now: Timestamp,
     ) -> Later<'a, bool>;
     fn credential<'a>(&'a self, connection: &'a str, subject: &'a str, kind: CredentialKind) -> Later<'a, Option<String>>;

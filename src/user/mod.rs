@@ -6,6 +6,7 @@
 //! [`patch`]; [`search`] is the language in which users are searched for.
 
 pub mod effective;
+pub mod factors;
 pub mod import;
 pub mod linking;
 pub mod metadata;
@@ -15,6 +16,7 @@ pub mod patch;
 pub mod sealing;
 pub mod search;
 pub mod sync;
+pub mod totp;
 pub mod view;
 
 pub use effective::{Sources, effective_profile};

@@ -25,12 +25,8 @@ pub struct Place {
 impl Gateway {
     /// Where users of this connection are made; `None`: there is no such connection.
     pub fn place_of(&self, connection: &str) -> Option<Place> {
-        let (provider, is_social) = match self.connections.config(connection) {
-            Some(config) => (config.strategy(), config.is_social()),
-            None if self.databases.contains(connection) => (DATABASE, false),
-            None => return None,
-        };
-        Some(Place { connection: connection.to_owned(), provider: provider.to_owned(), is_social })
+        let config = self.connections.config(connection)?;
+        Some(Place { connection: connection.to_owned(), provider: config.strategy().to_owned(), is_social: config.is_social() })
     }
 }
 

@@ -5,10 +5,11 @@
 //! what was, what is; values that are sealed or look secret are masked there.
 
 mod create;
+mod factors;
 pub mod kinds;
 mod links;
 pub mod objects;
-mod passwords;
+pub(in crate::broker) mod passwords;
 mod provider_tokens;
 mod seed;
 pub mod signing;
@@ -17,11 +18,14 @@ mod tests;
 mod users;
 
 pub use create::Place;
+pub use factors::{FactorMethod, WhichFactors};
 pub use links::OtherMetadata;
+pub use passwords::told;
 pub use users::{SealedValues, UserEdit, UserRecord};
 
 use crate::clock::Timestamp;
-use crate::connection::config::{ConnectionConfig, ProfileSettings};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings};
+use crate::connection::database::PasswordPolicy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{Keyring, Sealer};
 use crate::store::{AuditEvent, Directory, UserChange};
@@ -39,6 +43,8 @@ pub struct Admin {
     keyring: Arc<Keyring>,
     /// By name.
     connections: HashMap<String, ProfileSettings>,
+    /// Of databases, by name.
+    policies: HashMap<String, PasswordPolicy>,
     sealed: Arc<[SealedPath]>,
 }
 
@@ -57,13 +63,21 @@ impl Admin {
         connections: impl IntoIterator<Item = &'c ConnectionConfig>,
         sealed: Vec<SealedPath>,
     ) -> Self {
-        Self { directory, keyring, connections: settings_of(connections), sealed: sealed.into() }
+        let nothing = Self { directory, keyring, connections: HashMap::new(), policies: HashMap::new(), sealed: sealed.into() };
+        nothing.with_connections(connections)
     }
 
     /// The same for other connections.
     #[must_use]
     pub fn with_connections<'c>(&self, connections: impl IntoIterator<Item = &'c ConnectionConfig>) -> Self {
-        Self { connections: settings_of(connections), ..self.clone() }
+        let (mut settings, mut policies) = (HashMap::new(), HashMap::new());
+        for config in connections {
+            settings.insert(config.name.clone(), config.profile.clone());
+            if let ConnectionKind::Database(database) = &config.kind {
+                policies.insert(config.name.clone(), database.policy.clone());
+            }
+        }
+        Self { connections: settings, policies, ..self.clone() }
     }
 
     /// The places whose values are sealed.
@@ -138,10 +152,6 @@ impl Admin {
             tracing::error!(correlation_id = by.correlation_id, actor = by.actor, kind, source, "a change was made and cannot be audited");
         }
     }
-}
-
-fn settings_of<'c>(connections: impl IntoIterator<Item = &'c ConnectionConfig>) -> HashMap<String, ProfileSettings> {
-    connections.into_iter().map(|config| (config.name.clone(), config.profile.clone())).collect()
 }
 
 /// What an edit changed: for the directory, and for the audit log.

@@ -33,6 +33,7 @@ async fn admin_sealing(paths: &[&str]) -> Admin {
     let fold = ProfileSettings { subject_comparison: SubjectComparison::IgnoreCase, ..ProfileSettings::default() };
     let connections = [("acme", ProfileSettings::default()), ("first", first), ("fold", fold)];
     Admin {
+        policies: HashMap::new(),
         directory,
         keyring: Arc::clone(&KEYRING),
         connections: connections.into_iter().map(|(name, settings)| (name.to_owned(), settings)).collect(),

@@ -1,6 +1,6 @@
 //! Users one by one: read, update, block, forget, delete.
 
-use super::{Admin, By, no_such_user};
+use super::{Admin, By, FactorMethod, no_such_user};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::profile::Profile;
@@ -19,6 +19,8 @@ pub struct UserRecord {
     pub user: User,
     /// The effective profile, free data included; `None` while nobody has come, or after it was forgotten.
     pub profile: Option<Profile>,
+    /// Where one user is looked at.
+    pub factors: Vec<FactorMethod>,
 }
 
 /// An update of a user.
@@ -49,7 +51,12 @@ impl Admin {
     /// [`ErrorKind::NotFound`].
     pub async fn user_record(&self, user_id: &str, sealed: SealedValues<'_>) -> Result<UserRecord> {
         let user = self.existing(user_id).await?;
-        self.record(user, sealed).await
+        let factors = self.factors(&user).await.unwrap_or_else(|error| {
+            // The user can still be looked at and repaired.
+            tracing::warn!(user_id, %error, "the second factors of a user cannot be read");
+            Vec::new()
+        });
+        Ok(UserRecord { factors, ..self.record(user, sealed).await? })
     }
 
     /// The users with this e-mail address, whatever its case; at most `limit`.
@@ -168,7 +175,7 @@ impl Admin {
             tracing::warn!(%error, "a stored profile breaks a limit");
             None
         });
-        Ok(UserRecord { user, profile })
+        Ok(UserRecord { user, profile, factors: Vec::new() })
     }
 
     async fn open(&self, parts: &mut Map<String, Value>, user_id: &str, by: By<'_>, now: Timestamp) {

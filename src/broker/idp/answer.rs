@@ -206,6 +206,7 @@ mod tests {
             profile: Written::object(&Map::new()).expect("JSON"),
             auth_time: now,
             acr: None,
+            amr: Vec::new(),
             created_at: now,
             expires_at: now,
             upstream: UpstreamSession { idp: idp.map(str::to_owned), ..UpstreamSession::default() },

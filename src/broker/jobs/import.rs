@@ -3,8 +3,8 @@
 //! Everything is decided here, over what the directory knows of these users; the directory then writes all of it or
 //! nothing, and nothing where somebody was faster. Deciding again is always right.
 
-use super::credentials::{open_credential, seal_credential};
 use super::{ImportTarget, Jobs};
+use super::{open_credential, seal_credential};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::keys::Sealer;

@@ -5,7 +5,6 @@
 //! and does it part by part, each with its results in one step ([`import`], [`export`]), so that another node, or the next
 //! start, goes on where a kill stopped it. Who may ask for what, and the addresses, are the business of HTTP.
 
-mod credentials;
 mod csv;
 mod export;
 mod import;
@@ -16,7 +15,7 @@ mod tests;
 mod upload;
 mod worker;
 
-pub use credentials::{open_credential, seal_credential};
+pub use crate::store::{open_credential, seal_credential};
 pub use export::{ExportField, ExportFormat};
 
 pub use link_token::{export_link_token, verify_export_link};

@@ -4,6 +4,7 @@
 //! Who does not take one while the person waits, or while nobody does, is told again out of the queue of the directory, by
 //! whichever node is there: a stop loses nothing.
 
+use crate::broker::mail::NotSent;
 use crate::broker::{Gateway, decode, encode};
 use crate::clock::Timestamp;
 use crate::connection::outbound::GuardedFetch;
@@ -30,8 +31,19 @@ const WORTH: i64 = 12 * 3600;
 /// Something that is sent from here, as the queue keeps it. Where it goes is looked up each time: it may have changed.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(super) enum Message {
-    Token { client_id: String, user_id: String, sid: String },
-    Soap { partner: Box<Partner> },
+    Token {
+        client_id: String,
+        user_id: String,
+        sid: String,
+    },
+    Soap {
+        partner: Box<Partner>,
+    },
+    /// To a person, by e-mail.
+    Letter {
+        id: String,
+        sealed: String,
+    },
 }
 
 /// What came of one try. The texts are for the operator and for the person.
@@ -49,6 +61,7 @@ impl Message {
         match self {
             Self::Token { client_id, .. } => client_id,
             Self::Soap { partner } => &partner.client_id,
+            Self::Letter { .. } => "",
         }
     }
 }
@@ -102,6 +115,16 @@ impl Gateway {
         let soap = partners.into_iter().filter(|partner| self.takes_soap(partner));
         let soap = soap.map(|partner| Message::Soap { partner: Box::new(partner) });
         self.queue(clients.iter().filter(takes).map(token).chain(soap).collect(), (0, now), now).await;
+    }
+
+    /// A message to a person, sealed under its id.
+    ///
+    /// # Errors
+    /// Those of the directory.
+    pub(in crate::broker) async fn queue_letter(&self, id: String, sealed: String, now: Timestamp) -> Result<()> {
+        let message = String::from_utf8(encode(&Message::Letter { id: id.clone(), sealed })?).unwrap_or_default();
+        let expires_at = now.plus_seconds(WORTH);
+        self.directory.queue_messages(&[QueuedMessage { id, message, attempts: 0, due_at: now, expires_at }]).await
     }
 
     async fn queue(&self, messages: Vec<Message>, (attempts, due_at): (i64, Timestamp), now: Timestamp) {
@@ -158,6 +181,11 @@ impl Gateway {
                     Err(error) => Attempt::Failed(error.detail),
                 }
             }
+            Message::Letter { id, sealed } => match self.send_sealed(id, sealed).await {
+                Ok(()) => Attempt::Done,
+                Err(NotSent::Refused(why)) => Attempt::Refused(why),
+                Err(NotSent::Failed(why)) => Attempt::Failed(why),
+            },
             Message::Soap { partner } => {
                 let asked = tokio::time::timeout(Duration::from_millis(time), self.ask_by_soap(partner, now));
                 asked.await.unwrap_or_else(|_| Attempt::Failed("it does not answer in time".to_owned()))
@@ -178,6 +206,7 @@ impl Gateway {
 
     fn note_untold(&self, message: &Message, why: &str, now: Timestamp) {
         let (what, user_id, details) = match message {
+            Message::Letter { .. } => return tracing::warn!(why, "a message to a person was not sent"),
             Message::Token { user_id, sid, .. } => ("logout token", Some(user_id.clone()), json!({ "session_id": sid })),
             Message::Soap { partner } => ("LogoutRequest", None, json!({ "session_index": partner.session_index })),
         };

@@ -122,7 +122,7 @@ impl Gateway {
             Ok(order) => order,
             Err(error) => return Attempt::Refused(error.detail),
         };
-        match outbound::soap::ask(&location, envelope).await {
+        match outbound::soap::ask(&location, envelope, self.documents.reach()).await {
             Ok(Ok(envelope)) => self.said_by_soap(partner, envelope, &request_id, now),
             Ok(Err(why)) => Attempt::Failed(why),
             Err(error) => Attempt::Failed(error.detail),

@@ -183,7 +183,10 @@ fn geoip(caller: Option<&Caller>) -> Map<String, Value> {
 }
 
 fn methods(situation: &Situation<'_>) -> Value {
-    json!([{ "name": "federated", "timestamp": situation.auth_time.to_string() }])
+    crate::login::session::methods(situation.amr)
+        .iter()
+        .map(|name| json!({ "name": name, "timestamp": situation.auth_time.to_string() }))
+        .collect()
 }
 
 fn scopes(situation: &Situation<'_>) -> Vec<String> {

@@ -298,6 +298,7 @@ impl Gateway {
             single_sign_on: true,
             sid: &session.sid,
             auth_time: session.auth_time,
+            amr: &session.amr,
             scopes: &asked.scopes,
             audience: asked.audience.as_deref(),
             asked: Some(asked),

@@ -82,6 +82,7 @@ pub(super) fn granted(grant_id: String, grant: CodeGrant<Map<String, Value>>, co
         claims: grant.claims,
         auth_time: grant.auth_time,
         acr: grant.acr,
+        amr: grant.amr,
         profile: grant.profile,
         transient: grant.transient,
         scripted: grant.scripted,

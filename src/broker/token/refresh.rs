@@ -31,6 +31,8 @@ pub(in crate::broker) struct FamilyData {
     pub audience: Option<String>,
     pub auth_time: Timestamp,
     pub acr: Option<String>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
     pub correlation_id: String,
     /// The key to which its tokens are bound.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -48,6 +50,7 @@ impl Gateway {
             audience: granted.audience.clone(),
             auth_time: granted.auth_time,
             acr: granted.acr.clone(),
+            amr: granted.amr.clone(),
             correlation_id: granted.correlation_id.clone(),
             bound: asking.bound().map(str::to_owned),
         };
@@ -196,6 +199,7 @@ impl Gateway {
             claims: data.claims,
             auth_time: data.auth_time,
             acr: data.acr,
+            amr: data.amr,
             profile: profile.into_map(),
             transient: Vec::new(),
             scripted: None,
@@ -220,6 +224,7 @@ impl Gateway {
             single_sign_on: false,
             sid: &granted.sid,
             auth_time: granted.auth_time,
+            amr: &granted.amr,
             scopes: &granted.scopes,
             audience: granted.audience.as_deref(),
             asked: None,

@@ -37,6 +37,7 @@ async fn a_grant(gateway: &Gateway, scopes: &str) -> CodeGrant<Map<String, Value
         sid: "s".to_owned(),
         auth_time: now,
         acr: None,
+        amr: Vec::new(),
         profile: Map::new(),
         transient: Vec::new(),
         scripted: None,

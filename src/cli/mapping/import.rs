@@ -26,6 +26,8 @@ pub struct Options {
 enum Notation {
     /// `fieldsMap` of a SAML connection: profile field to attributes. Becomes a to_profile table.
     Auth0FieldsMap,
+    /// `attribute_map` of an OpenID connection: profile field to template. Becomes a to_profile table.
+    Auth0AttributeMap,
     /// Settings, or `mappings`, of the SAML2 Web App add-on: profile field to attributes. Becomes a from_profile table.
     Auth0Addon,
     /// `samlConfiguration.mappings` of a rule: attribute to profile path. Becomes a from_profile table.
@@ -52,6 +54,7 @@ impl Notation {
     fn meant(self) -> import::Notation {
         match self {
             Self::Auth0FieldsMap => import::Notation::Auth0FieldsMap,
+            Self::Auth0AttributeMap => import::Notation::Auth0AttributeMap,
             Self::Auth0Addon => import::Notation::Auth0Addon,
             Self::Auth0Rule => import::Notation::Auth0Rule,
             Self::Gigya => import::Notation::Gigya,

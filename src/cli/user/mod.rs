@@ -7,7 +7,7 @@ mod show;
 
 use super::at_rest::{AtRest, Common, ended, load};
 use super::{block_on, complain, dialect, print, unusable};
-use crate::broker::admin::{Admin, By, OtherMetadata, SealedValues};
+use crate::broker::admin::{Admin, By, OtherMetadata, SealedValues, WhichFactors};
 use crate::clock::Timestamp;
 use crate::config::Config;
 use crate::error::{Error, ErrorKind, Result};
@@ -42,6 +42,14 @@ enum Action {
     Block { user: String },
     /// Let a blocked user sign in again.
     Unblock { user: String },
+    /// Remove a second factor, as `show` names it, or all; where the connection requires one, the next login sets up another.
+    RemoveFactor {
+        user: String,
+        #[arg(required_unless_present = "all", conflicts_with = "all")]
+        factor: Option<String>,
+        #[arg(long)]
+        all: bool,
+    },
     /// Delete a user with all identities; the next login makes a new one.
     Delete { user: String },
     /// Forget what the connections said of a user; metadata and links stay, and the next login makes the profile anew.
@@ -150,6 +158,12 @@ impl Operator<'_> {
             Action::Unblock { user } => {
                 admin.block(user, false, by, now).await?;
                 self.done(user, "is not blocked any more").await
+            }
+            Action::RemoveFactor { user, factor, .. } => {
+                let which = factor.as_deref().map_or(WhichFactors::All, WhichFactors::One);
+                let removed = admin.remove_factors(user, which, by, now).await?;
+                let names: Vec<&str> = removed.iter().map(|factor| factor.id.as_str()).collect();
+                self.done(user, &format!("{} removed", names.join(", "))).await
             }
             Action::Delete { user } => {
                 admin.delete_user(user, by, now).await?;

@@ -1,6 +1,6 @@
 //! How users, links and conflicts look: for people, and as JSON for programs.
 
-use crate::broker::admin::UserRecord;
+use crate::broker::admin::{FactorMethod, UserRecord};
 use crate::clock::Timestamp;
 use crate::profile::Profile;
 use crate::profile::dialect::{Dialect, DialectOptions, render};
@@ -50,6 +50,11 @@ pub fn user(record: &UserRecord) -> Shown {
     for (index, stored) in record.user.identities.iter().enumerate() {
         identity(&mut text, index, stored);
     }
+    for (index, factor) in record.factors.iter().enumerate() {
+        text.push_str(if index == 0 { "\nsecond factors\n" } else { "" });
+        let left = factor.left.map(|left| format!(", {left} left")).unwrap_or_default();
+        let _ = writeln!(text, "  {}  since {} at {}{left}", factor.id, factor.created_at, factor.connection);
+    }
     Shown::new(text, user_json(record))
 }
 
@@ -79,6 +84,7 @@ pub fn user_json(record: &UserRecord) -> Value {
         "custom_fields": user.custom_fields,
         "groups": user.groups,
         "identities": identities,
+        "factors": record.factors.iter().map(factor_json).collect::<Vec<_>>(),
     })
 }
 
@@ -199,6 +205,11 @@ fn identity_json(stored: &StoredIdentity) -> Value {
     })
 }
 
+fn factor_json(factor: &FactorMethod) -> Value {
+    json!({ "id": factor.id, "type": factor.kind.name(), "connection": factor.connection, "created_at": factor.created_at.to_string(),
+        "left": factor.left })
+}
+
 fn link_json(entry: &LinkEntry) -> Value {
     let identity = |(connection, subject): &(String, String)| json!({ "connection": connection, "subject": subject });
     json!({
@@ -262,6 +273,7 @@ fn or_none(text: String) -> String {
 mod tests {
     use super::*;
     use crate::user::Identity;
+    use crate::user::factors::FactorKind;
 
     fn record() -> UserRecord {
         let object = |value: Value| value.as_object().cloned().expect("an object");
@@ -293,6 +305,13 @@ mod tests {
                 custom_fields: object(json!({"seen": {"tour": true}})),
             },
             profile: Some(Profile::from_map(object(profile))),
+            factors: vec![FactorMethod {
+                id: "totp|0123456789abcdef".into(),
+                kind: FactorKind::Totp,
+                connection: "acme".into(),
+                created_at: at,
+                left: None,
+            }],
         }
     }
 
@@ -324,6 +343,7 @@ mod tests {
             "linked)",
             "no, only linked",
             "never",
+            "second factors\n  totp|0123456789abcdef  since 2026-11-21T02:42:00Z at acme",
         ] {
             let Some((_, after)) = rest.split_once(part) else { panic!("{part} is not in its place:\n{text}") };
             rest = after;
@@ -352,6 +372,7 @@ mod tests {
             "custom_fields",
             "groups",
             "identities",
+            "factors",
         ];
         assert_eq!(names, expected);
         assert_eq!(value["identities"][0]["groups"], json!(["staff"]));

@@ -3,9 +3,11 @@
 use crate::config::context::Context;
 use crate::config::secrets;
 use crate::connection::outbound::download::Reach;
+use crate::keys::{ClientCertificate, END_IS_NEAR, certificate_end};
 use crate::oidc::TokenEndpointAuthMethod;
 use crate::secret::Secret;
 use crate::toml_file::Section;
+use std::sync::Arc;
 
 /// Who we are at a provider.
 pub struct Client {
@@ -14,6 +16,8 @@ pub struct Client {
     /// It is named, whether or not it can be had.
     pub has_secret: bool,
     pub method: TokenEndpointAuthMethod,
+    /// For TLS.
+    pub certificate: Option<Arc<ClientCertificate>>,
 }
 
 /// Reads it; `methods` are those that can be chosen.
@@ -31,7 +35,43 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, methods: &[(&str, Toke
         let message = format!("a client that authenticates by {} has no secret", method.as_str());
         section.problem("client_secret", message, "remove it, or choose client_secret_basic");
     }
-    Client { id, secret, has_secret, method }
+    Client { id, secret, has_secret, method, certificate: certificate(context, section, method) }
+}
+
+/// The certificate of RFC 8705: `client_certificate` and `client_key`.
+fn certificate(context: &Context<'_>, section: &Section<'_>, method: TokenEndpointAuthMethod) -> Option<Arc<ClientCertificate>> {
+    const CERTIFICATE: &str = "client_certificate";
+    let by_tls = matches!(method, TokenEndpointAuthMethod::TlsClientAuth | TokenEndpointAuthMethod::SelfSignedTlsClientAuth);
+    let (has_certificate, has_key) = (section.has(CERTIFICATE), section.has("client_key"));
+    if !has_certificate && !has_key {
+        if by_tls {
+            let message = format!("`{CERTIFICATE}` is missing: {} is proven by it", method.as_str());
+            section.problem(CERTIFICATE, message, "add `client_certificate = \"client.pem\"` and `client_key = { file = \"client.key\" }`");
+        }
+        return None;
+    }
+    let certificates = super::certificates(context, section, CERTIFICATE);
+    let key = if has_key { secrets::read(context, section, "client_key") } else { None };
+    if has_certificate != has_key {
+        let (missing, help) = if has_key {
+            (CERTIFICATE, "add `client_certificate = \"client.pem\"`")
+        } else {
+            ("client_key", "add `client_key = { file = \"client.key\" }`")
+        };
+        section.problem(missing, format!("`{missing}` is missing"), help);
+        return None;
+    }
+    let (certificates, key) = (certificates?, key?);
+    if let Some(end) = certificates.first().and_then(certificate_end).filter(|end| *end < context.now.plus_seconds(END_IS_NEAR)) {
+        section.warning(CERTIFICATE, format!("our certificate ends on {end}"), "register the next one at the provider");
+    }
+    match ClientCertificate::new(&key, &certificates) {
+        Ok(certificate) => Some(Arc::new(certificate)),
+        Err(error) => {
+            section.problem("client_key", error.detail, "name the private key of the certificate, in PEM");
+            None
+        }
+    }
 }
 
 /// Which machines may be asked.

@@ -278,6 +278,23 @@ mod tests {
     }
 
     #[test]
+    fn a_second_factor_is_asked_for_where_people_type_a_password() {
+        let directory = "[connection.ldap]\nservers = [\"ldaps://ldap.acme.example\"]\nuser_base = \"ou=people,dc=x\"";
+        let found = |option: &str, protocol: &str| {
+            let found = findings(&format!("{GOOD}\n[[connection]]\nname = \"staff\"\nsecond_factor = {option}\n{protocol}\n"));
+            found.problems.iter().map(|problem| problem.path.clone()).collect::<Vec<_>>()
+        };
+        for option in ["off", "optional", "required"] {
+            assert_eq!(found(&format!("\"{option}\""), directory), [""; 0], "{option}");
+        }
+        let provider = "[connection.oidc]\nissuer = \"https://op.example\"\nclient_id = \"x\"\nclient_secret = \"secret\"";
+        assert_eq!(found("\"off\"", provider), [""; 0]);
+        for (option, protocol) in [("\"required\"", provider), ("\"optional\"", provider), ("\"always\"", directory), ("true", directory)] {
+            assert_eq!(found(option, protocol), ["connection[1].second_factor"], "{option} {protocol}");
+        }
+    }
+
+    #[test]
     fn what_cannot_work_is_refused() {
         let server = "servers = [\"ldaps://ldap.acme.example\"]\n";
         let base = "user_base = \"ou=people,dc=x\"\n";

@@ -16,6 +16,8 @@ use url::Url;
 const METHODS: &[(&str, TokenEndpointAuthMethod)] = &[
     ("client_secret_basic", TokenEndpointAuthMethod::ClientSecretBasic),
     ("client_secret_post", TokenEndpointAuthMethod::ClientSecretPost),
+    ("tls_client_auth", TokenEndpointAuthMethod::TlsClientAuth),
+    ("self_signed_tls_client_auth", TokenEndpointAuthMethod::SelfSignedTlsClientAuth),
     ("none", TokenEndpointAuthMethod::None),
 ];
 
@@ -70,7 +72,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, preset: Option<&Preset
         let message = "weakened: codes are not bound to the login that asked for them";
         section.warning("pkce", message, "keep it only for a provider that refuses requests with a code_challenge");
     }
-    if !pkce && !client.method.has_secret() {
+    if !pkce && client.method == TokenEndpointAuthMethod::None {
         section.problem("pkce", "without a secret and without PKCE whoever has a code has the tokens", "remove it, or add `client_secret`");
     }
     let (subject, more, issuer) = (subject(section), more(context, section), section.string("issuer").map(|at| at.value.to_owned()));
@@ -82,6 +84,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, preset: Option<&Preset
         client_id: client.id?,
         client_secret: client.secret,
         auth_method: client.method,
+        client_certificate: client.certificate,
         scopes: oidc::scopes_of(section).unwrap_or_default(),
         pkce,
         issuer,

@@ -14,6 +14,8 @@ const METHODS: &[(&str, TokenEndpointAuthMethod)] = &[
     ("client_secret_post", TokenEndpointAuthMethod::ClientSecretPost),
     ("client_secret_jwt", TokenEndpointAuthMethod::ClientSecretJwt),
     ("private_key_jwt", TokenEndpointAuthMethod::PrivateKeyJwt),
+    ("tls_client_auth", TokenEndpointAuthMethod::TlsClientAuth),
+    ("self_signed_tls_client_auth", TokenEndpointAuthMethod::SelfSignedTlsClientAuth),
     ("none", TokenEndpointAuthMethod::None),
 ];
 
@@ -43,6 +45,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         client_id: client.id?,
         client_secret: client.secret,
         auth_method,
+        client_certificate: client.certificate,
         auth_alg: own_alg(section, "token_endpoint_auth_signing_alg").unwrap_or(SigningAlg::RS256),
         pushed,
         request_object_alg: own_alg(section, "request_object_signing_alg"),

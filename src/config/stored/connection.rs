@@ -1,4 +1,4 @@
-//! Connections: Auth0's `samlp` as `[[connection]]`, and databases. What `oidc` is, says [`super::oidc`].
+//! Connections: Auth0's `samlp` as `[[connection]]`. What `oidc` is, says [`super::oidc`]; what `auth0`, [`super::database`].
 
 use super::document::Document;
 use super::{StoredObjects, checked, fault, text, without_effect};
@@ -8,7 +8,7 @@ use crate::config::connection;
 use crate::config::context::Stored;
 use crate::connection::config::ConnectionConfig;
 use crate::connection::metadata::Owner;
-use crate::profile::import::{Notation, import};
+use crate::profile::import::{Notation, Note, import};
 use crate::profile::{Direction, MappingLibrary, MappingTable};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -39,7 +39,7 @@ const PLACES: &[(&str, &str)] = &[
 ];
 
 /// Keys of `isthmus` that belong to `[[connection]]`; the others belong to `[connection.saml]`.
-pub(super) const OUTER: &[&str] = &["enabled", "mapping", "profile_sync", "subject_comparison", "link_only", "linking"];
+pub(super) const OUTER: &[&str] = &["enabled", "mapping", "profile_sync", "subject_comparison", "link_only", "linking", "second_factor"];
 
 /// Options that are kept, and mean nothing here.
 const KEPT: &[(&str, &str)] = &[
@@ -81,22 +81,13 @@ pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known:
     match text(body, "strategy") {
         Some("samlp") => saml(objects, body, known),
         Some("oidc") => super::oidc::make(objects, id, body, known),
-        Some("auth0") => database(body),
+        Some("auth0") => super::database::make(objects, body, known),
         Some(other) => {
             let message = format!("connections of the strategy `{other}` are not available in this version");
             Err(vec![fault("/strategy", message, "use samlp, oidc, or auth0 for users that are kept here")])
         }
         None => Err(vec![fault("/strategy", "is missing", "use samlp, oidc, or auth0 for users that are kept here")]),
     }
-}
-
-fn database(body: &Map<String, Value>) -> Result<Checked, Vec<Fault>> {
-    let name = text(body, "name").unwrap_or_default();
-    if !connection::is_name(name) {
-        return Err(vec![fault("/name", connection::NAME_RULE, "use display_name for people")]);
-    }
-    let message = "users can be created and imported here, and nobody signs in by it in this version";
-    Ok(checked(Made::Database(name.to_owned()), vec![fault("/strategy", message, "")]))
 }
 
 fn saml(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
@@ -153,9 +144,9 @@ pub(super) fn made(
     if !taken.is_empty() {
         return Err(taken);
     }
-    let Gateway { issuer, keyring, feeds, .. } = known.gateway;
+    let Gateway { issuer, keyring, feeds, directory, .. } = known.gateway;
     let open = |name: &str, living: &_| feeds.open(Owner::connection(name), living);
-    let made = crate::connection::connection(config, issuer, Arc::clone(keyring), open);
+    let made = crate::connection::connection(config, issuer, Arc::clone(keyring), directory, open);
     Ok(checked(Made::Connection(made.map_err(|error| vec![fault("", error.detail, "")])?), warnings))
 }
 
@@ -276,14 +267,29 @@ fn fields_map(objects: &StoredObjects, options: &Map<String, Value>, name: &str,
             return Ok((None, Vec::new()));
         }
     }
+    let written = json!({ "fieldsMap": map }).to_string();
+    let (table, notes) = inline(objects, (Notation::Auth0FieldsMap, &written, AT), &format!("fieldsMap of {name}"), ("saml", base))?;
+    let place = |place: &str| place.strip_prefix("fieldsMap.").map_or_else(|| AT.to_owned(), |field| format!("{AT}/{field}"));
+    let told = notes.iter().filter(|note| note.lost).map(|note| fault(&place(&note.place), note.text.clone(), ""));
+    Ok((table, told.collect()))
+}
+
+/// The table of a mapping in another notation, at a place of the object: it extends `base` where the notation has it extend
+/// `usual`.
+pub(super) fn inline(
+    objects: &StoredObjects,
+    (notation, written, at): (Notation, &str, &str),
+    title: &str,
+    (usual, base): (&str, &str),
+) -> Result<(Option<Arc<MappingTable>>, Vec<Note>), Fault> {
     if objects.library.table(base, Direction::ToProfile).is_none() {
         // The reader says so.
         return Ok((None, Vec::new()));
     }
-    let wrong = |why: String| fault(AT, why, "see docs/mapping.md");
-    let imported = import(Notation::Auth0FieldsMap, &json!({ "fieldsMap": map }).to_string()).map_err(wrong)?;
-    let toml = imported.toml.replacen("extends = \"saml\"", &format!("extends = {}", toml::Value::from(base)), 1);
-    let file = format!("fieldsMap of {name}.toml");
+    let wrong = |why: String| fault(at, why, "see docs/mapping.md");
+    let imported = import(notation, written).map_err(wrong)?;
+    let toml = imported.toml.replacen(&format!("extends = \"{usual}\""), &format!("extends = {}", toml::Value::from(base)), 1);
+    let file = format!("{title}.toml");
     let mut files = objects.mapping_files.clone();
     files.push((file.clone(), toml));
     let (library, findings) = MappingLibrary::load(files);
@@ -292,7 +298,5 @@ fn fields_map(objects: &StoredObjects, options: &Map<String, Value>, name: &str,
     }
     let table = library.table(file.trim_end_matches(".toml"), Direction::ToProfile);
     let table = table.ok_or_else(|| wrong("is no mapping that can be used".to_owned()))?;
-    let place = |place: &str| place.strip_prefix("fieldsMap.").map_or_else(|| AT.to_owned(), |field| format!("{AT}/{field}"));
-    let told = imported.notes.iter().filter(|note| note.lost).map(|note| fault(&place(&note.place), note.text.clone(), ""));
-    Ok((Some(table), told.collect()))
+    Ok((Some(table), imported.notes))
 }

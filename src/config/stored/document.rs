@@ -131,7 +131,7 @@ fn steps(path: &str) -> String {
     parts.map(|part| format!("/{}", escaped(part.trim_end_matches(']')))).collect()
 }
 
-fn escaped(name: &str) -> String {
+pub fn escaped(name: &str) -> String {
     name.replace('~', "~0").replace('/', "~1")
 }
 

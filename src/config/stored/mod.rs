@@ -7,6 +7,7 @@
 mod client;
 mod connection;
 mod credentials;
+mod database;
 mod document;
 mod oidc;
 mod samlp;

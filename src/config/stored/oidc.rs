@@ -1,13 +1,16 @@
 //! Connections: Auth0's `oidc` as `[[connection]]` with `[connection.oidc]`.
 
-use super::connection::{OUTER, begun, made, names, unknown};
-use super::document::Document;
+use super::connection::{OUTER, begun, inline, made, names, unknown};
+use super::document::{Document, escaped};
 use super::{StoredObjects, fault, text, without_effect};
 use crate::broker::admin::{kinds, objects};
 use crate::broker::live::{Checked, Fault, Known};
 use crate::config::connection;
 use crate::config::context::Stored;
+use crate::profile::MappingTable;
+use crate::profile::import::Notation;
 use serde_json::{Map, Value};
+use std::sync::Arc;
 
 /// The file's words and Auth0's.
 const PLACES: &[(&str, &str)] = &[
@@ -33,16 +36,17 @@ const PLACES: &[(&str, &str)] = &[
 
 /// Options that are kept, and mean nothing here.
 const KEPT: &[(&str, &str)] = &[
-    ("attribute_map", "see `isthmus` for the mapping table"),
     ("connection_settings", "PKCE by S256 is used always"),
     ("tenant_domain", "see domain_aliases"),
     ("icon_url", "pages show names"),
     ("oidc_metadata", "the provider is asked itself"),
     ("schema_version", "there is one"),
-    ("federated_connections_access_tokens", "tokens of the provider are not kept"),
     ("id_token_session_expiry_supported", "sessions here have lifetimes of their own"),
     ("dpop_signing_alg", "tokens are not bound"),
 ];
+
+/// Settings that only the file can have: which machines can be asked, and keys of ours.
+const FILE_ONLY: [&str; 3] = ["private_network", "client_certificate", "client_key"];
 
 /// Where a provider describes itself, behind its issuer.
 const WELL_KNOWN: &str = "/.well-known/openid-configuration";
@@ -53,10 +57,15 @@ pub fn make(stored: &StoredObjects, id: &str, body: &Map<String, Value>, known: 
     let mut warnings = translate(&options, &mut document);
     let mut faults = document.own(body, OUTER);
     let of_place = |name: &str| PLACES.iter().any(|(_, pointer)| pointer.strip_prefix("/options/") == Some(name));
-    faults.extend(unknown(&options, |name| of_place(name) || name == "type" || KEPT.iter().any(|(kept, _)| *kept == name)));
+    faults.extend(unknown(&options, |name| {
+        of_place(name)
+            || ["type", "attribute_map", "federated_connections_access_tokens"].contains(&name)
+            || KEPT.iter().any(|(kept, _)| *kept == name)
+    }));
     // Which machines can be asked is for whoever runs this one to say.
-    if body.get("isthmus").is_some_and(|own| own.get("private_network").is_some()) {
-        faults.push(fault("/isthmus/private_network", "cannot be set here", "write the connection into the configuration file"));
+    let own = body.get("isthmus").and_then(Value::as_object);
+    for name in FILE_ONLY.into_iter().filter(|name| own.is_some_and(|own| own.contains_key(*name))) {
+        faults.push(fault(&format!("/isthmus/{name}"), "cannot be set here", "write the connection into the configuration file"));
     }
     let secret = options.get("client_secret").filter(|secret| !secret.is_null() && secret.as_str() != Some(""));
     let opened = secret.map(|secret| objects::open(kinds::CONNECTION.name, id, secret, known.gateway.admin.sealer())).transpose();
@@ -65,11 +74,42 @@ pub fn make(stored: &StoredObjects, id: &str, body: &Map<String, Value>, known: 
         None
     });
     warnings.extend(without_effect(&options, "/options", KEPT));
+    let base = body.get("isthmus").and_then(|own| own.get("mapping")).and_then(Value::as_str).unwrap_or("oidc");
+    let mapping = attribute_map(stored, &options, (text(body, "name").unwrap_or_default(), id), base).unwrap_or_else(|more| {
+        faults.extend(more);
+        None
+    });
     let names = names(body, known);
-    let context = stored.context(Stored { shared_secret: secret.as_ref(), ..Stored::default() }, known.now);
+    let context = stored.context(Stored { shared_secret: secret.as_ref(), mapping: mapping.as_ref(), ..Stored::default() }, known.now);
     let read = document.read(|section| connection::read(&context, section, &names));
     made(read, (faults, warnings), known)
 }
+
+/// The table that `attribute_map` makes.
+fn attribute_map(stored: &StoredObjects, options: &Map<String, Value>, (name, id): (&str, &str), base: &str) -> Result<Inline, Vec<Fault>> {
+    const AT: &str = "/options/attribute_map";
+    let Some(mut map) = options.get("attribute_map").filter(|map| !map.is_null()).cloned() else { return Ok(None) };
+    let Some(members) = map.as_object() else { return Err(vec![fault(AT, "must be an object", "")]) };
+    if let Some(unknown) = members.keys().find(|name| !["mapping_mode", "userinfo_scope", "attributes"].contains(&name.as_str())) {
+        return Err(vec![fault(&format!("{AT}/{}", escaped(unknown)), "is not known here", "remove it")]);
+    }
+    for template in map.get_mut("attributes").and_then(Value::as_object_mut).into_iter().flat_map(|map| map.values_mut()) {
+        if let Some(text) = template.as_str() {
+            *template = text.replace("${context.connection.id}", id).into();
+        }
+    }
+    let title = format!("attribute_map of {name}");
+    let made = inline(stored, (Notation::Auth0AttributeMap, &map.to_string(), AT), &title, ("oidc", base));
+    let (table, notes) = made.map_err(|fault| vec![fault])?;
+    let place = |place: &str| {
+        place.strip_prefix("attributes.").map_or_else(|| AT.to_owned(), |field| format!("{AT}/attributes/{}", escaped(field)))
+    };
+    let lost = notes.iter().filter(|note| note.lost).map(|note| fault(&place(&note.place), note.text.clone(), "see docs/connections.md"));
+    let lost: Vec<Fault> = lost.collect();
+    if lost.is_empty() { Ok(table) } else { Err(lost) }
+}
+
+type Inline = Option<Arc<MappingTable>>;
 
 /// Auth0's options in the file's words. Warnings about what has no effect.
 fn translate(options: &Map<String, Value>, document: &mut Document) -> Vec<Fault> {
@@ -94,13 +134,24 @@ fn translate(options: &Map<String, Value>, document: &mut Document) -> Vec<Fault
     if let Some(issuer) = text(options, "issuer").filter(|issuer| !issuer.is_empty()).or(discovered) {
         document.set("oidc.issuer", issuer);
     }
-    if let Some(scope) = text(options, "scope").filter(|scope| !scope.trim().is_empty()) {
-        let scopes: Vec<toml::Value> = scope.split_ascii_whitespace().map(toml::Value::from).collect();
-        document.set("oidc.scopes", scopes);
+    let of_userinfo = options.get("attribute_map").and_then(|map| map.get("userinfo_scope")).and_then(Value::as_str);
+    let scope = text(options, "scope").filter(|scope| !scope.trim().is_empty());
+    if scope.is_some() || of_userinfo.is_some() {
+        let mut scopes: Vec<&str> = Vec::new();
+        for scope in
+            scope.unwrap_or("openid profile email").split_ascii_whitespace().chain(of_userinfo.unwrap_or("").split_ascii_whitespace())
+        {
+            if !scopes.contains(&scope) {
+                scopes.push(scope);
+            }
+        }
+        document.set("oidc.scopes", scopes.into_iter().map(toml::Value::from).collect::<Vec<_>>());
     }
     if text(options, "type") == Some("front_channel") {
         warnings.push(fault("/options/type", "is kept, without effect: logins are by the code flow always", ""));
     }
+    let tokens = options.get("federated_connections_access_tokens").and_then(|tokens| tokens.get("active"));
+    document.take("oidc.store_tokens", tokens);
     document.take("oidc.upstream_params", options.get("upstream_params"));
     warnings
 }

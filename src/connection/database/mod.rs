@@ -3,9 +3,21 @@
 //! What every such connection can do is one trait, [`Accounts`], with five operations. The pages for signing in, signing up,
 //! resetting a password and proving an address go through it and know nothing of who answers.
 
+mod connection;
 mod custom;
+mod digest;
+mod foreign;
+mod hashing;
+mod own;
+mod policy;
+mod settings;
 
-pub use custom::{CustomAccounts, CustomSettings, SECRET as CUSTOM_SECRET, SigningSecret};
+pub use connection::DatabaseConnection;
+pub use custom::{CustomSettings, SECRET as CUSTOM_SECRET, SigningSecret};
+pub use hashing::kept as hashed_password;
+pub use own::find;
+pub use policy::{PasswordPolicy, SHORTEST};
+pub use settings::{DatabaseSettings, Names};
 
 use crate::clock::Timestamp;
 use crate::secret::Secret;
@@ -131,6 +143,8 @@ pub enum Weakness {
     Short(usize),
     /// It has more octets than this.
     Long(usize),
+    /// It has fewer than so many of lower case, upper case, digits and others.
+    Uniform(usize),
     /// It is among those that are tried first.
     Common,
     /// It is made of the person's name or address.

@@ -11,6 +11,7 @@ pub use pool::check_authorities;
 pub use settings::{Find, Groups, LdapSettings, Lookup, Nested, Search};
 pub use text::{is_filter, names};
 
+use super::circuit::{Circuit, LEFT_ALONE};
 use super::config::{ConnectionConfig, ConnectionKind};
 use super::password::{self, NotProven, Proving, Typed, Unproven};
 use super::{Authentication, BrowserStep, Connection, Refused, UpstreamRequest};
@@ -25,8 +26,7 @@ use pool::{Fault, Line, Pool, Role};
 use std::sync::Arc;
 use text::Form;
 
-/// SAML Authentication Context 3.4: a password over a protected session.
-const CONTEXT: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
+const CONTEXT: &str = super::config::PASSWORD_CONTEXT;
 
 /// One directory.
 pub struct LdapConnection {
@@ -34,6 +34,7 @@ pub struct LdapConnection {
     settings: Arc<LdapSettings>,
     issuer: String,
     pool: Pool,
+    circuit: Circuit,
 }
 
 /// Somebody whose password was right.
@@ -58,7 +59,7 @@ impl LdapConnection {
             return Err(Error::new(ErrorKind::Internal, "the connection does not speak LDAP"));
         };
         let settings = Arc::clone(settings);
-        Ok(Self { pool: Pool::new(Arc::clone(&settings))?, settings, config, issuer: issuer.to_owned() })
+        Ok(Self { pool: Pool::new(Arc::clone(&settings))?, circuit: Circuit::default(), settings, config, issuer: issuer.to_owned() })
     }
 
     async fn verify(&self, typed: Typed<'_>, now: Timestamp, trace: &mut Trace) -> Result<Authentication, NotProven> {
@@ -104,10 +105,16 @@ impl LdapConnection {
     /// A connection that lay unused may have been closed: then everything is asked again, once, by a new one.
     async fn ask(&self, typed: Typed<'_>, now: Timestamp, trace: &mut Trace) -> Result<Outcome, Fault> {
         let _turn = self.pool.turn().await?;
-        match self.ask_by(typed, false, now, trace).await {
+        if !self.circuit.may_ask(now) {
+            return Err(Fault::Unreachable(LEFT_ALONE.to_owned()));
+        }
+        let answered = match self.ask_by(typed, false, now, trace).await {
             Err(Fault::Lost(_)) => self.ask_by(typed, true, now, trace).await,
             answered => answered,
-        }
+        };
+        // Whatever it says, it can be reached.
+        self.circuit.note(!matches!(answered, Err(Fault::Lost(_) | Fault::Unreachable(_))), now);
+        answered
     }
 
     async fn ask_by(&self, typed: Typed<'_>, fresh: bool, now: Timestamp, trace: &mut Trace) -> Result<Outcome, Fault> {

@@ -12,7 +12,10 @@ pub use apple::{client_secret, name_of_first_answer};
 pub use profile::is_path;
 
 use super::config::{ConnectionConfig, ConnectionKind, OAuth2Connection as Settings, Quirk};
-use super::{Authentication, BrowserStep, Connection, Redeeming, Refused, UpstreamRequest, note_checks, tokens_to_keep, upstream_params};
+use super::{
+    Authentication, BrowserStep, Connection, Redeeming, Refused, UpstreamRequest, note_checks, tokens_to_keep, unreachable_now,
+    upstream_params,
+};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -83,7 +86,7 @@ impl OAuth2Connection {
         trace: &mut Trace,
     ) -> Result<Authentication, Rejection> {
         let mut checks = Vec::new();
-        let result = self.believed(params, pending, &mut checks).await;
+        let result = self.believed(params, pending, now, &mut checks).await;
         note_checks(checks, now, trace);
         let (subject, profile, tokens) = result?;
         let mut attributes = RawAttributes::from_claims(&profile);
@@ -105,12 +108,13 @@ impl OAuth2Connection {
         &self,
         params: &Params,
         pending: &PendingAuthn,
+        now: Timestamp,
         checks: &mut Vec<Check>,
     ) -> Result<(String, Map<String, Value>, TokenAnswer), Rejection> {
         let expected = ExpectedAnswer { issuer: self.settings.issuer.as_deref(), response_iss: false };
         let code = callback::read(params, expected, checks)?.code;
         let verifier = pending.oidc.as_ref().filter(|_| self.settings.pkce).map(|oidc| oidc.code_verifier.as_str());
-        let tokens = self.remote.redeem(&code, &self.redirect_uri, verifier).await?;
+        let tokens = self.remote.redeem(&code, &self.redirect_uri, verifier, now).await?;
         let mut profile = self.remote.profile(&tokens).await?;
         // This member is ours to say (S2-20).
         profile.shift_remove(MISSING);
@@ -149,6 +153,8 @@ impl Connection for OAuth2Connection {
             let why = "This way to sign in cannot tell how a person signed in, which the application wants to know.";
             return Err(Error::new(ErrorKind::UnmetAuthenticationRequirements, why));
         }
+        // Nobody is sent there in vain.
+        self.remote.check_circuit(now).map_err(|rejection| unreachable_now(&self.config.name, &rejection))?;
         let settings = &self.settings;
         // The login, and a part that differs when the person goes back and is sent off again.
         let state = format!("{transaction_id}.{}", id::random_id());

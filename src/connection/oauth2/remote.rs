@@ -1,5 +1,7 @@
 //! What a provider by OAuth 2.0 is asked: the code for tokens, and the tokens for a profile.
 
+use crate::clock::Timestamp;
+use crate::connection::circuit::Circuit;
 use crate::connection::config::{OAuth2Connection as Settings, Quirk};
 use crate::connection::outbound::asker::{Asked, Asker, basic};
 use crate::error::Result;
@@ -21,27 +23,37 @@ const LIMIT: u64 = 1024 * 1024;
 pub struct Remote {
     settings: Arc<Settings>,
     asker: Asker,
+    circuit: Circuit,
 }
 
 impl Remote {
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(settings: Arc<Settings>) -> Result<Self> {
-        Ok(Self { asker: Asker::new(settings.reach)?, settings })
+        let asker = Asker::proving(settings.reach, settings.client_certificate.as_deref())?;
+        Ok(Self { asker, circuit: Circuit::default(), settings })
+    }
+
+    /// # Errors
+    /// When the provider has failed again and again, and is left alone.
+    pub fn check_circuit(&self, now: Timestamp) -> Result<(), Rejection> {
+        self.circuit.check("token endpoint", now)
     }
 
     /// The code for tokens (RFC 6749 4.1.3).
-    pub async fn redeem(&self, code: &str, redirect_uri: &str, verifier: Option<&str>) -> Result<TokenAnswer, Rejection> {
+    pub async fn redeem(&self, code: &str, redirect_uri: &str, verifier: Option<&str>, now: Timestamp) -> Result<TokenAnswer, Rejection> {
         let endpoint = &self.settings.token_endpoint;
         let (form, authorization) = self.form(code, redirect_uri, verifier);
-        let answer = if self.settings.quirk == Some(Quirk::WeChat) {
-            let mut url = endpoint.clone();
-            url.query_pairs_mut().extend_pairs(url::form_urlencoded::parse(form.expose().as_bytes()));
-            self.asker.get(&url, "application/json", None, token::LIMIT).await
-        } else {
-            self.asker.post(endpoint, form.expose().clone(), authorization.as_ref(), token::LIMIT).await
+        let answer = async {
+            if self.settings.quirk == Some(Quirk::WeChat) {
+                let mut url = endpoint.clone();
+                url.query_pairs_mut().extend_pairs(url::form_urlencoded::parse(form.expose().as_bytes()));
+                self.asker.get(&url, "application/json", None, token::LIMIT).await
+            } else {
+                self.asker.post(endpoint, form.expose().clone(), authorization.as_ref(), token::LIMIT).await
+            }
         };
-        let answer = answer.map_err(|why| Rejection::ProviderUnreachable { what: "token endpoint", why })?;
+        let answer = self.circuit.guarded("token endpoint", now, answer).await?;
         if let Some(rejection) = own_error(&answer.body).filter(|_| self.settings.quirk == Some(Quirk::WeChat)) {
             return Err(rejection);
         }

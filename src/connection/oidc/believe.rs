@@ -18,8 +18,10 @@ const OF_THE_TOKEN: [&str; 12] = ["iss", "aud", "exp", "iat", "nbf", "jti", "non
 /// What a login has brought.
 pub(super) struct Believed {
     pub facts: IdTokenFacts,
-    /// Of the person.
+    /// Of the person, from everywhere.
     pub claims: Map<String, Value>,
+    /// What UserInfo said of them.
+    pub userinfo: Map<String, Value>,
     /// As it was signed.
     pub id_token: Secret<String>,
     pub tokens: TokenAnswer,
@@ -84,12 +86,12 @@ impl OidcConnection {
         {
             return Err(Rejection::ResponseIssuer { expected: facts.issuer, found: Some(callback::short(found)) });
         }
-        let mut claims = self.claims(asking, &facts, &tokens, checks).await?;
+        let (mut claims, userinfo) = self.claims(asking, &facts, &tokens, checks).await?;
         if settings.apple.is_some() {
             oauth2::name_of_first_answer(params, &mut claims);
         }
         let id_token = Secret::new(decrypted.into_owned());
-        Ok(Believed { facts, claims, id_token, tokens })
+        Ok(Believed { facts, claims, userinfo, id_token, tokens })
     }
 
     /// The signature of a token, by the provider's keys as they are now.
@@ -129,16 +131,17 @@ impl OidcConnection {
         verified.map_err(refuse)
     }
 
-    /// What the ID token says of the person, and what UserInfo adds; where both say something, UserInfo's is newer.
+    /// What the ID token says of the person, and what UserInfo adds; where both say something, UserInfo's is newer. And that
+    /// alone.
     async fn claims(
         &self,
         asking: Asking<'_>,
         facts: &IdTokenFacts,
         tokens: &TokenAnswer,
         checks: &mut Vec<Check>,
-    ) -> Result<Map<String, Value>, Rejection> {
-        let mut claims = facts.claims.clone();
-        if let (true, Some(endpoint)) = (self.settings.userinfo, &asking.provider.userinfo_endpoint) {
+    ) -> Result<(Map<String, Value>, Map<String, Value>), Rejection> {
+        let (mut claims, mut userinfo) = (facts.claims.clone(), Map::new());
+        if let (true, Some(endpoint)) = (self.settings.userinfo && self.apart.needs_userinfo(), &asking.provider.userinfo_endpoint) {
             let answer = self.remote.userinfo(endpoint, &tokens.access_token).await?;
             let told = self.told(asking, &answer.content_type, &answer.body, checks).await?;
             // Core 5.3.2: or somebody else's answer takes the place of the person's.
@@ -148,10 +151,11 @@ impl OidcConnection {
             if !same {
                 return Err(Rejection::UserInfoSubject);
             }
-            claims.extend(told.into_iter().filter(|(_, value)| !value.is_null()));
+            userinfo.extend(told.into_iter().filter(|(_, value)| !value.is_null()));
+            claims.extend(userinfo.clone());
         }
         claims.retain(|name, _| !OF_THE_TOKEN.contains(&name.as_str()));
-        Ok(claims)
+        Ok((claims, userinfo))
     }
 
     /// UserInfo as an object, out of JSON or of a JWT (Core 5.3.2).

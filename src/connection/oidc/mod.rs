@@ -1,15 +1,16 @@
 //! An OpenID Connect provider as a connection: what the application asked becomes an authorization request, a verified ID
 //! token with UserInfo becomes an [`Authentication`].
 
+mod apart;
 mod ask;
 mod believe;
-mod circuit;
 mod logout;
 mod remote;
 
 use super::config::{ConnectionConfig, ConnectionKind, OidcConnection as Settings};
 use super::{
     Authentication, Connection, LogoutSaid, Preparing, Redeeming, Refused, Starting, Told, UpstreamRequest, note_checks, tokens_to_keep,
+    unreachable_now,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,7 +19,8 @@ use crate::login::trace::Trace;
 use crate::login::{PendingAuthn, UpstreamSession};
 use crate::oidc::rp::Rejection;
 use crate::oidc::{OidcKeys, Params};
-use crate::profile::{Fact, RawAttributes};
+use crate::profile::Fact;
+use apart::Apart;
 use believe::Believed;
 use remote::Remote;
 use std::sync::Arc;
@@ -32,6 +34,8 @@ pub struct OidcConnection {
     /// Where the browser returns after a logout there.
     signed_out_uri: String,
     keyring: Arc<Keyring>,
+    /// Claims that the mapping table reads from one place only.
+    apart: Apart,
     remote: Remote,
 }
 
@@ -47,7 +51,8 @@ impl OidcConnection {
         };
         let redirect_uri = format!("{issuer}/connections/{}/callback", config.name);
         let signed_out_uri = format!("{issuer}/connections/{}/signed-out", config.name);
-        Ok(Self { remote: Remote::new(Arc::clone(&settings))?, config, settings, redirect_uri, signed_out_uri, keyring })
+        let apart = Apart::of(&config.mapping);
+        Ok(Self { remote: Remote::new(Arc::clone(&settings))?, apart, config, settings, redirect_uri, signed_out_uri, keyring })
     }
 
     /// What applications call a context is called otherwise there.
@@ -66,8 +71,8 @@ impl OidcConnection {
         let mut checks = Vec::new();
         let result = self.believed(keys, params, pending, now, &mut checks).await;
         note_checks(checks, now, trace);
-        let Believed { facts, claims, id_token, tokens } = result?;
-        let mut attributes = RawAttributes::from_claims(&claims);
+        let Believed { facts, claims, userinfo, id_token, tokens } = result?;
+        let mut attributes = self.apart.attributes(claims, &facts.claims, &userinfo);
         attributes.set_fact(Fact::Subject, facts.subject.as_str());
         attributes.set_fact(Fact::Issuer, facts.issuer.as_str());
         if let Some(acr) = &facts.acr {
@@ -107,11 +112,8 @@ impl Connection for OidcConnection {
     ) -> Starting<'a> {
         Box::pin(async move {
             asked.check_comparison(&self.config)?;
-            self.ask(keys, transaction_id, asked, now, trace).await.map_err(|rejection| {
-                tracing::warn!(connection = self.config.name, reason = rejection.name(), detail = %rejection, "a provider cannot be asked");
-                let error = Error::new(ErrorKind::IdpUnreachable, "The identity provider cannot be reached at the moment.");
-                error.because(rejection.to_string())
-            })
+            let asked = self.ask(keys, transaction_id, asked, now, trace).await;
+            asked.map_err(|rejection| unreachable_now(&self.config.name, &rejection))
         })
     }
 

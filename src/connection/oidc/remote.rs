@@ -3,8 +3,8 @@
 //! Both are fetched when they are needed first and kept for an hour at most. Keys are fetched again when a token names one
 //! that is not among them, at most once a minute. While the provider does not answer, the last good ones serve for a day.
 
-use super::circuit::Circuit;
 use crate::clock::Timestamp;
+use crate::connection::circuit::Circuit;
 use crate::connection::config::OidcConnection as Settings;
 use crate::connection::oauth2;
 use crate::connection::outbound::asker::{Asked, Asker, basic};
@@ -133,8 +133,8 @@ impl Remote {
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(settings: Arc<Settings>) -> Result<Self> {
-        let remote =
-            Self { asker: Asker::new(settings.reach)?, provider: Slot::new(), keys: Slot::new(), circuit: Circuit::default(), settings };
+        let asker = Asker::proving(settings.reach, settings.client_certificate.as_deref())?;
+        let remote = Self { asker, provider: Slot::new(), keys: Slot::new(), circuit: Circuit::default(), settings };
         if let Some(pinned) = Provider::pinned(&remote.settings.pinned) {
             remote.provider.read(|kept| kept.value = Some(Arc::new(pinned)));
         }
@@ -157,7 +157,8 @@ impl Remote {
             .get(false, now, async || {
                 let answer = self.asker.get(&settings.metadata, "application/json", None, provider::LIMIT).await;
                 let answer = good("metadata", answer)?;
-                Provider::parse(&answer.body, &settings.issuer, &settings.pinned, settings.plain_http)
+                let parsed = Provider::parse(&answer.body, &settings.issuer, &settings.pinned, settings.plain_http)?;
+                Ok(if settings.client_certificate.is_some() { parsed.by_certificate(&settings.pinned) } else { parsed })
             })
             .await
     }
@@ -209,7 +210,7 @@ impl Remote {
     /// # Errors
     /// When the provider has failed again and again, and is left alone.
     pub fn check_circuit(&self, now: Timestamp) -> Result<(), Rejection> {
-        if self.circuit.is_open(now) { Err(left_alone("token endpoint")) } else { Ok(()) }
+        self.circuit.check("token endpoint", now)
     }
 
     /// A question, if the provider is not left alone.
@@ -219,15 +220,7 @@ impl Remote {
         now: Timestamp,
         answer: impl Future<Output = std::result::Result<Asked, String>> + Send,
     ) -> Result<Asked, Rejection> {
-        if !self.circuit.may_ask(now) {
-            return Err(left_alone(what));
-        }
-        let answer = answer.await;
-        // Whatever it says of the question, it works.
-        let failed = answer.as_ref().map_or(true, |answer| answer.status >= 500);
-        self.circuit.note(!failed, now);
-        let answer = answer.map_err(|why| unreachable_now(what, why))?;
-        if failed { Err(unreachable_now(what, format!("it answers with status {}", answer.status))) } else { Ok(answer) }
+        self.circuit.guarded(what, now, answer).await
     }
 
     /// Proves who we are: in the form, or by the value of the header.
@@ -288,10 +281,6 @@ fn assertion(client_id: &str, endpoint: &Url, now: Timestamp) -> Map<String, Val
 fn good(what: &'static str, answer: Result<Asked, String>) -> Result<Asked, Rejection> {
     let answer = answer.map_err(|why| unreachable_now(what, why))?;
     if answer.status == 200 { Ok(answer) } else { Err(unreachable_now(what, format!("it answers with status {}", answer.status))) }
-}
-
-fn left_alone(what: &'static str) -> Rejection {
-    unreachable_now(what, "it has failed again and again, and is asked again in half a minute".to_owned())
 }
 
 const fn unreachable_now(what: &'static str, why: String) -> Rejection {

@@ -3,11 +3,12 @@
 
 use super::download::{INSIDE, Reach};
 use crate::error::{Error, ErrorKind, Result as CrateResult};
+use crate::keys::ClientCertificate;
 use crate::secret::Secret;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use reqwest::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderValue};
-use reqwest::{Client, RequestBuilder, Response};
+use reqwest::{Client, Identity, RequestBuilder, Response};
 use std::time::Duration;
 use url::Url;
 use url::form_urlencoded::byte_serialize;
@@ -45,8 +46,32 @@ impl Asker {
     /// # Errors
     /// When there can be no HTTP client.
     pub fn new(reach: Reach) -> CrateResult<Self> {
-        let client = reach.client().user_agent(AGENT).connect_timeout(CONNECT).timeout(TOTAL).build();
+        Self::built(reach, TOTAL, None)
+    }
+
+    /// The same with another limit for the whole answer.
+    #[cfg(test)]
+    pub(super) fn patient(reach: Reach, total: Duration) -> CrateResult<Self> {
+        Self::built(reach, total, None)
+    }
+
+    /// One that shows this certificate to servers that ask for it.
+    ///
+    /// # Errors
+    /// When there can be no HTTP client, or none with this certificate.
+    pub fn proving(reach: Reach, certificate: Option<&ClientCertificate>) -> CrateResult<Self> {
+        Self::built(reach, TOTAL, certificate)
+    }
+
+    fn built(reach: Reach, total: Duration, certificate: Option<&ClientCertificate>) -> CrateResult<Self> {
+        let mut client = reach.client().user_agent(AGENT).connect_timeout(CONNECT).timeout(total);
+        if let Some(certificate) = certificate {
+            let identity = Identity::from_pkcs8_pem(certificate.certificates().as_bytes(), certificate.key().expose().as_bytes());
+            let unusable = |error| Error::new(ErrorKind::Misconfigured, "the client certificate cannot be used").because(error);
+            client = client.identity(identity.map_err(unusable)?);
+        }
         client
+            .build()
             .map(|client| Self { client, reach })
             .map_err(|error| Error::new(ErrorKind::Internal, "an HTTP client cannot be made").because(error))
     }

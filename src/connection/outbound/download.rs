@@ -4,11 +4,11 @@ use super::{chain, is_public};
 use crate::error::{Error, ErrorKind, Result as CrateResult};
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use reqwest::header::{ACCEPT, CACHE_CONTROL, ETAG, HeaderMap, IF_MODIFIED_SINCE, IF_NONE_MATCH, LAST_MODIFIED, LOCATION};
-use reqwest::redirect::Policy;
 use reqwest::{Client, ClientBuilder, Response, StatusCode};
 use std::fmt;
 use std::io::{self, Write};
-use std::net::{IpAddr, SocketAddr};
+use std::net::{IpAddr, Ipv6Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 use url::{Host, Url};
@@ -29,7 +29,12 @@ impl Reach {
     /// A client that goes nowhere else by a name, follows nothing and uses no proxy. Addresses it must not be given unasked:
     /// see [`Self::allows_literal`].
     pub fn client(self) -> ClientBuilder {
-        Client::builder().dns_resolver(Arc::new(Guard(self))).redirect(Policy::none()).no_proxy()
+        self.client_by(look_up)
+    }
+
+    /// The same where names are looked up so.
+    pub(super) fn client_by(self, look_up: LookUp) -> ClientBuilder {
+        super::builder().dns_resolver(Arc::new(Guard { reach: self, look_up }))
     }
 
     /// May this host be asked, if it is written as an address? Resolvers are not asked for those.
@@ -41,7 +46,7 @@ impl Reach {
         }
     }
 
-    fn allows(self, address: IpAddr) -> bool {
+    pub(super) fn allows(self, address: IpAddr) -> bool {
         match self {
             Self::Public => is_public(address),
             Self::Network => is_public(address) || is_private(address),
@@ -55,9 +60,13 @@ fn is_private(address: IpAddr) -> bool {
     match address {
         IpAddr::V4(address) => address.is_private(),
         // Unique local addresses (RFC 4193).
-        IpAddr::V6(address) => address.segments()[0] & 0xfe00 == 0xfc00,
+        IpAddr::V6(address) => address.segments()[0] & 0xfe00 == 0xfc00 && !METADATA_SERVICES.contains(&address),
     }
 }
+
+/// Where machines of Amazon and of Google are told their credentials: unique local addresses that nobody has given a provider.
+const METADATA_SERVICES: [Ipv6Addr; 2] =
+    [Ipv6Addr::new(0xfd00, 0xec2, 0, 0, 0, 0, 0, 0x254), Ipv6Addr::new(0xfd20, 0xce, 0, 0, 0, 0, 0, 0x254)];
 
 /// How long a server may take.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -196,15 +205,24 @@ impl Downloader {
     }
 }
 
-/// Resolves names to addresses that may be asked.
-struct Guard(Reach);
+/// Addresses of a name.
+pub(super) type LookUp = fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+
+fn look_up(name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+    Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
+}
+
+/// Resolves names to addresses that may be asked. The connection is made to what was looked at here, and to nothing else.
+struct Guard {
+    reach: Reach,
+    look_up: LookUp,
+}
 
 impl Resolve for Guard {
     fn resolve(&self, name: Name) -> Resolving {
-        let reach = self.0;
+        let (reach, found) = (self.reach, (self.look_up)(name.as_str().to_owned()));
         Box::pin(async move {
-            let found = tokio::net::lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> = found.filter(|address| reach.allows(address.ip())).collect();
+            let allowed: Vec<SocketAddr> = found.await?.into_iter().filter(|address| reach.allows(address.ip())).collect();
             if allowed.is_empty() {
                 return Err(INSIDE.into());
             }

@@ -1,20 +1,29 @@
 //! Questions to partners in SOAP, without the browser: one at a time, bounded in size and time, to addresses that metadata or
-//! an operator has named.
+//! an operator has named. Metadata are somebody else's words: they lead to no machine that may not be asked.
 
-use super::{client, why};
-use crate::error::Result;
+use super::download::{INSIDE, Reach};
+use super::why;
+use crate::error::{Error, ErrorKind, Result};
 use crate::saml::soap::{ACTION, CONTENT_TYPE as MEDIA_TYPE, SOAP_LIMIT};
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderName};
 use reqwest::{Client, Response, StatusCode};
 use std::sync::OnceLock;
+use std::time::Duration;
 use url::Url;
+
+/// How long a partner may take.
+const CONNECT: Duration = Duration::from_secs(3);
+const TOTAL: Duration = Duration::from_secs(10);
 
 /// Posts an envelope and reads the one that comes back: 3 seconds to connect, 10 in all.
 ///
 /// # Errors
 /// Why there is none, without what was sent. A client that cannot be made is [`crate::error::ErrorKind::Internal`].
-pub async fn ask(url: &Url, envelope: String) -> Result<Result<String, String>> {
-    let request = soap_client()?.post(url.clone()).header(CONTENT_TYPE, MEDIA_TYPE).header(ACCEPT, "text/xml");
+pub async fn ask(url: &Url, envelope: String, reach: Reach) -> Result<Result<String, String>> {
+    if !reach.allows_literal(url) {
+        return Ok(Err(INSIDE.to_owned()));
+    }
+    let request = soap_client(reach)?.post(url.clone()).header(CONTENT_TYPE, MEDIA_TYPE).header(ACCEPT, "text/xml");
     let request = request.header(HeaderName::from_static("soapaction"), ACTION).body(envelope);
     Ok(match request.send().await {
         Ok(answer) => read(answer).await,
@@ -42,20 +51,26 @@ async fn read(mut answer: Response) -> Result<String, String> {
     String::from_utf8(body).map_err(|_| "its answer is not UTF-8".to_owned())
 }
 
-/// Made once: it reads the certificates of the system.
-fn soap_client() -> Result<&'static Client> {
-    static CLIENT: OnceLock<Client> = OnceLock::new();
-    if let Some(client) = CLIENT.get() {
+/// Made once for each reach: it reads the certificates of the system.
+fn soap_client(reach: Reach) -> Result<&'static Client> {
+    static CLIENTS: [OnceLock<Client>; 3] = [const { OnceLock::new() }; 3];
+    let [public, network, everything] = &CLIENTS;
+    let place = match reach {
+        Reach::Public => public,
+        Reach::Network => network,
+        Reach::Everything => everything,
+    };
+    if let Some(client) = place.get() {
         return Ok(client);
     }
-    let made = client()?;
-    Ok(CLIENT.get_or_init(|| made))
+    let made = reach.client().connect_timeout(CONNECT).timeout(TOTAL).build();
+    let made = made.map_err(|error| Error::new(ErrorKind::Internal, "an HTTP client cannot be made").because(error))?;
+    Ok(place.get_or_init(|| made))
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::time::Duration;
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     use tokio::net::TcpListener;
 
@@ -75,7 +90,19 @@ mod tests {
     }
 
     async fn asked(answer: &'static str, endless: bool) -> Result<String, String> {
-        ask(&partner(answer, endless).await, "<x/>".to_owned()).await.expect("a client")
+        ask(&partner(answer, endless).await, "<x/>".to_owned(), Reach::Everything).await.expect("a client")
+    }
+
+    #[tokio::test]
+    async fn metadata_lead_to_no_machine_of_our_own() {
+        let mut url = partner("HTTP/1.1 200 OK\r\ncontent-length: 4\r\nconnection: close\r\n\r\n<y/>", false).await;
+        for host in ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]"] {
+            url.set_host(Some(host)).expect("a host");
+            for reach in [Reach::Public, Reach::Network] {
+                let said = ask(&url, "<x/>".to_owned(), reach).await.expect("a client");
+                assert!(said.is_err_and(|why| why.contains(INSIDE)), "{host} {reach:?}");
+            }
+        }
     }
 
     #[tokio::test]
@@ -101,7 +128,8 @@ mod tests {
     async fn a_partner_that_says_nothing_is_not_waited_for() {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let url = Url::parse(&format!("http://{}/", listener.local_addr().expect("an address"))).expect("a URL");
-        let answer = tokio::time::timeout(Duration::from_secs(15), ask(&url, "<x/>".to_owned())).await.expect("given up in time");
+        let answer =
+            tokio::time::timeout(Duration::from_secs(15), ask(&url, "<x/>".to_owned(), Reach::Everything)).await.expect("given up in time");
         assert_eq!(answer.expect("a client"), Err("it does not answer in time".to_owned()));
     }
 }

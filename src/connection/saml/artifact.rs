@@ -27,7 +27,13 @@ impl SamlConnection {
         let keys = self.keyring.saml();
         let signed = settings.request_signer(&keys).and_then(|signer| artifact_resolve(&artifact, &self.sp, service, signer, now));
         let asked = signed.map_err(|error| Refused { reason: error.kind.wire().problem.to_owned(), error, alarm: false, status: None })?;
-        Ok(Resolution { url: service.location.clone(), resolve_id: asked.id, envelope: asked.envelope, digest: artifact.digest() })
+        Ok(Resolution {
+            url: service.location.clone(),
+            reach: settings.artifact_reach,
+            resolve_id: asked.id,
+            envelope: asked.envelope,
+            digest: artifact.digest(),
+        })
     }
 
     /// What came, judged as a posted answer is.

@@ -1,8 +1,9 @@
 //! The page on which people type name and password, for connections that have no page of their own.
 
+use super::account::{self, RESET, SIGN_UP};
 use super::of_login;
 use crate::broker::password::PasswordForm;
-use crate::broker::{Browser, PasswordPage, PasswordProblem};
+use crate::broker::{Browser, NamedBy, PasswordPage, PasswordProblem};
 use crate::clock::Timestamp;
 use crate::connection::password::{NAME, PASSWORD, Unproven};
 use crate::http::headers::client_address;
@@ -25,6 +26,10 @@ pub(in crate::http) struct Page {
     look: Arc<Look>,
     title: String,
     how: String,
+    /// Of the field for the name.
+    label: String,
+    /// Label and address.
+    links: Vec<(String, String)>,
     problem: Option<String>,
     page: PasswordPage,
     /// Characters at most.
@@ -40,6 +45,7 @@ pub fn page(request: &HttpRequest, page: &PasswordPage) -> HttpResponse {
     let mut response = pages::with_policy(&Page::new(words, look, page.clone()), &policy);
     let (status, wait) = match page.problem {
         Some(PasswordProblem::TooMany(seconds)) => (StatusCode::TOO_MANY_REQUESTS, Some(seconds.max(1))),
+        Some(PasswordProblem::Unproven(Unproven::Busy)) => (StatusCode::SERVICE_UNAVAILABLE, Some(5)),
         Some(PasswordProblem::Unproven(Unproven::Unavailable)) => (StatusCode::SERVICE_UNAVAILABLE, Some(30)),
         _ => (StatusCode::OK, None),
     };
@@ -59,6 +65,8 @@ impl Page {
                 Unproven::MustChange => w.password_must_change.to_string(),
                 Unproven::Locked => w.password_locked.to_string(),
                 Unproven::Disabled => w.password_disabled.to_string(),
+                Unproven::Unverified => w.password_unverified.to_string(),
+                Unproven::Busy => w.password_busy.to_string(),
                 Unproven::Unavailable => w.password_unavailable.to_string(),
             },
             PasswordProblem::TooMany(seconds) => w.put(&w.password_too_many, "minutes", &seconds.div_ceil(60).max(1).to_string()),
@@ -66,6 +74,16 @@ impl Page {
         Self {
             title: w.put(&w.choose_title, "application", &page.application),
             how: w.put(&w.password_how, "connection", &page.connection),
+            label: match page.named_by {
+                NamedBy::Username => w.password_name.to_string(),
+                NamedBy::Email => w.password_name_email.to_string(),
+                NamedBy::Either => w.password_name_either.to_string(),
+            },
+            links: [(page.reset, RESET, &w.password_forgot), (page.sign_up, SIGN_UP, &w.password_sign_up)]
+                .into_iter()
+                .filter(|(is_there, ..)| *is_there)
+                .map(|(_, path, label)| (label.to_string(), format!("{path}?login={}", page.transaction_id)))
+                .collect(),
             problem,
             page,
             longest_name: NAME,
@@ -93,8 +111,9 @@ pub async fn typed(request: HttpRequest, mut payload: Payload, state: Data<State
             let password = Secret::new(params.text("password").unwrap_or_default());
             let name = params.text("username").unwrap_or_default();
             let csrf = params.text("csrf");
+            let enrol = params.get("enrol").is_some();
             drop(params);
-            answer(&request, &state, &transaction, csrf.as_deref(), Some((&name, &password))).await
+            answer(&request, &state, &transaction, csrf.as_deref(), Some((&name, &password, enrol))).await
         }
         Err(error) => pages::error(&request, &error, None),
     }
@@ -105,10 +124,13 @@ async fn answer(
     state: &State,
     transaction_id: &str,
     csrf: Option<&str>,
-    typed: Option<(&str, &Secret<String>)>,
+    typed: Option<(&str, &Secret<String>, bool)>,
 ) -> HttpResponse {
     let browser = Browser { caller: caller::read(request, state), ..cookies::read(request, state.settings.secure) };
-    let form = PasswordForm { transaction_id, typed, csrf, address: client_address(request, state) };
+    let enrol = typed.is_some_and(|(.., enrol)| enrol);
+    let typed = typed.map(|(name, password, _)| (name, password));
+    let letters = account::letters(request);
+    let form = PasswordForm { transaction_id, typed, csrf, enrol, address: client_address(request, state), letters: &letters };
     let outcome = Box::pin(state.gateway().password(form, &browser, Timestamp::now())).await;
     reply::outcome(request, state, outcome, None)
 }

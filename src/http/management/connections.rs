@@ -11,6 +11,7 @@ use crate::broker::admin::objects::{self, Object};
 use crate::broker::live::{Known, Made};
 use crate::connection::Connection;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, OAuth2Connection, OidcConnection, SamlConnection};
+use crate::connection::database::DatabaseSettings;
 use crate::connection::metadata::Members;
 use crate::id;
 use crate::saml::Binding;
@@ -125,7 +126,7 @@ fn is_wanted(call: &Call, body: &Map<String, Value>) -> bool {
 async fn create(call: Call) -> Result<Reply, Refusal> {
     let body = stored::body_of(&call);
     let name = body.get("name").and_then(Value::as_str).unwrap_or_default();
-    if call.gateway.connections.config(name).is_some() || call.gateway.databases.contains(name) {
+    if call.gateway.connections.config(name).is_some() {
         return Err(stored::conflict("There is a connection of this name already."));
     }
     check_clients(&call)?;
@@ -266,6 +267,7 @@ fn from_file(call: &Call, config: &ConnectionConfig) -> Map<String, Value> {
         ConnectionKind::Oidc(oidc) => (oidc_options(oidc), None),
         // What is secret of it is left out with the rest.
         ConnectionKind::Ldap(_) => (Map::new(), None),
+        ConnectionKind::Database(database) => (database_options(database), None),
         ConnectionKind::OAuth2(oauth2) => (oauth2_options(oauth2), None),
     };
     options.insert("domain_aliases".to_owned(), json!(config.domains));
@@ -309,6 +311,19 @@ fn samlp_options(saml: &SamlConnection) -> (Map<String, Value>, Option<&str>) {
     options.insert("signSAMLRequest".to_owned(), (saml.sign_requests || saml.idp.want_authn_requests_signed).into());
     let entity_id = Some(saml.idp.entity_id.as_str()).filter(|_| saml.living.is_none());
     (options, entity_id.or_else(|| saml.living.as_ref()?.source.expects.as_deref()))
+}
+
+fn database_options(database: &DatabaseSettings) -> Map<String, Value> {
+    let policy = &database.policy;
+    let options = json!({
+        "disable_signup": !database.sign_up,
+        "requires_username": database.names.username,
+        "brute_force_protection": true,
+        "password_complexity_options": { "min_length": policy.min_length },
+        "password_no_personal_info": { "enable": policy.personal },
+        "password_dictionary": { "enable": policy.common, "dictionary": policy.words },
+    });
+    options.as_object().cloned().unwrap_or_default()
 }
 
 /// Without the secret.

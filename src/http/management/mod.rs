@@ -43,6 +43,7 @@ pub mod shape;
 pub mod stats;
 mod stored;
 pub mod tenants;
+pub mod tickets;
 pub mod users;
 
 use super::headers::Correlation;
@@ -141,6 +142,7 @@ pub const OPERATIONS: &[&[Operation]] = &[
     sessions::OPERATIONS,
     logs::OPERATIONS,
     jobs::OPERATIONS,
+    tickets::OPERATIONS,
     stats::OPERATIONS,
     connections::OPERATIONS,
     clients::OPERATIONS,

@@ -8,6 +8,7 @@ use super::users::existing;
 use super::{Answer, Body, Operation, PAGES};
 use crate::broker::sessions::{FoundFamily, FoundSession};
 use crate::error::ErrorKind;
+use crate::login::session::methods as login_methods;
 use crate::store::{ConsentFilter, ConsentRecord, FamilyFilter};
 use serde_json::{Value, json};
 
@@ -306,12 +307,14 @@ fn listed(name: &str, items: Vec<Value>, next: Option<String>) -> Value {
 fn session_shown(found: &FoundSession) -> Value {
     let session = &found.session;
     let expires_at = session.upstream.not_on_or_after.map_or(session.expires_at, |end| end.min(session.expires_at));
+    let methods = login_methods(&session.amr).iter().map(|name| json!({ "name": name, "timestamp": session.auth_time.to_string() }));
+    let methods: Vec<Value> = methods.collect();
     let clients: Vec<Value> = found.clients.iter().map(|client_id| json!({ "client_id": client_id })).collect();
     json!({
         "id": session.sid, "user_id": session.user_id, "created_at": session.created_at.to_string(),
         "updated_at": session.created_at.to_string(), "authenticated_at": session.auth_time.to_string(),
         "expires_at": expires_at.to_string(), "clients": clients,
-        "authentication": { "methods": [{ "name": "federated", "timestamp": session.auth_time.to_string() }] },
+        "authentication": { "methods": methods },
         "connection": session.identity.connection,
     })
 }

@@ -4,6 +4,7 @@
 //! A program needs a scope for users; a person's own token reaches the person's own user and nobody else's
 //! ([`Caller::of`]).
 
+mod factors;
 mod identities;
 mod read;
 mod shapes;
@@ -19,7 +20,7 @@ use super::{Answer, Body, CHECKPOINT, FIELDS, Operation, PAGES};
 use crate::error::{Error, ErrorKind};
 use crate::store::{LogEvent, LogType};
 use serde_json::Value;
-use shapes::{CONFLICT, FREE_DATA, IDENTITY, LINK, LISTING, NEW_IDENTITY, NEW_USER, NOTHING, PATCH, UNLINK};
+use shapes::{CONFLICT, ENROLLMENT, FREE_DATA, IDENTITY, LINK, LISTING, METHOD, NEW_IDENTITY, NEW_USER, NOTHING, PATCH, UNLINK};
 
 const READ: &[&str] = &["read:users"];
 const UPDATE: &[&str] = &["update:users"];
@@ -68,8 +69,16 @@ pub const OPERATIONS: &[Operation] = &[
         READ, &[PAGES], Body::Nothing, (200, Answer::Page(&NOTHING, "permissions")), &[404], read::no_permissions),
     operation!(TAG, GET "/users/{id}/organizations" "get_user_organizations" "Always empty: there are no organizations here",
         READ, &[PAGES], Body::Nothing, (200, Answer::Page(&NOTHING, "organizations")), &[404], read::no_organizations),
-    operation!(TAG, GET "/users/{id}/enrollments" "get_user_enrollments" "Always empty: there are no further factors here",
-        READ, &[], Body::Nothing, (200, Answer::List(&NOTHING)), &[404], read::no_enrollments),
+    operation!(TAG, GET "/users/{id}/enrollments" "get_user_enrollments" "The authenticator apps of a user",
+        READ, &[], Body::Nothing, (200, Answer::List(&ENROLLMENT)), &[404], factors::enrollments),
+    operation!(TAG, GET "/users/{id}/authentication-methods" "get_authentication_methods" "The second factors of a user",
+        &["read:authentication_methods"], &[PAGES], Body::Nothing, (200, Answer::Page(&METHOD, "authenticators")), &[404], factors::list),
+    operation!(TAG, DELETE "/users/{id}/authentication-methods" "delete_authentication_methods" "Remove all second factors of a user",
+        &["delete:authentication_methods"], &[], Body::Nothing, (204, Answer::Nothing), &[404], factors::remove_all),
+    operation!(TAG, DELETE "/users/{id}/authentication-methods/{authentication_method_id}" "delete_authentication_methods_by_authentication_method_id" "Remove a second factor of a user; recovery codes go with the app",
+        &["delete:authentication_methods"], &[], Body::Nothing, (204, Answer::Nothing), &[404], factors::remove),
+    operation!(TAG, DELETE "/users/{id}/multifactor/{provider}" "delete_multifactor_by_provider" "Remove the authenticator app of a user, and its recovery codes",
+        UPDATE, &[], Body::Nothing, (204, Answer::Nothing), &[404], factors::remove_provider),
 ];
 
 const EMAIL: &[Member] = &[must("email", Kind::Text(1, 320), "Whatever its case")];

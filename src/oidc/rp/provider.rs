@@ -85,6 +85,16 @@ pub struct Provider {
     pub response_iss: bool,
     /// It says that it can sign ID tokens with these; empty: it does not say.
     pub id_token_algs: Vec<ClientSigningAlg>,
+    /// Where those are asked for who shows a certificate (RFC 8705 5).
+    pub mtls_aliases: MtlsAliases,
+}
+
+/// Endpoints that take certificates, where they are others than those that do not.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MtlsAliases {
+    pub token_endpoint: Option<Url>,
+    pub userinfo_endpoint: Option<Url>,
+    pub pushed_authorization_request_endpoint: Option<Url>,
 }
 
 impl Provider {
@@ -101,12 +111,15 @@ impl Provider {
             let found: String = found.unwrap_or("none").chars().take(200).collect();
             return Err(Rejection::MetadataInvalid { why: format!("the issuer is `{found}`, not `{}`", issuer.text()) });
         }
-        let endpoint = |name: &str| -> Result<Option<Url>, Rejection> {
+        let aliases = members.get("mtls_endpoint_aliases").and_then(Value::as_object);
+        let endpoint_of = |members: &Map<String, Value>, name: &str| -> Result<Option<Url>, Rejection> {
             let Some(text) = members.get(name).filter(|value| !value.is_null()) else { return Ok(None) };
             let url = text.as_str().filter(|text| text.len() <= 2048).and_then(|text| Url::parse(text).ok());
             let usable = url.filter(|url| is_endpoint(url, plain_http));
             usable.map(Some).ok_or_else(|| Rejection::MetadataInvalid { why: format!("`{name}` is no https address") })
         };
+        let endpoint = |name: &str| endpoint_of(&members, name);
+        let alias = |name: &str| aliases.map_or(Ok(None), |aliases| endpoint_of(aliases, name));
         let needed = |name: &str, pinned: &Option<Url>| match pinned {
             Some(pinned) => Ok(pinned.clone()),
             None => endpoint(name)?.ok_or_else(|| Rejection::MetadataInvalid { why: format!("`{name}` is missing") }),
@@ -134,7 +147,28 @@ impl Provider {
                 .iter()
                 .filter_map(|alg| ClientSigningAlg::from_wire(alg))
                 .collect(),
+            mtls_aliases: MtlsAliases {
+                token_endpoint: alias("token_endpoint")?,
+                userinfo_endpoint: alias("userinfo_endpoint")?,
+                pushed_authorization_request_endpoint: alias("pushed_authorization_request_endpoint")?,
+            },
         })
+    }
+
+    /// For who shows a certificate: its other endpoints, but for those that are pinned.
+    #[must_use]
+    pub fn by_certificate(mut self, overrides: &Overrides) -> Self {
+        let MtlsAliases { token_endpoint, userinfo_endpoint, pushed_authorization_request_endpoint } = self.mtls_aliases.clone();
+        if let (Some(alias), None) = (token_endpoint, &overrides.token_endpoint) {
+            self.token_endpoint = alias;
+        }
+        if let (Some(alias), None) = (userinfo_endpoint, &overrides.userinfo_endpoint) {
+            self.userinfo_endpoint = Some(alias);
+        }
+        if let (Some(alias), None) = (pushed_authorization_request_endpoint, &overrides.pushed_authorization_request_endpoint) {
+            self.pushed_authorization_request_endpoint = Some(alias);
+        }
+        self
     }
 
     /// A provider that is not asked about itself. `None` when too little is pinned.
@@ -150,6 +184,7 @@ impl Provider {
             require_signed_request_object: false,
             response_iss: false,
             id_token_algs: Vec::new(),
+            mtls_aliases: MtlsAliases::default(),
         })
     }
 }

@@ -223,7 +223,7 @@ fn raw_name(attribute: &str) -> Option<Vec<String>> {
 }
 
 /// The field that a connection's mapping writes. What is no field of ours is free data.
-fn field_of(field: &str) -> String {
+pub fn field_of(field: &str) -> String {
     match field {
         "phone_verified" => "phone_number_verified".to_owned(),
         "job_title" => "title".to_owned(),

@@ -1,10 +1,11 @@
 //! Mappings of other products, as tables.
 //!
-//! Four notations, and their directions differ: in some the key is the profile's field, in others the attribute. What comes
+//! Five notations, and their directions differ: in some the key is the profile's field, in others the attribute. What comes
 //! out is a table as an operator would write it, which loads without findings. What has no place in one is noted, with its
 //! place in the input, and stands as a comment in the table.
 
 mod auth0;
+mod auth0_claims;
 mod gigya;
 #[cfg(test)]
 mod tests;
@@ -26,6 +27,8 @@ const MAX_SHOWN: usize = 400;
 pub enum Notation {
     /// `fieldsMap` of an Auth0 SAML connection: profile field to attributes, inward.
     Auth0FieldsMap,
+    /// `attribute_map` of an Auth0 OpenID connection: profile field to template, inward.
+    Auth0AttributeMap,
     /// Settings of Auth0's SAML2 Web App add-on: profile field to attributes, outward.
     Auth0Addon,
     /// `context.samlConfiguration.mappings` of an Auth0 rule: attribute to profile path, outward.
@@ -73,6 +76,7 @@ pub fn import(notation: Notation, text: &str) -> Result<Imported, String> {
     let json: Value = serde_json::from_str(text).map_err(|error| format!("the input is not JSON: {error}"))?;
     let writer = match notation {
         Notation::Auth0FieldsMap => auth0::fields_map(object(&json)?),
+        Notation::Auth0AttributeMap => auth0_claims::attribute_map(object(&json)?),
         Notation::Auth0Addon => auth0::addon(object(&json)?),
         Notation::Auth0Rule => auth0::rule(object(&json)?),
         Notation::Gigya => gigya::mapping(&json),

@@ -90,6 +90,54 @@ fn details_f_what_a_fields_map_cannot_do_here_is_said() {
 }
 
 #[test]
+fn details_h_an_attribute_map_is_field_to_template() {
+    let input = json!({"mapping_mode": "use_map", "attributes": {
+        "email": "${context.tokenset.email}", "name": "${context.userinfo.given_name} of ${context.tokenset.org}", "nickname": "a\"b\\c",
+        "badge": "user_${context.connection.strategy}|${context.userinfo.badge}", "colours": "${context.userinfo.colours}",
+        "picture": "${context.userinfo.nothing}", "website": "https://x/${context.userinfo.nothing}", "gender": "${context.userinfo.a.b}",
+    }});
+    let given: &[(&str, &[&str])] = &[
+        ("tokenset.email", &["jane@acme.example"]),
+        ("tokenset.org", &["Acme"]),
+        ("userinfo.given_name", &["Jane"]),
+        ("userinfo.badge", &["7"]),
+        ("userinfo.colours", &["red", "blue"]),
+        ("userinfo.a.b", &["female"]),
+        ("email", &["another@acme.example"]),
+        ("family_name", &["Doe"]),
+    ];
+    let of_map = json!({
+        "email": "jane@acme.example", "name": "Jane of Acme", "nickname": "a\"b\\c", "gender": "female",
+        "custom": {"badge": "user_oidc|7", "colours": ["red", "blue"]},
+    });
+    assert_eq!(inward(Notation::Auth0AttributeMap, &input, given), of_map, "and nothing else");
+    let mut all = of_map.clone();
+    all["family_name"] = json!("Doe");
+    for mode in [json!("bind_all"), Value::Null] {
+        let mut bound = input.clone();
+        bound["mapping_mode"] = mode;
+        assert_eq!(inward(Notation::Auth0AttributeMap, &bound, given), all);
+    }
+    let basic =
+        json!({"options": {"attribute_map": {"mapping_mode": "basic_profile", "attributes": {"email": "${context.tokenset.email}"}}}});
+    let found = inward(Notation::Auth0AttributeMap, &basic, &[given, &[("department", &["a"])]].concat());
+    assert_eq!(found, json!({"email": "jane@acme.example", "family_name": "Doe"}));
+}
+
+#[test]
+fn details_h_what_no_template_may_say_is_said() {
+    let input = json!({"attributes": {
+        "sub": "${context.tokenset.sub}", "acr": "x", "groups": "${context.userinfo.groups}", "x5t#S256": "x", "user_id": "x",
+        "app_metadata.plan": "gold", "a": 7, "b": "", "c": "${context.tokenset.x", "d": "${secrets.x}", "e": "${context.tokenset}",
+        "f": "${context.connection.id}", "g": "${context.tokenset.a\"]}", "h": "${context.userinfo.x*}", "email": "${context.tokenset.email}",
+    }});
+    let imported = imported(Notation::Auth0AttributeMap, &input);
+    let lost: Vec<&str> = lost(&imported).into_iter().map(|place| place.trim_start_matches("attributes.")).collect();
+    assert_eq!(lost, ["sub", "acr", "groups", "x5t#S256", "user_id", "app_metadata.plan", "a", "b", "c", "d", "e", "f", "g", "h"]);
+    assert!(import(Notation::Auth0AttributeMap, r#"{"mapping_mode": "all"}"#).is_err());
+}
+
+#[test]
 fn details_g_the_add_on_is_field_to_attributes_and_all_are_written() {
     let input = json!({"user_id": "id", "email": ["mail", "http://x.example/mail"], "app_metadata.plan": "plan", "nickname": "call me",
         "colour": "colour", "phone_verified": "verified"});

@@ -220,6 +220,25 @@ impl MappingTable {
         names.filter(move |(name, _)| seen.insert(*name))
     }
 
+    /// The names of attributes that rows read, whether as sources, in conditions or in expressions.
+    pub fn read_names(&self) -> impl Iterator<Item = &str> {
+        fn named(source: &Source) -> Option<&str> {
+            match source {
+                Source::Named(name) => Some(name.as_str()),
+                Source::Fact(_) | Source::Rest(_) => None,
+            }
+        }
+        self.rows.iter().flat_map(|planned| {
+            let (sources, members) = match &planned.row.input {
+                Input::From(sources) => (sources.as_slice(), [].as_slice()),
+                Input::Cel(cel) => ([].as_slice(), cel.members()),
+                Input::Nothing => ([].as_slice(), [].as_slice()),
+            };
+            let when = planned.row.when.iter().map(|condition| &condition.source);
+            sources.iter().chain(when).filter_map(named).chain(members.iter().map(String::as_str))
+        })
+    }
+
     /// Is this a name that a row releases by itself, and not among others?
     pub fn names(&self, name: &str) -> bool {
         let names = |release: &Release| !release.name.contains('*') && release.given_name() == name;

@@ -6,6 +6,7 @@ pub const BUILT_IN: &[(&str, &str)] = &[
     ("mappings/saml.from_profile.toml", include_str!("../../../mappings/saml.from_profile.toml")),
     ("mappings/oidc.toml", include_str!("../../../mappings/oidc.toml")),
     ("mappings/oidc.to_profile.toml", include_str!("../../../mappings/oidc.to_profile.toml")),
+    ("mappings/database.toml", include_str!("../../../mappings/database.toml")),
     ("mappings/ldap.toml", include_str!("../../../mappings/ldap.toml")),
     ("mappings/adfs.toml", include_str!("../../../mappings/adfs.toml")),
     ("mappings/entra.toml", include_str!("../../../mappings/entra.toml")),

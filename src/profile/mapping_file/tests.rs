@@ -21,7 +21,8 @@ fn the_built_in_tables_load_and_pass_their_own_tests() {
     let (library, findings) = MappingLibrary::load(Vec::new());
     assert_eq!(findings, Findings::default());
     let directions = |names: &[&'static str], direction| names.iter().map(move |name| (*name, direction)).collect::<Vec<_>>();
-    let inward = directions(&["saml", "oidc", "adfs", "entra", "google-workspace", "okta", "shibboleth", "ldap"], Direction::ToProfile);
+    let inward =
+        directions(&["saml", "oidc", "adfs", "entra", "google-workspace", "okta", "shibboleth", "ldap", "database"], Direction::ToProfile);
     let social = ["github", "gitlab", "facebook", "linkedin", "x", "discord", "slack", "wechat", "amazon", "naver", "apple", "microsoft"];
     let inward = [inward, directions(&social, Direction::ToProfile)].concat();
     let outward = directions(&["saml", "oidc"], Direction::FromProfile);

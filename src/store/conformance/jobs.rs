@@ -302,6 +302,20 @@ async fn secrets_stay_with_their_identity(directory: &dyn Directory) {
     assert!(put("has-a-secret", "one").await && put("has-a-secret", "two").await);
     assert!(!put("nobody", "one").await && !put("a\0b", "one").await);
     assert_eq!((get(CredentialKind::Factors).await.as_deref(), get(CredentialKind::Password).await), (Some("two"), None));
+    let change = async |subject: &str, before: Option<&str>, after: Option<&str>| {
+        directory.change_credential("acme", subject, CredentialKind::Factors, (before, after), NOW).await.expect("an answer")
+    };
+    for (before, after) in [(None, Some("three")), (Some("one"), Some("three")), (Some("one"), None), (None, None)] {
+        assert!(!change("has-a-secret", before, after).await, "{before:?} {after:?}");
+    }
+    assert!(change("has-a-secret", Some("two"), Some("three")).await && change("has-a-secret", Some("three"), None).await);
+    assert_eq!(get(CredentialKind::Factors).await, None);
+    // Of several at once one is the first.
+    let first = [0, 1, 2, 3].map(|number| async move { change("has-a-secret", None, Some(&number.to_string())).await });
+    let [one, two, three, four] = first;
+    let (one, two, three, four) = tokio::join!(one, two, three, four);
+    assert_eq!([one, two, three, four].into_iter().filter(|ours| *ours).count(), 1);
+    assert!(!change("nobody", None, Some("one")).await && !change("a\0b", None, Some("one")).await && put("has-a-secret", "two").await);
     // Linked to somebody else, it is still the identity's; deleted with its user, it is gone.
     let owner = identity("takes-a-secret");
     let owner_id = login(directory, &owner, json!({}), NOW).await.user_id;

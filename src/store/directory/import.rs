@@ -49,6 +49,15 @@ const PUT_CREDENTIAL: &str = "INSERT INTO credentials (connection, subject, kind
     SELECT i.connection, i.subject, $3, $4, $5 FROM identities i WHERE i.connection = $1 AND i.subject = $2 \
     ON CONFLICT (connection, subject, kind) DO UPDATE SET body = excluded.body, changed_at = excluded.changed_at";
 
+const NEW_CREDENTIAL: &str = "INSERT INTO credentials (connection, subject, kind, body, changed_at) \
+    SELECT i.connection, i.subject, $3, $4, $5 FROM identities i WHERE i.connection = $1 AND i.subject = $2 \
+    ON CONFLICT (connection, subject, kind) DO NOTHING";
+
+const CHANGE_CREDENTIAL: &str =
+    "UPDATE credentials SET body = $4, changed_at = $5 WHERE connection = $1 AND subject = $2 AND kind = $3 AND body = $6";
+
+const DELETE_CREDENTIAL: &str = "DELETE FROM credentials WHERE connection = $1 AND subject = $2 AND kind = $3 AND body = $4";
+
 const PAGE: &str = "SELECT u.user_id FROM users u WHERE u.user_id > $1 ORDER BY u.user_id LIMIT $2";
 
 const PAGE_OF_CONNECTION: &str = "SELECT DISTINCT i.user_id FROM identities i WHERE i.user_id > $1 AND i.connection = $3 \
@@ -334,6 +343,28 @@ pub(super) async fn put_credential(
     }
     let put = sqlx::query(PUT_CREDENTIAL).bind(name).bind(subject).bind(kind.name()).bind(sealed).bind(now.millis());
     Ok(put.execute(connection).await?.rows_affected() > 0)
+}
+
+pub(super) async fn change_credential(
+    connection: &mut AnyConnection,
+    (name, subject): (&str, &str),
+    kind: CredentialKind,
+    (before, after): (Option<&str>, Option<&str>),
+    now: Timestamp,
+) -> Result<bool, Trouble> {
+    if has_nul(name) || has_nul(subject) {
+        return Ok(false);
+    }
+    let change = match (before, after) {
+        (None, None) => return Ok(false),
+        (None, Some(after)) => sqlx::query(NEW_CREDENTIAL).bind(name).bind(subject).bind(kind.name()).bind(after).bind(now.millis()),
+        (Some(before), Some(after)) => {
+            let change = sqlx::query(CHANGE_CREDENTIAL).bind(name).bind(subject).bind(kind.name()).bind(after);
+            change.bind(now.millis()).bind(before)
+        }
+        (Some(before), None) => sqlx::query(DELETE_CREDENTIAL).bind(name).bind(subject).bind(kind.name()).bind(before),
+    };
+    Ok(change.execute(connection).await?.rows_affected() > 0)
 }
 
 pub(super) async fn credential(

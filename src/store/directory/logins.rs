@@ -45,6 +45,15 @@ const KNOWN: &str = concat!(
     of_an_identity!()
 );
 
+/// The login of an account that is kept here.
+const KNOWN_HERE: &str = concat!(
+    "UPDATE identities SET last_login = $3, logins_count = logins_count + 1 \
+     WHERE connection = $1 AND subject = $2 AND allows_login = 1 \
+        AND (SELECT u.blocked FROM users u WHERE u.user_id = identities.user_id) = 0 \
+     RETURNING ",
+    of_an_identity!()
+);
+
 const FIND: &str = concat!(
     "SELECT allows_login, (SELECT u.blocked FROM users u WHERE u.user_id = identities.user_id) AS blocked, ",
     of_an_identity!(),
@@ -81,6 +90,7 @@ pub(super) fn checked(connection: &str, provider: &str, subject: &str) -> Result
 pub(super) async fn record_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Recorded, Trouble> {
     match repeated_login(connection, login).await? {
         Some(answer) => Ok(Recorded::Login(Box::new(answer))),
+        None if login.kept_here => Err(Error::new(ErrorKind::AccessDenied, "The account is not there any more.").into()),
         None => first_login(connection, login).await,
     }
 }
@@ -98,6 +108,10 @@ pub(super) async fn repeated_login(connection: &mut AnyConnection, login: &Ident
 }
 
 async fn known_login(connection: &mut AnyConnection, login: &IdentityLogin<'_>) -> Result<Option<UserLogin>, Trouble> {
+    if login.kept_here {
+        let update = sqlx::query(KNOWN_HERE).bind(&login.identity.connection).bind(&login.identity.user_id).bind(login.now.millis());
+        return update.fetch_all(connection).await?.first().map(|row| user_login(row, false, true)).transpose();
+    }
     let root = match login.sync {
         ProfileSync::OnEachLogin => 2_i64,
         ProfileSync::OnFirstLogin => 1,

@@ -447,6 +447,17 @@ impl Directory for SqlDirectory {
         on!(self, LIMIT, |held| import::put_credential(&mut held, (connection, subject), kind, sealed, now))
     }
 
+    fn change_credential<'a>(
+        &'a self,
+        connection: &'a str,
+        subject: &'a str,
+        kind: CredentialKind,
+        change: (Option<&'a str>, Option<&'a str>),
+        now: Timestamp,
+    ) -> Later<'a, bool> {
+        on!(self, LIMIT, |held| import::change_credential(&mut held, (connection, subject), kind, change, now))
+    }
+
     fn credential<'a>(&'a self, connection: &'a str, subject: &'a str, kind: CredentialKind) -> Later<'a, Option<String>> {
         on!(self, LIMIT, |held| import::credential(&mut held, (connection, subject), kind))
     }

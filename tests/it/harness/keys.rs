@@ -26,7 +26,22 @@ impl Pair {
         Self::signed(PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap(), name)
     }
 
+    /// Its certificate was good yesterday.
+    pub fn expired(name: &str) -> Self {
+        let yesterday = super::idp::now().unix_timestamp() - 86_400;
+        let until = Asn1Time::from_unix(yesterday).unwrap();
+        Self::valid(
+            PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap(),
+            name,
+            (&Asn1Time::from_unix(yesterday - 86_400).unwrap(), &until),
+        )
+    }
+
     fn signed(key: PKey<Private>, name: &str) -> Self {
+        Self::valid(key, name, (&Asn1Time::days_from_now(0).unwrap(), &Asn1Time::days_from_now(2).unwrap()))
+    }
+
+    fn valid(key: PKey<Private>, name: &str, (from, until): (&Asn1Time, &Asn1Time)) -> Self {
         let mut subject = X509NameBuilder::new().unwrap();
         subject.append_entry_by_text("CN", name).unwrap();
         let subject = subject.build();
@@ -38,8 +53,8 @@ impl Pair {
         builder.set_subject_name(&subject).unwrap();
         builder.set_issuer_name(&subject).unwrap();
         builder.set_pubkey(&key).unwrap();
-        builder.set_not_before(&Asn1Time::days_from_now(0).unwrap()).unwrap();
-        builder.set_not_after(&Asn1Time::days_from_now(2).unwrap()).unwrap();
+        builder.set_not_before(from).unwrap();
+        builder.set_not_after(until).unwrap();
         builder.append_extension(BasicConstraints::new().critical().ca().build().unwrap()).unwrap();
         let names = SubjectAlternativeName::new().dns("localhost").ip("127.0.0.1").build(&builder.x509v3_context(None, None)).unwrap();
         builder.append_extension(names).unwrap();

@@ -16,6 +16,7 @@ pub mod scene;
 #[path = "../../../src/store/test_servers.rs"]
 pub mod servers;
 pub mod slapd;
+pub mod smtp;
 pub mod web;
 pub mod webdriver;
 

@@ -344,3 +344,27 @@ async fn passwords_cannot_be_tried_without_end() {
         sign_in(&gateway, &app, "joe").await;
     }
 }
+
+#[tokio::test]
+async fn a_directory_that_fails_again_and_again_is_left_alone() {
+    let slapd = Slapd::start();
+    // Somebody listens there who closes at once.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("ldap://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicUsize::new(0));
+    let count = std::sync::Arc::clone(&asked);
+    std::thread::spawn(move || {
+        for _ in listener.incoming() {
+            count.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        }
+    });
+    let (gateway, app) = gateway_of(&slapd.toml_at(&server, "timeout = 2\nconnect_timeout = 2")).await;
+    for _ in 0..5 {
+        assert_eq!(told(&gateway, &app, "jane", PASSWORD).await.0, 503);
+    }
+    let before = asked.load(std::sync::atomic::Ordering::SeqCst);
+    assert!(before >= 5, "{before}");
+    let (status, said) = told(&gateway, &app, "jane", PASSWORD).await;
+    assert!(status == 503 && said.contains("does not answer at the moment"), "{status} {said}");
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), before, "it was asked again");
+}

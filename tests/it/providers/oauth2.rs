@@ -163,3 +163,25 @@ async fn each_bad_answer_is_refused_by_its_rule() {
     let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
     app.code(&gateway, &back(&browser, &departure, code).await);
 }
+
+#[tokio::test]
+async fn a_provider_that_fails_again_and_again_is_left_alone() {
+    let provider = Provider::start().await;
+    let (gateway, app) = provider.gateway("").await;
+    provider.tells("/token", Reply::status(503));
+    let late = Browser::new();
+    let waiting = late.open(app.authorize(&gateway, &[]).as_str()).await.away();
+    for _ in 0..5 {
+        let browser = Browser::new();
+        let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
+        let returned = back(&browser, &departure, &[("code", "c")]).await;
+        assert_eq!(app.error(&gateway, &returned).0, "temporarily_unavailable");
+    }
+    assert_eq!(provider.site.seen().len(), 5);
+    // Nobody is sent there any more, and who comes back waits for nothing.
+    let returned = Browser::new().open(app.authorize(&gateway, &[]).as_str()).await.away();
+    assert_eq!(app.error(&gateway, &returned).0, "temporarily_unavailable");
+    let returned = back(&late, &waiting, &[("code", "c")]).await;
+    assert_eq!(app.error(&gateway, &returned).0, "temporarily_unavailable");
+    assert_eq!(provider.site.seen().len(), 5);
+}

@@ -6,7 +6,7 @@ mod vendors;
 
 use super::SamlConnection;
 use crate::clock::Timestamp;
-use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection as Settings};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection as Settings, SecondFactor};
 use crate::connection::{Authentication, Callback, Connection, Refused, UpstreamRequest};
 use crate::keys::{CertifiedKey, Keyring, SamlKeys};
 use crate::login::PendingAuthn;
@@ -67,6 +67,7 @@ fn connection(issuer: &str, mapping: &str, change: impl FnOnce(&mut Settings)) -
         applications: None,
         mapping: MappingLibrary::built_in().table(mapping, Direction::ToProfile).expect("built in"),
         profile: ProfileSettings::default(),
+        second_factor: SecondFactor::Off,
         linking: Linking::default(),
         provider: None,
         kind: ConnectionKind::Saml(Arc::new(settings)),

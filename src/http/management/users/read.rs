@@ -1,5 +1,6 @@
 //! Questions about users.
 
+use super::factors::AUTHENTICATOR;
 use super::{Caller, refusal};
 use crate::broker::admin::{SealedValues, UserRecord};
 use crate::connection::config::ConnectionConfig;
@@ -9,6 +10,7 @@ use crate::http::management::problem::Refusal;
 use crate::profile::ProviderTokens;
 use crate::profile::dialect::{Dialect, DialectOptions, render};
 use crate::store::UserQuery;
+use crate::user::factors::FactorKind;
 use crate::user::search::{self, Filter, IdentityField, SearchError, Sort, Test};
 use crate::user::{PersonView, User};
 use base64::Engine as _;
@@ -110,10 +112,6 @@ pub async fn no_organizations(call: Call) -> Result<Reply, Refusal> {
     nothing(&call, "organizations").await
 }
 
-pub async fn no_enrollments(call: Call) -> Result<Reply, Refusal> {
-    nothing(&call, "enrollments").await
-}
-
 /// An empty list of somebody who is there.
 async fn nothing(call: &Call, name: &str) -> Result<Reply, Refusal> {
     existing(call, call.name("id")).await?;
@@ -148,6 +146,10 @@ fn shown_with(call: &Call, record: &UserRecord, tokens: Vec<Option<ProviderToken
     // Auth0 has no such thing; S0-14 wants it seen.
     if dialect == Dialect::Auth0 && !record.user.custom_fields.is_empty() {
         members.insert("custom_fields".to_owned(), Value::Object(record.user.custom_fields.clone()));
+    }
+    if let Some(app) = record.factors.iter().find(|factor| dialect == Dialect::Auth0 && factor.kind == FactorKind::Totp) {
+        members.insert("multifactor".to_owned(), json!([AUTHENTICATOR]));
+        members.insert("multifactor_last_modified".to_owned(), app.created_at.to_string().into());
     }
     Value::Object(members)
 }

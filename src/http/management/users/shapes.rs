@@ -12,6 +12,12 @@ pub const USER: Shape = Shape {
         may("email_verified", Kind::Boolean, ""),
         may("name", Kind::Text(0, 10_000), ""),
         may("blocked", Kind::Boolean, "Only where it is true"),
+        may(
+            "multifactor",
+            Kind::List(&Kind::Text(1, 100), 10),
+            "`google-authenticator`, where one user with an authenticator app is asked for",
+        ),
+        may("multifactor_last_modified", Kind::Formatted("date-time", 40), "Since when"),
         may("created_at", Kind::Formatted("date-time", 40), ""),
         may("updated_at", Kind::Formatted("date-time", 40), ""),
         may("last_login", Kind::Formatted("date-time", 40), ""),
@@ -150,6 +156,29 @@ pub const CONFLICT: Shape = Shape {
 };
 
 /// Of lists that are always empty.
+pub const METHOD: Shape = Shape {
+    name: "AuthenticationMethod",
+    members: &[
+        must("id", Kind::Text(1, 100), "Another one as soon as the factor is"),
+        must("type", Kind::OneOf(&["totp", "recovery-code"]), ""),
+        must("created_at", Kind::Formatted("date-time", 40), ""),
+    ],
+    open: false,
+    example: r#"{"id": "totp|5f0c1c0a3e0b4f0d", "type": "totp", "created_at": "2026-11-21T09:00:00Z"}"#,
+};
+
+pub const ENROLLMENT: Shape = Shape {
+    name: "Enrollment",
+    members: &[
+        must("id", Kind::Text(1, 100), "As of the authentication method"),
+        must("status", Kind::OneOf(&["confirmed"]), ""),
+        must("type", Kind::OneOf(&["authenticator"]), ""),
+        must("enrolled_at", Kind::Formatted("date-time", 40), ""),
+    ],
+    open: false,
+    example: r#"{"id": "totp|5f0c1c0a3e0b4f0d", "status": "confirmed", "type": "authenticator", "enrolled_at": "2026-11-21T09:00:00Z"}"#,
+};
+
 pub const NOTHING: Shape = Shape { name: "Nothing", members: &[], open: true, example: "{}" };
 
 /// `dialect`, `includeAllIdentities`.

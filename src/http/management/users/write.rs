@@ -30,8 +30,13 @@ pub async fn create(call: Call) -> Result<Reply, Refusal> {
     if password.is_some() && place.provider != crate::user::DATABASE {
         return Err(vec![fault("/password", "belongs to the connection: its users have their passwords there")].into());
     }
-    password_fits(password.as_deref())?;
     let admin = &call.gateway.admin;
+    // Said before anything is made.
+    if let Some(password) = password.clone().map(Secret::new) {
+        let about = ["email", "username", "name", "given_name", "family_name", "nickname"];
+        let about = about.iter().filter_map(|name| members.get(*name).and_then(Value::as_str));
+        admin.check_password(&connection, &password, about).map_err(weak)?;
+    }
     let user = admin.create_user(&place, user_id.as_deref(), &members, call.by(), call.now).await.map_err(refused)?;
     set_password(&call, &user.user_id, password).await?;
     let record = admin.user_record(&user.user_id, SealedValues::Absent).await.map_err(refusal)?;
@@ -70,8 +75,10 @@ pub async fn update(call: Call) -> Result<Reply, Refusal> {
         if user.primary().is_none_or(|primary| primary.identity.provider != crate::user::DATABASE) {
             return Err(vec![fault("/password", "belongs to the connection: its users have their passwords there")].into());
         }
+        // Said before anything is changed.
+        let given = Secret::new(password.clone().unwrap_or_default());
+        call.gateway.admin.check_password_of(&user, &given).map_err(weak)?;
     }
-    password_fits(password.as_deref())?;
     let user = edit(&call, patch, own, Update::Merge).await?;
     set_password(&call, &user.user_id, password).await?;
     if user.blocked && members.get("blocked") == Some(&Value::Bool(true)) {
@@ -184,12 +191,8 @@ fn no_mails(members: &mut Map<String, Value>) -> Result<(), Refusal> {
     if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
 }
 
-/// Said before anything is changed.
-fn password_fits(password: Option<&str>) -> Result<(), Refusal> {
-    match password {
-        Some(password) if password.len() > 1024 => Err(vec![fault("/password", "has more than 1024 octets")].into()),
-        _ => Ok(()),
-    }
+fn weak(error: Error) -> Refusal {
+    vec![fault("/password", &error.detail)].into()
 }
 
 async fn set_password(call: &Call, user_id: &str, password: Option<String>) -> Result<(), Refusal> {

@@ -1,6 +1,8 @@
-//! A provider that fails again and again is left alone for a while: people are told at once, and nobody waits for a time-out.
+//! A provider or directory that fails again and again is left alone for a while: people are told at once, and nobody waits for a time-out.
 
+use super::outbound::asker::Asked;
 use crate::clock::Timestamp;
+use crate::oidc::rp::Rejection;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Failures in a row after which it is left alone.
@@ -50,9 +52,44 @@ impl Circuit {
         }
     }
 
+    /// # Errors
+    /// When it is left alone; `what`: which of its endpoints nobody asks.
+    pub fn check(&self, what: &'static str, now: Timestamp) -> Result<(), Rejection> {
+        if self.is_open(now) { Err(left_alone(what)) } else { Ok(()) }
+    }
+
+    /// A question, if it is not left alone, by whose answer the next ones are judged: whatever the provider says of the
+    /// question, it works, unless it says that it does not.
+    pub async fn guarded(
+        &self,
+        what: &'static str,
+        now: Timestamp,
+        answer: impl Future<Output = Result<Asked, String>> + Send,
+    ) -> Result<Asked, Rejection> {
+        if !self.may_ask(now) {
+            return Err(left_alone(what));
+        }
+        let answer = answer.await;
+        let failed = answer.as_ref().map_or(true, |answer| answer.status >= 500);
+        self.note(!failed, now);
+        let answer = answer.map_err(|why| Rejection::ProviderUnreachable { what, why })?;
+        if failed {
+            let why = format!("it answers with status {}", answer.status);
+            return Err(Rejection::ProviderUnreachable { what, why });
+        }
+        Ok(answer)
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Why nobody was asked.
+pub const LEFT_ALONE: &str = "it has failed again and again, and is asked again in half a minute";
+
+fn left_alone(what: &'static str) -> Rejection {
+    Rejection::ProviderUnreachable { what, why: LEFT_ALONE.to_owned() }
 }
 
 #[cfg(test)]

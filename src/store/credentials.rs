@@ -1,9 +1,9 @@
 //! Secrets of identities as they are stored: passwords and further factors, sealed.
 
+use super::CredentialKind;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::Sealer;
 use crate::secret::Secret;
-use crate::store::CredentialKind;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 

@@ -1,0 +1,156 @@
+//! Links that work once: they prove that somebody reads the mail of an address, or let them choose a password.
+//!
+//! What stands in a link is random, and only its digest is kept, in the session store. The newest link of an account is the
+//! only one of its kind, and one for a password is worth nothing as soon as the password, or the address, is another.
+
+use crate::broker::{Gateway, decode, encode};
+use crate::clock::Timestamp;
+use crate::error::Result;
+use crate::id;
+use crate::store::{CredentialKind, Op};
+use crate::user::{User, folded};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+/// What a link is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Purpose {
+    /// The address is proven.
+    Verify,
+    /// A password is chosen.
+    Password,
+}
+
+impl Purpose {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Verify => "verify",
+            Self::Password => "password",
+        }
+    }
+
+    /// Path of the page.
+    pub const fn page(self) -> &'static str {
+        match self {
+            Self::Verify => "/login/verify",
+            Self::Password => "/login/new-password",
+        }
+    }
+
+    /// Seconds.
+    pub const fn life(self) -> u32 {
+        match self {
+            Self::Verify => 24 * 3600,
+            Self::Password => 3600,
+        }
+    }
+}
+
+/// What a link stands for.
+#[derive(Clone, Serialize, Deserialize)]
+pub struct Ticket {
+    pub purpose: Purpose,
+    pub connection: String,
+    pub subject: String,
+    pub email: String,
+    pub username: Option<String>,
+    /// Digest of the password as it was kept then.
+    mark: Option<String>,
+    /// Where an operator's program wants the person to go on.
+    pub result_url: Option<String>,
+    /// Whoever follows it has read a mail to the address.
+    pub proves_address: bool,
+    pub expires_at: Timestamp,
+}
+
+/// Whose link it will be.
+pub struct Holder<'a> {
+    pub connection: &'a str,
+    pub subject: &'a str,
+    pub email: &'a str,
+    pub username: Option<&'a str>,
+}
+
+impl Gateway {
+    /// Makes a link; the ones of its kind that the account has are worth nothing from here on.
+    pub(in crate::broker) async fn link_for(&self, purpose: Purpose, holder: Holder<'_>, how: Linking, now: Timestamp) -> Result<String> {
+        let life = how.life.unwrap_or(purpose.life());
+        let ticket = Ticket {
+            purpose,
+            connection: holder.connection.to_owned(),
+            subject: holder.subject.to_owned(),
+            email: holder.email.to_owned(),
+            username: holder.username.map(str::to_owned),
+            mark: self.mark_of(holder.connection, holder.subject).await?,
+            result_url: how.result_url,
+            proves_address: how.proves_address,
+            expires_at: now.plus_seconds(i64::from(life)),
+        };
+        let token = id::random_token();
+        let (digest, ttl) = (id::digest(&token), u64::from(life));
+        self.sessions
+            .commit(vec![
+                Op::Put { key: key(&token), value: encode(&ticket)?, ttl },
+                Op::Put { key: newest(purpose, holder.connection, holder.subject), value: digest.into_bytes(), ttl },
+            ])
+            .await?;
+        Ok(format!("{}{}?ticket={token}", self.issuer, purpose.page()))
+    }
+
+    /// What a link stands for; `None` where it does not work, or not any more. It can be looked at as often as one likes.
+    pub(in crate::broker) async fn ticket(&self, purpose: Purpose, token: &str, now: Timestamp) -> Result<Option<(Ticket, User)>> {
+        if token.len() > LONGEST {
+            return Ok(None);
+        }
+        let found = self.sessions.get_many(&[key(token)]).await?.into_iter().next().flatten();
+        let Some(ticket) = found.map(|bytes| decode::<Ticket>(&bytes)).transpose()? else { return Ok(None) };
+        if ticket.purpose != purpose || now >= ticket.expires_at {
+            return Ok(None);
+        }
+        let newest = self.sessions.get_many(&[newest(purpose, &ticket.connection, &ticket.subject)]).await?.into_iter().next().flatten();
+        if newest.is_none_or(|newest| newest != id::digest(token).as_bytes()) {
+            return Ok(None);
+        }
+        let Some(user) = self.directory.user_of(&ticket.connection, &ticket.subject).await? else { return Ok(None) };
+        let stored = user.identity(&ticket.connection, &ticket.subject);
+        let email = stored.and_then(|stored| stored.profile.get("email")).and_then(Value::as_str);
+        if email.map(folded) != Some(folded(&ticket.email)) {
+            return Ok(None);
+        }
+        if purpose == Purpose::Password && self.mark_of(&ticket.connection, &ticket.subject).await? != ticket.mark {
+            return Ok(None);
+        }
+        Ok(Some((ticket, user)))
+    }
+
+    /// Uses a link up: of two who do at once, one has it.
+    pub(in crate::broker) async fn spend_ticket(&self, token: &str) -> Result<bool> {
+        Ok(self.sessions.take(&key(token)).await?.is_some())
+    }
+
+    async fn mark_of(&self, connection: &str, subject: &str) -> Result<Option<String>> {
+        let sealed = self.directory.credential(connection, subject, CredentialKind::Password).await?;
+        Ok(sealed.map(|sealed| id::digest(&sealed)))
+    }
+}
+
+/// What else a link is to be.
+#[derive(Clone, Debug, Default)]
+pub struct Linking {
+    pub result_url: Option<String>,
+    /// It goes to the address by mail, and to nobody else.
+    pub proves_address: bool,
+    /// Seconds; `None`: as is usual.
+    pub life: Option<u32>,
+}
+
+fn key(token: &str) -> String {
+    format!("ticket:{}", id::digest(token))
+}
+
+fn newest(purpose: Purpose, connection: &str, subject: &str) -> String {
+    format!("ticket-of:{}:{}", purpose.name(), id::digest(&format!("{}|{connection}|{subject}", connection.len())))
+}
+
+/// Octets of what stands in a link.
+const LONGEST: usize = 256;

@@ -1,0 +1,321 @@
+//! Pages about accounts of databases: making one, asking for a link, and the pages behind the links that are mailed.
+
+use super::of_login;
+use crate::broker::Browser;
+use crate::broker::accounts::{AccountPage, Accounted, Asking, Followed, Letters, Purpose, SignUp, SignUpProblem};
+use crate::clock::Timestamp;
+use crate::connection::database::Weakness;
+use crate::connection::password::{NAME, PAGE, PASSWORD};
+use crate::error::{Error, ErrorKind, Result};
+use crate::http::headers::client_address;
+use crate::http::look::{Look, Setting};
+use crate::http::state::State;
+use crate::http::words::Words;
+use crate::http::{body, caller, cookies, pages, reply};
+use crate::oidc::Params;
+use crate::secret::Secret;
+use actix_web::http::Method;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{HeaderValue, RETRY_AFTER};
+use actix_web::web::{Data, Payload};
+use actix_web::{HttpRequest, HttpResponse};
+use askama::Template;
+use serde_json::Map;
+use std::sync::Arc;
+
+/// Paths of the pages of a login.
+pub const SIGN_UP: &str = "/login/sign-up";
+pub const RESET: &str = "/login/reset";
+
+#[derive(Template)]
+#[template(path = "account.html")]
+pub(in crate::http) struct Page {
+    w: Arc<Words>,
+    look: Arc<Look>,
+    title: String,
+    text: String,
+    problem: Option<String>,
+    form: Option<Form>,
+    /// Label and address.
+    link: Option<(String, String)>,
+}
+
+struct Form {
+    action: &'static str,
+    hidden: Vec<(&'static str, String)>,
+    fields: Vec<Field>,
+    button: String,
+}
+
+struct Field {
+    name: &'static str,
+    label: String,
+    /// Of the input.
+    kind: &'static str,
+    value: String,
+    autocomplete: &'static str,
+    /// Characters at most.
+    longest: usize,
+    hint: Option<String>,
+    focus: bool,
+}
+
+/// What mails say in the language of a request.
+pub fn letters(request: &HttpRequest) -> Letters {
+    letters_in(&Setting::of(request).words)
+}
+
+/// What mails say in a language.
+pub fn letters_in(w: &Words) -> Letters {
+    let of = |subject: &str, text: &str| (subject.to_owned(), text.to_owned());
+    Letters {
+        verify: of(&w.mail_verify_subject, &w.mail_verify),
+        exists: of(&w.mail_exists_subject, &w.mail_exists),
+        reset: of(&w.mail_reset_subject, &w.mail_reset),
+        changed: of(&w.mail_changed_subject, &w.mail_changed),
+    }
+}
+
+/// The page for making an account: looked at by GET, sent by POST.
+pub async fn sign_up(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    let (params, transaction) = match read(&request, &mut payload, &state).await.and_then(|raw| of_login(&raw)) {
+        Ok(read) => read,
+        Err(error) => return pages::error(&request, &error, None),
+    };
+    // A link that somebody follows makes nothing.
+    let typed = (request.method() == Method::POST).then(|| SignUp {
+        email: params.text("email").unwrap_or_default(),
+        username: params.text("username"),
+        password: Secret::new(params.text("password").unwrap_or_default()),
+        profile: Map::new(),
+        user_metadata: Map::new(),
+    });
+    let letters = letters(&request);
+    let asking = Asking { application: None, address: client_address(&request, &state), letters: &letters, now: Timestamp::now() };
+    let browser = Browser { caller: caller::read(&request, &state), ..cookies::read(&request, state.settings.secure) };
+    let done = Box::pin(state.gateway().sign_up(&transaction, typed.as_ref(), params.get("csrf"), &browser, asking)).await;
+    accounted(&request, &state, done)
+}
+
+/// The page for asking for another password.
+pub async fn reset(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    let (params, transaction) = match read(&request, &mut payload, &state).await.and_then(|raw| of_login(&raw)) {
+        Ok(read) => read,
+        Err(error) => return pages::error(&request, &error, None),
+    };
+    let typed = params.get("email").filter(|_| request.method() == Method::POST);
+    let letters = letters(&request);
+    let asking = Asking { application: None, address: client_address(&request, &state), letters: &letters, now: Timestamp::now() };
+    let browser = Browser { caller: caller::read(&request, &state), ..cookies::read(&request, state.settings.secure) };
+    let done = Box::pin(state.gateway().ask_reset(&transaction, typed, params.get("csrf"), &browser, asking)).await;
+    accounted(&request, &state, done)
+}
+
+/// The page behind a link that proves an address. What looks through mails follows links, and presses no buttons.
+pub async fn verify(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    let (token, _) = match ticket(&request, &mut payload, &state).await {
+        Ok(read) => read,
+        Err(error) => return pages::error(&request, &error, None),
+    };
+    let used = request.method() == Method::POST;
+    let followed = Box::pin(state.gateway().follow_verification(&token, used, Timestamp::now())).await;
+    behind_link(&request, Purpose::Verify, &token, followed)
+}
+
+/// The page behind a link for another password.
+pub async fn new_password(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    let (token, params) = match ticket(&request, &mut payload, &state).await {
+        Ok(read) => read,
+        Err(error) => return pages::error(&request, &error, None),
+    };
+    let typed = (request.method() == Method::POST).then(|| Secret::new(params.text("password").unwrap_or_default()));
+    let letters = letters(&request);
+    let followed = Box::pin(state.gateway().follow_reset(&token, typed.as_ref(), &letters, Timestamp::now())).await;
+    behind_link(&request, Purpose::Password, &token, followed)
+}
+
+async fn ticket(request: &HttpRequest, payload: &mut Payload, state: &State) -> Result<(String, Params)> {
+    let params = Params::parse(&read(request, payload, state).await?)?;
+    let token = params.text("ticket").unwrap_or_default();
+    Ok((token, params))
+}
+
+/// The query, or of a POST the form.
+async fn read(request: &HttpRequest, payload: &mut Payload, state: &State) -> Result<Vec<u8>> {
+    match *request.method() {
+        Method::POST => body::form(request, payload, state.settings.body_limit).await.map(|form| form.to_vec()),
+        _ => Ok(request.query_string().as_bytes().to_vec()),
+    }
+}
+
+fn accounted(request: &HttpRequest, state: &State, done: Accounted) -> HttpResponse {
+    let Setting { words, look } = Setting::of(request);
+    let page = match done {
+        Accounted::Refused(outcome) => return reply::outcome(request, state, outcome, None),
+        Accounted::TooMany(wait) => {
+            let told = Error::new(ErrorKind::TooManyRequests, "Too many messages were asked for.").again_in(wait);
+            return pages::error(request, &told, None);
+        }
+        Accounted::SignUp(page) => Page::sign_up(words, look, &page),
+        Accounted::Reset(page) => Page::reset(words, look, &page),
+        Accounted::Sent { transaction_id, purpose } => Page::sent(words, look, &transaction_id, purpose),
+    };
+    page.answer()
+}
+
+fn behind_link(request: &HttpRequest, purpose: Purpose, token: &str, followed: Result<Followed>) -> HttpResponse {
+    let Setting { words, look } = Setting::of(request);
+    let page = match followed {
+        Err(error) => return pages::error(request, &error, None),
+        Ok(Followed::Done { result_url: Some(url) }) => return reply::see_other(&url),
+        Ok(Followed::Done { result_url: None }) => Page::done(words, look, purpose),
+        Ok(Followed::Dead) => Page::dead(words, look),
+        Ok(Followed::Ask { email }) => Page::verify(words, look, token, &email),
+        Ok(Followed::AskPassword { email, shortest, problem }) => Page::new_password(words, look, token, (&email, shortest, problem)),
+    };
+    page.answer()
+}
+
+impl Page {
+    fn bare(w: Arc<Words>, look: Arc<Look>, title: String, text: String) -> Self {
+        Self { title, text, problem: None, form: None, link: None, w, look }
+    }
+
+    pub(in crate::http) fn sign_up(w: Arc<Words>, look: Arc<Look>, page: &AccountPage) -> Self {
+        let mut fields = vec![Field {
+            value: page.email.clone(),
+            longest: 254,
+            focus: page.email.is_empty(),
+            ..Field::named("email", &w.account_email, "email", "email")
+        }];
+        if page.usernames {
+            let field = Field::named("username", &w.password_name, "text", "username");
+            fields.push(Field { value: page.username.clone(), longest: 128, ..field });
+        }
+        fields.push(Field { focus: !page.email.is_empty(), ..Field::password(&w, "password", &w.password_password, page.shortest) });
+        Self {
+            problem: page.problem.as_ref().map(|problem| wrong(&w, problem)),
+            form: Some(Form { action: SIGN_UP, hidden: of_page(page), fields, button: w.sign_up_button.to_string() }),
+            link: Some(back(&w, &page.transaction_id)),
+            ..Self::bare(Arc::clone(&w), look, w.sign_up_title.to_string(), w.put(&w.sign_up_how, "connection", &page.connection))
+        }
+    }
+
+    pub(in crate::http) fn reset(w: Arc<Words>, look: Arc<Look>, page: &AccountPage) -> Self {
+        let field = Field::named("email", &w.account_email, "email", "username");
+        let field = Field { value: page.email.clone(), longest: 254, focus: true, ..field };
+        Self {
+            form: Some(Form { action: RESET, hidden: of_page(page), fields: vec![field], button: w.reset_button.to_string() }),
+            link: Some(back(&w, &page.transaction_id)),
+            ..Self::bare(Arc::clone(&w), look, w.reset_title.to_string(), w.reset_how.to_string())
+        }
+    }
+
+    fn sent(w: Arc<Words>, look: Arc<Look>, transaction_id: &str, purpose: Purpose) -> Self {
+        let hours = (purpose.life() / 3600).to_string();
+        Self {
+            link: Some(back(&w, transaction_id)),
+            ..Self::bare(Arc::clone(&w), look, w.letter_title.to_string(), w.put(&w.letter_text, "hours", &hours))
+        }
+    }
+
+    pub(in crate::http) fn verify(w: Arc<Words>, look: Arc<Look>, token: &str, email: &str) -> Self {
+        Self {
+            form: Some(Form {
+                action: Purpose::Verify.page(),
+                hidden: vec![("ticket", token.to_owned())],
+                fields: Vec::new(),
+                button: w.verify_button.to_string(),
+            }),
+            ..Self::bare(Arc::clone(&w), look, w.verify_title.to_string(), w.put(&w.verify_how, "address", email))
+        }
+    }
+
+    pub(in crate::http) fn new_password(
+        w: Arc<Words>,
+        look: Arc<Look>,
+        token: &str,
+        (email, shortest, problem): (&str, usize, Option<Weakness>),
+    ) -> Self {
+        let field = Field { focus: true, ..Field::password(&w, "password", &w.new_password_label, shortest) };
+        Self {
+            problem: problem.map(|weakness| weak(&w, weakness)),
+            form: Some(Form {
+                action: Purpose::Password.page(),
+                // For password managers, which look for whose password it is.
+                hidden: vec![("ticket", token.to_owned())],
+                fields: vec![field],
+                button: w.new_password_button.to_string(),
+            }),
+            ..Self::bare(Arc::clone(&w), look, w.new_password_title.to_string(), w.put(&w.new_password_for, "address", email))
+        }
+    }
+
+    fn done(w: Arc<Words>, look: Arc<Look>, purpose: Purpose) -> Self {
+        let (title, text) = match purpose {
+            Purpose::Verify => (&w.verify_done_title, &w.verify_done),
+            Purpose::Password => (&w.new_password_done_title, &w.new_password_done),
+        };
+        Self::bare(Arc::clone(&w), look, title.to_string(), text.to_string())
+    }
+
+    fn dead(w: Arc<Words>, look: Arc<Look>) -> Self {
+        Self::bare(Arc::clone(&w), look, w.link_dead_title.to_string(), w.link_dead.to_string())
+    }
+
+    fn answer(&self) -> HttpResponse {
+        let policy = pages::policy(&self.look, "", "form-action 'self'; ");
+        let mut response = pages::with_policy(self, &policy);
+        if self.form.is_none() && self.title == self.w.link_dead_title {
+            *response.status_mut() = StatusCode::GONE;
+        }
+        if self.problem.is_some() && self.problem.as_deref() == Some(&*self.w.password_busy) {
+            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(5));
+        }
+        response
+    }
+}
+
+impl Field {
+    fn named(name: &'static str, label: &str, kind: &'static str, autocomplete: &'static str) -> Self {
+        Self { name, label: label.to_owned(), kind, value: String::new(), autocomplete, longest: NAME, hint: None, focus: false }
+    }
+
+    fn password(w: &Words, name: &'static str, label: &str, shortest: usize) -> Self {
+        let hint = Some(w.put(&w.password_rule, "count", &shortest.to_string()));
+        Self { hint, longest: PASSWORD, ..Self::named(name, label, "password", "new-password") }
+    }
+}
+
+fn of_page(page: &AccountPage) -> Vec<(&'static str, String)> {
+    vec![("login", page.transaction_id.clone()), ("csrf", page.csrf.clone())]
+}
+
+fn back(w: &Words, transaction_id: &str) -> (String, String) {
+    (w.account_back.to_string(), format!("{PAGE}?login={transaction_id}"))
+}
+
+fn wrong(w: &Words, problem: &SignUpProblem) -> String {
+    match problem {
+        SignUpProblem::Email => w.bad_email.to_string(),
+        SignUpProblem::Username => w.bad_username.to_string(),
+        SignUpProblem::UsernameTaken => w.username_taken.to_string(),
+        SignUpProblem::Password(weakness) => weak(w, *weakness),
+        SignUpProblem::Busy => w.password_busy.to_string(),
+        // What the page neither sends nor tells.
+        SignUpProblem::Other(_) | SignUpProblem::Exists => w.error_request.to_string(),
+    }
+}
+
+fn weak(w: &Words, weakness: Weakness) -> String {
+    let counted = |text: &str, count: usize| w.put(text, "count", &count.to_string());
+    match weakness {
+        Weakness::Short(least) => counted(&w.weak_short, least),
+        Weakness::Long(most) => counted(&w.weak_long, most),
+        Weakness::Uniform(kinds) => counted(&w.weak_uniform, kinds),
+        Weakness::Common => w.weak_common.to_string(),
+        Weakness::Personal => w.weak_personal.to_string(),
+        Weakness::Unsuitable => w.weak_unsuitable.to_string(),
+    }
+}
