@@ -177,7 +177,7 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
         "social" => return oauth2::social(context, settings),
         "oidc" => oidc::read(context, &settings).map(|read| ConnectionKind::Oidc(Arc::new(read))),
         "oauth2" => oauth2::read(context, &settings, None).map(|read| ConnectionKind::OAuth2(Arc::new(read))),
-        "database" => database::read(&settings).map(|read| ConnectionKind::Database(Arc::new(read))),
+        "database" => database::read(context, &settings).map(|read| ConnectionKind::Database(Arc::new(read))),
         "ldap" => ldap::read(context, &settings).map(|read| ConnectionKind::Ldap(Arc::new(read))),
         _ => saml_connection(context, &settings, name).map(|read| ConnectionKind::Saml(Arc::new(read))),
     };

@@ -2,6 +2,7 @@
 
 mod idpyoidc_op;
 mod accounts;
+mod custom;
 mod database;
 mod ldap;
 mod lies;
