@@ -302,7 +302,7 @@ impl<'a> Client<'a> {
 }
 
 /// What the browser keeps of an answer.
-fn cookies(response: &Response) -> String {
+pub fn cookies(response: &Response) -> String {
     let cookies: Vec<_> = response.headers("set-cookie").filter_map(|cookie| cookie.split(';').next()).collect();
     cookies.join("; ")
 }

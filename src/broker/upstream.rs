@@ -12,6 +12,7 @@ use super::traces::{RecentLogin, SUCCESS, recent_op};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, idp, remains};
 use crate::application::Application;
 use crate::clock::Timestamp;
+use crate::connection::config::{FACTOR_CONTEXT, SecondFactor};
 use crate::connection::{Authentication, Callback, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -238,6 +239,11 @@ impl Gateway {
         if matches!(post.answer, IdpAnswer::Password) {
             arrived.amr = vec![session::PASSWORD.to_owned()];
             let wished = received.factor == Factor::Wished;
+            // Nobody types a code that cannot help.
+            let helps = config.second_factor != SecondFactor::Off && pending.is_met_by(Some(FACTOR_CONTEXT));
+            if !helps {
+                check_context(pending, &arrived)?;
+            }
             if let Some(step) = self.factor_due(config, &arrived, (transaction, wished)).await.map_err(plain)? {
                 let (transaction, answer) = self.ask_factor(transaction, arrived, step, (now, trace)).await.map_err(plain)?;
                 let writes = self.goes_on(received, &transaction, trace).map_err(plain)?;
@@ -260,9 +266,8 @@ impl Gateway {
         let connection = self.connections.enabled(post.connection).ok_or_else(|| plain(Error::new(ErrorKind::UnknownConnection, "")))?;
         let config = connection.config();
         // Of other answers the connection has said so, with its reasons.
-        if matches!(post.answer, IdpAnswer::Password) && !question.pending().is_met_by(arrived.upstream.authn_context.as_deref()) {
-            let told = "The sign-in was not of the kind that the application asked for.";
-            return Err(plain(Error::new(ErrorKind::UnmetAuthenticationRequirements, told)));
+        if matches!(post.answer, IdpAnswer::Password) {
+            check_context(question.pending(), &arrived)?;
         }
         let of = Of { transaction, now };
         match question {
@@ -747,6 +752,13 @@ fn recent(transaction: &LoginTransaction, connection: &str, user_id: Option<&str
         user_id: user_id.map(str::to_owned),
         outcome: outcome.to_owned(),
     }
+}
+
+/// What an application asks of a login here.
+fn check_context(pending: &PendingAuthn, arrived: &Arrived) -> Result<(), Refused> {
+    let told = "The sign-in was not of the kind that the application asked for.";
+    let met = pending.is_met_by(arrived.upstream.authn_context.as_deref());
+    met.then_some(()).ok_or_else(|| plain(Error::new(ErrorKind::UnmetAuthenticationRequirements, told)))
 }
 
 /// An answer to this very question, not to an earlier one of the same login.

@@ -7,7 +7,7 @@ mod ldap;
 mod logout;
 mod oauth2;
 mod oidc;
-mod presets;
+pub(super) mod presets;
 mod request;
 pub mod unsolicited;
 mod upstream_params;

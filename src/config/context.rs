@@ -42,6 +42,8 @@ pub struct Stored<'a> {
     pub secret_digests: &'a [String],
     /// Its present secret, where it makes MACs with it; the one of ours at a provider.
     pub shared_secret: Option<&'a Secret<String>>,
+    /// Another secret of ours at a provider: a private key, the password of an account.
+    pub key: Option<&'a Secret<String>>,
 }
 
 impl<'a> Context<'a> {

@@ -113,7 +113,7 @@ impl ProviderMetadata {
             clients: ForClients::new(issuer, None, false),
             prompt_values_supported: &[Prompt::None, Prompt::Login, Prompt::Consent, Prompt::SelectAccount],
             claim_types_supported: &["normal"],
-            claims_supported: ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "sid"]
+            claims_supported: ["sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid"]
                 .into_iter()
                 .chain(standard_claims())
                 .collect(),
@@ -393,7 +393,7 @@ mod tests {
                 "prompt_values_supported": ["none", "login", "consent", "select_account"],
                 "claim_types_supported": ["normal"],
                 "claims_supported": [
-                    "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "sid", "name", "family_name", "given_name",
+                    "sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "acr", "amr", "sid", "name", "family_name", "given_name",
                     "middle_name", "nickname", "preferred_username", "profile", "picture", "website", "gender", "birthdate", "zoneinfo",
                     "locale", "updated_at", "email", "email_verified", "address", "phone_number", "phone_number_verified", "groups"
                 ],

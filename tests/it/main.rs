@@ -13,6 +13,7 @@ mod browser;
 mod check_command;
 mod chromium;
 mod chromium_consent;
+mod chromium_factor;
 mod chromium_logout;
 mod conduct;
 mod conformance;

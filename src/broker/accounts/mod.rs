@@ -269,8 +269,11 @@ impl Gateway {
         self.directory.user(&known.user_id).await
     }
 
-    /// Somebody whose password was right must prove the address first: another link is on its way.
-    pub(super) async fn remind(&self, connection: &str, name: &str, letters: &Letters, now: Timestamp) -> Result<()> {
+    /// Somebody must prove the address of their account: a link is on its way.
+    ///
+    /// # Errors
+    /// Those of the stores.
+    pub async fn remind(&self, connection: &str, name: &str, letters: &Letters, now: Timestamp) -> Result<()> {
         let Some(database) = self.database(connection) else { return Ok(()) };
         let Some(known) = find(self.directory.as_ref(), connection, database.settings.names, name).await? else { return Ok(()) };
         let asking = Asking { application: None, address: None, letters, now };

@@ -1,7 +1,7 @@
 //! Links that work once: they prove that somebody reads the mail of an address, or let them choose a password.
 //!
-//! What stands in a link is random, and only its digest is kept, in the session store. The newest link of an account is the
-//! only one of its kind, and one for a password is worth nothing as soon as the password, or the address, is another.
+//! What stands in a link is random, and only its digest is kept, in the session store. Of those for a password the newest of
+//! an account is the only one, and worth nothing as soon as the password, or the address, is another.
 
 use crate::broker::{Gateway, decode, encode};
 use crate::clock::Timestamp;
@@ -22,13 +22,6 @@ pub enum Purpose {
 }
 
 impl Purpose {
-    const fn name(self) -> &'static str {
-        match self {
-            Self::Verify => "verify",
-            Self::Password => "password",
-        }
-    }
-
     /// Path of the page.
     pub const fn page(self) -> &'static str {
         match self {
@@ -72,7 +65,7 @@ pub struct Holder<'a> {
 }
 
 impl Gateway {
-    /// Makes a link; the ones of its kind that the account has are worth nothing from here on.
+    /// Makes a link; those for a password that the account has are worth nothing from here on.
     pub(in crate::broker) async fn link_for(&self, purpose: Purpose, holder: Holder<'_>, how: Linking, now: Timestamp) -> Result<String> {
         let life = how.life.unwrap_or(purpose.life());
         let ticket = Ticket {
@@ -88,12 +81,11 @@ impl Gateway {
         };
         let token = id::random_token();
         let (digest, ttl) = (id::digest(&token), u64::from(life));
-        self.sessions
-            .commit(vec![
-                Op::Put { key: key(&token), value: encode(&ticket)?, ttl },
-                Op::Put { key: newest(purpose, holder.connection, holder.subject), value: digest.into_bytes(), ttl },
-            ])
-            .await?;
+        let mut writes = vec![Op::Put { key: key(&token), value: encode(&ticket)?, ttl }];
+        if purpose == Purpose::Password {
+            writes.push(Op::Put { key: newest(holder.connection, holder.subject), value: digest.into_bytes(), ttl });
+        }
+        self.sessions.commit(writes).await?;
         Ok(format!("{}{}?ticket={token}", self.issuer, purpose.page()))
     }
 
@@ -107,9 +99,11 @@ impl Gateway {
         if ticket.purpose != purpose || now >= ticket.expires_at {
             return Ok(None);
         }
-        let newest = self.sessions.get_many(&[newest(purpose, &ticket.connection, &ticket.subject)]).await?.into_iter().next().flatten();
-        if newest.is_none_or(|newest| newest != id::digest(token).as_bytes()) {
-            return Ok(None);
+        if purpose == Purpose::Password {
+            let newest = self.sessions.get_many(&[newest(&ticket.connection, &ticket.subject)]).await?.into_iter().next().flatten();
+            if newest.is_none_or(|newest| newest != id::digest(token).as_bytes()) {
+                return Ok(None);
+            }
         }
         let Some(user) = self.directory.user_of(&ticket.connection, &ticket.subject).await? else { return Ok(None) };
         let stored = user.identity(&ticket.connection, &ticket.subject);
@@ -148,8 +142,9 @@ fn key(token: &str) -> String {
     format!("ticket:{}", id::digest(token))
 }
 
-fn newest(purpose: Purpose, connection: &str, subject: &str) -> String {
-    format!("ticket-of:{}:{}", purpose.name(), id::digest(&format!("{}|{connection}|{subject}", connection.len())))
+/// Where the digest of an account's newest link for a password is.
+fn newest(connection: &str, subject: &str) -> String {
+    format!("ticket-of:{}", id::digest(&format!("{}|{connection}|{subject}", connection.len())))
 }
 
 /// Octets of what stands in a link.

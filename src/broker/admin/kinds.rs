@@ -9,7 +9,11 @@ use crate::oidc::SelfRegistered;
 use crate::secret::Secret;
 use serde_json::{Map, Value, json};
 
-pub const CONNECTION: ObjectKind = ObjectKind { name: "connection", secrets: &["/options/client_secret"], unique: Some("name") };
+pub const CONNECTION: ObjectKind = ObjectKind {
+    name: "connection",
+    secrets: &["/options/client_secret", "/options/app_secret", "/options/bind_password"],
+    unique: Some("name"),
+};
 
 /// The id is the client id. Secrets are kept as digests only, in [`SECRETS`]; but for clients that make MACs with theirs
 /// the present one is kept sealed, in [`SHARED_SECRET`].

@@ -121,7 +121,14 @@ impl Admin {
 
     /// Forgets what the connections said of a user (S4-6); the next login makes it anew. Metadata, links and what the
     /// operator gave stay.
+    ///
+    /// # Errors
+    /// [`ErrorKind::NotFound`]; [`ErrorKind::Conflict`] for users of a database, of whom no login brings anything.
     pub async fn forget_profile(&self, user_id: &str, by: By<'_>, now: Timestamp) -> Result<()> {
+        let user = self.existing(user_id).await?;
+        if user.identities.iter().any(|stored| self.policies.contains_key(&stored.identity.connection)) {
+            return Err(Error::new(ErrorKind::Conflict, "What is known of this user is kept here, and no login would bring it again."));
+        }
         if !self.directory.forget_profile(user_id, now).await? {
             return Err(no_such_user());
         }

@@ -110,7 +110,8 @@ mod tests {
     use crate::connection::config::ConnectionKind;
 
     fn with(database: &str) -> String {
-        format!("{GOOD}\n[[connection]]\nname = \"people\"\n[connection.database]\n{database}\n")
+        let mail = "[mail]\nhost = \"mail.acme.example\"\nfrom = \"login@acme.example\"";
+        format!("{GOOD}\n{mail}\n[[connection]]\nname = \"people\"\n[connection.database]\n{database}\n")
     }
 
     #[test]
@@ -154,6 +155,8 @@ mod tests {
             "{}",
             render_human(&weak)
         );
+        let unwritten = findings(&with("sign_up = true").replace("[mail]", "[mali]"));
+        assert!(unwritten.problems.iter().any(|problem| problem.path == "mail"), "{}", render_human(&unwritten));
         let synced = findings(&with("").replace("name = \"people\"", "name = \"people\"\nprofile_sync = \"on_each_login\""));
         assert!(synced.problems.iter().any(|problem| problem.path.ends_with("profile_sync")), "{}", render_human(&synced));
     }

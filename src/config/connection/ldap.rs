@@ -4,6 +4,7 @@ use crate::config::application::is_loopback;
 use crate::config::context::Context;
 use crate::config::secrets;
 use crate::connection::ldap::{Find, Groups, LdapSettings, Lookup, Nested, Search, check_authorities, is_filter, names};
+use crate::connection::outbound::download::Reach;
 use crate::toml_file::Section;
 use std::time::Duration;
 use url::Url;
@@ -90,6 +91,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<LdapSettings
     let settings = LdapSettings {
         servers: servers?,
         start_tls,
+        // What the management API makes is asked nowhere inside, as other providers are not.
+        reach: if context.stored().is_some() { Reach::Public } else { Reach::Everything },
         authorities: authorities(context, section),
         find: find?,
         subject_attribute,
@@ -161,8 +164,10 @@ fn find(context: &Context<'_>, section: &Section<'_>, schema: Schema) -> Option<
     let subtree = scope(section, "user_scope");
     let search = base.map(|base| Search { base, filter, subtree });
     let account = section.string("bind_dn").map(|at| at.value.to_owned());
-    let password = secrets::read(context, section, "bind_password");
-    if account.is_some() != section.has("bind_password") {
+    let kept = context.stored().and_then(|stored| stored.key.cloned());
+    let has_password = section.has("bind_password") || kept.is_some();
+    let password = secrets::read(context, section, "bind_password").or(kept);
+    if account.is_some() != has_password {
         section.problem("bind_dn", "`bind_dn` and `bind_password` belong together", "write both, or none where anybody may search");
     }
     if account.as_deref() == Some("") || password.as_ref().is_some_and(|password| password.expose().is_empty()) {

@@ -136,14 +136,15 @@ fn more(context: &Context<'_>, section: &Section<'_>) -> Vec<(String, Url)> {
 fn apple(context: &Context<'_>, section: &Section<'_>) -> Option<AppleSecret> {
     let text = |key: &'static str| section.required(key).map(|at| at.value.to_owned());
     let (team_id, key_id) = (text("team_id"), text("key_id"));
-    if !section.has("private_key") {
+    let kept = context.stored().and_then(|stored| stored.key.cloned());
+    if !section.has("private_key") && kept.is_none() {
         section.problem(
             "private_key",
             "`private_key` is missing",
             "add the .p8 file that Apple gave: `private_key = { file = \"AuthKey.p8\" }`",
         );
     }
-    let pem = secrets::read(context, section, "private_key")?;
+    let pem = secrets::read(context, section, "private_key").or(kept)?;
     let key = PrivateKey::from_pem(pem.expose().as_bytes()).ok().filter(|key| key.kind() == KeyKind::EcP256);
     if key.is_none() {
         section.problem("private_key", "this is no private key of the curve P-256", "name the .p8 file that Apple gave");

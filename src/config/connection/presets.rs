@@ -68,6 +68,11 @@ pub fn named(name: &str) -> Option<&'static Preset> {
     PRESETS.iter().find(|preset| preset.name == name)
 }
 
+/// One whose identities have this strategy.
+pub fn of_strategy(strategy: &str) -> Option<&'static Preset> {
+    PRESETS.iter().find(|preset| preset.provider.strategy == strategy)
+}
+
 /// All names.
 pub fn names() -> impl Iterator<Item = &'static str> {
     FILES.iter().map(|(name, _)| *name)

@@ -1,7 +1,7 @@
 //! Connections: Auth0's `samlp` as `[[connection]]`. What `oidc` is, says [`super::oidc`]; what `auth0`, [`super::database`].
 
 use super::document::Document;
-use super::{StoredObjects, checked, fault, text, without_effect};
+use super::{StoredObjects, checked, directory, fault, provider, text, without_effect};
 use crate::broker::Gateway;
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::config::connection;
@@ -77,16 +77,22 @@ const USED: &[&str] = &[
     "disableSignOut",
 ];
 
+const STRATEGIES: &str =
+    "use samlp, oidc, oauth2, ad, the name of a provider as google-oauth2 or github, or auth0 for users that are kept here";
+
 pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
     match text(body, "strategy") {
         Some("samlp") => saml(objects, body, known),
         Some("oidc") => super::oidc::make(objects, id, body, known),
         Some("auth0") => super::database::make(objects, body, known),
+        Some("oauth2") => provider::oauth2(objects, id, body, known),
+        Some("ad" | "ldap") => directory::make(objects, id, body, known),
+        Some(other) if let Some(preset) = provider::preset_of(other) => provider::preset(objects, (id, other), body, preset, known),
         Some(other) => {
             let message = format!("connections of the strategy `{other}` are not available in this version");
-            Err(vec![fault("/strategy", message, "use samlp, oidc, or auth0 for users that are kept here")])
+            Err(vec![fault("/strategy", message, STRATEGIES)])
         }
-        None => Err(vec![fault("/strategy", "is missing", "use samlp, oidc, or auth0 for users that are kept here")]),
+        None => Err(vec![fault("/strategy", "is missing", STRATEGIES)]),
     }
 }
 

@@ -28,7 +28,7 @@ const KEPT: &[(&str, &str)] = &[
     ("set_user_root_attributes", "people's profiles are edited here, and no login changes them"),
     ("password_history", "earlier passwords are not kept"),
     ("import_mode", "users are imported by jobs"),
-    ("mfa", "see `isthmus` for what can be set"),
+    ("mfa", "see `second_factor` of `isthmus`"),
     ("passkey_options", "there are no passkeys in this version"),
     ("authentication_methods", "people have passwords"),
     ("attributes", "see `isthmus` for what people are known by"),

@@ -9,6 +9,7 @@ use crate::config::connection;
 use crate::config::context::Stored;
 use crate::profile::MappingTable;
 use crate::profile::import::Notation;
+use crate::secret::Secret;
 use serde_json::{Map, Value};
 use std::sync::Arc;
 
@@ -62,17 +63,8 @@ pub fn make(stored: &StoredObjects, id: &str, body: &Map<String, Value>, known: 
             || ["type", "attribute_map", "federated_connections_access_tokens"].contains(&name)
             || KEPT.iter().any(|(kept, _)| *kept == name)
     }));
-    // Which machines can be asked is for whoever runs this one to say.
-    let own = body.get("isthmus").and_then(Value::as_object);
-    for name in FILE_ONLY.into_iter().filter(|name| own.is_some_and(|own| own.contains_key(*name))) {
-        faults.push(fault(&format!("/isthmus/{name}"), "cannot be set here", "write the connection into the configuration file"));
-    }
-    let secret = options.get("client_secret").filter(|secret| !secret.is_null() && secret.as_str() != Some(""));
-    let opened = secret.map(|secret| objects::open(kinds::CONNECTION.name, id, secret, known.gateway.admin.sealer())).transpose();
-    let secret = opened.unwrap_or_else(|error| {
-        faults.push(fault("/options/client_secret", error.detail, "send it again"));
-        None
-    });
+    faults.extend(file_only(body));
+    let secret = secret(&options, "client_secret", id, known, &mut faults);
     warnings.extend(without_effect(&options, "/options", KEPT));
     let base = body.get("isthmus").and_then(|own| own.get("mapping")).and_then(Value::as_str).unwrap_or("oidc");
     let mapping = attribute_map(stored, &options, (text(body, "name").unwrap_or_default(), id), base).unwrap_or_else(|more| {
@@ -83,6 +75,26 @@ pub fn make(stored: &StoredObjects, id: &str, body: &Map<String, Value>, known: 
     let context = stored.context(Stored { shared_secret: secret.as_ref(), mapping: mapping.as_ref(), ..Stored::default() }, known.now);
     let read = document.read(|section| connection::read(&context, section, &names));
     made(read, (faults, warnings), known)
+}
+
+/// What of `isthmus` only the file can say: which machines can be asked is for whoever runs this one.
+pub(super) fn file_only(body: &Map<String, Value>) -> Vec<Fault> {
+    let own = body.get("isthmus").and_then(Value::as_object);
+    let named = FILE_ONLY.into_iter().filter(|name| own.is_some_and(|own| own.contains_key(*name)));
+    named.map(|name| fault(&format!("/isthmus/{name}"), "cannot be set here", "write the connection into the configuration file")).collect()
+}
+
+/// A secret among the options, opened; a fault where it does not open.
+pub(super) fn secret(
+    options: &Map<String, Value>,
+    name: &str,
+    id: &str,
+    known: Known<'_>,
+    faults: &mut Vec<Fault>,
+) -> Option<Secret<String>> {
+    let secret = options.get(name).filter(|secret| !secret.is_null() && secret.as_str() != Some(""))?;
+    let opened = objects::open(kinds::CONNECTION.name, id, secret, known.gateway.admin.sealer());
+    opened.map_err(|error| faults.push(fault(&format!("/options/{name}"), error.detail, "send it again"))).ok()
 }
 
 /// The table that `attribute_map` makes.

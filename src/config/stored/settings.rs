@@ -22,7 +22,7 @@ const KEPT: &[(&str, &str)] = &[
     ("session_cookie", "the session cookie ends with its session"),
     ("error_page", "pages of errors are the gateway's own"),
     ("change_password", "there are no passwords in this version"),
-    ("guardian_mfa_page", "there is no second factor in this version"),
+    ("guardian_mfa_page", "the page for a second factor looks as all pages do"),
     ("allowed_logout_urls", "list them at the client"),
 ];
 

@@ -5,6 +5,7 @@
 
 use super::answer::{Entry, PASSWORD_POLICY, Verdict, verdict};
 use super::settings::{Find, LdapSettings, Search};
+use crate::connection::outbound::download::INSIDE;
 use crate::error::{Error, ErrorKind, Result};
 use ldap3::adapters::PagedResults;
 use ldap3::controls::RawControl;
@@ -16,6 +17,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
+use url::Url;
 
 /// Entries in one page of an answer: no directory gives fewer, and none is asked often.
 const PAGE: i32 = 200;
@@ -83,7 +85,7 @@ impl Pool {
         }
         let mut last = Fault::Unreachable("there are no servers".to_owned());
         for server in &self.settings.servers {
-            match self.open(server.as_str()).await {
+            match self.open(server).await {
                 Ok(ldap) => {
                     let mut line = Line { pool: self, role, ldap, spoiled: false };
                     if role == Role::Searching {
@@ -107,7 +109,13 @@ impl Pool {
         Some(idle.swap_remove(at).2)
     }
 
-    async fn open(&self, server: &str) -> Result<Ldap, Fault> {
+    async fn open(&self, server: &Url) -> Result<Ldap, Fault> {
+        let (host, port) =
+            (server.host_str().unwrap_or_default(), server.port().unwrap_or(if server.scheme() == "ldaps" { 636 } else { 389 }));
+        if !self.settings.reach.allows_host(host.trim_matches(['[', ']']), port).await {
+            return Err(Fault::Unreachable(INSIDE.to_owned()));
+        }
+        let server = server.as_str();
         let settings = LdapConnSettings::new()
             .set_conn_timeout(self.settings.connect_timeout)
             .set_connector(self.tls.clone())

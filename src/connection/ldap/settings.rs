@@ -1,5 +1,6 @@
 //! Valid settings of a directory.
 
+use crate::connection::outbound::download::Reach;
 use crate::secret::Secret;
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -12,6 +13,8 @@ pub struct LdapSettings {
     pub servers: Vec<Url>,
     /// Plain connections begin TLS before anything else is said.
     pub start_tls: bool,
+    /// Which machines may be asked.
+    pub reach: Reach,
     /// PEM certificates of those who may vouch for the servers; `None`: those of this machine.
     pub authorities: Option<String>,
     pub find: Find,

@@ -46,6 +46,16 @@ impl Reach {
         }
     }
 
+    /// The same for one that is asked by another protocol than HTTP: each of its addresses is looked at.
+    pub async fn allows_host(self, host: &str, port: u16) -> bool {
+        if self == Self::Everything {
+            return true;
+        }
+        let Ok(found) = tokio::net::lookup_host((host, port)).await else { return false };
+        let mut addresses = found.peekable();
+        addresses.peek().is_some() && addresses.all(|address| self.allows(address.ip()))
+    }
+
     pub(super) fn allows(self, address: IpAddr) -> bool {
         match self {
             Self::Public => is_public(address),
@@ -273,7 +283,7 @@ const REDIRECTS: usize = 3;
 
 const SAML_METADATA: &str = "application/samlmetadata+xml, application/xml;q=0.9, */*;q=0.1";
 
-pub(super) const INSIDE: &str = "the host is not on the public Internet";
+pub const INSIDE: &str = "the host is not on the public Internet";
 
 #[cfg(test)]
 mod tests {

@@ -43,6 +43,8 @@ pub(in crate::http) struct Page {
 struct Form {
     action: &'static str,
     hidden: Vec<(&'static str, String)>,
+    /// For password managers, which look for whose password it is.
+    whose: Option<String>,
     fields: Vec<Field>,
     button: String,
 }
@@ -195,7 +197,7 @@ impl Page {
         fields.push(Field { focus: !page.email.is_empty(), ..Field::password(&w, "password", &w.password_password, page.shortest) });
         Self {
             problem: page.problem.as_ref().map(|problem| wrong(&w, problem)),
-            form: Some(Form { action: SIGN_UP, hidden: of_page(page), fields, button: w.sign_up_button.to_string() }),
+            form: Some(Form { action: SIGN_UP, hidden: of_page(page), whose: None, fields, button: w.sign_up_button.to_string() }),
             link: Some(back(&w, &page.transaction_id)),
             ..Self::bare(Arc::clone(&w), look, w.sign_up_title.to_string(), w.put(&w.sign_up_how, "connection", &page.connection))
         }
@@ -205,7 +207,7 @@ impl Page {
         let field = Field::named("email", &w.account_email, "email", "username");
         let field = Field { value: page.email.clone(), longest: 254, focus: true, ..field };
         Self {
-            form: Some(Form { action: RESET, hidden: of_page(page), fields: vec![field], button: w.reset_button.to_string() }),
+            form: Some(Form { action: RESET, hidden: of_page(page), whose: None, fields: vec![field], button: w.reset_button.to_string() }),
             link: Some(back(&w, &page.transaction_id)),
             ..Self::bare(Arc::clone(&w), look, w.reset_title.to_string(), w.reset_how.to_string())
         }
@@ -224,6 +226,7 @@ impl Page {
             form: Some(Form {
                 action: Purpose::Verify.page(),
                 hidden: vec![("ticket", token.to_owned())],
+                whose: None,
                 fields: Vec::new(),
                 button: w.verify_button.to_string(),
             }),
@@ -242,8 +245,8 @@ impl Page {
             problem: problem.map(|weakness| weak(&w, weakness)),
             form: Some(Form {
                 action: Purpose::Password.page(),
-                // For password managers, which look for whose password it is.
                 hidden: vec![("ticket", token.to_owned())],
+                whose: Some(email.to_owned()),
                 fields: vec![field],
                 button: w.new_password_button.to_string(),
             }),

@@ -45,7 +45,11 @@ const CREATE: Shape = Shape {
     name: "ConnectionCreate",
     members: settings!(
         must("name", Kind::Text(1, 128), "Letters, digits, - and _; it is a part of addresses"),
-        must("strategy", Kind::Text(1, 50), "samlp, oidc, or auth0 for users that are kept here")
+        must(
+            "strategy",
+            Kind::Text(1, 50),
+            "samlp, oidc, oauth2, ad, a provider as google-oauth2 or github, or auth0 for users that are kept here"
+        )
     ),
     open: false,
     example: r#"{"name": "people", "strategy": "auth0", "enabled_clients": []}"#,

@@ -48,7 +48,7 @@ pub const OPERATIONS: &[Operation] = &[
     operation!(TAG, PUT "/users/{id}/custom_fields" "put_custom_fields" "Replace a user's custom_fields",
         UPDATE, &[], Body::Json(&FREE_DATA), (200, Answer::One(&USER)), &[404, 409, 412], write::put_custom_fields),
     operation!(TAG, POST "/users/{id}/forget-profile" "post_forget_profile" "Forget what connections said of a user, until the next login",
-        UPDATE, &[], Body::Nothing, (204, Answer::Nothing), &[404], write::forget_profile),
+        UPDATE, &[], Body::Nothing, (204, Answer::Nothing), &[404, 409], write::forget_profile),
     operation!(TAG, GET "/users-by-email" "get_users_by_email" "Users with an e-mail address",
         READ, &[EMAIL, FIELDS, DIALECT], Body::Nothing, (200, Answer::List(&USER)), &[], read::by_email),
     operation!(TAG, POST "/users/{id}/identities" "post_identities" "Link another user to this one",

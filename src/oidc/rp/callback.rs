@@ -89,11 +89,15 @@ mod tests {
         };
         assert_eq!(error, "access_denied");
         assert_eq!(description.expect("a text").len(), SHOWN);
+        assert_eq!(short("a\u{1b}[31m\nb"), "a[31mb");
     }
 
     #[test]
     fn an_answer_is_clear_or_none() {
-        assert_eq!(answer("code=a&code=b", false), Err(Rejection::ParameterRepeated { name: "code".to_owned() }));
+        for name in ["code", "error", "iss", "state"] {
+            let query = format!("code=a&{name}=https%3A%2F%2Fop.example&{name}=b");
+            assert_eq!(answer(&query, false), Err(Rejection::ParameterRepeated { name: name.to_owned() }));
+        }
         assert_eq!(answer("state=s", false), Err(Rejection::ResponseWithoutCode));
         assert_eq!(answer(&format!("code={}", "x".repeat(5000)), false), Err(Rejection::ResponseWithoutCode));
     }

@@ -245,6 +245,11 @@ mod tests {
         for (name, value) in [
             ("token_endpoint", json!("http://op.example/token")),
             ("token_endpoint", json!("https://a:b@op.example/token")),
+            ("token_endpoint", json!("https://a@op.example/token")),
+            ("token_endpoint", json!("https://:b@op.example/token")),
+            ("token_endpoint", json!("https://op.example/token#x")),
+            ("token_endpoint", json!(format!("https://op.example/{}", "x".repeat(2048)))),
+            ("mtls_endpoint_aliases", json!({ "token_endpoint": "http://mtls.op.example/token" })),
             ("jwks_uri", json!(null)),
             ("jwks_uri", json!("file:///etc/passwd")),
             ("authorization_endpoint", json!("javascript:alert(1)")),
@@ -261,6 +266,33 @@ mod tests {
         let bad = document(&json!({ "token_endpoint": "http://evil.example" }));
         let provider = Provider::parse(&bad, &IssuerRule::Exact(ISSUER.to_owned()), &pinned, false).expect("good");
         assert_eq!(provider.token_endpoint.as_str(), "https://pinned.example/token");
+    }
+
+    #[test]
+    fn who_shows_a_certificate_asks_elsewhere_but_where_an_endpoint_is_pinned() {
+        let aliases = json!({ "mtls_endpoint_aliases": { "token_endpoint": "https://mtls.op.example/token",
+            "userinfo_endpoint": "https://mtls.op.example/me", "pushed_authorization_request_endpoint": "https://mtls.op.example/par" } });
+        let parsed = parse(&aliases).expect("good");
+        assert_eq!(parsed.token_endpoint.as_str(), "https://op.example/token", "without a certificate nothing is other");
+        let text = |url: &Option<Url>| url.as_ref().map(ToString::to_string);
+        let other = parsed.clone().by_certificate(&Overrides::default());
+        assert_eq!(other.token_endpoint.as_str(), "https://mtls.op.example/token");
+        assert_eq!(text(&other.userinfo_endpoint).as_deref(), Some("https://mtls.op.example/me"));
+        assert_eq!(text(&other.pushed_authorization_request_endpoint).as_deref(), Some("https://mtls.op.example/par"));
+        assert_eq!((other.jwks_uri, other.authorization_endpoint), (parsed.jwks_uri.clone(), parsed.authorization_endpoint.clone()));
+        let pin = Url::parse("https://pinned.example/").ok();
+        let pinned = Overrides {
+            token_endpoint: pin.clone(),
+            userinfo_endpoint: pin.clone(),
+            pushed_authorization_request_endpoint: pin.clone(),
+            ..Overrides::default()
+        };
+        let kept = Provider::parse(&document(&aliases), &IssuerRule::Exact(ISSUER.to_owned()), &pinned, false).expect("good");
+        let kept = kept.by_certificate(&pinned);
+        assert_eq!(
+            (Some(kept.token_endpoint), kept.userinfo_endpoint, kept.pushed_authorization_request_endpoint),
+            (pin.clone(), pin.clone(), pin)
+        );
     }
 
     #[test]

@@ -29,6 +29,8 @@ mod tests {
 
     #[test]
     fn the_address_is_taken_of_a_good_answer_only() {
+        let long = format!(r#"{{"request_uri":"urn:{}"}}"#, "x".repeat(2048));
+        assert!(parse(long.as_bytes(), true).is_err());
         let body = br#"{"request_uri":"urn:ietf:params:oauth:request_uri:1","expires_in":60}"#;
         assert_eq!(parse(body, true).expect("good"), "urn:ietf:params:oauth:request_uri:1");
         assert!(parse(body, false).is_err());

@@ -331,7 +331,7 @@ async fn secrets_stay_with_their_identity(directory: &dyn Directory) {
     assert!(put(CredentialKind::ProviderTokens).await);
     assert!(directory.forget_profile(&apart.user_id, NOW).await.expect("forgotten"));
     assert_eq!((get(CredentialKind::ProviderTokens).await, get(CredentialKind::Factors).await.as_deref()), (None, Some("two")));
-    directory.link_users(&owner_id, &apart.user_id, &super::logins::by("operator"), NOW).await.expect("linked again");
+    directory.link_users(&owner_id, &apart.user_id, &super::logins::by("operator-again"), NOW).await.expect("linked again");
     let shown = format!("{:?}", super::logins::read(directory, &owner_id).await);
     assert!(!shown.contains("two"));
     assert!(directory.delete_user(&owner_id).await.expect("deleted"));

@@ -21,6 +21,7 @@ pub(super) async fn all(directory: &Arc<dyn Directory>) {
     a_login_replaces_the_groups_of_its_connection_and_no_others(&**directory).await;
     s4_27_a_login_by_a_linked_identity_answers_with_the_primary(&**directory).await;
     blocked_and_link_only_logins_change_nothing(&**directory).await;
+    a_login_of_an_account_that_is_kept_here_brings_nothing_and_makes_nobody(&**directory).await;
 }
 
 /// At another connection than most.
@@ -306,6 +307,34 @@ async fn blocked_and_link_only_logins_change_nothing(directory: &dyn Directory) 
     assert!(!recorded(directory, &new).await.allows_login);
     assert!(!directory.set_allows_login("hr", "nobody", true, NOW).await.expect("an answer"), "nobody's identity");
     assert!(!directory.set_allows_login("a\0", "b", true, NOW).await.expect("an answer"));
+}
+
+async fn a_login_of_an_account_that_is_kept_here_brings_nothing_and_makes_nobody(directory: &dyn Directory) {
+    let own = identity("kept-here");
+    let profile = raw(&json!({"email": "kept@a.example"}));
+    let first = IdentityLogin { root: r#"{"name":"Kept"}"#, email: Some("kept@a.example"), ..IdentityLogin::plain(&own, &profile, NOW) };
+    // Nobody has it yet, or not any more.
+    let here = IdentityLogin { kept_here: true, ..first.clone() };
+    assert_eq!(kind(directory.record_login(&here).await), Some(ErrorKind::AccessDenied));
+    let user_id = recorded(directory, &first).await.user_id;
+    let older = raw(&json!({"email": "older@a.example"}));
+    let login = IdentityLogin {
+        root: r#"{"name":"Older"}"#,
+        groups: r#"["older"]"#,
+        email: Some("older@a.example"),
+        kept_here: true,
+        ..IdentityLogin::plain(&own, &older, NOW.plus_seconds(9))
+    };
+    let answer = recorded(directory, &login).await;
+    assert_eq!((answer.user_id.as_str(), answer.logins_count, &answer.root), (user_id.as_str(), 2, &object(json!({"name": "Kept"}))));
+    let user = read(directory, &user_id).await;
+    let stored = user.identity("acme", "kept-here").expect("there");
+    assert_eq!((&stored.profile, stored.last_login), (&object(json!({"email": "kept@a.example"})), Some(NOW.plus_seconds(9))));
+    assert!(directory.users_by_email("older@a.example", 10).await.expect("an answer").is_empty());
+    directory.set_blocked(&user_id, true).await.expect("set");
+    let blocked = recorded(directory, &IdentityLogin { now: NOW.plus_seconds(20), ..login }).await;
+    assert_eq!((blocked.blocked, blocked.logins_count), (true, 2));
+    assert!(directory.delete_user(&user_id).await.expect("deleted"));
 }
 
 pub(super) fn by(link_id: &str) -> LinkedBy {

@@ -4,6 +4,7 @@ mod clients;
 mod connections;
 mod living;
 mod oidc_connections;
+mod provider_connections;
 mod saml_clients;
 mod sdks;
 mod servers;

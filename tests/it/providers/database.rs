@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 const WRONG: &str = "The user name or the password is wrong";
 pub const PASSWORD: &str = "correct horse battery";
-const BCRYPT: &str = "$2b$10$abcdefghijklmnopqrstuuCj7fyLDJytXL.TfOiOeiv0fQvSOK1/2";
+pub const BCRYPT: &str = "$2b$10$abcdefghijklmnopqrstuuCj7fyLDJytXL.TfOiOeiv0fQvSOK1/2";
 const SALTED: &str = "6f5f3f9c9f74e007306fd7a102924a3eb114ab22593f572e1e349e11cb321d4c";
 
 /// A gateway with one database, and an application.
@@ -109,6 +109,8 @@ async fn s1_6_what_operators_edit_outlives_every_login() {
     assert_eq!((&shown["name"], &shown["email"]), (&json!("Jane Roe"), &json!("roe@acme.example")));
     let kept = api.read(&path).await;
     assert_eq!((&kept["name"], &kept["email"], &kept["logins_count"]), (&json!("Jane Roe"), &json!("roe@acme.example"), &json!(2)));
+    let forget = api.post(&format!("{path}/forget-profile"), &json!({})).await;
+    assert!(forget.status == 409 && api.read(&path).await["email"] == "roe@acme.example", "{}", forget.body);
     // Blocked, the right password lets nobody in, and a wrong one does not tell.
     assert_eq!(api.patch(&path, &json!({"blocked": true})).await.status, 200);
     assert!(told(&gateway, &app, "roe@acme.example", "wrong").await.1.contains(WRONG));
@@ -181,7 +183,7 @@ async fn details_e_foreign_hashes_let_people_in_once_and_are_ours_from_then_on()
 }
 
 /// An import, and its end.
-async fn import(api: &Api<'_>, users: &Value) {
+pub async fn import(api: &Api<'_>, users: &Value) {
     let connections = api.read("/connections").await;
     let id = connections.as_array().unwrap().iter().find(|one| one["name"] == "people").unwrap()["id"].as_str().unwrap().to_owned();
     let boundary = "isthmus-test";

@@ -1,10 +1,13 @@
 //! The second factor after a password: set up, asked for, used once, guessed in vain, and removed.
 
-use crate::api::Api;
+use super::database::{self, BCRYPT, import, type_in};
+use crate::api::{Api, command};
 use crate::harness::app::{App, Tokens};
 use crate::harness::browser::{Browser, Landed, Page};
 use crate::harness::gateway::{Gateway, Setup};
+use crate::harness::op::Op;
 use crate::harness::slapd::{PASSWORD, Slapd};
+use crate::saml_apps::sp::{Answered, Sp};
 use isthmus::clock::Timestamp;
 use openssl::hash::MessageDigest;
 use openssl::pkey::PKey;
@@ -13,6 +16,7 @@ use serde_json::{Value, json};
 use std::time::Duration;
 
 const MFA: &str = "https://refeds.org/profile/mfa";
+const PASSWORD_CLASS: &str = "urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport";
 const WRONG: &str = "This code is not right";
 const USED: &str = "This code was used before";
 
@@ -303,14 +307,130 @@ async fn where_it_is_optional_who_wants_it_has_it_and_applications_may_ask() {
 }
 
 #[tokio::test]
+async fn an_application_of_saml_asks_for_it_and_is_told_of_it() {
+    let (slapd, sp) = (Slapd::start(), Sp::new("wiki"));
+    let gateway = Gateway::start(Setup::new().connection(&staff(&slapd, "optional")).application(&sp.toml("", ""))).await;
+    let request = |class: &str| {
+        let asked = format!(
+            "<samlp:RequestedAuthnContext Comparison=\"exact\"><saml:AuthnContextClassRef>{class}</saml:AuthnContextClassRef></samlp:RequestedAuthnContext>"
+        );
+        sp.redirect(&sp.request(&gateway).and(&asked))
+    };
+    let sign_in = async |browser: &Browser, class: &str| {
+        let page = browser.open(request(class).as_str()).await.here();
+        send(browser, &page, &[("username", "jane"), ("password", PASSWORD)]).await
+    };
+    let class = |landed: Landed| Answered::read(&gateway, &landed.away()).assert_good().text("saml:AuthnContextClassRef");
+    let browser = Browser::new();
+    let page = sign_in(&browser, MFA).await.here();
+    let (phone, _, landed) = set_up(&browser, &page, -1).await;
+    assert_eq!(class(landed), MFA);
+    // The session is of that context, and of no other.
+    assert_eq!(class(browser.open(request(MFA).as_str()).await), MFA);
+    let page = sign_in(&browser, PASSWORD_CLASS).await.here();
+    assert_eq!(class(code(&browser, &page, &phone.code(0).await).await), PASSWORD_CLASS);
+    // What neither of the two can be is refused before anybody types a code.
+    let refused = sign_in(&Browser::new(), "urn:example:better").await.away();
+    assert_eq!(Answered::read(&gateway, &refused).status(), ["Responder", "NoAuthnContext"]);
+}
+
+#[tokio::test]
+async fn an_account_is_proven_by_both_before_another_joins_it() {
+    let (slapd, op, app) = (Slapd::start(), Op::start().await, App::new("notes"));
+    let asks = op.toml("acme", "[connection.linking]\npolicy = \"ask\"\nemail_domains = [\"acme.example\"]\n");
+    let setup = Setup::new().connection(&staff(&slapd, "required")).connection(&asks).application(&app.toml("", ""));
+    let gateway = Gateway::start(setup).await;
+    let browser = Browser::new();
+    let page = password(&gateway, &app, &browser, "jane", &[("connection", "staff")]).await.here();
+    let (phone, _, landed) = set_up(&browser, &page, -1).await;
+    let known = claims(&gateway, &app, landed).await["sub"].clone();
+    // The same address, by another connection: the account is proven by password and code, and by no password alone.
+    let newcomer = Browser::new();
+    let departure = newcomer.open(app.authorize(&gateway, &[("connection", "acme")]).as_str()).await.away();
+    let question = op.sign_in(&newcomer, &departure).await.here();
+    let form = question.form();
+    let (name, value, _) = form.buttons.iter().find(|(name, ..)| name == "connection").expect("a way to prove it");
+    let page = send(&newcomer, &question, &[(name, value)]).await.here();
+    let page = send(&newcomer, &page, &[("username", "jane"), ("password", PASSWORD)]).await.here();
+    assert!(page.contains("Enter your code"), "{}", page.body);
+    let api = Api::of(&gateway).await;
+    let user = known.as_str().unwrap().replace('|', "%7C");
+    assert_eq!(api.read(&format!("/users/{user}")).await["identities"].as_array().map(Vec::len), Some(1));
+    let joined = claims(&gateway, &app, code(&newcomer, &page, &phone.code(0).await).await).await;
+    assert_eq!(joined["sub"], known);
+    assert_eq!(api.read(&format!("/users/{user}")).await["identities"].as_array().map(Vec::len), Some(2));
+    // They came by the provider, which has said nothing of a second factor.
+    assert_eq!(joined.get("amr"), None, "{joined}");
+    // The factor is the identity's, and stays with it.
+    let other = Browser::new();
+    let page = password(&gateway, &app, &other, "jane", &[("connection", "staff")]).await.here();
+    assert_eq!(claims(&gateway, &app, code(&other, &page, &phone.code(1).await).await).await["sub"], known);
+}
+
+#[tokio::test]
+async fn details_e_an_app_that_came_with_its_user_is_asked_for() {
+    let app = App::new("notes");
+    let people = "name = \"people\"\nsecond_factor = \"optional\"\n[connection.database]\n";
+    let gateway = Gateway::start(Setup::new().connection(people).application(&app.toml("", ""))).await;
+    let api = Api::of(&gateway).await;
+    let factors = json!([{"phone": {"value": "+4930123456"}}, {"totp": {"secret": "jbswy3dpehpk3pxp"}}]);
+    let user = |name: &str| json!({"email": format!("{name}@acme.example"), "email_verified": true, "password_hash": BCRYPT});
+    let mut jane = user("jane");
+    jane["mfa_factors"] = factors;
+    import(&api, &json!([jane, user("joe")])).await;
+    let browser = Browser::new();
+    let page = browser.open(app.authorize(&gateway, &[]).as_str()).await.here();
+    let page = type_in(&browser, &page, "jane@acme.example", database::PASSWORD).await.here();
+    assert!(page.contains("Enter your code"), "{}", page.body);
+    let signed_in = claims(&gateway, &app, code(&browser, &page, &Phone::with("JBSWY3DPEHPK3PXP").code(0).await).await).await;
+    assert_eq!(signed_in["amr"], json!(["pwd", "otp", "mfa"]));
+    let user = signed_in["sub"].as_str().unwrap().replace('|', "%7C");
+    let methods = api.read(&format!("/users/{user}/authentication-methods")).await;
+    assert_eq!(methods.as_array().map(Vec::len), Some(1), "a telephone is none: {methods}");
+    let browser = Browser::new();
+    let page = browser.open(app.authorize(&gateway, &[]).as_str()).await.here();
+    let joe = send(&browser, &page, &[("username", "joe@acme.example"), ("password", database::PASSWORD)]).await;
+    assert_eq!(claims(&gateway, &app, joe).await["amr"], json!(["pwd"]));
+}
+
+#[tokio::test]
+async fn a_database_of_the_management_api_has_the_option_and_it_counts_for_sessions_that_are_there() {
+    let app = App::new("notes");
+    let gateway = Gateway::start(Setup::new().application(&app.toml("", ""))).await;
+    let api = Api::of(&gateway).await;
+    let made = api.make("/connections", &json!({"name": "people", "strategy": "auth0", "enabled_clients": ["notes"]})).await;
+    let jane = json!({"connection": "people", "email": "jane@acme.example", "name": "Jane", "password": database::PASSWORD});
+    api.make("/users", &jane).await;
+    let browser = Browser::new();
+    let page = browser.open(app.authorize(&gateway, &[]).as_str()).await.here();
+    claims(&gateway, &app, type_in(&browser, &page, "jane@acme.example", database::PASSWORD).await).await;
+    let connection = format!("/connections/{}", made["id"].as_str().unwrap());
+    let refused = api.patch(&connection, &json!({"isthmus": {"second_factor": "sometimes"}})).await;
+    assert!(refused.status == 400 && refused.contains("second_factor"), "{}", refused.body);
+    let changed = api.patch(&connection, &json!({"isthmus": {"second_factor": "required"}})).await;
+    assert_eq!(changed.status, 200, "{}", changed.body);
+    crate::harness::eventually("the change", async || {
+        let answer = browser.open(app.authorize(&gateway, &[("prompt", "none")]).as_str()).await.away();
+        (answer.parameter("error").as_deref() == Some("login_required")).then_some(())
+    })
+    .await;
+    let page = browser.open(app.authorize(&gateway, &[]).as_str()).await.here();
+    let page = type_in(&browser, &page, "jane@acme.example", database::PASSWORD).await.here();
+    let (.., landed) = set_up(&browser, &page, 0).await;
+    assert_eq!(claims(&gateway, &app, landed).await["acr"], MFA);
+}
+
+#[tokio::test]
 async fn where_it_is_off_nobody_is_asked_and_who_must_have_it_is_told_no() {
     let (_slapd, gateway, app) = world("off").await;
     let browser = Browser::new();
-    let alone = claims(&gateway, &app, password(&gateway, &app, &browser, "joe", &[("acr_values", MFA)]).await).await;
+    let alone = claims(&gateway, &app, password(&gateway, &app, &browser, "joe", &[]).await).await;
     assert_eq!(alone["amr"], json!(["pwd"]));
     let essential = r#"{"id_token":{"acr":{"essential":true,"values":["https://refeds.org/profile/mfa"]}}}"#;
-    let refused = password(&gateway, &app, &Browser::new(), "joe", &[("claims", essential)]).await.away();
-    assert_eq!(app.error(&gateway, &refused).0, "unmet_authentication_requirements");
+    for asked in [("acr_values", MFA), ("claims", essential)] {
+        let refused = password(&gateway, &app, &Browser::new(), "joe", &[asked]).await.away();
+        assert_eq!(app.error(&gateway, &refused).0, "unmet_authentication_requirements", "{asked:?}");
+    }
 }
 
 #[tokio::test]
@@ -349,11 +469,26 @@ async fn operators_see_that_there_is_a_factor_and_remove_it() {
     assert!(page.contains(WRONG), "{}", page.body);
     let (.., landed) = set_up(&other, &page, 1).await;
     claims(&gateway, &app, landed).await;
+    // The same on the command line.
+    let id = user.replace("%7C", "|");
+    let told = async |arguments: &[&str]| {
+        let output = command(&gateway, arguments).await;
+        (output.status.code(), String::from_utf8(output.stdout).unwrap())
+    };
+    let (status, shown) = told(&["user", "show", &id]).await;
+    assert!(status == Some(0) && shown.contains("second factors\n  totp|") && shown.contains("10 left"), "{shown}");
+    let recovery = shown.lines().find_map(|line| line.trim().split("  ").next().filter(|id| id.starts_with("recovery-code|"))).unwrap();
+    assert!(told(&["user", "remove-factor", &id, recovery]).await.1.contains("recovery-code|"));
+    assert_eq!(told(&["user", "remove-factor", &id]).await.0, Some(2));
+    assert!(api.read(&format!("/users/{user}/authentication-methods")).await.as_array().is_some_and(|left| left.len() == 1));
     assert_eq!(api.delete(&format!("/users/{user}/multifactor/google-authenticator")).await.status, 204);
+    assert_eq!(told(&["user", "remove-factor", &id, "--all"]).await.0, Some(1));
     assert_eq!(api.delete(&format!("/users/{user}/multifactor/google-authenticator")).await.status, 404);
-    let logs = api.read("/logs?per_page=100").await;
-    let kinds: Vec<&str> = logs.as_array().unwrap().iter().filter_map(|event| event["type"].as_str()).collect();
-    for kind in ["gd_enrollment_complete", "gd_auth_failed", "gd_unenroll"] {
-        assert!(kinds.contains(&kind), "{kind} {kinds:?}");
-    }
+    crate::harness::eventually("the log", async || {
+        let logs = api.read("/logs?per_page=100").await;
+        let kinds: Vec<&str> = logs.as_array().unwrap().iter().filter_map(|event| event["type"].as_str()).collect();
+        let all = ["gd_enrollment_complete", "gd_auth_failed", "gd_unenroll"].iter().all(|kind| kinds.contains(kind));
+        all.then_some(())
+    })
+    .await;
 }

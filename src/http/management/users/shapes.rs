@@ -54,7 +54,7 @@ pub const NEW_USER: Shape = Shape {
         may("custom_fields", Kind::Object, ""),
         may("custom_data", Kind::Object, "Another spelling of custom_fields"),
         may("custom_field", Kind::Object, "Another spelling of custom_fields"),
-        may("verify_email", Kind::Boolean, "No e-mail is sent by this version: false, or absent"),
+        may("verify_email", Kind::Boolean, "true: a link that proves the address is mailed, where there is a mail server"),
     ],
     open: false,
     example: r#"{"connection": "people", "email": "jane@example.org", "email_verified": true, "name": "Jane Doe", "app_metadata": {"plan": "gold"}}"#,

@@ -5,9 +5,11 @@ use super::{Caller, refusal};
 use crate::broker::admin::{SealedValues, UserEdit};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
+use crate::http::login::account::letters_in;
 use crate::http::management::call::{Call, Reply};
 use crate::http::management::problem::Refusal;
 use crate::http::management::shape::fault;
+use crate::http::words::{Language, Words};
 use crate::secret::Secret;
 use crate::store::LogType;
 use crate::user::{CUSTOM, DATABASE, User};
@@ -19,7 +21,7 @@ use serde_json::{Map, Value};
 pub async fn create(call: Call) -> Result<Reply, Refusal> {
     let mut members = call.body.as_object().cloned().unwrap_or_default();
     let [connection, user_id, password] = ["connection", "user_id", "password"].map(|name| take_text(&mut members, name));
-    no_mails(&mut members)?;
+    let verify = mails(&call, &mut members)?;
     let connection = connection.unwrap_or_default();
     let unknown = || Refusal::from(vec![fault("/connection", "is no connection of this gateway")]);
     let place = call.gateway.place_of(&connection).ok_or_else(unknown)?;
@@ -39,13 +41,16 @@ pub async fn create(call: Call) -> Result<Reply, Refusal> {
     }
     let user = admin.create_user(&place, user_id.as_deref(), &members, call.by(), call.now).await.map_err(refused)?;
     set_password(&call, &user.user_id, password).await?;
+    if verify {
+        write_to(&call, &user).await?;
+    }
     let record = admin.user_record(&user.user_id, SealedValues::Absent).await.map_err(refusal)?;
     Ok(answer(&call, 201, &record))
 }
 
 pub async fn update(call: Call) -> Result<Reply, Refusal> {
     let mut members = call.body.as_object().cloned().unwrap_or_default();
-    let (mut password, mut own) = (None, OwnPatch::default());
+    let (mut password, mut own, mut verify) = (None, OwnPatch::default(), false);
     let editor = match Caller::of(&call, &["update:users", "update:users_app_metadata"]).await? {
         Caller::Person => {
             own_metadata_only(&call, &members).await?;
@@ -56,7 +61,7 @@ pub async fn update(call: Call) -> Result<Reply, Refusal> {
                 let message = "Insufficient scope, expected any of: update:users";
                 return Err(Refusal::new(ErrorKind::InsufficientScope, message).with_code("insufficient_scope"));
             }
-            no_mails(&mut members)?;
+            verify = mails(&call, &mut members)?;
             members.shift_remove("client_id");
             if let Some(connection) = take_text(&mut members, "connection") {
                 let user = super::read::existing(&call, call.name("id")).await?;
@@ -81,6 +86,9 @@ pub async fn update(call: Call) -> Result<Reply, Refusal> {
     }
     let user = edit(&call, patch, own, Update::Merge).await?;
     set_password(&call, &user.user_id, password).await?;
+    if verify {
+        write_to(&call, &user).await?;
+    }
     if user.blocked && members.get("blocked") == Some(&Value::Bool(true)) {
         call.gateway.tell_of_block(&user.user_id, call.now).await?;
     }
@@ -180,16 +188,28 @@ fn take_text(members: &mut Map<String, Value>, name: &str) -> Option<String> {
     }
 }
 
-/// Nothing is sent by this version, so nobody may be left waiting for it.
-fn no_mails(members: &mut Map<String, Value>) -> Result<(), Refusal> {
-    let mut faults = Vec::new();
+/// Is somebody to be written to, to prove an address? What is not sent is refused, so that nobody is left waiting for it.
+fn mails(call: &Call, members: &mut Map<String, Value>) -> Result<bool, Refusal> {
+    let (mut faults, mut verify) = (Vec::new(), false);
     for name in ["verify_email", "verify_phone_number", "verify_password"] {
         match members.shift_remove(name) {
             None | Some(Value::Bool(false)) => {}
-            Some(_) => faults.push(fault(&format!("/{name}"), "cannot be asked for: this version sends no messages; leave it out")),
+            Some(Value::Bool(true)) if name == "verify_email" && call.gateway.mailer.is_there() => verify = true,
+            Some(_) => faults.push(fault(&format!("/{name}"), "cannot be asked for: no such message is sent from here; leave it out")),
         }
     }
-    if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+    if faults.is_empty() { Ok(verify) } else { Err(faults.into()) }
+}
+
+/// A link that proves the address, to a user of a database.
+async fn write_to(call: &Call, user: &User) -> Result<(), Refusal> {
+    let letters = letters_in(&Words::of(Language::English));
+    for stored in user.identities.iter().filter(|stored| stored.identity.provider == crate::user::DATABASE) {
+        if let Some(email) = stored.profile.get("email").and_then(Value::as_str) {
+            call.gateway.remind(&stored.identity.connection, email, &letters, call.now).await?;
+        }
+    }
+    Ok(())
 }
 
 fn weak(error: Error) -> Refusal {

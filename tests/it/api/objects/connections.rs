@@ -97,7 +97,7 @@ async fn what_is_wrong_with_a_connection_is_said_with_its_place() {
     for (body, pointers) in [
         (json!({}), vec!["/name", "/strategy"]),
         (with("name", json!("a b")), vec!["/name"]),
-        (with("strategy", json!("google-oauth2")), vec!["/strategy"]),
+        (with("strategy", json!("salesforce")), vec!["/strategy"]),
         (with("strategy", json!("ad")), vec!["/strategy"]),
         (with("colour", json!(1)), vec!["/colour"]),
         (with("options/colour", json!(1)), vec!["/options/colour"]),
