@@ -38,7 +38,7 @@ impl DatabaseConnection {
         let allows_login = !config.profile.link_only;
         let name = config.name.clone();
         let accounts: Arc<dyn Accounts> = match &settings.custom {
-            Some(custom) => Arc::new(CustomAccounts::new(name, custom.clone())?),
+            Some(custom) => Arc::new(CustomAccounts::new(config.clone(), custom.clone(), directory)?),
             None => Arc::new(OwnAccounts::new(name, settings.names, allows_login, directory, keyring)),
         };
         Ok(Self { config, settings, issuer: issuer.to_owned(), accounts })

@@ -6,12 +6,15 @@
 
 use super::{Account, AccountError, Accounts, Answering, NewAccount, Weakness, Whose};
 use crate::clock::Timestamp;
+use crate::connection::config::ConnectionConfig;
 use crate::connection::oauth2::profile;
 use crate::connection::outbound::asker::{Asked, Asker};
 use crate::connection::outbound::download::Reach;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::secret::Secret;
+use crate::store::{Directory, NewUser, OwnProfile};
+use crate::user::folded;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::hash::MessageDigest;
@@ -19,6 +22,7 @@ use openssl::pkey::PKey;
 use openssl::sign::Signer;
 use serde_json::{Map, Value, json};
 use std::fmt;
+use std::sync::Arc;
 use url::Url;
 
 /// Octets of an answer at most.
@@ -72,24 +76,41 @@ impl fmt::Debug for SigningSecret {
 
 /// Accounts behind an endpoint.
 pub struct CustomAccounts {
-    connection: String,
+    /// The endpoint knows who asks by its name.
+    config: ConnectionConfig,
     settings: CustomSettings,
     asker: Asker,
+    directory: Arc<dyn Directory>,
 }
 
 impl CustomAccounts {
-    /// `connection`: by which name the endpoint knows who asks.
-    ///
     /// # Errors
     /// When there can be no HTTP client.
-    pub fn new(connection: String, settings: CustomSettings) -> Result<Self> {
+    pub fn new(config: ConnectionConfig, settings: CustomSettings, directory: Arc<dyn Directory>) -> Result<Self> {
         let asker = Asker::new(settings.reach)?;
-        Ok(Self { connection, settings, asker })
+        Ok(Self { config, settings, asker, directory })
+    }
+
+    /// Who has just been made can be written to before the first login: links are for users whom the directory knows.
+    async fn remember(&self, made: &Account, new: &NewAccount, now: Timestamp) {
+        let mut profile = made.profile.clone();
+        profile.entry("email").or_insert_with(|| new.email.as_str().into());
+        let own =
+            OwnProfile { profile, email: Some(folded(&new.email)), email_verified: false, username: new.username.as_deref().map(folded) };
+        let user = NewUser {
+            allows_login: !self.config.profile.link_only,
+            user_metadata: new.user_metadata.clone(),
+            own: Some(own),
+            ..NewUser::bare(self.config.identity(&made.subject))
+        };
+        if let Err(error) = self.directory.create_user(&user, now).await {
+            tracing::warn!(connection = self.config.name, %error, "an account was made and is not known here before its first login");
+        }
     }
 
     /// Asks, and gives what was answered.
     async fn ask(&self, operation: &'static str, about: Value, now: Timestamp) -> Result<Map<String, Value>, AccountError> {
-        let mut question = Map::from_iter([("operation".to_owned(), json!(operation)), ("connection".to_owned(), json!(self.connection))]);
+        let mut question = Map::from_iter([("operation".to_owned(), json!(operation)), ("connection".to_owned(), json!(self.config.name))]);
         if let Value::Object(about) = about {
             question.extend(about.into_iter().filter(|(_, value)| !value.is_null()));
         }
@@ -119,7 +140,9 @@ impl Accounts for CustomAccounts {
             if !new.user_metadata.is_empty() {
                 about.insert("user_metadata".to_owned(), Value::Object(new.user_metadata.clone()));
             }
-            account(self.ask("create", Value::Object(about), now).await?)
+            let made = account(self.ask("create", Value::Object(about), now).await?)?;
+            self.remember(&made, new, now).await;
+            Ok(made)
         })
     }
 

@@ -204,7 +204,7 @@ fn mails(call: &Call, members: &mut Map<String, Value>) -> Result<bool, Refusal>
 /// A link that proves the address, to a user of a database.
 async fn write_to(call: &Call, user: &User) -> Result<(), Refusal> {
     let letters = letters_in(&Words::of(Language::English));
-    for stored in user.identities.iter().filter(|stored| stored.identity.provider == crate::user::DATABASE) {
+    for stored in user.identities.iter().filter(|stored| stored.identity.provider == DATABASE) {
         if let Some(email) = stored.profile.get("email").and_then(Value::as_str) {
             call.gateway.remind(&stored.identity.connection, email, &letters, call.now).await?;
         }
