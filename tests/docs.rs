@@ -102,6 +102,22 @@ fn the_page_about_conformance_names_what_exists_and_every_test_of_a_module() {
     assert_eq!(unknown(&HashSet::from([("conformance/core.rs", "oidcc_servr"), ("nowhere.rs", "x")])).len(), 2, "the check can fail");
 }
 
+#[test]
+fn the_page_about_connections_names_what_exists_and_every_test_of_the_files_that_it_names() {
+    let page = read("docs/connections.md");
+    let (_, table) = page.split_once("# Line by line").expect("tables");
+    let named: HashSet<(&str, &str)> = quoted(table).into_iter().filter_map(|test| test.split_once("::")).collect();
+    assert!(named.len() > 80, "the tables have lost their rows");
+    assert_eq!(unknown(&named), Vec::<String>::new(), "no tests of the program");
+    let files: HashSet<&str> = named.iter().map(|(file, _)| *file).filter(|file| file.starts_with("providers/")).collect();
+    assert!(files.len() > 10, "{files:?}");
+    for file in files {
+        let tests = tests_in("", &read(&format!("tests/it/{file}")));
+        let forgotten: Vec<_> = tests.iter().filter(|test| !named.contains(&(file, test.as_str()))).collect();
+        assert_eq!(forgotten, Vec::<&String>::new(), "tests of {file} that the page does not name");
+    }
+}
+
 /// Those of `file::function` that are no tests: files stand below tests/it or src.
 fn unknown(named: &HashSet<(&str, &str)>) -> Vec<String> {
     let is_one = |file: &str, test: &str| {

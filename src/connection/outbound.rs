@@ -202,10 +202,7 @@ fn is_public(address: IpAddr) -> bool {
                 _ => {}
             }
             // Global unicast is 2000::/3; documentation, benchmarks and Teredo stand apart.
-            let apart = match segments {
-                [0x2001, 0xdb8 | 0..0x200, ..] | [0x3fff, 0..0x1000, ..] => true,
-                _ => false,
-            };
+            let apart = matches!(segments, [0x2001, 0xdb8 | 0..0x200, ..] | [0x3fff, 0..0x1000, ..]);
             segments[0] & 0xe000 == 0x2000 && !apart
         }
     }

@@ -1,7 +1,7 @@
 //! Pages on the way: the chooser, the end of a session.
 
-pub mod factor;
 pub mod account;
+pub mod factor;
 pub mod password;
 
 use super::pages::{self, BOUNCED, STYLE};

@@ -23,6 +23,20 @@ pub fn methods(amr: &[String]) -> &'static [&'static str] {
     }
 }
 
+/// The method that a context class implies (SAML Authentication Context 3.4, REFEDS MFA Profile), where it implies one.
+fn implied(class: &str) -> Option<&'static str> {
+    if class == "https://refeds.org/profile/mfa" {
+        return Some(MULTIPLE);
+    }
+    match class.strip_prefix("urn:oasis:names:tc:SAML:2.0:ac:classes:")? {
+        "Password" | "PasswordProtectedTransport" | "InternetProtocolPassword" => Some(PASSWORD),
+        "TimeSyncToken" => Some(ONE_TIME),
+        "Smartcard" | "SmartcardPKI" => Some("sc"),
+        "MobileTwoFactorUnregistered" | "MobileTwoFactorContract" => Some(MULTIPLE),
+        _ => None,
+    }
+}
+
 /// What the identity provider calls the session there, for logout.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamSession {
@@ -42,6 +56,9 @@ pub struct UpstreamSession {
     /// How the person signed in there (AuthnContextClassRef), in the identity provider's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub authn_context: Option<String>,
+    /// How the person signed in there (RFC 8176), in the words of an OpenID provider.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub amr: Vec<String>,
     /// The ID token of an OpenID provider that is told of logouts, sealed: its hint which session to end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id_token: Option<String>,
@@ -110,6 +127,17 @@ impl Session {
     /// Its name, and those of the sessions in whose place it stands.
     pub fn sids(&self) -> impl Iterator<Item = &str> {
         std::iter::once(self.sid.as_str()).chain(self.before.iter().map(String::as_str))
+    }
+
+    /// How the person signed in, as applications are told: to us, or else there, in the provider's words or as the context
+    /// class implies.
+    pub fn methods_told(&self) -> Vec<String> {
+        let (ours, theirs) = (&self.amr, &self.upstream.amr);
+        match (ours.is_empty(), theirs.is_empty()) {
+            (false, _) => ours.clone(),
+            (true, false) => theirs.clone(),
+            (true, true) => self.upstream.authn_context.as_deref().and_then(implied).map(str::to_owned).into_iter().collect(),
+        }
     }
 
     /// The person has proven more than a password to us.

@@ -15,6 +15,7 @@ mod chromium;
 mod chromium_consent;
 mod chromium_factor;
 mod chromium_logout;
+mod chromium_password;
 mod conduct;
 mod conformance;
 mod explain;

@@ -110,9 +110,9 @@ impl Entry {
     }
 
     /// What the person's identity is named by: the one value that its attribute has.
-    pub fn subject(&self, settings: &LdapSettings) -> Option<String> {
-        match self.values(&settings.subject_attribute).as_slice() {
-            [value] => shown(&settings.subject_attribute, value).filter(|text| !text.trim().is_empty()),
+    pub fn subject(&self, attribute: &str) -> Option<String> {
+        match self.values(attribute).as_slice() {
+            [value] => shown(attribute, value).filter(|text| !text.trim().is_empty()),
             _ => None,
         }
     }
@@ -160,6 +160,29 @@ fn guid(octets: [u8; 16]) -> String {
 mod tests {
     use super::*;
     use ldap3::controls::RawControl;
+
+    #[test]
+    fn a_person_is_named_by_one_value_or_is_nobody() {
+        let subject = |attributes: &[(&str, &[&str])]| {
+            let attributes = attributes.iter().map(|(name, values)| {
+                let values = values.iter().map(|value| value.as_bytes().to_vec()).collect();
+                ((*name).to_owned(), values)
+            });
+            Entry { dn: "uid=jane".to_owned(), attributes: attributes.collect() }.subject("uid")
+        };
+        assert_eq!(subject(&[("UID", &["jane"])]).as_deref(), Some("jane"));
+        let nobody: [&[(&str, &[&str])]; 6] = [
+            &[],
+            &[("uid", &[])],
+            &[("uid", &["jane", "joe"])],
+            &[("uid", &["jane"]), ("uid;lang-de", &["joe"])],
+            &[("uid", &[""])],
+            &[("uid", &["  "])],
+        ];
+        for attributes in nobody {
+            assert_eq!(subject(attributes), None, "{attributes:?}");
+        }
+    }
 
     fn result(rc: u32, text: &str, policy: Option<&[u8]>) -> LdapResult {
         let control = |val: &[u8]| Control(None, RawControl { ctype: PASSWORD_POLICY.to_owned(), crit: false, val: Some(val.to_vec()) });

@@ -77,7 +77,7 @@ impl LdapConnection {
             }
         };
         let Proven { entry, groups } = proven;
-        let subject = entry.subject(&self.settings);
+        let subject = entry.subject(&self.settings.subject_attribute);
         let (attribute, found) = (&self.settings.subject_attribute, if subject.is_some() { "one value" } else { "none, or several" });
         check(trace, now, "ldap-subject", subject.is_some(), &format!("one value of {attribute}"), found);
         let subject = subject.ok_or_else(|| {

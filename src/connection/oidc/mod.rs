@@ -90,6 +90,7 @@ impl OidcConnection {
             upstream: UpstreamSession {
                 session_index: facts.sid.clone(),
                 authn_context: facts.acr.clone(),
+                amr: facts.amr.clone(),
                 id_token: self.sealed(&id_token),
                 authenticating_authorities: vec![facts.issuer.clone()],
                 ..UpstreamSession::default()

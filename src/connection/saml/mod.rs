@@ -88,6 +88,7 @@ impl SamlConnection {
                 sp_name_qualifier: name_id.and_then(|name_id| name_id.sp_name_qualifier.clone()),
                 session_index: assertion.session_index().map(str::to_owned),
                 authenticating_authorities: assertion.authenticating_authorities().iter().take(attributes::AUTHORITIES).cloned().collect(),
+                amr: Vec::new(),
                 authn_context: assertion.authn_context_class_ref().map(str::to_owned),
                 id_token: None,
                 not_on_or_after: assertion.session_not_on_or_after(),

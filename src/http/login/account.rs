@@ -38,7 +38,11 @@ pub(in crate::http) struct Page {
     form: Option<Form>,
     /// Label and address.
     link: Option<(String, String)>,
+    status: StatusCode,
 }
+
+/// Seconds after which somebody tries again who came when too many did.
+const BUSY: u32 = 5;
 
 struct Form {
     action: &'static str,
@@ -180,7 +184,7 @@ fn behind_link(request: &HttpRequest, purpose: Purpose, token: &str, followed: R
 
 impl Page {
     fn bare(w: Arc<Words>, look: Arc<Look>, title: String, text: String) -> Self {
-        Self { title, text, problem: None, form: None, link: None, w, look }
+        Self { title, text, problem: None, form: None, link: None, status: StatusCode::OK, w, look }
     }
 
     pub(in crate::http) fn sign_up(w: Arc<Words>, look: Arc<Look>, page: &AccountPage) -> Self {
@@ -195,7 +199,9 @@ impl Page {
             fields.push(Field { value: page.username.clone(), longest: 128, ..field });
         }
         fields.push(Field { focus: !page.email.is_empty(), ..Field::password(&w, "password", &w.password_password, page.shortest) });
+        let is_busy = page.problem == Some(SignUpProblem::Busy);
         Self {
+            status: if is_busy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK },
             problem: page.problem.as_ref().map(|problem| wrong(&w, problem)),
             form: Some(Form { action: SIGN_UP, hidden: of_page(page), whose: None, fields, button: w.sign_up_button.to_string() }),
             link: Some(back(&w, &page.transaction_id)),
@@ -263,18 +269,17 @@ impl Page {
     }
 
     fn dead(w: Arc<Words>, look: Arc<Look>) -> Self {
-        Self::bare(Arc::clone(&w), look, w.link_dead_title.to_string(), w.link_dead.to_string())
+        let (title, text) = (w.link_dead_title.to_string(), w.link_dead.to_string());
+        Self { status: StatusCode::GONE, ..Self::bare(w, look, title, text) }
     }
 
     fn answer(&self) -> HttpResponse {
-        let policy = pages::policy(&self.look, "", "form-action 'self'; ");
+        // The answer may lead on to where a program wants the person.
+        let policy = pages::policy(&self.look, "", "");
         let mut response = pages::with_policy(self, &policy);
-        if self.form.is_none() && self.title == self.w.link_dead_title {
-            *response.status_mut() = StatusCode::GONE;
-        }
-        if self.problem.is_some() && self.problem.as_deref() == Some(&*self.w.password_busy) {
-            *response.status_mut() = StatusCode::SERVICE_UNAVAILABLE;
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(5));
+        *response.status_mut() = self.status;
+        if self.status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(BUSY));
         }
         response
     }

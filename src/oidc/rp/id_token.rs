@@ -12,6 +12,9 @@ use serde_json::{Map, Value};
 /// Octets of a subject at most (Core 2 says 255 ASCII characters).
 const LONGEST_SUBJECT: usize = 255;
 
+/// Methods that are told on at most.
+const METHODS: usize = 16;
+
 /// What an ID token is held against.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpectedIdToken<'a> {
@@ -40,6 +43,8 @@ pub struct IdTokenFacts {
     pub subject: String,
     pub auth_time: Option<Timestamp>,
     pub acr: Option<String>,
+    /// How the person signed in (RFC 8176).
+    pub amr: Vec<String>,
     /// The session at the provider, which logout tokens name.
     pub sid: Option<String>,
     pub expires_at: Timestamp,
@@ -113,6 +118,7 @@ pub fn check(token: Verified, expected: &ExpectedIdToken<'_>, checks: &mut Vec<C
         issuer: issuer.to_owned(),
         subject,
         auth_time: auth_time.map(Timestamp::from_seconds),
+        amr: methods(claims.get("amr")),
         acr: text("acr").filter(|acr| acr.len() <= 1024).map(str::to_owned),
         sid: text("sid").filter(|sid| !sid.is_empty() && sid.len() <= 1024).map(str::to_owned),
         expires_at: Timestamp::from_seconds(exp),
@@ -158,6 +164,13 @@ fn check_auth_time(
     let refusal = Rejection::AuthenticationTooOld { auth_time: at, earliest };
     note("authentication-too-old", at >= earliest, &wanted, &at.to_string(), refusal)?;
     Ok(auth_time)
+}
+
+/// Methods as they are told on: a few short words.
+fn methods(amr: Option<&Value>) -> Vec<String> {
+    let is_word = |word: &&str| !word.is_empty() && word.len() <= 64 && word.bytes().all(|octet| octet.is_ascii_graphic());
+    let words = amr.and_then(Value::as_array).into_iter().flatten().filter_map(Value::as_str);
+    words.filter(is_word).take(METHODS).map(str::to_owned).collect()
 }
 
 /// Is it for us, for nobody else, and in words for whom.
@@ -313,6 +326,17 @@ mod tests {
         assert_eq!(with(&json!({"auth_time": null}), None, true).expect_err("unsaid"), "id-token-auth-time");
         assert_eq!(with(&json!({"auth_time": NOW - 91}), None, true).expect_err("old"), "authentication-too-old");
         assert!(with(&json!({"auth_time": NOW - 90}), None, true).is_ok());
+    }
+
+    #[test]
+    fn methods_are_a_few_short_words() {
+        let amr = |amr: Value| checked(&json!({ "amr": amr })).expect("good").amr;
+        assert_eq!(amr(json!(["pwd", "otp", "urn:example:x"])), ["pwd", "otp", "urn:example:x"]);
+        let long = "x".repeat(65);
+        for odd in [json!("pwd"), json!({}), json!(null), json!([7, "", "a b", "a\n", long])] {
+            assert!(amr(odd.clone()).is_empty(), "{odd}");
+        }
+        assert_eq!(amr(json!(vec!["pwd"; 100])).len(), METHODS);
     }
 
     #[test]

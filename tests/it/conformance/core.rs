@@ -25,7 +25,7 @@ async fn oidcc_server() {
         for token in [&outcome.front, &outcome.back].into_iter().flatten() {
             let claims = part(token, 1);
             // No claims of people, as only `openid` was asked for; and nothing that no specification knows.
-            let known = "iss sub aud exp iat auth_time nonce acr sid at_hash c_hash s_hash";
+            let known = "iss sub aud exp iat auth_time nonce acr amr sid at_hash c_hash s_hash";
             let unknown: Vec<_> =
                 claims.as_object().expect("claims").keys().filter(|name| !known.split(' ').any(|one| one == **name)).collect();
             assert!(unknown.is_empty(), "{kind}: {claims}");

@@ -30,6 +30,27 @@ async fn the_status_of_the_identity_provider_is_told_in_the_application_s_words(
     }
 }
 
+#[tokio::test]
+async fn a_context_class_implies_how_somebody_signed_in() {
+    let scene = Scene::new().await;
+    for (class, amr) in [
+        ("urn:oasis:names:tc:SAML:2.0:ac:classes:PasswordProtectedTransport", Some("pwd")),
+        ("urn:oasis:names:tc:SAML:2.0:ac:classes:TimeSyncToken", Some("otp")),
+        ("urn:oasis:names:tc:SAML:2.0:ac:classes:SmartcardPKI", Some("sc")),
+        ("https://refeds.org/profile/mfa", Some("mfa")),
+        ("urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified", None),
+        ("urn:oasis:names:tc:SAML:2.0:ac:classes:Kerberos", None),
+        ("urn:example:Password", None),
+    ] {
+        let request = scene.ask(&[("prompt", "login")]).await;
+        let answer = scene.idp.respond_with(&request, &Person::jane(), |response| response.authn_context = class.to_owned());
+        let answer = scene.answer(&answer).await.away();
+        let tokens = scene.app.redeem(&scene.gateway, &scene.app.code(&scene.gateway, &answer), &[]).await;
+        let claims = crate::harness::app::Tokens::of(&tokens).claims();
+        assert_eq!(claims.get("amr"), amr.map(|amr| serde_json::json!([amr])).as_ref(), "{class}");
+    }
+}
+
 /// One thing wrong with a response, and the check that must notice.
 struct Wrong {
     what: &'static str,

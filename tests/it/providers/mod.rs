@@ -1,10 +1,11 @@
 //! Identity providers that speak OpenID Connect, OAuth 2.0 alone, or LDAP.
 
-mod idpyoidc_op;
 mod accounts;
 mod custom;
 mod accounts_chromium;
+mod choosing;
 mod database;
+mod idpyoidc_op;
 mod ldap;
 mod lies;
 mod login;

@@ -157,11 +157,20 @@ async fn each_bad_answer_is_refused_by_its_rule() {
     }
     // What the person did not permit is absent, and no reason to refuse.
     provider.tells("/token", ok(&token));
-    provider.tells("/me", ok(&json!({ "id": "jane", "emails": ["admin@acme.example"] })));
-    provider.tells("/emails", answer(403, &json!({})));
-    let browser = Browser::new();
-    let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
-    app.code(&gateway, &back(&browser, &departure, code).await);
+    provider.tells("/me", ok(&json!({ "id": "jane", "emails": ["admin@acme.example"], "missing_permissions": ["everything"] })));
+    for status in [401, 403, 404] {
+        provider.tells("/emails", answer(status, &json!({})));
+        let browser = Browser::new();
+        let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
+        let tokens = app.redeem(&gateway, &app.code(&gateway, &back(&browser, &departure, code).await), &[]).await;
+        // What is asked elsewhere, and what was not granted, is not for the profile to say.
+        let told = userinfo(&gateway, Tokens::of(&tokens).access_token()).await.json();
+        assert!(told.get("missing_permissions").is_none(), "{told}");
+        let seen = gateway.ask_operations("/traces", "application/json").await.body;
+        let id = seen.split('"').find(|text| text.len() == 16 && text.bytes().all(|byte| byte.is_ascii_alphanumeric()));
+        let trace = gateway.trace(id.expect("the newest trace")).await.to_string();
+        assert!(trace.contains("jane") && !trace.contains("admin@acme.example"), "{status}: {trace}");
+    }
 }
 
 #[tokio::test]

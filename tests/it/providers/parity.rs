@@ -331,11 +331,14 @@ async fn every_failure_of_the_provider_has_its_word_in_both_protocols() {
 async fn what_the_provider_says_of_a_sign_in_reaches_both_applications() {
     let (op, world) = openid().await;
     let long_ago = crate::harness::idp::now().unix_timestamp() - 3000;
-    op.lies(|lies| lies.id_token = json!({ "auth_time": long_ago }));
+    op.lies(|lies| lies.id_token = json!({ "auth_time": long_ago, "amr": ["pwd", "hwk"] }));
     let browser = Browser::new();
     let departure = world.by_openid(&browser, &[]).await.away();
     let claims = world.tokens(&op.sign_in(&browser, &departure).await.away()).await;
     assert_eq!((&claims["auth_time"], &claims["acr"]), (&json!(long_ago), &json!("gold")), "{claims}");
+    assert_eq!(claims["amr"], json!(["pwd", "hwk"]));
+    let silent = world.tokens(&world.by_openid(&browser, &[("prompt", "none")]).await.away()).await;
+    assert_eq!(silent["amr"], claims["amr"], "the session knows it");
     let (browser, request) = (Browser::new(), world.request(Saml("", "")));
     let departure = world.by_saml(&browser, &request).await.away();
     let before = OffsetDateTime::now_utc();

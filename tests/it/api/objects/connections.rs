@@ -98,7 +98,7 @@ async fn what_is_wrong_with_a_connection_is_said_with_its_place() {
         (json!({}), vec!["/name", "/strategy"]),
         (with("name", json!("a b")), vec!["/name"]),
         (with("strategy", json!("salesforce")), vec!["/strategy"]),
-        (with("strategy", json!("ad")), vec!["/strategy"]),
+        (with("strategy", json!("adfs")), vec!["/strategy"]),
         (with("colour", json!(1)), vec!["/colour"]),
         (with("options/colour", json!(1)), vec!["/options/colour"]),
         (with("options/signingCert", json!("-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----")), vec!["/options/signingCert"]),
