@@ -63,7 +63,10 @@ async fn s4_18_the_five_operations_are_the_endpoints() {
     assert_eq!(world.sign_in("jane@acme.example", PASSWORD).await["email_verified"], json!(true));
     // Change Password, by a link and by an operator.
     assert_eq!(
-        world.post("/dbconnections/change_password", &json!({ "connection": "people", "email": "jane@acme.example" })).await.status,
+        world
+            .post("/dbconnections/change_password", &json!({ "client_id": "notes", "connection": "people", "email": "jane@acme.example" }))
+            .await
+            .status,
         200
     );
     let mail = world.smtp.wait_for("jane@acme.example", 2).await;
