@@ -51,7 +51,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
         (None, Some(_)) => "oidc",
     };
     let mapping = context.mapping(section, usual, Direction::ToProfile);
-    let is_own = written(section).first() == Some(&"database");
+    let is_own = written(section).first() == Some(&"database") && !database::is_elsewhere(section);
     let usual = if is_own { ProfileSync::OnFirstLogin } else { preset.map(|preset| preset.profile_sync).unwrap_or_default() };
     let profile = profile_settings(section, usual);
     if is_own {

@@ -31,6 +31,11 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<DatabaseSett
     Some(DatabaseSettings { names: names?, sign_up, reset, require_verified_email, policy, custom, acr })
 }
 
+/// Are the accounts of this connection behind an endpoint of the operator's?
+pub fn is_elsewhere(connection: &Section<'_>) -> bool {
+    connection.section("database").is_some_and(|database| database.has("custom"))
+}
+
 /// `[connection.database.custom]`.
 fn custom(context: &Context<'_>, section: &Section<'_>) -> Option<CustomSettings> {
     let endpoint = section.required("endpoint").and_then(|at| {
@@ -130,6 +135,29 @@ mod tests {
         );
         assert!(said.names.email && said.names.username && said.sign_up && said.require_verified_email);
         assert_eq!((said.policy.min_length, said.policy.kinds, said.policy.words.as_slice()), (12, 3, &["acme".to_owned()][..]));
+    }
+
+    #[test]
+    fn accounts_may_be_behind_an_endpoint() {
+        let secret = "0123456789abcdefghijklmnopqrstuvwxyz";
+        let custom = |text: &str| format!("{}[connection.database.custom]\n{text}\n", with(""));
+        let good = custom(&format!("endpoint = \"https://users.acme.example/\"\nsecret = \"{secret}\"\nprevious_secret = \"{secret}2\""));
+        let good = good.replace("name = \"people\"", "name = \"people\"\nprofile_sync = \"on_each_login\"\nmapping = \"oidc\"");
+        let found = config(&good).connections.into_iter().find(|found| found.name == "people").expect("read");
+        assert_eq!((found.strategy(), found.keeps_accounts()), ("custom", false));
+        let ConnectionKind::Database(settings) = found.kind else { unreachable!() };
+        assert_eq!(settings.custom.as_ref().map(|custom| custom.secrets.len()), Some(2));
+        for (text, expected) in [
+            (format!("secret = \"{secret}\""), "endpoint"),
+            (format!("endpoint = \"http://users.acme.example/\"\nsecret = \"{secret}\""), "endpoint"),
+            ("endpoint = \"https://users.acme.example/\"".to_owned(), "secret"),
+            ("endpoint = \"https://users.acme.example/\"\nsecret = \"short\"".to_owned(), "secret"),
+            (format!("endpoint = \"https://users.acme.example/\"\nsecret = \"{secret}\"\nother = 1"), "other"),
+        ] {
+            let found = findings(&custom(&text));
+            let path = format!("database.custom.{expected}");
+            assert!(found.problems.iter().any(|problem| problem.path.ends_with(&path)), "{}", render_human(&found));
+        }
     }
 
     #[test]
