@@ -251,6 +251,7 @@ async fn a_fresh_login_comes_to_the_question_with_its_session() {
         amr: Vec::new(),
         new_factor: None,
         upstream: UpstreamSession::default(),
+        app_metadata: Map::new(),
         tokens: None,
     };
     let identified = |scene: &Scene| Identified {

@@ -5,6 +5,7 @@
 //! them: blocked users, identities that are only linked, and new identities are dealt with in [`Gateway::identify`].
 
 use super::Gateway;
+use super::admin::By;
 use super::recording::{note_dropped, note_profile, note_rows, recordable};
 use crate::application::Application;
 use crate::clock::Timestamp;
@@ -19,6 +20,8 @@ use crate::profile::{Profile, Written, transient};
 use crate::store::{ConflictRecord, IdentityLogin, IfUnknown, LinkedBy, MATCHES, Recorded, UserLogin};
 use crate::user::effective::{Groups, Sources, effective_and_noted, effective_of_user};
 use crate::user::linking::{self, Candidate, CandidateIdentity, Conflict, Decision, Newcomer, OnConflict, Policy};
+use crate::user::metadata::{Part, Update};
+use crate::user::patch::{Editor, UserPatch};
 use crate::user::{ProfileSync, StoredIdentity, User, folded, sync};
 use serde_json::{Map, Value};
 use std::sync::Arc;
@@ -89,6 +92,7 @@ pub(super) fn arrive(
         amr: Vec::new(),
         new_factor: None,
         upstream: authentication.upstream.clone(),
+        app_metadata: authentication.app_metadata.clone(),
         tokens: None,
     })
 }
@@ -109,7 +113,7 @@ impl Gateway {
         }
         let unknown = if config.linking.policy == Policy::Never { IfUnknown::MakeUser } else { IfUnknown::MakeUserUnlessEmailIsTaken };
         match self.directory.record_login(&row.login(unknown, of.now)).await? {
-            Recorded::Login(login) => self.recorded(&row, *login, None, of.now, trace).await.map(Whose::Known),
+            Recorded::Login(login) => self.recorded(&row, *login, None, of, trace).await.map(Whose::Known),
             Recorded::Taken(users) => self.settle(config, arrived, &row, users, of, trace).await,
         }
     }
@@ -120,7 +124,7 @@ impl Gateway {
         config: &ConnectionConfig,
         arrived: &Arrived,
         why: &'static str,
-        now: Timestamp,
+        of: Of<'_>,
         trace: &mut Trace,
     ) -> Result<Identified> {
         if config.profile.link_only {
@@ -128,8 +132,8 @@ impl Gateway {
         }
         let lasting = arrived.lasting_profile();
         let row = Row::of(arrived, &lasting, config)?;
-        match self.directory.record_login(&row.login(IfUnknown::MakeUser, now)).await? {
-            Recorded::Login(login) => self.recorded(&row, *login, Some(why), now, trace).await,
+        match self.directory.record_login(&row.login(IfUnknown::MakeUser, of.now)).await? {
+            Recorded::Login(login) => self.recorded(&row, *login, Some(why), of, trace).await,
             Recorded::Taken(_) => Err(Error::new(ErrorKind::Internal, "a user was to be made and was looked for")),
         }
     }
@@ -172,6 +176,9 @@ impl Gateway {
                 return Err(self.conflict(arrived, Conflict::Changed, user_ids.to_vec(), of, trace).await?);
             }
             Err(error) => return Err(error),
+        }
+        for came in [known, arrived] {
+            self.keep_app_metadata(came, &owner.user_id, &Map::new(), of).await?;
         }
         self.keep_tokens(known, of.now).await?;
         self.keep_tokens(arrived, of.now).await?;
@@ -232,14 +239,14 @@ impl Gateway {
         let decision =
             if unseen { Decision::Conflict(Conflict::SeveralMatches) } else { linking::decide(&config.linking, newcomer, &candidates) };
         match decision {
-            Decision::NewUser { why } => self.make_separate(config, arrived, why, of.now, trace).await.map(Whose::Known),
+            Decision::NewUser { why } => self.make_separate(config, arrived, why, of, trace).await.map(Whose::Known),
             Decision::LinkTo { user_id, why } => {
                 let by = linked_by("verified_email", &user_id, of);
                 let login = row.login(IfUnknown::MakeUser, of.now);
                 match self.directory.link_login(&login, &user_id, config.linking.among.is_none(), &by).await {
                     Ok(login) => {
                         self.note_linked(&login.user_id, &arrived.identity, "verified_email", of.now);
-                        self.recorded(row, login, Some(why), of.now, trace).await.map(Whose::Known)
+                        self.recorded(row, login, Some(why), of, trace).await.map(Whose::Known)
                     }
                     Err(error) if error.kind == ErrorKind::Conflict => {
                         Err(self.conflict(arrived, Conflict::Changed, vec![user_id], of, trace).await?)
@@ -267,7 +274,7 @@ impl Gateway {
                 let refusal = self.conflict(arrived, conflict, users, of, trace).await?;
                 if config.linking.on_conflict == OnConflict::SeparateUser && !config.profile.link_only {
                     let why = "the conflict is recorded, and the connection's policy makes a separate user";
-                    return self.make_separate(config, arrived, why, of.now, trace).await.map(Whose::Known);
+                    return self.make_separate(config, arrived, why, of, trace).await.map(Whose::Known);
                 }
                 Err(refusal)
             }
@@ -328,14 +335,44 @@ impl Gateway {
     async fn recorded(
         &self,
         row: &Row<'_>,
-        login: UserLogin,
+        mut login: UserLogin,
         why: Option<&'static str>,
-        now: Timestamp,
+        of: Of<'_>,
         trace: &mut Trace,
     ) -> Result<Identified> {
-        let identified = self.known(row, login, why, now, trace)?;
-        self.keep_tokens(row.arrived, now).await?;
+        if !login.blocked && login.allows_login {
+            let stored = self.keep_app_metadata(row.arrived, &login.user_id, &login.app_metadata, of).await?;
+            login.app_metadata = stored.unwrap_or(login.app_metadata);
+        }
+        let identified = self.known(row, login, why, of.now, trace)?;
+        self.keep_tokens(row.arrived, of.now).await?;
         Ok(identified)
+    }
+
+    /// S4-18: who keeps the accounts may write `app_metadata`, first-level member by member. Gives those that are stored
+    /// then, if any is another than it was.
+    async fn keep_app_metadata(
+        &self,
+        arrived: &Arrived,
+        user_id: &str,
+        stored: &Map<String, Value>,
+        of: Of<'_>,
+    ) -> Result<Option<Map<String, Value>>> {
+        let given = &arrived.app_metadata;
+        let is_stored = |(name, value): (&String, &Value)| stored.get(name) == Some(value).filter(|value| !value.is_null());
+        if given.iter().all(is_stored) {
+            return Ok(None);
+        }
+        let unusable = |error: Error| match error.kind {
+            ErrorKind::StoreUnavailable | ErrorKind::Conflict => error,
+            _ => Error::new(ErrorKind::ProfileIncomplete, format!("the accounts' app_metadata cannot be stored: {}", error.detail)),
+        };
+        let members = Map::from_iter([(Part::AppMetadata.name().to_owned(), Value::Object(given.clone()))]);
+        let patch = UserPatch::parse(&members, Editor::Operator).map_err(unusable)?;
+        let actor = format!("connection:{}", arrived.identity.connection);
+        let by = By { actor: &actor, correlation_id: &of.transaction.correlation_id };
+        let user = self.admin.update_user(user_id, &patch, Update::Merge, by, of.now).await.map_err(unusable)?;
+        Ok(Some(user.app_metadata))
     }
 
     /// The directory knows the user: may they sign in, and what do applications see?

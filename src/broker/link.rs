@@ -6,6 +6,7 @@
 
 use super::begin::trace_op;
 use super::form::Form;
+use super::identify::Of;
 use super::upstream::{Ending, Refusing, plain};
 use super::{Answer, Browser, Gateway, LinkQuestion, Outcome, REMAINS, encode};
 use crate::clock::Timestamp;
@@ -102,7 +103,7 @@ impl Gateway {
         let connection = connection.ok_or_else(|| Error::new(ErrorKind::UnknownConnection, "This way to sign in is not available."))?;
         let mut trace = Trace::default();
         let why = "the person wants an account of its own";
-        let identified = self.make_separate(connection.config(), &link.arrived, why, now, &mut trace).await?;
+        let identified = self.make_separate(connection.config(), &link.arrived, why, Of { transaction, now }, &mut trace).await?;
         let key = LoginTransaction::key(&transaction.id);
         let caller = browser.caller.as_deref();
         let ending = Ending { transaction, key: &key, part: Part::LinkChoice, now, caller, resume: None };

@@ -51,7 +51,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, names: &[String]) -> O
         (None, Some(_)) => "oidc",
     };
     let mapping = context.mapping(section, usual, Direction::ToProfile);
-    let is_own = written(section).first() == Some(&"database");
+    let is_own = written(section).first() == Some(&"database") && !database::is_elsewhere(section);
     let usual = if is_own { ProfileSync::OnFirstLogin } else { preset.map(|preset| preset.profile_sync).unwrap_or_default() };
     let profile = profile_settings(section, usual);
     if is_own {
@@ -177,7 +177,7 @@ fn kind(context: &Context<'_>, section: &Section<'_>, name: Option<&str>) -> Opt
         "social" => return oauth2::social(context, settings),
         "oidc" => oidc::read(context, &settings).map(|read| ConnectionKind::Oidc(Arc::new(read))),
         "oauth2" => oauth2::read(context, &settings, None).map(|read| ConnectionKind::OAuth2(Arc::new(read))),
-        "database" => database::read(&settings).map(|read| ConnectionKind::Database(Arc::new(read))),
+        "database" => database::read(context, &settings).map(|read| ConnectionKind::Database(Arc::new(read))),
         "ldap" => ldap::read(context, &settings).map(|read| ConnectionKind::Ldap(Arc::new(read))),
         _ => saml_connection(context, &settings, name).map(|read| ConnectionKind::Saml(Arc::new(read))),
     };

@@ -15,7 +15,7 @@ use crate::saml::metadata::about::{EntityInfo, RequestedSet};
 use crate::saml::{Binding, Comparison, IdpTrust, ResponseBinding, ResponsePolicy, Signer};
 use crate::secret::Secret;
 use crate::user::linking::{Linking, TrustEmail};
-use crate::user::{DATABASE, Identity, ProfileSync, folded};
+use crate::user::{CUSTOM, DATABASE, Identity, ProfileSync, folded};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use url::Url;
@@ -198,8 +198,8 @@ impl ConnectionConfig {
     }
 
     /// Are the accounts of its people kept here, so that no login brings anything new?
-    pub const fn keeps_accounts(&self) -> bool {
-        matches!(self.kind, ConnectionKind::Database(_))
+    pub fn keeps_accounts(&self) -> bool {
+        matches!(&self.kind, ConnectionKind::Database(database) if database.custom.is_none())
     }
 
     pub fn is_social(&self) -> bool {
@@ -235,12 +235,18 @@ impl ConnectionKind {
     }
 
     /// Its name where the provider has none of its own.
-    const fn strategy(&self) -> &'static str {
+    fn strategy(&self) -> &'static str {
         match self {
             Self::Saml(_) => "samlp",
             Self::Oidc(_) => "oidc",
             Self::Ldap(_) => "ad",
-            Self::Database(_) => DATABASE,
+            Self::Database(database) => {
+                if database.custom.is_some() {
+                    CUSTOM
+                } else {
+                    DATABASE
+                }
+            }
             Self::OAuth2(_) => "oauth2",
         }
     }

@@ -38,6 +38,7 @@ use crate::oidc::{OidcKeys, Params};
 use crate::profile::{ProviderTokens, RawAttributes};
 use crate::saml::Comparison;
 use crate::user::Identity;
+use serde_json::{Map, Value};
 use std::pin::Pin;
 use std::sync::Arc;
 use upstream_params::Alias;
@@ -142,6 +143,8 @@ pub struct Authentication {
     pub upstream: UpstreamSession,
     /// What the provider gave to be asked with, where the connection keeps that.
     pub tokens: Option<ProviderTokens>,
+    /// First-level members that the keeper of the accounts writes into the user's `app_metadata`.
+    pub app_metadata: Map<String, Value>,
     /// Ids that may be accepted once, and until when they must be remembered.
     pub once: Vec<(String, Timestamp)>,
 }

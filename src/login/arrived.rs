@@ -27,6 +27,9 @@ pub struct Arrived {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub new_factor: Option<NewFactor>,
     pub upstream: UpstreamSession,
+    /// First-level members that whoever keeps the accounts writes into the user's `app_metadata`.
+    #[serde(default, skip_serializing_if = "Map::is_empty")]
+    pub app_metadata: Map<String, Value>,
     /// What the provider gave to be asked with, sealed for this identity.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tokens: Option<String>,

@@ -30,6 +30,9 @@ use serde_json::{Map, Value};
 /// Strategy of connections that keep the passwords themselves.
 pub const DATABASE: &str = "auth0";
 
+/// Strategy of databases whose accounts are behind an endpoint of the operator's.
+pub const CUSTOM: &str = "custom";
+
 /// A text for comparing without regard to case. Folded are only letters that are the upper case of their lower case: the
 /// KELVIN SIGN has the lower case `k` and is no `K`, and with it somebody could take the name of another.
 pub fn folded(text: &str) -> String {

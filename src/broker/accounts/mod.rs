@@ -3,6 +3,7 @@
 //! Nothing that is answered here tells which accounts there are: that stands in the mails, which only the owner of an address
 //! gets. Every answer that could comes at a step of the clock.
 
+mod elsewhere;
 mod sign_up;
 mod ticket;
 

@@ -32,8 +32,13 @@ impl Admin {
         if !self.directory.put_credential(connection, subject, CredentialKind::Password, &sealed, now).await? {
             return Err(super::no_such_user());
         }
-        self.audit("user.password_set", json!({ "user_id": user_id, "connection": connection }), by, now).await;
+        self.note_password_set(user_id, connection, by, now).await;
         Ok(())
+    }
+
+    /// An operator has set a password, wherever it is kept.
+    pub(in crate::broker) async fn note_password_set(&self, user_id: &str, connection: &str, by: By<'_>, now: Timestamp) {
+        self.audit("user.password_set", json!({ "user_id": user_id, "connection": connection }), by, now).await;
     }
 
     /// Does a password keep the rules for this user?

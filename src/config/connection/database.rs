@@ -1,11 +1,16 @@
 //! `[connection.database]`.
 
-use crate::connection::database::{DatabaseSettings, Names, PasswordPolicy, SHORTEST};
+use crate::config::application::is_loopback;
+use crate::config::context::Context;
+use crate::config::secrets;
+use crate::connection::database::{CUSTOM_SECRET, CustomSettings, DatabaseSettings, Names, PasswordPolicy, SHORTEST, SigningSecret};
+use crate::oidc::rp::provider::is_endpoint;
 use crate::toml_file::Section;
 use crate::user::folded;
+use url::Url;
 
 /// Reads the settings of a database.
-pub fn read(section: &Section<'_>) -> Option<DatabaseSettings> {
+pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<DatabaseSettings> {
     let names = names(section);
     let sign_up = section.bool("sign_up").unwrap_or(false);
     let require_verified_email = section.bool("require_verified_email").unwrap_or(false);
@@ -19,7 +24,46 @@ pub fn read(section: &Section<'_>) -> Option<DatabaseSettings> {
     }
     let reset = section.bool("reset").unwrap_or(true);
     let (policy, acr) = (policy(section), super::acr_table(section));
-    Some(DatabaseSettings { names: names?, sign_up, reset, require_verified_email, policy, acr })
+    let custom = match section.section("custom") {
+        Some(section) => Some(custom(context, &section)?),
+        None => None,
+    };
+    Some(DatabaseSettings { names: names?, sign_up, reset, require_verified_email, policy, custom, acr })
+}
+
+/// Are the accounts of this connection behind an endpoint of the operator's?
+pub fn is_elsewhere(connection: &Section<'_>) -> bool {
+    connection.section("database").is_some_and(|database| database.has("custom"))
+}
+
+/// `[connection.database.custom]`.
+fn custom(context: &Context<'_>, section: &Section<'_>) -> Option<CustomSettings> {
+    let endpoint = section.required("endpoint").and_then(|at| {
+        let url = Url::parse(at.value).ok().filter(|url| is_endpoint(url, context.development && is_loopback(url)));
+        if url.is_none() {
+            section.problem(
+                "endpoint",
+                format!("`{}` is no https address", at.value),
+                "write it in full, as in https://users.acme.example/isthmus",
+            );
+        }
+        url
+    });
+    if !section.has("secret") {
+        section.problem("secret", "`secret` is missing", "make one of `openssl rand -hex 32`, and give it to the endpoint too");
+    }
+    let secret = |key: &'static str| {
+        let text = secrets::read(context, section, key)?;
+        let secret = SigningSecret::parse(&text);
+        if secret.is_none() {
+            let message = format!("`{key}` has fewer than {CUSTOM_SECRET} octets, or is `whsec_` without base64");
+            section.problem(key, message, "make one of `openssl rand -hex 32`, and give it to the endpoint too");
+        }
+        secret
+    };
+    let (first, previous, reach) = (secret("secret"), secret("previous_secret"), super::client::reach(context, section));
+    section.finish();
+    Some(CustomSettings { endpoint: endpoint?, secrets: [Some(first?), previous].into_iter().flatten().collect(), reach })
 }
 
 fn names(section: &Section<'_>) -> Option<Names> {
@@ -91,6 +135,29 @@ mod tests {
         );
         assert!(said.names.email && said.names.username && said.sign_up && said.require_verified_email);
         assert_eq!((said.policy.min_length, said.policy.kinds, said.policy.words.as_slice()), (12, 3, &["acme".to_owned()][..]));
+    }
+
+    #[test]
+    fn accounts_may_be_behind_an_endpoint() {
+        let secret = "0123456789abcdefghijklmnopqrstuvwxyz";
+        let custom = |text: &str| format!("{}[connection.database.custom]\n{text}\n", with(""));
+        let good = custom(&format!("endpoint = \"https://users.acme.example/\"\nsecret = \"{secret}\"\nprevious_secret = \"{secret}2\""));
+        let good = good.replace("name = \"people\"", "name = \"people\"\nprofile_sync = \"on_each_login\"\nmapping = \"oidc\"");
+        let found = config(&good).connections.into_iter().find(|found| found.name == "people").expect("read");
+        assert_eq!((found.strategy(), found.keeps_accounts()), ("custom", false));
+        let ConnectionKind::Database(settings) = found.kind else { unreachable!() };
+        assert_eq!(settings.custom.as_ref().map(|custom| custom.secrets.len()), Some(2));
+        for (text, expected) in [
+            (format!("secret = \"{secret}\""), "endpoint"),
+            (format!("endpoint = \"http://users.acme.example/\"\nsecret = \"{secret}\""), "endpoint"),
+            ("endpoint = \"https://users.acme.example/\"".to_owned(), "secret"),
+            ("endpoint = \"https://users.acme.example/\"\nsecret = \"short\"".to_owned(), "secret"),
+            (format!("endpoint = \"https://users.acme.example/\"\nsecret = \"{secret}\"\nother = 1"), "other"),
+        ] {
+            let found = findings(&custom(&text));
+            let path = format!("database.custom.{expected}");
+            assert!(found.problems.iter().any(|problem| problem.path.ends_with(&path)), "{}", render_human(&found));
+        }
     }
 
     #[test]

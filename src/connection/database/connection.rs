@@ -1,10 +1,11 @@
 //! A database as a connection: name and password are typed into our page, and the accounts say whose they are.
 
+use super::custom::CustomAccounts;
 use super::own::OwnAccounts;
 use super::settings::DatabaseSettings;
 use super::{Account, AccountError, Accounts};
 use crate::clock::Timestamp;
-use crate::connection::config::{ConnectionConfig, ConnectionKind};
+use crate::connection::config::{ConnectionConfig, ConnectionKind, PASSWORD_CONTEXT};
 use crate::connection::password::{self, NotProven, Proving, Typed, Unproven};
 use crate::connection::{Authentication, BrowserStep, Connection, Refused, UpstreamRequest};
 use crate::error::{Error, ErrorKind, Result};
@@ -15,8 +16,6 @@ use crate::profile::{Fact, RawAttributes};
 use crate::store::Directory;
 use serde_json::Value;
 use std::sync::Arc;
-
-const CONTEXT: &str = crate::connection::config::PASSWORD_CONTEXT;
 
 /// One database.
 pub struct DatabaseConnection {
@@ -30,14 +29,18 @@ impl DatabaseConnection {
     /// `issuer`: our public address, without a trailing slash.
     ///
     /// # Errors
-    /// When the connection is no database.
+    /// When the connection is no database, or there can be no HTTP client.
     pub fn new(config: ConnectionConfig, issuer: &str, directory: Arc<dyn Directory>, keyring: Arc<Keyring>) -> Result<Self> {
         let ConnectionKind::Database(settings) = &config.kind else {
             return Err(Error::new(ErrorKind::Internal, "the connection is no database"));
         };
         let settings = Arc::clone(settings);
         let allows_login = !config.profile.link_only;
-        let accounts = Arc::new(OwnAccounts::new(config.name.clone(), settings.names, allows_login, directory, keyring));
+        let name = config.name.clone();
+        let accounts: Arc<dyn Accounts> = match &settings.custom {
+            Some(custom) => Arc::new(CustomAccounts::new(config.clone(), custom.clone(), directory)?),
+            None => Arc::new(OwnAccounts::new(name, settings.names, allows_login, directory, keyring)),
+        };
         Ok(Self { config, settings, issuer: issuer.to_owned(), accounts })
     }
 
@@ -59,14 +62,15 @@ impl DatabaseConnection {
     fn authentication(&self, account: &Account, now: Timestamp) -> Authentication {
         let mut attributes = RawAttributes::from_claims(&account.profile);
         attributes.set_fact(Fact::Subject, account.subject.as_str());
-        attributes.set_fact(Fact::AuthnContext, CONTEXT);
+        attributes.set_fact(Fact::AuthnContext, PASSWORD_CONTEXT);
         Authentication {
             identity: self.config.identity(&account.subject),
             attributes,
             auth_time: now,
-            acr: Some(self.config.acr_here(CONTEXT)),
-            upstream: UpstreamSession { authn_context: Some(CONTEXT.to_owned()), ..UpstreamSession::default() },
+            acr: Some(self.config.acr_here(PASSWORD_CONTEXT)),
+            upstream: UpstreamSession { authn_context: Some(PASSWORD_CONTEXT.to_owned()), ..UpstreamSession::default() },
             tokens: None,
+            app_metadata: account.app_metadata.clone(),
             once: Vec::new(),
         }
     }

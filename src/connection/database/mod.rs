@@ -4,6 +4,7 @@
 //! resetting a password and proving an address go through it and know nothing of who answers.
 
 mod connection;
+mod custom;
 mod digest;
 mod foreign;
 mod hashing;
@@ -12,6 +13,7 @@ mod policy;
 mod settings;
 
 pub use connection::DatabaseConnection;
+pub use custom::{CustomSettings, SECRET as CUSTOM_SECRET, SigningSecret};
 pub use hashing::kept as hashed_password;
 pub use own::find;
 pub use policy::{PasswordPolicy, SHORTEST};

@@ -1,6 +1,6 @@
 //! Valid settings of a database.
 
-use super::PasswordPolicy;
+use super::{CustomSettings, PasswordPolicy};
 use std::collections::BTreeMap;
 
 /// What a database lets its people do.
@@ -14,6 +14,8 @@ pub struct DatabaseSettings {
     /// Nobody signs in before the address of their account is proven.
     pub require_verified_email: bool,
     pub policy: PasswordPolicy,
+    /// The accounts are not here but behind an endpoint of the operator's.
+    pub custom: Option<CustomSettings>,
     /// `acr` values of applications, and what each is called here.
     pub acr: BTreeMap<String, String>,
 }

@@ -97,6 +97,7 @@ impl LdapConnection {
             acr: Some(self.config.acr_here(CONTEXT)),
             upstream: UpstreamSession { authn_context: Some(CONTEXT.to_owned()), ..UpstreamSession::default() },
             tokens: None,
+            app_metadata: serde_json::Map::new(),
             once: Vec::new(),
         })
     }

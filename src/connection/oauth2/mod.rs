@@ -5,7 +5,7 @@
 //! refused before anybody is sent there.
 
 mod apple;
-mod profile;
+pub mod profile;
 mod remote;
 
 pub use apple::{client_secret, name_of_first_answer};
@@ -98,6 +98,7 @@ impl OAuth2Connection {
             acr: None,
             upstream: UpstreamSession::default(),
             tokens: self.settings.store_tokens.then(|| tokens_to_keep(&tokens, now)),
+            app_metadata: Map::new(),
             once: vec![(format!("state {} {}", self.config.name, id::digest(&pending.request_id)), now.plus_seconds(ONCE))],
         })
     }

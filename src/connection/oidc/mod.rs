@@ -96,6 +96,7 @@ impl OidcConnection {
                 ..UpstreamSession::default()
             },
             tokens: self.settings.store_tokens.then(|| tokens_to_keep(&tokens, now)),
+            app_metadata: serde_json::Map::new(),
             once: vec![(format!("nonce {} {nonce}", self.config.name), facts.expires_at)],
         })
     }

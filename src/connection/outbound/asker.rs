@@ -94,6 +94,16 @@ impl Asker {
         self.send(url, request, authorization, limit).await
     }
 
+    /// Posts a JSON document, with more headers.
+    ///
+    /// # Errors
+    /// As [`Self::get`].
+    pub async fn post_json(&self, url: &Url, body: String, headers: &[(&'static str, String)], limit: u64) -> Result<Asked, String> {
+        let request = self.client.post(url.clone()).header(ACCEPT, "application/json").header(CONTENT_TYPE, "application/json").body(body);
+        let request = headers.iter().fold(request, |request, (name, value)| request.header(*name, value));
+        self.send(url, request, None, limit).await
+    }
+
     async fn send(&self, url: &Url, request: RequestBuilder, authorization: Option<&Secret<String>>, limit: u64) -> Result<Asked, String> {
         if !self.reach.allows_literal(url) {
             return Err(INSIDE.to_owned());

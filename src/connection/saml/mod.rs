@@ -94,6 +94,7 @@ impl SamlConnection {
                 not_on_or_after: assertion.session_not_on_or_after(),
             },
             tokens: None,
+            app_metadata: serde_json::Map::new(),
             once: vec![
                 (format!("assertion {issuer} {}", assertion.assertion_id()), until),
                 (format!("response {issuer} {}", assertion.response_id()), until),

@@ -183,6 +183,7 @@ async fn delete_user(call: Call) -> Result<Reply, Refusal> {
     for record in admin.users_by_email(call.text("email").unwrap_or_default(), 100, SealedValues::Absent).await? {
         if record.user.primary().is_some_and(|primary| primary.identity.connection == name) {
             call.gateway.end_everything_of(&record.user.user_id, call.now).await?;
+            call.gateway.delete_accounts_of(&record.user.user_id, call.now).await?;
             admin.delete_user(&record.user.user_id, call.by(), call.now).await?;
         }
     }

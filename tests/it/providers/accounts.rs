@@ -13,26 +13,26 @@ use std::time::{Duration, Instant};
 
 const WRONG: &str = "The user name or the password is wrong";
 
-struct World {
-    smtp: Smtp,
-    gateway: Gateway,
-    app: App,
+pub struct World {
+    pub smtp: Smtp,
+    pub gateway: Gateway,
+    pub app: App,
 }
 
 impl World {
-    async fn new(database: &str) -> Self {
+    pub async fn new(database: &str) -> Self {
         let (smtp, app) = (Smtp::start(), App::new("notes"));
         let connection = format!("name = \"people\"\ndisplay_name = \"Acme's people\"\n[connection.database]\n{database}\n");
         let setup = Setup { top_tables: smtp.toml(), ..Setup::new() };
         Self { gateway: Gateway::start(setup.connection(&connection).application(&app.toml("", ""))).await, smtp, app }
     }
 
-    async fn page(&self, browser: &Browser) -> Page {
+    pub async fn page(&self, browser: &Browser) -> Page {
         page(&self.gateway, &self.app, browser).await
     }
 
     /// The page behind a link of another page.
-    async fn follow(&self, browser: &Browser, page: &Page, path: &str) -> Page {
+    pub async fn follow(&self, browser: &Browser, page: &Page, path: &str) -> Page {
         let link = page.body.split("href=\"").skip(1).filter_map(|rest| rest.split('"').next()).find(|href| href.starts_with(path));
         let link = link.unwrap_or_else(|| panic!("no link to {path} in {}", page.body)).replace("&amp;", "&");
         browser.open(page.url.join(&link).unwrap().as_str()).await.here()
@@ -42,25 +42,25 @@ impl World {
         fill(browser, page, fields).await
     }
 
-    async fn post(&self, path: &str, body: &Value) -> Page {
+    pub async fn post(&self, path: &str, body: &Value) -> Page {
         let url = self.gateway.url(path);
         Page::read(self.gateway.client().post(url.clone()).json(body).send().await.unwrap(), &url).await
     }
 
-    async fn sign_in(&self, name: &str, password: &str) -> Value {
+    pub async fn sign_in(&self, name: &str, password: &str) -> Value {
         let browser = Browser::new();
         let page = self.page(&browser).await;
         let answer = type_in(&browser, &page, name, password).await.away();
         Tokens::of(&self.app.redeem(&self.gateway, &self.app.code(&self.gateway, &answer), &[]).await).claims()
     }
 
-    async fn told(&self, name: &str, password: &str) -> String {
+    pub async fn told(&self, name: &str, password: &str) -> String {
         told(&self.gateway, &self.app, name, password).await.1
     }
 }
 
 /// Fills a form and presses its button.
-async fn fill(browser: &Browser, page: &Page, values: &[(&str, &str)]) -> Page {
+pub async fn fill(browser: &Browser, page: &Page, values: &[(&str, &str)]) -> Page {
     let form = page.form();
     let mut fields = form.fields.clone();
     for (name, value) in &mut fields {

@@ -1,6 +1,7 @@
 //! Identity providers that speak OpenID Connect, OAuth 2.0 alone, or LDAP.
 
 mod accounts;
+mod custom;
 mod accounts_chromium;
 mod choosing;
 mod database;

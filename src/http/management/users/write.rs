@@ -12,7 +12,7 @@ use crate::http::management::shape::fault;
 use crate::http::words::{Language, Words};
 use crate::secret::Secret;
 use crate::store::LogType;
-use crate::user::User;
+use crate::user::{CUSTOM, DATABASE, User};
 use crate::user::metadata::{Part, Update};
 use crate::user::own::OwnPatch;
 use crate::user::patch::{Editor, UserPatch};
@@ -29,7 +29,7 @@ pub async fn create(call: Call) -> Result<Reply, Refusal> {
         ErrorKind::Conflict => Refusal::from(error).with_code("user_exists"),
         _ => refusal(error),
     };
-    if password.is_some() && place.provider != crate::user::DATABASE {
+    if password.is_some() && place.provider != DATABASE {
         return Err(vec![fault("/password", "belongs to the connection: its users have their passwords there")].into());
     }
     let admin = &call.gateway.admin;
@@ -77,7 +77,7 @@ pub async fn update(call: Call) -> Result<Reply, Refusal> {
     let patch = UserPatch::parse(&members, editor).map_err(refusal)?;
     if password.is_some() {
         let user = super::read::existing(&call, call.name("id")).await?;
-        if user.primary().is_none_or(|primary| primary.identity.provider != crate::user::DATABASE) {
+        if user.primary().is_none_or(|primary| ![DATABASE, CUSTOM].contains(&primary.identity.provider.as_str())) {
             return Err(vec![fault("/password", "belongs to the connection: its users have their passwords there")].into());
         }
         // Said before anything is changed.
@@ -123,6 +123,7 @@ pub async fn delete(call: Call) -> Result<Reply, Refusal> {
     let user_id = call.name("id");
     // Before the user goes: what could not be ended is tried again with the call.
     call.gateway.end_everything_of(user_id, call.now).await?;
+    call.gateway.delete_accounts_of(user_id, call.now).await?;
     match call.gateway.admin.delete_user(user_id, call.by(), call.now).await {
         Ok(()) => {}
         Err(error) if error.kind == ErrorKind::NotFound => return Ok(Reply::Empty(204)),
@@ -203,7 +204,7 @@ fn mails(call: &Call, members: &mut Map<String, Value>) -> Result<bool, Refusal>
 /// A link that proves the address, to a user of a database.
 async fn write_to(call: &Call, user: &User) -> Result<(), Refusal> {
     let letters = letters_in(&Words::of(Language::English));
-    for stored in user.identities.iter().filter(|stored| stored.identity.provider == crate::user::DATABASE) {
+    for stored in user.identities.iter().filter(|stored| stored.identity.provider == DATABASE) {
         if let Some(email) = stored.profile.get("email").and_then(Value::as_str) {
             call.gateway.remind(&stored.identity.connection, email, &letters, call.now).await?;
         }
@@ -217,5 +218,5 @@ fn weak(error: Error) -> Refusal {
 
 async fn set_password(call: &Call, user_id: &str, password: Option<String>) -> Result<(), Refusal> {
     let Some(password) = password.map(Secret::new) else { return Ok(()) };
-    call.gateway.admin.set_password(user_id, &password, call.by(), call.now).await.map_err(refusal)
+    call.gateway.set_password(user_id, &password, call.by(), call.now).await.map_err(refusal)
 }
