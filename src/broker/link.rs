@@ -38,7 +38,7 @@ impl Gateway {
         browser: &Browser,
         now: Timestamp,
     ) -> Outcome {
-        match self.link_choice_inner(transaction_id, choice, csrf, browser, now).await {
+        match Box::pin(self.link_choice_inner(transaction_id, choice, csrf, browser, now)).await {
             Ok(outcome) => outcome,
             Err(error) => Outcome::refused(error, None),
         }

@@ -1,9 +1,9 @@
 //! Identity providers that speak OpenID Connect, OAuth 2.0 alone, or LDAP.
 
 mod accounts;
-mod custom;
 mod accounts_chromium;
 mod choosing;
+mod custom;
 mod database;
 mod idpyoidc_op;
 mod ldap;

@@ -12,10 +12,10 @@ use crate::http::management::shape::fault;
 use crate::http::words::{Language, Words};
 use crate::secret::Secret;
 use crate::store::LogType;
-use crate::user::{CUSTOM, DATABASE, User};
 use crate::user::metadata::{Part, Update};
 use crate::user::own::OwnPatch;
 use crate::user::patch::{Editor, UserPatch};
+use crate::user::{CUSTOM, DATABASE, User};
 use serde_json::{Map, Value};
 
 pub async fn create(call: Call) -> Result<Reply, Refusal> {
