@@ -5,20 +5,25 @@
 mod once;
 
 use super::{block_on, complain, print};
+use crate::broker::Gateway;
+use crate::broker::admin::By;
 use crate::clock::Timestamp;
 use crate::config;
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::practice::app::{self, App};
 use crate::http::practice::idp::{self, Idp};
 use crate::http::practice::openid::{self, GitHub, OpenIdProvider};
+use crate::http::practice::people::PEOPLE;
 use crate::http::practice::saml_app::{self, SamlApp};
 use crate::id;
 use crate::keys::Keyring;
+use crate::secret::Secret;
 use crate::{startup, store, telemetry};
 use actix_web::dev::Server;
 use actix_web::web::{Data, ServiceConfig};
 use actix_web::{HttpServer, rt};
 use clap::Args;
+use serde_json::json;
 use std::fs::{DirBuilder, write};
 use std::net::{SocketAddr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
@@ -30,6 +35,10 @@ use tracing::level_filters::LevelFilter;
 const SAML: &str = "practice";
 const OPENID: &str = "practice-openid";
 const GITHUB: &str = "practice-github";
+const DIRECTORY: &str = "practice-directory";
+
+/// Everybody's password in the directory. It stands on the page of the practice applications.
+const PASSWORD: &str = "practice makes wiser";
 
 #[derive(Args)]
 pub struct Options {
@@ -165,6 +174,12 @@ token_endpoint = "{idp_url}/github/login/oauth/access_token"
 userinfo_endpoint = "{idp_url}/github/user"
 more = {{ emails = "{idp_url}/github/user/emails" }}
 
+[[connection]]
+name = "{DIRECTORY}"
+display_name = "Practice directory (user name and password)"
+[connection.database]
+names = ["username", "email"]
+
 [[application]]
 client_id = "{app}"
 name = "Practice application"
@@ -191,6 +206,7 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
     let keyring = Keyring::open_or_create(&config.keys_path)?;
     let stores = (store::open_sessions(config.sessions_url.expose())?, store::open_directory(config.directory_url.expose()).await?);
     let (state, background) = startup::state(config.into_parts(keyring, stores.0, stores.1))?;
+    fill(&state.gateway()).await?;
     let background = background.start();
     let World { issuer, operations_url, app_url, secrets: [_, _, app_secret], idp, openid, github, saml_app, .. } = world;
     let app = Data::new(App::new(issuer, app_url.clone(), operations_url.clone(), app_secret)?);
@@ -225,6 +241,25 @@ async fn demo(options: &Options, directory: &Path) -> Result<()> {
     }
     background.stop().await;
     state.gateway().directory.close().await
+}
+
+/// The practice people as users of the directory.
+async fn fill(gateway: &Gateway) -> Result<()> {
+    let by = By { actor: "demo", correlation_id: "" };
+    let place = gateway.place_of(DIRECTORY).ok_or_else(|| Error::new(ErrorKind::Internal, "the demo's directory is missing"))?;
+    for person in &PEOPLE {
+        let mut members = json!({
+            "username": person.id, "name": person.display_name, "given_name": person.given_name, "family_name": person.family_name,
+            "groups": person.groups(),
+        });
+        if let Some(email) = person.email {
+            members["email"] = email.into();
+        }
+        let members = members.as_object().cloned().unwrap_or_default();
+        let user = gateway.admin.create_user(&place, Some(person.id), &members, by, Timestamp::now()).await?;
+        gateway.admin.set_password(&user.user_id, &Secret::new(PASSWORD.to_owned()), by, Timestamp::now()).await?;
+    }
+    Ok(())
 }
 
 fn practice(listener: TcpListener, routes: impl Fn(&mut ServiceConfig) + Clone + Send + 'static) -> Result<Server> {

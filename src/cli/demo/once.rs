@@ -1,6 +1,6 @@
 //! Whole logins over real HTTP, without a browser: what `isthmus demo --once` prints.
 
-use super::{GITHUB, OPENID, SAML};
+use super::{DIRECTORY, GITHUB, OPENID, PASSWORD, SAML};
 use crate::connection::outbound;
 use crate::error::{Error, ErrorKind, Result};
 use reqwest::header::{ACCEPT, COOKIE, LOCATION, SET_COOKIE};
@@ -27,7 +27,7 @@ struct Walker {
 /// Signs `person` in at both applications by each provider, every time in another browser.
 pub async fn everything(app_url: &str, operations_url: &str, person: &str) -> Result<Value> {
     let mut shown = json!({});
-    for connection in [SAML, OPENID, GITHUB] {
+    for connection in [SAML, OPENID, GITHUB, DIRECTORY] {
         let openid = openid_connect(app_url, connection, person).await?;
         let saml = saml(app_url, operations_url, connection, person).await?;
         shown[connection] = json!({ "openid": openid, "saml": saml });
@@ -113,6 +113,9 @@ impl Walker {
             if page.contains(&format!("<button class=\"plain\" name=\"{name}\"")) {
                 fields.push((name.to_owned(), value.to_owned()));
             }
+        }
+        if page.contains("name=\"password\" type=\"password\"") {
+            fields.extend([("username".to_owned(), self.person.clone()), ("password".to_owned(), PASSWORD.to_owned())]);
         }
         Some((unescape(action), fields))
     }

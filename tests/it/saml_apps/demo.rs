@@ -8,7 +8,7 @@ fn the_demo_walks_a_login_by_each_provider_to_each_application() {
     let printed = run(env!("CARGO_BIN_EXE_isthmus"), &["demo", "--once", "--person", "zoe"], "isthmus");
     let shown: Value = serde_json::from_str(&printed).expect("JSON");
     let providers: Vec<&String> = shown.as_object().expect("an object").keys().collect();
-    assert_eq!(providers, ["practice", "practice-openid", "practice-github"]);
+    assert_eq!(providers, ["practice", "practice-openid", "practice-github", "practice-directory"]);
     for (connection, sub) in [
         ("practice", "samlp|practice|zoe"),
         ("practice-openid", "oidc|practice-openid|zoe"),
