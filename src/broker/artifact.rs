@@ -1,6 +1,6 @@
 //! Answers that come as a reference: asking the identity provider for the message, once.
 
-use super::upstream::plain;
+use super::refuse::plain;
 use super::{Gateway, once_op};
 use crate::clock::Timestamp;
 use crate::connection::{Connection, Refused, outbound, service_unreachable};

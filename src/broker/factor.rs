@@ -301,7 +301,7 @@ impl Gateway {
     /// From where the password had left it.
     async fn goes_on_with(&self, waiting: &Waiting<'_>, proven: Result<Arrived>, trace: Trace) -> Result<Outcome> {
         let before = waiting.transaction.clone().before_factor();
-        let proven = proven.map_err(super::upstream::plain);
+        let proven = proven.map_err(super::refuse::plain);
         Box::pin(self.accept_factor(&before, proven, &waiting.config.name, (waiting.browser, waiting.now), trace)).await
     }
 

@@ -7,7 +7,8 @@
 use super::begin::trace_op;
 use super::form::Form;
 use super::identify::Of;
-use super::upstream::{Ending, Refusing, plain};
+use super::refuse::{Refusing, plain};
+use super::upstream::Ending;
 use super::{Answer, Browser, Gateway, LinkQuestion, Outcome, REMAINS, encode};
 use crate::clock::Timestamp;
 use crate::connection::UpstreamRequest;

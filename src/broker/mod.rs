@@ -39,6 +39,7 @@ pub mod password;
 pub mod possession;
 mod provider_tokens;
 mod recording;
+mod refuse;
 pub mod registration;
 mod release;
 mod requested;

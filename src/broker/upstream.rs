@@ -6,10 +6,11 @@ use super::happened::Ended;
 use super::identify::{Identified, Of, Profiles, Whose, arrive};
 use super::logout::session_ops;
 use super::next;
+use super::refuse::{Refusing, plain, recent};
 use super::rules::{Caller, Made, Pausing, Situation, Verdict, query_of};
 use super::sessions::session_op;
-use super::traces::{RecentLogin, SUCCESS, recent_op};
-use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, idp, remains};
+use super::traces::{SUCCESS, recent_op};
+use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, remains};
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::connection::config::{FACTOR_CONTEXT, SecondFactor};
@@ -18,13 +19,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::session;
 use crate::login::trace::{Part, Step as Note, Trace};
-use crate::login::{Arrived, CameBy, LoginTransaction, PendingAuthn, PendingLink, Proof, ReplyTo, Session, Stage, Stored};
+use crate::login::{Arrived, CameBy, LoginTransaction, PendingAuthn, PendingLink, Proof, Session, Stage, Stored};
 use crate::oidc::Params;
 use crate::profile::Written;
 use crate::rules::Resume;
 use crate::saml;
-use crate::saml::idp::Refusal;
-use crate::store::{AuditEvent, LogType, Op};
+use crate::store::{LogType, Op};
 use crate::user::linking::Conflict;
 use serde_json::Map;
 
@@ -516,74 +516,6 @@ impl Gateway {
             before: Vec::new(),
         }
     }
-
-    /// The login ends here: its remains, its trace, and what the application may know.
-    pub(super) async fn refuse_login(&self, refusing: &Refusing<'_>, refused: Refused, mut trace: Trace) -> Result<Outcome> {
-        let Refusing { connection, transaction, key, part, now } = *refusing;
-        let wire = refused.error.kind.wire();
-        self.events.login(connection, wire.code);
-        tracing::warn!(
-            correlation_id = transaction.correlation_id,
-            connection,
-            code = wire.code,
-            reason = refused.reason,
-            detail = refused.error.detail,
-            source = refused.error.source.as_ref().map(tracing::field::display),
-            "login refused"
-        );
-        let ended = Ended { client_id: &transaction.client_id, connection, correlation_id: &transaction.correlation_id, now };
-        self.note_failed_login(ended, &refused.error, &refused.reason);
-        // A store that does not answer cannot remember that the login is over: the person tries again.
-        if refused.error.kind == ErrorKind::StoreUnavailable {
-            return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
-        }
-        // Of two posts at once the one that came first has the login, and its trace.
-        if refused.error.kind == ErrorKind::LoginAlreadyFinished {
-            return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
-        }
-        // It may have come as far as the code, which nobody has learned.
-        trace.entries.retain(|entry| !matches!(entry.event, Note::Finished { .. }));
-        trace.note(now, Note::Refused { code: wire.code.to_owned(), reason: refused.reason.clone(), detail: refused.error.detail.clone() });
-        if refused.alarm {
-            self.raise_alarm(connection, &transaction.correlation_id, &refused, now).await?;
-        }
-        let used = remains(&transaction.browser, &transaction.correlation_id, &transaction.restart)?;
-        self.sessions
-            .commit(vec![
-                Op::Put { key: key.to_owned(), value: used, ttl: REMAINS },
-                trace_op(&transaction.correlation_id, part, &trace)?,
-                recent_op(&recent(transaction, connection, None, wire.code, now))?,
-            ])
-            .await?;
-        // Whose account it is only the person can settle, here; and nobody is sent on by an answer that was used before.
-        let here = [ErrorKind::AccountConflict, ErrorKind::LinkOnlyIdentity, ErrorKind::IdpResponseReplayed];
-        let settled_here = here.contains(&refused.error.kind);
-        // Where nobody may be asked anything, nobody is shown anything either.
-        if settled_here && !(transaction.asked.passive && refused.error.kind != ErrorKind::IdpResponseReplayed) {
-            return Ok(Outcome::refused(refused.error, Some(transaction.restart.clone())));
-        }
-        // The application may know the outcome, and what a rule says; what exactly was wrong is for the trace.
-        let told = if refused.error.kind == ErrorKind::RuleDenied { refused.error.detail.as_str() } else { wire.title };
-        let told = Error::new(refused.error.kind, told);
-        if let (ReplyTo::Saml(reply), Some(second)) = (&transaction.reply_to, refused.status) {
-            let message = idp::message(&told, &transaction.correlation_id);
-            let refusal = Refusal { top: "Responder", second, message: Some(&message) };
-            return Ok(self.answer_by_saml(&transaction.client_id, reply, refusal, now).await);
-        }
-        Ok(self.reply_error(&transaction.client_id, &transaction.reply_to, &told, &transaction.correlation_id, now).await)
-    }
-
-    pub(super) async fn raise_alarm(&self, connection: &str, correlation_id: &str, refused: &Refused, now: Timestamp) -> Result<()> {
-        tracing::error!(correlation_id, connection, "two signature engines disagree about one message");
-        let detail = serde_json::json!({ "connection": connection, "reason": refused.reason, "detail": refused.error.detail });
-        let event = AuditEvent {
-            at: now,
-            kind: "saml.second_opinion_differs".to_owned(),
-            correlation_id: correlation_id.to_owned(),
-            detail: detail.to_string(),
-        };
-        self.directory.audit(&event).await
-    }
 }
 
 /// An answer that belongs to a login of this browser.
@@ -631,18 +563,6 @@ pub(super) struct Ending<'a> {
     pub caller: Option<&'a Caller>,
     /// The person comes back from where a script had sent them.
     pub resume: Option<Resume>,
-}
-
-/// A login that ends badly.
-#[derive(Clone, Copy)]
-pub(super) struct Refusing<'a> {
-    pub connection: &'a str,
-    pub transaction: &'a LoginTransaction,
-    /// Store key of the transaction.
-    pub key: &'a str,
-    /// Of the trace.
-    pub part: Part,
-    pub now: Timestamp,
 }
 
 /// The login as its scripts see it.
@@ -736,22 +656,6 @@ pub(super) fn once(authentication: &Authentication, now: Timestamp) -> Vec<Op> {
         ttl: u64::try_from(until.seconds_since(now)).unwrap_or(0) + 1,
     };
     authentication.once.iter().map(claim).collect()
-}
-
-pub(super) fn plain(error: Error) -> Refused {
-    Refused { reason: error.kind.wire().problem.to_owned(), error, alarm: false, status: None }
-}
-
-/// How a login ended, for the list of recent ones.
-fn recent(transaction: &LoginTransaction, connection: &str, user_id: Option<&str>, outcome: &str, now: Timestamp) -> RecentLogin {
-    RecentLogin {
-        correlation_id: transaction.correlation_id.clone(),
-        at: now,
-        connection: connection.to_owned(),
-        application: transaction.client_id.clone(),
-        user_id: user_id.map(str::to_owned),
-        outcome: outcome.to_owned(),
-    }
 }
 
 /// What an application asks of a login here.
