@@ -247,6 +247,11 @@ impl Gateway {
         let Waiting { transaction, pending, now, .. } = *waiting;
         let identity = &pending.arrived.identity;
         let secret = self.open_of_login(transaction, sealed)?;
+        // Guesses at a secret of one's own say nothing of the one that was set up meanwhile.
+        if self.factors_of(identity).await?.is_some_and(|(_, factors)| factors.secret().is_some()) {
+            let told = "A second factor was set up for this account elsewhere meanwhile. Sign in again.";
+            return self.goes_on_with(waiting, Err(Error::new(ErrorKind::AccessDenied, told)), Trace::default()).await;
+        }
         if let Some(wait) = self.factor_turn(identity, now).await? {
             return self.not_good(waiting, FactorProblem::TooMany(wait), "too many wrong codes for this account").await;
         }

@@ -227,6 +227,8 @@ impl Gateway {
     ) -> Result<Whose> {
         let email = arrived.email().unwrap_or_default();
         let application = self.application(&of.transaction.client_id).map(Arc::as_ref);
+        let unseen = config.linking.policy == Policy::VerifiedEmail && matches.len() >= MATCHES;
+        let matches: Vec<User> = matches.into_iter().filter(|user| !self.only_claims(user, &email)).collect();
         let candidates: Vec<Candidate> = matches.iter().map(|user| self.candidate(user, &email, application)).collect();
         let newcomer = Newcomer {
             connection: &config.name,
@@ -235,7 +237,6 @@ impl Gateway {
             link_only: config.profile.link_only,
         };
         // Where some were not looked at, one that is left is not the only one.
-        let unseen = config.linking.policy == Policy::VerifiedEmail && matches.len() >= MATCHES;
         let decision =
             if unseen { Decision::Conflict(Conflict::SeveralMatches) } else { linking::decide(&config.linking, newcomer, &candidates) };
         match decision {
@@ -279,6 +280,18 @@ impl Gateway {
                 Err(refusal)
             }
         }
+    }
+
+    /// Has somebody only signed up here with this address, and never proven it? Anybody can, with anybody's address.
+    fn only_claims(&self, user: &User, email: &str) -> bool {
+        let mut with_it = user
+            .identities
+            .iter()
+            .filter(|stored| stored.profile.get("email").and_then(Value::as_str).is_some_and(|known| folded(known) == email));
+        with_it.all(|stored| {
+            let here = self.connections.config(&stored.identity.connection).is_some_and(ConnectionConfig::keeps_accounts);
+            here && stored.profile.get("email_verified") != Some(&Value::Bool(true))
+        })
     }
 
     /// `application`: the one in whose login somebody has come.

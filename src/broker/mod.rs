@@ -443,6 +443,9 @@ impl Gateway {
         let is_its = |user: &UserState| lets_in(user) && user.created_at <= session.created_at;
         let Some(user) = self.directory.user_state(&session.user_id, connection, subject).await?.filter(is_its) else { return Ok(None) };
         let Some(asked_at) = user.last_login else { return Ok(None) };
+        if self.ended_after(&session.user_id, session.created_at).await? {
+            return Ok(None);
+        }
         // The session's copy serves as long as nothing newer is known (S4-3, S4-5).
         let profile = if user.changed_at <= session.created_at {
             Some(session.profile.clone())

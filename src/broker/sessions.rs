@@ -2,7 +2,8 @@
 //!
 //! A session is found by its `sid`, which is also its place in the store. Two lists are written in the commit that makes
 //! what they list: the sessions of a user, and the grants of a session. They are bounded, and expire with what is in them;
-//! of more than [`SESSIONS`] sessions or [`GRANTS`] grants the oldest are not found any more, and live to their ends.
+//! of more than [`SESSIONS`] sessions or [`GRANTS`] grants the oldest are not found any more, and live to their ends, unless
+//! everything of the user is ended.
 
 use super::{Gateway, decode, encode};
 use crate::clock::Timestamp;
@@ -70,6 +71,10 @@ pub(super) fn listed_partner(sid: &str, partner: &Partner, ttl: u64) -> Result<O
 
 fn partners_key(sid: &str) -> String {
     format!("partners-of:{sid}")
+}
+
+fn ended_key(user_id: &str) -> String {
+    format!("ended:{user_id}")
 }
 
 fn sessions_key(user_id: &str) -> String {
@@ -144,10 +149,20 @@ impl Gateway {
 
     /// Ends everything that a user was given: sessions, refresh tokens, and the access tokens of both. Idempotent.
     pub async fn end_everything_of(&self, user_id: &str, now: Timestamp) -> Result<()> {
+        // Those that the list has not any more, and logins that are under way, end by this.
+        let (value, ttl) = (now.millis().to_string().into_bytes(), self.lifetimes.session + self.lifetimes.transaction);
+        self.sessions.commit(vec![Op::Put { key: ended_key(user_id), value, ttl }]).await?;
         for session in self.kept_sessions_of(user_id).await? {
             self.end_session(&session, now).await?;
         }
         self.end_families(user_id, None, now).await
+    }
+
+    /// Has everything of a user been ended after `since`?
+    pub(super) async fn ended_after(&self, user_id: &str, since: Timestamp) -> Result<bool> {
+        let found = self.sessions.get_many(&[ended_key(user_id)]).await?.into_iter().next().flatten();
+        let at = found.and_then(|value| String::from_utf8(value).ok()?.parse::<i64>().ok());
+        Ok(at.is_some_and(|at| since.millis() < at))
     }
 
     /// Ends every family of refresh tokens of a user, or those of one application. Idempotent.

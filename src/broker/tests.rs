@@ -231,13 +231,21 @@ async fn a_session_ends_with_its_user() {
     assert!(gateway.standing(&session).await.expect("read").is_none());
     gateway.directory.set_blocked(&user_id, false).await.expect("unblocked");
     assert!(gateway.standing(&session).await.expect("read").is_some());
+    // Everything is ended: what no list has any more, too, and nothing that comes later.
+    gateway.end_everything_of(&user_id, now.plus_seconds(1)).await.expect("ended");
+    assert!(gateway.standing(&session).await.expect("read").is_none());
+    let later = Session { created_at: now.plus_seconds(2), ..session.clone() };
+    assert!(gateway.standing(&later).await.expect("read").is_some());
+    assert!(
+        gateway.ended_after(&user_id, now).await.expect("read") && !gateway.ended_after(&user_id, now.plus_seconds(1)).await.expect("read")
+    );
     gateway.directory.delete_user(&user_id).await.expect("deleted");
     assert!(gateway.standing(&session).await.expect("read").is_none());
     // Who signs in again is a new user under the same id; the sessions of the former one are not theirs.
     tokio::time::sleep(std::time::Duration::from_millis(2)).await;
     jane(&gateway).await;
     assert!(gateway.standing(&session).await.expect("read").is_none());
-    let session = Session { created_at: Timestamp::now(), ..session };
+    let session = Session { created_at: Timestamp::now().plus_seconds(2), ..session };
     assert!(gateway.standing(&session).await.expect("read").is_some());
 }
 

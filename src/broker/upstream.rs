@@ -365,6 +365,11 @@ impl Gateway {
             return Err(Error::new(ErrorKind::UnknownConnection, "The application does not accept this way to sign in."));
         }
         self.check_expected(application, transaction, &identified.user_id, arrived.acr.as_deref())?;
+        // A password that was right when it was typed may be another by now.
+        let typed_here = self.connections.enabled(&arrived.identity.connection).is_some_and(|connection| connection.asks_password());
+        if typed_here && self.ended_after(&identified.user_id, arrived.auth_time).await? {
+            return Err(Error::new(ErrorKind::AccessDenied, "Everything of this account was ended meanwhile. Sign in again."));
+        }
         if ending.resume.is_none() {
             self.keep_factor(arrived, now).await?;
         }

@@ -101,7 +101,9 @@ fn text(members: &Map<String, Value>, name: &str) -> Option<String> {
 }
 
 fn made_account(account: &Account, user_metadata: &Map<String, Value>) -> Value {
-    let mut answer = account.profile.clone();
+    // Whatever else who keeps the account has said of it is not for everybody.
+    let told = |name: &str| ["email", "email_verified", "username"].contains(&name) || PROFILE.contains(&name);
+    let mut answer: Map<String, Value> = account.profile.clone().into_iter().filter(|(name, _)| told(name)).collect();
     answer.insert("_id".to_owned(), account.subject.as_str().into());
     if !user_metadata.is_empty() {
         answer.insert("user_metadata".to_owned(), Value::Object(user_metadata.clone()));

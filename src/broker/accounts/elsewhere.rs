@@ -34,13 +34,20 @@ impl Gateway {
     pub async fn set_password(&self, user_id: &str, password: &Secret<String>, by: By<'_>, now: Timestamp) -> Result<()> {
         let user = self.directory.user(user_id).await?;
         let primary = user.as_ref().and_then(|user| user.primary()).filter(|stored| stored.identity.provider == CUSTOM);
-        let Some((stored, database)) = primary.and_then(|stored| Some((stored, self.database(&stored.identity.connection)?))) else {
-            return self.admin.set_password(user_id, password, by, now).await;
-        };
-        self.admin.check_password(&stored.identity.connection, password, [])?;
-        database.accounts.change_password(&whose(stored), password, now).await.map_err(|error| told(&error))?;
-        self.admin.note_password_set(user_id, &stored.identity.connection, by, now).await;
-        Ok(())
+        if let Some(stored) = primary {
+            let gone = || Error::new(ErrorKind::Conflict, "The connection that keeps the password is not there, or disabled.");
+            let database = self.database(&stored.identity.connection).ok_or_else(gone)?;
+            self.admin.check_password(&stored.identity.connection, password, [])?;
+            database.accounts.change_password(&whose(stored), password, now).await.map_err(|error| told(&error))?;
+            self.admin.note_password_set(user_id, &stored.identity.connection, by, now).await;
+        } else {
+            self.admin.set_password(user_id, password, by, now).await?;
+        }
+        // Whoever had the old one has nothing of it any more.
+        for stored in user.iter().flat_map(|user| &user.identities) {
+            self.forget_password_links(&stored.identity.connection, &stored.identity.user_id).await?;
+        }
+        self.end_everything_of(user_id, now).await
     }
 }
 

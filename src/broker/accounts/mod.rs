@@ -21,8 +21,8 @@ use crate::connection::database::{AccountError, Accounts, DatabaseSettings, Weak
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::LoginTransaction;
 use crate::secret::Secret;
-use crate::store::{KnownIdentity, LogEvent, LogType};
-use crate::user::User;
+use crate::store::{CredentialKind, KnownIdentity, LogEvent, LogType};
+use crate::user::{Identity, User};
 use serde_json::Value;
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -211,7 +211,7 @@ impl Gateway {
         asking: Asking<'_>,
     ) -> Result<()> {
         let Some(email) = known.profile.get("email").and_then(Value::as_str) else { return Ok(()) };
-        if !self.mailer.is_there() || !self.mailer.may_write_to(database.name(), email, asking.now) {
+        if !self.mailer.is_there() || !self.mailer.may_write_to(purpose.page(), database.name(), email, asking.now) {
             return Ok(());
         }
         let username = known.profile.get("username").and_then(Value::as_str);
@@ -243,12 +243,18 @@ impl Gateway {
         self.post(&letter, now).await
     }
 
-    /// A link for somebody's first account at a database that has an address; `None` where there is none.
+    /// A link for somebody's first account at a database, or at this one, that has an address; `None` where there is none.
     ///
     /// # Errors
     /// Those of the stores.
-    pub async fn link_for_user(&self, purpose: Purpose, user: &User, how: Linking, now: Timestamp) -> Result<Option<String>> {
-        for stored in &user.identities {
+    pub async fn link_for_user(
+        &self,
+        purpose: Purpose,
+        (user, at): (&User, Option<&str>),
+        how: Linking,
+        now: Timestamp,
+    ) -> Result<Option<String>> {
+        for stored in user.identities.iter().filter(|stored| at.is_none_or(|at| at == stored.identity.connection)) {
             let text = |name: &str| stored.profile.get(name).and_then(Value::as_str);
             let (connection, subject) = (stored.identity.connection.as_str(), stored.identity.user_id.as_str());
             if let (Some(_), Some(email)) = (self.database(connection), text("email")) {
@@ -297,7 +303,10 @@ impl Gateway {
                 Ok(Followed::Done { result_url: ticket.result_url })
             }
             Err(AccountError::NoSuchUser) => Ok(Followed::Dead),
-            Err(error) => Err(unable(&error)),
+            Err(error) => {
+                self.give_ticket_back(token, &ticket, now).await?;
+                Err(unable(&error))
+            }
         }
     }
 
@@ -320,12 +329,20 @@ impl Gateway {
             Err(AccountError::NoSuchUser) => return Ok(Followed::Dead),
             Err(error) => {
                 self.note_account(LogType::FailedPasswordChange, &user, database.name(), Some(error.to_string()), now);
-                return Err(unable(&error));
+                // Nothing has happened: the link works as before.
+                self.give_ticket_back(token, &ticket, now).await?;
+                return match error {
+                    AccountError::TooWeak(weakness) => Ok(ask(Some(weakness))),
+                    error => Err(unable(&error)),
+                };
             }
         }
         self.note_account(LogType::PasswordChanged, &user, database.name(), None, now);
         self.end_everything_of(&user.user_id, now).await?;
         if ticket.proves_address {
+            if !stored.is_some_and(|stored| stored.profile.get("email_verified") == Some(&Value::Bool(true))) {
+                self.take_from_who_came_before(&user, &ticket, now).await?;
+            }
             // Whoever followed it reads the mail of the address.
             if let Err(error) = database.accounts.verify(&whose(&ticket), now).await {
                 tracing::warn!(connection = database.name(), %error, "an address that was proven cannot be noted");
@@ -335,6 +352,23 @@ impl Gateway {
             self.write_to(&database, &ticket.email, &letters.changed, None, now).await?;
         }
         Ok(Followed::Done { result_url: ticket.result_url })
+    }
+
+    /// Nobody had proven the address before: whoever has made the account may be somebody else, who has no way in any more.
+    async fn take_from_who_came_before(&self, user: &User, ticket: &Ticket, now: Timestamp) -> Result<()> {
+        let (connection, subject) = (ticket.connection.as_str(), ticket.subject.as_str());
+        if let Some(sealed) = self.directory.credential(connection, subject, CredentialKind::Factors).await? {
+            self.directory.change_credential(connection, subject, CredentialKind::Factors, (Some(&sealed), None), now).await?;
+        }
+        let is_it = |identity: &Identity| identity.connection == connection && identity.user_id == subject;
+        let is_primary = user.primary().is_some_and(|stored| is_it(&stored.identity));
+        for Identity { connection, user_id, .. } in user.identities.iter().map(|stored| &stored.identity) {
+            let is_account = connection == &ticket.connection && user_id == &ticket.subject;
+            if is_account != is_primary {
+                self.directory.unlink(&user.user_id, connection, user_id, now).await?;
+            }
+        }
+        Ok(())
     }
 
     pub(super) fn note_account(&self, kind: LogType, user: &User, connection: &str, why: Option<String>, now: Timestamp) {

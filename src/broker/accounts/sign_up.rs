@@ -6,7 +6,7 @@ use crate::broker::form::Form;
 use crate::broker::mail::is_mailbox;
 use crate::broker::password::answered_after;
 use crate::broker::{Browser, Gateway, Outcome};
-use crate::connection::database::{Account, AccountError, NewAccount, Weakness, find};
+use crate::connection::database::{Account, AccountError, Names, NewAccount, Weakness, find};
 use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use crate::store::{LogEvent, LogType};
@@ -127,13 +127,14 @@ impl Gateway {
                 Ok(Ok(made))
             }
             Err(AccountError::Exists) => {
-                let names = database.settings.names;
-                let by_address = find(self.directory.as_ref(), database.name(), names, &account.email).await?;
-                // Not the address: then it is the username.
-                if by_address.is_none() && account.username.is_some() {
-                    return Ok(Err(SignUpProblem::UsernameTaken));
+                // Told whatever the address is, so that nothing is learned of that.
+                if let Some(username) = &account.username {
+                    let names = Names { email: false, username: true };
+                    if find(self.directory.as_ref(), database.name(), names, username).await?.is_some() {
+                        return Ok(Err(SignUpProblem::UsernameTaken));
+                    }
                 }
-                if self.mailer.may_write_to(database.name(), &account.email, asking.now) {
+                if self.mailer.may_write_to("exists", database.name(), &account.email, asking.now) {
                     self.write_to(database, &account.email, &letters.exists, None, asking.now).await?;
                 }
                 Ok(Err(SignUpProblem::Exists))

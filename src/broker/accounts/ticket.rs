@@ -122,6 +122,20 @@ impl Gateway {
         Ok(self.sessions.take(&key(token)).await?.is_some())
     }
 
+    /// A link that was used in vain works again, for as long as it would have.
+    pub(in crate::broker) async fn give_ticket_back(&self, token: &str, ticket: &Ticket, now: Timestamp) -> Result<()> {
+        let ttl = u64::try_from(ticket.expires_at.seconds() - now.seconds()).unwrap_or(0);
+        if ttl > 0 {
+            self.sessions.commit(vec![Op::Put { key: key(token), value: encode(ticket)?, ttl }]).await?;
+        }
+        Ok(())
+    }
+
+    /// The links for a password that an account has are worth nothing any more.
+    pub(in crate::broker) async fn forget_password_links(&self, connection: &str, subject: &str) -> Result<()> {
+        self.sessions.commit(vec![Op::Delete { key: newest(connection, subject) }]).await.map(drop)
+    }
+
     async fn mark_of(&self, connection: &str, subject: &str) -> Result<Option<String>> {
         let sealed = self.directory.credential(connection, subject, CredentialKind::Password).await?;
         Ok(sealed.map(|sealed| id::digest(&sealed)))

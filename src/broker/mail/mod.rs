@@ -84,9 +84,9 @@ impl Mailer {
         }
     }
 
-    /// May another one go to this address?
-    pub(super) fn may_write_to(&self, connection: &str, email: &str, now: Timestamp) -> bool {
-        self.addresses.as_ref().is_none_or(|meter| meter.take(&(connection, folded(email)), now).is_ok())
+    /// May another one of this kind go to this address? Nobody uses up what another kind may send.
+    pub(super) fn may_write_to(&self, kind: &str, connection: &str, email: &str, now: Timestamp) -> bool {
+        self.addresses.as_ref().is_none_or(|meter| meter.take(&(kind, connection, folded(email)), now).is_ok())
     }
 
     async fn send(&self, letter: &Letter) -> Result<(), NotSent> {
@@ -153,9 +153,13 @@ mod tests {
     #[test]
     fn mailboxes_are_not_flooded() {
         let mailer = Mailer::new(None, vec!["127.0.0.0/8".parse().expect("a network")]).expect("made");
-        let to = |email: &str| mailer.may_write_to("people", email, START);
+        let to = |email: &str| mailer.may_write_to("reset", "people", email, START);
         assert_eq!([to("a@x.example"), to("A@x.example"), to("a@x.example"), to("a@x.example")], [true, true, true, false]);
-        assert!(to("b@x.example") && mailer.may_write_to("others", "a@x.example", START));
+        assert!(
+            to("b@x.example")
+                && mailer.may_write_to("reset", "others", "a@x.example", START)
+                && mailer.may_write_to("exists", "people", "a@x.example", START)
+        );
         let ask = |address: &str| mailer.ask(Some(address.parse().expect("an address")), START).is_ok();
         assert_eq!((0..40).filter(|_| ask("192.0.2.1")).count(), 20);
         assert!(ask("192.0.2.2") && (0..40).all(|_| ask("127.0.0.1")));

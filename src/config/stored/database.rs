@@ -62,6 +62,11 @@ pub fn make(objects: &StoredObjects, body: &Map<String, Value>, known: Known<'_>
     translate(&options, &mut document, &mut warnings);
     faults.extend(document.own(body, OUTER));
     faults.extend(unknown(&options, |name| USED.contains(&name) || KEPT.iter().any(|(kept, _)| *kept == name)));
+    // It names secrets of this machine and may reach into its network: only the file may.
+    if body.get("isthmus").is_some_and(|own| own.get("custom").is_some()) {
+        let message = "is for the configuration file: an endpoint has a secret of this machine";
+        faults.push(fault("/isthmus/custom", message, "use [connection.database.custom] there"));
+    }
     if options.get("enabledDatabaseCustomization") == Some(&Value::Bool(true)) {
         faults.push(fault("/options/enabledDatabaseCustomization", "there are no scripts of connections here", "leave it out"));
     }

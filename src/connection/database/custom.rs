@@ -93,8 +93,11 @@ impl CustomAccounts {
 
     /// Who has just been made can be written to before the first login: links are for users whom the directory knows.
     async fn remember(&self, made: &Account, new: &NewAccount, now: Timestamp) {
-        let mut profile = made.profile.clone();
-        profile.entry("email").or_insert_with(|| new.email.as_str().into());
+        // The first login brings the rest, by the connection's mapping.
+        let mut profile = Map::from_iter([("email".to_owned(), Value::from(new.email.as_str()))]);
+        if let Some(username) = &new.username {
+            profile.insert("username".to_owned(), username.as_str().into());
+        }
         let own =
             OwnProfile { profile, email: Some(folded(&new.email)), email_verified: false, username: new.username.as_deref().map(folded) };
         let user = NewUser {

@@ -26,7 +26,7 @@ pub fn matches(custom: &Value, password: &str) -> Result<bool, &'static str> {
     let algorithm = text(members, "algorithm").ok_or(UNREADABLE)?;
     match algorithm.as_str() {
         "argon2" => return argon2_matches(&value, &password).ok_or("a hash of Argon2 cannot be read, or costs too much"),
-        "bcrypt" => return bcrypt::verify(&password, &value).map_err(|_| UNREADABLE),
+        "bcrypt" => return bcrypt_matches(&password, &value),
         "pbkdf2" => return pbkdf2(&value, &password),
         "ldap" => return ldap(&value, &password),
         _ => {}
@@ -103,6 +103,9 @@ fn pbkdf2(phc: &str, password: &[u8]) -> Result<bool, &'static str> {
     if rounds > MOST_ROUNDS || expected.len() > MOST_OCTETS || expected.is_empty() || parameter("l").is_some_and(|l| l != expected.len()) {
         return Err(COSTLY);
     }
+    if rounds.saturating_mul(expected.len().div_ceil(digest.size().max(1))) > MOST_ROUNDS {
+        return Err(COSTLY);
+    }
     let mut found = vec![0; expected.len()];
     pbkdf2_hmac(password, &salt, rounds, digest, &mut found).map_err(|_| UNREADABLE)?;
     Ok(id::eq_constant_time(&found, &expected))
@@ -141,10 +144,19 @@ fn ldap(text: &str, password: &[u8]) -> Result<bool, &'static str> {
     Ok(id::eq_constant_time(&found, expected))
 }
 
+/// Compares with a hash of bcrypt, unless it costs more than a login may.
+pub(super) fn bcrypt_matches(password: &[u8], hash: &str) -> Result<bool, &'static str> {
+    let cost: u32 = hash.split('$').nth(2).and_then(|cost| cost.parse().ok()).ok_or(UNREADABLE)?;
+    if cost > MOST_BCRYPT {
+        return Err(COSTLY);
+    }
+    bcrypt::verify(password, hash).map_err(|_| UNREADABLE)
+}
+
 /// What crypt(3) made: bcrypt, SHA-256 and SHA-512. DES and MD5 are not computed any more.
 fn crypt(value: &str, password: &[u8]) -> Result<bool, &'static str> {
     if value.starts_with("$2") {
-        return bcrypt::verify(password, value).map_err(|_| UNREADABLE);
+        return bcrypt_matches(password, value);
     }
     match digest::sha_crypt(value, password) {
         Some(found) => Ok(id::eq_constant_time(found.as_bytes(), value.as_bytes())),
@@ -155,6 +167,8 @@ fn crypt(value: &str, password: &[u8]) -> Result<bool, &'static str> {
 /// What one login may cost.
 const MOST_ROUNDS: usize = 5_000_000;
 const MOST_OCTETS: usize = 1024;
+/// Logarithm of the rounds: some seconds.
+const MOST_BCRYPT: u32 = 16;
 /// Octets.
 const MOST_MEMORY: u64 = 256 << 20;
 

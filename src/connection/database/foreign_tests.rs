@@ -73,6 +73,8 @@ fn what_costs_more_than_a_login_may_is_not_computed() {
         json!({"algorithm": "argon2", "hash": {"value": "$argon2id$v=19$m=9999999,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"}}),
         json!({"algorithm": "ldap", "hash": {"value": "{CRYPT}$1$salt$x"}}),
         json!({"algorithm": "md5"}),
+        json!({"algorithm": "bcrypt", "hash": {"value": "$2b$31$abcdefghijklmnopqrstuuCj7fyLDJytXL.TfOiOeiv0fQvSOK1/2"}}),
+        json!({"algorithm": "ldap", "hash": {"value": "{CRYPT}$2y$31$abcdefghijklmnopqrstuuCj7fyLDJytXL.TfOiOeiv0fQvSOK1/2"}}),
     ] {
         assert!(matches(&costly, PASSWORD).is_err(), "{costly}");
     }

@@ -69,9 +69,14 @@ pub async fn compare(kept: Option<Secret<String>>, password: Secret<String>) -> 
 }
 
 async fn work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, NotLooked> {
-    let _place = Place::take().ok_or(NotLooked::Busy)?;
-    let _turn = TURNS.acquire().await.map_err(|_| NotLooked::Unusable("passwords are not looked at any more"))?;
-    tokio::task::spawn_blocking(work).await.map_err(|_| NotLooked::Unusable("looking at a password failed"))
+    let place = Place::take().ok_or(NotLooked::Busy)?;
+    let turn = TURNS.acquire().await.map_err(|_| NotLooked::Unusable("passwords are not looked at any more"))?;
+    // Who does not wait for the answer has the turn until there is one.
+    let held = move || {
+        let _held = (place, turn);
+        work()
+    };
+    tokio::task::spawn_blocking(held).await.map_err(|_| NotLooked::Unusable("looking at a password failed"))
 }
 
 /// One of [`MOST`].
@@ -102,7 +107,7 @@ fn compared(kept: Option<&Secret<String>>, password: &Secret<String>) -> Result<
     let form: Value = serde_json::from_str(kept.expose()).map_err(|_| NotLooked::Unusable("the stored password cannot be read"))?;
     let (right, current) = match (form.get(OURS).and_then(Value::as_str), form.get("bcrypt").and_then(Value::as_str), form.get("custom")) {
         (Some(phc), _, _) => (argon2_matches(phc, octets).ok_or(UNREADABLE)?, phc.starts_with(&prefix())),
-        (None, Some(hash), _) => (bcrypt::verify(octets, hash).map_err(|_| UNREADABLE)?, false),
+        (None, Some(hash), _) => (foreign::bcrypt_matches(octets, hash).map_err(NotLooked::Unusable)?, false),
         (None, None, Some(custom)) => (foreign::matches(custom, password.expose()).map_err(NotLooked::Unusable)?, false),
         _ => return Err(UNREADABLE),
     };

@@ -184,6 +184,15 @@ impl LdapConnection {
             None => person.entry(&name, &self.settings.attributes).await?,
         };
         let Some(entry) = entry else { return Err(Fault::Wrong("people cannot read their own entry, or there are several".to_owned())) };
+        if search.is_some() {
+            // Who was bound by one name may be another than who is found by it: the password is of the entry, or of nobody.
+            let verdict = person.prove(&entry.dn, typed.password().expose()).await?;
+            check(trace, now, "ldap-same-entry", matches!(verdict, Verdict::Accepted), "the entry's own password", "another entry's");
+            if let Verdict::No(why, reason) = verdict {
+                person.give_back();
+                return Ok(Outcome::Not(why, reason));
+            }
+        }
         let outcome = self.with_groups(entry, &mut person).await?;
         person.give_back();
         Ok(outcome)

@@ -55,21 +55,21 @@ pub const OPERATIONS: &[Operation] = &[
 ];
 
 async fn password_change(call: Call) -> Result<Reply, Refusal> {
-    let user = match (text(&call, "user_id"), text(&call, "connection_id"), text(&call, "email")) {
-        (Some(user_id), None, None) => existing(&call, &user_id).await?,
+    let (user, at) = match (text(&call, "user_id"), text(&call, "connection_id"), text(&call, "email")) {
+        (Some(user_id), None, None) => (existing(&call, &user_id).await?, None),
         (None, Some(connection), Some(email)) => by_address(&call, &connection, &email).await?,
         _ => return Err(vec![fault("/user_id", "is needed, or `connection_id` and `email` instead of it")].into()),
     };
     let proves_address = call.body.get("mark_email_as_verified").and_then(Value::as_bool).unwrap_or(false);
-    make(&call, &user, Purpose::Password, proves_address).await
+    make(&call, (&user, at.as_deref()), Purpose::Password, proves_address).await
 }
 
 async fn email_verification(call: Call) -> Result<Reply, Refusal> {
     let user = existing(&call, &text(&call, "user_id").unwrap_or_default()).await?;
-    make(&call, &user, Purpose::Verify, true).await
+    make(&call, (&user, None), Purpose::Verify, true).await
 }
 
-async fn make(call: &Call, user: &User, purpose: Purpose, proves_address: bool) -> Result<Reply, Refusal> {
+async fn make(call: &Call, of: (&User, Option<&str>), purpose: Purpose, proves_address: bool) -> Result<Reply, Refusal> {
     let result_url = text(call, "result_url");
     let is_web = |text: &String| Url::parse(text).is_ok_and(|url| matches!(url.scheme(), "https" | "http") && url.has_host());
     if result_url.as_ref().is_some_and(|url| !is_web(url)) {
@@ -77,7 +77,7 @@ async fn make(call: &Call, user: &User, purpose: Purpose, proves_address: bool) 
     }
     let life = call.body.get("ttl_sec").and_then(Value::as_u64).and_then(|life| u32::try_from(life).ok()).filter(|life| *life > 0);
     let how = Linking { result_url, proves_address, life };
-    let link = call.gateway.link_for_user(purpose, user, how, call.now).await?;
+    let link = call.gateway.link_for_user(purpose, of, how, call.now).await?;
     let link = link.ok_or_else(|| Refusal::from(vec![fault("/user_id", "has no account with an address at a database")]))?;
     Ok(Reply::created(json!({ "ticket": link })))
 }
@@ -86,8 +86,9 @@ fn text(call: &Call, member: &str) -> Option<String> {
     call.body.get(member).and_then(Value::as_str).map(str::to_owned)
 }
 
-async fn by_address(call: &Call, connection: &str, email: &str) -> Result<User, Refusal> {
+async fn by_address(call: &Call, connection: &str, email: &str) -> Result<(User, Option<String>), Refusal> {
     let connection = connection_name(call, connection).await?;
     let missing = || Refusal::new(ErrorKind::NotFound, "There is no such user.").with_code("inexistent_user");
-    call.gateway.holder_of(&connection, email).await?.ok_or_else(missing)
+    let user = call.gateway.holder_of(&connection, email).await?.ok_or_else(missing)?;
+    Ok((user, Some(connection)))
 }

@@ -68,7 +68,10 @@ impl AuthenticationRequest<'_> {
                 put(name, value);
             }
         }
-        let more: Vec<_> = self.more.iter().filter(|(name, _)| !OWN.contains(&name.as_str())).cloned().collect();
+        // A login that nobody may notice stays one.
+        let silent = self.prompt == Some("none");
+        let may_say = |name: &str| !OWN.contains(&name) && !(silent && name == "prompt");
+        let more: Vec<_> = self.more.iter().filter(|(name, _)| may_say(name)).cloned().collect();
         // What the operator says of a parameter counts instead of what the login would have said.
         parameters.retain(|(name, _)| !more.iter().any(|(known, _)| known == name));
         parameters.extend(more);

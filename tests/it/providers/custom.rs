@@ -77,6 +77,10 @@ async fn s4_18_the_five_operations_are_the_endpoints() {
     assert_eq!(world.sign_in("jane@acme.example", "another horse battery").await["sub"], user_id.as_str());
     assert_eq!(api.patch(&path, &json!({ "password": "a third horse battery" })).await.status, 200);
     assert_eq!(world.sign_in("jane@acme.example", "a third horse battery").await["sub"], user_id.as_str());
+    // Only the file names secrets of this machine.
+    let stored = json!({ "name": "other", "strategy": "auth0", "isthmus": { "custom": { "endpoint": "https://10.0.0.5/", "secret": { "env": "HOME" } } } });
+    let refused = api.post("/connections", &stored).await;
+    assert!(refused.status == 400 && refused.body.contains("/isthmus/custom"), "{}", refused.body);
     // Delete: there and here.
     assert_eq!(api.delete(&path).await.status, 204);
     assert!(world.told("jane@acme.example", "a third horse battery").await.contains(WRONG));

@@ -275,6 +275,23 @@ async fn people_may_be_bound_at_once_and_named_by_octets() {
 }
 
 #[tokio::test]
+async fn whose_password_it_was_is_who_signs_in() {
+    let slapd = Slapd::start();
+    // Joe is bound by his name, and by what he typed another entry is found.
+    let crossed = format!(
+        "name = \"staff\"\n[connection.ldap]\nservers = [\"ldap://127.0.0.1:{}\"]\nuser_dn = \"uid={{username}},ou=people,{BASE}\"\n\
+         user_base = \"ou=people,{BASE}\"\nuser_filter = \"(|(uid=nopassword)(cn={{username}}))\"\n",
+        slapd.port
+    );
+    let (gateway, app) = gateway_of(&crossed).await;
+    let (status, said) = told(&gateway, &app, "joe", PASSWORD).await;
+    assert!(status == 200 && said.starts_with(WRONG), "{said}");
+    let own = crossed.replace("(|(uid=nopassword)(cn={username}))", "(uid={username})");
+    let (gateway, app) = gateway_of(&own).await;
+    assert_eq!(sign_in(&gateway, &app, "joe").await.0["name"], "Joe Roe");
+}
+
+#[tokio::test]
 async fn passwords_go_by_tls_to_the_right_machine_only() {
     let slapd = Slapd::start();
     let (ldaps, plain) = (format!("ldaps://127.0.0.1:{}", slapd.tls_port), format!("ldap://127.0.0.1:{}", slapd.port));
