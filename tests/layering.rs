@@ -45,6 +45,8 @@ const HOMES: &[(&str, &[&str])] = &[
     ("qrcode", &["http/login/factor.rs"]),
     ("argon2", &["connection/database/hashing.rs"]),
     ("bcrypt", &["connection/database/"]),
+    ("md4", &["connection/database/digest.rs"]),
+    ("sha_crypt", &["connection/database/digest.rs"]),
     ("lettre", &["broker/mail/"]),
 ];
 
