@@ -70,8 +70,8 @@ impl AuthenticationRequest<'_> {
         }
         // A login that nobody may notice stays one.
         let silent = self.prompt == Some("none");
-        let may_say = |name: &str| !OWN.contains(&name) && !(silent && name == "prompt");
-        let more: Vec<_> = self.more.iter().filter(|(name, _)| may_say(name)).cloned().collect();
+        let is_ours = |name: &str| OWN.contains(&name) || (silent && name == "prompt");
+        let more: Vec<_> = self.more.iter().filter(|(name, _)| !is_ours(name)).cloned().collect();
         // What the operator says of a parameter counts instead of what the login would have said.
         parameters.retain(|(name, _)| !more.iter().any(|(known, _)| known == name));
         parameters.extend(more);
