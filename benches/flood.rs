@@ -28,8 +28,6 @@ mod test_servers;
 
 use gateway::{Cpu, Gateway};
 use http::Connection;
-use isthmus::keys::{CertifiedKey, KeyKind, Keyring, PrivateKey};
-use isthmus::oidc::OidcKeys;
 use load::{Asked, CLIENT_ID, CLIENT_SECRET, CONNECTION, IDP, Measured, Parties, REDIRECT_URI, cookies, form};
 use std::net::SocketAddr;
 use std::path::Path;
@@ -82,14 +80,8 @@ impl Options {
 
 fn bench(options: &Options) -> Result<(), String> {
     let place = tempfile::tempdir().map_err(|error| error.to_string())?;
-    gateway::make_keys(place.path())?;
-    let keyring = Keyring::open(&place.path().join("certs")).map_err(|error| error.to_string())?;
-    let keys = OidcKeys::new(&keyring).map_err(|error| error.to_string())?;
-    let idp_key = PrivateKey::generate(KeyKind::Rsa)
-        .and_then(|key| CertifiedKey::self_signed(key, "bench identity provider"))
-        .map_err(|error| error.to_string())?;
-    let certificate = idp_key.certificate().to_pem().map_err(|error| error.to_string())?;
-    std::fs::write(place.path().join("idp.pem"), certificate).map_err(|error| error.to_string())?;
+    let idp_key = gateway::make_idp_key()?;
+    let keys = gateway::prepare(place.path(), &idp_key)?;
     let (gateway, cpu) = Gateway::launch(place.path(), gateway::clock_ticks()?, |address| configuration(address, place.path()))?;
     let parties = Parties {
         gateway: &gateway,

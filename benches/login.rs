@@ -29,7 +29,7 @@ mod test_servers;
 mod yardstick;
 
 use gateway::{Gateway, Protocol, Variant};
-use isthmus::keys::{CertifiedKey, KeyKind, Keyring, PrivateKey};
+use isthmus::keys::CertifiedKey;
 use isthmus::oidc::OidcKeys;
 use load::{PEOPLE, Parties};
 use openid_idp::OpenIdIdp;
@@ -135,14 +135,8 @@ fn cases(servers: Option<&(Server, Server)>) -> Vec<Case> {
 
 fn bench(options: &Options) -> Result<(), String> {
     let place = tempfile::tempdir().map_err(|error| error.to_string())?;
-    gateway::make_keys(place.path())?;
-    let keyring = Keyring::open(&place.path().join("certs")).map_err(|error| error.to_string())?;
-    let keys = OidcKeys::new(&keyring).map_err(|error| error.to_string())?;
-    let idp_key = PrivateKey::generate(KeyKind::Rsa)
-        .and_then(|key| CertifiedKey::self_signed(key, "bench identity provider"))
-        .map_err(|error| error.to_string())?;
-    let certificate = idp_key.certificate().to_pem().map_err(|error| error.to_string())?;
-    std::fs::write(place.path().join("idp.pem"), certificate).map_err(|error| error.to_string())?;
+    let idp_key = gateway::make_idp_key()?;
+    let keys = gateway::prepare(place.path(), &idp_key)?;
     let app_key = SamlApp::make_key(place.path())?;
 
     let servers = servers();

@@ -35,7 +35,7 @@ mod yardstick;
 
 use constant::Constant;
 use gateway::{Cpu, Gateway};
-use isthmus::keys::{CertifiedKey, KeyKind, Keyring, PrivateKey};
+use isthmus::keys::CertifiedKey;
 use isthmus::oidc::OidcKeys;
 use isthmus::store::open_directory;
 use load::{Asked, CLIENT_ID, CLIENT_SECRET, CONNECTION, Client, IDP, Parties, REDIRECT_URI};
@@ -106,9 +106,7 @@ const ROWS: &[(&str, usize, Option<f64>, Operation)] = &[
 ];
 
 fn bench(options: &Options) -> Result<(), String> {
-    let idp_key = PrivateKey::generate(KeyKind::Rsa)
-        .and_then(|key| CertifiedKey::self_signed(key, "bench identity provider"))
-        .map_err(|error| error.to_string())?;
+    let idp_key = gateway::make_idp_key()?;
     let few = World::start(&idp_key, 0)?;
     let many = World::start(&idp_key, options.applications)?;
     let worlds = [&few, &many].map(|world| [world.parties(&idp_key, CLIENT_ID, "RS256"), world.parties(&idp_key, ES256_CLIENT, "ES256")]);
@@ -193,11 +191,7 @@ struct World {
 impl World {
     fn start(idp_key: &CertifiedKey, applications: usize) -> Result<Self, String> {
         let place = tempfile::tempdir().map_err(|error| error.to_string())?;
-        gateway::make_keys(place.path())?;
-        let keyring = Keyring::open(&place.path().join("certs")).map_err(|error| error.to_string())?;
-        let keys = OidcKeys::new(&keyring).map_err(|error| error.to_string())?;
-        let certificate = idp_key.certificate().to_pem().map_err(|error| error.to_string())?;
-        std::fs::write(place.path().join("idp.pem"), certificate).map_err(|error| error.to_string())?;
+        let keys = gateway::prepare(place.path(), idp_key)?;
         fill(&directory(place.path()), applications)?;
         let configuration = |address| configuration(address, place.path());
         let (gateway, cpu) = Gateway::launch(place.path(), gateway::clock_ticks()?, configuration)?;

@@ -5,10 +5,12 @@ use crate::load::{ACS_PATH, CLIENT_ID, CLIENT_SECRET, CONNECTION, IDP, REDIRECT_
 use crate::openid_idp::{CERTIFICATE, OpenIdIdp};
 use crate::saml_app;
 use crate::test_servers::free_port;
+use isthmus::keys::{CertifiedKey, KeyKind, Keyring, PrivateKey};
+use isthmus::oidc::OidcKeys;
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -164,13 +166,23 @@ pub fn clock_ticks() -> Result<u64, String> {
     String::from_utf8_lossy(&answer.stdout).trim().parse().map_err(|error| format!("getconf CLK_TCK: {error}"))
 }
 
-/// Makes the keys, so that no start has to.
-pub fn make_keys(place: &Path) -> Result<(), String> {
-    let made = Command::new(BINARY).args(["keys", "generate", "--path"]).arg(place.join("certs")).stdout(Stdio::null()).status();
-    match made {
-        Ok(status) if status.success() => Ok(()),
-        other => Err(format!("isthmus keys generate: {other:?}")),
+/// What the identity provider that speaks SAML signs with.
+pub fn make_idp_key() -> Result<CertifiedKey, String> {
+    PrivateKey::generate(KeyKind::Rsa)
+        .and_then(|key| CertifiedKey::self_signed(key, "bench identity provider"))
+        .map_err(|error| error.to_string())
+}
+
+/// Makes the gateway's keys in `place`, so that no start has to, and writes down whose assertions it takes.
+pub fn prepare(place: &Path, idp_key: &CertifiedKey) -> Result<OidcKeys, String> {
+    let certs = place.join("certs");
+    let made = Command::new(BINARY).args(["keys", "generate", "--path"]).arg(&certs).stdout(Stdio::null()).status();
+    if !made.as_ref().is_ok_and(ExitStatus::success) {
+        return Err(format!("isthmus keys generate: {made:?}"));
     }
+    let certificate = idp_key.certificate().to_pem().map_err(|error| error.to_string())?;
+    fs::write(place.join("idp.pem"), certificate).map_err(|error| error.to_string())?;
+    Keyring::open(&certs).and_then(|keyring| OidcKeys::new(&keyring)).map_err(|error| error.to_string())
 }
 
 /// Everything that is not said here is as it is by default.
