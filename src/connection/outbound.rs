@@ -6,12 +6,14 @@ pub mod soap;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::rules::{Fetch, FetchAnswer, FetchRequest};
+use native_tls::{Protocol, TlsConnector};
 use reqwest::redirect::Policy;
 use reqwest::tls::Version;
 use reqwest::{Client, ClientBuilder, Method, Response};
 use std::future::Future;
 use std::net::{IpAddr, SocketAddr};
 use std::pin::Pin;
+use std::sync::LazyLock;
 use std::time::Duration;
 use url::{Host, Url};
 
@@ -20,6 +22,19 @@ const LIMIT: usize = 4 * 1024 * 1024;
 
 /// What every client has: it follows nothing, uses no proxy, whatever the environment says, and speaks TLS 1.2 at least.
 fn builder() -> ClientBuilder {
+    /// The certificates of the system are read once, and not for each of a thousand providers.
+    static TLS: LazyLock<native_tls::Result<TlsConnector>> =
+        LazyLock::new(|| TlsConnector::builder().min_protocol_version(Some(Protocol::Tlsv12)).request_alpns(&["http/1.1"]).build());
+    let builder = builder_apart();
+    match TLS.as_ref() {
+        Ok(tls) => builder.tls_backend_preconfigured(tls.clone()),
+        // Its own attempt fails, too, and says why.
+        Err(_) => builder,
+    }
+}
+
+/// The same for a client with settings of its own for TLS.
+fn builder_apart() -> ClientBuilder {
     Client::builder().redirect(Policy::none()).no_proxy().tls_version_min(Version::TLS_1_2)
 }
 

@@ -64,13 +64,18 @@ impl Asker {
     }
 
     fn built(reach: Reach, total: Duration, certificate: Option<&ClientCertificate>) -> CrateResult<Self> {
-        let mut client = reach.client().user_agent(AGENT).connect_timeout(CONNECT).timeout(total);
-        if let Some(certificate) = certificate {
-            let identity = Identity::from_pkcs8_pem(certificate.certificates().as_bytes(), certificate.key().expose().as_bytes());
-            let unusable = |error| Error::new(ErrorKind::Misconfigured, "the client certificate cannot be used").because(error);
-            client = client.identity(identity.map_err(unusable)?);
-        }
+        let client = match certificate {
+            None => reach.client(),
+            Some(certificate) => {
+                let identity = Identity::from_pkcs8_pem(certificate.certificates().as_bytes(), certificate.key().expose().as_bytes());
+                let unusable = |error| Error::new(ErrorKind::Misconfigured, "the client certificate cannot be used").because(error);
+                reach.client_apart().identity(identity.map_err(unusable)?)
+            }
+        };
         client
+            .user_agent(AGENT)
+            .connect_timeout(CONNECT)
+            .timeout(total)
             .build()
             .map(|client| Self { client, reach })
             .map_err(|error| Error::new(ErrorKind::Internal, "an HTTP client cannot be made").because(error))

@@ -32,6 +32,11 @@ impl Reach {
         self.client_by(look_up)
     }
 
+    /// The same for one with settings of its own for TLS.
+    pub(super) fn client_apart(self) -> ClientBuilder {
+        super::builder_apart().dns_resolver(Arc::new(Guard { reach: self, look_up }))
+    }
+
     /// The same where names are looked up so.
     pub(super) fn client_by(self, look_up: LookUp) -> ClientBuilder {
         super::builder().dns_resolver(Arc::new(Guard { reach: self, look_up }))

@@ -51,7 +51,7 @@ async fn read(mut answer: Response) -> Result<String, String> {
     String::from_utf8(body).map_err(|_| "its answer is not UTF-8".to_owned())
 }
 
-/// Made once for each reach: it reads the certificates of the system.
+/// Made once for each reach: it keeps its connections.
 fn soap_client(reach: Reach) -> Result<&'static Client> {
     static CLIENTS: [OnceLock<Client>; 3] = [const { OnceLock::new() }; 3];
     let [public, network, everything] = &CLIENTS;
