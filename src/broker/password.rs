@@ -40,7 +40,7 @@ pub struct PasswordForm<'a> {
 }
 
 /// A wrong password is answered when a multiple of this has passed: how long it took to find out tells nobody which
-/// accounts exist.
+/// accounts exist. So is one that was not looked at because too many were: who is turned away at once comes back at once.
 const STEP: Duration = Duration::from_millis(400);
 
 /// How often passwords may be wrong.
@@ -158,8 +158,11 @@ impl Gateway {
             Err(NotProven::Again { why, reason }) => (why, reason),
         };
         let (why, reason) = refused;
+        if matches!(why, Unproven::Wrong | Unproven::Locked | Unproven::Busy) {
+            tokio::time::sleep_until(began + answered_after(began.elapsed())).await;
+        }
         match why {
-            Unproven::Wrong | Unproven::Locked => tokio::time::sleep_until(began + answered_after(began.elapsed())).await,
+            Unproven::Wrong | Unproven::Locked => {}
             // The password was right, or nobody could say.
             Unproven::Expired
             | Unproven::MustChange

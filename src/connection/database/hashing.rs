@@ -1,8 +1,9 @@
 //! Passwords as they are kept: Argon2id, made and compared off the threads that answer requests.
 //!
 //! Few are looked at at once and few more wait, so that a flood of logins takes neither all processors nor much memory, and
-//! slows nobody down who signs in elsewhere. Whoever comes then is asked to try again. What other products hashed
-//! ([`super::foreign`]) is compared here too, and is hashed anew as soon as the password is known.
+//! slows nobody down who signs in elsewhere: the threads that hash are the first that the system lets wait. Whoever comes
+//! when too many wait is asked to try again. What other products hashed ([`super::foreign`]) is compared here too, and is
+//! hashed anew as soon as the password is known.
 
 use super::foreign;
 use crate::id;
@@ -14,6 +15,7 @@ use serde_json::{Value, json};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread::available_parallelism;
+use tokio::runtime::{Builder, Runtime};
 use tokio::sync::Semaphore;
 
 /// Argon2id as OWASP recommends at least: 19 MiB of memory, two passes, one lane. On one core of today it takes some
@@ -27,7 +29,25 @@ const SALT: usize = 16;
 const HASH: usize = 32;
 
 /// Passwords that are looked at at once: of two processors one is left to everybody else.
-static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(available_parallelism().map_or(1, |all| (all.get() / 2).max(1))));
+static AT_ONCE: LazyLock<usize> = LazyLock::new(|| available_parallelism().map_or(1, |all| (all.get() / 2).max(1)));
+static TURNS: LazyLock<Semaphore> = LazyLock::new(|| Semaphore::new(*AT_ONCE));
+
+/// The threads that hash, which do nothing else: what is asked of the others is waited for by people whose password is not
+/// ours to look at.
+static THREADS: LazyLock<std::io::Result<Runtime>> = LazyLock::new(|| {
+    Builder::new_current_thread().thread_name("passwords").max_blocking_threads(*AT_ONCE).on_thread_start(give_way).build()
+});
+
+/// How much less a thread that hashes counts than others (nice): where all processors are busy it has a tenth of one, so that
+/// people who sign in by password wait longer, but not for ever.
+const NICE: i32 = 10;
+
+/// Of this thread alone. Where the system does not let it, it counts as the others do.
+fn give_way() {
+    if let Err(error) = rustix::process::nice(NICE) {
+        tracing::debug!(%error, "the threads that hash passwords count as much as all others");
+    }
+}
 
 /// Those that wait, and those that are looked at.
 static UNDER_WAY: AtomicUsize = AtomicUsize::new(0);
@@ -76,7 +96,8 @@ async fn work<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> R
         let _held = (place, turn);
         work()
     };
-    tokio::task::spawn_blocking(held).await.map_err(|_| NotLooked::Unusable("looking at a password failed"))
+    let threads = THREADS.as_ref().map_err(|_| NotLooked::Unusable("there are no threads to look at passwords"))?;
+    threads.spawn_blocking(held).await.map_err(|_| NotLooked::Unusable("looking at a password failed"))
 }
 
 /// One of [`MOST`].
@@ -198,6 +219,33 @@ mod tests {
         assert_ne!(hash, hashed(b"passwore", b"somesaltsomesalt").expect("hashed"));
         assert_ne!(hash, hashed(b"password", b"somesaltsomesalu").expect("hashed"));
         assert_eq!([argon2_matches(&hash, b"password"), argon2_matches(&hash, b"passwore")], [Some(true), Some(false)]);
+    }
+
+    #[tokio::test]
+    async fn hashing_gives_way_to_everything_else_and_nothing_else_does() {
+        let nice = || rustix::process::getpriority_process(None).expect("a priority");
+        let ours = nice();
+        assert_eq!(work(nice).await.expect("looked"), (ours + NICE).min(19));
+        assert_eq!(nice(), ours, "the thread that asks");
+    }
+
+    #[tokio::test]
+    async fn who_does_not_wait_for_the_answer_has_the_turn_until_there_is_one() {
+        let (begun, has_begun) = tokio::sync::oneshot::channel();
+        let (end, ended) = std::sync::mpsc::channel::<()>();
+        let asked = tokio::spawn(work(move || {
+            begun.send(()).expect("somebody waits");
+            ended.recv()
+        }));
+        has_begun.await.expect("begun");
+        asked.abort();
+        assert!(asked.await.expect_err("aborted").is_cancelled());
+        let turns = TURNS.available_permits();
+        assert!(turns < *AT_ONCE && UNDER_WAY.load(Ordering::Relaxed) > 0);
+        end.send(()).expect("it still works");
+        while TURNS.available_permits() == turns {
+            tokio::task::yield_now().await;
+        }
     }
 
     #[tokio::test]
