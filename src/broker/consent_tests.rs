@@ -10,7 +10,7 @@ use crate::broker::{CookieChange, Reply};
 use crate::connection::Registry;
 use crate::connection::SamlConnection;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSettings, SamlConnection as Settings, SecondFactor};
-use crate::login::{Arrived, UpstreamSession};
+use crate::login::{Arrived, TimeBy, UpstreamSession};
 use crate::oidc::bearer::{PresentedToken, Scheme};
 use crate::oidc::testing::VERIFIER;
 use crate::oidc::{AccessToken, AuthorizationResponse};
@@ -66,6 +66,7 @@ impl Scene {
             identity: self.identity.clone(),
             profile: profile(),
             auth_time: now,
+            auth_time_by: TimeBy::Witness,
             acr: None,
             amr: Vec::new(),
             created_at: now,
@@ -246,6 +247,7 @@ async fn a_fresh_login_comes_to_the_question_with_its_session() {
         profile: Map::new(),
         transient: Vec::new(),
         auth_time: now,
+        auth_time_by: TimeBy::Witness,
         fresh: true,
         acr: None,
         amr: Vec::new(),

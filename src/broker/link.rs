@@ -82,7 +82,9 @@ impl Gateway {
         let mut trace = Trace::default();
         let what = format!("the person proves a known account at {connection}");
         trace.note(now, Note::Decision { what, why: "the person chose it".into() });
-        let (answer, transaction) = if link.arrived.fresh {
+        // Who cannot be asked for a fresh login has just said whose browser this is, and would say no more (decision 024).
+        let may_ask = self.connections.enabled(&link.arrived.identity.connection).is_none_or(|first| first.asks_afresh());
+        let (answer, transaction) = if link.arrived.fresh || !may_ask {
             self.send_to_proof(transaction, link, connection, now, &mut trace).await?
         } else {
             self.send_again(transaction, link, connection, now, &mut trace).await?

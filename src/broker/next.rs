@@ -3,7 +3,7 @@
 use crate::application::Application;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
-use crate::login::{Asked, Session};
+use crate::login::{Asked, Session, TimeBy};
 use crate::saml::Comparison;
 
 /// A decision, with the reason that goes into the trace.
@@ -182,8 +182,11 @@ fn usable_session(situation: &Situation<'_>, session: &Session, now: Timestamp) 
         return Err("the application lets the person choose an account");
     }
     // Core 3.1.2.1: max_age counts from auth_time; 0 always demands a fresh login.
-    if asked.max_age.is_some_and(|max_age| max_age == 0 || now.seconds_since(session.auth_time) > i64::from(max_age)) {
-        return Err("the login is older than the application tolerates");
+    if asked.max_age.is_some_and(|max_age| max_age == 0 || !session.signed_in_within(i64::from(max_age), now)) {
+        return Err(match session.auth_time_by {
+            TimeBy::Witness => "the login is older than the application tolerates",
+            TimeBy::Arrival => "nobody knows how old the login is, which the application limits",
+        });
     }
     if situation.lacks_factor {
         return Err("the connection wants a second factor, which the session does not have");

@@ -30,6 +30,7 @@ fn session() -> Session {
         identity: Identity { connection: "one".into(), provider: "samlp".into(), user_id: "jane".into(), is_social: false },
         profile: Written::object(&serde_json::Map::new()).expect("JSON"),
         auth_time: NOW.plus_seconds(-60),
+        auth_time_by: TimeBy::Witness,
         acr: Some("pwd".into()),
         amr: Vec::new(),
         created_at: NOW.plus_seconds(-60),
@@ -79,6 +80,17 @@ fn a_session_that_does_not_satisfy_the_request_does_not_answer() {
     for (asked, expected) in cases {
         assert_eq!(decide_for(&asked, Some(&session()), &["one"], None), expected, "{asked:?}");
     }
+}
+
+/// The person may have signed in at the provider long before they came from there.
+#[test]
+fn a_sign_in_of_unknown_time_is_never_young_enough() {
+    let session = Session { auth_time: NOW, auth_time_by: TimeBy::Arrival, ..session() };
+    let limited = Asked { max_age: Some(3600), ..Asked::default() };
+    assert_eq!(decide_for(&limited, Some(&session), &["one"], None), to("one", true));
+    let silent = Asked { passive: true, ..limited };
+    assert_eq!(decide_for(&silent, Some(&session), &["one"], None), Step::Refuse(ErrorKind::LoginRequired));
+    assert_eq!(decide_for(&Asked::default(), Some(&session), &["one"], None), Step::Issue);
 }
 
 #[test]

@@ -6,7 +6,7 @@ use super::token::TokenCall;
 use super::*;
 use crate::application::ProfileUse;
 use crate::connection::outbound::download::Reach;
-use crate::login::{AccessToken, Dialects, UpstreamSession};
+use crate::login::{AccessToken, Dialects, TimeBy, UpstreamSession};
 use crate::oidc;
 use crate::oidc::bearer::{PresentedToken, Scheme};
 use crate::oidc::{ClientFacts, GrantType, RefreshToken, Scopes, SigningAlg, TokenEndpointAuthMethod};
@@ -218,6 +218,7 @@ async fn a_session_ends_with_its_user() {
         identity,
         profile: Written::object(&Map::from_iter([("name".to_owned(), Value::from("Jane"))])).expect("JSON"),
         auth_time: now,
+        auth_time_by: TimeBy::Witness,
         acr: None,
         amr: Vec::new(),
         created_at: now,

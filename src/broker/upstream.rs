@@ -512,6 +512,7 @@ impl Gateway {
             identity: arrived.identity.clone(),
             profile,
             auth_time: arrived.auth_time,
+            auth_time_by: arrived.auth_time_by,
             acr: arrived.acr.clone(),
             amr: arrived.amr.clone(),
             created_at: now,

@@ -32,7 +32,7 @@ use crate::check::Check;
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Step as Note, Trace};
-use crate::login::{PendingAuthn, UpstreamSession};
+use crate::login::{PendingAuthn, TimeBy, UpstreamSession};
 use crate::oidc::rp::{Rejection, TokenAnswer};
 use crate::oidc::{OidcKeys, Params};
 use crate::profile::{ProviderTokens, RawAttributes};
@@ -138,6 +138,7 @@ pub struct Authentication {
     pub identity: Identity,
     pub attributes: RawAttributes,
     pub auth_time: Timestamp,
+    pub auth_time_by: TimeBy,
     /// Authentication context, in the words of the connection's table.
     pub acr: Option<String>,
     pub upstream: UpstreamSession,
@@ -318,6 +319,11 @@ pub trait Connection: Send + Sync {
     /// Checks what a provider that speaks OpenID Connect says of a session's end; every check goes to the trace.
     fn told_of_logout<'a>(&'a self, _keys: &'a OidcKeys, _said: LogoutSaid<'a>, _now: Timestamp, _trace: &'a mut Trace) -> Told<'a> {
         Box::pin(std::future::ready(Err(wrong_protocol("OpenID Connect"))))
+    }
+
+    /// Can it be asked for a fresh login? Whoever cannot is not asked for one, and does not say when a person signed in.
+    fn asks_afresh(&self) -> bool {
+        true
     }
 
     /// Do people type name and password into a page of ours?

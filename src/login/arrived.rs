@@ -1,6 +1,6 @@
 //! Somebody who has come from an identity provider, and the proof that an account is theirs while it is under way.
 
-use super::{PendingAuthn, UpstreamSession};
+use super::{PendingAuthn, TimeBy, UpstreamSession};
 use crate::clock::Timestamp;
 use crate::user::{Identity, folded};
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,8 @@ pub struct Arrived {
     /// Paths in `profile` that are used in this login and never stored (`non_persistent_attrs`).
     pub transient: Vec<String>,
     pub auth_time: Timestamp,
+    #[serde(default, skip_serializing_if = "TimeBy::is_witness")]
+    pub auth_time_by: TimeBy,
     /// The person proved who they are for this login, and not by an older session at the identity provider.
     pub fresh: bool,
     pub acr: Option<String>,

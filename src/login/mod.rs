@@ -26,6 +26,6 @@ pub use partner::Partner;
 pub use pushed::{LIFETIME as LIFETIME_OF_PUSHED, PushedRequest};
 pub use reply_to::{DeviceReply, Mirror, ReplyTo, SamlReply};
 pub use scripted::{CameBy, PendingScript, Scripted};
-pub use session::{Session, UpstreamSession};
+pub use session::{Session, TimeBy, UpstreamSession};
 pub use trace::{Step as TraceStep, Trace};
 pub use transaction::{Asked, Hint, LoginTransaction, PendingAuthn, PendingOidc, Restart, Spent, Stage, Stored};

@@ -37,6 +37,27 @@ fn implied(class: &str) -> Option<&'static str> {
     }
 }
 
+/// Whose word the time of a sign-in is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum TimeBy {
+    /// Of whoever has seen the person sign in.
+    #[default]
+    Witness,
+    /// Ours: the provider tells none, so it is when the person came from there. They may have signed in long before.
+    Arrival,
+}
+
+impl TimeBy {
+    /// By what a provider says of it.
+    pub const fn of(told: Option<Timestamp>) -> Self {
+        if told.is_some() { Self::Witness } else { Self::Arrival }
+    }
+
+    pub fn is_witness(&self) -> bool {
+        *self == Self::Witness
+    }
+}
+
 /// What the identity provider calls the session there, for logout.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UpstreamSession {
@@ -92,6 +113,8 @@ pub struct Session {
     pub profile: Written,
     /// When the person proved who they are, at the identity provider.
     pub auth_time: Timestamp,
+    #[serde(default, skip_serializing_if = "TimeBy::is_witness")]
+    pub auth_time_by: TimeBy,
     pub acr: Option<String>,
     /// How the person proved it, where that was here (RFC 8176).
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -145,7 +168,43 @@ impl Session {
         self.amr.iter().any(|method| method == MULTIPLE)
     }
 
+    /// Has the person, as whoever saw it says, signed in at most so many seconds ago?
+    pub fn signed_in_within(&self, seconds: i64, now: Timestamp) -> bool {
+        self.auth_time_by.is_witness() && now.seconds_since(self.auth_time) <= seconds
+    }
+
     pub fn alive(&self, now: Timestamp) -> bool {
         now < self.expires_at && self.upstream.not_on_or_after.is_none_or(|end| now < end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::{Value, json};
+
+    fn stored(auth_time_by: &Value) -> Session {
+        let mut record = json!({
+            "sid": "s", "user_id": "oidc|acme|jane", "profile": {}, "auth_time": Timestamp::from_seconds(1000), "acr": null,
+            "identity": { "connection": "acme", "provider": "oidc", "user_id": "jane", "isSocial": false },
+            "created_at": Timestamp::from_seconds(1000), "expires_at": Timestamp::from_seconds(2000),
+            "upstream": { "name_id": null, "name_id_format": null, "session_index": null, "not_on_or_after": null },
+            "correlation_id": "c",
+        });
+        if !auth_time_by.is_null() {
+            record["auth_time_by"] = auth_time_by.clone();
+        }
+        serde_json::from_value(record).expect("a session")
+    }
+
+    #[test]
+    fn a_session_from_before_there_was_a_mark_counts_as_it_did() {
+        let (old, arrival) = (stored(&Value::Null), stored(&json!("Arrival")));
+        let at = |seconds: i64| Timestamp::from_seconds(1000 + seconds);
+        assert!(old.signed_in_within(60, at(60)) && !old.signed_in_within(60, at(61)));
+        assert!(!arrival.signed_in_within(60, at(0)));
+        let again = |session: &Session| serde_json::to_value(session).expect("JSON");
+        assert_eq!((again(&old).get("auth_time_by"), &again(&arrival)["auth_time_by"]), (None, &json!("Arrival")));
+        assert_eq!(serde_json::from_value::<Session>(again(&arrival)).expect("a session"), arrival);
     }
 }

@@ -193,7 +193,7 @@ fn value(value: Value) -> Option<ReleasedValue> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::login::UpstreamSession;
+    use crate::login::{TimeBy, UpstreamSession};
     use crate::user::Identity;
 
     fn session(connection: &str, idp: Option<&str>) -> Session {
@@ -205,6 +205,7 @@ mod tests {
             identity,
             profile: Written::object(&Map::new()).expect("JSON"),
             auth_time: now,
+            auth_time_by: TimeBy::Witness,
             acr: None,
             amr: Vec::new(),
             created_at: now,

@@ -11,7 +11,7 @@ use crate::connection::{Authentication, BrowserStep, Connection, Refused, Upstre
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::Keyring;
 use crate::login::trace::{Step as Note, Trace};
-use crate::login::{PendingAuthn, UpstreamSession};
+use crate::login::{PendingAuthn, TimeBy, UpstreamSession};
 use crate::profile::{Fact, RawAttributes};
 use crate::store::Directory;
 use serde_json::Value;
@@ -67,6 +67,7 @@ impl DatabaseConnection {
             identity: self.config.identity(&account.subject),
             attributes,
             auth_time: now,
+            auth_time_by: TimeBy::Witness,
             acr: Some(self.config.acr_here(PASSWORD_CONTEXT)),
             upstream: UpstreamSession { authn_context: Some(PASSWORD_CONTEXT.to_owned()), ..UpstreamSession::default() },
             tokens: None,

@@ -19,7 +19,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace};
-use crate::login::{PendingAuthn, UpstreamSession};
+use crate::login::{PendingAuthn, TimeBy, UpstreamSession};
 use crate::profile::Fact;
 use answer::{Entry, Verdict};
 use pool::{Fault, Line, Pool, Role};
@@ -94,6 +94,7 @@ impl LdapConnection {
             identity: self.config.identity(&subject),
             attributes,
             auth_time: now,
+            auth_time_by: TimeBy::Witness,
             acr: Some(self.config.acr_here(CONTEXT)),
             upstream: UpstreamSession { authn_context: Some(CONTEXT.to_owned()), ..UpstreamSession::default() },
             tokens: None,

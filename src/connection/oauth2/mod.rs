@@ -20,7 +20,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace};
-use crate::login::{PendingAuthn, PendingOidc, UpstreamSession};
+use crate::login::{PendingAuthn, PendingOidc, TimeBy, UpstreamSession};
 use crate::oidc::rp::{Check, ExpectedAnswer, Rejection, TokenAnswer, callback, request};
 use crate::oidc::{OidcKeys, Params, pkce};
 use crate::profile::{Fact, RawAttributes, missing_permissions};
@@ -95,6 +95,7 @@ impl OAuth2Connection {
             identity: self.config.identity(&subject),
             attributes,
             auth_time: now,
+            auth_time_by: TimeBy::Arrival,
             acr: None,
             upstream: UpstreamSession::default(),
             tokens: self.settings.store_tokens.then(|| tokens_to_keep(&tokens, now)),
@@ -187,6 +188,10 @@ impl Connection for OAuth2Connection {
         trace: &'a mut Trace,
     ) -> Redeeming<'a> {
         Box::pin(async move { self.authentication(answer, pending, now, trace).await.map_err(|rejection| refused(&rejection)) })
+    }
+
+    fn asks_afresh(&self) -> bool {
+        false
     }
 
     fn metadata(&self, _now: Timestamp) -> Result<(&'static str, String)> {

@@ -16,7 +16,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::Keyring;
 use crate::login::trace::Trace;
-use crate::login::{PendingAuthn, UpstreamSession};
+use crate::login::{PendingAuthn, TimeBy, UpstreamSession};
 use crate::oidc::rp::Rejection;
 use crate::oidc::{OidcKeys, Params};
 use crate::profile::Fact;
@@ -86,6 +86,7 @@ impl OidcConnection {
             identity: self.config.identity(&facts.subject),
             attributes,
             auth_time: facts.auth_time.unwrap_or(now).min(now),
+            auth_time_by: TimeBy::of(facts.auth_time),
             acr: facts.acr.as_deref().map(|acr| self.config.acr_here(acr)),
             upstream: UpstreamSession {
                 session_index: facts.sid.clone(),

@@ -18,7 +18,7 @@ use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{CertifiedKey, Keyring};
 use crate::login::trace::Trace;
-use crate::login::{PendingAuthn, UpstreamSession};
+use crate::login::{PendingAuthn, TimeBy, UpstreamSession};
 use crate::profile::Fact;
 use crate::saml::idp::Localized;
 use crate::saml::metadata::about::{Requested, RequestedSet};
@@ -79,6 +79,7 @@ impl SamlConnection {
             identity: self.config.identity(&subject),
             attributes,
             auth_time: assertion.authn_instant().unwrap_or(now).min(now),
+            auth_time_by: TimeBy::of(assertion.authn_instant()),
             acr: assertion.authn_context_class_ref().map(|class| self.config.acr_here(class)),
             upstream: UpstreamSession {
                 idp: None,

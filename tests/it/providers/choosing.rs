@@ -312,3 +312,80 @@ async fn a_password_proves_an_account_in_the_course_of_a_link() {
     let elsewhere = Browser::new();
     assert_eq!(subject(&gateway, &world.sign_in(&gateway, &elsewhere, "acme", &[]).await).await, known, "both ways lead there");
 }
+
+/// Whoever came without a word of when signs in afresh before anything is joined to an account.
+#[tokio::test]
+async fn a_sign_in_of_unknown_time_is_made_again_before_it_is_joined() {
+    let world = World::new().await;
+    let believed = "[connection.linking]\nemail_domains = [\"acme.example\"]";
+    let asks = "[connection.linking]\npolicy = \"ask\"\nemail_domains = [\"acme.example\"]";
+    let setup = Setup::new().connection(&world.staff.toml(believed)).connection(&world.acme.toml("acme", asks));
+    let gateway = Gateway::start(setup.application(&world.app.toml("", ""))).await;
+    let subject = async |answer: &Departure| {
+        let tokens = Tokens::of(&world.app.redeem(&gateway, &world.app.code(&gateway, answer), &[]).await);
+        tokens.claims()["sub"].as_str().unwrap().to_owned()
+    };
+    let known = subject(&world.sign_in(&gateway, &Browser::new(), "staff", &[]).await).await;
+    let again = async |browser: &Browser| {
+        world.acme.lies(|lies| lies.id_token = json!({ "auth_time": null }));
+        let departure = world.open(&gateway, browser, &[("connection", "acme")]).await.away();
+        let page = world.acme.sign_in(browser, &departure).await.here();
+        let departure = press(browser, &page, "staff").await.away();
+        assert_eq!((departure.parameter("prompt").as_deref(), departure.parameter("max_age").as_deref()), (Some("login"), Some("0")));
+        departure
+    };
+    let browser = Browser::new();
+    let departure = again(&browser).await;
+    let (error, _) = world.app.error(&gateway, &world.acme.sign_in(&browser, &departure).await.away());
+    assert_eq!(error, "server_error", "a provider that was asked says when");
+    let browser = Browser::new();
+    let departure = again(&browser).await;
+    world.acme.lies(|_| {});
+    let form = world.acme.sign_in(&browser, &departure).await.here();
+    assert_eq!(form.url.path(), "/login/password");
+    assert_eq!(subject(&type_in(&browser, &form, "jane", PASSWORD).await.away()).await, known);
+}
+
+/// Decision 024: by OAuth 2.0 alone somebody may join an account that they prove otherwise, and proves none.
+#[tokio::test]
+async fn who_comes_by_oauth_alone_joins_an_account_and_proves_none() {
+    let world = World::new().await;
+    let asks = "[connection.linking]\npolicy = \"ask\"\nemail_domains = [\"acme.example\"]";
+    let subject = async |gateway: &Gateway, answer: &Departure| {
+        let tokens = Tokens::of(&world.app.redeem(gateway, &world.app.code(gateway, answer), &[]).await);
+        tokens.claims()["sub"].as_str().unwrap().to_owned()
+    };
+    let mut gateway = Gateway::start(
+        Setup::new().connection(&world.staff.toml(asks)).connection(&world.hub.toml(asks)).application(&world.app.toml("", "")),
+    )
+    .await;
+    let known = subject(&gateway, &world.sign_in(&gateway, &Browser::new(), "staff", &[]).await).await;
+    let browser = Browser::new();
+    let departure = world.open(&gateway, &browser, &[("connection", "hub")]).await.away();
+    let page = come_back(&browser, &departure).await.here();
+    let form = press(&browser, &page, "staff").await.here();
+    assert_eq!(form.url.path(), "/login/password", "the provider can say no more than it has");
+    assert_eq!(subject(&gateway, &type_in(&browser, &form, "jane", PASSWORD).await.away()).await, known);
+    assert_eq!(subject(&gateway, &world.sign_in(&gateway, &Browser::new(), "hub", &[]).await).await, known, "both ways lead there");
+    // The other way about: the known account is at the provider.
+    gateway.stop();
+    let mut gateway = Gateway::start(
+        Setup::new().connection(&world.staff.toml(asks)).connection(&world.hub.toml(asks)).application(&world.app.toml("", "")),
+    )
+    .await;
+    let known = subject(&gateway, &world.sign_in(&gateway, &Browser::new(), "hub", &[]).await).await;
+    let browser = Browser::new();
+    let form = world.open(&gateway, &browser, &[("connection", "staff")]).await.here();
+    let page = type_in(&browser, &form, "jane", PASSWORD).await.here();
+    let refused = press(&browser, &page, "hub").await.here();
+    assert!(refused.contains("cannot tell when a person signed in"), "{}", refused.body);
+    assert_eq!(subject(&gateway, &world.sign_in(&gateway, &Browser::new(), "hub", &[]).await).await, known);
+    gateway.stop();
+}
+
+/// The person comes back from the provider that speaks OAuth 2.0 alone, wherever that leads.
+async fn come_back(browser: &Browser, departure: &Departure) -> Landed {
+    let mut url = url::Url::parse(&departure.parameter("redirect_uri").unwrap()).unwrap();
+    url.query_pairs_mut().append_pair("state", &departure.parameter("state").unwrap()).append_pair("code", "c");
+    browser.open(url.as_str()).await
+}

@@ -1,9 +1,10 @@
 //! Providers by OAuth 2.0 alone: what is asked, what is refused, and what they cannot be asked.
 
+use crate::api::{Api, good, refused};
 use crate::harness::app::{App, SECRET, Tokens, userinfo};
-use crate::harness::browser::{Browser, Departure};
+use crate::harness::browser::{Browser, Departure, Page};
 use crate::harness::gateway::{Gateway, Setup};
-use crate::harness::op::answer;
+use crate::harness::op::{Op, answer};
 use crate::harness::web::{Asked, Reply, Site};
 use serde_json::{Value, json};
 use std::collections::HashMap;
@@ -193,4 +194,47 @@ async fn a_provider_that_fails_again_and_again_is_left_alone() {
     let returned = back(&late, &waiting, &[("code", "c")]).await;
     assert_eq!(app.error(&gateway, &returned).0, "temporarily_unavailable");
     assert_eq!(provider.site.seen().len(), 5);
+}
+
+/// An ID token of ours always has a time; only a session whose provider has told it makes a proof of that.
+#[tokio::test]
+async fn details_c_an_id_token_of_a_sign_in_of_unknown_time_links_nobody() {
+    let (acme, hub, app) = (Op::start().await, Provider::start().await, App::new("notes"));
+    let setup = Setup::new().connection(&acme.toml("acme", "")).connection(&hub.toml("")).application(&app.toml("", ""));
+    let gateway = Gateway::start(setup).await;
+    let audience = format!("{}/api/v2/", gateway.issuer());
+    let scope = "openid update:current_user_identities read:current_user";
+    let come = async |connection: &str| {
+        let asked = [("connection", connection), ("audience", &audience), ("scope", scope)];
+        let browser = Browser::new();
+        let departure = browser.open(app.authorize(&gateway, &asked).as_str()).await.away();
+        let answer = match connection {
+            "hub" => back(&browser, &departure, &[("code", "c")]).await,
+            _ => acme.sign_in(&browser, &departure).await.away(),
+        };
+        Tokens::of(&app.redeem(&gateway, &app.code(&gateway, &answer), &[]).await)
+    };
+    let program = Api::of(&gateway).await;
+    let jane = come("acme").await;
+    let claims = jane.claims();
+    let encoded: String = url::form_urlencoded::byte_serialize(claims["sub"].as_str().unwrap().as_bytes()).collect();
+    let (path, token) = (format!("/users/{encoded}/identities"), jane.access_token().to_owned());
+    let api = Api { gateway: &gateway, client_id: String::new(), client_secret: String::new(), token };
+    let link = async |with: &Tokens| api.post(&path, &json!({ "link_with": with.id_token() })).await;
+    let nobody = |page: &Page, why: &str| {
+        assert_eq!(refused(page, 400, "invalid_body"), ["/link_with"]);
+        assert!(page.contains(why), "{}", page.body);
+    };
+    nobody(&link(&come("hub").await).await, "does not tell");
+    acme.is_now(&json!({ "sub": "joe", "name": "Joe" }));
+    acme.lies(|lies| lies.id_token = json!({ "auth_time": null }));
+    nobody(&link(&come("acme").await).await, "does not tell");
+    acme.lies(|_| {});
+    // Nor one of a session that has been ended: nobody can say any more what it knew.
+    let ended = come("acme").await;
+    let sid = ended.claims()["sid"].as_str().unwrap().to_owned();
+    assert!(program.delete(&format!("/sessions/{sid}")).await.status < 300);
+    nobody(&link(&ended).await, "is over");
+    let linked = good(&link(&come("acme").await).await, 201);
+    assert_eq!(linked.as_array().unwrap().len(), 2, "{linked}");
 }

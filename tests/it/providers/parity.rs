@@ -363,6 +363,40 @@ async fn what_the_provider_says_of_a_sign_in_reaches_both_applications() {
     assert_eq!(answered.text("saml:AuthnContextClassRef"), "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified");
 }
 
+/// Without `auth_time` the session answers everybody but who wants to know how old the sign-in is.
+#[tokio::test]
+async fn a_sign_in_of_unknown_time_is_never_young_enough() {
+    let (op, world) = openid().await;
+    let unsaid = |lies: &mut Lies| lies.id_token = json!({ "auth_time": null });
+    op.lies(unsaid);
+    let browser = Browser::new();
+    let departure = world.by_openid(&browser, &[]).await.away();
+    let claims = world.tokens(&op.sign_in(&browser, &departure).await.away()).await;
+    assert!(claims["auth_time"].is_i64(), "{claims}");
+    for unlimited in [&[][..], &[("prompt", "none")]] {
+        world.app.code(&world.gateway, &world.by_openid(&browser, unlimited).await.away());
+    }
+    let request = world.request(Saml("", ""));
+    Answered::read(&world.gateway, &world.by_saml(&browser, &request).await.away()).assert_good();
+    // The provider is asked, and told what for; an answer that says it as little ends the login, and nobody goes round in it.
+    let limited = [("max_age", "600")];
+    let departure = world.by_openid(&browser, &limited).await.away();
+    assert_eq!((departure.parameter("max_age").as_deref(), departure.parameter("prompt")), (Some("600"), None));
+    let id = world.assert_openid(&op.sign_in(&browser, &departure).await.away(), "server_error", "no word of when");
+    let trace = world.gateway.trace(&id).await.to_string();
+    assert!(trace.contains("id-token-auth-time"), "{trace}");
+    let silent = world.by_openid(&browser, &[("max_age", "600"), ("prompt", "none")]).await.away();
+    assert_eq!((silent.parameter("max_age").as_deref(), silent.parameter("prompt").as_deref()), (Some("600"), Some("none")));
+    let request = world.request(FORCED.unwrap());
+    let departure = world.by_saml(&browser, &request).await.away();
+    world.assert_saml(&op.sign_in(&browser, &departure).await.away(), &request, "AuthnFailed", "ForceAuthn, no word of when");
+    // Once it is said, the session knows it.
+    op.lies(|_| {});
+    let departure = world.by_openid(&browser, &limited).await.away();
+    world.app.code(&world.gateway, &op.sign_in(&browser, &departure).await.away());
+    world.app.code(&world.gateway, &world.by_openid(&browser, &limited).await.away());
+}
+
 #[tokio::test]
 async fn the_person_of_the_hint_or_nobody() {
     let (op, world) = openid().await;
@@ -431,6 +465,11 @@ async fn oauth_alone_never_pretends() {
     let answered = Answered::read(&world.gateway, &oauth2::back(&browser, &departure, &[("code", "c")]).await);
     assert_eq!(answered.assert_good().text("saml:AuthnContextClassRef"), "urn:oasis:names:tc:SAML:2.0:ac:classes:unspecified");
     assert_eq!(answered.values("mail"), ["jane@acme.example"], "{}", answered.xml);
+    // The session answers, but not who limits the age of a sign-in whose time nobody knows: that one hears it at once.
+    world.app.code(&world.gateway, &world.by_openid(&browser, &[]).await.away());
+    for limited in [&[("max_age", "600")][..], &[("max_age", "600"), ("prompt", "none")]] {
+        world.assert_openid(&world.by_openid(&browser, limited).await.away(), "login_required", &format!("{limited:?}"));
+    }
 }
 
 /// A directory and an application of SAML: every row that a password can answer.

@@ -23,7 +23,7 @@ pub async fn link(call: Call) -> Result<Reply, Refusal> {
     let caller = Caller::of(&call, &["update:users"]).await?;
     let text = |name: &str| call.body.get(name).and_then(Value::as_str);
     let other = match (caller, text("link_with"), text("provider"), text("user_id")) {
-        (Caller::Person, Some(token), None, None) => proven(&call, token)?,
+        (Caller::Person, Some(token), None, None) => proven(&call, token).await?,
         (Caller::Person, ..) => return Err(wrong("/link_with", "is needed, and nothing else: an ID token of the user to be linked")),
         (Caller::Program, None, Some(provider), Some(user_id)) => named(&call, provider, user_id, text("connection_id")).await?,
         (Caller::Program, Some(_), ..) => return Err(wrong("/link_with", "is for people; programs name provider and user_id")),
@@ -81,7 +81,7 @@ pub async fn conflicts(call: Call) -> Result<Reply, Refusal> {
 }
 
 /// The user whom a fresh ID token of the same application names.
-fn proven(call: &Call, token: &str) -> Result<String, Refusal> {
+async fn proven(call: &Call, token: &str) -> Result<String, Refusal> {
     let proof = call.gateway.keys.public().verify_current(token, &call.gateway.issuer, call.now);
     let proof = proof.map_err(|_| wrong("/link_with", "is no ID token of this gateway, or has expired"))?;
     if proof.client_id() != call.access.client_id {
@@ -90,6 +90,15 @@ fn proven(call: &Call, token: &str) -> Result<String, Refusal> {
     let old = |at: Option<Timestamp>| at.is_none_or(|at| call.now.seconds_since(at) > FRESH);
     if old(proof.issued_at()) || old(proof.auth_time()) {
         return Err(wrong("/link_with", "is older than ten minutes: the person must sign in again"));
+    }
+    // A provider may not have said when the person signed in; the token has a time all the same, and the session knows whose.
+    let session = match proof.sid() {
+        Some(sid) => call.gateway.session_by_sid(sid, call.now).await?,
+        None => None,
+    };
+    let session = session.ok_or_else(|| wrong("/link_with", "is of a session that is over: the person must sign in again"))?.session;
+    if !session.auth_time_by.is_witness() {
+        return Err(wrong("/link_with", "is of a sign-in whose time the identity provider does not tell: ask for a fresh one"));
     }
     Ok(proof.subject().to_owned())
 }
