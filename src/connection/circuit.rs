@@ -9,6 +9,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 const FAILURES: u32 = 5;
 /// Seconds after which one question is let through again.
 const OPEN: i64 = 30;
+/// What stands before a provider says so where there is no provider behind it (RFC 9110 15.6).
+const AWAY: [u16; 3] = [502, 503, 504];
 
 /// See the module. One for each provider.
 #[derive(Debug, Default)]
@@ -59,7 +61,8 @@ impl Circuit {
     }
 
     /// A question, if it is not left alone, by whose answer the next ones are judged: whatever the provider says of the
-    /// question, it works, unless it says that it does not.
+    /// question, it works, unless it says that it does not. A status of 500 says that of one question only, which somebody may
+    /// have made so on purpose.
     pub async fn guarded(
         &self,
         what: &'static str,
@@ -70,10 +73,9 @@ impl Circuit {
             return Err(left_alone(what));
         }
         let answer = answer.await;
-        let failed = answer.as_ref().map_or(true, |answer| answer.status >= 500);
-        self.note(!failed, now);
+        self.note(answer.as_ref().is_ok_and(|answer| !AWAY.contains(&answer.status)), now);
         let answer = answer.map_err(|why| Rejection::ProviderUnreachable { what, why })?;
-        if failed {
+        if answer.status >= 500 {
             let why = format!("it answers with status {}", answer.status);
             return Err(Rejection::ProviderUnreachable { what, why });
         }
@@ -128,5 +130,19 @@ mod tests {
         assert!(circuit.may_ask(again));
         circuit.note(true, again);
         assert!(circuit.may_ask(again) && circuit.may_ask(again) && !circuit.is_open(again));
+    }
+
+    #[tokio::test]
+    async fn what_an_answer_says_of_one_question_says_nothing_of_the_provider() {
+        for (status, counts) in [(200, false), (400, false), (500, false), (501, false), (502, true), (503, true), (504, true), (0, true)] {
+            let circuit = Circuit::default();
+            for _ in 0..FAILURES {
+                let answer = Asked { status, content_type: String::new(), body: Vec::new() };
+                let answer = if status == 0 { Err("no answer in time".to_owned()) } else { Ok(answer) };
+                let told = circuit.guarded("token endpoint", NOW, std::future::ready(answer)).await;
+                assert_eq!(told.is_ok(), (1..500).contains(&status), "{status}");
+            }
+            assert_eq!(circuit.is_open(NOW), counts, "{status}");
+        }
     }
 }

@@ -113,8 +113,13 @@ impl LdapConnection {
             Err(Fault::Lost(_)) => self.ask_by(typed, true, now, trace).await,
             answered => answered,
         };
-        // Whatever it says, it can be reached.
-        self.circuit.note(!matches!(answered, Err(Fault::Lost(_) | Fault::Unreachable(_))), now);
+        match answered {
+            Err(Fault::Lost(_) | Fault::Unreachable(_)) => self.circuit.note(false, now),
+            // Nobody knows whether it is the directory or what was typed.
+            Err(Fault::Slow) => {}
+            // Whatever it says, it can be reached.
+            Ok(_) | Err(Fault::Wrong(_)) => self.circuit.note(true, now),
+        }
         answered
     }
 

@@ -30,8 +30,10 @@ const IDLE: Duration = Duration::from_secs(60);
 pub(super) enum Fault {
     /// The connection broke; one that lay unused may have been closed.
     Lost(String),
-    /// No server answers, or not in time.
+    /// No server can be reached.
     Unreachable(String),
+    /// A question had no answer in time. It may be the question.
+    Slow,
     /// It answers, and not what it should: the settings are wrong, there or here.
     Wrong(String),
 }
@@ -41,6 +43,7 @@ impl fmt::Display for Fault {
         match self {
             Self::Lost(why) => write!(f, "the connection broke: {why}"),
             Self::Unreachable(why) => write!(f, "no server answers: {why}"),
+            Self::Slow => f.write_str("no answer in time"),
             Self::Wrong(why) => f.write_str(why),
         }
     }
@@ -152,7 +155,12 @@ impl Line<'_> {
     async fn bind_account(&mut self) -> Result<(), Fault> {
         let settings = Arc::clone(&self.pool.settings);
         let Find::Search { account: Some((dn, password)), .. } = &settings.find else { return Ok(()) };
-        let result = self.asked(self.ldap.clone().simple_bind(dn, password.expose())).await?;
+        let result = self.asked(self.ldap.clone().simple_bind(dn, password.expose())).await;
+        // Nothing in this question is of anybody who signs in.
+        let result = result.map_err(|fault| match fault {
+            Fault::Slow => Fault::Unreachable(fault.to_string()),
+            fault => fault,
+        })?;
         match result.rc {
             0 => Ok(()),
             code => {
@@ -222,7 +230,7 @@ impl Line<'_> {
             Ok(Ok(answer)) => Ok(answer),
             Ok(Err(error @ (LdapError::FilterParsing | LdapError::AdapterInit(_)))) => Err(Fault::Wrong(error.to_string())),
             Ok(Err(error)) => Err(Fault::Lost(error.to_string())),
-            Err(_) => Err(Fault::Unreachable("no answer in time".to_owned())),
+            Err(_) => Err(Fault::Slow),
         }
     }
 }

@@ -385,3 +385,44 @@ async fn a_directory_that_fails_again_and_again_is_left_alone() {
     assert!(status == 503 && said.contains("does not answer at the moment"), "{status} {said}");
     assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), before, "it was asked again");
 }
+
+/// Somebody may have made the question so that it takes long; that our own account is not let in in time is nobody's doing.
+#[tokio::test]
+async fn slow_questions_shut_nobody_out() {
+    use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+    let slapd = Slapd::start();
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let server = format!("ldap://127.0.0.1:{}", listener.local_addr().unwrap().port());
+    let (asked, binds) = (std::sync::Arc::new(AtomicUsize::new(0)), std::sync::Arc::new(AtomicBool::new(true)));
+    let (count, lets_in) = (std::sync::Arc::clone(&asked), std::sync::Arc::clone(&binds));
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            count.fetch_add(1, Ordering::SeqCst);
+            let lets_in = lets_in.load(Ordering::SeqCst);
+            std::thread::spawn(move || answer_the_bind_alone(&mut stream, lets_in));
+        }
+    });
+    let (gateway, app) = gateway_of(&slapd.toml_at(&server, "timeout = 1\nconnect_timeout = 1")).await;
+    for login in 1..=6 {
+        assert_eq!(told(&gateway, &app, "jane", PASSWORD).await.0, 503);
+        assert_eq!(asked.load(Ordering::SeqCst), login, "it was left alone");
+    }
+    binds.store(false, Ordering::SeqCst);
+    for _ in 0..6 {
+        assert_eq!(told(&gateway, &app, "jane", PASSWORD).await.0, 503);
+    }
+    assert_eq!(asked.load(Ordering::SeqCst), 11, "it was asked again");
+}
+
+/// BindResponse, success (RFC 4511 4.2.2), to the first message, where that one is answered; nothing to any other.
+fn answer_the_bind_alone(stream: &mut std::net::TcpStream, lets_in: bool) {
+    use std::io::{Read as _, Write as _};
+    let mut message = [0; 1024];
+    let read = stream.read(&mut message).unwrap();
+    assert!(read > 5 && message[2..4] == [2, 1], "a message id of one octet");
+    if lets_in {
+        stream.write_all(&[0x30, 12, 2, 1, message[4], 0x61, 7, 0x0a, 1, 0, 4, 0, 4, 0]).unwrap();
+    }
+    while stream.read(&mut message).is_ok_and(|read| read > 0) {}
+}

@@ -238,3 +238,23 @@ async fn details_c_an_id_token_of_a_sign_in_of_unknown_time_links_nobody() {
     let linked = good(&link(&come("acme").await).await, 201);
     assert_eq!(linked.as_array().unwrap().len(), 2, "{linked}");
 }
+
+/// Whoever can make the provider fail, by a code of their own, shuts it off for nobody.
+#[tokio::test]
+async fn who_makes_a_provider_fail_shuts_nobody_out() {
+    let provider = Provider::start().await;
+    let (gateway, app) = provider.gateway("").await;
+    let come = async || {
+        let browser = Browser::new();
+        let departure = browser.open(app.authorize(&gateway, &[]).as_str()).await.away();
+        back(&browser, &departure, &[("code", "c")]).await
+    };
+    let good = provider.answers.lock().unwrap()["/token"].clone();
+    provider.tells("/token", Reply::status(500));
+    for _ in 0..6 {
+        assert_eq!(app.error(&gateway, &come().await).0, "temporarily_unavailable");
+    }
+    assert_eq!(provider.site.seen().len(), 6);
+    provider.tells("/token", good);
+    app.code(&gateway, &come().await);
+}
