@@ -196,7 +196,13 @@ impl Gateway {
         let (answer, transaction) = match step {
             Step::SendToIdp { connection, force } => {
                 let to = Pick { connection, idp: None };
-                self.send_to_idp(transaction, (&to, choosing), force, now, &mut trace).await?
+                match self.send_to_idp(transaction, (&to, choosing), force, now, &mut trace).await {
+                    Ok(sent) => sent,
+                    Err(error) => {
+                        self.save_trace(begun.correlation_id, Part::Begin, &trace).await?;
+                        return Err(error);
+                    }
+                }
             }
             _ => (Answer::Choose(self.chooser(&transaction, choosing, now)), transaction),
         };

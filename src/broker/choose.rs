@@ -99,7 +99,10 @@ impl Gateway {
         let (answer, transaction) = match self.send_to_idp(transaction, (pick, choosing), force, now, &mut trace).await {
             Ok(sent) => sent,
             Err(error) if error.kind == ErrorKind::StoreUnavailable => return Err(error),
-            Err(error) => return Ok(Outcome::refused(error, Some(restart)).in_login(&correlation_id)),
+            Err(error) => {
+                self.save_trace(&correlation_id, Part::Choice, &trace).await?;
+                return Ok(Outcome::refused(error, Some(restart)).in_login(&correlation_id));
+            }
         };
         let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
         self.sessions.commit(vec![put, trace_op(&correlation_id, Part::Choice, &trace)?]).await?;

@@ -84,12 +84,19 @@ impl Gateway {
         trace.note(now, Note::Decision { what, why: "the person chose it".into() });
         // Who cannot be asked for a fresh login has just said whose browser this is, and would say no more (decision 024).
         let may_ask = self.connections.enabled(&link.arrived.identity.connection).is_none_or(|first| first.asks_afresh());
-        let (answer, transaction) = if link.arrived.fresh || !may_ask {
-            self.send_to_proof(transaction, link, connection, now, &mut trace).await?
-        } else {
-            self.send_again(transaction, link, connection, now, &mut trace).await?
-        };
         let correlation_id = transaction.correlation_id.clone();
+        let sent = if link.arrived.fresh || !may_ask {
+            self.send_to_proof(transaction, link, connection, now, &mut trace).await
+        } else {
+            self.send_again(transaction, link, connection, now, &mut trace).await
+        };
+        let (answer, transaction) = match sent {
+            Ok(sent) => sent,
+            Err(error) => {
+                self.save_trace(&correlation_id, Part::LinkChoice, &trace).await?;
+                return Err(error);
+            }
+        };
         let put = Op::Put { key, value: encode(&Stored::Running(Box::new(transaction)))?, ttl: self.lifetimes.transaction + REMAINS };
         self.sessions.commit(vec![put, trace_op(&correlation_id, Part::LinkChoice, &trace)?]).await?;
         Ok(Outcome::of(answer))

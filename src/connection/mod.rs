@@ -225,11 +225,17 @@ pub fn note_checks(checks: Vec<Check>, now: Timestamp, trace: &mut Trace) {
     }
 }
 
-/// A login that cannot begin, because its provider cannot be asked.
-fn unreachable_now(connection: &str, rejection: &Rejection) -> Error {
+/// A login that cannot begin, because its provider cannot be asked, or does not let itself be asked: the trace says why, in
+/// the provider's own words, and the application hears the kind.
+fn not_begun(connection: &str, kind: ErrorKind, rejection: &Rejection, now: Timestamp, trace: &mut Trace) -> Error {
     tracing::warn!(connection, reason = rejection.name(), detail = %rejection, "a provider cannot be asked");
-    let error = Error::new(ErrorKind::IdpUnreachable, "The identity provider cannot be reached at the moment.");
-    error.because(rejection.to_string())
+    let found = rejection.to_string();
+    trace.note(now, Note::Check { name: rejection.name().into(), passed: false, expected: "a question that is taken".to_owned(), found });
+    let told = match kind {
+        ErrorKind::IdpUnreachable => "The identity provider cannot be reached at the moment.",
+        _ => "The identity provider does not take the question for this sign-in.",
+    };
+    Error::new(kind, told).because(rejection.to_string())
 }
 
 /// What is kept of a token endpoint's answer.

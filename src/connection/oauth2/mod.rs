@@ -13,8 +13,7 @@ pub use profile::is_path;
 
 use super::config::{ConnectionConfig, ConnectionKind, OAuth2Connection as Settings, Quirk};
 use super::{
-    Authentication, BrowserStep, Connection, Redeeming, Refused, UpstreamRequest, note_checks, tokens_to_keep, unreachable_now,
-    upstream_params,
+    Authentication, BrowserStep, Connection, Redeeming, Refused, UpstreamRequest, not_begun, note_checks, tokens_to_keep, upstream_params,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -155,7 +154,8 @@ impl Connection for OAuth2Connection {
             return Err(Error::new(ErrorKind::UnmetAuthenticationRequirements, why));
         }
         // Nobody is sent there in vain.
-        self.remote.check_circuit(now).map_err(|rejection| unreachable_now(&self.config.name, &rejection))?;
+        let open = self.remote.check_circuit(now);
+        open.map_err(|rejection| not_begun(&self.config.name, refused(&rejection).error.kind, &rejection, now, trace))?;
         let settings = &self.settings;
         // The login, and a part that differs when the person goes back and is sent off again.
         let state = format!("{transaction_id}.{}", id::random_id());

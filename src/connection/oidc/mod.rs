@@ -9,8 +9,8 @@ mod remote;
 
 use super::config::{ConnectionConfig, ConnectionKind, OidcConnection as Settings};
 use super::{
-    Authentication, Connection, LogoutSaid, Preparing, Redeeming, Refused, Starting, Told, UpstreamRequest, note_checks, tokens_to_keep,
-    unreachable_now,
+    Authentication, Connection, LogoutSaid, Preparing, Redeeming, Refused, Starting, Told, UpstreamRequest, not_begun, note_checks,
+    tokens_to_keep,
 };
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
@@ -114,8 +114,9 @@ impl Connection for OidcConnection {
     ) -> Starting<'a> {
         Box::pin(async move {
             asked.check_comparison(&self.config)?;
+            let passive = asked.passive;
             let asked = self.ask(keys, transaction_id, asked, now, trace).await;
-            asked.map_err(|rejection| unreachable_now(&self.config.name, &rejection))
+            asked.map_err(|rejection| not_begun(&self.config.name, kind_of(&rejection, passive), &rejection, now, trace))
         })
     }
 
@@ -173,22 +174,26 @@ impl Connection for OidcConnection {
 
 /// The rejection as it is told: the kind to the application, the words to the operator.
 fn refused(rejection: &Rejection, pending: &PendingAuthn) -> Refused {
-    let kind = match rejection {
+    Refused::by(rejection, kind_of(rejection, pending.passive))
+}
+
+/// `passive`: nobody may be asked anything.
+fn kind_of(rejection: &Rejection, passive: bool) -> ErrorKind {
+    match rejection {
         // What the provider says goes on in the application's words.
-        Rejection::ProviderError { error, .. } => match error.as_str() {
+        Rejection::ProviderError { error, .. } | Rejection::PushedRequest { error, .. } => match error.as_str() {
             "access_denied" => ErrorKind::AccessDenied,
             "login_required" | "interaction_required" => ErrorKind::LoginRequired,
-            "account_selection_required" | "consent_required" if pending.passive => ErrorKind::LoginRequired,
+            "account_selection_required" | "consent_required" if passive => ErrorKind::LoginRequired,
             "temporarily_unavailable" => ErrorKind::IdpUnreachable,
             "unmet_authentication_requirements" => ErrorKind::UnmetAuthenticationRequirements,
             _ => ErrorKind::IdpFailed,
         },
         // Nobody was asked to sign in again, so nobody did anything wrong.
-        Rejection::AuthenticationTooOld { .. } if pending.passive => ErrorKind::LoginRequired,
+        Rejection::AuthenticationTooOld { .. } if passive => ErrorKind::LoginRequired,
         Rejection::IdTokenContext { .. } => ErrorKind::UnmetAuthenticationRequirements,
         Rejection::ProviderUnreachable { .. } => ErrorKind::IdpUnreachable,
         Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
         _ => ErrorKind::IdpResponseInvalid,
-    };
-    Refused::by(rejection, kind)
+    }
 }

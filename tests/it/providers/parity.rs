@@ -327,6 +327,37 @@ async fn every_failure_of_the_provider_has_its_word_in_both_protocols() {
     }
 }
 
+/// A request that was pushed and is not taken (RFC 9126 2.3): the provider is there, and has said why.
+#[tokio::test]
+async fn a_pushed_request_that_is_refused_is_told_as_what_it_is() {
+    let op = Op::start().await;
+    let par = format!("pushed_authorization_requests = true\npushed_authorization_request_endpoint = \"{}/par\"", op.issuer);
+    let world = World::of(&op.toml("acme", &par)).await;
+    let refusal = |status: u16, error: &str| answer(status, &json!({ "error": error, "error_description": "their very words" }));
+    for (reply, rule, code, (by_openid, by_saml)) in [
+        (refusal(400, "invalid_request"), "pushed-request-error", "`invalid_request`", ("server_error", "AuthnFailed")),
+        (refusal(401, "invalid_client"), "pushed-request-error", "`invalid_client`", ("server_error", "AuthnFailed")),
+        (
+            refusal(400, "unmet_authentication_requirements"),
+            "pushed-request-error",
+            "unmet",
+            ("unmet_authentication_requirements", "NoAuthnContext"),
+        ),
+        (Reply::status(503), "provider-unreachable", "status 503", ("temporarily_unavailable", "AuthnFailed")),
+    ] {
+        op.lies(|lies| drop(lies.instead.insert("/par", reply.clone())));
+        let told = world.by_openid(&Browser::new(), &[]).await.away();
+        let ours = world.assert_openid(&told, by_openid, code);
+        assert!(!told.url.as_str().contains("their"), "{}", told.url);
+        let request = world.request(Saml("", ""));
+        let theirs = world.assert_saml(&world.by_saml(&Browser::new(), &request).await.away(), &request, by_saml, code);
+        for id in [ours, theirs] {
+            let trace = world.gateway.trace(&id).await.to_string();
+            assert!(trace.contains(&format!("\"name\":\"{rule}\"")) && trace.contains(code), "{code}: {trace}");
+        }
+    }
+}
+
 #[tokio::test]
 async fn what_the_provider_says_of_a_sign_in_reaches_both_applications() {
     let (op, world) = openid().await;
