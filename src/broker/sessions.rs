@@ -132,30 +132,47 @@ impl Gateway {
         Ok(Some(FoundSession { session, clients }))
     }
 
-    /// Ends a session and everything that was granted in it. Idempotent.
+    /// Ends a session and everything that was granted in it. Idempotent. What fails keeps nothing else from ending.
+    ///
+    /// # Errors
+    /// The first failure.
     pub async fn end_session(&self, session: &Session, now: Timestamp) -> Result<()> {
-        self.forget_session(session, now).await?;
-        for listed in self.grants_of(&session.sid).await? {
-            self.revoke_grant(&listed.grant_id).await?;
-        }
+        let forgotten = self.forget_session(session, now).await;
+        let listed = self.grants_of(&session.sid).await.map(|listed| listed.into_iter().map(|listed| listed.grant_id).collect());
+        let listed = self.revoke_grants(listed).await;
         // Those that the list has not any more, or that were made before there was one.
-        for found in self.families_of(&session.user_id, now).await? {
-            if found.sid == session.sid {
-                self.revoke_grant(&found.family.grant_id).await?;
-            }
-        }
-        Ok(())
+        let of_it = |found: FoundFamily| (found.sid == session.sid).then_some(found.family.grant_id);
+        let families = self.families_of(&session.user_id, now).await.map(|found| found.into_iter().filter_map(of_it).collect());
+        forgotten.and(listed).and(self.revoke_grants(families).await)
     }
 
-    /// Ends everything that a user was given: sessions, refresh tokens, and the access tokens of both. Idempotent.
+    /// Ends everything that a user was given: sessions, refresh tokens, and the access tokens of both. Idempotent. What fails
+    /// keeps nothing else from ending.
+    ///
+    /// # Errors
+    /// The first failure.
     pub async fn end_everything_of(&self, user_id: &str, now: Timestamp) -> Result<()> {
         // Those that the list has not any more, and logins that are under way, end by this.
         let (value, ttl) = (now.millis().to_string().into_bytes(), self.lifetimes.session + self.lifetimes.transaction);
-        self.sessions.commit(vec![Op::Put { key: ended_key(user_id), value, ttl }]).await?;
-        for session in self.kept_sessions_of(user_id).await? {
-            self.end_session(&session, now).await?;
+        let mut ended = self.sessions.commit(vec![Op::Put { key: ended_key(user_id), value, ttl }]).await.map(drop);
+        match self.kept_sessions_of(user_id).await {
+            Ok(kept) => {
+                for session in kept {
+                    ended = ended.and(self.end_session(&session, now).await);
+                }
+            }
+            Err(error) => ended = ended.and(Err(error)),
         }
-        self.end_families(user_id, None, now).await
+        ended.and(self.end_families(user_id, None, now).await)
+    }
+
+    /// Each of them, whatever becomes of the others.
+    async fn revoke_grants(&self, grant_ids: Result<Vec<String>>) -> Result<()> {
+        let mut revoked = Ok(());
+        for grant_id in grant_ids? {
+            revoked = revoked.and(self.revoke_grant(&grant_id).await);
+        }
+        revoked
     }
 
     /// Has everything of a user been ended after `since`?
@@ -175,9 +192,8 @@ impl Gateway {
             if found.is_empty() {
                 break;
             }
-            for family in found {
-                self.revoke_grant(&family.grant_id).await?;
-            }
+            // One that cannot be ended would be found again.
+            self.revoke_grants(Ok(found.into_iter().map(|family| family.grant_id).collect())).await?;
         }
         Ok(())
     }

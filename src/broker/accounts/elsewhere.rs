@@ -43,11 +43,12 @@ impl Gateway {
         } else {
             self.admin.set_password(user_id, password, by, now).await?;
         }
-        // Whoever had the old one has nothing of it any more.
+        // Whoever had the old one has nothing of it any more. What fails keeps nothing else from happening.
+        let mut done = Ok(());
         for stored in user.iter().flat_map(|user| &user.identities) {
-            self.forget_password_links(&stored.identity.connection, &stored.identity.user_id).await?;
+            done = done.and(self.forget_password_links(&stored.identity.connection, &stored.identity.user_id).await);
         }
-        self.end_everything_of(user_id, now).await
+        done.and(self.end_everything_of(user_id, now).await)
     }
 }
 

@@ -310,7 +310,8 @@ impl Gateway {
         }
     }
 
-    /// A link by which a password is chosen: looked at, or sent with one. All sessions end with the old password.
+    /// A link by which a password is chosen: looked at, or sent with one. All sessions end with the old password; what cannot
+    /// be done besides is for the operators, as the password is changed.
     pub async fn follow_reset(&self, token: &str, typed: Option<&Secret<String>>, letters: &Letters, now: Timestamp) -> Result<Followed> {
         let Some((ticket, user)) = self.ticket(Purpose::Password, token, now).await? else { return Ok(Followed::Dead) };
         let Some(database) = self.database(&ticket.connection) else { return Ok(Followed::Dead) };
@@ -337,36 +338,63 @@ impl Gateway {
                 };
             }
         }
-        self.note_account(LogType::PasswordChanged, &user, database.name(), None, now);
-        self.end_everything_of(&user.user_id, now).await?;
+        let failed = self.after_reset(&database, (&user, &ticket), letters, now).await.err();
+        if let Some(error) = &failed {
+            let (connection, source) = (database.name(), error.source.as_ref().map(tracing::field::display));
+            tracing::error!(connection, detail = error.detail, source, "a password was changed, but not all that belongs to it was done");
+        }
+        let why = failed.map(|error| format!("not all that belongs to it was done: {}", error.detail));
+        self.note_account(LogType::PasswordChanged, &user, database.name(), why, now);
+        Ok(Followed::Done { result_url: ticket.result_url })
+    }
+
+    /// What belongs to a new password. There is no way back from one, so each step is taken whatever becomes of the others.
+    ///
+    /// # Errors
+    /// The first failure.
+    async fn after_reset(
+        &self,
+        database: &Database<'_>,
+        (user, ticket): (&User, &Ticket),
+        letters: &Letters,
+        now: Timestamp,
+    ) -> Result<()> {
+        let mut done = self.end_everything_of(&user.user_id, now).await;
         if ticket.proves_address {
-            if !stored.is_some_and(|stored| stored.profile.get("email_verified") == Some(&Value::Bool(true))) {
-                self.take_from_who_came_before(&user, &ticket, now).await?;
-            }
-            // Whoever followed it reads the mail of the address.
-            if let Err(error) = database.accounts.verify(&whose(&ticket), now).await {
-                tracing::warn!(connection = database.name(), %error, "an address that was proven cannot be noted");
-            }
+            let stored = user.identity(&ticket.connection, &ticket.subject);
+            let proven = stored.is_some_and(|stored| stored.profile.get("email_verified") == Some(&Value::Bool(true)));
+            let taken = if proven { Ok(()) } else { self.take_from_who_came_before(user, ticket, now).await };
+            // Whoever followed it reads the mail of the address. Until all is taken the next one is to take it.
+            let noted = match taken {
+                Ok(()) => database.accounts.verify(&whose(ticket), now).await.map_err(|error| unable(&error)),
+                Err(error) => Err(error),
+            };
+            done = done.and(noted);
         }
         if self.mailer.is_there() {
-            self.write_to(&database, &ticket.email, &letters.changed, None, now).await?;
+            done = done.and(self.write_to(database, &ticket.email, &letters.changed, None, now).await);
         }
-        Ok(Followed::Done { result_url: ticket.result_url })
+        done
     }
 
     /// Nobody had proven the address before: whoever has made the account may be somebody else, who has no way in any more.
     async fn take_from_who_came_before(&self, user: &User, ticket: &Ticket, now: Timestamp) -> Result<()> {
         let (connection, subject) = (ticket.connection.as_str(), ticket.subject.as_str());
-        if let Some(sealed) = self.directory.credential(connection, subject, CredentialKind::Factors).await? {
-            self.directory.change_credential(connection, subject, CredentialKind::Factors, (Some(&sealed), None), now).await?;
-        }
+        let mut taken = self.forget_factors(connection, subject, now).await;
         let is_it = |identity: &Identity| identity.connection == connection && identity.user_id == subject;
         let is_primary = user.primary().is_some_and(|stored| is_it(&stored.identity));
         for Identity { connection, user_id, .. } in user.identities.iter().map(|stored| &stored.identity) {
             let is_account = connection == &ticket.connection && user_id == &ticket.subject;
             if is_account != is_primary {
-                self.directory.unlink(&user.user_id, connection, user_id, now).await?;
+                taken = taken.and(self.directory.unlink(&user.user_id, connection, user_id, now).await.map(drop));
             }
+        }
+        taken
+    }
+
+    async fn forget_factors(&self, connection: &str, subject: &str, now: Timestamp) -> Result<()> {
+        if let Some(sealed) = self.directory.credential(connection, subject, CredentialKind::Factors).await? {
+            self.directory.change_credential(connection, subject, CredentialKind::Factors, (Some(&sealed), None), now).await?;
         }
         Ok(())
     }

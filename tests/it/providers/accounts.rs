@@ -3,6 +3,7 @@
 
 use super::database::{PASSWORD, page, told, type_in};
 use crate::api::Api;
+use crate::federation::rows;
 use crate::harness::app::{App, Tokens};
 use crate::harness::browser::{Browser, Page};
 use crate::harness::gateway::{Gateway, Setup};
@@ -289,6 +290,41 @@ async fn a_forgotten_password_is_chosen_anew_and_ends_all_that_the_old_one_gave(
     let changed = world.smtp.wait_for("jane@acme.example", 3).await;
     assert!(changed.text.contains("was changed") && !changed.text.contains("ticket="), "{}", changed.text);
     assert_eq!(api.read(&format!("/users/{user_id}")).await["email_verified"], true, "whoever follows a mailed link reads the mail");
+}
+
+/// The directory cannot end one of the person's refresh tokens: everything else that belongs to a new password happens.
+#[tokio::test]
+async fn what_fails_after_a_new_password_keeps_nothing_else_from_happening() {
+    let world = World::new("").await;
+    let api = Api::of(&world.gateway).await;
+    let jane = json!({"connection": "people", "email": "jane@acme.example", "name": "Jane", "password": PASSWORD});
+    let user_id = api.make("/users", &jane).await["user_id"].as_str().unwrap().replace('|', "%7C");
+    for _ in 0..3 {
+        let browser = Browser::new();
+        let url = world.app.authorize(&world.gateway, &[("scope", "openid offline_access")]);
+        let answer = type_in(&browser, &browser.open(url.as_str()).await.here(), "jane@acme.example", PASSWORD).await.away();
+        Tokens::of(&world.app.redeem(&world.gateway, &world.app.code(&world.gateway, &answer), &[]).await);
+    }
+    let kept = |sql: &str| rows(&world.gateway, sql).trim().to_owned();
+    let families = "SELECT count(*) FROM refresh_families WHERE revoked = 0";
+    assert_eq!(kept(families), "3");
+    kept(
+        "CREATE TRIGGER held BEFORE UPDATE ON refresh_families WHEN OLD.grant_id = (SELECT max(grant_id) FROM refresh_families) \
+          BEGIN SELECT RAISE(ABORT, 'held'); END",
+    );
+    let ask = json!({"client_id": "notes", "connection": "people", "email": "jane@acme.example"});
+    assert_eq!(world.post("/dbconnections/change_password", &ask).await.status, 200);
+    let mail = world.smtp.wait_for("jane@acme.example", 1).await;
+    let reader = Browser::new();
+    let page = reader.open(&mail.link()).await.here();
+    let done = fill(&reader, &page, &[("password", "a wholly new one")]).await;
+    assert!(done.contains("Your password is changed"), "{}", done.body);
+    assert_eq!(kept(families), "1", "the others have ended");
+    assert!(world.smtp.wait_for("jane@acme.example", 2).await.text.contains("was changed"));
+    assert_eq!(api.read(&format!("/users/{user_id}")).await["email_verified"], true);
+    assert_eq!(api.read(&format!("/users/{user_id}/sessions")).await["sessions"], json!([]));
+    assert!(world.gateway.log().contains("not all that belongs to it was done"), "operators are told");
+    world.sign_in("jane@acme.example", "a wholly new one").await;
 }
 
 #[tokio::test]
