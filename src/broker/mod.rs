@@ -441,9 +441,14 @@ impl Gateway {
         let lets_in = |user: &UserState| !user.blocked && user.allows_login && !self.only_links(connection);
         // A user who was deleted and has signed in again has the same id.
         let is_its = |user: &UserState| lets_in(user) && user.created_at <= session.created_at;
-        let Some(user) = self.directory.user_state(&session.user_id, connection, subject).await?.filter(is_its) else { return Ok(None) };
+        // Both are asked at once; what one says comes first all the same.
+        let (user, ended) = tokio::join!(
+            self.directory.user_state(&session.user_id, connection, subject),
+            self.ended_after(&session.user_id, session.created_at),
+        );
+        let Some(user) = user?.filter(is_its) else { return Ok(None) };
         let Some(asked_at) = user.last_login else { return Ok(None) };
-        if self.ended_after(&session.user_id, session.created_at).await? {
+        if ended? {
             return Ok(None);
         }
         // The session's copy serves as long as nothing newer is known (S4-3, S4-5).
