@@ -56,14 +56,15 @@ impl Admin {
         let user = self.existing(user_id).await?;
         let mut removed = Vec::new();
         for stored in &user.identities {
-            removed.extend(self.remove_of(&stored.identity, which, user.created_at, now).await?);
+            // What the next identity brings hides no removal of this one.
+            for method in self.remove_of(&stored.identity, which, user.created_at, now).await? {
+                let detail = json!({ "user_id": user_id, "connection": method.connection, "type": method.kind.name(), "id": method.id });
+                self.audit("user.factor_removed", detail, by, now).await;
+                removed.push(method);
+            }
         }
         if removed.is_empty() {
             return Err(Error::new(ErrorKind::NotFound, "The user has no such second factor."));
-        }
-        for method in &removed {
-            let detail = json!({ "user_id": user_id, "connection": method.connection, "type": method.kind.name(), "id": method.id });
-            self.audit("user.factor_removed", detail, by, now).await;
         }
         Ok(removed)
     }
@@ -130,7 +131,7 @@ mod tests {
     use super::*;
     use crate::keys::Keyring;
     use crate::secret::Secret;
-    use crate::store::{NewUser, open_directory};
+    use crate::store::{LinkedBy, NewUser, open_directory};
     use crate::user::factors::new_codes;
     use std::sync::Arc;
 
@@ -170,5 +171,31 @@ mod tests {
         assert!(directory.credential("c", "jane", CredentialKind::Factors).await.expect("read").is_some(), "the telephone stays");
         let audit = format!("{:?}", directory.audit_events(10).await.expect("read"));
         assert!(audit.contains("user.factor_removed") && !audit.contains("MZXW6"), "{audit}");
+    }
+
+    #[tokio::test]
+    async fn what_was_removed_is_told_although_the_next_identity_fails() {
+        let certs = tempfile::tempdir().expect("a directory");
+        let keyring = Arc::new(Keyring::open_or_create(certs.path()).expect("keys"));
+        let directory = open_directory("sqlite::memory:").await.expect("a directory");
+        let admin = Admin::new(Arc::clone(&directory), keyring, [], Vec::new());
+        let [jane, other] = ["jane", "other"]
+            .map(|name| NewUser::bare(Identity { connection: "c".into(), provider: "ad".into(), user_id: name.into(), is_social: false }));
+        for new in [&jane, &other] {
+            assert!(directory.create_user(new, NOW).await.expect("made"));
+        }
+        let [user_id, other_id] = [jane, other].map(|new| new.identity.user_id_for_new_user());
+        let by = LinkedBy { link_id: "l".into(), how: "operator".into(), actor: "test".into(), correlation_id: String::new() };
+        directory.link_users(&user_id, &other_id, &by, NOW).await.expect("linked");
+        let mut factors = Factors::default();
+        factors.enrol(&Secret::new("MZXW6".into()), &new_codes(), NOW);
+        let sealed = seal_credential(admin.sealer(), "c", "jane", CredentialKind::Factors, &factors.record()).expect("sealed");
+        for (subject, sealed) in [("jane", sealed.as_str()), ("other", "not sealed by us")] {
+            assert!(directory.put_credential("c", subject, CredentialKind::Factors, sealed, NOW).await.expect("kept"));
+        }
+        admin.remove_factors(&user_id, WhichFactors::All, BY, NOW).await.expect_err("the second one is unreadable");
+        assert_eq!(directory.credential("c", "jane", CredentialKind::Factors).await.expect("read"), None);
+        let audit = format!("{:?}", directory.audit_events(10).await.expect("read"));
+        assert_eq!(audit.matches("user.factor_removed").count(), 2, "{audit}");
     }
 }
