@@ -5,16 +5,17 @@
 
 use super::answer::{Entry, PASSWORD_POLICY, Verdict, verdict};
 use super::settings::{Find, LdapSettings, Search};
-use crate::connection::outbound::download::INSIDE;
+use crate::connection::outbound::download::{LookUp, look_up};
 use crate::error::{Error, ErrorKind, Result};
 use ldap3::adapters::PagedResults;
 use ldap3::controls::RawControl;
-use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchOptions};
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchOptions, StdStream};
 use native_tls::{Certificate, Protocol, TlsConnector};
 use std::fmt;
 use std::future::Future;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
+use tokio::net::TcpStream;
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tokio::time::timeout;
 use url::Url;
@@ -62,6 +63,7 @@ pub(super) struct Pool {
     tls: TlsConnector,
     turns: Semaphore,
     idle: Mutex<Vec<(Role, Instant, Ldap)>>,
+    look_up: LookUp,
 }
 
 impl Pool {
@@ -70,7 +72,7 @@ impl Pool {
     pub fn new(settings: Arc<LdapSettings>) -> Result<Self> {
         let tls = connector(settings.authorities.as_deref())
             .map_err(|error| Error::new(ErrorKind::Misconfigured, "the certificates in `ca_file` cannot be used").because(error))?;
-        Ok(Self { turns: Semaphore::new(settings.connections), tls, settings, idle: Mutex::default() })
+        Ok(Self { turns: Semaphore::new(settings.connections), tls, settings, idle: Mutex::default(), look_up })
     }
 
     /// A turn of one login; there are as many as connections may be used.
@@ -115,16 +117,20 @@ impl Pool {
     async fn open(&self, server: &Url) -> Result<Ldap, Fault> {
         let (host, port) =
             (server.host_str().unwrap_or_default(), server.port().unwrap_or(if server.scheme() == "ldaps" { 636 } else { 389 }));
-        if !self.settings.reach.allows_host(host.trim_matches(['[', ']']), port).await {
-            return Err(Fault::Unreachable(INSIDE.to_owned()));
-        }
-        let server = server.as_str();
-        let settings = LdapConnSettings::new()
-            .set_conn_timeout(self.settings.connect_timeout)
-            .set_connector(self.tls.clone())
-            .set_starttls(self.settings.start_tls && server.starts_with("ldap:"));
-        let opened = LdapConnAsync::with_settings(settings, server).await;
-        let (connection, ldap) = opened.map_err(|error| Fault::Unreachable(error.to_string()))?;
+        let settings =
+            LdapConnSettings::new().set_connector(self.tls.clone()).set_starttls(self.settings.start_tls && server.scheme() == "ldap");
+        // The name is looked up once, here. TLS is for the name, not for its address.
+        let opened = async {
+            let unreachable = |error: std::io::Error| Fault::Unreachable(error.to_string());
+            let stream = self.settings.reach.connect_by(self.look_up, host.trim_matches(['[', ']']), port).await;
+            let stream = stream.and_then(TcpStream::into_std).map_err(unreachable)?;
+            let settings = settings.set_std_stream(StdStream::Tcp(stream));
+            let opened = LdapConnAsync::with_settings(settings, server.as_str()).await;
+            opened.map_err(|error| Fault::Unreachable(error.to_string()))
+        };
+        let patience = self.settings.connect_timeout;
+        let late = |_| Fault::Unreachable("no connection in time".to_owned());
+        let (connection, ldap) = timeout(patience, opened).await.map_err(late)??;
         tokio::spawn(async move {
             if let Err(error) = connection.drive().await {
                 tracing::debug!(%error, "a connection to a directory has ended");
@@ -256,4 +262,65 @@ pub fn check_authorities(pem: &str) -> bool {
 /// A directory's words, for the log.
 fn short(text: &str) -> String {
     text.chars().filter(|letter| !letter.is_control()).take(200).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::settings::{Groups, Lookup, Nested};
+    use super::*;
+    use crate::connection::outbound::download::Reach;
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use tokio::net::TcpListener;
+
+    static LOOKED_UP: AtomicUsize = AtomicUsize::new(0);
+
+    fn settings(server: &str) -> LdapSettings {
+        LdapSettings {
+            servers: vec![server.parse().expect("a URL")],
+            start_tls: false,
+            reach: Reach::Everything,
+            authorities: None,
+            find: Find::Direct { name: "{username}".to_owned(), search: None },
+            subject_attribute: "uid".to_owned(),
+            attributes: Vec::new(),
+            binary_attributes: Vec::new(),
+            groups: Groups { lookup: Lookup::MemberOf, nested: Nested::No },
+            tell_locked: false,
+            acr: BTreeMap::new(),
+            connect_timeout: Duration::from_secs(2),
+            timeout: Duration::from_secs(2),
+            connections: 1,
+        }
+    }
+
+    #[tokio::test]
+    async fn a_directory_is_looked_up_once_and_reached_where_the_guard_looked() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let server = format!("ldap://directory.invalid:{}", listener.local_addr().expect("an address").port());
+        let mut pool = Pool::new(Arc::new(settings(&server))).expect("a pool");
+        // A name that nobody else knows, and that is another one's from the second time on.
+        pool.look_up = |_| {
+            Box::pin(async {
+                let first = LOOKED_UP.fetch_add(1, Ordering::SeqCst) == 0;
+                Ok(vec![(if first { [127, 0, 0, 1] } else { [127, 0, 0, 2] }, 0).into()])
+            })
+        };
+        let (line, asked) = tokio::join!(pool.take(Role::Proving, false), listener.accept());
+        assert!(line.is_ok(), "{:?}", line.err());
+        assert!(asked.is_ok() && LOOKED_UP.load(Ordering::SeqCst) == 1);
+        let mut inside = settings(&server);
+        inside.reach = Reach::Network;
+        let mut pool = Pool::new(Arc::new(inside)).expect("a pool");
+        pool.look_up = |_| Box::pin(async { Ok(vec![([127, 0, 0, 1], 0).into()]) });
+        let why = pool.take(Role::Proving, false).await.err().expect("refused").to_string();
+        assert!(why.contains("not on the public Internet"), "{why}");
+        // Somebody who takes connections and says nothing keeps nobody waiting for TLS.
+        let mut slow = settings(&server.replace("ldap:", "ldaps:"));
+        slow.connect_timeout = Duration::from_millis(200);
+        let mut pool = Pool::new(Arc::new(slow)).expect("a pool");
+        pool.look_up = |_| Box::pin(async { Ok(vec![([127, 0, 0, 1], 0).into()]) });
+        let why = pool.take(Role::Proving, false).await.err().expect("no TLS").to_string();
+        assert!(why.contains("in time"), "{why}");
+    }
 }

@@ -11,6 +11,7 @@ use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::net::TcpStream;
 use url::{Host, Url};
 
 /// Which machines may be asked. Names are resolved here, and their addresses looked at, so that no name leads elsewhere.
@@ -51,14 +52,19 @@ impl Reach {
         }
     }
 
-    /// The same for one that is asked by another protocol than HTTP: each of its addresses is looked at.
-    pub async fn allows_host(self, host: &str, port: u16) -> bool {
-        if self == Self::Everything {
-            return true;
+    /// A connection for another protocol than HTTP: to an address that was looked at here, and to nothing else, whatever
+    /// the name says to who looks it up again.
+    ///
+    /// # Errors
+    /// When there is no address, none that may be asked, or nobody answers there.
+    pub(in crate::connection) async fn connect_by(self, look_up: LookUp, host: &str, port: u16) -> io::Result<TcpStream> {
+        let mut found = look_up(host.to_owned()).await?;
+        found.retain(|address| self.allows(address.ip()));
+        if found.is_empty() {
+            return Err(io::Error::other(INSIDE));
         }
-        let Ok(found) = tokio::net::lookup_host((host, port)).await else { return false };
-        let mut addresses = found.peekable();
-        addresses.peek().is_some() && addresses.all(|address| self.allows(address.ip()))
+        found.iter_mut().for_each(|address| address.set_port(port));
+        TcpStream::connect(found.as_slice()).await
     }
 
     pub(super) fn allows(self, address: IpAddr) -> bool {
@@ -221,9 +227,9 @@ impl Downloader {
 }
 
 /// Addresses of a name.
-pub(super) type LookUp = fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
+pub(in crate::connection) type LookUp = fn(String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>>;
 
-fn look_up(name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
+pub(in crate::connection) fn look_up(name: String) -> Pin<Box<dyn Future<Output = io::Result<Vec<SocketAddr>>> + Send>> {
     Box::pin(async move { Ok(tokio::net::lookup_host((name.as_str(), 0)).await?.collect()) })
 }
 

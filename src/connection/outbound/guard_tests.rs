@@ -288,6 +288,37 @@ async fn a_name_leads_nowhere_that_its_addresses_may_not() {
     assert_eq!(server.connections(), 1, "of this machine nobody was asked");
 }
 
+#[tokio::test]
+async fn other_protocols_go_to_the_address_that_was_looked_at_too() {
+    static TIMES: AtomicUsize = AtomicUsize::new(0);
+    let server = Server::good().await;
+    let by_turns: LookUp = |_| {
+        Box::pin(async {
+            match TIMES.fetch_add(1, Ordering::SeqCst) {
+                0 => these(&["127.0.0.1"]),
+                _ => these(&["10.255.255.1"]),
+            }
+        })
+    };
+    let stream = Reach::Everything.connect_by(by_turns, "directory.invalid", server.port).await.expect("connected");
+    assert_eq!(stream.peer_addr().expect("an address").to_string(), format!("127.0.0.1:{}", server.port));
+    assert_eq!(TIMES.load(Ordering::SeqCst), 1, "it was not looked up again");
+    drop(stream);
+    tokio::time::sleep(Duration::from_millis(50)).await;
+    let before = server.connections();
+    let here: LookUp = |_| Box::pin(async { these(&["127.0.0.1", "::1", "169.254.169.254"]) });
+    for (reach, host, look_up) in [
+        (Reach::Network, "directory.invalid", here),
+        (Reach::Public, "directory.invalid", here),
+        (Reach::Network, "127.0.0.1", super::download::look_up),
+        (Reach::Network, "localhost", super::download::look_up),
+    ] {
+        let why = reach.connect_by(look_up, host, server.port).await.expect_err("refused").to_string();
+        assert!(why.contains(INSIDE), "{host}: {why}");
+    }
+    assert_eq!(server.connections(), before, "of this machine nobody was asked");
+}
+
 static LOOKED_UP: AtomicUsize = AtomicUsize::new(0);
 
 /// First an address that may be asked, then, for whoever looks again, another one.
