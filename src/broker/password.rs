@@ -18,11 +18,12 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::login::trace::{Part, Trace};
 use crate::login::{LoginTransaction, PendingAuthn, Proof, Stage};
 use crate::secret::Secret;
-use crate::user::folded;
 use ipnet::IpNet;
 use std::net::IpAddr;
 use std::time::Duration;
 use tokio::time::Instant;
+use unicode_normalization::UnicodeNormalization as _;
+use unicode_normalization::char::is_combining_mark;
 
 /// What the browser sends to the page.
 #[derive(Clone, Copy)]
@@ -87,11 +88,21 @@ impl Tries {
     }
 }
 
-/// Connection, name without regard to case, and network.
+/// Connection, name in one spelling, and network.
 type Key = (String, String, Option<IpAddr>);
 
 fn key(connection: &str, name: &str, address: Option<IpAddr>) -> Key {
-    (connection.to_owned(), folded(name.trim()), address.map(|address| network(address.to_canonical())))
+    (connection.to_owned(), spelling(name), address.map(|address| network(address.to_canonical())))
+}
+
+/// One spelling for all that a directory may take for the same name (RFC 4518, and what Active Directory ignores beside it):
+/// compatibility forms, case, marks, blanks, and what is not seen. Names that it tells apart may be counted as one; that
+/// nobody tries on by another spelling counts for more.
+fn spelling(name: &str) -> String {
+    let counted = |letter: &char| letter.is_alphanumeric() && !is_combining_mark(*letter) || letter.is_ascii_punctuation();
+    // Both ways: some letters are one only in capitals, and small ones of others are two.
+    let folded = name.nfkd().flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase);
+    folded.nfkd().filter(counted).collect()
 }
 
 impl Gateway {
@@ -265,6 +276,40 @@ mod tests {
         // Where everybody seems to come from, only the names are counted.
         assert!((0..40).all(|number| take(&format!("user{number}"), "127.0.0.1")));
         assert!(take("ann", "127.0.0.1") && take("ann", "127.0.0.1") && !take("ann", "::ffff:127.0.0.1"));
+    }
+
+    #[test]
+    fn what_a_directory_takes_for_one_name_is_counted_as_one() {
+        for (name, spellings) in [
+            (
+                "jane doe",
+                vec![
+                    "Jane Doe",
+                    "  jane \u{a0} doe\u{3000}",
+                    "ｊａｎｅ　ＤＯＥ",
+                    "ja\u{ad}ne\u{200b} do\u{2060}e\u{feff}",
+                    "j\u{61}\u{301}ne doe",
+                    "\u{202e}jane\u{fe0f} doe\u{e0041}",
+                ],
+            ),
+            ("müller", vec!["MU\u{308}LLER", "mu\u{308}ller", "Muller"]),
+            (
+                "strasse@x.example",
+                vec!["STRASSE@X.EXAMPLE", "straße@x.example", "STRAẞE@x.example", "ﬅrasse@ｘ.example", "ſtrasse＠x.example"],
+            ),
+            ("ΑΣ", vec!["ας", "ασ"]),
+        ] {
+            for other in spellings {
+                assert_eq!(spelling(other), spelling(name), "{other:?}");
+            }
+        }
+        let apart = ["jane", "jane1", "jane.doe", "jane-doe", "jane_doe", "jane@x", "джейн", "ジェーン", "简"].map(spelling);
+        for (at, name) in apart.iter().enumerate() {
+            assert!(!name.is_empty() && !apart[..at].contains(name), "{name}");
+        }
+        let tries = Tries::new(Some(Pace { times: 2, seconds: 60, burst: 2 }), Vec::new());
+        let take = |name: &str| tries.take(&key("staff", name, None), START).is_ok();
+        assert_eq!([take("jane"), take("ＪＡＮＥ"), take("ja\u{200b}ne")], [true, true, false]);
     }
 
     #[test]
