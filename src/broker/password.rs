@@ -4,7 +4,7 @@
 //! What is typed is looked at by the connection ([`crate::connection::password`]); whoever has proven who they are goes the
 //! way of every answer of an identity provider (`upstream.rs`).
 
-use super::accounts::Letters;
+use super::accounts::{Letters, SentFor};
 use super::begin::trace_op;
 use super::form::Form;
 use super::happened::Ended;
@@ -63,7 +63,7 @@ impl Tries {
     }
 
     /// Takes a turn before the password is looked at, so that many at once are no way around. `Err`: seconds to wait.
-    fn take(&self, key: &Key, now: Timestamp) -> Result<(), u64> {
+    pub(super) fn take(&self, key: &Key, now: Timestamp) -> Result<(), u64> {
         if let (Some(meter), Some(network)) = (&self.networks, self.counted(key)) {
             meter.take(&network, now).map_err(seconds)?;
         }
@@ -74,7 +74,7 @@ impl Tries {
     }
 
     /// The password was good, or nobody could say.
-    fn give_back(&self, key: &Key, now: Timestamp) {
+    pub(super) fn give_back(&self, key: &Key, now: Timestamp) {
         if let (Some(meter), Some(network)) = (&self.networks, self.counted(key)) {
             meter.give_back(&network, now);
         }
@@ -89,9 +89,9 @@ impl Tries {
 }
 
 /// Connection, name in one spelling, and network.
-type Key = (String, String, Option<IpAddr>);
+pub(super) type Key = (String, String, Option<IpAddr>);
 
-fn key(connection: &str, name: &str, address: Option<IpAddr>) -> Key {
+pub(super) fn key(connection: &str, name: &str, address: Option<IpAddr>) -> Key {
     (connection.to_owned(), spelling(name), address.map(|address| network(address.to_canonical())))
 }
 
@@ -183,7 +183,7 @@ impl Gateway {
             | Unproven::Unavailable => self.tries.give_back(&key, now),
         }
         if why == Unproven::Unverified {
-            self.remind(&config.name, name, letters, now).await?;
+            self.remind(&config.name, name, SentFor::Somebody(Some(transaction.browser.clone())), letters, now).await?;
         }
         self.note_unproven(page, &reason, now);
         self.sessions.commit(vec![trace_op(&transaction.correlation_id, Part::Login, &trace)?]).await?;

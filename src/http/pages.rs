@@ -455,7 +455,8 @@ mod tests {
             factor::Page::new(both().0, both().1, hostile_factor(2)).render(),
             account::Page::sign_up(both().0, both().1, &hostile_account()).render(),
             account::Page::reset(both().0, both().1, &hostile_account()).render(),
-            account::Page::verify(both().0, both().1, HOSTILE, HOSTILE).render(),
+            account::Page::verify(both().0, both().1, HOSTILE, hostile_proof(false)).render(),
+            account::Page::verify(both().0, both().1, HOSTILE, hostile_proof(true)).render(),
             account::Page::new_password(both().0, both().1, HOSTILE, (HOSTILE, 8, Some(Weakness::Common))).render(),
             ConfirmLogoutPage { w: both().0, look: both().1, parameters: pair() }.render(),
             auto.render(),
@@ -496,6 +497,10 @@ mod tests {
             shortest: 8,
             problem: Some(SignUpProblem::UsernameTaken),
         }
+    }
+
+    fn hostile_proof(asks_password: bool) -> account::Proof<'static> {
+        account::Proof { email: HOSTILE, connection: HOSTILE, asks_password, problem: asks_password.then_some(TooMany(60)) }
     }
 
     fn hostile_password() -> PasswordPage {

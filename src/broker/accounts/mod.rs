@@ -3,18 +3,20 @@
 //! Nothing that is answered here tells which accounts there are: that stands in the mails, which only the owner of an address
 //! gets. Every answer that could comes at a step of the clock.
 
+mod address;
 mod elsewhere;
 mod sign_up;
 mod ticket;
 
+pub use address::{Saying, Visit};
 pub use sign_up::{SignUp, SignUpProblem};
-pub use ticket::{Linking, Purpose};
+pub use ticket::{Linking, Purpose, SentFor};
 
 use super::admin::passwords::about;
 use super::form::Form;
 use super::mail::Letter;
 use super::password::{answered_after, asked};
-use super::{Browser, Gateway, Outcome};
+use super::{Browser, Gateway, Outcome, PasswordProblem};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
 use crate::connection::database::{AccountError, Accounts, DatabaseSettings, Weakness, Whose, find};
@@ -98,9 +100,13 @@ pub enum Accounted {
 /// What comes of a link.
 #[derive(Debug)]
 pub enum Followed {
-    /// Whose it is: the address.
+    /// Whose it is: the address, and an account at this connection.
     Ask {
         email: String,
+        connection: String,
+        /// It is not the browser in which the account was made.
+        asks_password: bool,
+        problem: Option<PasswordProblem>,
     },
     /// The same for a password, and what is wrong with the one that was typed.
     AskPassword {
@@ -111,6 +117,8 @@ pub enum Followed {
     Done {
         result_url: Option<String>,
     },
+    /// Whoever made the account has no way in any more.
+    Disowned,
     /// It does not work, or not any more.
     Dead,
 }
@@ -273,41 +281,6 @@ impl Gateway {
         let Some(database) = self.database(connection) else { return Ok(None) };
         let Some(known) = find(self.directory.as_ref(), connection, database.settings.names, email).await? else { return Ok(None) };
         self.directory.user(&known.user_id).await
-    }
-
-    /// Somebody must prove the address of their account: a link is on its way.
-    ///
-    /// # Errors
-    /// Those of the stores.
-    pub async fn remind(&self, connection: &str, name: &str, letters: &Letters, now: Timestamp) -> Result<()> {
-        let Some(database) = self.database(connection) else { return Ok(()) };
-        let Some(known) = find(self.directory.as_ref(), connection, database.settings.names, name).await? else { return Ok(()) };
-        let asking = Asking { application: None, address: None, letters, now };
-        let how = Linking { proves_address: true, ..Linking::default() };
-        self.mail_link(&database, &known, Purpose::Verify, how, asking).await
-    }
-
-    /// A link that proves an address: looked at (what looks through mails does that, too), or used.
-    pub async fn follow_verification(&self, token: &str, used: bool, now: Timestamp) -> Result<Followed> {
-        let Some((ticket, user)) = self.ticket(Purpose::Verify, token, now).await? else { return Ok(Followed::Dead) };
-        let Some(database) = self.database(&ticket.connection) else { return Ok(Followed::Dead) };
-        if !used {
-            return Ok(Followed::Ask { email: ticket.email });
-        }
-        if !self.spend_ticket(token).await? {
-            return Ok(Followed::Dead);
-        }
-        match database.accounts.verify(&whose(&ticket), now).await {
-            Ok(()) => {
-                self.note_account(LogType::EmailVerified, &user, database.name(), None, now);
-                Ok(Followed::Done { result_url: ticket.result_url })
-            }
-            Err(AccountError::NoSuchUser) => Ok(Followed::Dead),
-            Err(error) => {
-                self.give_ticket_back(token, &ticket, now).await?;
-                Err(unable(&error))
-            }
-        }
     }
 
     /// A link by which a password is chosen: looked at, or sent with one. All sessions end with the old password; what cannot

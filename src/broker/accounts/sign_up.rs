@@ -1,7 +1,7 @@
 //! Making an account of one's own. On the page, an address that somebody has and one that nobody has get the same answer at
 //! the same time; the mail tells its owner.
 
-use super::{Accounted, Asking, Database, Purpose, UnderWay, ticket::Linking, too_many};
+use super::{Accounted, Asking, Database, Purpose, SentFor, UnderWay, too_many};
 use crate::broker::form::Form;
 use crate::broker::mail::is_mailbox;
 use crate::broker::password::answered_after;
@@ -74,7 +74,7 @@ impl Gateway {
             return Accounted::TooMany(wait);
         }
         let began = Instant::now();
-        let made = self.make_account(database, typed, asking).await;
+        let made = self.make_account(database, typed, Some(&transaction.browser), asking).await;
         sleep_until(began + answered_after(began.elapsed())).await;
         let sent = Accounted::Sent { transaction_id: transaction.id.clone(), purpose: Purpose::Verify };
         match made {
@@ -109,12 +109,19 @@ impl Gateway {
         }
         self.mailer.ask(asking.address, asking.now).map_err(too_many)?;
         let began = Instant::now();
-        let made = self.make_account(&database, new, asking).await;
+        let made = self.make_account(&database, new, None, asking).await;
         sleep_until(began + answered_after(began.elapsed())).await;
         made
     }
 
-    async fn make_account(&self, database: &Database<'_>, new: &SignUp, asking: Asking<'_>) -> Result<Result<Account, SignUpProblem>> {
+    /// `browser`: the digest of the one in which it is made.
+    async fn make_account(
+        &self,
+        database: &Database<'_>,
+        new: &SignUp,
+        browser: Option<&String>,
+        asking: Asking<'_>,
+    ) -> Result<Result<Account, SignUpProblem>> {
         let account = match new_account(database, new) {
             Ok(account) => account,
             Err(problem) => return Ok(Err(problem)),
@@ -123,7 +130,7 @@ impl Gateway {
         match database.accounts.create(&account, asking.now).await {
             Ok(made) => {
                 self.note_new(database, &made, asking);
-                self.welcome(database, &new.email, asking).await?;
+                self.mail_proof(database, &new.email, SentFor::Somebody(browser.cloned()), asking).await?;
                 Ok(Ok(made))
             }
             Err(AccountError::Exists) => {
@@ -161,13 +168,6 @@ impl Gateway {
             client_id: asking.application.map(str::to_owned),
             ..LogEvent::new(LogType::Signup, asking.now)
         });
-    }
-
-    /// The first mail: the link that proves the address.
-    async fn welcome(&self, database: &Database<'_>, email: &str, asking: Asking<'_>) -> Result<()> {
-        let Some(known) = find(self.directory.as_ref(), database.name(), database.settings.names, email).await? else { return Ok(()) };
-        let how = Linking { proves_address: true, ..Linking::default() };
-        self.mail_link(database, &known, Purpose::Verify, how, asking).await
     }
 }
 

@@ -3,7 +3,7 @@
 //! What stands in a link is random, and only its digest is kept, in the session store. Of those for a password the newest of
 //! an account is the only one, and worth nothing as soon as the password, or the address, is another.
 
-use crate::broker::{Gateway, decode, encode};
+use crate::broker::{Browser, Gateway, decode, encode, is_browser};
 use crate::clock::Timestamp;
 use crate::error::Result;
 use crate::id;
@@ -53,7 +53,28 @@ pub struct Ticket {
     pub result_url: Option<String>,
     /// Whoever follows it has read a mail to the address.
     pub proves_address: bool,
+    pub sent_for: SentFor,
     pub expires_at: Timestamp,
+}
+
+/// For whom a link that proves an address was sent: what must be shown beside it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum SentFor {
+    /// An operator, who says whose the account is.
+    #[default]
+    Operator,
+    /// Whoever has made the account, or has typed its password, in the browser of this digest or by a program.
+    Somebody(Option<String>),
+}
+
+impl SentFor {
+    /// Nothing more must be shown in this browser.
+    pub(super) fn believes(&self, browser: &Browser) -> bool {
+        match self {
+            Self::Operator => true,
+            Self::Somebody(digest) => digest.as_ref().is_some_and(|digest| is_browser(browser, digest)),
+        }
+    }
 }
 
 /// Whose link it will be.
@@ -77,6 +98,7 @@ impl Gateway {
             mark: self.mark_of(holder.connection, holder.subject).await?,
             result_url: how.result_url,
             proves_address: how.proves_address,
+            sent_for: how.sent_for,
             expires_at: now.plus_seconds(i64::from(life)),
         };
         let token = id::random_token();
@@ -148,6 +170,7 @@ pub struct Linking {
     pub result_url: Option<String>,
     /// It goes to the address by mail, and to nobody else.
     pub proves_address: bool,
+    pub sent_for: SentFor,
     /// Seconds; `None`: as is usual.
     pub life: Option<u32>,
 }

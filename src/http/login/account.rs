@@ -1,16 +1,16 @@
 //! Pages about accounts of databases: making one, asking for a link, and the pages behind the links that are mailed.
 
 use super::of_login;
-use crate::broker::Browser;
-use crate::broker::accounts::{AccountPage, Accounted, Asking, Followed, Letters, Purpose, SignUp, SignUpProblem};
+use crate::broker::accounts::{AccountPage, Accounted, Asking, Followed, Letters, Purpose, Saying, SignUp, SignUpProblem, Visit};
+use crate::broker::{Browser, PasswordProblem};
 use crate::clock::Timestamp;
 use crate::connection::database::Weakness;
-use crate::connection::password::{NAME, PAGE, PASSWORD};
+use crate::connection::password::{NAME, PAGE, PASSWORD, Unproven};
 use crate::error::{Error, ErrorKind, Result};
 use crate::http::headers::client_address;
 use crate::http::look::{Look, Setting};
 use crate::http::state::State;
-use crate::http::words::Words;
+use crate::http::words::{self, Words};
 use crate::http::{body, caller, cookies, pages, reply};
 use crate::oidc::Params;
 use crate::secret::Secret;
@@ -36,6 +36,8 @@ pub(in crate::http) struct Page {
     text: String,
     problem: Option<String>,
     form: Option<Form>,
+    /// For those who say no.
+    other: Option<Form>,
     /// Label and address.
     link: Option<(String, String)>,
     status: StatusCode,
@@ -64,6 +66,16 @@ struct Field {
     longest: usize,
     hint: Option<String>,
     focus: bool,
+}
+
+/// What is asked behind a link that proves an address.
+#[derive(Clone, Copy)]
+pub(in crate::http) struct Proof<'a> {
+    pub email: &'a str,
+    /// Display name.
+    pub connection: &'a str,
+    pub asks_password: bool,
+    pub problem: Option<PasswordProblem>,
 }
 
 /// What mails say in the language of a request.
@@ -119,12 +131,18 @@ pub async fn reset(request: HttpRequest, mut payload: Payload, state: Data<State
 
 /// The page behind a link that proves an address. What looks through mails follows links, and presses no buttons.
 pub async fn verify(request: HttpRequest, mut payload: Payload, state: Data<State>) -> HttpResponse {
-    let (token, _) = match ticket(&request, &mut payload, &state).await {
+    let (token, params) = match ticket(&request, &mut payload, &state).await {
         Ok(read) => read,
         Err(error) => return pages::error(&request, &error, None),
     };
-    let used = request.method() == Method::POST;
-    let followed = Box::pin(state.gateway().follow_verification(&token, used, Timestamp::now())).await;
+    let password = params.text("password").map(Secret::new);
+    let said = (request.method() == Method::POST).then(|| match params.get("not_mine") {
+        Some(_) => Saying::NotMine,
+        None => Saying::Mine(password.as_ref()),
+    });
+    let browser = cookies::read(&request, state.settings.secure);
+    let visit = Visit { browser: &browser, address: client_address(&request, &state), now: Timestamp::now() };
+    let followed = Box::pin(state.gateway().follow_verification(&token, said, visit)).await;
     behind_link(&request, Purpose::Verify, &token, followed)
 }
 
@@ -176,7 +194,13 @@ fn behind_link(request: &HttpRequest, purpose: Purpose, token: &str, followed: R
         Ok(Followed::Done { result_url: Some(url) }) => return reply::see_other(&url),
         Ok(Followed::Done { result_url: None }) => Page::done(words, look, purpose),
         Ok(Followed::Dead) => Page::dead(words, look),
-        Ok(Followed::Ask { email }) => Page::verify(words, look, token, &email),
+        Ok(Followed::Disowned) => {
+            let (title, text) = (words.verify_disowned_title.to_string(), words.verify_disowned.to_string());
+            Page::bare(words, look, title, text)
+        }
+        Ok(Followed::Ask { email, connection, asks_password, problem }) => {
+            Page::verify(words, look, token, Proof { email: &email, connection: &connection, asks_password, problem })
+        }
         Ok(Followed::AskPassword { email, shortest, problem }) => Page::new_password(words, look, token, (&email, shortest, problem)),
     };
     page.answer()
@@ -184,7 +208,7 @@ fn behind_link(request: &HttpRequest, purpose: Purpose, token: &str, followed: R
 
 impl Page {
     fn bare(w: Arc<Words>, look: Arc<Look>, title: String, text: String) -> Self {
-        Self { title, text, problem: None, form: None, link: None, status: StatusCode::OK, w, look }
+        Self { title, text, problem: None, form: None, other: None, link: None, status: StatusCode::OK, w, look }
     }
 
     pub(in crate::http) fn sign_up(w: Arc<Words>, look: Arc<Look>, page: &AccountPage) -> Self {
@@ -227,16 +251,29 @@ impl Page {
         }
     }
 
-    pub(in crate::http) fn verify(w: Arc<Words>, look: Arc<Look>, token: &str, email: &str) -> Self {
+    pub(in crate::http) fn verify(w: Arc<Words>, look: Arc<Look>, token: &str, proof: Proof<'_>) -> Self {
+        let form = |hidden, fields, button: &str| Form {
+            action: Purpose::Verify.page(),
+            hidden,
+            whose: proof.asks_password.then(|| proof.email.to_owned()),
+            fields,
+            button: button.to_owned(),
+        };
+        let mut text = words::fill(&w.verify_how, &[("address", proof.email), ("connection", proof.connection)]);
+        let (mut fields, mut other) = (Vec::new(), None);
+        if proof.asks_password {
+            text = format!("{text} {}", w.verify_password);
+            let field = Field::named("password", &w.password_password, "password", "current-password");
+            fields.push(Field { longest: PASSWORD, focus: true, ..field });
+            let hidden = vec![("ticket", token.to_owned()), ("not_mine", "1".to_owned())];
+            other = Some(Form { whose: None, ..form(hidden, Vec::new(), &w.verify_not_mine) });
+        }
         Self {
-            form: Some(Form {
-                action: Purpose::Verify.page(),
-                hidden: vec![("ticket", token.to_owned())],
-                whose: None,
-                fields: Vec::new(),
-                button: w.verify_button.to_string(),
-            }),
-            ..Self::bare(Arc::clone(&w), look, w.verify_title.to_string(), w.put(&w.verify_how, "address", email))
+            status: proof.problem.map_or(StatusCode::OK, status_of),
+            problem: proof.problem.map(|problem| told(&w, problem)),
+            form: Some(form(vec![("ticket", token.to_owned())], fields, &w.verify_button)),
+            other,
+            ..Self::bare(Arc::clone(&w), look, w.verify_title.to_string(), text)
         }
     }
 
@@ -313,6 +350,23 @@ fn wrong(w: &Words, problem: &SignUpProblem) -> String {
         SignUpProblem::Busy => w.password_busy.to_string(),
         // What the page neither sends nor tells.
         SignUpProblem::Other(_) | SignUpProblem::Exists => w.error_request.to_string(),
+    }
+}
+
+fn told(w: &Words, problem: PasswordProblem) -> String {
+    match problem {
+        PasswordProblem::TooMany(seconds) => w.put(&w.password_too_many, "minutes", &seconds.div_ceil(60).max(1).to_string()),
+        PasswordProblem::Unproven(Unproven::Busy) => w.password_busy.to_string(),
+        PasswordProblem::Unproven(_) => w.verify_wrong.to_string(),
+    }
+}
+
+/// A wrong password is an answer like any other, as where people sign in.
+const fn status_of(problem: PasswordProblem) -> StatusCode {
+    match problem {
+        PasswordProblem::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
+        PasswordProblem::Unproven(Unproven::Busy) => StatusCode::SERVICE_UNAVAILABLE,
+        PasswordProblem::Unproven(_) => StatusCode::OK,
     }
 }
 

@@ -76,7 +76,7 @@ async fn make(call: &Call, of: (&User, Option<&str>), purpose: Purpose, proves_a
         return Err(vec![fault("/result_url", "is no address of a page")].into());
     }
     let life = call.body.get("ttl_sec").and_then(Value::as_u64).and_then(|life| u32::try_from(life).ok()).filter(|life| *life > 0);
-    let how = Linking { result_url, proves_address, life };
+    let how = Linking { result_url, proves_address, life, ..Linking::default() };
     let link = call.gateway.link_for_user(purpose, of, how, call.now).await?;
     let link = link.ok_or_else(|| Refusal::from(vec![fault("/user_id", "has no account with an address at a database")]))?;
     Ok(Reply::created(json!({ "ticket": link })))

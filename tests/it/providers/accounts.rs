@@ -22,8 +22,13 @@ pub struct World {
 
 impl World {
     pub async fn new(database: &str) -> Self {
+        Self::with("", database).await
+    }
+
+    /// `top`: more lines of the connection.
+    pub async fn with(top: &str, database: &str) -> Self {
         let (smtp, app) = (Smtp::start(), App::new("notes"));
-        let connection = format!("name = \"people\"\ndisplay_name = \"Acme's people\"\n[connection.database]\n{database}\n");
+        let connection = format!("name = \"people\"\ndisplay_name = \"Acme's people\"\n{top}\n[connection.database]\n{database}\n");
         let setup = Setup { top_tables: smtp.toml(), ..Setup::new() };
         Self { gateway: Gateway::start(setup.connection(&connection).application(&app.toml("", ""))).await, smtp, app }
     }
@@ -72,7 +77,7 @@ pub async fn fill(browser: &Browser, page: &Page, values: &[(&str, &str)]) -> Pa
     browser.post(&page.url, &page.url.join(&form.action).unwrap(), &fields).await.here()
 }
 
-fn problem(page: &Page) -> String {
+pub fn problem(page: &Page) -> String {
     page.body.split("id=\"problem\">").nth(1).and_then(|rest| rest.split("</p>").next()).unwrap_or_default().to_owned()
 }
 
@@ -122,10 +127,13 @@ async fn people_sign_up_prove_their_address_and_sign_in() {
         );
     }
     assert!(world.told("jane@acme.example", PASSWORD).await.contains("Confirm"), "looking proves nothing");
+    // In another browser than the one in which the account was made its password is asked for, too.
     let page = reader.open(&second.link()).await.here();
-    let done = fill(&reader, &page, &[]).await;
+    let wrong = fill(&reader, &page, &[("password", "wrong")]).await;
+    assert!(wrong.status == 200 && problem(&wrong).contains("not the password"), "{}", wrong.body);
+    let done = fill(&reader, &wrong, &[("password", PASSWORD)]).await;
     assert!(done.contains("Your address is confirmed"), "{}", done.body);
-    let used = fill(&reader, &page, &[]).await;
+    let used = fill(&reader, &page, &[("password", PASSWORD)]).await;
     assert!(used.status == 410 && used.contains("does not work any more"), "a link is used once: {}", used.body);
     let answer = type_in(&browser, &unproven, "jane@acme.example", PASSWORD).await.away();
     let claims = Tokens::of(&world.app.redeem(&world.gateway, &world.app.code(&world.gateway, &answer), &[]).await).claims();
@@ -174,6 +182,9 @@ async fn signing_up_is_off_unless_it_is_said_and_of_one_browser() {
     let login = page.form().field("login").unwrap().to_owned();
     let address = world.gateway.url(&format!("/login/sign-up?login={login}"));
     browser.open(address.as_str()).await.here().assert_refused(404, "ISTH");
+    let fields = [("login", login.as_str()), ("email", "jane@acme.example"), ("password", PASSWORD)];
+    let fields = fields.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    browser.post(&page.url, &address, &fields).await.here().assert_refused(404, "ISTH");
     let body = json!({"client_id": "notes", "connection": "people", "email": "jane@acme.example", "password": PASSWORD});
     assert_eq!(world.post("/dbconnections/signup", &body).await.status, 400);
     drop(world);

@@ -94,3 +94,42 @@ async fn an_account_is_made_proven_and_given_another_password_by_keyboard_alone(
     assert!(complaints.is_empty(), "the browser complains: {complaints:?}");
     chromium.quit().await;
 }
+
+#[tokio::test]
+async fn whoever_reads_the_mail_elsewhere_proves_the_account_or_disowns_it_by_keyboard_alone() {
+    let (smtp, app) = (Smtp::start(), App::new("notes"));
+    let setup = Setup { host: "localhost", top_tables: smtp.toml(), ..Setup::new() };
+    let people = "name = \"people\"\ndisplay_name = \"Acme\"\n[connection.database]\nsign_up = true\n";
+    let gateway = Gateway::start(setup.connection(people).application(&app.toml("", ""))).await;
+    let chromium = Chromium::start().await;
+    chromium.looks_like(NARROW, "dark").await;
+    let mut links = Vec::new();
+    for email in ["jane@acme.example", "joe@acme.example"] {
+        let body = json!({"client_id": "notes", "connection": "people", "email": email, "password": PASSWORD});
+        let made = gateway.client().post(gateway.url("/dbconnections/signup")).json(&body).send().await.unwrap();
+        assert_eq!(made.status(), 200);
+        links.push(smtp.wait_for(email, 1).await.link());
+    }
+    chromium.open(&links[0]).await;
+    is_readable(&chromium, "en", "ltr").await;
+    assert!(chromium.text().await.contains("jane@acme.example"));
+    // The password has the focus; what is wrong with it is read out with the form.
+    write(&chromium, "wrong").await;
+    chromium.press(&[ENTER]).await;
+    let told = chromium
+        .run("return document.getElementById(document.querySelector('form').getAttribute('aria-describedby').split(' ')[1]).textContent")
+        .await;
+    assert_eq!(told, json!("This is not the password of the account."));
+    is_readable(&chromium, "en", "ltr").await;
+    write(&chromium, PASSWORD).await;
+    chromium.press(&[ENTER]).await;
+    assert!(chromium.text().await.contains("Your address is confirmed"), "{}", chromium.text().await);
+    // From the password past its button to the other one.
+    chromium.open(&links[1]).await;
+    chromium.press(&[TAB, TAB, ENTER]).await;
+    assert!(chromium.text().await.contains("closed to whoever made it"), "{}", chromium.text().await);
+    is_readable(&chromium, "en", "ltr").await;
+    let complaints = chromium.complaints().await;
+    assert!(complaints.is_empty(), "the browser complains: {complaints:?}");
+    chromium.quit().await;
+}

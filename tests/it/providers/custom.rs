@@ -32,7 +32,7 @@ impl Example {
     }
 }
 
-fn custom(url: &str) -> String {
+pub fn custom(url: &str) -> String {
     format!("sign_up = true\n[connection.database.custom]\nendpoint = \"{url}\"\nsecret = \"{SECRET}\"\n")
 }
 
@@ -99,12 +99,12 @@ async fn an_endpoint_that_does_not_believe_the_signature_makes_nobodys_password_
 }
 
 /// An endpoint that says the same to everything.
-async fn saying(reply: &Arc<Mutex<Reply>>) -> Site {
+pub async fn saying(reply: &Arc<Mutex<Reply>>) -> Site {
     let reply = Arc::clone(reply);
     Site::answering(0, move |_| reply.lock().unwrap().clone()).await
 }
 
-fn json_reply(status: u16, body: &Value) -> Reply {
+pub fn json_reply(status: u16, body: &Value) -> Reply {
     Reply { status, content_type: "application/json", location: None, body: body.to_string() }
 }
 

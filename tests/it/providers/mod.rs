@@ -2,6 +2,7 @@
 
 mod accounts;
 mod accounts_chromium;
+mod accounts_taken;
 mod choosing;
 mod custom;
 mod database;

@@ -76,7 +76,7 @@ async fn world(option: &str) -> (Slapd, Gateway, App) {
 }
 
 /// Sends a form of ours with some fields.
-async fn send(browser: &Browser, page: &Page, values: &[(&str, &str)]) -> Landed {
+pub async fn send(browser: &Browser, page: &Page, values: &[(&str, &str)]) -> Landed {
     let form = page.form();
     let mut fields: Vec<(String, String)> =
         form.fields.iter().filter(|(name, _)| !values.iter().any(|(known, _)| known == name)).cloned().collect();
@@ -91,7 +91,7 @@ async fn password(gateway: &Gateway, app: &App, browser: &Browser, name: &str, c
     send(browser, &page, &[("username", name), ("password", PASSWORD)]).await
 }
 
-async fn code(browser: &Browser, page: &Page, code: &str) -> Landed {
+pub async fn code(browser: &Browser, page: &Page, code: &str) -> Landed {
     send(browser, page, &[("code", code)]).await
 }
 
@@ -106,7 +106,7 @@ fn codes(page: &Page) -> Vec<String> {
 }
 
 /// Sets up a phone by the page that a login has come to: the phone, the recovery codes, and where the login leads.
-async fn set_up(browser: &Browser, page: &Page, step: i64) -> (Phone, Vec<String>, Landed) {
+pub async fn set_up(browser: &Browser, page: &Page, step: i64) -> (Phone, Vec<String>, Landed) {
     let phone = Phone::scan(page);
     let kept = code(browser, page, &phone.code(step).await).await.here();
     let recovery = codes(&kept);

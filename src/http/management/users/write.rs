@@ -2,6 +2,7 @@
 
 use super::read::answer;
 use super::{Caller, refusal};
+use crate::broker::accounts::SentFor;
 use crate::broker::admin::{SealedValues, UserEdit};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
@@ -206,7 +207,7 @@ async fn write_to(call: &Call, user: &User) -> Result<(), Refusal> {
     let letters = letters_in(&Words::of(Language::English));
     for stored in user.identities.iter().filter(|stored| stored.identity.provider == DATABASE) {
         if let Some(email) = stored.profile.get("email").and_then(Value::as_str) {
-            call.gateway.remind(&stored.identity.connection, email, &letters, call.now).await?;
+            call.gateway.remind(&stored.identity.connection, email, SentFor::Operator, &letters, call.now).await?;
         }
     }
     Ok(())
