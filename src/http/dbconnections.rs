@@ -143,3 +143,20 @@ fn refused(request: &HttpRequest, error: &Error) -> HttpResponse {
 fn json_answer(status: StatusCode, body: &Value) -> HttpResponse {
     HttpResponse::build(status).insert_header((CONTENT_TYPE, "application/json")).body(body.to_string())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_signs_up_hears_what_they_said_and_nothing_else_of_the_account() {
+        let members = json!({"email": "jane@acme.example", "email_verified": false, "username": "jane", "name": "Jane", "is_admin": true,
+            "ssn": "078-05-1120", "_id": "another", "user_metadata": {"plan": "gold"}, "password": "x"});
+        let Value::Object(profile) = members else { panic!("an object") };
+        let account = Account { subject: "7".to_owned(), profile, app_metadata: Map::from_iter([("plan".to_owned(), json!("gold"))]) };
+        let told = made_account(&account, &Map::from_iter([("theme".to_owned(), json!("dark"))]));
+        let expected = json!({"email": "jane@acme.example", "email_verified": false, "username": "jane", "name": "Jane", "_id": "7",
+            "user_metadata": {"theme": "dark"}});
+        assert_eq!(told, expected);
+    }
+}

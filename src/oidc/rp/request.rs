@@ -147,6 +147,10 @@ mod tests {
         assert_eq!(value(&parameters, "redirect_uri").as_deref(), Some("https://gw.example/cb"));
         assert_eq!(value(&parameters, "hd").as_deref(), Some("acme.example"));
         assert_eq!(value(&parameters, "prompt").as_deref(), Some("consent"));
+        // Where nobody may be asked, nobody is.
+        let silent = AuthenticationRequest { prompt: Some("none"), ..request(&more) }.parameters();
+        assert_eq!(value(&silent, "prompt").as_deref(), Some("none"));
+        assert_eq!(silent.iter().filter(|(name, _)| name == "prompt").count(), 1);
     }
 
     #[test]
