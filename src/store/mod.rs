@@ -38,7 +38,7 @@ pub use session::open_sessions;
 
 use crate::clock::Timestamp;
 use crate::error::Result;
-use crate::user::{Identity, ProfileSync, User, UserState};
+use crate::user::{Identity, ProfileSync, User, UserState, folded};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value};
 use std::future::Future;
@@ -235,6 +235,16 @@ pub struct OwnProfile {
     pub email_verified: bool,
     /// In lower case. No two identities of the connection have it.
     pub username: Option<String>,
+}
+
+impl OwnProfile {
+    /// What is written of this profile.
+    pub fn of(profile: Map<String, Value>) -> Self {
+        let text = |name: &str| profile.get(name).and_then(Value::as_str).map(folded);
+        let (email, username) = (text("email"), text("username"));
+        let email_verified = profile.get("email_verified") == Some(&Value::Bool(true));
+        Self { profile, email, email_verified, username }
+    }
 }
 
 /// A user that is made before the first login.

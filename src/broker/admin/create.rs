@@ -10,7 +10,7 @@ use crate::user::import;
 use crate::user::metadata::Update;
 use crate::user::own::OwnPatch;
 use crate::user::patch::{Editor, Sealing, UserPatch};
-use crate::user::{DATABASE, Identity, StoredIdentity, User, folded};
+use crate::user::{DATABASE, Identity, StoredIdentity, User};
 use serde_json::{Map, Value, json};
 
 /// The connection at which a user is made.
@@ -69,7 +69,7 @@ impl Admin {
             user_metadata: user.user_metadata,
             app_metadata: user.app_metadata,
             custom_fields: user.custom_fields,
-            own: is_own.then(|| own_profile(profile)),
+            own: is_own.then(|| OwnProfile::of(profile)),
             ..NewUser::bare(stored.identity)
         };
         if !self.directory.create_user(&new, now).await? {
@@ -96,14 +96,6 @@ impl Admin {
         let Place { connection, provider, is_social } = place.clone();
         Ok(Identity { connection, provider, user_id, is_social })
     }
-}
-
-/// What is kept of the profile of somebody at a connection of the gateway's own.
-pub(super) fn own_profile(profile: Map<String, Value>) -> OwnProfile {
-    let text = |name: &str| profile.get(name).and_then(Value::as_str).map(folded);
-    let (email, username) = (text("email"), text("username"));
-    let email_verified = profile.get("email_verified") == Some(&Value::Bool(true));
-    OwnProfile { profile, email, email_verified, username }
 }
 
 /// A user about whom nothing is known yet.

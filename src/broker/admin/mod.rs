@@ -28,7 +28,7 @@ use crate::connection::config::{ConnectionConfig, ConnectionKind, ProfileSetting
 use crate::connection::database::PasswordPolicy;
 use crate::error::{Error, ErrorKind, Result};
 use crate::keys::{Keyring, Sealer};
-use crate::store::{AuditEvent, Directory, UserChange};
+use crate::store::{AuditEvent, Directory, OwnProfile, UserChange};
 use crate::user::metadata::{self, Part};
 use crate::user::sealing::{self, SealedPath};
 use crate::user::{ProfileSync, User};
@@ -174,7 +174,7 @@ impl Difference {
             (before.primary(), after.primary().filter(|is| before.primary().is_some_and(|was| was.profile != is.profile)))
         {
             found.note("profile", changed_members(&was.profile, &is.profile), changed_members(&is.profile, &was.profile));
-            let own = create::own_profile(is.profile.clone());
+            let own = OwnProfile::of(is.profile.clone());
             found.change.own = Some((is.identity.connection.clone(), is.identity.user_id.clone(), own));
         }
         if before.blocked != after.blocked {

@@ -14,7 +14,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::secret::Secret;
 use crate::store::{Directory, NewUser, OwnProfile};
-use crate::user::folded;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use openssl::hash::MessageDigest;
@@ -98,12 +97,10 @@ impl CustomAccounts {
         if let Some(username) = &new.username {
             profile.insert("username".to_owned(), username.as_str().into());
         }
-        let own =
-            OwnProfile { profile, email: Some(folded(&new.email)), email_verified: false, username: new.username.as_deref().map(folded) };
         let user = NewUser {
             allows_login: !self.config.profile.link_only,
             user_metadata: new.user_metadata.clone(),
-            own: Some(own),
+            own: Some(OwnProfile::of(profile)),
             ..NewUser::bare(self.config.identity(&made.subject))
         };
         if let Err(error) = self.directory.create_user(&user, now).await {

@@ -70,17 +70,11 @@ impl OwnAccounts {
         if let Some(username) = &new.username {
             profile.insert("username".to_owned(), username.as_str().into());
         }
-        let own = OwnProfile {
-            email: Some(folded(&new.email)),
-            email_verified: false,
-            username: new.username.as_deref().map(folded),
-            profile: profile.clone(),
-        };
         let user = NewUser {
             allows_login: self.allows_login,
             root: new.profile.clone(),
             user_metadata: new.user_metadata.clone(),
-            own: Some(own),
+            own: Some(OwnProfile::of(profile.clone())),
             ..NewUser::bare(identity.clone())
         };
         if !self.directory.create_user(&user, now).await.map_err(unusable)? {
@@ -105,7 +99,7 @@ impl OwnAccounts {
             if stored.profile.get("email_verified") == Some(&Value::Bool(true)) {
                 return Ok(());
             }
-            let change = UserChange { own: Some(self.proven(stored, email)), ..UserChange::default() };
+            let change = UserChange { own: Some(self.proven(stored)), ..UserChange::default() };
             match self.directory.update_user(&user.user_id, user.updated_at, &change, now).await {
                 Ok(Some(())) => return Ok(()),
                 Ok(None) => return Err(AccountError::NoSuchUser),
@@ -117,11 +111,10 @@ impl OwnAccounts {
         Err(AccountError::Unavailable("the user is being changed by others".to_owned()))
     }
 
-    fn proven(&self, stored: &StoredIdentity, email: Option<String>) -> (String, String, OwnProfile) {
+    fn proven(&self, stored: &StoredIdentity) -> (String, String, OwnProfile) {
         let mut profile = stored.profile.clone();
         profile.insert("email_verified".to_owned(), true.into());
-        let username = profile.get("username").and_then(Value::as_str).map(folded);
-        (self.connection.clone(), stored.identity.user_id.clone(), OwnProfile { profile, email, email_verified: true, username })
+        (self.connection.clone(), stored.identity.user_id.clone(), OwnProfile::of(profile))
     }
 
     async fn remove(&self, whose: &Whose) -> Result<(), AccountError> {
