@@ -7,6 +7,7 @@ use super::answer::{Entry, PASSWORD_POLICY, Verdict, verdict};
 use super::settings::{Find, LdapSettings, Search};
 use crate::connection::outbound::download::{LookUp, look_up};
 use crate::error::{Error, ErrorKind, Result};
+use crate::oidc::rp::callback::short;
 use ldap3::adapters::PagedResults;
 use ldap3::controls::RawControl;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, Scope, SearchOptions, StdStream};
@@ -257,11 +258,6 @@ fn connector(authorities: Option<&str>) -> Result<TlsConnector, native_tls::Erro
 /// Can these certificates be used?
 pub fn check_authorities(pem: &str) -> bool {
     Certificate::stack_from_pem(pem.as_bytes()).is_ok_and(|found| !found.is_empty()) && connector(Some(pem)).is_ok()
-}
-
-/// A directory's words, for the log.
-fn short(text: &str) -> String {
-    text.chars().filter(|letter| !letter.is_control()).take(200).collect()
 }
 
 #[cfg(test)]
