@@ -5,7 +5,7 @@
 //! one in which the account was made types its password, too, or says that they have not made it.
 
 use super::ticket::{Linking, Purpose, SentFor, Ticket};
-use super::{Asking, Database, Followed, Letters, unable, whose};
+use super::{Asking, Database, Followed, Letters, unable};
 use crate::broker::password::{answered_after, key};
 use crate::broker::{Browser, Gateway, PasswordProblem};
 use crate::clock::Timestamp;
@@ -84,7 +84,7 @@ impl Gateway {
         if !self.spend_ticket(token).await? {
             return Ok(Followed::Dead);
         }
-        match database.accounts.verify(&whose(&ticket), now).await {
+        match database.accounts.verify(&ticket.whose(), now).await {
             Ok(()) => {
                 self.note_account(LogType::EmailVerified, &user, database.name(), None, now);
                 Ok(Followed::Done { result_url: ticket.result_url })
@@ -148,7 +148,7 @@ impl Gateway {
             return Ok(Followed::Dead);
         }
         let nobodys = Secret::new(id::random_token());
-        match database.accounts.change_password(&whose(ticket), &nobodys, now).await {
+        match database.accounts.change_password(&ticket.whose(), &nobodys, now).await {
             Ok(()) => {}
             Err(AccountError::NoSuchUser) => return Ok(Followed::Dead),
             Err(error) => {

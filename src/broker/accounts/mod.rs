@@ -19,7 +19,7 @@ use super::password::{answered_after, asked};
 use super::{Browser, Gateway, Outcome, PasswordProblem};
 use crate::clock::Timestamp;
 use crate::connection::Connection;
-use crate::connection::database::{AccountError, Accounts, DatabaseSettings, Weakness, Whose, find};
+use crate::connection::database::{AccountError, Accounts, DatabaseSettings, Weakness, find};
 use crate::error::{Error, ErrorKind, Result};
 use crate::login::LoginTransaction;
 use crate::secret::Secret;
@@ -150,22 +150,14 @@ impl Gateway {
         browser: &Browser,
         asking: Asking<'_>,
     ) -> Accounted {
-        let under_way = match self.account_page(transaction_id, browser, asking.now).await {
-            Ok(under_way) => under_way,
+        let (UnderWay { transaction, database }, page) = match self.account_page(transaction_id, Form::Reset, browser, asking.now).await {
+            Ok(found) => found,
             Err(outcome) => return Accounted::Refused(*outcome),
         };
-        let (transaction, database) = (&under_way.transaction, &under_way.database);
-        if !self.lets_reset(database.settings) {
-            return Accounted::Refused(under_way.not_here());
-        }
-        let page = match self.shown(&under_way, Form::Reset) {
-            Ok(page) => page,
-            Err(error) => return Accounted::Refused(Outcome::refused(error, None)),
-        };
-        let ours = self.is_our_form(Form::Reset, transaction, csrf).unwrap_or(false);
+        let ours = self.is_our_form(Form::Reset, &transaction, csrf).unwrap_or(false);
         let Some(email) = typed.map(str::trim).filter(|email| ours && !email.is_empty()) else { return Accounted::Reset(page) };
-        match self.send_reset(database, email, asking).await {
-            Ok(()) => Accounted::Sent { transaction_id: transaction.id.clone(), purpose: Purpose::Password },
+        match self.send_reset(&database, email, asking).await {
+            Ok(()) => Accounted::Sent { transaction_id: transaction.id, purpose: Purpose::Password },
             Err(wait) => Accounted::TooMany(wait),
         }
     }
@@ -298,7 +290,7 @@ impl Gateway {
         if !self.spend_ticket(token).await? {
             return Ok(Followed::Dead);
         }
-        match database.accounts.change_password(&whose(&ticket), password, now).await {
+        match database.accounts.change_password(&ticket.whose(), password, now).await {
             Ok(()) => {}
             Err(AccountError::NoSuchUser) => return Ok(Followed::Dead),
             Err(error) => {
@@ -339,7 +331,7 @@ impl Gateway {
             let taken = if proven { Ok(()) } else { self.take_from_who_came_before(user, ticket, now).await };
             // Whoever followed it reads the mail of the address. Until all is taken the next one is to take it.
             let noted = match taken {
-                Ok(()) => database.accounts.verify(&whose(ticket), now).await.map_err(|error| unable(&error)),
+                Ok(()) => database.accounts.verify(&ticket.whose(), now).await.map_err(|error| unable(&error)),
                 Err(error) => Err(error),
             };
             done = done.and(noted);
@@ -356,10 +348,9 @@ impl Gateway {
         let mut taken = self.forget_factors(connection, subject, now).await;
         let is_it = |identity: &Identity| identity.connection == connection && identity.user_id == subject;
         let is_primary = user.primary().is_some_and(|stored| is_it(&stored.identity));
-        for Identity { connection, user_id, .. } in user.identities.iter().map(|stored| &stored.identity) {
-            let is_account = connection == &ticket.connection && user_id == &ticket.subject;
-            if is_account != is_primary {
-                taken = taken.and(self.directory.unlink(&user.user_id, connection, user_id, now).await.map(drop));
+        for identity in user.identities.iter().map(|stored| &stored.identity) {
+            if is_it(identity) != is_primary {
+                taken = taken.and(self.directory.unlink(&user.user_id, &identity.connection, &identity.user_id, now).await.map(drop));
             }
         }
         taken
@@ -377,20 +368,31 @@ impl Gateway {
         self.log.record(LogEvent { user_id, connection, description: why, ..LogEvent::new(kind, now) });
     }
 
-    /// The login that a page belongs to, and the database to which it was sent.
-    async fn account_page(&self, transaction_id: &str, browser: &Browser, now: Timestamp) -> Result<UnderWay<'_>, Box<Outcome>> {
-        let transaction = match self.login_of(transaction_id, browser, now).await {
-            Ok(found) => found?,
-            Err(error) => return Err(Box::new(Outcome::refused(error, None))),
+    /// The login that a page belongs to, the database to which it was sent, and the page, if people may do there what it is
+    /// for.
+    async fn account_page(
+        &self,
+        transaction_id: &str,
+        form: Form,
+        browser: &Browser,
+        now: Timestamp,
+    ) -> Result<(UnderWay<'_>, AccountPage), Box<Outcome>> {
+        let refused = |error| Box::new(Outcome::refused(error, None));
+        let transaction = self.login_of(transaction_id, browser, now).await.map_err(refused)??;
+        let Some(database) = asked(&transaction).and_then(|(name, _)| self.database(name)) else {
+            let error = Error::new(ErrorKind::UnknownConnection, "This sign-in has no accounts of its own, or not any more.");
+            return Err(Box::new(Outcome::refused(error, Some(transaction.restart)).in_login(&transaction.correlation_id)));
         };
-        let database = asked(&transaction).and_then(|(name, _)| self.database(name));
-        match database {
-            Some(database) => Ok(UnderWay { transaction, database }),
-            None => {
-                let error = Error::new(ErrorKind::UnknownConnection, "This sign-in has no accounts of its own, or not any more.");
-                Err(Box::new(Outcome::refused(error, Some(transaction.restart)).in_login(&transaction.correlation_id)))
-            }
+        let may = match form {
+            Form::SignUp => self.lets_sign_up(database.settings),
+            _ => self.lets_reset(database.settings),
+        };
+        let under_way = UnderWay { transaction, database };
+        if !may {
+            return Err(Box::new(under_way.not_here()));
         }
+        let page = self.shown(&under_way, form).map_err(refused)?;
+        Ok((under_way, page))
     }
 
     fn shown(&self, under_way: &UnderWay<'_>, form: Form) -> Result<AccountPage> {
@@ -419,10 +421,6 @@ impl UnderWay<'_> {
         let error = Error::new(ErrorKind::NotFound, "This is not possible here.");
         Outcome::refused(error, Some(self.transaction.restart.clone())).in_login(&self.transaction.correlation_id)
     }
-}
-
-fn whose(ticket: &Ticket) -> Whose {
-    Whose { subject: ticket.subject.clone(), email: Some(ticket.email.clone()), username: ticket.username.clone() }
 }
 
 fn unable(error: &AccountError) -> Error {

@@ -56,25 +56,18 @@ impl Gateway {
         browser: &Browser,
         asking: Asking<'_>,
     ) -> Accounted {
-        let under_way = match self.account_page(transaction_id, browser, asking.now).await {
-            Ok(under_way) => under_way,
-            Err(outcome) => return Accounted::Refused(*outcome),
-        };
-        let UnderWay { transaction, database } = &under_way;
-        if !self.lets_sign_up(database.settings) {
-            return Accounted::Refused(under_way.not_here());
-        }
-        let mut page = match self.shown(&under_way, Form::SignUp) {
-            Ok(page) => page,
-            Err(error) => return Accounted::Refused(Outcome::refused(error, None)),
-        };
-        let ours = self.is_our_form(Form::SignUp, transaction, csrf).unwrap_or(false);
+        let (UnderWay { transaction, database }, mut page) =
+            match self.account_page(transaction_id, Form::SignUp, browser, asking.now).await {
+                Ok(found) => found,
+                Err(outcome) => return Accounted::Refused(*outcome),
+            };
+        let ours = self.is_our_form(Form::SignUp, &transaction, csrf).unwrap_or(false);
         let Some(typed) = typed.filter(|_| ours) else { return Accounted::SignUp(page) };
         if let Err(wait) = self.mailer.ask(asking.address, asking.now) {
             return Accounted::TooMany(wait);
         }
         let began = Instant::now();
-        let made = self.make_account(database, typed, Some(&transaction.browser), asking).await;
+        let made = self.make_account(&database, typed, Some(&transaction.browser), asking).await;
         sleep_until(began + answered_after(began.elapsed())).await;
         let sent = Accounted::Sent { transaction_id: transaction.id.clone(), purpose: Purpose::Verify };
         match made {

@@ -5,6 +5,7 @@
 
 use crate::broker::{Browser, Gateway, decode, encode, is_browser};
 use crate::clock::Timestamp;
+use crate::connection::database::Whose;
 use crate::error::Result;
 use crate::id;
 use crate::store::{CredentialKind, Op};
@@ -55,6 +56,12 @@ pub struct Ticket {
     pub proves_address: bool,
     pub sent_for: SentFor,
     pub expires_at: Timestamp,
+}
+
+impl Ticket {
+    pub(super) fn whose(&self) -> Whose {
+        Whose { subject: self.subject.clone(), email: Some(self.email.clone()), username: self.username.clone() }
+    }
 }
 
 /// For whom a link that proves an address was sent: what must be shown beside it.
