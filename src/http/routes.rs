@@ -81,6 +81,7 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/connections/{name}/frontchannel-logout", get().to(upstream::backchannel::frame))
         .route("/connections/{name}/slo", get().to(upstream::slo::get))
         .route("/connections/{name}/slo", post().to(upstream::slo::post))
+        .route("/connections/{name}/start", get().to(op::start::at_connection))
         .route("/connections/{name}/discovery", get().to(login::discovered))
         .route("/connections/{name}/metadata", get().to(upstream::metadata::by_path))
         // people

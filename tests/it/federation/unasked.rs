@@ -42,6 +42,11 @@ async fn an_application_that_begins_itself_is_told_by_whom_the_person_came() {
     let url = world.app.authorize(&world.gateway, &[("connection", "edu"), ("idp", &away.parameter("idp").unwrap())]);
     world.alpha.idp.read(&world.browser.open(url.as_str()).await.away());
     world.arrive(&answer).await.here().assert_refused(403, "ISTH-3002");
+    // And where somebody begins at the connection.
+    let mut start = world.gateway.url("/connections/edu/start?application=notes");
+    start.query_pairs_mut().append_pair("idp", &world.beta.idp.entity_id);
+    let away = world.browser.open(start.as_str()).await.away();
+    assert_eq!((away.parameter("connection").as_deref(), away.parameter("idp")), (Some("edu"), Some(world.beta.idp.entity_id.clone())));
 }
 
 #[tokio::test]
@@ -138,6 +143,9 @@ async fn a_sign_in_that_begins_here_names_one_of_many() {
     for pairs in [vec![("connection", "edu"), ("idp", alpha)], vec![("idp", alpha)], vec![("aarc_idp_hint", alpha)]] {
         world.alpha.idp.read(&Browser::new().open(start(&pairs).as_str()).await.away());
     }
+    let mut at_connection = world.gateway.url("/connections/edu/start?application=wiki");
+    at_connection.query_pairs_mut().append_pair("idp", alpha);
+    world.alpha.idp.read(&Browser::new().open(at_connection.as_str()).await.away());
     let unknown = [("connection", "edu"), ("idp", "https://invented.example/idp")];
     let refused = Answered::read(&world.gateway, &Browser::new().open(start(&unknown).as_str()).await.away());
     assert_eq!(refused.status(), ["Requester", "NoAvailableIDP"]);

@@ -19,5 +19,6 @@ mod params;
 mod parity;
 mod presets;
 pub mod second_factor;
+mod start;
 mod templates;
 mod tokens;
