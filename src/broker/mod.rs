@@ -9,6 +9,7 @@ pub mod admin;
 pub mod api_access;
 mod artifact;
 pub mod begin;
+pub mod callback;
 pub mod choose;
 mod client_auth;
 pub mod client_keys;

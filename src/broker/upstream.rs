@@ -13,7 +13,7 @@ use super::traces::{SUCCESS, recent_op};
 use super::{Answer, Browser, CookieChange, Gateway, Outcome, REMAINS, decode, encode, remains};
 use crate::application::Application;
 use crate::clock::Timestamp;
-use crate::connection::config::{FACTOR_CONTEXT, SecondFactor};
+use crate::connection::config::{CallbackAddress, FACTOR_CONTEXT, SecondFactor};
 use crate::connection::{Authentication, Callback, Refused};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id;
@@ -38,8 +38,8 @@ pub enum IdpAnswer<'a> {
     Response(&'a str),
     /// SAMLart: a reference to the Response.
     Artifact(&'a str),
-    /// The parameters of an authorization response.
-    Authorization(&'a Params),
+    /// The parameters of an authorization response, and where they came.
+    Authorization(&'a Params, CallbackAddress),
     /// Name and password, typed into a page of ours and found good.
     Password,
 }
@@ -50,7 +50,7 @@ impl std::fmt::Debug for IdpAnswer<'_> {
         f.write_str(match self {
             Self::Response(_) => "Response(..)",
             Self::Artifact(_) => "Artifact(..)",
-            Self::Authorization(_) => "Authorization(..)",
+            Self::Authorization(..) => "Authorization(..)",
             Self::Password => "Password",
         })
     }
@@ -84,36 +84,62 @@ impl Gateway {
         }
         // Unverified, and only used to find the login; the verified InResponseTo must name it again.
         let Some(transaction_id) = transaction_of(&post) else {
-            if matches!(post.answer, IdpAnswer::Authorization(_)) {
-                return Err(Error::new(ErrorKind::UnsolicitedResponse, "The answer does not say to which sign-in it belongs (state)."));
+            if matches!(post.answer, IdpAnswer::Authorization(..)) {
+                return Err(stateless());
             }
             return Ok(Box::pin(self.unsolicited(post, browser, now)).await);
         };
+        match self.answered_login(&transaction_id, post.bounced, browser, now).await? {
+            Ok(transaction) => self.answer_in_login(post, transaction, browser, now).await,
+            Err(outcome) => Ok(*outcome),
+        }
+    }
+
+    /// The login of this browser that an answer names.
+    pub(super) async fn answered_login(
+        &self,
+        transaction_id: &str,
+        bounced: bool,
+        browser: &Browser,
+        now: Timestamp,
+    ) -> Result<Result<LoginTransaction, Box<Outcome>>> {
         // SameSite=Lax cookies are absent from a cross-site POST: have our own page send it again.
         if browser.binding.is_none() {
-            if !post.bounced {
-                return Ok(Outcome::of(Answer::Bounce));
+            if !bounced {
+                return Ok(Err(Box::new(Outcome::of(Answer::Bounce))));
             }
             return Err(Error::new(
                 ErrorKind::CookiesBlocked,
                 "The cookie that was set when the sign-in began did not come back: cookies are blocked, or the sign-in was started in another browser.",
             ));
         }
-        let transaction = match self.login_of(&transaction_id, browser, now).await? {
-            Ok(transaction) => transaction,
-            Err(outcome) => return Ok(*outcome),
-        };
+        self.login_of(transaction_id, browser, now).await
+    }
+
+    /// An answer that names this login.
+    pub(super) async fn answer_in_login(
+        &self,
+        post: IdpPost<'_>,
+        transaction: LoginTransaction,
+        browser: &Browser,
+        now: Timestamp,
+    ) -> Result<Outcome> {
         let (key, correlation_id) = (LoginTransaction::key(&transaction.id), transaction.correlation_id.clone());
         // An answer from another identity provider than the one that was asked (mix-up), or to no question at all.
-        let Some(question) = Question::of(&transaction, post.connection) else {
-            let error = Error::new(ErrorKind::IdpResponseInvalid, "The answer came by another connection than the one that was asked.");
-            return Ok(Outcome::refused(error, Some(transaction.restart)).in_login(&correlation_id));
-        };
+        let question = Question::of(&transaction, post.connection).filter(|_| self.comes_where_asked(&post));
+        let Some(question) = question else { return Ok(not_asked(transaction)) };
         self.forget_hint(&transaction.browser, post.connection).await?;
         let caller = browser.caller.as_deref();
         let received = Received { post, transaction: &transaction, question: &question, key: &key, caller, factor: Factor::Unasked, now };
         let outcome = self.answer_of_idp(&received).await?;
         Ok(outcome.in_login(&correlation_id))
+    }
+
+    /// RFC 9700 4.4.2.2: an answer belongs to the redirect URI that the question had.
+    fn comes_where_asked(&self, post: &IdpPost<'_>) -> bool {
+        let IdpAnswer::Authorization(_, at) = post.answer else { return true };
+        let asked = self.connections.enabled(post.connection).and_then(|connection| connection.config().callback());
+        asked == Some(at)
     }
 
     /// From here on the login ends, or goes on to the question whose account it is.
@@ -214,7 +240,7 @@ impl Gateway {
                 let (envelope, resolve_id) = (resolved.envelope.as_str(), resolved.resolve_id.as_str());
                 connection.complete(Callback::SamlArtifactResponse { envelope, resolve_id }, pending, resolved.now, trace)?
             }
-            IdpAnswer::Authorization(params) => {
+            IdpAnswer::Authorization(params, _) => {
                 check_state(params, pending).map_err(plain)?;
                 connection.redeem(&self.keys, params, pending, now, trace).await?
             }
@@ -613,7 +639,7 @@ impl Gateway {
 }
 
 /// What the identity provider was asked.
-enum Question {
+pub(super) enum Question {
     /// Who is it?
     Login(PendingAuthn),
     /// The same person again, freshly, before a known account is proven at `then`.
@@ -640,6 +666,19 @@ impl Question {
         }
     }
 
+    /// The connection that is to answer now.
+    pub(super) fn asked_of(transaction: &LoginTransaction) -> Option<&str> {
+        match &transaction.stage {
+            Stage::AwaitingIdp { connection, .. } => Some(connection),
+            Stage::AwaitingLink(link) => match &link.proof {
+                Proof::Again { .. } => Some(&link.arrived.identity.connection),
+                Proof::Known { connection, .. } => Some(connection),
+                _ => None,
+            },
+            _ => None,
+        }
+    }
+
     fn pending(&self) -> &PendingAuthn {
         match self {
             Self::Login(pending) | Self::Again { pending, .. } | Self::Known { pending, .. } => pending,
@@ -653,6 +692,12 @@ impl Question {
             Self::Known { .. } => Part::LinkProof,
         }
     }
+}
+
+/// An answer by another connection than the one that was asked, or at another address than it was asked to.
+pub(super) fn not_asked(transaction: LoginTransaction) -> Outcome {
+    let error = Error::new(ErrorKind::IdpResponseInvalid, "The answer came by another connection than the one that was asked.");
+    Outcome::refused(error, Some(transaction.restart)).in_login(&transaction.correlation_id)
 }
 
 /// The marks that make every id of an answer usable once.
@@ -681,9 +726,8 @@ fn check_state(params: &Params, pending: &PendingAuthn) -> Result<()> {
 /// The id of the login: the RelayState that we sent, else the InResponseTo that names our request; of an authorization
 /// response the first part of its state.
 fn transaction_of(post: &IdpPost<'_>) -> Option<String> {
-    let looks_like_id = |text: &str| text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if let IdpAnswer::Authorization(params) = post.answer {
-        return params.get("state")?.split('.').next().filter(|text| looks_like_id(text)).map(str::to_owned);
+    if let IdpAnswer::Authorization(params, _) = post.answer {
+        return transaction_of_state(params);
     }
     if let Some(id) = post.relay_state.filter(|text| looks_like_id(text)) {
         return Some(id.to_owned());
@@ -692,4 +736,17 @@ fn transaction_of(post: &IdpPost<'_>) -> Option<String> {
     let IdpAnswer::Response(response) = post.answer else { return None };
     let request_id = saml::peek_in_response_to(response)?;
     request_id.strip_prefix('_')?.get(..32).filter(|text| looks_like_id(text)).map(str::to_owned)
+}
+
+pub(super) fn transaction_of_state(params: &Params) -> Option<String> {
+    params.get("state")?.split('.').next().filter(|text| looks_like_id(text)).map(str::to_owned)
+}
+
+fn looks_like_id(text: &str) -> bool {
+    text.len() == 32 && text.bytes().all(|byte| byte.is_ascii_hexdigit())
+}
+
+/// An answer that does not say whose it is.
+pub(super) fn stateless() -> Error {
+    Error::new(ErrorKind::UnsolicitedResponse, "The answer does not say to which sign-in it belongs (state).")
 }

@@ -1,6 +1,6 @@
 //! `[[connection]]`.
 
-mod client;
+pub(super) mod client;
 mod database;
 mod described;
 mod ldap;

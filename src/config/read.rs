@@ -150,6 +150,7 @@ fn read_root(root: &Section<'_>, directory: &Path, now: Timestamp) -> (Option<Co
     let good: Vec<_> = connections.iter().flatten().cloned().collect();
     connection::unsolicited::check(root, &good, &known);
     connection::check_mail(root, &good);
+    connection::client::check_callbacks(root, &good);
     warn_shared_entity_ids(root, &registered);
     let reach = reach(root, development);
     let config = (|| {

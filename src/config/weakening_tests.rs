@@ -35,6 +35,28 @@ fn session_management_is_listed_as_the_weakening_that_it_is() {
 }
 
 #[test]
+fn several_providers_that_answer_to_one_address_are_listed_and_one_is_not() {
+    let provider = |name: &str, enabled: bool, callback: &str| {
+        format!(
+            "\n[[connection]]\nname = \"{name}\"\nenabled = {enabled}\n[connection.oauth2]\nauthorization_endpoint = \"https://{name}.example/a\"\n\
+             token_endpoint = \"https://{name}.example/t\"\nuserinfo_endpoint = \"https://{name}.example/u\"\nclient_id = \"x\"\nsubject = \"id\"\n{callback}\n"
+        )
+    };
+    let (own, shared) = ("", "callback = \"shared\"");
+    for (second, enabled, expected) in
+        [(own, true, &[][..]), (shared, false, &[]), (shared, true, &["connection[1].oauth2.callback", "connection[2].oauth2.callback"])]
+    {
+        let found = findings(&format!("{GOOD}{}{}", provider("hub", true, shared), provider("lab", enabled, second)));
+        assert!(found.problems.is_empty(), "{}", render_human(&found));
+        let weak: Vec<_> = found.warnings.iter().filter(|warning| warning.message.starts_with("weakened")).collect();
+        assert_eq!(weak.iter().map(|warning| warning.path.as_str()).collect::<Vec<_>>(), expected);
+        assert!(weak.iter().all(|warning| warning.message.contains("hub and lab")));
+    }
+    let wrong = findings(&format!("{GOOD}{}", provider("hub", true, "callback = \"/login/callback\"")));
+    assert_eq!(wrong.problems.iter().map(|problem| problem.path.as_str()).collect::<Vec<_>>(), ["connection[1].oauth2.callback"]);
+}
+
+#[test]
 fn every_weakening_of_a_connection_is_listed_by_itself() {
     let metadata = "metadata_file = \"idp.xml\"\n";
     for (key, line) in [

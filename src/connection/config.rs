@@ -126,6 +126,15 @@ impl ConnectionConfig {
         }
     }
 
+    /// Where the provider answers; `None`: by no authorization response.
+    pub fn callback(&self) -> Option<CallbackAddress> {
+        match &self.kind {
+            ConnectionKind::Oidc(settings) => Some(settings.callback),
+            ConnectionKind::OAuth2(settings) => Some(settings.callback),
+            ConnectionKind::Saml(_) | ConnectionKind::Ldap(_) | ConnectionKind::Database(_) => None,
+        }
+    }
+
     /// Are tokens of the provider kept?
     pub fn stores_tokens(&self) -> bool {
         match &self.kind {
@@ -252,6 +261,26 @@ impl ConnectionKind {
     }
 }
 
+/// Which redirect URI a provider has registered.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum CallbackAddress {
+    /// `/connections/{name}/callback`: whatever comes there is of this connection.
+    #[default]
+    Own,
+    /// `/login/callback`, as at Auth0: the state says of which connection an answer is.
+    Shared,
+}
+
+impl CallbackAddress {
+    /// The redirect URI of a connection; `issuer`: our public address, without a trailing slash.
+    pub fn redirect_uri(self, issuer: &str, connection: &str) -> String {
+        match self {
+            Self::Own => format!("{issuer}/connections/{connection}/callback"),
+            Self::Shared => format!("{issuer}/login/callback"),
+        }
+    }
+}
+
 /// Settings of an OpenID Connect provider.
 #[derive(Clone, Debug)]
 pub struct OidcConnection {
@@ -262,6 +291,8 @@ pub struct OidcConnection {
     /// What is not taken from there.
     pub pinned: Overrides,
     pub client_id: String,
+    /// Where it answers.
+    pub callback: CallbackAddress,
     pub client_secret: Option<Secret<String>>,
     /// How we prove who we are at its endpoints; `none`: by PKCE alone.
     pub auth_method: TokenEndpointAuthMethod,
@@ -320,6 +351,8 @@ pub struct OAuth2Connection {
     /// What else is asked with the token, and the member of the profile that the answer becomes.
     pub more: Vec<(String, Url)>,
     pub client_id: String,
+    /// Where it answers.
+    pub callback: CallbackAddress,
     pub client_secret: Option<Secret<String>>,
     pub auth_method: TokenEndpointAuthMethod,
     /// What TLS to its endpoints shows of us.

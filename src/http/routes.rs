@@ -73,7 +73,8 @@ pub fn public(config: &mut ServiceConfig) {
         .route("/samlp/{client_id}/logout", get().to(idp::slo::of_application_get))
         .route("/samlp/{client_id}/logout", post().to(idp::slo::of_application_post))
         // identity providers: SAML
-        .route("/login/callback", post().to(upstream::acs::by_query))
+        .route("/login/callback", web::get().to(upstream::callback::shared_get))
+        .route("/login/callback", post().to(upstream::callback::shared_post))
         .route("/connections/{name}/callback", web::get().to(upstream::callback::get))
         .route("/connections/{name}/callback", post().to(upstream::callback::post))
         .route("/connections/{name}/backchannel-logout", post().to(upstream::backchannel::post))
@@ -167,7 +168,8 @@ pub fn allowed(path: &str) -> &'static str {
         | "/login/new-password"
         | "/activate"
         | "/continue" => "GET, HEAD, POST",
-        "/oidc/register" | "/oidc/logout/confirm" | "/login/callback" | "/saml/artifact" => "POST",
+        "/oidc/register" | "/oidc/logout/confirm" | "/saml/artifact" => "POST",
+        "/login/callback" => "GET, POST",
         path if path.ends_with("/artifact") && (path.starts_with("/samlp/") || path.starts_with("/saml/mirror/")) => "POST",
         path if path.starts_with("/connections/") && (path.ends_with("/acs") || path.ends_with("/callback")) => "GET, POST",
         path if path.starts_with("/saml/mirror/") && (path.ends_with("/sso") || path.ends_with("/slo")) => "GET, HEAD, POST",

@@ -2,6 +2,7 @@
 
 use crate::config::context::Context;
 use crate::config::secrets;
+use crate::connection::config::{CallbackAddress, ConnectionConfig};
 use crate::connection::outbound::download::Reach;
 use crate::keys::{ClientCertificate, END_IS_NEAR, certificate_end};
 use crate::oidc::TokenEndpointAuthMethod;
@@ -12,6 +13,7 @@ use std::sync::Arc;
 /// Who we are at a provider.
 pub struct Client {
     pub id: Option<String>,
+    pub callback: CallbackAddress,
     pub secret: Option<Secret<String>>,
     /// It is named, whether or not it can be had.
     pub has_secret: bool,
@@ -35,7 +37,8 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, methods: &[(&str, Toke
         let message = format!("a client that authenticates by {} has no secret", method.as_str());
         section.problem("client_secret", message, "remove it, or choose client_secret_basic");
     }
-    Client { id, secret, has_secret, method, certificate: certificate(context, section, method) }
+    let callback = section.choice(CALLBACK, &[("own", CallbackAddress::Own), ("shared", CallbackAddress::Shared)]).unwrap_or_default();
+    Client { id, callback, secret, has_secret, method, certificate: certificate(context, section, method) }
 }
 
 /// The certificate of RFC 8705: `client_certificate` and `client_key`.
@@ -71,6 +74,30 @@ fn certificate(context: &Context<'_>, section: &Section<'_>, method: TokenEndpoi
             section.problem("client_key", error.detail, "name the private key of the certificate, in PEM");
             None
         }
+    }
+}
+
+const CALLBACK: &str = "callback";
+
+/// Several providers that answer to one address: one of them could send the browser on to another, and be given the code that
+/// this one gives (mix-up). With an address of its own each would be found out.
+pub fn check_callbacks(root: &Section<'_>, connections: &[ConnectionConfig]) {
+    let is_shared = |config: &&ConnectionConfig| config.enabled && config.callback() == Some(CallbackAddress::Shared);
+    let shared: Vec<&str> = connections.iter().filter(is_shared).map(|config| config.name.as_str()).collect();
+    if shared.len() < 2 {
+        return;
+    }
+    let sections = root.sections("connection");
+    let named = sections.iter().filter(|section| {
+        let name = section.value("name").and_then(|at| at.value.as_str());
+        name.is_some_and(|name| shared.contains(&name))
+    });
+    for settings in named.filter_map(|section| ["oidc", "oauth2", "social"].into_iter().find_map(|key| section.section(key))) {
+        let message = format!(
+            "weakened: {} answer to one address; one that is hostile could get codes of another that does not say who it is (`iss`)",
+            shared.join(" and ")
+        );
+        settings.warning(CALLBACK, message, "keep it for providers that you cannot tell another address");
     }
 }
 

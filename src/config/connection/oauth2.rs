@@ -82,6 +82,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>, preset: Option<&Preset
         userinfo_endpoint: userinfo_endpoint?,
         more,
         client_id: client.id?,
+        callback: client.callback,
         client_secret: client.secret,
         auth_method: client.method,
         client_certificate: client.certificate,

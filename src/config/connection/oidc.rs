@@ -43,6 +43,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<OidcConnecti
         metadata: metadata?,
         pinned,
         client_id: client.id?,
+        callback: client.callback,
         client_secret: client.secret,
         auth_method,
         client_certificate: client.certificate,

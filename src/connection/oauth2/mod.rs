@@ -50,7 +50,7 @@ impl OAuth2Connection {
             return Err(Error::new(ErrorKind::Internal, "the connection does not speak OAuth 2.0"));
         };
         let settings = Arc::clone(settings);
-        let redirect_uri = format!("{issuer}/connections/{}/callback", config.name);
+        let redirect_uri = settings.callback.redirect_uri(issuer, &config.name);
         Ok(Self { remote: Remote::new(Arc::clone(&settings))?, config, settings, redirect_uri })
     }
 
@@ -195,10 +195,8 @@ impl Connection for OAuth2Connection {
     }
 
     fn metadata(&self, _now: Timestamp) -> Result<(&'static str, String)> {
-        Err(Error::new(
-            ErrorKind::NotFound,
-            "A connection by OAuth 2.0 has no metadata; its callback address is what the provider has to know.",
-        ))
+        let told = format!("A connection by OAuth 2.0 has no metadata; what the provider has to know is {}.", self.redirect_uri);
+        Err(Error::new(ErrorKind::NotFound, told))
     }
 
     fn config(&self) -> &ConnectionConfig {

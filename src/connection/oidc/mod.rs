@@ -49,7 +49,7 @@ impl OidcConnection {
             ConnectionKind::Oidc(settings) => Arc::clone(settings),
             _ => return Err(Error::new(ErrorKind::Internal, "the connection does not speak OpenID Connect")),
         };
-        let redirect_uri = format!("{issuer}/connections/{}/callback", config.name);
+        let redirect_uri = settings.callback.redirect_uri(issuer, &config.name);
         let signed_out_uri = format!("{issuer}/connections/{}/signed-out", config.name);
         let apart = Apart::of(&config.mapping);
         Ok(Self { remote: Remote::new(Arc::clone(&settings))?, apart, config, settings, redirect_uri, signed_out_uri, keyring })
@@ -153,10 +153,8 @@ impl Connection for OidcConnection {
     }
 
     fn metadata(&self, _now: Timestamp) -> Result<(&'static str, String)> {
-        Err(Error::new(
-            ErrorKind::NotFound,
-            "A connection by OpenID Connect has no metadata; its callback address is what the provider has to know.",
-        ))
+        let told = format!("A connection by OpenID Connect has no metadata; what the provider has to know is {}.", self.redirect_uri);
+        Err(Error::new(ErrorKind::NotFound, told))
     }
 
     fn config(&self) -> &ConnectionConfig {

@@ -1,5 +1,5 @@
-//! The assertion consumer service: `/connections/{name}/acs`, and `/login/callback?connection=`. A Response comes by POST, an
-//! artifact by POST or in the query of a GET.
+//! The assertion consumer service, `/connections/{name}/acs`. A Response comes by POST, an artifact by POST or in the query of
+//! a GET. What comes to `/login/callback?connection=` is handed over by `callback`.
 
 use crate::broker::Browser;
 use crate::broker::upstream::{IdpAnswer, IdpPost};
@@ -10,12 +10,14 @@ use crate::http::reply::{self, Again};
 use crate::http::saml_form::SamlForm;
 use crate::http::state::State;
 use crate::http::{body, caller, cookies, pages};
-use crate::oidc::Params;
 use actix_web::web::{Data, Path, Payload};
 use actix_web::{HttpRequest, HttpResponse};
 
-pub async fn by_path(request: HttpRequest, name: Path<String>, payload: Payload, state: Data<State>) -> HttpResponse {
-    answer(&request, &state, &name, payload).await
+pub async fn by_path(request: HttpRequest, name: Path<String>, mut payload: Payload, state: Data<State>) -> HttpResponse {
+    match take(&request, &state, &name, &mut payload).await {
+        Ok(response) => response,
+        Err(error) => pages::error(&request, &error, None),
+    }
 }
 
 /// HTTP-Artifact by redirect (SAML Bindings 3.6.3).
@@ -23,22 +25,6 @@ pub async fn artifact_by_path(request: HttpRequest, name: Path<String>, state: D
     match take_query(&request, &state, &name).await {
         Ok(response) => response,
         Err(error) => pages::error(&request, &error, None),
-    }
-}
-
-pub async fn by_query(request: HttpRequest, payload: Payload, state: Data<State>) -> HttpResponse {
-    let query = Params::parse(request.query_string().as_bytes());
-    match query.as_ref().map(|query| query.get("connection")) {
-        Ok(Some(name)) => answer(&request, &state, name, payload).await,
-        Ok(None) => pages::error(&request, &Error::new(ErrorKind::UnknownConnection, "The address names no connection."), None),
-        Err(error) => pages::error(&request, &Error::new(error.kind, error.detail.clone()), None),
-    }
-}
-
-async fn answer(request: &HttpRequest, state: &State, connection: &str, mut payload: Payload) -> HttpResponse {
-    match take(request, state, connection, &mut payload).await {
-        Ok(response) => response,
-        Err(error) => pages::error(request, &error, None),
     }
 }
 
@@ -59,7 +45,8 @@ async fn take_query(request: &HttpRequest, state: &State, connection: &str) -> R
     consume(request, state, connection, &form).await
 }
 
-async fn consume(request: &HttpRequest, state: &State, connection: &str, form: &SamlForm) -> Result<HttpResponse> {
+/// What was posted or sent there, read.
+pub(super) async fn consume(request: &HttpRequest, state: &State, connection: &str, form: &SamlForm) -> Result<HttpResponse> {
     let wrong = |why: &str| Error::new(ErrorKind::InvalidRequest, why);
     let (answer, field) = match (form.message.as_deref(), form.artifact.as_deref()) {
         (Some(response), None) => (IdpAnswer::Response(response), ("SAMLResponse", response)),

@@ -3,6 +3,7 @@
 mod accounts;
 mod accounts_chromium;
 mod accounts_taken;
+mod callback;
 mod choosing;
 mod custom;
 mod database;
