@@ -2,9 +2,8 @@
 
 use super::application::is_loopback;
 use super::context::Context;
-use super::secrets;
+use super::{authorities, secrets};
 use crate::broker::mail::{MailSettings, MailTls, is_sender};
-use crate::connection::ldap::check_authorities;
 use crate::toml_file::Section;
 use url::Url;
 
@@ -24,7 +23,7 @@ pub fn read(context: &Context<'_>, root: &Section<'_>) -> Option<MailSettings> {
         MailTls::None => 25,
     };
     let port = section.integer("port", 1..=65_535).and_then(|at| u16::try_from(at.value).ok()).unwrap_or(usual);
-    let authorities = authorities(context, &section);
+    let authorities = authorities::read(context, &section);
     let username = section.string("username").map(|at| at.value.to_owned());
     let password = secrets::read(context, &section, "password");
     if username.is_some() != section.has("password") {
@@ -36,21 +35,6 @@ pub fn read(context: &Context<'_>, root: &Section<'_>) -> Option<MailSettings> {
     }
     section.finish();
     Some(MailSettings { host: host?, port, tls, authorities, account: username.zip(password), from: from? })
-}
-
-fn authorities(context: &Context<'_>, section: &Section<'_>) -> Option<String> {
-    let at = section.string("ca_file")?;
-    match context.read_file(at.value) {
-        Ok(pem) if check_authorities(&pem) => Some(pem),
-        Ok(_) => {
-            section.problem("ca_file", format!("{} has no certificates that can be used", at.value), "name a file with PEM certificates");
-            None
-        }
-        Err(why) => {
-            section.problem("ca_file", why, "correct the path; it is relative to the configuration");
-            None
-        }
-    }
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@
 //! [`Config`], holds valid values only. `isthmus check` and `isthmus serve` run the same code.
 
 mod application;
+mod authorities;
 #[cfg(test)]
 mod client_tests;
 mod connection;

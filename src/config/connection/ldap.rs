@@ -2,8 +2,8 @@
 
 use crate::config::application::is_loopback;
 use crate::config::context::Context;
-use crate::config::secrets;
-use crate::connection::ldap::{Find, Groups, LdapSettings, Lookup, Nested, Search, check_authorities, is_filter, names};
+use crate::config::{authorities, secrets};
+use crate::connection::ldap::{Find, Groups, LdapSettings, Lookup, Nested, Search, is_filter, names};
 use crate::connection::outbound::download::Reach;
 use crate::toml_file::Section;
 use std::time::Duration;
@@ -93,7 +93,7 @@ pub fn read(context: &Context<'_>, section: &Section<'_>) -> Option<LdapSettings
         start_tls,
         // What the management API makes is asked nowhere inside, as other providers are not.
         reach: if context.stored().is_some() { Reach::Public } else { Reach::Everything },
-        authorities: authorities(context, section),
+        authorities: authorities::read(context, section),
         find: find?,
         subject_attribute,
         attributes,
@@ -140,21 +140,6 @@ fn servers(context: &Context<'_>, section: &Section<'_>) -> (Option<Vec<Url>>, b
         servers.push(url);
     }
     (Some(servers), start_tls)
-}
-
-fn authorities(context: &Context<'_>, section: &Section<'_>) -> Option<String> {
-    let at = section.string("ca_file")?;
-    match context.read_file(at.value) {
-        Ok(pem) if check_authorities(&pem) => Some(pem),
-        Ok(_) => {
-            section.problem("ca_file", format!("{} has no certificates that can be used", at.value), "name a file with PEM certificates");
-            None
-        }
-        Err(why) => {
-            section.problem("ca_file", why, "correct the path; it is relative to the configuration");
-            None
-        }
-    }
 }
 
 fn find(context: &Context<'_>, section: &Section<'_>, schema: Schema) -> Option<Find> {
