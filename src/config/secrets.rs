@@ -1,4 +1,6 @@
-//! Secrets: `"text"` in development, `{ env = "NAME" }` or `{ file = "path" }` everywhere.
+//! Secrets: `"text"` in development, `{ env = "NAME" }` or `{ file = "path" }` everywhere in the configuration file.
+//!
+//! What the management API has made names none of them: its secrets are sealed, and come beside it (`Stored`).
 
 use super::context::Context;
 use crate::secret::Secret;
@@ -8,6 +10,11 @@ use toml::de::DeValue;
 /// Reads a secret. A problem is noted where it cannot be had, or stands in the file itself outside development.
 pub fn read(context: &Context<'_>, section: &Section<'_>, key: &'static str) -> Option<Secret<String>> {
     let value = section.value(key)?;
+    if context.stored().is_some() {
+        // Whoever may write there may not read what this machine keeps.
+        section.problem(key, "no secret can be named here", "secrets of what the management API makes are sent to it as texts");
+        return None;
+    }
     if let Some(text) = value.value.as_str() {
         if !context.development {
             section.problem(
@@ -98,6 +105,41 @@ fn from_file(context: &Context<'_>, table: &Section<'_>, path: &str) -> Option<S
         Err(why) => {
             table.problem("file", why, "correct the path (it is relative to the configuration) or the file's mode");
             None
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::Timestamp;
+    use crate::config::context::{Source, Stored};
+    use crate::profile::MappingLibrary;
+    use std::path::Path;
+
+    /// What is read at `secret`, and what is wrong with it.
+    fn read_from(source: Source<'_>, text: &str) -> (Option<String>, Vec<String>) {
+        let (library, now) = (MappingLibrary::default(), Timestamp::from_seconds(1_800_000_000));
+        let context =
+            Context { now, development: false, loopback: false, state: Path::new(""), second_opinion: false, source, library: &library };
+        let file = TomlFile::new("isthmus.toml", text);
+        let table = file.parse();
+        let secret = read(&context, &file.root(&table), "secret").map(|secret| secret.expose().clone());
+        let problems = file.into_findings().problems;
+        (secret, problems.into_iter().map(|problem| problem.message).collect())
+    }
+
+    #[test]
+    fn what_the_management_api_makes_reads_nothing_of_this_machine() {
+        let place = tempfile::tempdir().expect("a directory");
+        let path = place.path().join("secret.txt");
+        std::fs::write(&path, "of this machine\n").expect("written");
+        let named = format!("secret = {{ file = {:?} }}", path.to_str().expect("a path"));
+        for text in ["secret = { env = \"PATH\" }", named.as_str()] {
+            let (read, problems) = read_from(Source::File(Path::new("/")), text);
+            assert!(read.is_some_and(|secret| !secret.is_empty()) && problems.is_empty(), "{text}: {problems:?}");
+            let (read, problems) = read_from(Source::Stored(Stored::default()), text);
+            assert_eq!((read, problems), (None, vec!["no secret can be named here".to_owned()]), "{text}");
         }
     }
 }

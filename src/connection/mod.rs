@@ -14,6 +14,7 @@ pub mod oauth2;
 mod oidc;
 pub mod outbound;
 pub mod password;
+pub mod recipients;
 mod registry;
 mod saml;
 mod scope;

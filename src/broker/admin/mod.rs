@@ -6,6 +6,7 @@
 
 mod create;
 mod factors;
+pub mod kept;
 pub mod kinds;
 mod links;
 pub mod objects;

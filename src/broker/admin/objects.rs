@@ -1,7 +1,7 @@
 //! Connections, applications, rules and the like, as the management API makes and changes them: checked by the same code
 //! as the configuration file, their secrets sealed, every change in the audit log.
 
-use super::By;
+use super::{By, kept};
 use crate::broker::Gateway;
 use crate::broker::live::{Fault, Known, Live};
 use crate::clock::Timestamp;
@@ -93,8 +93,16 @@ pub async fn write_with(
 ) -> Result<(Object, Vec<Fault>), NotWritten> {
     let gateway = live.gateway();
     seal(kind, id, &mut body, gateway.admin.sealer())?;
-    let checked = live.maker().make(kind.name, id, &body, Known { gateway: &gateway, now, again: false }).map_err(NotWritten::Faults)?;
+    let known = Known { gateway: &gateway, now, again: false };
+    let checked = live.maker().make(kind.name, id, &body, known).map_err(NotWritten::Faults)?;
     let before = read(&gateway, kind, id).await?;
+    if let Some(before) = before.as_ref().map(|object| &object.body) {
+        let again = || live.maker().make(kind.name, id, before, Known { again: true, ..known }).ok().map(|checked| checked.made);
+        let faults = kept::faults(kind, (before, &body), &checked.made, again);
+        if !faults.is_empty() {
+            return Err(NotWritten::Faults(faults));
+        }
+    }
     let text = Value::Object(body).to_string();
     let body: Map<String, Value> = parsed(&text)?;
     let name = kind.unique.and_then(|member| body.get(member)).and_then(Value::as_str);

@@ -242,7 +242,8 @@ fn texts(section: &Section<'_>, key: &'static str) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use crate::config::render_human;
-    use crate::config::tests::{GOOD, findings};
+    use crate::config::tests::{GOOD, config, findings};
+    use crate::connection::recipients::Recipients;
 
     fn paths(ldap: &str) -> Vec<String> {
         let found = findings(&format!("{GOOD}\n[[connection]]\nname = \"staff\"\n[connection.ldap]\n{ldap}\n"));
@@ -265,6 +266,19 @@ mod tests {
         }
         assert_eq!(paths(&format!("servers = [\"ldaps://x.example\"]\nstart_tls = true\n{base}")), ["servers[0]"]);
         assert_eq!(paths(base), ["servers"]);
+    }
+
+    #[test]
+    fn a_directory_without_tls_is_somebody_else() {
+        let recipients = |ldap: &str| {
+            let text = format!("{GOOD}\n[[connection]]\nname = \"staff\"\n[connection.ldap]\nuser_base = \"dc=x\"\n{ldap}\n");
+            let found = config(&text).connections.into_iter().find(|found| found.name == "staff").expect("read");
+            Recipients::of(&found)
+        };
+        let (tls, plain) =
+            (recipients("servers = [\"ldap://127.0.0.1\"]\nstart_tls = true"), recipients("servers = [\"ldap://127.0.0.1\"]"));
+        assert_eq!(plain.beyond(&tls).as_deref(), Some("ldap://127.0.0.1:389"));
+        assert_eq!((plain.beyond(&plain), tls.beyond(&tls)), (None, None));
     }
 
     #[test]

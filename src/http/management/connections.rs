@@ -5,9 +5,9 @@ use super::problem::Refusal;
 use super::shape::{Kind, Member, Shape, fault, may, must};
 use super::stored::{self, OWN_MEMBER};
 use super::{Answer, Body, CHECKPOINT, FIELDS, Operation, PAGES};
-use crate::broker::admin::SealedValues;
 use crate::broker::admin::kinds::CONNECTION;
 use crate::broker::admin::objects::{self, Object};
+use crate::broker::admin::{SealedValues, kept};
 use crate::broker::live::{Known, Made};
 use crate::connection::Connection;
 use crate::connection::config::{ConnectionConfig, ConnectionKind, OAuth2Connection, OidcConnection, SamlConnection};
@@ -134,6 +134,7 @@ async fn create(call: Call) -> Result<Reply, Refusal> {
         return Err(stored::conflict("There is a connection of this name already."));
     }
     check_clients(&call)?;
+    check_secrets(&body)?;
     let id = format!("con_{}", id::random_id().get(..16).unwrap_or_default());
     let written = objects::write(&call.state.live, &CONNECTION, &id, body, Expect::Nothing, call.by(), call.now).await?;
     Ok(answered(201, written.0, &written.1))
@@ -156,8 +157,9 @@ async fn change(call: Call) -> Result<Reply, Refusal> {
     let object = existing(&call).await?;
     let expect = stored::expected(&call, &object)?;
     check_clients(&call)?;
-    let mut body = object.body;
-    stored::merge(&mut body, &stored::patch_of(&call));
+    let (mut body, patch) = (object.body, stored::patch_of(&call));
+    check_secrets(&patch)?;
+    stored::merge(&mut body, &patch);
     let written = objects::write(&call.state.live, &CONNECTION, &object.id, body, expect, call.by(), call.now).await?;
     Ok(answered(200, written.0, &written.1))
 }
@@ -205,6 +207,12 @@ fn check_clients(call: &Call) -> Result<(), Refusal> {
     let named = call.body.get("enabled_clients").and_then(Value::as_array).into_iter().flatten().enumerate();
     let unknown = named.filter(|(_, id)| !id.as_str().is_some_and(|id| call.gateway.applications.contains_key(id)));
     let faults: Vec<_> = unknown.map(|(index, _)| fault(&format!("/enabled_clients/{index}"), "is no client that is known here")).collect();
+    if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
+}
+
+/// Secrets come as texts.
+fn check_secrets(body: &Map<String, Value>) -> Result<(), Refusal> {
+    let faults = kept::misplaced(&CONNECTION, body);
     if faults.is_empty() { Ok(()) } else { Err(faults.into()) }
 }
 

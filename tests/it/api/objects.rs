@@ -2,6 +2,7 @@
 
 mod clients;
 mod connections;
+mod kept_secrets;
 mod living;
 mod oidc_connections;
 mod provider_connections;

@@ -10,11 +10,11 @@ use serde_json::{Value, json};
 
 const SECRET: &str = "what-only-the-provider-and-we-know";
 
-fn body(name: &str, strategy: &str, options: Value, own: Value) -> Value {
+pub fn body(name: &str, strategy: &str, options: Value, own: Value) -> Value {
     json!({ "name": name, "strategy": strategy, "enabled_clients": ["notes"], "options": options, "isthmus": own })
 }
 
-fn hub(options: &Value, own: &Value) -> Value {
+pub fn hub(options: &Value, own: &Value) -> Value {
     let mut all = json!({
         "authorizationURL": "https://hub.example/authorize", "tokenURL": "https://hub.example/token", "client_id": "gateway",
         "client_secret": SECRET, "scope": "me mail",
