@@ -12,7 +12,7 @@ pub struct Context<'a> {
     pub now: Timestamp,
     /// Secrets may stand in the file.
     pub development: bool,
-    /// Development: this machine itself may be asked for metadata.
+    /// Development: this machine itself may be asked for metadata, and for accounts.
     pub loopback: bool,
     /// Where the last good copies of metadata are kept.
     pub state: &'a Path,
@@ -42,7 +42,7 @@ pub struct Stored<'a> {
     pub secret_digests: &'a [String],
     /// Its present secret, where it makes MACs with it; the one of ours at a provider.
     pub shared_secret: Option<&'a Secret<String>>,
-    /// Another secret of ours at a provider: a private key, the password of an account.
+    /// Another secret of ours at a provider: a private key, the password of an account, the signing secret before this one.
     pub key: Option<&'a Secret<String>>,
 }
 

@@ -11,7 +11,13 @@ use serde_json::{Map, Value, json};
 
 pub const CONNECTION: ObjectKind = ObjectKind {
     name: "connection",
-    secrets: &["/options/client_secret", "/options/app_secret", "/options/bind_password"],
+    secrets: &[
+        "/options/client_secret",
+        "/options/app_secret",
+        "/options/bind_password",
+        "/isthmus/custom/secret",
+        "/isthmus/custom/previous_secret",
+    ],
     unique: Some("name"),
 };
 

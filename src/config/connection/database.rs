@@ -4,6 +4,7 @@ use crate::config::application::is_loopback;
 use crate::config::context::Context;
 use crate::config::secrets;
 use crate::connection::database::{CUSTOM_SECRET, CustomSettings, DatabaseSettings, Names, PasswordPolicy, SHORTEST, SigningSecret};
+use crate::connection::outbound::download::Reach;
 use crate::oidc::rp::provider::is_endpoint;
 use crate::toml_file::Section;
 use crate::user::folded;
@@ -36,10 +37,14 @@ pub fn is_elsewhere(connection: &Section<'_>) -> bool {
     connection.section("database").is_some_and(|database| database.has("custom"))
 }
 
-/// `[connection.database.custom]`.
+/// `[connection.database.custom]`; what the management API makes has its secrets beside it.
 fn custom(context: &Context<'_>, section: &Section<'_>) -> Option<CustomSettings> {
+    let kept = |key: &str| {
+        let stored = context.stored()?;
+        if key == "secret" { stored.shared_secret.cloned() } else { stored.key.cloned() }
+    };
     let endpoint = section.required("endpoint").and_then(|at| {
-        let url = Url::parse(at.value).ok().filter(|url| is_endpoint(url, context.development && is_loopback(url)));
+        let url = Url::parse(at.value).ok().filter(|url| is_endpoint(url, context.loopback && is_loopback(url)));
         if url.is_none() {
             section.problem(
                 "endpoint",
@@ -49,11 +54,11 @@ fn custom(context: &Context<'_>, section: &Section<'_>) -> Option<CustomSettings
         }
         url
     });
-    if !section.has("secret") {
+    if !section.has("secret") && kept("secret").is_none() {
         section.problem("secret", "`secret` is missing", "make one of `openssl rand -hex 32`, and give it to the endpoint too");
     }
     let secret = |key: &'static str| {
-        let text = secrets::read(context, section, key)?;
+        let text = secrets::read(context, section, key).or_else(|| kept(key))?;
         let secret = SigningSecret::parse(&text);
         if secret.is_none() {
             let message = format!("`{key}` has fewer than {CUSTOM_SECRET} octets, or is `whsec_` without base64");
@@ -62,6 +67,7 @@ fn custom(context: &Context<'_>, section: &Section<'_>) -> Option<CustomSettings
         secret
     };
     let (first, previous, reach) = (secret("secret"), secret("previous_secret"), super::client::reach(context, section));
+    let reach = if context.loopback { Reach::Everything } else { reach };
     section.finish();
     Some(CustomSettings { endpoint: endpoint?, secrets: [Some(first?), previous].into_iter().flatten().collect(), reach })
 }

@@ -1,4 +1,4 @@
-//! Connections: Auth0's `samlp` as `[[connection]]`. What `oidc` is, says [`super::oidc`]; what `auth0`, [`super::database`].
+//! Connections: Auth0's `samlp` as `[[connection]]`. What `oidc` is, says [`super::oidc`]; what `auth0` and `custom`, [`super::database`].
 
 use super::document::Document;
 use super::{StoredObjects, checked, directory, fault, provider, text, without_effect};
@@ -77,14 +77,14 @@ const USED: &[&str] = &[
     "disableSignOut",
 ];
 
-const STRATEGIES: &str =
-    "use samlp, oidc, oauth2, ad, the name of a provider as google-oauth2 or github, or auth0 for users that are kept here";
+const STRATEGIES: &str = "use samlp, oidc, oauth2, ad, the name of a provider as google-oauth2 or github, auth0 for users that are kept here, or custom for those that an endpoint of yours keeps";
 
 pub fn make(objects: &StoredObjects, id: &str, body: &Map<String, Value>, known: Known<'_>) -> Result<Checked, Vec<Fault>> {
     match text(body, "strategy") {
         Some("samlp") => saml(objects, body, known),
         Some("oidc") => super::oidc::make(objects, id, body, known),
         Some("auth0") => super::database::make(objects, body, known),
+        Some("custom") => super::database::elsewhere(objects, id, body, known),
         Some("oauth2") => provider::oauth2(objects, id, body, known),
         Some("ad" | "ldap") => directory::make(objects, id, body, known),
         Some(other) if let Some(preset) = provider::preset_of(other) => provider::preset(objects, (id, other), body, preset, known),

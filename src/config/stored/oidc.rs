@@ -92,9 +92,14 @@ pub(super) fn secret(
     known: Known<'_>,
     faults: &mut Vec<Fault>,
 ) -> Option<Secret<String>> {
-    let secret = options.get(name).filter(|secret| !secret.is_null() && secret.as_str() != Some(""))?;
+    opened(options.get(name), &format!("/options/{name}"), id, known, faults)
+}
+
+/// The same for one that stands elsewhere.
+pub(super) fn opened(secret: Option<&Value>, pointer: &str, id: &str, known: Known<'_>, faults: &mut Vec<Fault>) -> Option<Secret<String>> {
+    let secret = secret.filter(|secret| !secret.is_null() && secret.as_str() != Some(""))?;
     let opened = objects::open(kinds::CONNECTION.name, id, secret, known.gateway.admin.sealer());
-    opened.map_err(|error| faults.push(fault(&format!("/options/{name}"), error.detail, "send it again"))).ok()
+    opened.map_err(|error| faults.push(fault(pointer, error.detail, "send it again"))).ok()
 }
 
 /// The table that `attribute_map` makes.

@@ -48,7 +48,7 @@ const CREATE: Shape = Shape {
         must(
             "strategy",
             Kind::Text(1, 50),
-            "samlp, oidc, oauth2, ad, a provider as google-oauth2 or github, or auth0 for users that are kept here"
+            "samlp, oidc, oauth2, ad, a provider as google-oauth2 or github, auth0 for users that are kept here, custom for those that an endpoint keeps"
         )
     ),
     open: false,
