@@ -193,3 +193,39 @@ fn newest(connection: &str, subject: &str) -> String {
 
 /// Octets of what stands in a link.
 const LONGEST: usize = 256;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::store::{NewUser, OwnProfile};
+    use crate::user::{DATABASE, Identity};
+    use serde_json::Map;
+
+    const NOW: Timestamp = Timestamp::from_seconds(1_800_000_000);
+
+    #[tokio::test]
+    async fn a_link_is_of_one_kind_and_dies_with_its_time_and_with_the_password_that_is_kept() {
+        let gateway = crate::broker::tests::gateway().await;
+        let identity = Identity { connection: "people".into(), provider: DATABASE.into(), user_id: "7".into(), is_social: false };
+        let profile = Map::from_iter([("email".to_owned(), Value::from("jane@acme.example"))]);
+        let new = NewUser { own: Some(OwnProfile::of(profile)), ..NewUser::bare(identity) };
+        assert!(gateway.directory.create_user(&new, NOW).await.expect("made"));
+        let keep = async |sealed: &str| gateway.directory.put_credential("people", "7", CredentialKind::Password, sealed, NOW).await;
+        assert!(keep("one").await.expect("kept"));
+        let made = async |purpose| {
+            let holder = Holder { connection: "people", subject: "7", email: "jane@acme.example", username: None };
+            let link = gateway.link_for(purpose, holder, Linking::default(), NOW).await.expect("made");
+            link.split_once("ticket=").expect("a ticket").1.to_owned()
+        };
+        let works = async |purpose, token: &str, now| gateway.ticket(purpose, token, now).await.expect("read").is_some();
+        let (password, proof) = (made(Purpose::Password).await, made(Purpose::Verify).await);
+        assert!(works(Purpose::Password, &password, NOW).await && works(Purpose::Verify, &proof, NOW).await);
+        assert!(!works(Purpose::Verify, &password, NOW).await && !works(Purpose::Password, &proof, NOW).await);
+        let at_its_end = |purpose: Purpose| NOW.plus_seconds(i64::from(purpose.life()));
+        assert!(!works(Purpose::Password, &password, at_its_end(Purpose::Password)).await);
+        assert!(!works(Purpose::Verify, &proof, at_its_end(Purpose::Verify)).await);
+        // Whoever has written another password, by whatever way.
+        assert!(keep("two").await.expect("kept"));
+        assert!(!works(Purpose::Password, &password, NOW).await && works(Purpose::Verify, &proof, NOW).await);
+    }
+}
