@@ -13,6 +13,8 @@ use serde_json::{Map, Value};
 pub enum JobKind {
     UsersImport,
     UsersExport,
+    /// A mail that proves an address. It is in the queue of mails when the job is made.
+    VerificationEmail,
 }
 
 impl JobKind {
@@ -20,11 +22,12 @@ impl JobKind {
         match self {
             Self::UsersImport => "users_import",
             Self::UsersExport => "users_export",
+            Self::VerificationEmail => "verification_email",
         }
     }
 
     pub fn parse(name: &str) -> Option<Self> {
-        [Self::UsersImport, Self::UsersExport].into_iter().find(|kind| kind.name() == name)
+        [Self::UsersImport, Self::UsersExport, Self::VerificationEmail].into_iter().find(|kind| kind.name() == name)
     }
 }
 
@@ -66,7 +69,7 @@ pub struct NewJob {
     /// `job_` and 16 letters and digits.
     pub id: String,
     pub kind: JobKind,
-    /// [`JobStatus::Receiving`] or [`JobStatus::Pending`].
+    /// [`JobStatus::Receiving`], [`JobStatus::Pending`], or [`JobStatus::Completed`] for what was done at once.
     pub status: JobStatus,
     pub created_at: Timestamp,
     pub connection_id: Option<String>,

@@ -488,7 +488,8 @@ pub trait Directory: Send + Sync {
     /// Finishes what is under way and closes the connections.
     fn close(&self) -> Later<'_, ()>;
 
-    /// Makes a job, unless `at_once` jobs are under way: then false, and nothing is changed.
+    /// Makes a job, unless `at_once` jobs are under way: then false, and nothing is changed. One that has ended already is in
+    /// nobody's way.
     fn begin_job<'a>(&'a self, job: &'a NewJob, at_once: i64) -> Later<'a, bool>;
     /// Adds a part with so many users to a job whose file is arriving; false when it is not, or `part` is not the next.
     fn receive_part<'a>(&'a self, job_id: &'a str, part: i64, users: i64, body: &'a str, lease_until: Timestamp) -> Later<'a, bool>;

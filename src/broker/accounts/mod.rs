@@ -7,10 +7,12 @@ mod address;
 mod elsewhere;
 mod sign_up;
 mod ticket;
+mod verification;
 
 pub use address::{Saying, Visit};
 pub use sign_up::{SignUp, SignUpProblem};
 pub use ticket::{Linking, Purpose, SentFor};
+pub use verification::Mailed;
 
 use super::admin::passwords::about;
 use super::form::Form;

@@ -1,4 +1,5 @@
-//! Bulk imports and exports of users, as jobs (details E).
+//! Bulk imports and exports of users, as jobs (details E), and mails to them, which are jobs that have ended as soon as they
+//! are made: the queue of mails does the rest.
 //!
 //! [`Jobs::begin_import`] takes a file while it arrives ([`reader`]) and puts it, sealed, into the directory in parts;
 //! [`Jobs::begin_export`] only notes what is wanted. [`Jobs::run`] works on them ([`worker`]): it claims a job by a lease
@@ -126,6 +127,7 @@ pub struct Jobs {
 enum Settings {
     Import { upsert: bool },
     Export { format: ExportFormat, fields: Vec<ExportField> },
+    Verification {},
 }
 
 impl Jobs {
@@ -187,6 +189,28 @@ impl Jobs {
         };
         self.begin(&job, detail, by).await?;
         self.woken.notify_one();
+        self.job(&job.id).await
+    }
+
+    /// Notes that somebody of a connection was written to, to prove an address.
+    ///
+    /// # Errors
+    /// Those of the directory.
+    pub async fn note_verification(&self, user_id: &str, connection: String, by: By<'_>) -> Result<Job> {
+        let now = (self.clock)();
+        let detail = json!({ "user_id": user_id, "connection": connection });
+        let job = NewJob {
+            id: job_id(),
+            kind: JobKind::VerificationEmail,
+            status: JobStatus::Completed,
+            created_at: now,
+            connection_id: None,
+            connection: Some(connection),
+            external_id: None,
+            settings: written(&Settings::Verification {})?,
+            lease_until: now,
+        };
+        self.begin(&job, detail, by).await?;
         self.job(&job.id).await
     }
 

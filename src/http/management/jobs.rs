@@ -1,5 +1,7 @@
-//! Bulk imports and exports of users. A file is read while it arrives; what is exported is fetched by an address that is
+//! Bulk imports and exports of users, and mails to them. A file is read while it arrives; what is exported is fetched by an address that is
 //! good for a minute and needs no token.
+
+mod verification;
 
 use super::call::{Call, Reply, connection_name};
 use super::problem::{self, Refusal};
@@ -21,12 +23,13 @@ use serde_json::{Value, json};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use tokio::sync::mpsc;
+use verification::{VERIFICATION, verification_email};
 
 pub const JOB: Shape = Shape {
     name: "Job",
     members: &[
         must("id", Kind::Text(1, 64), ""),
-        must("type", Kind::OneOf(&["users_import", "users_export"]), ""),
+        must("type", Kind::OneOf(&["users_import", "users_export", "verification_email"]), ""),
         must("status", Kind::OneOf(&["pending", "processing", "completed", "failed"]), ""),
         must("created_at", Kind::Formatted("date-time", 40), ""),
         may("connection", Kind::Text(1, 128), ""),
@@ -90,8 +93,10 @@ pub const OPERATIONS: &[Operation] = &[
         &["create:users"], &[], Body::Multipart(&IMPORT), (202, Answer::One(&JOB)), &[], import),
     operation!("Jobs", POST "/jobs/users-exports" "post_users_exports" "Export users into a file",
         &["read:users"], &[], Body::Json(&EXPORT), (200, Answer::One(&JOB)), &[], export),
+    operation!("Jobs", POST "/jobs/verification-email" "post_verification_email" "Have somebody written to, to prove the address",
+        &["update:users"], &[], Body::Json(&VERIFICATION), (201, Answer::One(&JOB)), &[404, 409], verification_email),
     operation!("Jobs", GET "/jobs/{id}" "get_jobs_by_id" "Read a job",
-        &["create:users", "read:users", "read:jobs"], &[], Body::Nothing, (200, Answer::One(&JOB)), &[404], get),
+        &["create:users", "read:users", "update:users", "read:jobs"], &[], Body::Nothing, (200, Answer::One(&JOB)), &[404], get),
     operation!("Jobs", GET "/jobs/{id}/errors" "get_errors" "Users of an import that failed, and why",
         &["create:users", "read:users"], &[], Body::Nothing, (200, Answer::List(&JOB_ERROR)), &[404], errors),
 ];

@@ -110,7 +110,12 @@ async fn two_jobs_have_a_place_and_no_third(directory: &Arc<dyn Directory>) {
     assert!(directory.delete_job(&begun[0]).await.expect("deleted"));
     assert!(!directory.delete_job(&begun[0]).await.expect("an answer"));
     assert!(directory.begin_job(&third, 2).await.expect("there is a place"));
-    for id in [&begun[1], &third.id] {
+    // What was done at once needs no place, and nobody works on it.
+    let done = job(JobKind::VerificationEmail, JobStatus::Completed);
+    assert!(directory.begin_job(&done, 2).await.expect("noted"));
+    let noted = read(directory.as_ref(), &done.id).await;
+    assert_eq!((noted.status, noted.finished_at), (JobStatus::Completed, Some(NOW)));
+    for id in [&begun[1], &third.id, &done.id] {
         assert!(directory.delete_job(id).await.expect("deleted"));
     }
     for odd in ["job_\0", "job_nobody"] {

@@ -19,8 +19,8 @@ macro_rules! columns {
 }
 
 const BEGIN: &str = "INSERT INTO jobs (id, type, status, created_at, connection_id, connection, external_id, settings, \
-        parts, next_part, total, inserted, updated, failed, lease_until, slot) \
-    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, 0, $9, $10) ON CONFLICT (slot) DO NOTHING";
+        parts, next_part, total, inserted, updated, failed, lease_until, slot, finished_at) \
+    VALUES ($1, $2, $3, $4, $5, $6, $7, $8, 0, 0, 0, 0, 0, 0, $9, $10, $11) ON CONFLICT (slot) DO NOTHING";
 
 const RECEIVE: &str = "UPDATE jobs SET parts = parts + 1, total = total + $3, lease_until = $4 \
     WHERE id = $1 AND parts = $2 AND status = 'receiving'";
@@ -68,6 +68,7 @@ const EXPORTED: &str = "UPDATE jobs SET parts = parts + 1, inserted = inserted +
     WHERE id = $1 AND owner = $2 AND parts = $3 AND status = 'processing'";
 
 pub(super) async fn begin(connection: &mut AnyConnection, job: &NewJob, at_once: i64) -> Result<bool, Trouble> {
+    let has_ended = job.status.has_ended();
     for slot in 1..=at_once {
         let insert = sqlx::query(BEGIN)
             .bind(&job.id)
@@ -79,7 +80,8 @@ pub(super) async fn begin(connection: &mut AnyConnection, job: &NewJob, at_once:
             .bind(job.external_id.as_deref().map(without_nul))
             .bind(without_nul(&job.settings))
             .bind(if job.status == JobStatus::Receiving { job.lease_until.millis() } else { 0 })
-            .bind(slot);
+            .bind((!has_ended).then_some(slot))
+            .bind(has_ended.then(|| job.created_at.millis()));
         if insert.execute(&mut *connection).await?.rows_affected() > 0 {
             return Ok(true);
         }

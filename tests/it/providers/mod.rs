@@ -23,3 +23,4 @@ pub mod second_factor;
 mod start;
 mod templates;
 mod tokens;
+mod verification_mails;
