@@ -2,7 +2,7 @@
 
 use crate::error::{Error, ErrorKind, Result};
 use actix_web::HttpRequest;
-use actix_web::http::header::CONTENT_TYPE;
+use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING};
 use actix_web::web::{Bytes, BytesMut, Payload};
 use serde_json::Value;
 use std::future::poll_fn;
@@ -20,7 +20,7 @@ pub async fn form(request: &HttpRequest, payload: &mut Payload, limit: usize) ->
     read(request, payload, limit).await
 }
 
-/// Reads a JSON text of at most `limit` bytes, for a request that [`is_json`].
+/// Reads a JSON text of at most `limit` bytes, for a request that [`is_json`], or [`is_like_json`].
 pub async fn json(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Value> {
     let body = read(request, payload, limit).await?;
     serde_json::from_slice(&body).map_err(|error| Error::new(ErrorKind::InvalidRequest, "the body is not JSON").because(error))
@@ -37,14 +37,32 @@ pub fn is_json(request: &HttpRequest) -> bool {
     has_type(request, "application/json")
 }
 
+/// The same, or a type that is JSON by its suffix (RFC 6839 3.1), as `application/merge-patch+json`.
+pub fn is_like_json(request: &HttpRequest) -> bool {
+    let of_suffix = |name: &str| name.strip_suffix("+json").is_some_and(|kind| !kind.is_empty());
+    let declared = media_type(request).to_ascii_lowercase();
+    declared.strip_prefix("application/").is_some_and(|name| name == "json" || of_suffix(name))
+}
+
+/// Is there a body, of whatever type? HTTP/1.1 says so by one of two headers (RFC 9112 6.3).
+pub fn is_there(request: &HttpRequest) -> bool {
+    let headers = request.headers();
+    headers.contains_key(TRANSFER_ENCODING) || headers.get(CONTENT_LENGTH).is_some_and(|length| length.as_bytes() != b"0")
+}
+
 /// SOAP 1.1 6: envelopes are `text/xml`.
 pub fn is_xml(request: &HttpRequest) -> bool {
     has_type(request, "text/xml")
 }
 
-fn has_type(request: &HttpRequest, media_type: &str) -> bool {
+fn has_type(request: &HttpRequest, expected: &str) -> bool {
+    media_type(request).eq_ignore_ascii_case(expected)
+}
+
+/// Without parameters.
+fn media_type(request: &HttpRequest) -> &str {
     let declared = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    declared.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(media_type)
+    declared.split(';').next().unwrap_or_default().trim()
 }
 
 async fn read(request: &HttpRequest, payload: &mut Payload, limit: usize) -> Result<Bytes> {

@@ -306,7 +306,7 @@ async fn run(
     let (body, payload) = match operation.body {
         Body::Nothing => (Value::Null, None),
         Body::Json(shape) => (json_body(&request, &mut payload, shape).await?, None),
-        Body::OptionalJson(shape) => match has_body(&request) {
+        Body::OptionalJson(shape) => match body::is_there(&request) || request.headers().contains_key(CONTENT_TYPE) {
             true => (json_body(&request, &mut payload, shape).await?, None),
             false => (Value::Object(Map::new()), None),
         },
@@ -373,12 +373,9 @@ fn typed(kind: &Kind, text: &str) -> Value {
     }
 }
 
-fn has_body(request: &HttpRequest) -> bool {
-    request.headers().contains_key(CONTENT_TYPE)
-}
-
 async fn json_body(request: &HttpRequest, payload: &mut Payload, shape: &Shape) -> Result<Value, Refusal> {
-    if !body::is_json(request) {
+    // One without a type is none of it: what a browser sends for somebody else's page without asking is never taken.
+    if !body::is_like_json(request) {
         return Err(Refusal::new(ErrorKind::UnsupportedMediaType, "the body must be application/json"));
     }
     let value = body::json(request, payload, BODY_LIMIT).await.map_err(|error| Refusal::from(error).with_code("invalid_body"))?;

@@ -2,6 +2,7 @@
 
 mod jobs;
 mod logs;
+mod media_types;
 mod objects;
 mod schema;
 mod users;
