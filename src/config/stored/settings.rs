@@ -21,7 +21,7 @@ const KEPT: &[(&str, &str)] = &[
     ("default_audience", "no audience is the default"),
     ("session_cookie", "the session cookie ends with its session"),
     ("error_page", "pages of errors are the gateway's own"),
-    ("change_password", "there are no passwords in this version"),
+    ("change_password", "the page for another password looks as all pages do"),
     ("guardian_mfa_page", "the page for a second factor looks as all pages do"),
     ("allowed_logout_urls", "list them at the client"),
 ];
@@ -36,7 +36,14 @@ pub fn tenant(body: &Map<String, Value>) -> Checked {
 
 /// Brute force, suspicious addresses, known passwords.
 pub fn attack_protection(_body: &Map<String, Value>) -> Checked {
-    checked(Made::Nothing, vec![fault("", "is kept, without effect before there are database connections that people sign in by", "")])
+    checked(
+        Made::Nothing,
+        vec![fault(
+            "",
+            "is kept, without effect: wrong passwords are counted always, and common ones refused",
+            "see [limits] of the configuration file, and the rules for passwords of each database",
+        )],
+    )
 }
 
 /// Keys that sign and decrypt; `id` says what for.

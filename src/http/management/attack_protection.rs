@@ -1,5 +1,5 @@
-//! Settings against attacks on passwords. Nobody signs in with a password in this version, so they are kept and mean
-//! nothing yet.
+//! Settings against attacks on passwords, in Auth0's words. They are kept and mean nothing: what guards passwords is always on,
+//! and set in the configuration file.
 
 use super::call::{Call, Reply};
 use super::problem::Refusal;
