@@ -338,6 +338,37 @@ async fn what_fails_after_a_new_password_keeps_nothing_else_from_happening() {
     world.sign_in("jane@acme.example", "a wholly new one").await;
 }
 
+/// Whoever signed up with the address first may have attached an account of their own: as long as it cannot be taken away,
+/// the address does not count as proven, so that the next link takes it.
+#[tokio::test]
+async fn an_address_counts_as_proven_when_all_is_taken_from_who_came_before() {
+    let world = World::new("").await;
+    let api = Api::of(&world.gateway).await;
+    let make = async |email: &str| {
+        let body = json!({"connection": "people", "email": email, "password": PASSWORD});
+        api.make("/users", &body).await["user_id"].as_str().unwrap().to_owned()
+    };
+    let (jane, joe) = (make("jane@acme.example").await, make("joe@acme.example").await);
+    let user = format!("/users/{}", jane.replace('|', "%7C"));
+    let (provider, subject) = joe.split_once('|').unwrap();
+    let linked = api.post(&format!("{user}/identities"), &json!({"provider": provider, "user_id": subject})).await;
+    assert_eq!(linked.status, 201, "{}", linked.body);
+    let moving = "CREATE TRIGGER held BEFORE UPDATE ON identities WHEN NEW.user_id <> OLD.user_id BEGIN SELECT RAISE(ABORT, 'held'); END";
+    for (change, number, (identities, proven)) in [(moving, 1, (2, false)), ("DROP TRIGGER held", 3, (1, true))] {
+        rows(&world.gateway, change);
+        let ask = json!({"client_id": "notes", "connection": "people", "email": "jane@acme.example"});
+        assert_eq!(world.post("/dbconnections/change_password", &ask).await.status, 200);
+        let mail = world.smtp.wait_for("jane@acme.example", number).await;
+        let reader = Browser::new();
+        let page = reader.open(&mail.link()).await.here();
+        let done = fill(&reader, &page, &[("password", &format!("a wholly new one {number}"))]).await;
+        assert!(done.contains("Your password is changed"), "{}", done.body);
+        world.smtp.wait_for("jane@acme.example", number + 1).await;
+        let told = api.read(&user).await;
+        assert_eq!((told["identities"].as_array().unwrap().len(), told["email_verified"] == json!(true)), (identities, proven), "{told}");
+    }
+}
+
 #[tokio::test]
 async fn a_link_dies_with_the_password_or_the_address_that_it_was_for() {
     let world = World::new("").await;
