@@ -111,7 +111,7 @@ pub const NEW_IDENTITY: Shape = Shape {
         may(
             "link_with",
             Kind::Text(1, 16_000),
-            "Instead: an ID token of the other user, for the same application and not older than ten minutes",
+            "Instead: an ID token of the other user, for the same application, not older than ten minutes, and of a session that is still there",
         ),
     ],
     open: false,
