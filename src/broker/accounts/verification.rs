@@ -1,7 +1,7 @@
 //! Mails that an operator's program has sent to people, by which they prove the address of an account.
 
 use super::Letters;
-use super::ticket::{Holder, Linking, Purpose};
+use super::ticket::{Holder, Linking, Purpose, SentFor};
 use crate::broker::Gateway;
 use crate::clock::Timestamp;
 use crate::error::Result;
@@ -50,7 +50,8 @@ impl Gateway {
         let username = text(stored, "username");
         let holder =
             Holder { connection: database.name(), subject: &stored.identity.user_id, email: &email, username: username.as_deref() };
-        let how = Linking { proves_address: true, ..Linking::default() };
+        // Programs have it sent for whoever has signed up with the address, too.
+        let how = Linking { proves_address: true, sent_for: SentFor::Somebody(None), ..Linking::default() };
         let link = self.link_for(Purpose::Verify, holder, how, now).await?;
         self.write_to(&database, &email, &letters.verify, Some((Purpose::Verify, &link)), now).await?;
         Ok(Mailed::Queued { connection: database.name().to_owned() })

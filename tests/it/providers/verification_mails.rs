@@ -35,7 +35,10 @@ async fn a_program_has_somebody_written_to_who_proves_the_address() {
     let mail = smtp.wait_for("jane@acme.example", 1).await;
     let browser = Browser::new();
     let confirm = browser.open(&mail.link()).await.here();
-    assert!(fill(&browser, &confirm, &[]).await.contains("Your address is confirmed"));
+    // Whoever has had it sent is not who made the account.
+    let confirm = fill(&browser, &confirm, &[]).await;
+    assert!(confirm.contains("not the password of the account"), "{}", confirm.body);
+    assert!(fill(&browser, &confirm, &[("password", "correct horse battery")]).await.contains("Your address is confirmed"));
     let read = api.read(&format!("/users/{}", jane.replace('|', "%7C"))).await;
     assert_eq!(read["email_verified"], true);
     // There is nothing left to prove.
