@@ -41,6 +41,8 @@ pub(in crate::http) struct Page {
     /// Label and address.
     link: Option<(String, String)>,
     status: StatusCode,
+    /// Seconds after which another try may succeed.
+    wait: Option<u32>,
 }
 
 /// Seconds after which somebody tries again who came when too many did.
@@ -208,7 +210,7 @@ fn behind_link(request: &HttpRequest, purpose: Purpose, token: &str, followed: R
 
 impl Page {
     fn bare(w: Arc<Words>, look: Arc<Look>, title: String, text: String) -> Self {
-        Self { title, text, problem: None, form: None, other: None, link: None, status: StatusCode::OK, w, look }
+        Self { title, text, problem: None, form: None, other: None, link: None, status: StatusCode::OK, wait: None, w, look }
     }
 
     pub(in crate::http) fn sign_up(w: Arc<Words>, look: Arc<Look>, page: &AccountPage) -> Self {
@@ -226,6 +228,7 @@ impl Page {
         let is_busy = page.problem == Some(SignUpProblem::Busy);
         Self {
             status: if is_busy { StatusCode::SERVICE_UNAVAILABLE } else { StatusCode::OK },
+            wait: is_busy.then_some(BUSY),
             problem: page.problem.as_ref().map(|problem| wrong(&w, problem)),
             form: Some(Form { action: SIGN_UP, hidden: of_page(page), whose: None, fields, button: w.sign_up_button.to_string() }),
             link: Some(back(&w, &page.transaction_id)),
@@ -268,8 +271,10 @@ impl Page {
             let hidden = vec![("ticket", token.to_owned()), ("not_mine", "1".to_owned())];
             other = Some(Form { whose: None, ..form(hidden, Vec::new(), &w.verify_not_mine) });
         }
+        let (status, wait) = proof.problem.map_or((StatusCode::OK, None), status_of);
         Self {
-            status: proof.problem.map_or(StatusCode::OK, status_of),
+            status,
+            wait,
             problem: proof.problem.map(|problem| told(&w, problem)),
             form: Some(form(vec![("ticket", token.to_owned())], fields, &w.verify_button)),
             other,
@@ -315,8 +320,8 @@ impl Page {
         let policy = pages::policy(&self.look, "", "");
         let mut response = pages::with_policy(self, &policy);
         *response.status_mut() = self.status;
-        if self.status == StatusCode::SERVICE_UNAVAILABLE {
-            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(BUSY));
+        if let Some(seconds) = self.wait {
+            response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(seconds));
         }
         response
     }
@@ -361,12 +366,12 @@ fn told(w: &Words, problem: PasswordProblem) -> String {
     }
 }
 
-/// A wrong password is an answer like any other, as where people sign in.
-const fn status_of(problem: PasswordProblem) -> StatusCode {
+/// A wrong password is an answer like any other, as where people sign in; of another one, after how many seconds to try again.
+fn status_of(problem: PasswordProblem) -> (StatusCode, Option<u32>) {
     match problem {
-        PasswordProblem::TooMany(_) => StatusCode::TOO_MANY_REQUESTS,
-        PasswordProblem::Unproven(Unproven::Busy) => StatusCode::SERVICE_UNAVAILABLE,
-        PasswordProblem::Unproven(_) => StatusCode::OK,
+        PasswordProblem::TooMany(seconds) => (StatusCode::TOO_MANY_REQUESTS, Some(seconds.max(1))),
+        PasswordProblem::Unproven(Unproven::Busy) => (StatusCode::SERVICE_UNAVAILABLE, Some(BUSY)),
+        PasswordProblem::Unproven(_) => (StatusCode::OK, None),
     }
 }
 

@@ -7,7 +7,7 @@ use super::database::{PASSWORD, type_in};
 use super::second_factor::{code, send, set_up};
 use crate::api::{Api, good};
 use crate::harness::app::{App, Tokens, assert_oauth_error};
-use crate::harness::browser::{Browser, Page};
+use crate::harness::browser::{Browser, Landed, Page};
 use crate::harness::gateway::{Gateway, Setup};
 use crate::harness::op::Op;
 use crate::harness::smtp::Smtp;
@@ -154,6 +154,7 @@ async fn passwords_behind_a_link_are_counted_as_where_people_sign_in_and_the_lin
     }
     let waits = fill(&reader, &page, &[("password", PASSWORD)]).await;
     assert!(waits.status == 429 && problem(&waits).contains("Try again in 5 min"), "{}", waits.body);
+    assert!(waits.header("retry-after").parse::<u32>().is_ok_and(|seconds| (200..=300).contains(&seconds)));
     assert!(world.told(JANE, PASSWORD).await.contains("Try again in 5 min"));
     // Of two at once one has it.
     let page = reader.open(&world.smtp.wait_for("joe@acme.example", 1).await.link()).await.here();
@@ -219,6 +220,29 @@ async fn a_login_that_waited_for_its_second_step_ends_with_the_password_that_it_
     let page = world.page(&browser).await;
     let asked = type_in(&browser, &page, JANE, NEW).await.here();
     world.app.code(&world.gateway, &code(&browser, &asked, &phone.code(1).await).await.away());
+}
+
+#[tokio::test]
+async fn a_login_that_waited_for_consent_ends_with_the_password_that_it_began_with() {
+    let (smtp, app) = (Smtp::start(), App::new("notes"));
+    let setup = Setup { top_tables: smtp.toml(), ..Setup::new() };
+    let setup = setup.connection("name = \"people\"\n[connection.database]\n").application(&app.toml("", "first_party = false"));
+    let world = World { gateway: Gateway::start(setup).await, smtp, app };
+    world.given(JANE).await;
+    let thief = Browser::new();
+    let page = world.page(&thief).await;
+    let asked = type_in(&thief, &page, JANE, PASSWORD).await.here();
+    world.reset(JANE, 1, NEW).await;
+    match thief.press(&asked, "Allow").await {
+        Landed::Away(answer) => assert_eq!(answer.parameter("code"), None, "{}", answer.url),
+        Landed::Here(page) => assert!(page.status >= 400 || page.url.path() == "/login/password", "{}", page.body),
+    }
+    let silent = thief.open(world.app.authorize(&world.gateway, &[("prompt", "none")]).as_str()).await.away();
+    assert_eq!(world.app.error(&world.gateway, &silent).0, "login_required");
+    let owner = Browser::new();
+    let page = world.page(&owner).await;
+    let asked = type_in(&owner, &page, JANE, NEW).await.here();
+    world.app.code(&world.gateway, &owner.press(&asked, "Allow").await.away());
 }
 
 #[tokio::test]
