@@ -261,11 +261,18 @@ mod tests {
         assert_eq!(paths(&format!("servers = [\"ldap://ldap.acme.example\"]\nstart_tls = true\n{base}")), [""; 0]);
         // In development, on this machine.
         assert_eq!(paths(&format!("servers = [\"ldap://127.0.0.1\"]\n{base}")), [""; 0]);
-        for servers in ["[\"ldap://ldap.acme.example\"]", "[\"https://x.example\"]", "[\"ldaps://x.example/dc=x\"]"] {
+        for server in [
+            "ldap://ldap.acme.example",
+            "https://x.example",
+            "ldaps://x.example/dc=x",
+            "ldaps://x.example/?uid",
+            "ldaps://gateway@x.example",
+        ] {
+            let servers = format!("[\"{server}\"]");
             assert_eq!(paths(&format!("servers = {servers}\n{base}")), ["servers[0]"], "{servers}");
         }
         assert_eq!(paths(&format!("servers = [\"ldaps://x.example\"]\nstart_tls = true\n{base}")), ["servers[0]"]);
-        assert_eq!(paths(base), ["servers"]);
+        assert_eq!([paths(base), paths(&format!("servers = []\n{base}"))], [["servers"], ["servers"]]);
     }
 
     #[test]
@@ -310,8 +317,12 @@ mod tests {
             ("user_dn = \"uid=jane,dc=x\"", "user_dn"),
             ("user_dn = \"{username}@acme.example\"", "user_base"),
             ("user_base = \"dc=x\"\nbind_dn = \"cn=gateway,dc=x\"", "bind_dn"),
+            ("user_base = \"dc=x\"\nbind_dn = \"\"\nbind_password = \"secret\"", "bind_dn"),
+            ("user_base = \"dc=x\"\nbind_dn = \"cn=gateway,dc=x\"\nbind_password = \"\"", "bind_dn"),
+            ("user_dn = \"uid={username},dc=x\"\nbind_dn = \"cn=gateway,dc=x\"\nbind_password = \"secret\"", "user_dn"),
             ("user_base = \"dc=x\"\nattributes = [\"userpassword\"]", "attributes"),
             ("user_base = \"dc=x\"\nca_file = \"nowhere.pem\"", "ca_file"),
+            ("user_base = \"dc=x\"\nca_file = \"isthmus.toml\"", "ca_file"),
             ("user_base = \"dc=x\"\n[connection.ldap.groups]\nlookup = \"search\"", "groups.base"),
             ("user_base = \"dc=x\"\n[connection.ldap.groups]\nnested = \"in_chain\"", "groups.base"),
         ] {

@@ -81,11 +81,8 @@ pub(super) struct Entry {
 }
 
 impl Entry {
-    /// SearchResultEntry (RFC 4511 4.5.2); `None` for what has another form, and for references to other directories.
+    /// SearchResultEntry (RFC 4511 4.5.2); `None` for what has another form, as references to other directories have.
     pub fn read(entry: ResultEntry) -> Option<Self> {
-        if entry.is_ref() || entry.is_intermediate() {
-            return None;
-        }
         let mut parts = entry.0.expect_constructed()?.into_iter();
         let dn = String::from_utf8(parts.next()?.expect_primitive()?).ok()?;
         let mut attributes = Vec::new();
@@ -229,6 +226,13 @@ mod tests {
             assert_eq!(why(0, "", Some(broken)), None, "{broken:?}");
             assert_eq!(why(49, "", Some(broken)), Some(Unproven::Wrong), "{broken:?}");
         }
+    }
+
+    #[test]
+    fn other_controls_say_nothing_of_a_password() {
+        let control = RawControl { ctype: "1.2.840.113556.1.4.319".to_owned(), crit: false, val: Some(vec![0x30, 3, 0x81, 1, 0]) };
+        let answer = LdapResult { ctrls: vec![Control(None, control)], ..result(49, "", None) };
+        assert!(matches!(verdict(&answer), Verdict::No(Unproven::Wrong, _)));
     }
 
     #[test]

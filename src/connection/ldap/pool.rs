@@ -320,3 +320,7 @@ mod tests {
         assert!(why.contains("in time"), "{why}");
     }
 }
+
+#[cfg(test)]
+#[path = "pool_tests.rs"]
+mod pool_tests;
