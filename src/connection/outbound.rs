@@ -196,7 +196,6 @@ fn is_public(address: IpAddr) -> bool {
             let special = address.is_private()
                 || address.is_loopback()
                 || address.is_link_local()
-                || address.is_broadcast()
                 || address.is_documentation()
                 || address.is_multicast()
                 || a == 0
@@ -209,10 +208,10 @@ fn is_public(address: IpAddr) -> bool {
         }
         IpAddr::V6(address) => {
             let segments = address.segments();
-            // IPv4 in disguise: mapped, compatible, translated (RFC 6052) or by 6to4.
+            // IPv4 in disguise: mapped, translated (RFC 6052) or by 6to4.
             let within = |high: u16, low: u16| IpAddr::from([(high >> 8) as u8, high as u8, (low >> 8) as u8, low as u8]);
             match segments {
-                [0, 0, 0, 0, 0, 0 | 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => return is_public(within(high, low)),
+                [0, 0, 0, 0, 0, 0xffff, high, low] | [0x64, 0xff9b, 0, 0, 0, 0, high, low] => return is_public(within(high, low)),
                 [0x2002, high, low, ..] => return is_public(within(high, low)),
                 _ => {}
             }
@@ -287,6 +286,13 @@ mod tests {
         assert!(target("http://localhost:1/", "localhost").expect("listed"));
         assert!(target("https://10.0.0.1/", "10.0.0.1").expect("listed"));
         assert!(!target("https://good.example/", "good.example").expect("listed"));
+    }
+
+    #[tokio::test]
+    async fn a_name_that_leads_inside_has_no_addresses() {
+        let target = |inside| Target { host: Host::Domain("localhost".to_owned()), port: 1, inside };
+        assert!(target(false).addresses().await.is_err_and(|error| error.detail.contains("not on the public Internet")));
+        assert!(target(true).addresses().await.is_ok_and(|found| !found.is_empty()));
     }
 
     #[tokio::test]

@@ -273,7 +273,7 @@ async fn body(mut answer: Response, limit: u64, sink: &mut impl Write) -> Result
 fn redirect_target(from: &Url, location: &str) -> Result<Url, DownloadError> {
     let refused = || DownloadError::Redirect { to: location.chars().take(200).collect() };
     let to = from.join(location).map_err(|_| refused())?;
-    let same = to.host_str().is_some() && to.host_str() == from.host_str() && !location.is_empty();
+    let same = to.host_str() == from.host_str() && !location.is_empty();
     let harmless = to.username().is_empty() && to.password().is_none();
     if same && harmless && to.scheme() == "https" { Ok(to) } else { Err(refused()) }
 }
@@ -312,6 +312,8 @@ mod tests {
             ("//evil.example/d", None),
             ("https://md.example@evil.example/", None),
             ("https://a:b@md.example/", None),
+            ("https://a@md.example/", None),
+            ("https://:b@md.example/", None),
             ("file:///etc/passwd", None),
             ("", None),
         ] {

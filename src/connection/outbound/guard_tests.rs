@@ -1,7 +1,7 @@
 //! Every way past the guard that somebody has thought of: addresses in all spellings, names, redirects, bodies, headers.
 
 use super::asker::{Asked, Asker};
-use super::download::{DownloadError, Downloader, INSIDE, LookUp, Patience, Reach, Validators};
+use super::download::{DownloadError, Downloaded, Downloader, INSIDE, LookUp, Patience, Reach, Validators};
 use super::{FetchRequest, GuardedFetch, is_public};
 use crate::rules::Fetch as _;
 use std::io::Write as _;
@@ -378,6 +378,43 @@ async fn bodies_are_bounded_however_they_come() {
     for head in ["content-length: -1\r\n", "content-length: 2\r\ncontent-length: 3\r\n", "content-length: 2, 3\r\n"] {
         assert!(answered(Answers::once(format!("{OK}{head}\r\n{{}}")), 1000).await.is_err(), "{head}");
     }
+}
+
+#[tokio::test]
+async fn documents_are_bounded_and_good_or_none() {
+    let downloaded = async |head: &str, again: &str, validators: &Validators| {
+        let server = Server::start(Answers::once(head).then(again, Duration::ZERO)).await;
+        let patience = Patience { idle: Duration::from_secs(2), total: Duration::from_secs(5) };
+        let downloader = Downloader::new(patience, Reach::Everything).expect("a client");
+        downloader.fetch(&server.url("127.0.0.1"), validators, 1000, &mut Vec::new()).await
+    };
+    let none = Validators::default();
+    let too_large = Err(DownloadError::TooLarge { limit: 1000 });
+    assert_eq!(downloaded(&format!("{OK}content-length: 1001\r\n\r\n"), "", &none).await, too_large, "announced");
+    assert_eq!(downloaded(&format!("{OK}\r\n"), &"x".repeat(8192), &none).await, too_large, "without end");
+    let empty = "content-length: 0\r\nconnection: close\r\n\r\n";
+    for (status, expected) in [(404, DownloadError::Missing), (410, DownloadError::Missing), (500, DownloadError::Status(500))] {
+        assert_eq!(downloaded(&format!("HTTP/1.1 {status} No\r\n{empty}"), "", &none).await, Err(expected));
+    }
+    // Nothing was asked that could be the same still.
+    let same = "HTTP/1.1 304 Same\r\nconnection: close\r\n\r\n";
+    assert_eq!(downloaded(same, "", &none).await, Err(DownloadError::Status(304)));
+    let known = Validators { etag: Some("x".to_owned()), last_modified: None };
+    assert_eq!(downloaded(same, "", &known).await, Ok(Downloaded::NotModified));
+    // What is said again to the server is short.
+    for (length, kept) in [(1024, true), (1025, false)] {
+        let etag = "x".repeat(length);
+        let good = downloaded(&format!("HTTP/1.1 200 OK\r\netag: {etag}\r\n{empty}"), "", &none).await;
+        let Ok(Downloaded::Body { validators, .. }) = good else { panic!("{good:?}") };
+        assert_eq!(validators.etag, kept.then_some(etag));
+    }
+}
+
+#[tokio::test]
+async fn texts_are_bounded() {
+    let endless = Server::start(Answers::once(format!("{OK}\r\n")).then("x".repeat(100_000), Duration::ZERO)).await;
+    let answer = super::client().expect("a client").get(endless.url("127.0.0.1")).send().await.expect("an answer");
+    assert_eq!(super::text(answer).await.expect_err("too much").detail, "an answer is too large");
 }
 
 #[tokio::test]

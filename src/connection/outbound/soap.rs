@@ -117,6 +117,7 @@ mod tests {
     async fn a_partner_cannot_send_without_end_nor_elsewhere() {
         let announced = "HTTP/1.1 200 OK\r\ncontent-length: 900000000\r\n\r\n";
         assert!(asked(announced, true).await.is_err_and(|why| why.contains("more than")));
+        assert!(asked(announced, false).await.is_err_and(|why| why.contains("more than")), "nothing of it has come");
         assert!(asked("HTTP/1.1 200 OK\r\nconnection: close\r\n\r\n", true).await.is_err_and(|why| why.contains("more than")));
         let away = "HTTP/1.1 302 Found\r\nlocation: http://127.0.0.1:9/\r\ncontent-length: 0\r\nconnection: close\r\n\r\n";
         assert_eq!(asked(away, false).await, Err("it answers with status 302".to_owned()));
