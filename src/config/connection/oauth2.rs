@@ -152,3 +152,89 @@ fn apple(context: &Context<'_>, section: &Section<'_>) -> Option<AppleSecret> {
     }
     Some(AppleSecret { team_id: team_id?, key_id: key_id?, key: key? })
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::render_human;
+    use crate::config::tests::{GOOD, config, findings};
+    use crate::connection::config::ConnectionKind;
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::nid::Nid;
+    use openssl::pkey::PKey;
+
+    const SECRET: &str = "client_secret = \"secret\"\n";
+    const PLAIN: &str = "authorization_endpoint = \"https://hub.example/a\"\ntoken_endpoint = \"https://hub.example/t\"\n\
+        userinfo_endpoint = \"https://hub.example/u\"\nclient_id = \"x\"\n";
+
+    fn with(protocol: &str, settings: &str) -> String {
+        format!("{GOOD}\n[[connection]]\nname = \"hub\"\n[connection.{protocol}]\n{settings}\n")
+    }
+
+    /// Where the problems are, and what is weak.
+    fn found(protocol: &str, settings: &str) -> (Vec<String>, Vec<String>) {
+        let found = findings(&with(protocol, settings));
+        let path = |path: &str| path.strip_prefix(&format!("connection[1].{protocol}.")).unwrap_or(path).to_owned();
+        let weak = found.warnings.iter().filter(|warning| warning.message.starts_with("weakened"));
+        (found.problems.iter().map(|problem| path(&problem.path)).collect(), weak.map(|warning| path(&warning.path)).collect())
+    }
+
+    #[test]
+    fn what_cannot_work_is_refused() {
+        let good = format!("{PLAIN}{SECRET}subject = \"data.id\"\n");
+        assert_eq!(found("oauth2", &good), (vec![], vec![]), "{}", render_human(&findings(&with("oauth2", &good))));
+        let subject = |subject: &str| format!("{PLAIN}{SECRET}subject = {subject}");
+        let more = |more: &str| format!("{good}{more}");
+        let public = format!("{PLAIN}subject = \"id\"\n");
+        for (settings, expected) in [
+            (subject("[]"), "subject"),
+            (subject("\"data..id\""), "subject"),
+            (subject("[\"id\", \"a.b.c.d.e.f.g.h.i\"]"), "subject"),
+            (good.replace("https://hub.example/t", "http://hub.example/t"), "token_endpoint"),
+            (good.replace("https://hub.example/u", "https://hub.example/u#x"), "userinfo_endpoint"),
+            (more("more = { emails = \"http://hub.example/e\" }"), "more.emails"),
+            (more("more = { emails = 1 }"), "more.emails"),
+            (more("scopes = [\"me mail\"]"), "scopes[0]"),
+            (more("scopes = [\"\"]"), "scopes[0]"),
+            (more("parameters = { state = \"x\" }"), "parameters.state"),
+            (more("userinfo_parameters = { v = 2 }"), "userinfo_parameters.v"),
+            (more("parameters = { hd = \"x\" }\n[connection.oauth2.upstream_params]\nhd = { value = \"y\" }"), "upstream_params.hd"),
+            (more("[connection.oauth2.upstream_params]\ncode_challenge = { value = \"y\" }"), "upstream_params.code_challenge"),
+            (format!("{public}pkce = false"), "pkce"),
+            (format!("{public}token_endpoint_auth_method = \"client_secret_post\""), "client_secret"),
+            (more("token_endpoint_auth_method = \"none\""), "client_secret"),
+            (format!("{public}token_endpoint_auth_method = \"tls_client_auth\""), "client_certificate"),
+            (format!("{public}client_key = \"key\""), "client_certificate"),
+        ] {
+            assert_eq!(found("oauth2", &settings).0, [expected], "{settings}");
+        }
+        for (line, expected) in [("pkce = false", "pkce"), ("private_network = true", "private_network")] {
+            assert_eq!(found("oauth2", &more(line)), (vec![], vec![expected.to_owned()]), "{line}");
+        }
+    }
+
+    #[test]
+    fn apple_signs_by_one_curve() {
+        let pem = |curve| {
+            let key = EcKey::generate(&EcGroup::from_curve_name(curve).expect("a curve")).expect("a key");
+            String::from_utf8(PKey::from_ec_key(key).expect("a key").private_key_to_pem_pkcs8().expect("PEM")).expect("a text")
+        };
+        let apple = |key: &str| format!("preset = \"apple\"\nclient_id = \"x\"\nteam_id = \"T\"\nkey_id = \"K\"\n{key}");
+        let key = |curve| apple(&format!("private_key = \"\"\"\n{}\"\"\"\n", pem(curve)));
+        assert_eq!(found("social", &key(Nid::X9_62_PRIME256V1)).0, [""; 0]);
+        assert_eq!(found("social", &key(Nid::SECP384R1)).0, ["private_key"]);
+        assert_eq!(found("social", &apple("")).0, ["private_key"]);
+        assert_eq!(found("social", &apple("private_key = \"x\"")).0, ["private_key"]);
+    }
+
+    #[test]
+    fn another_issuer_is_another_place() {
+        let of = |issuer: &str| {
+            let text = with("social", &format!("preset = \"microsoft\"\nclient_id = \"x\"\n{SECRET}{issuer}"));
+            let kind = config(&text).connections.into_iter().nth(1).expect("a connection").kind;
+            let ConnectionKind::Oidc(settings) = kind else { panic!("{kind:?}") };
+            settings.metadata.to_string()
+        };
+        assert_eq!(of(""), "https://login.microsoftonline.com/common/v2.0/.well-known/openid-configuration");
+        assert_eq!(of("issuer = \"https://op.example\""), "https://op.example/.well-known/openid-configuration");
+    }
+}

@@ -86,8 +86,13 @@ mod tests {
         let user = r#"{"name":{"firstName":"Jane","lastName":" Doe "},"email":"admin@acme.example","sub":"admin"}"#;
         assert_eq!(told(user, json!({ "sub": "jane" })), json!({ "sub": "jane", "given_name": "Jane", "family_name": "Doe" }));
         assert_eq!(told(user, json!({ "given_name": "J" })), json!({ "given_name": "J", "family_name": "Doe" }));
-        for user in ["", "{", "7", r#"{"name":"Jane"}"#, r#"{"name":{"firstName":"","lastName":"a\u0000"}}"#] {
+        let long = format!(r#"{{"name":{{"firstName":"{}"}}}}"#, "J".repeat(LONGEST_NAME + 1));
+        let large = format!(r#"{{"name":{{"firstName":"Jane"}},"more":"{}"}}"#, "x".repeat(LONGEST));
+        let hostile = ["", "{", "7", r#"{"name":"Jane"}"#, r#"{"name":{"firstName":"","lastName":"a\u0000"}}"#, &long, &large];
+        for user in hostile {
             assert_eq!(told(user, json!({})), json!({}), "{user}");
         }
+        let longest = long.replacen('J', "", 1);
+        assert_eq!(told(&longest, json!({}))["given_name"], "J".repeat(LONGEST_NAME));
     }
 }
