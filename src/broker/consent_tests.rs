@@ -2,10 +2,10 @@
 
 use super::*;
 use crate::broker::begin::{Arrival, Incoming};
+use crate::broker::ending::Ending;
 use crate::broker::identify::{Identified, Profiles};
 use crate::broker::possession::Shown;
 use crate::broker::tests::{CALLBACK, call, gateway, jane, with_client};
-use crate::broker::upstream::Ending;
 use crate::broker::{CookieChange, Reply};
 use crate::connection::Registry;
 use crate::connection::SamlConnection;

@@ -5,10 +5,10 @@
 //! the person starts again. What the second login leads to is in [`super::upstream`].
 
 use super::begin::trace_op;
+use super::ending::Ending;
 use super::form::Form;
 use super::identify::Of;
 use super::refuse::{Refusing, plain};
-use super::upstream::Ending;
 use super::{Answer, Browser, Gateway, LinkQuestion, Outcome, REMAINS, encode};
 use crate::clock::Timestamp;
 use crate::connection::UpstreamRequest;

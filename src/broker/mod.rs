@@ -16,6 +16,7 @@ pub mod client_keys;
 pub mod consent;
 pub mod device;
 pub mod discovery;
+mod ending;
 pub mod events;
 pub mod explain;
 pub mod factor;

@@ -6,12 +6,12 @@
 
 use super::{Made, Situation, Verdict, context};
 use crate::broker::begin::trace_op;
+use crate::broker::ending::Ending;
 use crate::broker::finish::Issue;
 use crate::broker::happened::Ended;
 use crate::broker::identify::{Identified, Profiles};
 use crate::broker::refuse::{Refusing, plain};
 use crate::broker::traces::{RecentLogin, SINGLE_SIGN_ON, recent_op};
-use crate::broker::upstream::Ending;
 use crate::broker::{Answer, Browser, Gateway, Outcome, REMAINS, decode, encode, remains};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind, Result};
