@@ -188,7 +188,11 @@ pub fn prepare(place: &Path, idp_key: &CertifiedKey) -> Result<OidcKeys, String>
 /// Everything that is not said here is as it is by default.
 fn configuration(variant: &Variant, openid_idp: Option<&OpenIdIdp>, address: SocketAddr, place: &Path) -> String {
     let Variant { signature_check, algorithm, sessions, .. } = variant;
-    let directory = variant.directory.clone().unwrap_or_else(|| format!("sqlite:{}", place.join("isthmus.db").display()));
+    let directory = variant.directory.clone().unwrap_or_else(|| {
+        // Who is known by one protocol is somebody else by the other.
+        let name = if openid_idp.is_some() { "isthmus-openid.db" } else { "isthmus.db" };
+        format!("sqlite:{}", place.join(name).display())
+    });
     let operations = SocketAddr::from(([127, 0, 0, 1], free_port()));
     let application = match variant.application {
         Protocol::OpenIdConnect => openid_application(algorithm),
