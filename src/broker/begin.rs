@@ -140,7 +140,7 @@ impl Gateway {
     pub(super) async fn begin_login(&self, begun: &Begun<'_>, asked: Asked, mut trace: Trace) -> Result<Outcome> {
         let Begun { application, now, .. } = *begun;
         let mut session = self.session(begun.browser, now).await?;
-        let usable = self.usable_connections(application);
+        let usable = self.fitting(self.usable_connections(application), &asked);
         let by_hint = asked.login_hint.as_deref().and_then(|hint| self.connections.for_email(hint));
         let by_hint = by_hint.map(|connection| connection.config().name.as_str());
         let may_probe = |name: &&String| self.connections.enabled(name).is_some_and(|known| known.config().allows_passive_probe());
@@ -199,7 +199,7 @@ impl Gateway {
                 match self.send_to_idp(transaction, (&to, choosing), force, now, &mut trace).await {
                     Ok(sent) => sent,
                     Err(error) => {
-                        self.save_trace(begun.correlation_id, Part::Begin, &trace).await?;
+                        self.save_refusal((begun.correlation_id, Part::Begin), &mut trace, &error, now).await;
                         return Err(error);
                     }
                 }
@@ -248,6 +248,16 @@ impl Gateway {
                 all.into_iter().map(|connection| connection.config().name.clone()).collect()
             }
         }
+    }
+
+    /// Those of them by which a login that is asked so can end well: a recent sign-in is not looked for where nobody can say
+    /// when it was, unless the application names the connection or there is no other.
+    pub(super) fn fitting(&self, mut usable: Vec<String>, asked: &Asked) -> Vec<String> {
+        let wants_recent = asked.fresh_login || asked.max_age.is_some();
+        if wants_recent && asked.connection.is_none() && usable.iter().any(|name| self.asks_afresh(name)) {
+            usable.retain(|name| self.asks_afresh(name));
+        }
+        usable
     }
 
     pub(super) fn asked(&self, request: AuthorizationRequest, application: &Application) -> Result<Asked> {
@@ -318,6 +328,15 @@ impl Gateway {
             }
             ReplyTo::Saml(reply) => self.refuse_by_saml(client_id, reply, &told, now).await,
             ReplyTo::Device(reply) => self.refuse_device(reply, error, now).await,
+        }
+    }
+
+    /// A login that cannot begin: its trace says why. The person is told why even where that cannot be kept.
+    pub(super) async fn save_refusal(&self, (correlation_id, part): (&str, Part), trace: &mut Trace, error: &Error, now: Timestamp) {
+        let wire = error.kind.wire();
+        trace.note(now, Note::Refused { code: wire.code.to_owned(), reason: wire.problem.to_owned(), detail: error.detail.clone() });
+        if let Err(failed) = self.save_trace(correlation_id, part, trace).await {
+            tracing::warn!(correlation_id, detail = failed.detail, "the trace of a login that cannot begin cannot be kept");
         }
     }
 

@@ -100,7 +100,7 @@ impl Gateway {
             Ok(sent) => sent,
             Err(error) if error.kind == ErrorKind::StoreUnavailable => return Err(error),
             Err(error) => {
-                self.save_trace(&correlation_id, Part::Choice, &trace).await?;
+                self.save_refusal((&correlation_id, Part::Choice), &mut trace, &error, now).await;
                 return Ok(Outcome::refused(error, Some(restart)).in_login(&correlation_id));
             }
         };
@@ -170,8 +170,8 @@ impl Gateway {
 
     /// Names of the connections among which a person may choose in this login.
     fn choosable(&self, transaction: &LoginTransaction) -> Vec<String> {
-        let mut usable =
-            self.application(&transaction.client_id).map(|application| self.usable_connections(application)).unwrap_or_default();
+        let usable = self.application(&transaction.client_id).map(|application| self.usable_connections(application)).unwrap_or_default();
+        let mut usable = self.fitting(usable, &transaction.asked);
         if let Some(asked) = &transaction.asked.connection {
             usable.retain(|name| name == asked);
         }

@@ -183,7 +183,11 @@ impl Gateway {
         }
         self.keep_tokens(known, of.now).await?;
         self.keep_tokens(arrived, of.now).await?;
-        let why = "the person proved this account and the new identity, each by a fresh login";
+        let why = if arrived.fresh {
+            "the person proved this account and the new identity, each by a fresh login"
+        } else {
+            "the person proved this account by a fresh login, and the new identity has the same address, which is believed"
+        };
         trace.note(of.now, Note::User { user_id: owner.user_id.clone(), created: false, why: why.into() });
         let user = self.directory.user(&owner.user_id).await?.ok_or_else(|| Error::new(ErrorKind::Conflict, Conflict::Changed.advice()))?;
         let profile = self.effective(&user)?.ok_or_else(|| Error::new(ErrorKind::Internal, "a user who came has no profile"))?;
@@ -201,6 +205,11 @@ impl Gateway {
     /// May somebody sign in by this identity, as far as it and its connection are concerned?
     pub(super) fn lets_in(&self, stored: &StoredIdentity) -> bool {
         stored.allows_login && !self.only_links(&stored.identity.connection)
+    }
+
+    /// Can people of this connection be asked for a fresh login? Others prove no account.
+    pub(super) fn asks_afresh(&self, connection: &str) -> bool {
+        self.connections.enabled(connection).is_some_and(|known| known.asks_afresh())
     }
 
     /// Do identities of this connection sign nobody in, whatever is said of each?
@@ -236,6 +245,7 @@ impl Gateway {
             email_verified: arrived.email_verified(),
             trusted: config.is_trusted_for(&email),
             link_only: config.profile.link_only,
+            provable: arrived.fresh || self.asks_afresh(&config.name),
         };
         // Where some were not looked at, one that is left is not the only one.
         let decision =
@@ -258,9 +268,9 @@ impl Gateway {
             }
             Decision::Ask { user_ids, mut connections } => {
                 // Whoever is not believed about the address learns nothing of the ways in which its owner signs in.
-                if !(newcomer.email_verified && newcomer.trusted) {
+                if !newcomer.is_believed() {
                     connections = application.map(|application| self.usable_connections(application)).unwrap_or_default();
-                    connections.retain(|name| self.connections.enabled(name).is_some_and(|way| !way.config().profile.link_only));
+                    connections.retain(|name| !self.only_links(name) && self.asks_afresh(name));
                 }
                 trace.note(
                     of.now,
@@ -308,7 +318,8 @@ impl Gateway {
                     && stored.profile.get("email_verified").and_then(Value::as_bool).unwrap_or(false),
                 trusted: connection.is_some_and(|connection| connection.config().is_trusted_for(email)),
                 allows_login: self.lets_in(stored),
-                usable: application.is_some_and(|application| self.accepts(application, &stored.identity.connection)),
+                usable: application.is_some_and(|application| self.accepts(application, &stored.identity.connection))
+                    && self.asks_afresh(&stored.identity.connection),
             }
         };
         Candidate { user_id: user.user_id.clone(), blocked: user.blocked, identities: user.identities.iter().map(identity).collect() }

@@ -82,8 +82,8 @@ impl Gateway {
         let mut trace = Trace::default();
         let what = format!("the person proves a known account at {connection}");
         trace.note(now, Note::Decision { what, why: "the person chose it".into() });
-        // Who cannot be asked for a fresh login has just said whose browser this is, and would say no more (decision 024).
-        let may_ask = self.connections.enabled(&link.arrived.identity.connection).is_none_or(|first| first.asks_afresh());
+        // Who cannot be asked for a fresh login is believed about the address, or would not be here (decision 024).
+        let may_ask = self.asks_afresh(&link.arrived.identity.connection);
         let correlation_id = transaction.correlation_id.clone();
         let sent = if link.arrived.fresh || !may_ask {
             self.send_to_proof(transaction, link, connection, now, &mut trace).await
@@ -93,7 +93,7 @@ impl Gateway {
         let (answer, transaction) = match sent {
             Ok(sent) => sent,
             Err(error) => {
-                self.save_trace(&correlation_id, Part::LinkChoice, &trace).await?;
+                self.save_refusal((&correlation_id, Part::LinkChoice), &mut trace, &error, now).await;
                 return Err(error);
             }
         };

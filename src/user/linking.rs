@@ -63,6 +63,16 @@ pub struct Newcomer<'a> {
     pub trusted: bool,
     /// Identities of its connection may not be used to sign in by themselves.
     pub link_only: bool,
+    /// The person has signed in for this login, or can be asked to. Whoever is only known at the identity provider may be
+    /// there by somebody else's doing.
+    pub provable: bool,
+}
+
+impl Newcomer<'_> {
+    /// The address is theirs, by the word of somebody who is believed for it.
+    pub const fn is_believed(&self) -> bool {
+        self.email_verified && self.trusted
+    }
 }
 
 /// A user with the same e-mail address.
@@ -83,7 +93,7 @@ pub struct CandidateIdentity {
     /// Its connection is believed for the domain of the address.
     pub trusted: bool,
     pub allows_login: bool,
-    /// Its connection is there and enabled, and the application of this login accepts it.
+    /// Its connection is there and enabled, can be asked for a fresh login, and the application of this login accepts it.
     pub usable: bool,
 }
 
@@ -111,7 +121,7 @@ pub enum Decision {
 pub enum Conflict {
     /// More than one user has the address.
     SeveralMatches,
-    /// The new identity's address is not verified, or its connection is not believed for the domain.
+    /// The new identity's address is not verified, or its connection is not believed for the domain, and that has to count.
     UnverifiedHere,
     /// The known user's address is not verified, or no connection that is believed for the domain says so.
     UnverifiedThere,
@@ -166,6 +176,7 @@ pub fn decide(linking: &Linking, newcomer: Newcomer<'_>, candidates: &[Candidate
         (Policy::Never, _) | (_, []) if newcomer.link_only => Decision::Conflict(Conflict::LinkOnly),
         (Policy::Never, _) => Decision::NewUser { why: "the connection's policy never links" },
         (_, []) => Decision::NewUser { why: "nobody here has this e-mail address" },
+        (Policy::Ask, _) if !newcomer.provable && !newcomer.is_believed() => Decision::Conflict(Conflict::UnverifiedHere),
         (Policy::Ask, several) => ask(several),
         (Policy::VerifiedEmail, _) if newcomer.link_only => Decision::Conflict(Conflict::LinkOnly),
         (Policy::VerifiedEmail, [only]) => by_verified_email(newcomer, only),
@@ -177,7 +188,7 @@ fn by_verified_email(newcomer: Newcomer<'_>, candidate: &Candidate) -> Decision 
     if candidate.blocked {
         return Decision::Conflict(Conflict::BlockedUser);
     }
-    if !(newcomer.email_verified && newcomer.trusted) {
+    if !newcomer.is_believed() {
         return Decision::Conflict(Conflict::UnverifiedHere);
     }
     // Whoever put the address there must have been believed for it: an account may have been made in advance to catch

@@ -6,7 +6,7 @@ fn linking(policy: Policy) -> Linking {
     Linking { policy, ..Linking::default() }
 }
 
-const NEWCOMER: Newcomer<'static> = Newcomer { connection: "acme", email_verified: true, trusted: true, link_only: false };
+const NEWCOMER: Newcomer<'static> = Newcomer { connection: "acme", email_verified: true, trusted: true, link_only: false, provable: true };
 
 fn identity(connection: &str) -> CandidateIdentity {
     CandidateIdentity {
@@ -116,6 +116,19 @@ fn a_link_only_identity_neither_proves_nor_comes_alone() {
     assert_eq!(conflict(Policy::VerifiedEmail, alone, &one()), Some(Conflict::LinkOnly));
     assert_eq!(conflict(Policy::Ask, alone, &[]), Some(Conflict::LinkOnly));
     assert!(matches!(decide(&linking(Policy::Ask), alone, &one()), Decision::Ask { .. }));
+}
+
+/// Somebody else's session at the provider, planted in the browser, has this address by its own word.
+#[test]
+fn whoever_has_not_signed_in_for_this_and_cannot_be_asked_to_must_be_believed() {
+    for (email_verified, trusted, expected) in
+        [(false, true, Some(Conflict::UnverifiedHere)), (true, false, Some(Conflict::UnverifiedHere)), (true, true, None)]
+    {
+        let planted = Newcomer { provable: false, email_verified, trusted, ..NEWCOMER };
+        assert_eq!(conflict(Policy::Ask, planted, &one()), expected, "{email_verified}, {trusted}");
+        let proven = Newcomer { provable: true, ..planted };
+        assert_eq!(conflict(Policy::Ask, proven, &one()), None);
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use crate::harness::app::{App, Tokens, assert_oauth_error};
 use crate::harness::browser::{Browser, Departure, Landed, Page};
 use crate::harness::gateway::{Gateway, Setup};
 use crate::harness::html::{Form, form};
-use crate::harness::op::Op;
+use crate::harness::op::{Op, answer};
 use crate::harness::slapd::{PASSWORD, Slapd};
 use crate::saml_apps::sp::{Answered, Sp};
 use serde_json::json;
@@ -350,6 +350,11 @@ async fn a_sign_in_of_unknown_time_is_made_again_before_it_is_joined() {
 #[tokio::test]
 async fn who_comes_by_oauth_alone_joins_an_account_and_proves_none() {
     let world = World::new().await;
+    let jane = |verified: bool| {
+        let said = json!({ "id": 7, "name": "Jane Doe", "email": "jane@acme.example", "email_verified": verified });
+        world.hub.tells("/me", answer(200, &said));
+    };
+    jane(true);
     let asks = "[connection.linking]\npolicy = \"ask\"\nemail_domains = [\"acme.example\"]";
     let subject = async |gateway: &Gateway, answer: &Departure| {
         let tokens = Tokens::of(&world.app.redeem(gateway, &world.app.code(gateway, answer), &[]).await);
@@ -367,6 +372,25 @@ async fn who_comes_by_oauth_alone_joins_an_account_and_proves_none() {
     assert_eq!(form.url.path(), "/login/password", "the provider can say no more than it has");
     assert_eq!(subject(&gateway, &type_in(&browser, &form, "jane", PASSWORD).await.away()).await, known);
     assert_eq!(subject(&gateway, &world.sign_in(&gateway, &Browser::new(), "hub", &[]).await).await, known, "both ways lead there");
+    gateway.stop();
+    // Somebody else may have made the session that the provider knows in this browser, and may have named any address.
+    let unbelieved = world.hub.toml("[connection.linking]\npolicy = \"ask\"");
+    let mut gateway =
+        Gateway::start(Setup::new().connection(&world.staff.toml(asks)).connection(&unbelieved).application(&world.app.toml("", ""))).await;
+    world.sign_in(&gateway, &Browser::new(), "staff", &[]).await;
+    let browser = Browser::new();
+    let departure = world.open(&gateway, &browser, &[("connection", "hub")]).await.away();
+    come_back(&browser, &departure).await.here().assert_refused(409, "ISTH-3007");
+    gateway.stop();
+    let hub = world.hub.toml(asks);
+    let mut gateway =
+        Gateway::start(Setup::new().connection(&world.staff.toml(asks)).connection(&hub).application(&world.app.toml("", ""))).await;
+    world.sign_in(&gateway, &Browser::new(), "staff", &[]).await;
+    jane(false);
+    let browser = Browser::new();
+    let departure = world.open(&gateway, &browser, &[("connection", "hub")]).await.away();
+    come_back(&browser, &departure).await.here().assert_refused(409, "ISTH-3007");
+    jane(true);
     // The other way about: the known account is at the provider.
     gateway.stop();
     let mut gateway = Gateway::start(
@@ -376,11 +400,31 @@ async fn who_comes_by_oauth_alone_joins_an_account_and_proves_none() {
     let known = subject(&gateway, &world.sign_in(&gateway, &Browser::new(), "hub", &[]).await).await;
     let browser = Browser::new();
     let form = world.open(&gateway, &browser, &[("connection", "staff")]).await.here();
-    let page = type_in(&browser, &form, "jane", PASSWORD).await.here();
-    let refused = press(&browser, &page, "hub").await.here();
-    assert!(refused.contains("cannot tell when a person signed in"), "{}", refused.body);
+    // No way is offered that leads nowhere.
+    type_in(&browser, &form, "jane", PASSWORD).await.here().assert_refused(409, "ISTH-3007");
     assert_eq!(subject(&gateway, &world.sign_in(&gateway, &Browser::new(), "hub", &[]).await).await, known);
     gateway.stop();
+}
+
+/// Where a recent sign-in is wanted, nobody is held to a way that cannot give one, and only its name leads there.
+#[tokio::test]
+async fn a_recent_sign_in_is_looked_for_where_there_can_be_one() {
+    let world = World::new().await;
+    let setup = Setup::new().connection(&world.staff.toml("")).connection(&world.hub.toml(""));
+    let gateway = Gateway::start(setup.application(&world.app.toml("", ""))).await;
+    let browser = Browser::new();
+    let answer = world.sign_in(&gateway, &browser, "hub", &[]).await;
+    world.app.code(&gateway, &answer);
+    for wish in [("max_age", "86400"), ("prompt", "login")] {
+        let form = world.open(&gateway, &browser, &[wish]).await.here();
+        assert_eq!(form.url.path(), "/login/password", "{wish:?}");
+    }
+    let (error, _) = world.app.error(&gateway, &world.open(&gateway, &browser, &[("max_age", "60"), ("connection", "hub")]).await.away());
+    assert_eq!(error, "login_required");
+    // Without that wish the person chooses, or the session answers.
+    let page = world.open(&gateway, &Browser::new(), &[]).await.here();
+    assert!(page.contains("hub") && page.contains("staff"), "{}", page.body);
+    world.app.code(&gateway, &world.open(&gateway, &browser, &[]).await.away());
 }
 
 /// The person comes back from the provider that speaks OAuth 2.0 alone, wherever that leads.

@@ -29,7 +29,7 @@ impl Provider {
         provider
     }
 
-    fn tells(&self, path: &'static str, reply: Reply) {
+    pub(super) fn tells(&self, path: &'static str, reply: Reply) {
         self.answers.lock().unwrap().insert(path, reply);
     }
 
