@@ -102,7 +102,27 @@ fn spelling(name: &str) -> String {
     let counted = |letter: &char| letter.is_alphanumeric() && !is_combining_mark(*letter) || letter.is_ascii_punctuation();
     // Both ways: some letters are one only in capitals, and small ones of others are two.
     let folded = name.nfkd().flat_map(char::to_lowercase).flat_map(char::to_uppercase).flat_map(char::to_lowercase);
-    folded.nfkd().filter(counted).collect()
+    let mut spelled = String::with_capacity(name.len());
+    for letter in folded.nfkd().filter(counted) {
+        match plain(letter) {
+            Some(letters) => spelled.push_str(letters),
+            None => spelled.push(letter),
+        }
+    }
+    spelled
+}
+
+/// Letters that Windows compares as others, and no compatibility form takes apart.
+const fn plain(letter: char) -> Option<&'static str> {
+    Some(match letter {
+        'æ' => "ae",
+        'œ' => "oe",
+        'þ' => "th",
+        'ø' => "o",
+        'ł' => "l",
+        'đ' => "d",
+        _ => return None,
+    })
 }
 
 impl Gateway {
@@ -298,6 +318,7 @@ mod tests {
                 vec!["STRASSE@X.EXAMPLE", "straße@x.example", "STRAẞE@x.example", "ﬅrasse@ｘ.example", "ſtrasse＠x.example"],
             ),
             ("ΑΣ", vec!["ας", "ασ"]),
+            ("aeoethold", vec!["ÆŒÞØŁĐ", "æœþøłđ", "Ǽœþǿłđ"]),
         ] {
             for other in spellings {
                 assert_eq!(spelling(other), spelling(name), "{other:?}");
