@@ -54,6 +54,8 @@ pub struct Ticket {
     pub result_url: Option<String>,
     /// Whoever follows it has read a mail to the address.
     pub proves_address: bool,
+    /// Links that were mailed before this was noted work on.
+    #[serde(default)]
     pub sent_for: SentFor,
     pub expires_at: Timestamp,
 }
@@ -65,13 +67,19 @@ impl Ticket {
 }
 
 /// For whom a link that proves an address was sent: what must be shown beside it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum SentFor {
     /// An operator, who says whose the account is.
-    #[default]
     Operator,
     /// Whoever has made the account, or has typed its password, in the browser of this digest or by a program.
     Somebody(Option<String>),
+}
+
+/// Nobody vouches for whom it was sent that is not said.
+impl Default for SentFor {
+    fn default() -> Self {
+        Self::Somebody(None)
+    }
 }
 
 impl SentFor {
@@ -227,5 +235,26 @@ mod tests {
         // Whoever has written another password, by whatever way.
         assert!(keep("two").await.expect("kept"));
         assert!(!works(Purpose::Password, &password, NOW).await && works(Purpose::Verify, &proof, NOW).await);
+    }
+
+    #[test]
+    fn a_link_that_says_not_for_whom_it_was_sent_works_and_asks_for_the_password() {
+        let ticket = Ticket {
+            purpose: Purpose::Verify,
+            connection: "people".into(),
+            subject: "7".into(),
+            email: "jane@acme.example".into(),
+            username: None,
+            mark: None,
+            result_url: None,
+            proves_address: true,
+            sent_for: SentFor::Operator,
+            expires_at: NOW,
+        };
+        let mut kept = serde_json::to_value(&ticket).expect("an object");
+        kept.as_object_mut().expect("an object").remove("sent_for").expect("was there");
+        let read: Ticket = decode(kept.to_string().as_bytes()).expect("reads");
+        assert_eq!(read.sent_for, SentFor::Somebody(None));
+        assert_eq!(Linking::default().sent_for, SentFor::Somebody(None));
     }
 }

@@ -6,7 +6,7 @@ use super::problem::Refusal;
 use super::shape::{Kind, Shape, fault, may, must};
 use super::users::existing;
 use super::{Answer, Body, Operation};
-use crate::broker::accounts::{Linking, Purpose};
+use crate::broker::accounts::{Linking, Purpose, SentFor};
 use crate::error::ErrorKind;
 use crate::user::User;
 use serde_json::{Value, json};
@@ -76,7 +76,8 @@ async fn make(call: &Call, of: (&User, Option<&str>), purpose: Purpose, proves_a
         return Err(vec![fault("/result_url", "is no address of a page")].into());
     }
     let life = call.body.get("ttl_sec").and_then(Value::as_u64).and_then(|life| u32::try_from(life).ok()).filter(|life| *life > 0);
-    let how = Linking { result_url, proves_address, life, ..Linking::default() };
+    // The program has the link itself, and says whose the account is.
+    let how = Linking { result_url, proves_address, sent_for: SentFor::Operator, life };
     let link = call.gateway.link_for_user(purpose, of, how, call.now).await?;
     let link = link.ok_or_else(|| Refusal::from(vec![fault("/user_id", "has no account with an address at a database")]))?;
     Ok(Reply::created(json!({ "ticket": link })))
