@@ -129,6 +129,7 @@ impl Gateway {
             }
             Err(AccountError::Busy) => {
                 self.tries.give_back(&key, now);
+                sleep_until(began + answered_after(began.elapsed())).await;
                 Ok(Some(PasswordProblem::Unproven(Unproven::Busy)))
             }
             Err(error) => {
