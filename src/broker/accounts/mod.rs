@@ -33,6 +33,9 @@ use std::sync::Arc;
 use ticket::{Holder, Ticket};
 use tokio::time::{Instant, sleep_until};
 
+/// How often factors are read again that somebody changes meanwhile.
+const ATTEMPTS: usize = 5;
+
 /// What mails say, in the person's language: subject and text, with `{connection}`, `{link}` and `{hours}` in them.
 #[derive(Clone)]
 pub struct Letters {
@@ -359,10 +362,15 @@ impl Gateway {
     }
 
     async fn forget_factors(&self, connection: &str, subject: &str, now: Timestamp) -> Result<()> {
-        if let Some(sealed) = self.directory.credential(connection, subject, CredentialKind::Factors).await? {
-            self.directory.change_credential(connection, subject, CredentialKind::Factors, (Some(&sealed), None), now).await?;
+        let kind = CredentialKind::Factors;
+        for _ in 0..ATTEMPTS {
+            let Some(sealed) = self.directory.credential(connection, subject, kind).await? else { return Ok(()) };
+            // They may be others since they were read: a code that is used changes them, too.
+            if self.directory.change_credential(connection, subject, kind, (Some(&sealed), None), now).await? {
+                return Ok(());
+            }
         }
-        Ok(())
+        Err(Error::new(ErrorKind::Conflict, "Others keep changing the second factors of this account."))
     }
 
     pub(super) fn note_account(&self, kind: LogType, user: &User, connection: &str, why: Option<String>, now: Timestamp) {
