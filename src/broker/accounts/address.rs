@@ -141,12 +141,20 @@ impl Gateway {
 
     /// Whoever reads the mails of the address has not made the account: its password becomes one that nobody knows, and all
     /// that it gave ends. Who is in the right after all chooses another one, by a link that goes to the address.
+    ///
+    /// # Errors
+    /// Those that come before the password is another; the link works on then. What fails afterwards is for operators.
     async fn disown(&self, token: &str, database: &Database<'_>, (ticket, user): (&Ticket, &User), now: Timestamp) -> Result<Followed> {
         let stored = user.identity(&ticket.connection, &ticket.subject);
         let proven = stored.is_some_and(|stored| stored.profile.get("email_verified") == Some(&Value::Bool(true)));
         // Somebody has shown by another link that both are theirs.
         if proven || !self.spend_ticket(token).await? {
             return Ok(Followed::Dead);
+        }
+        let began = Instant::now();
+        if let Err(error) = self.end_everything_of(&user.user_id, now).await {
+            self.give_ticket_back(token, ticket, now).await?;
+            return Err(error);
         }
         let nobodys = Secret::new(id::random_token());
         match database.accounts.change_password(&ticket.whose(), &nobodys, now).await {
@@ -157,9 +165,28 @@ impl Gateway {
                 return Err(unable(&error));
             }
         }
-        self.end_everything_of(&user.user_id, now).await?;
-        let why = "whoever has the address has not made the account".to_owned();
+        // Whoever signed in with the old password until now, too.
+        let took = i64::try_from(began.elapsed().as_millis()).unwrap_or(0);
+        let failed = self.after_disowning((user, ticket), Timestamp::from_millis(now.millis().saturating_add(took))).await.err();
+        if let Some(error) = &failed {
+            let (connection, source) = (database.name(), error.source.as_ref().map(tracing::field::display));
+            tracing::error!(connection, detail = error.detail, source, "an account was disowned, but not all that belongs to it was done");
+        }
+        let mut why = "whoever has the address has not made the account".to_owned();
+        if let Some(error) = failed {
+            why = format!("{why}; not all that belongs to it was done: {}", error.detail);
+        }
         self.note_account(LogType::PasswordChanged, user, database.name(), Some(why), now);
         Ok(Followed::Disowned)
+    }
+
+    /// Each step is taken whatever becomes of the others.
+    ///
+    /// # Errors
+    /// The first failure.
+    async fn after_disowning(&self, (user, ticket): (&User, &Ticket), now: Timestamp) -> Result<()> {
+        let ended = self.end_everything_of(&user.user_id, now).await;
+        let taken = self.take_from_who_came_before(user, ticket, now).await;
+        ended.and(taken).and(self.forget_password_links(&ticket.connection, &ticket.subject).await)
     }
 }
