@@ -74,8 +74,7 @@ impl Gateway {
         };
         let password = match said {
             None => return Ok(ask(None)),
-            Some(Saying::NotMine) if asks_password => return self.disown(token, &database, (&ticket, &user), now).await,
-            Some(Saying::NotMine) => return Ok(ask(None)),
+            Some(Saying::NotMine) => return self.disown(token, &database, (&ticket, &user), now).await,
             Some(Saying::Mine(password)) => password,
         };
         if asks_password && let Some(problem) = self.other_password(&database, (&ticket, &user), password, visit).await? {

@@ -263,14 +263,14 @@ impl Page {
             button: button.to_owned(),
         };
         let mut text = words::fill(&w.verify_how, &[("address", proof.email), ("connection", proof.connection)]);
-        let (mut fields, mut other) = (Vec::new(), None);
+        let mut fields = Vec::new();
         if proof.asks_password {
             text = format!("{text} {}", w.verify_password);
             let field = Field::named("password", &w.password_password, "password", "current-password");
             fields.push(Field { longest: PASSWORD, focus: true, ..field });
-            let hidden = vec![("ticket", token.to_owned()), ("not_mine", "1".to_owned())];
-            other = Some(Form { whose: None, ..form(hidden, Vec::new(), &w.verify_not_mine) });
         }
+        let hidden = vec![("ticket", token.to_owned()), ("not_mine", "1".to_owned())];
+        let other = Some(Form { whose: None, ..form(hidden, Vec::new(), &w.verify_not_mine) });
         let (status, wait) = proof.problem.map_or((StatusCode::OK, None), status_of);
         Self {
             status,

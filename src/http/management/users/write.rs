@@ -2,7 +2,6 @@
 
 use super::read::answer;
 use super::{Caller, refusal};
-use crate::broker::accounts::SentFor;
 use crate::broker::admin::{SealedValues, UserEdit};
 use crate::clock::Timestamp;
 use crate::error::{Error, ErrorKind};
@@ -16,7 +15,7 @@ use crate::store::LogType;
 use crate::user::metadata::{Part, Update};
 use crate::user::own::OwnPatch;
 use crate::user::patch::{Editor, UserPatch};
-use crate::user::{CUSTOM, DATABASE, User};
+use crate::user::{CUSTOM, DATABASE, StoredIdentity, User};
 use serde_json::{Map, Value};
 
 pub async fn create(call: Call) -> Result<Reply, Refusal> {
@@ -43,7 +42,7 @@ pub async fn create(call: Call) -> Result<Reply, Refusal> {
     let user = admin.create_user(&place, user_id.as_deref(), &members, call.by(), call.now).await.map_err(refused)?;
     set_password(&call, &user.user_id, password).await?;
     if verify {
-        write_to(&call, &user).await?;
+        write_to(&call, &user, None).await?;
     }
     let record = admin.user_record(&user.user_id, SealedValues::Absent).await.map_err(refusal)?;
     Ok(answer(&call, 201, &record))
@@ -51,7 +50,7 @@ pub async fn create(call: Call) -> Result<Reply, Refusal> {
 
 pub async fn update(call: Call) -> Result<Reply, Refusal> {
     let mut members = call.body.as_object().cloned().unwrap_or_default();
-    let (mut password, mut own, mut verify) = (None, OwnPatch::default(), false);
+    let (mut password, mut own, mut verify, mut connection) = (None, OwnPatch::default(), false, None);
     let editor = match Caller::of(&call, &["update:users", "update:users_app_metadata"]).await? {
         Caller::Person => {
             own_metadata_only(&call, &members).await?;
@@ -64,9 +63,10 @@ pub async fn update(call: Call) -> Result<Reply, Refusal> {
             }
             verify = mails(&call, &mut members)?;
             members.shift_remove("client_id");
-            if let Some(connection) = take_text(&mut members, "connection") {
+            connection = take_text(&mut members, "connection");
+            if let Some(connection) = &connection {
                 let user = super::read::existing(&call, call.name("id")).await?;
-                if !user.identities.iter().any(|stored| stored.identity.connection == connection) {
+                if !user.identities.iter().any(|stored| &stored.identity.connection == connection) {
                     return Err(vec![fault("/connection", "is no connection of this user")].into());
                 }
             }
@@ -88,7 +88,7 @@ pub async fn update(call: Call) -> Result<Reply, Refusal> {
     let user = edit(&call, patch, own, Update::Merge).await?;
     set_password(&call, &user.user_id, password).await?;
     if verify {
-        write_to(&call, &user).await?;
+        write_to(&call, &user, connection.as_deref()).await?;
     }
     if user.blocked && members.get("blocked") == Some(&Value::Bool(true)) {
         call.gateway.tell_of_block(&user.user_id, call.now).await?;
@@ -202,14 +202,12 @@ fn mails(call: &Call, members: &mut Map<String, Value>) -> Result<bool, Refusal>
     if faults.is_empty() { Ok(verify) } else { Err(faults.into()) }
 }
 
-/// A link that proves the address, to a user of a database.
-async fn write_to(call: &Call, user: &User) -> Result<(), Refusal> {
+/// A link that proves the address, to a user of a database: to the account at this connection, or to the first that has one.
+/// Where nobody can be written to, or nothing is to be proven, nothing is sent.
+async fn write_to(call: &Call, user: &User, at: Option<&str>) -> Result<(), Refusal> {
     let letters = letters_in(&Words::of(Language::English));
-    for stored in user.identities.iter().filter(|stored| stored.identity.provider == DATABASE) {
-        if let Some(email) = stored.profile.get("email").and_then(Value::as_str) {
-            call.gateway.remind(&stored.identity.connection, email, SentFor::Operator, &letters, call.now).await?;
-        }
-    }
+    let is_meant = |stored: &StoredIdentity| at.is_none_or(|at| at == stored.identity.connection);
+    call.gateway.mail_verification(user, is_meant, &letters, call.now).await?;
     Ok(())
 }
 
