@@ -500,7 +500,13 @@ mod tests {
     }
 
     fn hostile_proof(asks_password: bool) -> account::Proof<'static> {
-        account::Proof { email: HOSTILE, connection: HOSTILE, asks_password, problem: asks_password.then_some(TooMany(60)) }
+        account::Proof {
+            email: HOSTILE,
+            connection: HOSTILE,
+            asks_password,
+            resets: asks_password,
+            problem: asks_password.then_some(TooMany(60)),
+        }
     }
 
     fn hostile_password() -> PasswordPage {

@@ -5,7 +5,7 @@
 //! one in which the account was made types its password, too, or says that they have not made it.
 
 use super::ticket::{Linking, Purpose, SentFor, Ticket};
-use super::{Asking, Database, Followed, Letters, unable};
+use super::{Asking, Database, Followed, Letters, too_many, unable};
 use crate::broker::password::{answered_after, key};
 use crate::broker::{Browser, Gateway, PasswordProblem};
 use crate::clock::Timestamp;
@@ -27,6 +27,8 @@ pub enum Saying<'a> {
     Mine(Option<&'a Secret<String>>),
     /// They have not made the account.
     NotMine,
+    /// They have no password that they know, and want a link for another one.
+    Forgotten,
 }
 
 /// Who follows a link, and when.
@@ -34,6 +36,8 @@ pub enum Saying<'a> {
 pub struct Visit<'a> {
     pub browser: &'a Browser,
     pub address: Option<IpAddr>,
+    /// What a mail says that this may cause.
+    pub letters: &'a Letters,
     pub now: Timestamp,
 }
 
@@ -66,15 +70,22 @@ impl Gateway {
         let Some((ticket, user)) = self.ticket(Purpose::Verify, token, now).await? else { return Ok(Followed::Dead) };
         let Some(database) = self.database(&ticket.connection) else { return Ok(Followed::Dead) };
         let asks_password = !ticket.sent_for.believes(visit.browser);
+        let resets = asks_password && self.lets_reset(database.settings);
         let ask = |problem| Followed::Ask {
             email: ticket.email.clone(),
             connection: database.connection.config().display_name.clone(),
             asks_password,
+            resets,
             problem,
         };
         let password = match said {
             None => return Ok(ask(None)),
             Some(Saying::NotMine) => return self.disown(token, &database, (&ticket, &user), now).await,
+            Some(Saying::Forgotten) if resets => {
+                let asking = Asking { application: None, address: visit.address, letters: visit.letters, now };
+                return self.send_reset(&database, &ticket.email, asking).await.map(|()| Followed::Sent).map_err(too_many);
+            }
+            Some(Saying::Forgotten) => return Ok(ask(None)),
             Some(Saying::Mine(password)) => password,
         };
         if asks_password && let Some(problem) = self.other_password(&database, (&ticket, &user), password, visit).await? {

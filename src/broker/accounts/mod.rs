@@ -111,6 +111,8 @@ pub enum Followed {
         connection: String,
         /// It is not the browser in which the account was made.
         asks_password: bool,
+        /// Whoever does not know it may have a link for another one.
+        resets: bool,
         problem: Option<PasswordProblem>,
     },
     /// The same for a password, and what is wrong with the one that was typed.
@@ -122,6 +124,8 @@ pub enum Followed {
     Done {
         result_url: Option<String>,
     },
+    /// A link for another password may be on its way.
+    Sent,
     /// Whoever made the account has no way in any more.
     Disowned,
     /// It does not work, or not any more.

@@ -36,8 +36,8 @@ pub(in crate::http) struct Page {
     text: String,
     problem: Option<String>,
     form: Option<Form>,
-    /// For those who say no.
-    other: Option<Form>,
+    /// Buttons for those who say something else.
+    others: Vec<Form>,
     /// Label and address.
     link: Option<(String, String)>,
     status: StatusCode,
@@ -77,6 +77,8 @@ pub(in crate::http) struct Proof<'a> {
     /// Display name.
     pub connection: &'a str,
     pub asks_password: bool,
+    /// Another one can be had.
+    pub resets: bool,
     pub problem: Option<PasswordProblem>,
 }
 
@@ -138,12 +140,14 @@ pub async fn verify(request: HttpRequest, mut payload: Payload, state: Data<Stat
         Err(error) => return pages::error(&request, &error, None),
     };
     let password = params.text("password").map(Secret::new);
-    let said = (request.method() == Method::POST).then(|| match params.get("not_mine") {
-        Some(_) => Saying::NotMine,
-        None => Saying::Mine(password.as_ref()),
+    let said = (request.method() == Method::POST).then(|| match (params.get("not_mine"), params.get("forgotten")) {
+        (Some(_), _) => Saying::NotMine,
+        (None, Some(_)) => Saying::Forgotten,
+        (None, None) => Saying::Mine(password.as_ref()),
     });
+    let letters = letters(&request);
     let browser = cookies::read(&request, state.settings.secure);
-    let visit = Visit { browser: &browser, address: client_address(&request, &state), now: Timestamp::now() };
+    let visit = Visit { browser: &browser, address: client_address(&request, &state), letters: &letters, now: Timestamp::now() };
     let followed = Box::pin(state.gateway().follow_verification(&token, said, visit)).await;
     behind_link(&request, Purpose::Verify, &token, followed)
 }
@@ -184,7 +188,7 @@ fn accounted(request: &HttpRequest, state: &State, done: Accounted) -> HttpRespo
         }
         Accounted::SignUp(page) => Page::sign_up(words, look, &page),
         Accounted::Reset(page) => Page::reset(words, look, &page),
-        Accounted::Sent { transaction_id, purpose } => Page::sent(words, look, &transaction_id, purpose),
+        Accounted::Sent { transaction_id, purpose } => Page::sent(words, look, Some(&transaction_id), purpose),
     };
     page.answer()
 }
@@ -196,12 +200,13 @@ fn behind_link(request: &HttpRequest, purpose: Purpose, token: &str, followed: R
         Ok(Followed::Done { result_url: Some(url) }) => return reply::see_other(&url),
         Ok(Followed::Done { result_url: None }) => Page::done(words, look, purpose),
         Ok(Followed::Dead) => Page::dead(words, look),
+        Ok(Followed::Sent) => Page::sent(words, look, None, Purpose::Password),
         Ok(Followed::Disowned) => {
             let (title, text) = (words.verify_disowned_title.to_string(), words.verify_disowned.to_string());
             Page::bare(words, look, title, text)
         }
-        Ok(Followed::Ask { email, connection, asks_password, problem }) => {
-            Page::verify(words, look, token, Proof { email: &email, connection: &connection, asks_password, problem })
+        Ok(Followed::Ask { email, connection, asks_password, resets, problem }) => {
+            Page::verify(words, look, token, Proof { email: &email, connection: &connection, asks_password, resets, problem })
         }
         Ok(Followed::AskPassword { email, shortest, problem }) => Page::new_password(words, look, token, (&email, shortest, problem)),
     };
@@ -210,7 +215,7 @@ fn behind_link(request: &HttpRequest, purpose: Purpose, token: &str, followed: R
 
 impl Page {
     fn bare(w: Arc<Words>, look: Arc<Look>, title: String, text: String) -> Self {
-        Self { title, text, problem: None, form: None, other: None, link: None, status: StatusCode::OK, wait: None, w, look }
+        Self { title, text, problem: None, form: None, others: Vec::new(), link: None, status: StatusCode::OK, wait: None, w, look }
     }
 
     pub(in crate::http) fn sign_up(w: Arc<Words>, look: Arc<Look>, page: &AccountPage) -> Self {
@@ -246,10 +251,10 @@ impl Page {
         }
     }
 
-    fn sent(w: Arc<Words>, look: Arc<Look>, transaction_id: &str, purpose: Purpose) -> Self {
+    fn sent(w: Arc<Words>, look: Arc<Look>, transaction_id: Option<&str>, purpose: Purpose) -> Self {
         let hours = (purpose.life() / 3600).to_string();
         Self {
-            link: Some(back(&w, transaction_id)),
+            link: transaction_id.map(|transaction_id| back(&w, transaction_id)),
             ..Self::bare(Arc::clone(&w), look, w.letter_title.to_string(), w.put(&w.letter_text, "hours", &hours))
         }
     }
@@ -269,15 +274,21 @@ impl Page {
             let field = Field::named("password", &w.password_password, "password", "current-password");
             fields.push(Field { longest: PASSWORD, focus: true, ..field });
         }
-        let hidden = vec![("ticket", token.to_owned()), ("not_mine", "1".to_owned())];
-        let other = Some(Form { whose: None, ..form(hidden, Vec::new(), &w.verify_not_mine) });
+        let others = [(proof.resets, "forgotten", &w.password_forgot), (true, "not_mine", &w.verify_not_mine)]
+            .into_iter()
+            .filter(|(is_there, ..)| *is_there)
+            .map(|(_, name, label)| {
+                let hidden = vec![("ticket", token.to_owned()), (name, "1".to_owned())];
+                Form { whose: None, ..form(hidden, Vec::new(), label) }
+            })
+            .collect();
         let (status, wait) = proof.problem.map_or((StatusCode::OK, None), status_of);
         Self {
             status,
             wait,
             problem: proof.problem.map(|problem| told(&w, problem)),
             form: Some(form(vec![("ticket", token.to_owned())], fields, &w.verify_button)),
-            other,
+            others,
             ..Self::bare(Arc::clone(&w), look, w.verify_title.to_string(), text)
         }
     }
