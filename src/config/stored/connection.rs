@@ -6,7 +6,7 @@ use crate::broker::Gateway;
 use crate::broker::live::{Checked, Fault, Known, Made};
 use crate::config::connection;
 use crate::config::context::Stored;
-use crate::connection::config::ConnectionConfig;
+use crate::connection::config::{CallbackAddress, ConnectionConfig};
 use crate::connection::metadata::Owner;
 use crate::profile::import::{Notation, Note, import};
 use crate::profile::{Direction, MappingLibrary, MappingTable};
@@ -76,6 +76,9 @@ const USED: &[&str] = &[
     "disableSignout",
     "disableSignOut",
 ];
+
+/// Connections that a warning names at most.
+const OTHERS: usize = 5;
 
 const STRATEGIES: &str = "use samlp, oidc, oauth2, ad, the name of a provider as google-oauth2 or github, auth0 for users that are kept here, or custom for those that an endpoint of yours keeps";
 
@@ -150,10 +153,28 @@ pub(super) fn made(
     if !taken.is_empty() {
         return Err(taken);
     }
+    warnings.extend(shared_address(&config, known));
     let Gateway { issuer, keyring, feeds, directory, .. } = known.gateway;
     let open = |name: &str, living: &_| feeds.open(Owner::connection(name), living);
     let made = crate::connection::connection(config, issuer, Arc::clone(keyring), directory, open);
     Ok(checked(Made::Connection(made.map_err(|error| vec![fault("", error.detail, "")])?), warnings))
+}
+
+/// What the check of the file says of connections that answer to one address, of this one beside those that are there.
+fn shared_address(config: &ConnectionConfig, known: Known<'_>) -> Option<Fault> {
+    let is_shared = |config: &ConnectionConfig| config.enabled && config.callback() == Some(CallbackAddress::Shared);
+    let others = known.gateway.connections.configs().filter(|other| is_shared(other) && other.name != config.name);
+    let mut names: Vec<&str> = others.map(|other| other.name.as_str()).collect();
+    if names.is_empty() || !is_shared(config) {
+        return None;
+    }
+    names.sort_unstable();
+    names.truncate(OTHERS);
+    let message = format!(
+        "weakened: it answers to one address with {}; one that is hostile could get codes of another that does not say who it is (`iss`)",
+        names.join(" and ")
+    );
+    Some(fault("/isthmus/callback", message, "keep it for providers that you cannot tell another address"))
 }
 
 /// Auth0's options in the file's words.

@@ -11,7 +11,7 @@ mod remote;
 pub use apple::{client_secret, name_of_first_answer};
 pub use profile::is_path;
 
-use super::config::{ConnectionConfig, ConnectionKind, OAuth2Connection as Settings, Quirk};
+use super::config::{CallbackAddress, ConnectionConfig, ConnectionKind, OAuth2Connection as Settings, Quirk};
 use super::{
     Authentication, BrowserStep, Connection, Redeeming, Refused, UpstreamRequest, not_begun, note_checks, tokens_to_keep, upstream_params,
 };
@@ -20,7 +20,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id;
 use crate::login::trace::{Step as Note, Trace};
 use crate::login::{PendingAuthn, PendingOidc, TimeBy, UpstreamSession};
-use crate::oidc::rp::{Check, ExpectedAnswer, Rejection, TokenAnswer, callback, request};
+use crate::oidc::rp::{Check, ExpectedAnswer, IssuerRule, Rejection, TokenAnswer, callback, request};
 use crate::oidc::{OidcKeys, Params, pkce};
 use crate::profile::{Fact, RawAttributes, missing_permissions};
 use remote::Remote;
@@ -111,7 +111,9 @@ impl OAuth2Connection {
         now: Timestamp,
         checks: &mut Vec<Check>,
     ) -> Result<(String, Map<String, Value>, TokenAnswer), Rejection> {
-        let expected = ExpectedAnswer { issuer: self.settings.issuer.as_deref(), response_iss: false };
+        let issuer = self.settings.issuer.clone().map(IssuerRule::Exact);
+        let shared = self.settings.callback == CallbackAddress::Shared;
+        let expected = ExpectedAnswer { issuer: issuer.as_ref(), response_iss: false, shared };
         let code = callback::read(params, expected, checks)?.code;
         let verifier = pending.oidc.as_ref().filter(|_| self.settings.pkce).map(|oidc| oidc.code_verifier.as_str());
         let tokens = self.remote.redeem(&code, &self.redirect_uri, verifier, now).await?;

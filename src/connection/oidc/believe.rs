@@ -3,9 +3,10 @@
 use super::OidcConnection;
 use super::remote::{Asking, Keys};
 use crate::clock::Timestamp;
+use crate::connection::config::CallbackAddress;
 use crate::connection::oauth2;
 use crate::login::PendingAuthn;
-use crate::oidc::rp::{Check, ExpectedAnswer, ExpectedIdToken, IdTokenFacts, IssuerRule, Provider, Rejection, TokenAnswer};
+use crate::oidc::rp::{Check, ExpectedAnswer, ExpectedIdToken, IdTokenFacts, Provider, Rejection, TokenAnswer};
 use crate::oidc::rp::{callback, id_token, userinfo};
 use crate::oidc::{ClientSigningAlg, KeyManagementAlg, OidcKeys, Params, Verified, VerifyError, jose, verify_mac};
 use crate::secret::Secret;
@@ -55,11 +56,9 @@ impl OidcConnection {
         let settings = &self.settings;
         let provider = self.remote.provider(now).await?;
         let asking = Asking { provider: &provider, keys, now };
-        let issuer = match &settings.issuer {
-            IssuerRule::Exact(issuer) => Some(issuer.as_str()),
-            IssuerRule::OfTenants { .. } => None,
-        };
-        let code = callback::read(params, ExpectedAnswer { issuer, response_iss: provider.response_iss }, checks)?.code;
+        let shared = settings.callback == CallbackAddress::Shared;
+        let expected = ExpectedAnswer { issuer: Some(&settings.issuer), response_iss: provider.response_iss, shared };
+        let code = callback::read(params, expected, checks)?.code;
         let oidc = pending.oidc.as_ref().ok_or(Rejection::IdTokenNonce { present: false })?;
         let tokens = self.remote.redeem(asking, &code, &self.redirect_uri, &oidc.code_verifier).await?;
         let id_token = tokens.id_token.as_ref().ok_or(Rejection::IdTokenMissing)?;
@@ -81,10 +80,8 @@ impl OidcConnection {
         };
         let facts = id_token::check(verified, &expected, checks)?;
         // Of a provider of many tenants: the answer and the ID token are of the same one.
-        if let (None, Some(found)) = (issuer, params.get("iss"))
-            && found != facts.issuer
-        {
-            return Err(Rejection::ResponseIssuer { expected: facts.issuer, found: Some(callback::short(found)) });
+        if let Some(found) = params.get("iss").filter(|found| *found != facts.issuer) {
+            return Err(Rejection::ResponseIssuer { expected: Some(facts.issuer.clone()), found: Some(callback::short(found)) });
         }
         let (mut claims, userinfo) = self.claims(asking, &facts, &tokens, checks).await?;
         if settings.apple.is_some() {

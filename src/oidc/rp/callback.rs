@@ -1,5 +1,6 @@
 //! The authorization response (Core 3.1.2.5, RFC 9207), as the browser brings it.
 
+use super::provider::IssuerRule;
 use super::rejection::{Check, Rejection};
 use crate::oidc::Params;
 
@@ -9,10 +10,12 @@ const SHOWN: usize = 300;
 /// What the answer is held against.
 #[derive(Clone, Copy, Debug)]
 pub struct ExpectedAnswer<'a> {
-    /// `None`: of a provider of many tenants, which one it is says the ID token only.
-    pub issuer: Option<&'a str>,
+    /// `None`: nobody has told us who the provider says that it is.
+    pub issuer: Option<&'a IssuerRule>,
     /// The provider has promised `iss` in every answer (RFC 9207 3).
     pub response_iss: bool,
+    /// Others answer at the same address: whoever says there who it is must be known.
+    pub shared: bool,
 }
 
 /// A good answer: the code.
@@ -38,12 +41,18 @@ pub fn read(params: &Params, expected: ExpectedAnswer<'_>, checks: &mut Vec<Chec
     }
     // RFC 9207 2.4: an error may be another one's as well.
     let found = params.get("iss");
-    if let Some(issuer) = expected.issuer.filter(|_| found.is_some() || expected.response_iss) {
-        let passed = found == Some(issuer);
-        let shown = found.map_or_else(|| "none".to_owned(), short);
-        checks.push(Check { name: "response-iss", passed, expected: issuer.to_owned(), found: shown });
+    let looked_at = match expected.issuer {
+        Some(_) => found.is_some() || expected.response_iss,
+        None => found.is_some() && expected.shared,
+    };
+    if looked_at {
+        let passed = expected.issuer.zip(found).is_some_and(|(rule, found)| rule.may_answer_as(found));
+        let wanted = expected.issuer.map(|rule| rule.text().to_owned());
+        let none = || "none".to_owned();
+        let (expected, shown) = (wanted.clone().unwrap_or_else(none), found.map_or_else(none, short));
+        checks.push(Check { name: "response-iss", passed, expected, found: shown });
         if !passed {
-            return Err(Rejection::ResponseIssuer { expected: issuer.to_owned(), found: found.map(short) });
+            return Err(Rejection::ResponseIssuer { expected: wanted, found: found.map(short) });
         }
     }
     if let Some(error) = params.get("error") {
@@ -64,7 +73,8 @@ mod tests {
 
     fn answer(query: &str, response_iss: bool) -> Result<String, Rejection> {
         let params = Params::parse_noting_repeats(query.as_bytes()).expect("a query");
-        let expected = ExpectedAnswer { issuer: Some("https://op.example"), response_iss };
+        let rule = IssuerRule::Exact("https://op.example".to_owned());
+        let expected = ExpectedAnswer { issuer: Some(&rule), response_iss, shared: false };
         read(&params, expected, &mut Vec::new()).map(|answer| answer.code)
     }
 
@@ -78,6 +88,19 @@ mod tests {
             assert!(matches!(answer(query, promised), Err(Rejection::ResponseIssuer { .. })), "{query}");
         }
         assert!(matches!(answer("error=access_denied", true), Err(Rejection::ResponseIssuer { .. })), "errors say it too");
+    }
+
+    #[test]
+    fn where_several_answer_nobody_says_who_it_is_but_one_that_is_known() {
+        let asked = |query: &str, shared| {
+            let params = Params::parse_noting_repeats(query.as_bytes()).expect("a query");
+            read(&params, ExpectedAnswer { issuer: None, response_iss: false, shared }, &mut Vec::new())
+        };
+        for query in ["code=c&iss=https%3A%2F%2Fop.example", "error=access_denied&iss=https%3A%2F%2Fop.example"] {
+            let found = Some("https://op.example".to_owned());
+            assert_eq!(asked(query, true), Err(Rejection::ResponseIssuer { expected: None, found }), "{query}");
+        }
+        assert!(asked("code=c&iss=https%3A%2F%2Fop.example", false).is_ok() && asked("code=c", true).is_ok());
     }
 
     #[test]

@@ -37,14 +37,28 @@ impl IssuerRule {
         match self {
             Self::Exact(expected) => issuer == expected,
             Self::OfTenants { template, tenants } => {
-                let tenant = claims.get("tid").and_then(Value::as_str).filter(|tenant| is_tenant(tenant));
-                tenant.is_some_and(|tenant| {
-                    let listed = tenants.as_ref().is_none_or(|tenants| tenants.iter().any(|known| known.eq_ignore_ascii_case(tenant)));
-                    listed && template.replacen(TENANT, tenant, 1) == issuer
-                })
+                let tenant = claims.get("tid").and_then(Value::as_str).filter(|tenant| may_sign_in(tenant, tenants.as_deref()));
+                tenant.is_some_and(|tenant| template.replacen(TENANT, tenant, 1) == issuer)
             }
         }
     }
+
+    /// Can an answer with this issuer be one of this provider? Which tenant it is says the ID token only, which comes later.
+    pub fn may_answer_as(&self, issuer: &str) -> bool {
+        match self {
+            Self::Exact(expected) => issuer == expected,
+            Self::OfTenants { template, tenants } => {
+                let around = template.split_once(TENANT);
+                let tenant = around.and_then(|(before, after)| issuer.strip_prefix(before)?.strip_suffix(after));
+                tenant.is_some_and(|tenant| may_sign_in(tenant, tenants.as_deref()))
+            }
+        }
+    }
+}
+
+/// `tenants`: those that may; `None`: all.
+fn may_sign_in(tenant: &str, tenants: Option<&[String]>) -> bool {
+    is_tenant(tenant) && tenants.is_none_or(|tenants| tenants.iter().any(|known| known.eq_ignore_ascii_case(tenant)))
 }
 
 fn is_tenant(text: &str) -> bool {
@@ -312,5 +326,17 @@ mod tests {
             assert!(!rule(tenants).accepts(issuer, &claims(tid)), "{issuer} {tid}");
         }
         assert!(!rule(None).accepts("https://login.example/a-1/v2.0", &Map::new()));
+    }
+
+    #[test]
+    fn an_answer_is_of_one_of_the_tenants_before_it_is_known_of_which() {
+        let template = "https://login.example/{tenantid}/v2.0".to_owned();
+        let rule = |tenants| IssuerRule::OfTenants { template: template.clone(), tenants };
+        assert!(rule(None).may_answer_as("https://login.example/a-1/v2.0"));
+        assert!(rule(Some(vec!["A-1".to_owned()])).may_answer_as("https://login.example/a-1/v2.0"));
+        assert!(!rule(Some(vec!["b".to_owned()])).may_answer_as("https://login.example/a-1/v2.0"));
+        for issuer in ["https://evil.example/a-1/v2.0", "https://login.example/{tenantid}/v2.0", "https://login.example/a/b/v2.0", ""] {
+            assert!(!rule(None).may_answer_as(issuer), "{issuer}");
+        }
     }
 }

@@ -13,8 +13,9 @@ pub enum Rejection {
     ParameterRepeated {
         name: String,
     },
+    /// `expected` is absent where others answer at the same address, and nobody has told us who this one says that it is.
     ResponseIssuer {
-        expected: String,
+        expected: Option<String>,
         found: Option<String>,
     },
     ResponseWithoutCode,
@@ -152,7 +153,12 @@ impl fmt::Display for Rejection {
         let said = |description: &Option<String>| description.as_ref().map(|text| format!(": {text}")).unwrap_or_default();
         match self {
             Self::ParameterRepeated { name } => write!(f, "the answer has the parameter {name} twice"),
-            Self::ResponseIssuer { expected, found } => write!(f, "the answer is of the issuer {}, not `{expected}`", or_none(found)),
+            Self::ResponseIssuer { expected: Some(expected), found } => {
+                write!(f, "the answer is of the issuer {}, not `{expected}`", or_none(found))
+            }
+            Self::ResponseIssuer { expected: None, found } => {
+                write!(f, "the answer is of the issuer {}; at an address that several share, `issuer` must say who that is", or_none(found))
+            }
             Self::ResponseWithoutCode => f.write_str("the answer has neither a code nor an error"),
             Self::ProviderError { error, description } => write!(f, "the provider answered `{error}`{}", said(description)),
             Self::ProviderUnreachable { what, why } => write!(f, "the provider's {what} does not answer: {why}"),

@@ -174,6 +174,77 @@ async fn another_provider_that_says_who_it_is_gets_nobody_in() {
     assert!(world.acme.site.seen().iter().all(|asked| asked.path() != "/token"), "the code was given to it");
 }
 
+/// Of `hub` nobody has said who it is: it has sent the browser on to another, which does say so, and would get its code.
+#[tokio::test]
+async fn a_provider_of_no_name_gets_no_code_of_one_that_says_who_it_is() {
+    let world = World::new("").await;
+    for extra in [("code", "c"), ("error", "access_denied")] {
+        let browser = Browser::new();
+        let departure = world.ask(&browser, "hub").await;
+        let mixed = back(&browser, &departure, &[extra, ("iss", &world.acme.issuer)]).await;
+        let (error, description) = world.app.error(&world.gateway, &mixed);
+        assert!(error == "server_error" && description.contains("ISTH-3001"), "{error} {description}");
+        let id = description.rsplit_once('(').and_then(|(_, rest)| rest.strip_suffix(')')).expect("a correlation id");
+        let trace = world.gateway.trace(id).await.to_string();
+        assert!(trace.contains("\"reason\":\"response-iss\""), "{trace}");
+    }
+    assert!(world.hub.site.seen().is_empty(), "the code was given to it");
+}
+
+/// Nor does one of many tenants, before a token says which tenant it is.
+#[tokio::test]
+async fn a_provider_of_many_tenants_gets_no_code_of_another() {
+    let (acme, hub, app) = (Op::start().await, oauth2::Provider::start().await, App::new("notes"));
+    let template = format!("{}/{{tenantid}}/v2.0", acme.issuer);
+    acme.lies(|lies| lies.metadata = json!({ "issuer": template }));
+    let lines = format!(
+        "name = \"acme\"\n[connection.oidc]\nissuer = \"{template}\"\nmetadata_url = \"{}/.well-known/openid-configuration\"\n\
+         tenants = [\"ours\"]\nclient_id = \"gateway\"\nclient_secret = {{ env = \"TEST_SECRET\" }}\n{SHARED}\n",
+        acme.issuer
+    );
+    let setup = Setup::new().connection(&lines).connection(&hub.toml(SHARED)).application(&app.toml("", ""));
+    let gateway = Gateway::start(setup).await;
+    let redeemed = || acme.site.seen().iter().filter(|asked| asked.path() == "/token").count();
+    let theirs = template.replace("{tenantid}", "theirs");
+    for iss in ["https://honest.example", template.as_str(), theirs.as_str()] {
+        let browser = Browser::new();
+        let departure = browser.open(app.authorize(&gateway, &[("connection", "acme")]).as_str()).await.away();
+        let (error, description) = app.error(&gateway, &back(&browser, &departure, &[("code", "c"), ("iss", iss)]).await);
+        assert!(error == "server_error" && description.contains("ISTH-3001"), "{iss}: {error} {description}");
+        assert_eq!(redeemed(), 0, "the code was given to it: {iss}");
+    }
+    // One that may be its own is asked; what the token says counts then.
+    let browser = Browser::new();
+    let departure = browser.open(app.authorize(&gateway, &[("connection", "acme")]).as_str()).await.away();
+    let mut answer = acme.answer(&departure);
+    answer.query_pairs_mut().append_pair("iss", &template.replace("{tenantid}", "ours"));
+    acme.lies(|lies| lies.id_token = json!({ "iss": template.replace("{tenantid}", "ours"), "tid": "ours" }));
+    app.code(&gateway, &browser.open(answer.as_str()).await.away());
+    assert_eq!(redeemed(), 1);
+}
+
+#[tokio::test]
+async fn the_management_api_says_with_whom_a_connection_shares_the_address() {
+    let world = World::new("").await;
+    let api = Api::of(&world.gateway).await;
+    let at = |path: &str| format!("https://op.example{path}");
+    let body = json!({ "name": "late", "strategy": "oidc", "enabled_clients": [], "isthmus": { "callback": "shared" }, "options": {
+        "issuer": at(""), "authorization_endpoint": at("/authorize"), "token_endpoint": at("/token"), "jwks_uri": at("/jwks"),
+        "client_id": "gateway", "client_secret": SECRET,
+    }});
+    let told = |of: &serde_json::Value| {
+        let warnings = of["isthmus"]["warnings"].as_array().unwrap().clone();
+        let found = warnings.into_iter().find(|warning| warning["pointer"] == "/isthmus/callback");
+        found.map(|warning| warning["message"].as_str().unwrap().to_owned())
+    };
+    let made = good(&api.post("/connections", &body).await, 201);
+    assert!(told(&made).is_some_and(|told| told.starts_with("weakened: ") && told.contains("acme and hub")), "{made}");
+    let path = format!("/connections/{}", made["id"].as_str().unwrap());
+    assert!(told(&good(&api.get(&path).await, 200)).is_some());
+    let own = good(&api.patch(&path, &json!({ "isthmus": { "callback": "own" } })).await, 200);
+    assert_eq!(told(&own), None, "{own}");
+}
+
 #[tokio::test]
 async fn the_management_api_makes_such_connections_and_switches_them_off() {
     let app = App::new("notes");
