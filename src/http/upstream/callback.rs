@@ -57,6 +57,10 @@ pub async fn shared_get(request: HttpRequest, state: Data<State>) -> HttpRespons
     let answer = Params::parse_noting_repeats(request.query_string().as_bytes());
     let taken = async {
         let answer = answer?;
+        // Whom it names it must name once: it would count as none otherwise.
+        if answer.is_repeated("connection") {
+            return Err(Error::new(ErrorKind::InvalidRequest, "the parameter connection is repeated"));
+        }
         consume_shared(&request, &state, &answer, answer.get("connection"), true).await
     };
     shown(&request, taken.await)

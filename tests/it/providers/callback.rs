@@ -138,6 +138,11 @@ async fn an_answer_reaches_no_connection_but_the_one_that_was_asked_there() {
     let state = departure.parameter("state").unwrap();
     let twice = format!("{}?code=c&state={state}&state={state}", world.gateway.url(shared));
     refuse(&world, &browser, &Url::parse(&twice).unwrap(), (403, "ISTH-3004")).await;
+    // Named twice is named by nobody, whichever of them it is.
+    for named in ["connection=acme&connection=acme", "connection=hub&connection=acme"] {
+        let named = format!("{answer}&{named}");
+        refuse(&world, &browser, &Url::parse(&named).unwrap(), (400, "ISTH-1001")).await;
+    }
     let unknown = format!("{}?code=c&state={}", world.gateway.url(shared), "0".repeat(32));
     refuse(&world, &browser, &Url::parse(&unknown).unwrap(), (400, "ISTH-2002")).await;
     // A form of SAML needs a name, and one of neither protocol is none.
