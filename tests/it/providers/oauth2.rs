@@ -127,6 +127,10 @@ async fn each_bad_answer_is_refused_by_its_rule() {
         ("provider-error", "temporarily_unavailable", &[("error", "temporarily_unavailable")], "/me", ok(&me)),
         ("token-endpoint-error", "server_error", code, "/token", answer(400, &json!({ "error": "invalid_grant" }))),
         ("token-endpoint-error", "server_error", code, "/token", ok(&json!({ "error": "bad_verification_code" }))),
+        // Whatever else is in it, a failure gives no tokens.
+        ("token-response", "server_error", code, "/token", answer(400, &token)),
+        ("token-response", "server_error", code, "/token", answer(401, &token)),
+        ("provider-unreachable", "temporarily_unavailable", code, "/token", answer(500, &token)),
         ("token-response", "server_error", code, "/token", ok(&json!({ "token_type": "bearer" }))),
         ("token-response", "server_error", code, "/token", ok(&json!({ "access_token": "x", "token_type": "mac" }))),
         ("token-response", "server_error", code, "/token", Reply::redirect("http://127.0.0.1:1/")),
