@@ -142,6 +142,13 @@ impl Gateway {
                 sleep_until(began + answered_after(began.elapsed())).await;
                 Ok(Some(PasswordProblem::Unproven(Unproven::Busy)))
             }
+            // An endpoint may let nobody in whose address is not proven: it says no to the right password, too, each time.
+            Err(AccountError::Refused(why)) => {
+                self.tries.give_back(&key, now);
+                sleep_until(began + answered_after(began.elapsed())).await;
+                self.note_account(LogType::FailedLoginPassword, user, database.name(), Some(why), now);
+                Ok(Some(PasswordProblem::Unproven(Unproven::Disabled)))
+            }
             Err(error) => {
                 self.tries.give_back(&key, now);
                 Err(unable(&error))

@@ -373,6 +373,7 @@ fn told(w: &Words, problem: PasswordProblem) -> String {
     match problem {
         PasswordProblem::TooMany(seconds) => w.put(&w.password_too_many, "minutes", &seconds.div_ceil(60).max(1).to_string()),
         PasswordProblem::Unproven(Unproven::Busy) => w.password_busy.to_string(),
+        PasswordProblem::Unproven(Unproven::Disabled) => w.verify_refused.to_string(),
         PasswordProblem::Unproven(_) => w.verify_wrong.to_string(),
     }
 }

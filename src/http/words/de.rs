@@ -124,6 +124,7 @@ pub(super) const TABLE: Table = Table {
     verify_button: "Ja, das ist meine",
     verify_not_mine: "Nein, ich habe dieses Konto nicht angelegt",
     verify_wrong: "Das ist nicht das Passwort des Kontos.",
+    verify_refused: "Dieses Konto lässt sich hier nicht mit seinem Passwort bestätigen. Wählen Sie, wenn es geht, ein anderes Passwort über einen Link an Ihre Adresse: Auch das bestätigt sie.",
     verify_disowned_title: "Wer dieses Konto angelegt hat, kommt nicht mehr hinein",
     verify_disowned: "Das Passwort gilt nicht mehr, und niemand ist damit angemeldet. Ein neues wählt nur, wer einen Link bekommt, der an Ihre Adresse geht.",
     verify_done_title: "Ihre Adresse ist bestätigt",

@@ -124,6 +124,7 @@ pub(super) const TABLE: Table = Table {
     verify_button: "Yes, it is mine",
     verify_not_mine: "No, I have not made this account",
     verify_wrong: "This is not the password of the account.",
+    verify_refused: "This account cannot be confirmed by its password here. If you can, choose another password by a link that goes to your address: that confirms it, too.",
     verify_disowned_title: "This account is closed to whoever made it",
     verify_disowned: "Its password does not work any more, and nobody is signed in to it. A new one is chosen by a link that goes to your address alone.",
     verify_done_title: "Your address is confirmed",

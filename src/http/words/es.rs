@@ -124,6 +124,7 @@ pub(super) const TABLE: Table = Table {
     verify_button: "Sí, es la mía",
     verify_not_mine: "No, yo no he creado esta cuenta",
     verify_wrong: "Esta no es la contraseña de la cuenta.",
+    verify_refused: "Esta cuenta no se puede confirmar aquí con su contraseña. Si es posible, elija otra contraseña mediante un enlace enviado a su dirección: eso también la confirma.",
     verify_disowned_title: "Quien creó esta cuenta ya no puede entrar",
     verify_disowned: "Su contraseña ya no sirve y nadie tiene una sesión abierta. Una nueva solo se elige con un enlace que llega a su dirección.",
     verify_done_title: "Su dirección está confirmada",

@@ -124,6 +124,7 @@ pub(super) const TABLE: Table = Table {
     verify_button: "Oui, c’est la mienne",
     verify_not_mine: "Non, je n’ai pas créé ce compte",
     verify_wrong: "Ce n’est pas le mot de passe du compte.",
+    verify_refused: "Ce compte ne peut pas être confirmé ici par son mot de passe. Si possible, choisissez un autre mot de passe par un lien envoyé à votre adresse : cela la confirme aussi.",
     verify_disowned_title: "Ce compte est fermé à la personne qui l’a créé",
     verify_disowned: "Son mot de passe ne fonctionne plus et personne n’y est connecté. On n’en choisit un nouveau que par un lien envoyé à votre adresse.",
     verify_done_title: "Votre adresse est confirmée",

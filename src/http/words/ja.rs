@@ -124,6 +124,7 @@ pub(super) const TABLE: Table = Table {
     verify_button: "はい、私のものです",
     verify_not_mine: "いいえ、このアカウントは作成していません",
     verify_wrong: "アカウントのパスワードと一致しません。",
+    verify_refused: "このアカウントは、ここではパスワードで確認できません。可能であれば、お使いのアドレスに届くリンクから別のパスワードを設定してください。それでもアドレスが確認されます。",
     verify_disowned_title: "作成した人はこのアカウントを使えなくなりました",
     verify_disowned: "これまでのパスワードは使えず、サインイン中の人もいません。新しいパスワードは、あなたのアドレスに届くリンクからのみ設定できます。",
     verify_done_title: "アドレスを確認しました",

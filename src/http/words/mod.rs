@@ -242,6 +242,7 @@ words! {
     verify_button,
     verify_not_mine,
     verify_wrong,
+    verify_refused,
     verify_disowned_title,
     verify_disowned,
     verify_done_title,

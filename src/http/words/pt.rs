@@ -124,6 +124,7 @@ pub(super) const TABLE: Table = Table {
     verify_button: "Sim, é o meu",
     verify_not_mine: "Não, não criei esta conta",
     verify_wrong: "Esta não é a palavra-passe da conta.",
+    verify_refused: "Esta conta não pode ser confirmada aqui com a sua palavra-passe. Se puder, escolha outra palavra-passe por uma ligação enviada para o seu endereço: isso também o confirma.",
     verify_disowned_title: "Quem criou esta conta já não consegue entrar",
     verify_disowned: "A palavra-passe já não funciona e ninguém tem sessão iniciada. Uma nova só se escolhe por uma ligação enviada para o seu endereço.",
     verify_done_title: "O seu endereço está confirmado",
