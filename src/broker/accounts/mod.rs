@@ -26,8 +26,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::login::LoginTransaction;
 use crate::secret::Secret;
 use crate::store::{CredentialKind, KnownIdentity, LogEvent, LogType};
-use crate::user::{Identity, User};
-use serde_json::Value;
+use crate::user::{CUSTOM, Identity, User};
+use serde_json::{Map, Value};
 use std::net::IpAddr;
 use std::sync::Arc;
 use ticket::{Holder, Ticket};
@@ -336,8 +336,11 @@ impl Gateway {
         let mut done = self.end_everything_of(&user.user_id, now).await;
         if ticket.proves_address {
             let stored = user.identity(&ticket.connection, &ticket.subject);
-            let proven = stored.is_some_and(|stored| stored.profile.get("email_verified") == Some(&Value::Bool(true)));
-            let taken = if proven { Ok(()) } else { self.take_from_who_came_before(user, ticket, now).await };
+            let taken = if stored.is_some_and(|stored| is_settled(&stored.identity.provider, &stored.profile)) {
+                Ok(())
+            } else {
+                self.take_from_who_came_before(user, ticket, now).await
+            };
             // Whoever followed it reads the mail of the address. Until all is taken the next one is to take it.
             let noted = match taken {
                 Ok(()) => database.accounts.verify(&ticket.whose(), now).await.map_err(|error| unable(&error)),
@@ -424,6 +427,15 @@ impl Gateway {
     }
 }
 
+/// Whoever has attached something to the account is its owner: the address was proven before, or an endpoint keeps the account
+/// that does not speak of proofs, so that no login ever shows one.
+fn is_settled(provider: &str, profile: &Map<String, Value>) -> bool {
+    match profile.get("email_verified") {
+        Some(said) => said == &Value::Bool(true),
+        None => provider == CUSTOM,
+    }
+}
+
 /// A login, and the database to which it was sent.
 struct UnderWay<'g> {
     transaction: LoginTransaction,
@@ -444,4 +456,24 @@ fn unable(error: &AccountError) -> Error {
 
 fn too_many(wait: u64) -> Error {
     Error::new(ErrorKind::TooManyRequests, "too many messages were asked for from this address").again_in(wait)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::user::DATABASE;
+    use serde_json::json;
+
+    #[test]
+    fn only_an_endpoint_may_say_nothing_of_proofs() {
+        let settled = |provider: &str, profile: Value| is_settled(provider, &profile.as_object().cloned().unwrap_or_default());
+        for provider in [DATABASE, CUSTOM] {
+            assert!(settled(provider, json!({ "email_verified": true })), "{provider}");
+            for unproven in [json!(false), json!(null), json!("true")] {
+                assert!(!settled(provider, json!({ "email_verified": unproven })), "{provider} {unproven}");
+            }
+        }
+        assert!(settled(CUSTOM, json!({ "email": "jane@acme.example" })));
+        assert!(!settled(DATABASE, json!({ "email": "jane@acme.example" })));
+    }
 }
