@@ -28,21 +28,19 @@ impl Circuit {
         self.state().open_until.is_some_and(|until| now < until)
     }
 
-    /// May it be asked? After the pause one question may, and the others when that has been answered.
-    pub fn may_ask(&self, now: Timestamp) -> bool {
+    /// May it be asked? After the pause one question may, and the others when that has been answered, or given up.
+    pub fn turn(&self, now: Timestamp) -> Option<Turn<'_>> {
         let mut state = self.state();
-        match state.open_until {
-            None => true,
-            Some(until) if now < until => false,
-            Some(_) => {
-                state.open_until = Some(now.plus_seconds(OPEN));
-                true
-            }
-        }
+        let alone = match state.open_until {
+            None => None,
+            Some(until) if now < until => return None,
+            Some(_) => Some(now.plus_seconds(OPEN)),
+        };
+        state.open_until = alone;
+        Some(Turn { circuit: self, now, alone })
     }
 
-    /// What came of a question.
-    pub fn note(&self, good: bool, now: Timestamp) {
+    fn note(&self, good: bool, now: Timestamp) {
         let mut state = self.state();
         if good {
             *state = State::default();
@@ -69,11 +67,9 @@ impl Circuit {
         now: Timestamp,
         answer: impl Future<Output = Result<Asked, String>> + Send,
     ) -> Result<Asked, Rejection> {
-        if !self.may_ask(now) {
-            return Err(left_alone(what));
-        }
+        let turn = self.turn(now).ok_or_else(|| left_alone(what))?;
         let answer = answer.await;
-        self.note(answer.as_ref().is_ok_and(|answer| !AWAY.contains(&answer.status)), now);
+        turn.note(answer.as_ref().is_ok_and(|answer| !AWAY.contains(&answer.status)));
         let answer = answer.map_err(|why| Rejection::ProviderUnreachable { what, why })?;
         if answer.status >= 500 {
             let why = format!("it answers with status {}", answer.status);
@@ -84,6 +80,33 @@ impl Circuit {
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Leave to ask. Dropped, it says nothing of the provider, and another may ask instead: whoever asked may have gone away, or
+/// have made the question such that nobody can tell.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    circuit: &'a Circuit,
+    now: Timestamp,
+    /// Until when the others wait for the answer to this question, if they do.
+    alone: Option<Timestamp>,
+}
+
+impl Turn<'_> {
+    /// What came of the question.
+    pub fn note(mut self, good: bool) {
+        self.alone = None;
+        self.circuit.note(good, self.now);
+    }
+}
+
+impl Drop for Turn<'_> {
+    fn drop(&mut self) {
+        let mut state = self.circuit.state();
+        if self.alone.is_some() && state.open_until == self.alone {
+            state.open_until = Some(self.now);
+        }
     }
 }
 
@@ -107,13 +130,13 @@ mod tests {
             for _ in 1..FAILURES {
                 circuit.note(false, NOW);
             }
-            assert!(circuit.may_ask(NOW) && !circuit.is_open(NOW));
+            assert!(may_ask(&circuit, NOW) && !circuit.is_open(NOW));
             circuit.note(true, NOW);
         }
         for _ in 0..FAILURES {
             circuit.note(false, NOW);
         }
-        assert!(circuit.is_open(NOW) && !circuit.may_ask(NOW.plus_seconds(OPEN - 1)));
+        assert!(circuit.is_open(NOW) && !may_ask(&circuit, NOW.plus_seconds(OPEN - 1)));
     }
 
     #[test]
@@ -123,13 +146,42 @@ mod tests {
             circuit.note(false, NOW);
         }
         let later = NOW.plus_seconds(OPEN);
-        assert!(!circuit.is_open(later) && circuit.may_ask(later) && !circuit.may_ask(later));
-        circuit.note(false, later);
+        let turn = circuit.turn(later).expect("one question");
+        assert!(!may_ask(&circuit, later) && circuit.is_open(later));
+        turn.note(false);
         assert!(circuit.is_open(later.plus_seconds(OPEN - 1)));
         let again = later.plus_seconds(OPEN);
-        assert!(circuit.may_ask(again));
-        circuit.note(true, again);
-        assert!(circuit.may_ask(again) && circuit.may_ask(again) && !circuit.is_open(again));
+        circuit.turn(again).expect("one question").note(true);
+        assert!(may_ask(&circuit, again) && may_ask(&circuit, again) && !circuit.is_open(again));
+    }
+
+    #[tokio::test]
+    async fn who_goes_away_before_the_answer_keeps_nobody_out() {
+        let circuit = Circuit::default();
+        for _ in 0..FAILURES {
+            circuit.note(false, NOW);
+        }
+        let later = NOW.plus_seconds(OPEN);
+        let mut asked = Box::pin(circuit.guarded("token endpoint", later, std::future::pending()));
+        assert!(std::future::poll_fn(|cx| std::task::Poll::Ready(asked.as_mut().poll(cx).is_pending())).await);
+        assert!(!may_ask(&circuit, later), "others wait for its answer");
+        drop(asked);
+        let answer = Asked { status: 200, content_type: String::new(), body: Vec::new() };
+        assert!(circuit.guarded("token endpoint", later, std::future::ready(Ok(answer))).await.is_ok());
+        // An old turn that ends late says nothing of a circuit that has opened again since.
+        for _ in 0..FAILURES {
+            circuit.note(false, later);
+        }
+        let again = later.plus_seconds(OPEN);
+        let old = circuit.turn(again);
+        circuit.note(false, again.plus_seconds(1));
+        drop(old);
+        assert!(circuit.is_open(again.plus_seconds(OPEN)));
+    }
+
+    /// Whether one may, without asking.
+    fn may_ask(circuit: &Circuit, now: Timestamp) -> bool {
+        circuit.turn(now).is_some()
     }
 
     #[tokio::test]

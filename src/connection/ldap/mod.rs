@@ -105,20 +105,18 @@ impl LdapConnection {
 
     /// A connection that lay unused may have been closed: then everything is asked again, once, by a new one.
     async fn ask(&self, typed: Typed<'_>, now: Timestamp, trace: &mut Trace) -> Result<Outcome, Fault> {
-        let _turn = self.pool.turn().await?;
-        if !self.circuit.may_ask(now) {
-            return Err(Fault::Unreachable(LEFT_ALONE.to_owned()));
-        }
+        let _place = self.pool.turn().await?;
+        let turn = self.circuit.turn(now).ok_or_else(|| Fault::Unreachable(LEFT_ALONE.to_owned()))?;
         let answered = match self.ask_by(typed, false, now, trace).await {
             Err(Fault::Lost(_)) => self.ask_by(typed, true, now, trace).await,
             answered => answered,
         };
         match answered {
-            Err(Fault::Lost(_) | Fault::Unreachable(_)) => self.circuit.note(false, now),
-            // Nobody knows whether it is the directory or what was typed.
-            Err(Fault::Slow) => {}
+            Err(Fault::Lost(_) | Fault::Unreachable(_)) => turn.note(false),
+            // Nobody knows whether it is the directory or what was typed: another may ask.
+            Err(Fault::Slow) => drop(turn),
             // Whatever it says, it can be reached.
-            Ok(_) | Err(Fault::Wrong(_)) => self.circuit.note(true, now),
+            Ok(_) | Err(Fault::Wrong(_)) => turn.note(true),
         }
         answered
     }
