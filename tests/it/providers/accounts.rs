@@ -460,7 +460,8 @@ async fn tickets_are_links_that_work_once_and_lead_on() {
     // A mail instead, where one is asked for.
     let joe = json!({"connection": "people", "email": "joe@acme.example", "name": "Joe", "password": PASSWORD, "verify_email": true});
     api.make("/users", &joe).await;
-    assert!(world.smtp.wait_for("joe@acme.example", 1).await.link().contains("/login/verify?ticket="));
+    let link = world.smtp.wait_for("joe@acme.example", 1).await.link();
+    assert!(link.contains("/login/verify?ticket=") && reader.open(&link).await.here().contains("type=\"password\""));
     let other = Api::with(&world.gateway, &["read:users", "update:users"]).await;
     assert_eq!(other.post("/tickets/password-change", &json!({"user_id": user_id})).await.status, 403);
     assert!(!world.gateway.log().contains("ticket="));

@@ -6,6 +6,7 @@ use super::custom::{custom, json_reply, saying};
 use super::database::{PASSWORD, type_in};
 use super::second_factor::{code, send, set_up};
 use crate::api::{Api, good};
+use crate::federation::rows;
 use crate::harness::app::{App, Tokens, assert_oauth_error};
 use crate::harness::browser::{Browser, Landed, Page};
 use crate::harness::gateway::{Gateway, Setup};
@@ -103,11 +104,9 @@ async fn who_signs_up_with_somebody_elses_address_gains_nothing_by_their_click()
         assert!(problem(&again).contains("not the password of the account"), "{typed:?}: {}", again.body);
     }
     assert_eq!(world.user(JANE).await["email_verified"], false);
-    // Whoever has made it is not asked, and has nothing to disown.
+    // Whoever has made it is not asked for the password.
     let own = thief.open(&link).await.here();
-    assert!(!own.contains("type=\"password\"") && !own.contains("not_mine"), "{}", own.body);
-    let own = not_mine(&thief, &own).await;
-    assert!(own.contains("Is jane@acme.example your address"), "{}", own.body);
+    assert!(!own.contains("type=\"password\"") && own.contains("not_mine"), "{}", own.body);
     // The owner says so: the password is nobody's, and its session has ended.
     let disowned = not_mine(&owner, &page).await;
     assert!(disowned.status == 200 && disowned.contains("closed to whoever made it"), "{}", disowned.body);
@@ -120,13 +119,20 @@ async fn who_signs_up_with_somebody_elses_address_gains_nothing_by_their_click()
     // And gets in, by the mailbox.
     world.reset(JANE, 2, NEW).await;
     assert_eq!(world.sign_in(JANE, NEW).await["email_verified"], true);
-    // What an operator has made needs no password, and cannot be disowned; what is proven is not disowned either.
-    let ticket =
-        Api::of(&world.gateway).await.make("/tickets/email-verification", &json!({"user_id": world.given("joe@acme.example").await})).await;
-    let page = owner.open(ticket["ticket"].as_str().unwrap()).await.here();
-    assert!(!page.contains("type=\"password\""), "{}", page.body);
-    not_mine(&owner, &page).await;
-    world.sign_in("joe@acme.example", PASSWORD).await;
+    // The page behind a link that a program hands over needs no password; what is proven is not disowned.
+    let api = Api::of(&world.gateway).await;
+    let joe = world.given("joe@acme.example").await;
+    for proven in [true, false] {
+        good(&api.patch(&at(&joe), &json!({"email_verified": proven})).await, 200);
+        let ticket = api.make("/tickets/email-verification", &json!({"user_id": joe})).await;
+        let page = owner.open(ticket["ticket"].as_str().unwrap()).await.here();
+        assert!(!page.contains("type=\"password\""), "{}", page.body);
+        assert_eq!(not_mine(&owner, &page).await.status, if proven { 410 } else { 200 });
+        if proven {
+            world.sign_in("joe@acme.example", PASSWORD).await;
+        }
+    }
+    assert!(world.told("joe@acme.example", PASSWORD).await.contains(WRONG));
     world.made("ann@acme.example").await;
     let link = world.smtp.wait_for("ann@acme.example", 1).await.link();
     let page = owner.open(&link).await.here();
@@ -198,6 +204,93 @@ async fn the_owner_of_an_address_takes_over_nothing_that_was_attached_before() {
     world.link(&ann, &other).await;
     world.reset("ann@acme.example", 1, NEW).await;
     assert_eq!(world.came("other@acme.example", PASSWORD).await, ann);
+}
+
+/// Second factors that are others at every look cannot be taken away: the rest is done, and operators are told.
+#[tokio::test]
+async fn who_disowns_an_account_leaves_nothing_to_whoever_made_it() {
+    let world = World::with("second_factor = \"optional\"", "sign_up = true").await;
+    world.made(JANE).await;
+    let early = Browser::new();
+    let asked = world.app.authorize(&world.gateway, &[("scope", "openid offline_access")]);
+    let page = early.open(asked.as_str()).await.here();
+    let answer = send(&early, &page, &[("username", JANE), ("password", PASSWORD)]).await.away();
+    let tokens = Tokens::of(&world.app.redeem(&world.gateway, &world.app.code(&world.gateway, &answer), &[]).await);
+    let thief = Browser::new();
+    let page = world.page(&thief).await;
+    let page = send(&thief, &page, &[("username", JANE), ("password", PASSWORD), ("enrol", "1")]).await.here();
+    let (.., landed) = set_up(&thief, &page, 0).await;
+    world.app.code(&world.gateway, &landed.away());
+    let (jane, mallory) = (id(&world.user(JANE).await), world.given("mallory@acme.example").await);
+    world.link(&jane, &mallory).await;
+    let api = Api::of(&world.gateway).await;
+    let password = api.make("/tickets/password-change", &json!({"user_id": jane})).await;
+    let owner = Browser::new();
+    let page = owner.open(&world.smtp.wait_for(JANE, 1).await.link()).await.here();
+    // What cannot end before the password is another leaves everything as it was, the link included.
+    rows(&world.gateway, "CREATE TRIGGER living BEFORE UPDATE ON refresh_families BEGIN SELECT RAISE(ABORT, 'held'); END");
+    assert!(not_mine(&owner, &page).await.status >= 500);
+    assert!(!world.told(JANE, PASSWORD).await.contains(WRONG));
+    rows(&world.gateway, "DROP TRIGGER living");
+    let held = "CREATE TRIGGER held BEFORE DELETE ON credentials WHEN OLD.kind = 'factors' BEGIN SELECT RAISE(IGNORE); END";
+    rows(&world.gateway, held);
+    let disowned = not_mine(&owner, &page).await;
+    assert!(disowned.status == 200 && disowned.contains("closed to whoever made it"), "{}", disowned.body);
+    // The factors could not be taken away: operators are told, and everything else went.
+    assert!(world.gateway.log().contains("not all that belongs to it was done"), "{}", world.gateway.log());
+    assert_oauth_error(&world.app.refresh(&world.gateway, tokens.refresh_token(), &[]).await, 400, "invalid_grant");
+    assert_eq!(world.came("mallory@acme.example", PASSWORD).await, mallory);
+    assert_eq!(world.user(JANE).await["identities"].as_array().unwrap().len(), 1);
+    assert_eq!(owner.open(password["ticket"].as_str().unwrap()).await.here().status, 410);
+    // Nor does the address count as proven as long as they are there; the next link takes them.
+    world.reset(JANE, 2, NEW).await;
+    assert_eq!(world.user(JANE).await["email_verified"], false);
+    rows(&world.gateway, "DROP TRIGGER held");
+    world.smtp.wait_for(JANE, 3).await;
+    world.reset(JANE, 4, "another new one").await;
+    assert_eq!(world.came(JANE, "another new one").await, jane);
+    assert_eq!(world.user(JANE).await["email_verified"], true);
+}
+
+/// What an application's back end makes on the word of whoever types an address is nobody's who only follows the link.
+#[tokio::test]
+async fn who_is_written_to_on_a_programs_word_types_the_password_or_has_another_one() {
+    let world = World::new("names = [\"email\", \"username\"]").await;
+    let api = Api::of(&world.gateway).await;
+    let body = json!({"connection": "people", "email": JANE, "password": PASSWORD, "verify_email": true});
+    let jane = api.make("/users", &body).await["user_id"].as_str().unwrap().to_owned();
+    let patch = json!({"connection": "people", "verify_email": true});
+    good(&api.patch(&at(&jane), &patch).await, 200);
+    let reader = Browser::new();
+    for number in [1, 2] {
+        let page = reader.open(&world.smtp.wait_for(JANE, number).await.link()).await.here();
+        assert!(page.contains("type=\"password\"") && page.contains("not_mine"), "{}", page.body);
+        assert!(problem(&fill(&reader, &page, &[]).await).contains("not the password"));
+    }
+    assert_eq!(world.user(JANE).await["email_verified"], false);
+    // Whoever has no password gets a link for one from the page.
+    let page = reader.open(&world.smtp.wait_for(JANE, 2).await.link()).await.here();
+    let ticket = page.form().field("ticket").unwrap().to_owned();
+    let fields = [("ticket".to_owned(), ticket), ("forgotten".to_owned(), "1".to_owned())];
+    assert!(page.contains("name=\"forgotten\"") && page.contains("Forgot your password?"), "{}", page.body);
+    let sent = reader.post(&page.url, &page.url, &fields).await.here();
+    assert!(sent.status == 200 && sent.contains("Look into your mailbox"), "{}", sent.body);
+    let mail = world.smtp.wait_for(JANE, 3).await;
+    assert!(mail.link().contains("/login/new-password"), "{}", mail.text);
+    let page = reader.open(&mail.link()).await.here();
+    assert!(fill(&reader, &page, &[("password", NEW)]).await.contains("Your password is changed"));
+    assert_eq!(world.sign_in(JANE, NEW).await["email_verified"], true);
+    // Nothing is left to prove: nobody is written to.
+    good(&api.patch(&at(&jane), &patch).await, 200);
+    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    assert_eq!(world.smtp.to(JANE).iter().filter(|mail| mail.text.contains("/login/verify")).count(), 2);
+    // Where people have usernames alone, and no other password, the mail is sent all the same.
+    let world = World::new("names = [\"username\"]").await;
+    let body = json!({"connection": "people", "email": JANE, "username": "jane", "password": PASSWORD, "verify_email": true});
+    Api::of(&world.gateway).await.make("/users", &body).await;
+    let page = reader.open(&world.smtp.wait_for(JANE, 1).await.link()).await.here();
+    assert!(!page.contains("forgotten"), "{}", page.body);
+    assert!(fill(&reader, &page, &[("password", PASSWORD)]).await.contains("Your address is confirmed"));
 }
 
 #[tokio::test]
@@ -328,6 +421,12 @@ async fn a_link_is_not_used_up_by_a_failure_of_who_keeps_the_account() {
     assert_eq!(fill(&browser, &page, &[]).await.status, 503);
     assert_eq!(fill(&reader, &wrong, &[("password", PASSWORD)]).await.status, 503);
     assert_eq!(not_mine(&reader, &wrong).await.status, 503);
+    // Endpoints may let nobody in whose address is not proven.
+    says(json_reply(403, &json!({ "error": "refused", "message": "prove the address first" })));
+    let refused = fill(&reader, &wrong, &[("password", PASSWORD)]).await;
+    assert!(refused.status == 200 && problem(&refused).contains("cannot be confirmed by its password"), "{}", refused.body);
+    let noted = Api::of(&world.gateway).await.read("/logs").await.to_string();
+    assert!(noted.contains("the endpoint refused: prove the address first"), "{noted}");
     says(json_reply(200, &json!({})));
     assert!(fill(&browser, &page, &[]).await.contains("Your address is confirmed"));
     let body = json!({"client_id": "notes", "connection": "people", "email": JANE});
