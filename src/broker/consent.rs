@@ -348,19 +348,19 @@ impl Gateway {
     pub async fn withdraw_consents_of(&self, user_id: &str, now: Timestamp) -> Result<()> {
         let filter = ConsentFilter { user_id: Some(user_id.to_owned()), limit: AT_ONCE, ..ConsentFilter::default() };
         let found = self.directory.consents(&filter).await?;
+        let mut withdrawn = Ok(());
         for consent in &found.consents {
-            self.withdraw_consent(consent, now).await?;
+            withdrawn = withdrawn.and(self.withdraw_consent(consent, now).await);
         }
-        Ok(())
+        withdrawn
     }
 
     /// What an application was given of a person: the access tokens of the sessions that are still listed, and every refresh
     /// token.
     async fn end_access_of(&self, user_id: &str, client_id: &str, now: Timestamp) -> Result<()> {
-        for grant_id in self.grants_in_sessions(user_id, client_id).await? {
-            self.revoke_grant(&grant_id).await?;
-        }
-        self.end_families(user_id, Some(client_id), now).await
+        let (grants, whole) = self.grants_in_sessions(user_id, client_id).await;
+        let revoked = self.revoke_grants(grants).await;
+        revoked.and(whole).and(self.end_families(user_id, Some(client_id), now).await)
     }
 }
 

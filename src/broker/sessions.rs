@@ -12,6 +12,7 @@ use crate::login::{Partner, Session};
 use crate::oidc::Scopes;
 use crate::store::{FamilyFilter, Op, RefreshFamily};
 use serde::{Deserialize, Serialize};
+use std::collections::HashSet;
 
 /// Sessions of one user that are listed.
 pub const SESSIONS: usize = 100;
@@ -104,15 +105,24 @@ impl Gateway {
 
     /// The sessions of a user that the store has, whether or not they are good for anything at present: those of a blocked
     /// user would be again after the block. For ending them.
-    pub async fn kept_sessions_of(&self, user_id: &str) -> Result<Vec<Session>> {
-        let mut found: Vec<Session> = Vec::new();
-        for sid in self.sessions.list(&sessions_key(user_id), SESSIONS).await? {
+    ///
+    /// One that cannot be read keeps no other from being found: the first failure stands beside what was.
+    pub async fn kept_sessions_of(&self, user_id: &str) -> (Vec<Session>, Result<()>) {
+        let listed = match self.sessions.list(&sessions_key(user_id), SESSIONS).await {
+            Ok(listed) => listed,
+            Err(error) => return (Vec::new(), Err(error)),
+        };
+        let (mut found, mut whole): (Vec<Session>, _) = (Vec::new(), Ok(()));
+        for sid in listed {
             let Ok(sid) = String::from_utf8(sid) else { continue };
             if found.iter().all(|known| known.sid != sid) {
-                found.extend(self.kept_session(&sid).await?.filter(|session| session.user_id == user_id));
+                match self.kept_session(&sid).await {
+                    Ok(session) => found.extend(session.filter(|session| session.user_id == user_id)),
+                    Err(error) => whole = whole.and(Err(error)),
+                }
             }
         }
-        Ok(found)
+        (found, whole)
     }
 
     /// A session that the store has, by its `sid`; as [`Self::kept_sessions_of`].
@@ -138,12 +148,15 @@ impl Gateway {
     /// The first failure.
     pub async fn end_session(&self, session: &Session, now: Timestamp) -> Result<()> {
         let forgotten = self.forget_session(session, now).await;
-        let listed = self.grants_of(&session.sid).await.map(|listed| listed.into_iter().map(|listed| listed.grant_id).collect());
-        let listed = self.revoke_grants(listed).await;
+        let (listed, whole) = self.readable_grants_of(&session.sid).await;
+        let listed = self.revoke_grants(listed.into_iter().map(|listed| listed.grant_id)).await.and(whole);
         // Those that the list has not any more, or that were made before there was one.
         let of_it = |found: FoundFamily| (found.sid == session.sid).then_some(found.family.grant_id);
-        let families = self.families_of(&session.user_id, now).await.map(|found| found.into_iter().filter_map(of_it).collect());
-        forgotten.and(listed).and(self.revoke_grants(families).await)
+        let (families, whole) = match self.directory.families(&all_of(&session.user_id), now).await {
+            Ok(found) => readable(found.families.into_iter().map(FoundFamily::read)),
+            Err(error) => (Vec::new(), Err(error)),
+        };
+        forgotten.and(listed).and(self.revoke_grants(families.into_iter().filter_map(of_it)).await).and(whole)
     }
 
     /// Ends everything that a user was given: sessions, refresh tokens, and the access tokens of both. Idempotent. What fails
@@ -155,21 +168,17 @@ impl Gateway {
         // Those that the list has not any more, and logins that are under way, end by this.
         let (value, ttl) = (now.millis().to_string().into_bytes(), self.lifetimes.session + self.lifetimes.transaction);
         let mut ended = self.sessions.commit(vec![Op::Put { key: ended_key(user_id), value, ttl }]).await.map(drop);
-        match self.kept_sessions_of(user_id).await {
-            Ok(kept) => {
-                for session in kept {
-                    ended = ended.and(self.end_session(&session, now).await);
-                }
-            }
-            Err(error) => ended = ended.and(Err(error)),
+        let (kept, whole) = self.kept_sessions_of(user_id).await;
+        for session in kept {
+            ended = ended.and(self.end_session(&session, now).await);
         }
-        ended.and(self.end_families(user_id, None, now).await)
+        ended.and(whole).and(self.end_families(user_id, None, now).await)
     }
 
     /// Each of them, whatever becomes of the others.
-    async fn revoke_grants(&self, grant_ids: Result<Vec<String>>) -> Result<()> {
+    pub(super) async fn revoke_grants(&self, grant_ids: impl IntoIterator<Item = String, IntoIter: Send> + Send) -> Result<()> {
         let mut revoked = Ok(());
-        for grant_id in grant_ids? {
+        for grant_id in grant_ids {
             revoked = revoked.and(self.revoke_grant(&grant_id).await);
         }
         revoked
@@ -182,20 +191,37 @@ impl Gateway {
         Ok(at.is_some_and(|at| since.millis() < at))
     }
 
-    /// Ends every family of refresh tokens of a user, or those of one application. Idempotent.
+    /// Ends every family of refresh tokens of a user, or those of one application. Idempotent. What fails keeps nothing else
+    /// from ending.
+    ///
+    /// # Errors
+    /// The first failure.
     pub async fn end_families(&self, user_id: &str, client_id: Option<&str>, now: Timestamp) -> Result<()> {
-        let (user_id, client_id) = (Some(user_id.to_owned()), client_id.map(str::to_owned));
-        let filter = FamilyFilter { user_id, client_id, limit: FAMILIES, ..FamilyFilter::default() };
+        let mut filter = FamilyFilter { client_id: client_id.map(str::to_owned), ..all_of(user_id) };
+        let (mut ended, mut tried) = (Ok(()), HashSet::new());
         // Again until there are none: more than are read at once may be there.
         for _ in 0..TIMES {
-            let found = self.directory.families(&filter, now).await?.families;
-            if found.is_empty() {
+            let found = match self.directory.families(&filter, now).await {
+                Ok(found) => found.families,
+                Err(error) => return ended.and(Err(error)),
+            };
+            let count = found.len();
+            let others: Vec<String> = found.into_iter().map(|family| family.grant_id).filter(|id| !tried.contains(id)).collect();
+            if others.is_empty() && count < FAMILIES {
                 break;
             }
-            // One that cannot be ended would be found again.
-            self.revoke_grants(Ok(found.into_iter().map(|family| family.grant_id).collect())).await?;
+            // A whole page of those that cannot be ended: others may be behind them.
+            if others.is_empty() {
+                filter.offset += count;
+            }
+            for grant_id in others {
+                if let Err(error) = self.revoke_grant(&grant_id).await {
+                    ended = ended.and(Err(error));
+                    tried.insert(grant_id);
+                }
+            }
         }
-        Ok(())
+        ended
     }
 
     /// Ends a session and nothing of what was granted in it. Idempotent. Nobody is there whom a browser could take along:
@@ -213,10 +239,11 @@ impl Gateway {
     /// Tells applications that a user is blocked: sessions stay for the day when the block ends, and are good for nothing
     /// until then.
     pub async fn tell_of_block(&self, user_id: &str, now: Timestamp) -> Result<()> {
-        for session in self.kept_sessions_of(user_id).await? {
-            self.tell_of_end(&session, now).await?;
+        let (kept, mut told) = self.kept_sessions_of(user_id).await;
+        for session in kept {
+            told = told.and(self.tell_of_end(&session, now).await);
         }
-        Ok(())
+        told
     }
 
     /// Tells whom it can of a session that is over.
@@ -230,18 +257,13 @@ impl Gateway {
 
     /// The families of refresh tokens of a user that may still be used.
     pub async fn families_of(&self, user_id: &str, now: Timestamp) -> Result<Vec<FoundFamily>> {
-        let filter = FamilyFilter { user_id: Some(user_id.to_owned()), limit: FAMILIES, ..FamilyFilter::default() };
-        self.families(&filter, now).await.map(|(families, _)| families)
+        self.families(&all_of(user_id), now).await.map(|(families, _)| families)
     }
 
     /// Families of refresh tokens that may still be used, and how many there are.
     pub async fn families(&self, filter: &FamilyFilter, now: Timestamp) -> Result<(Vec<FoundFamily>, usize)> {
         let found = self.directory.families(filter, now).await?;
-        let read = |family: RefreshFamily| {
-            let Remembered { sid, scopes, audience } = decode(family.data.as_bytes())?;
-            Ok(FoundFamily { family, sid, scopes, audience })
-        };
-        Ok((found.families.into_iter().map(read).collect::<Result<_>>()?, found.total))
+        Ok((found.families.into_iter().map(FoundFamily::read).collect::<Result<_>>()?, found.total))
     }
 
     /// Ends a family of refresh tokens, and the access tokens of its grant. Idempotent.
@@ -265,26 +287,69 @@ impl Gateway {
         Ok(clients)
     }
 
-    /// Ids of what an application was given in the sessions of a user that are listed, those that are over included.
-    pub(super) async fn grants_in_sessions(&self, user_id: &str, client_id: &str) -> Result<Vec<String>> {
-        let mut found: Vec<String> = Vec::new();
-        for sid in self.sessions.list(&sessions_key(user_id), SESSIONS).await? {
+    /// Ids of what an application was given in the sessions of a user that are listed, those that are over included; and the
+    /// first failure, which keeps no other from being found.
+    pub(super) async fn grants_in_sessions(&self, user_id: &str, client_id: &str) -> (Vec<String>, Result<()>) {
+        let sids = match self.sessions.list(&sessions_key(user_id), SESSIONS).await {
+            Ok(sids) => sids,
+            Err(error) => return (Vec::new(), Err(error)),
+        };
+        let (mut found, mut whole): (Vec<String>, _) = (Vec::new(), Ok(()));
+        for sid in sids {
             let Ok(sid) = String::from_utf8(sid) else { continue };
-            for listed in self.grants_of(&sid).await? {
+            let (grants, read) = self.readable_grants_of(&sid).await;
+            whole = whole.and(read);
+            for listed in grants {
                 if listed.client_id == client_id && !found.contains(&listed.grant_id) {
                     found.push(listed.grant_id);
                 }
             }
         }
-        Ok(found)
+        (found, whole)
     }
 
     async fn grants_of(&self, sid: &str) -> Result<Vec<Listed>> {
-        self.sessions.list(&grants_key(sid), GRANTS).await?.iter().map(|bytes| decode(bytes)).collect()
+        let (found, whole) = self.readable_grants_of(sid).await;
+        whole.map(|()| found)
     }
+
+    /// Those that can be read, and the first failure.
+    async fn readable_grants_of(&self, sid: &str) -> (Vec<Listed>, Result<()>) {
+        match self.sessions.list(&grants_key(sid), GRANTS).await {
+            Ok(listed) => readable(listed.iter().map(|bytes| decode(bytes))),
+            Err(error) => (Vec::new(), Err(error)),
+        }
+    }
+}
+
+impl FoundFamily {
+    fn read(family: RefreshFamily) -> Result<Self> {
+        let Remembered { sid, scopes, audience } = decode(family.data.as_bytes())?;
+        Ok(Self { family, sid, scopes, audience })
+    }
+}
+
+/// What could be read, and the first failure.
+fn readable<T>(read: impl Iterator<Item = Result<T>>) -> (Vec<T>, Result<()>) {
+    let (mut found, mut whole) = (Vec::new(), Ok(()));
+    for one in read {
+        match one {
+            Ok(one) => found.push(one),
+            Err(error) => whole = whole.and(Err(error)),
+        }
+    }
+    (found, whole)
+}
+
+fn all_of(user_id: &str) -> FamilyFilter {
+    FamilyFilter { user_id: Some(user_id.to_owned()), limit: FAMILIES, ..FamilyFilter::default() }
 }
 
 /// Families of one user that are looked through.
 const FAMILIES: usize = 1000;
 /// Times that so many are looked for.
 const TIMES: usize = 1000;
+
+#[cfg(test)]
+#[path = "sessions_tests.rs"]
+mod tests;

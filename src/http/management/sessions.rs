@@ -9,7 +9,7 @@ use super::{Answer, Body, Operation, PAGES};
 use crate::broker::sessions::{FoundFamily, FoundSession};
 use crate::error::ErrorKind;
 use crate::login::session::methods as login_methods;
-use crate::store::{ConsentFilter, ConsentRecord, FamilyFilter};
+use crate::store::{ConsentFilter, ConsentRecord, FamilyFilter, RefreshFamily};
 use serde_json::{Value, json};
 
 pub const SESSION: Shape = Shape {
@@ -151,9 +151,11 @@ async fn of_user(call: Call) -> Result<Reply, Refusal> {
 async fn end_all(call: Call) -> Result<Reply, Refusal> {
     let user = existing(&call, call.name("id")).await?;
     // More than are listed may have been made meanwhile, and are not asked about.
-    for session in call.gateway.kept_sessions_of(&user.user_id).await? {
-        call.gateway.end_session(&session, call.now).await?;
+    let (kept, mut ended) = call.gateway.kept_sessions_of(&user.user_id).await;
+    for session in kept {
+        ended = ended.and(call.gateway.end_session(&session, call.now).await);
     }
+    ended?;
     Ok(Reply::Empty(202))
 }
 
@@ -180,21 +182,22 @@ async fn revoke_access(call: Call) -> Result<Reply, Refusal> {
     let user = existing(&call, call.name("id")).await?;
     let only = call.body.get("session_id").and_then(Value::as_str);
     let keeps = call.body.get("preserve_refresh_tokens") == Some(&Value::Bool(true));
-    let mut found = call.gateway.kept_sessions_of(&user.user_id).await?;
+    let (mut found, mut ended) = call.gateway.kept_sessions_of(&user.user_id).await;
     found.retain(|session| only.is_none_or(|sid| sid == session.sid));
     if only.is_some() && found.is_empty() {
+        ended?;
         return Err(Refusal::new(ErrorKind::NotFound, "The user has no such session.").with_code("inexistent_session"));
     }
     for session in &found {
-        if keeps {
-            call.gateway.forget_session(session, call.now).await?;
-        } else {
-            call.gateway.end_session(session, call.now).await?;
-        }
+        ended = ended.and(match keeps {
+            true => call.gateway.forget_session(session, call.now).await,
+            false => call.gateway.end_session(session, call.now).await,
+        });
     }
     if only.is_none() && !keeps {
-        call.gateway.end_families(&user.user_id, None, call.now).await?;
+        ended = ended.and(call.gateway.end_families(&user.user_id, None, call.now).await);
     }
+    ended?;
     Ok(Reply::Empty(202))
 }
 
@@ -216,8 +219,8 @@ async fn token(call: Call) -> Result<Reply, Refusal> {
 }
 
 async fn revoke(call: Call) -> Result<Reply, Refusal> {
-    let found = family(&call).await?;
-    call.gateway.end_family(&found.family.grant_id).await?;
+    let found = stored_family(&call).await?;
+    call.gateway.end_family(&found.grant_id).await?;
     Ok(Reply::Empty(202))
 }
 
@@ -254,8 +257,8 @@ async fn grants(call: Call) -> Result<Reply, Refusal> {
 
 async fn revoke_grants(call: Call) -> Result<Reply, Refusal> {
     let user_id = call.text("user_id").unwrap_or_default().to_owned();
-    call.gateway.withdraw_consents_of(&user_id, call.now).await?;
-    call.gateway.end_families(&user_id, None, call.now).await?;
+    let withdrawn = call.gateway.withdraw_consents_of(&user_id, call.now).await;
+    withdrawn.and(call.gateway.end_families(&user_id, None, call.now).await)?;
     Ok(Reply::Empty(204))
 }
 
@@ -265,8 +268,8 @@ async fn revoke_grant(call: Call) -> Result<Reply, Refusal> {
         call.gateway.withdraw_consent(consent, call.now).await?;
         return Ok(Reply::Empty(204));
     }
-    match family(&call).await {
-        Ok(found) => call.gateway.end_family(&found.family.grant_id).await?,
+    match stored_family(&call).await {
+        Ok(found) => call.gateway.end_family(&found.grant_id).await?,
         Err(refusal) if refusal.error.kind == ErrorKind::NotFound => {}
         Err(refusal) => return Err(refusal),
     }
@@ -281,9 +284,20 @@ async fn session(call: &Call) -> Result<FoundSession, Refusal> {
 }
 
 async fn family(call: &Call) -> Result<FoundFamily, Refusal> {
-    let missing = || Refusal::new(ErrorKind::NotFound, "The refresh token does not exist.").with_code("inexistent_refresh_token");
-    let filter = FamilyFilter { grant_id: Some(call.name("id").to_owned()), limit: 1, ..FamilyFilter::default() };
-    call.gateway.families(&filter, call.now).await?.0.pop().ok_or_else(missing)
+    call.gateway.families(&named(call), call.now).await?.0.pop().ok_or_else(missing_family)
+}
+
+/// For ending it, whether or not the rest of it can be read.
+async fn stored_family(call: &Call) -> Result<RefreshFamily, Refusal> {
+    call.gateway.directory.families(&named(call), call.now).await?.families.pop().ok_or_else(missing_family)
+}
+
+fn named(call: &Call) -> FamilyFilter {
+    FamilyFilter { grant_id: Some(call.name("id").to_owned()), limit: 1, ..FamilyFilter::default() }
+}
+
+fn missing_family() -> Refusal {
+    Refusal::new(ErrorKind::NotFound, "The refresh token does not exist.").with_code("inexistent_refresh_token")
 }
 
 /// The part of a list that `from` and `take` ask for, and where it goes on.
