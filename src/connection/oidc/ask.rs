@@ -108,7 +108,7 @@ impl OidcConnection {
         let claims = request::object(said, self.settings.issuer.text(), now.seconds(), LIFE);
         let signer = keys.signer(alg).and_then(|signer| signer.of_type(REQUEST_OBJECT));
         let object = signer.and_then(|signer| signer.sign(&claims));
-        let object = object.map_err(|error| Rejection::PushedRequest { error: error.detail, description: None })?;
+        let object = object.map_err(|error| Rejection::OwnSignature { why: error.detail })?;
         let beside = ["response_type", "client_id", "scope"];
         let mut parameters: Parameters = said.iter().filter(|(name, _)| beside.contains(&name.as_str())).cloned().collect();
         parameters.push(("request".to_owned(), object));

@@ -192,6 +192,22 @@ fn kind_of(rejection: &Rejection, passive: bool) -> ErrorKind {
         Rejection::IdTokenContext { .. } => ErrorKind::UnmetAuthenticationRequirements,
         Rejection::ProviderUnreachable { .. } => ErrorKind::IdpUnreachable,
         Rejection::TokenEndpoint { .. } => ErrorKind::IdpFailed,
+        // The provider has done nothing.
+        Rejection::OwnSignature { .. } => ErrorKind::Misconfigured,
         _ => ErrorKind::IdpResponseInvalid,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_we_cannot_sign_is_no_fault_of_the_provider() {
+        let rejection = Rejection::OwnSignature { why: "there is no key for EdDSA".to_owned() };
+        for passive in [false, true] {
+            assert_eq!(kind_of(&rejection, passive), ErrorKind::Misconfigured);
+        }
+        assert!(rejection.to_string().contains("was not asked"), "{rejection}");
     }
 }

@@ -250,13 +250,13 @@ impl Remote {
             _ => {
                 if let Some(apple) = &self.settings.apple {
                     let made = oauth2::client_secret(apple, client_id, asking.now);
-                    let made = made.map_err(|error| Rejection::TokenEndpoint { error: error.detail, description: None })?;
+                    let made = made.map_err(|error| Rejection::OwnSignature { why: error.detail })?;
                     form.append_pair("client_secret", made.expose());
                 }
                 return Ok(None);
             }
         };
-        let assertion = assertion.map_err(|error| Rejection::TokenEndpoint { error: error.detail, description: None })?;
+        let assertion = assertion.map_err(|error| Rejection::OwnSignature { why: error.detail })?;
         form.append_pair("client_assertion_type", crate::oidc::assertion::ASSERTION_TYPE);
         form.append_pair("client_assertion", &assertion);
         Ok(None)

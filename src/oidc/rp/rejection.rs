@@ -24,6 +24,10 @@ pub enum Rejection {
         error: String,
         description: Option<String>,
     },
+    /// Nobody was asked: we could not sign the question, or the proof who we are.
+    OwnSignature {
+        why: String,
+    },
     // The provider's other endpoints.
     ProviderUnreachable {
         what: &'static str,
@@ -142,6 +146,7 @@ impl Rejection {
             Self::UserInfo { .. } => "userinfo",
             Self::UserInfoSubject => "userinfo-sub",
             Self::PushedRequest { .. } => "pushed-request-error",
+            Self::OwnSignature { .. } => "own-signature",
             Self::Token { rule, .. } => rule,
         }
     }
@@ -195,6 +200,7 @@ impl fmt::Display for Rejection {
             Self::PushedRequest { error, description } => {
                 write!(f, "the provider refused the pushed request with `{error}`{}", said(description))
             }
+            Self::OwnSignature { why } => write!(f, "the provider was not asked, since we cannot sign: {why}"),
             Self::Token { why, .. } => f.write_str(why),
             Self::UserInfoSubject => f.write_str("UserInfo is about somebody else (sub)"),
         }
