@@ -199,6 +199,60 @@ async fn who_is_not_there_is_not_found_out_by_the_clock() {
     assert!(times.iter().all(|took| *took >= Duration::from_millis(390)), "{times:?}");
 }
 
+/// Nor by what is asked: the same binds go to the directory, whether or not there is somebody of the name.
+#[tokio::test]
+async fn who_is_not_there_costs_the_directory_a_bind_like_everybody_else() {
+    let slapd = Slapd::start();
+    let counter = Between::start(slapd.port);
+    let (gateway, app) = gateway_of(&slapd.toml_at(&format!("ldap://127.0.0.1:{}", counter.port), "")).await;
+    // The first one also finds the lines that are kept afterwards.
+    assert_eq!(told(&gateway, &app, "jane", "wrong").await.0, 200);
+    for name in ["jane", "nobody", "jane", "twins@acme.example", "nobody"] {
+        let before = counter.binds();
+        assert!(told(&gateway, &app, name, "wrong").await.1.contains(WRONG), "{name}");
+        assert_eq!(counter.binds() - before, 1, "{name}");
+    }
+}
+
+/// Passes on what goes to a directory and back, and counts the binds with the password `wrong`.
+struct Between {
+    port: u16,
+    binds: std::sync::Arc<std::sync::atomic::AtomicUsize>,
+}
+
+impl Between {
+    fn start(to: u16) -> Self {
+        use std::io::{Read as _, Write as _};
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let started = Self { port: listener.local_addr().unwrap().port(), binds: std::sync::Arc::default() };
+        let binds = std::sync::Arc::clone(&started.binds);
+        std::thread::spawn(move || {
+            for near in listener.incoming() {
+                let (mut near, mut far) = (near.unwrap(), std::net::TcpStream::connect(("127.0.0.1", to)).unwrap());
+                let (mut back, mut answers) = (near.try_clone().unwrap(), far.try_clone().unwrap());
+                std::thread::spawn(move || std::io::copy(&mut answers, &mut back));
+                let binds = std::sync::Arc::clone(&binds);
+                std::thread::spawn(move || {
+                    let mut message = [0; 4096];
+                    while let Ok(read @ 1..) = near.read(&mut message) {
+                        // Simple authentication (RFC 4511 4.2): context tag 0, its length, the password.
+                        let proofs = message[..read].windows(7).filter(|octets| *octets == b"\x80\x05wrong").count();
+                        binds.fetch_add(proofs, std::sync::atomic::Ordering::SeqCst);
+                        if far.write_all(&message[..read]).is_err() {
+                            break;
+                        }
+                    }
+                });
+            }
+        });
+        started
+    }
+
+    fn binds(&self) -> usize {
+        self.binds.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
 #[tokio::test]
 async fn what_the_directory_says_of_an_account_is_told_to_its_owner_only() {
     let slapd = Slapd::start();
