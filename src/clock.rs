@@ -5,6 +5,7 @@
 
 use serde::{Deserialize, Serialize};
 use std::fmt;
+use std::time::Duration;
 use time::format_description::well_known::Rfc3339;
 use time::{OffsetDateTime, UtcOffset};
 
@@ -42,6 +43,12 @@ impl Timestamp {
     #[must_use]
     pub const fn plus_seconds(self, seconds: i64) -> Self {
         Self(self.0.saturating_add(seconds.saturating_mul(1000)))
+    }
+
+    /// The time when what began at this one has taken so long.
+    #[must_use]
+    pub fn after(self, took: Duration) -> Self {
+        Self::from_millis(self.millis().saturating_add(i64::try_from(took.as_millis()).unwrap_or(i64::MAX)))
     }
 
     /// `self - earlier` in whole seconds, saturating, rounded down.
@@ -95,6 +102,13 @@ mod tests {
         let date = Timestamp::parse("2026-11-21T02:42:00Z").expect("a date");
         assert_eq!(date.to_string(), "2026-11-21T02:42:00Z");
         assert_eq!(Timestamp::parse("2026-11-21T03:42:00.250+01:00").expect("a date").to_string(), "2026-11-21T02:42:00.250Z");
+    }
+
+    #[test]
+    fn later_is_later_and_never_too_late() {
+        let at = Timestamp::from_millis(1000);
+        assert_eq!([at.after(Duration::ZERO), at.after(Duration::from_micros(1_500_900))], [at, Timestamp::from_millis(2500)]);
+        assert_eq!(at.after(Duration::MAX), Timestamp::from_millis(i64::MAX));
     }
 
     #[test]

@@ -183,8 +183,7 @@ impl Gateway {
             }
         }
         // Whoever signed in with the old password until now, too.
-        let took = i64::try_from(began.elapsed().as_millis()).unwrap_or(0);
-        let failed = self.after_disowning((user, ticket), Timestamp::from_millis(now.millis().saturating_add(took))).await.err();
+        let failed = self.after_disowning((user, ticket), now.after(began.elapsed())).await.err();
         if let Some(error) = &failed {
             let (connection, source) = (database.name(), error.source.as_ref().map(tracing::field::display));
             tracing::error!(connection, detail = error.detail, source, "an account was disowned, but not all that belongs to it was done");

@@ -9,6 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::secret::Secret;
 use crate::user::{CUSTOM, StoredIdentity};
 use serde_json::Value;
+use tokio::time::Instant;
 
 impl Gateway {
     /// Deletes the accounts that a user has behind endpoints, before the user goes. One that is not there any more is deleted.
@@ -32,6 +33,7 @@ impl Gateway {
     /// # Errors
     /// Those of [`crate::broker::admin::Admin::set_password`], and of [`Self::delete_accounts_of`].
     pub async fn set_password(&self, user_id: &str, password: &Secret<String>, by: By<'_>, now: Timestamp) -> Result<()> {
+        let began = Instant::now();
         let user = self.directory.user(user_id).await?;
         let primary = user.as_ref().and_then(|user| user.primary()).filter(|stored| stored.identity.provider == CUSTOM);
         if let Some(stored) = primary {
@@ -43,12 +45,13 @@ impl Gateway {
         } else {
             self.admin.set_password(user_id, password, by, now).await?;
         }
-        // Whoever had the old one has nothing of it any more. What fails keeps nothing else from happening.
+        // Whoever had the old one, or came with it meanwhile, has nothing of it any more. What fails keeps nothing else from
+        // happening.
         let mut done = Ok(());
         for stored in user.iter().flat_map(|user| &user.identities) {
             done = done.and(self.forget_password_links(&stored.identity.connection, &stored.identity.user_id).await);
         }
-        done.and(self.end_everything_of(user_id, now).await)
+        done.and(self.end_everything_of(user_id, now.after(began.elapsed())).await)
     }
 }
 

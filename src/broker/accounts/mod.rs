@@ -287,6 +287,7 @@ impl Gateway {
     /// A link by which a password is chosen: looked at, or sent with one. All sessions end with the old password; what cannot
     /// be done besides is for the operators, as the password is changed.
     pub async fn follow_reset(&self, token: &str, typed: Option<&Secret<String>>, letters: &Letters, now: Timestamp) -> Result<Followed> {
+        let began = Instant::now();
         let Some((ticket, user)) = self.ticket(Purpose::Password, token, now).await? else { return Ok(Followed::Dead) };
         let Some(database) = self.database(&ticket.connection) else { return Ok(Followed::Dead) };
         let policy = &database.settings.policy;
@@ -312,7 +313,8 @@ impl Gateway {
                 };
             }
         }
-        let failed = self.after_reset(&database, (&user, &ticket), letters, now).await.err();
+        // Whoever signed in with the old password while the new one was hashed has nothing of it either.
+        let failed = self.after_reset(&database, (&user, &ticket), letters, now.after(began.elapsed())).await.err();
         if let Some(error) = &failed {
             let (connection, source) = (database.name(), error.source.as_ref().map(tracing::field::display));
             tracing::error!(connection, detail = error.detail, source, "a password was changed, but not all that belongs to it was done");

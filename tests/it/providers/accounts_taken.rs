@@ -12,10 +12,11 @@ use crate::harness::browser::{Browser, Landed, Page};
 use crate::harness::gateway::{Gateway, Setup};
 use crate::harness::op::Op;
 use crate::harness::smtp::Smtp;
-use crate::harness::web::Reply;
+use crate::harness::web::{Asked, Reply, Site};
 use reqwest::Method;
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 const JANE: &str = "jane@acme.example";
 const NEW: &str = "a wholly new one";
@@ -282,7 +283,7 @@ async fn who_is_written_to_on_a_programs_word_types_the_password_or_has_another_
     assert_eq!(world.sign_in(JANE, NEW).await["email_verified"], true);
     // Nothing is left to prove: nobody is written to.
     good(&api.patch(&at(&jane), &patch).await, 200);
-    tokio::time::sleep(std::time::Duration::from_millis(1500)).await;
+    tokio::time::sleep(Duration::from_millis(1500)).await;
     assert_eq!(world.smtp.to(JANE).iter().filter(|mail| mail.text.contains("/login/verify")).count(), 2);
     // Where people have usernames alone, and no other password, the mail is sent all the same.
     let world = World::new("names = [\"username\"]").await;
@@ -438,6 +439,35 @@ async fn a_link_is_not_used_up_by_a_failure_of_who_keeps_the_account() {
     assert!(problem(&fill(&reader, &page, &[("password", NEW)]).await).contains("not taken here"));
     says(json_reply(200, &json!({})));
     assert!(fill(&reader, &page, &[("password", NEW)]).await.contains("Your password is changed"));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_comes_with_the_old_password_while_it_is_changed_goes_with_it() {
+    // Whoever keeps the account takes a while to take the new password.
+    let site = Site::answering(0, |asked: &Asked| {
+        if asked.body.contains(NEW) {
+            std::thread::sleep(Duration::from_millis(1500));
+        }
+        json_reply(200, &json!({ "user_id": "1", "email": JANE, "email_verified": true }))
+    })
+    .await;
+    let world = World::new(&custom(&format!("http://127.0.0.1:{}/", site.port))).await;
+    world.came(JANE, PASSWORD).await;
+    let body = json!({"client_id": "notes", "connection": "people", "email": JANE});
+    assert_eq!(world.post("/dbconnections/change_password", &body).await.status, 200);
+    let (reader, thief) = (Browser::new(), Browser::new());
+    let page = reader.open(&world.smtp.wait_for(JANE, 1).await.link()).await.here();
+    let form = world.page(&thief).await;
+    let comes = async {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        type_in(&thief, &form, JANE, PASSWORD).await.away()
+    };
+    let chosen = [("password", NEW)];
+    let (done, came) = tokio::join!(fill(&reader, &page, &chosen), comes);
+    world.app.code(&world.gateway, &came);
+    assert!(done.contains("Your password is changed"), "{}", done.body);
+    let silent = thief.open(world.app.authorize(&world.gateway, &[("prompt", "none")]).as_str()).await.away();
+    assert_eq!(world.app.error(&world.gateway, &silent).0, "login_required");
 }
 
 #[tokio::test]
